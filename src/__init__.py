@@ -1,0 +1,1 @@
+"""Alpha Loop: graded, tracked, promotable trading models, and how many of them are luck."""

@@ -1,0 +1,231 @@
+"""Typed schema of conf/: a misspelt key, a wrong type or a value out of range fails before any work.
+
+Every group of ``conf/`` is a dataclass here. Hydra checks names and types against it; ``check`` holds the ranges and
+the rules between fields. Stages receive a `Config`; libraries receive the part of it that they need.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSET_CLASSES = ("stock", "etf", "crypto")
+FAMILIES = ("lightgbm", "xgboost", "catboost")
+
+
+class ConfigError(ValueError):
+    """A configuration that can't be run: the message names the key, the rule, the value and the remedy."""
+
+
+@dataclass
+class UniverseConfig:
+    """Which instruments. A limit of null takes every instrument of the class that the source lists."""
+
+    name: str = "demo"
+    interval: str = "1d"
+    stock: int | None = None
+    etf: int | None = None
+    crypto: int | None = None
+    symbols: list[str] = field(default_factory=list)  # "AAPL" or "stock:AAPL"
+    file: str | None = None  # CSV with a column symbol, optionally asset_class
+    buckets: int = 4  # shards of the stored tables
+    panel: int = 100  # instruments of each class in the pinned panel of market-relative features
+    allow_simulated: bool = False
+
+
+@dataclass
+class SimulatedSource:
+    """How many invented instruments of each class, and how strong the planted edge is."""
+
+    stock: int = 18
+    etf: int = 8
+    crypto: int = 4
+    first: str = "2014-01-02"
+    edge: float = 0.3  # share of one-bar volatility that the planted signal predicts
+    seed: int = 2024
+
+
+@dataclass
+class SourceConfig:
+    """Where bars come from: a provider or a layout (`kind`), and its path where it reads files."""
+
+    kind: str = "simulated"  # simulated | folder | stooq
+    path: str = "data/source"
+    asset_class: str | None = None  # for files that do not say
+    columns: dict[str, str] = field(default_factory=dict)  # our name -> the files' column name
+    basis: str = "auto"  # split_adjusted | total_return | auto: by the presence of adj_close, per instrument
+    simulated: SimulatedSource = field(default_factory=SimulatedSource)
+
+
+@dataclass
+class DataConfig:
+    """What every stage reads and writes, relative to the project's root."""
+
+    until: str | None = None  # last date hydrated, YYYY-MM-DD; null takes all that the source has
+    root: str = "data"
+    reports: str = "reports"
+    logs: str = "logs"
+
+
+@dataclass
+class FeaturesConfig:
+    """Which declared features: by family or by name; `exclude` wins."""
+
+    name: str = "all"
+    families: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    exclude: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LabelConfig:
+    """The direction of the next tradable return (contract 3 of the design)."""
+
+    name: str = "next_open"
+    horizon: int = 1  # bars from entry to exit
+    tolerance: float = 1e-6  # a return of this magnitude or less is zero
+    relative: bool = False  # against the median return of the pinned panel on the same bar
+
+
+@dataclass
+class SplitConfig:
+    """Purged, embargoed walk-forward with fold boundaries at fixed dates."""
+
+    name: str = "walk_forward"
+    until: str | None = None  # last bar that training may use, YYYY-MM-DD; null takes all
+    anchor: str = "2000-07-01"
+    fold_months: int = 18
+    first_train_bars: int = 500
+    embargo: int = 5  # bars
+    min_density: float = 0.9  # share of the class's bars a year below which an instrument is skipped
+
+
+@dataclass
+class StrategyConfig:
+    """From probabilities to positions, and what trading them costs."""
+
+    name: str = "long_flat"
+    short: bool = False
+    threshold: float = 0.5  # probability above which the position is long
+    target_volatility: float = 0.10  # annual
+    volatility_window: int = 63  # bars of close-to-close returns up to the decision
+    max_leverage: float = 1.0
+    cost_bps: dict[str, float] = field(default_factory=lambda: {"stock": 5.0, "etf": 5.0, "crypto": 10.0})
+    half_cent: float = 0.005  # price units over the as-traded price, per unit of turnover (stock and etf)
+    spread_window: int = 21  # bars of the trailing mean of the spread estimate
+
+
+@dataclass
+class LightGBMParams:
+    rounds: int = 50
+    learning_rate: float = 0.05
+    num_leaves: int = 7
+    max_depth: int = 4
+    min_child_samples: int = 40
+    feature_fraction: float = 0.7
+    bagging_fraction: float = 0.8
+    max_bin: int = 31
+    l2: float = 1.0
+
+
+@dataclass
+class XGBoostParams:
+    rounds: int = 50
+    learning_rate: float = 0.05
+    max_depth: int = 3
+    min_child_weight: float = 10.0
+    colsample: float = 0.7
+    subsample: float = 0.8
+    max_bin: int = 32
+    l2: float = 1.0
+
+
+@dataclass
+class CatBoostParams:
+    rounds: int = 50
+    learning_rate: float = 0.05
+    depth: int = 3
+    min_data_in_leaf: int = 40
+    rsm: float = 0.7
+    subsample: float = 0.8
+    border_count: int = 31
+    l2: float = 3.0
+
+
+@dataclass
+class ModelConfig:
+    """One model family with its settings; `model=all` names several by `members` and has none itself."""
+
+    family: str = "???"
+    members: list[str] = field(default_factory=list)
+    params: Any = None
+    device: str = "cpu"
+
+
+@dataclass
+class GradeConfig:
+    """The one gate: thresholds, out-of-sample bars demanded, and the settings of the evidence."""
+
+    name: str = "default"
+    min_auc: float = 0.52
+    min_accuracy: float = 0.51
+    min_sharpe: float = 0.5
+    max_drawdown: float = 0.20
+    min_oos: int = 500  # out-of-sample bars to be registered
+    min_oos_promote: int = 1000  # and to be promoted
+    common_shifts: int = 200
+    exclude_lags: int = 126
+    suspicious_auc: float = 0.65
+    suspicious_sharpe: float = 3.0
+
+
+@dataclass
+class EngineConfig:
+    """How the work is spread; null workers means one for each core."""
+
+    kind: str = "local"
+    workers: int | None = None
+    batch_size: int = 20
+
+
+@dataclass
+class TrackingConfig:
+    """Where MLflow keeps runs and models; a relative sqlite path is under the project's root."""
+
+    uri: str = "sqlite:///mlruns/mlflow.db"
+    artifacts: str = "mlruns/artifacts"
+    experiment: str = "alpha-loop"
+    enabled: bool = True
+
+
+@dataclass
+class Config:
+    """The whole resolved configuration of one command."""
+
+    universe: UniverseConfig = field(default_factory=UniverseConfig)
+    source: SourceConfig = field(default_factory=SourceConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    label: LabelConfig = field(default_factory=LabelConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    grade: GradeConfig = field(default_factory=GradeConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    experiment: Any = None
+    seed: int = 7
+    fresh: bool = False
+    only: list[str] = field(default_factory=list)  # narrow a stage to these symbols
+
+    @property
+    def dataset(self) -> str:
+        """Name of the stored tables: the universe, and the interval unless daily."""
+        daily = self.universe.interval == "1d"
+        return self.universe.name if daily else f"{self.universe.name}-{self.universe.interval}"

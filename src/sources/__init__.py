@@ -1,0 +1,1 @@
+"""One file for each provider or file layout; all yield the one table of `src.bars`."""

@@ -1,1 +1,54 @@
-"""The three model families behind one interface."""
+"""The three model families behind one interface: fit, predict, save, load, each in its library's native format.
+
+A family is a module of this package (``src/models/lightgbm.py`` is ``model=lightgbm``) with the members of `Family`.
+Modules are imported on first use: each library costs up to a second to load.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
+
+
+class Family(Protocol):
+    """What a model family offers; `x` is float32 (rows, features) with NaN for missing, `y` is 0 or 1."""
+
+    FILE: str
+    """Name of the native model file."""
+
+    def version(self) -> str:
+        """Name and version of the library: part of a run's key."""
+
+    def fit(self, x: Matrix, y: Vector, params: Any, seed: int, names: list[str], device: str = "cpu") -> Any:
+        """Fit on one thread, deterministically for a seed."""
+
+    def predict(self, model: Any, x: Matrix) -> Vector:
+        """P(up) of each row, float64 in [0, 1]."""
+
+    def save(self, model: Any, path: Path) -> None:
+        """Write the native file."""
+
+    def load(self, path: Path) -> Any:
+        """Read the native file; nothing is unpickled."""
+
+
+def family(name: str) -> Family:
+    """Import the family's module.
+
+    Raises
+    ------
+    ValueError
+        If no family has that name.
+    """
+    from src.config import FAMILIES
+
+    if name not in FAMILIES:
+        raise ValueError(f"model must be one of {', '.join(FAMILIES)}, got {name}")
+    return cast(Family, importlib.import_module(f"src.models.{name}"))

@@ -1,0 +1,63 @@
+"""CatBoost: boosting of symmetric trees (Prokhorenkova et al. 2018), plain mode. Missing values rank lowest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import catboost as cb
+import numpy as np
+
+from src.config import CatBoostParams
+
+if TYPE_CHECKING:
+    from src.models import Matrix, Vector
+
+FILE = "model.cbm"
+
+
+def version() -> str:
+    """Name and version of the library."""
+    return f"catboost {cb.__version__}"
+
+
+def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
+    """Fit one model on one thread; see `src.models.Family`."""
+    model = cb.CatBoost(
+        {
+            "loss_function": "Logloss",
+            "iterations": params.rounds,
+            "learning_rate": params.learning_rate,
+            "depth": params.depth,
+            "min_data_in_leaf": params.min_data_in_leaf,
+            "rsm": params.rsm if device == "cpu" else None,
+            "bootstrap_type": "Bernoulli",
+            "subsample": params.subsample,
+            "l2_leaf_reg": params.l2,
+            "border_count": params.border_count,
+            "boosting_type": "Plain",
+            "random_seed": seed,
+            "thread_count": 1,
+            "task_type": "GPU" if device == "cuda" else "CPU",
+            "allow_writing_files": False,
+            "logging_level": "Silent",
+        }
+    )
+    return model.fit(cb.Pool(x, y, feature_names=names, thread_count=1))
+
+
+def predict(model: Any, x: Matrix) -> Vector:
+    """P(up) of each row."""
+    return np.asarray(model.predict(x, prediction_type="Probability", thread_count=1), dtype=np.float64)[:, 1]
+
+
+def save(model: Any, path: Path) -> None:
+    """Write CatBoost's binary format."""
+    model.save_model(str(path))
+
+
+def load(path: Path) -> Any:
+    """Read CatBoost's binary format."""
+    model = cb.CatBoost()
+    model.load_model(str(path))
+    return model

@@ -1,0 +1,60 @@
+"""LightGBM: gradient boosting on histograms, leaf-wise (Ke et al. 2017). Missing values go their own way in a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightgbm as lgb
+import numpy as np
+
+from src.config import LightGBMParams
+
+if TYPE_CHECKING:
+    from src.models import Matrix, Vector
+
+FILE = "model.txt"
+
+
+def version() -> str:
+    """Name and version of the library."""
+    return f"lightgbm {lgb.__version__}"
+
+
+def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str], device: str = "cpu") -> Any:
+    """Fit one booster on one thread; see `src.models.Family`."""
+    settings = {
+        "objective": "binary",
+        "learning_rate": params.learning_rate,
+        "num_leaves": params.num_leaves,
+        "max_depth": params.max_depth,
+        "min_child_samples": params.min_child_samples,
+        "feature_fraction": params.feature_fraction,
+        "bagging_fraction": params.bagging_fraction,
+        "bagging_freq": 1,
+        "lambda_l2": params.l2,
+        "max_bin": params.max_bin,
+        "seed": seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "num_threads": 1,
+        "device_type": device,
+        "verbosity": -1,
+    }
+    data = lgb.Dataset(x, y, feature_name=names, params=settings, free_raw_data=True)
+    return lgb.train(settings, data, num_boost_round=params.rounds)
+
+
+def predict(model: Any, x: Matrix) -> Vector:
+    """P(up) of each row."""
+    return np.asarray(model.predict(x, num_threads=1), dtype=np.float64)
+
+
+def save(model: Any, path: Path) -> None:
+    """Write LightGBM's text format."""
+    path.write_text(model.model_to_string(), encoding="utf-8")
+
+
+def load(path: Path) -> Any:
+    """Read LightGBM's text format."""
+    return lgb.Booster(model_str=path.read_text(encoding="utf-8"))

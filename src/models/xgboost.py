@@ -1,0 +1,59 @@
+"""XGBoost: gradient boosting on histograms (Chen and Guestrin 2016). Missing values take a default branch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xgboost as xgb
+
+from src.config import XGBoostParams
+
+if TYPE_CHECKING:
+    from src.models import Matrix, Vector
+
+FILE = "model.ubj"
+
+
+def version() -> str:
+    """Name and version of the library."""
+    return f"xgboost {xgb.__version__}"
+
+
+def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
+    """Fit one booster on one thread; see `src.models.Family`."""
+    settings = {
+        "objective": "binary:logistic",
+        "learning_rate": params.learning_rate,
+        "max_depth": params.max_depth,
+        "min_child_weight": params.min_child_weight,
+        "colsample_bytree": params.colsample,
+        "subsample": params.subsample,
+        "lambda": params.l2,
+        "max_bin": params.max_bin,
+        "tree_method": "hist",
+        "seed": seed,
+        "nthread": 1,
+        "device": device,
+        "verbosity": 0,
+    }
+    data = xgb.QuantileDMatrix(x, y, feature_names=names, max_bin=params.max_bin, nthread=1)
+    return xgb.train(settings, data, num_boost_round=params.rounds)
+
+
+def predict(model: Any, x: Matrix) -> Vector:
+    """P(up) of each row."""
+    return np.asarray(model.inplace_predict(x, validate_features=False), dtype=np.float64)
+
+
+def save(model: Any, path: Path) -> None:
+    """Write XGBoost's binary JSON format."""
+    path.write_bytes(bytes(model.save_raw("ubj")))
+
+
+def load(path: Path) -> Any:
+    """Read XGBoost's binary JSON format."""
+    model = xgb.Booster({"nthread": 1})
+    model.load_model(bytearray(path.read_bytes()))
+    return model

@@ -1,0 +1,101 @@
+"""What a run is: a key that hashes what its fit used and nothing else (contract 5 of the design).
+
+The parts are kept beside the key, so that two runs can be compared and a person can see why one was trained again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from src.config import ROOT
+
+if TYPE_CHECKING:
+    from src.config import Config, LabelConfig, ModelConfig, SplitConfig
+
+KEY_LENGTH = 24
+"""Hexadecimal digits of a key: 96 bits, no collision among 10^9 runs to be expected (birthday bound 6e-12)."""
+
+
+def digest(parts: Any) -> str:
+    """Hash of a JSON-able value, independent of the order of keys."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str, allow_nan=False)
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=KEY_LENGTH // 2).hexdigest()
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """What all instruments of a session share: label, split, seed, features with the hash of their code, panel."""
+
+    label: Mapping[str, Any]
+    split: Mapping[str, Any]
+    seed: int
+    features: Mapping[str, str]
+    panel: str | None
+
+    @classmethod
+    def of(cls, config: Config, features: Mapping[str, str], panel: str | None) -> Procedure:
+        """Take from the config what a fit uses; `panel` is null where neither features nor label look at it."""
+        return cls(_plain(config.label), _plain(config.split), config.seed, dict(features), panel)
+
+
+def _plain(settings: LabelConfig | SplitConfig) -> dict[str, Any]:
+    """Settings without the option's name: renaming a file changes no result. The date `until` acts through the bars."""
+    return {key: value for key, value in asdict(settings).items() if key not in ("name", "until")}
+
+
+def run_parts(procedure: Procedure, features: str, model: ModelConfig, bars: str, library: str) -> dict[str, Any]:
+    """Everything that the fit of one run depends on, by name; `features` is the digest of the procedure's features."""
+    return {
+        "bars": bars,
+        "panel": procedure.panel,
+        "features": features,
+        "label": dict(procedure.label),
+        "split": dict(procedure.split),
+        "model": {"family": model.family, "params": asdict(model.params), "device": model.device},
+        "library": library,
+        "seed": procedure.seed,
+    }
+
+
+def run_key(asset_class: str, symbol: str, parts: Mapping[str, Any]) -> str:
+    """Key of one run: an instrument under the given parts."""
+    return digest({"asset_class": asset_class, "symbol": symbol, **parts})
+
+
+def session_key(config: Config, procedure: Procedure, models: list[ModelConfig]) -> str:
+    """Key of one resolved training configuration; data, thresholds and evidence stand outside."""
+    strategy = {key: value for key, value in asdict(config.strategy).items() if key != "name"}
+    models_part = [{"family": m.family, "params": asdict(m.params), "device": m.device} for m in models]
+    parts = {"dataset": config.dataset, "models": models_part, "strategy": strategy, "seed": procedure.seed}
+    return digest({**parts, "label": procedure.label, "split": procedure.split, "features": sorted(procedure.features)})
+
+
+def strategy_key(config: Config) -> str:
+    """Key of what turns stored predictions into returns."""
+    return digest({key: value for key, value in asdict(config.strategy).items() if key != "name"})
+
+
+def grade_key(config: Config) -> str:
+    """Key of what grades returns: strategy, thresholds and the settings of the evidence."""
+    return digest({"strategy": strategy_key(config), "grade": asdict(config.grade)})
+
+
+@cache
+def git_commit() -> str | None:
+    """Commit of the project's checkout, with ``-dirty`` where tracked files differ; null outside a git checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return f"{commit}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8")
+    return done.stdout.strip()

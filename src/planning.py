@@ -1,0 +1,151 @@
+"""Which runs of a configuration exist, which are to be trained, graded again or given their model.
+
+A run exists where the store holds its key; `fresh=true` asks for a further attempt of every key, and a marker file
+remembers since when, so that an interrupted fresh session goes on instead of starting over once more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from src import files, identity
+from src.config import Config, ModelConfig
+from src.models import family
+from src.procedure import Plan
+from src.runs import RunStore
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Known:
+    """The latest attempt of a run key in the store."""
+
+    record_id: str
+    attempt: int
+    created_at: dt.datetime
+    session_key: str
+    fit_seconds: float
+
+
+class Planner:
+    """Turns an instrument's bars into the plans of its runs.
+
+    Parameters
+    ----------
+    config : Config
+        The resolved configuration.
+    models : list of ModelConfig
+        The families to train.
+    procedure : identity.Procedure
+        What all instruments share.
+    store : RunStore
+        What was trained before.
+    """
+
+    def __init__(
+        self, config: Config, models: list[ModelConfig], procedure: identity.Procedure, store: RunStore
+    ) -> None:
+        self.config = config
+        self.models = models
+        self.procedure = procedure
+        self.store = store
+        self.key = identity.session_key(config, procedure, models)
+        self._features = identity.digest(dict(procedure.features))
+        self._libraries = {model.family: family(model.family).version() for model in models}
+        self._known: dict[str, Known] = {}
+        self._trials: dict[Key, set[str]] = defaultdict(set)
+        self._read_store()
+        self._fresh_since = self._fresh_marker() if config.fresh else None
+        self._graded = self._read_grades()
+
+    def plans(self, key: Key, bars_hash: str, planted: bool) -> list[Plan]:
+        """Plan the runs of one instrument, one for each family, in order."""
+        return [self._plan(key, model, bars_hash, planted) for model in self.models]
+
+    def n_trials(self, key: Key, plans: list[Plan]) -> int:
+        """Distinct run keys ever graded on the instrument, these included."""
+        return len(self._trials[key] | {plan.identity["run_key"] for plan in plans})
+
+    def is_done(self, plan: Plan, n_trials: int) -> dict[str, Any] | None:
+        """Return the grade of a run that needs nothing: trained, graded under these settings, model kept if passed."""
+        row = self._graded.get(plan.record_id)
+        if plan.is_new or row is None or row["n_trials"] != n_trials or (row["passed"] and not plan.has_model):
+            return None
+        return row
+
+    def with_stored(self, bucket: int, plans: list[Plan]) -> list[Plan]:
+        """Attach the stored predictions to those plans that have some."""
+        rows = self.store.predictions(bucket, [plan.record_id for plan in plans if not plan.is_new])
+        stored = {row["record_id"]: row for row in rows.iter_rows(named=True)}
+        return [plan if plan.is_new else replace(plan, stored=stored[plan.record_id]) for plan in plans]
+
+    def finish(self) -> None:
+        """Forget that a fresh start was asked for: it is done."""
+        self._marker.unlink(missing_ok=True)
+
+    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool) -> Plan:
+        parts = identity.run_parts(self.procedure, self._features, model, bars_hash, self._libraries[model.family])
+        run_key = identity.run_key(*key, parts)
+        known = self._known.get(run_key)
+        if known and not (self._fresh_since and known.created_at < self._fresh_since):
+            has_model = self.store.model_path(known.record_id) is not None
+            row = {"run_key": run_key, "session_key": known.session_key, "fit_seconds": known.fit_seconds}
+            return Plan(known.record_id, model, row, is_new=False, has_model=has_model)
+        attempt = known.attempt + 1 if known else 0
+        record_id = f"{run_key}.{attempt}"
+        row = {
+            "record_id": record_id,
+            "run_key": run_key,
+            "attempt": attempt,
+            "session_key": self.key,
+            "asset_class": key[0],
+            "symbol": key[1],
+            "family": model.family,
+            "params": asdict(model.params),
+            "features": list(self.procedure.features),
+            "parts": parts,
+            "library_version": self._libraries[model.family],
+            "git_commit": identity.git_commit(),
+            "created_at": dt.datetime.now(dt.UTC),
+            "planted": planted,
+        }
+        return Plan(record_id, model, row)
+
+    def _read_store(self) -> None:
+        columns = (
+            "record_id",
+            "run_key",
+            "attempt",
+            "created_at",
+            "asset_class",
+            "symbol",
+            "session_key",
+            "fit_seconds",
+        )
+        for row in self.store.runs(columns).iter_rows(named=True):
+            self._trials[(row["asset_class"], row["symbol"])].add(row["run_key"])
+            if not row["superseded"]:
+                known = Known(*(row[name] for name in Known.__dataclass_fields__))
+                self._known[row["run_key"]] = known
+
+    def _read_grades(self) -> dict[str, dict[str, Any]]:
+        grades = self.store.grades(self.key)
+        if grades.is_empty():
+            return {}
+        current = grades.filter(pl.col("grade_key") == identity.grade_key(self.config))
+        return {row["record_id"]: row for row in current.iter_rows(named=True)}
+
+    @property
+    def _marker(self) -> Any:
+        return self.store.root / f"fresh-{self.key[:8]}.json"
+
+    def _fresh_marker(self) -> dt.datetime:
+        if not self._marker.exists():
+            files.write_json({"since": dt.datetime.now(dt.UTC).isoformat()}, self._marker)
+        return dt.datetime.fromisoformat(files.read_json(self._marker)["since"])

@@ -1,0 +1,187 @@
+"""The procedure that is graded, for one instrument: label, walk-forward folds, fits, out-of-sample predictions, grade.
+
+`train_instrument` is what a worker does. It reads no file and writes none: what it needs comes in a `Task`, what it
+found goes back in a `Trained`, and the one writer is the parent.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from src.assess import Assessment, assess
+from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+from src.labels import Decisions, decisions
+from src.models import Matrix, Vector, family
+from src.runs import OOS_SCHEMA, RUN_SCHEMA
+from src.splits import Fold, InsufficientData, walk_forward
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run to be trained, graded again, or given its model: what exists of it is in `stored`."""
+
+    record_id: str
+    model: ModelConfig
+    identity: dict[str, Any]  # the identity columns of its row in the run store
+    is_new: bool = True
+    stored: dict[str, Any] | None = None  # OOS columns, where the predictions exist
+    has_model: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One instrument's work: bars up to ``split.until`` and their features, row by row."""
+
+    asset_class: str
+    symbol: str
+    bucket: int
+    bars: pl.DataFrame
+    features: Matrix
+    names: list[str]
+    plans: list[Plan]
+    n_trials: int
+    seed: int
+    label: LabelConfig
+    split: SplitConfig
+    strategy: StrategyConfig
+    grade: GradeConfig
+    panel_returns: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a task: new rows for the run store, grades, native models, or the reason why there is nothing."""
+
+    skipped: str | None = None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    grades: list[dict[str, Any]] = field(default_factory=list)
+    models: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    fit_seconds: float = 0.0
+
+
+def train_instrument(task: Task) -> Trained:
+    """Do all plans of one instrument; thin or one-sided data is a skip with its reason, not an error."""
+    chosen = decisions(task.bars, task.label, task.panel_returns)
+    try:
+        folds = walk_forward(chosen.dates, task.asset_class, task.split, task.label.horizon)
+        _check_labels(chosen, folds)
+    except InsufficientData as reason:
+        return Trained(skipped=str(reason))
+    result = Trained()
+    started = time.process_time()
+    for plan in task.plans:
+        _do(plan, task, chosen, folds, result)
+    return Trained(None, result.runs, result.grades, result.models, time.process_time() - started)
+
+
+def _do(plan: Plan, task: Task, chosen: Decisions, folds: list[Fold], result: Trained) -> None:
+    stored = plan.stored
+    if stored is None:
+        started = time.process_time()
+        stored = _out_of_sample(plan.model, task, chosen, folds)
+        seconds = time.process_time() - started
+        known = {"n_train": int(folds[-1].train.size), "n_folds": len(folds), "fit_seconds": seconds}
+        result.runs.append({**plan.identity, **known, **stored})
+    graded = _grade(stored, task, chosen)
+    row = graded.row()
+    curve: dict[str, Any] = {"stamp": None, "net": None, "equity": None, "always_long": None}
+    if row["passed"]:
+        curve = graded.curve()
+        if not plan.has_model:
+            result.models[plan.record_id] = _final_model(plan.model, task, chosen)
+    result.grades.append({"record_id": plan.record_id, **row, **curve})
+
+
+def _check_labels(chosen: Decisions, folds: list[Fold]) -> None:
+    """A fit needs both classes."""
+    for fold in folds:
+        ups = np.nanmean(chosen.label[fold.train]) if np.isfinite(chosen.label[fold.train]).any() else np.nan
+        if not 0.0 < ups < 1.0:
+            raise InsufficientData(
+                f"training labels before {fold.first} are of one class: {np.isfinite(chosen.label[fold.train]).sum()} "
+                f"of {fold.train.size} decisions have a direction"
+            )
+
+
+def _rows(task: Task, chosen: Decisions, where: npt.NDArray[np.int64]) -> Matrix:
+    return np.ascontiguousarray(task.features[chosen.rows[where]])
+
+
+def _fit(model: ModelConfig, task: Task, chosen: Decisions, where: npt.NDArray[np.int64]) -> Any:
+    """Fit on those of the given decisions that have a direction."""
+    labelled = where[np.isfinite(chosen.label[where])]
+    library = family(model.family)
+    x, y = _rows(task, chosen, labelled), chosen.label[labelled]
+    return library.fit(x, y, model.params, task.seed, task.names, model.device)
+
+
+def _out_of_sample(model: ModelConfig, task: Task, chosen: Decisions, folds: list[Fold]) -> dict[str, Any]:
+    """Predict each fold's test decisions by a model of its training decisions, and put the folds end to end."""
+    library = family(model.family)
+    where: list[npt.NDArray[np.int64]] = []
+    probability: list[Vector] = []
+    for fold in folds:
+        tradable = fold.test[np.isfinite(chosen.bar_return[fold.test])]
+        if tradable.size:
+            booster = _fit(model, task, chosen, fold.train)
+            where.append(tradable)
+            probability.append(library.predict(booster, _rows(task, chosen, tradable)))
+    index = np.concatenate(where)
+    fold_ids = np.repeat(np.arange(len(where), dtype=np.int32), [part.size for part in where])
+    return {
+        "oos_date": chosen.dates[index],
+        "oos_stamp": chosen.stamps[index],
+        "oos_fold": fold_ids,
+        "oos_probability": np.concatenate(probability),
+        "oos_label": chosen.label[index],
+        "oos_bar_return": chosen.bar_return[index],
+    }
+
+
+def _grade(stored: dict[str, Any], task: Task, chosen: Decisions) -> Assessment:
+    """Grade stored predictions: the same call for a new run and for an old one under other thresholds or costs."""
+    index = np.searchsorted(chosen.dates, np.asarray(stored["oos_date"]))
+    return assess(
+        np.asarray(stored["oos_probability"]),
+        np.asarray(stored["oos_fold"]),
+        index,
+        chosen,
+        task.asset_class,
+        task.strategy,
+        task.grade,
+        task.n_trials,
+    )
+
+
+def _final_model(model: ModelConfig, task: Task, chosen: Decisions) -> tuple[str, bytes]:
+    """Refit on every decision with a direction: the model to be registered, in its native format."""
+    library = family(model.family)
+    booster = _fit(model, task, chosen, np.arange(chosen.label.size))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / library.FILE
+        library.save(booster, path)
+        return library.FILE, path.read_bytes()
+
+
+def run_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Rows of the run store as a table, JSON columns encoded."""
+    table: dict[str, pl.Series] = {}
+    for name, dtype in RUN_SCHEMA.items():
+        values = [row[name] for row in rows]
+        table[name] = pl.Series(name, [_json(value) for value in values], dtype=dtype)
+    for name, dtype in OOS_SCHEMA.items():
+        table[name] = pl.Series(name, [pl.Series(row[name]) for row in rows]).cast(dtype)
+    return pl.DataFrame(table)
+
+
+def _json(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value

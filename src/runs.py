@@ -1,0 +1,215 @@
+"""What training produced: the one source of truth, of which MLflow's runs are a projection.
+
+A run is one row: identity, settings, and its out-of-sample predictions as lists. Rows live in one Parquet shard for
+each bucket and session (``b007-1a2b3c4d.runs.parquet``), the grades that a session gave in a shard beside it, native
+models under ``models/<record_id>/``. While a bucket is in work, each finished instrument is a file of its own under
+``pending/``, so that a crash loses at most the work in flight; a finished bucket is compacted.
+
+A key that is trained again (``fresh=true``) gets a further attempt; the latest attempt stands, earlier ones are
+superseded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src import files
+
+RUN_SCHEMA: dict[str, Any] = {
+    "record_id": pl.String,
+    "run_key": pl.String,
+    "attempt": pl.Int32,
+    "session_key": pl.String,
+    "asset_class": pl.String,
+    "symbol": pl.String,
+    "family": pl.String,
+    "params": pl.String,
+    "features": pl.String,
+    "parts": pl.String,
+    "library_version": pl.String,
+    "git_commit": pl.String,
+    "n_train": pl.Int64,
+    "n_folds": pl.Int32,
+    "fit_seconds": pl.Float64,
+    "created_at": pl.Datetime("us", "UTC"),
+    "planted": pl.Boolean,
+}
+OOS_SCHEMA: dict[str, Any] = {
+    "oos_date": pl.List(pl.Datetime("us")),
+    "oos_stamp": pl.List(pl.Datetime("us")),
+    "oos_fold": pl.List(pl.Int32),
+    "oos_probability": pl.List(pl.Float64),
+    "oos_label": pl.List(pl.Float64),
+    "oos_bar_return": pl.List(pl.Float64),
+}
+CURVE_SCHEMA: dict[str, Any] = {
+    "stamp": pl.List(pl.Datetime("us")),
+    "net": pl.List(pl.Float64),
+    "equity": pl.List(pl.Float64),
+    "always_long": pl.List(pl.Float64),
+}
+GRADE_SCHEMA: dict[str, Any] = {
+    "record_id": pl.String,
+    "run_key": pl.String,
+    "session_key": pl.String,
+    "asset_class": pl.String,
+    "symbol": pl.String,
+    "family": pl.String,
+    "grade_key": pl.String,
+    "n_trials": pl.Int64,
+    "n_oos": pl.Int64,
+    "first_oos": pl.Date,
+    "last_oos": pl.Date,
+    "passed": pl.Boolean,
+    "registrable": pl.Boolean,
+    "planted": pl.Boolean,
+    "reasons": pl.List(pl.String),
+    "suspicious": pl.String,
+    "shift_passes": pl.Binary,
+    **CURVE_SCHEMA,
+}
+"""Columns of a grade that are no float64 figure; every other one is."""
+MODEL_FILES = ("model.txt", "model.ubj", "model.cbm")
+
+
+class RunStore:
+    """Runs, their predictions, grades and models of one dataset, under ``data/runs/<dataset>/``.
+
+    Parameters
+    ----------
+    root : Path
+        The folder; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # reading ------------------------------------------------------------------------------------------------------
+
+    def runs(self, columns: Sequence[str] = tuple(RUN_SCHEMA)) -> pl.DataFrame:
+        """Every run ever trained, one row each, with `superseded` true where a later attempt of its key exists."""
+        wanted = list(dict.fromkeys(["record_id", "run_key", "attempt", *columns]))
+        frames = [pl.read_parquet(path, columns=wanted) for path in self._files(".runs")]
+        if not frames:
+            schema = {**RUN_SCHEMA, **OOS_SCHEMA}
+            return pl.DataFrame(schema={name: schema[name] for name in wanted} | {"superseded": pl.Boolean})
+        runs = pl.concat(frames).unique("record_id", keep="first", maintain_order=True)
+        latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")
+        return runs.with_columns(superseded=latest).sort("record_id")
+
+    def oos(self, record_ids: Iterable[str]) -> pl.DataFrame:
+        """Out-of-sample rows of the runs: record_id, date, stamp, fold, probability, label, bar_return."""
+        lists = list(OOS_SCHEMA)
+        rows = self._rows(".runs", record_ids, {"record_id": pl.String, **OOS_SCHEMA})
+        return _days(rows.explode(lists).rename({name: name.removeprefix("oos_") for name in lists}))
+
+    def predictions(self, bucket: int, record_ids: Iterable[str]) -> pl.DataFrame:
+        """Stored predictions of runs of one bucket as lists, one row a run: record_id and the columns of OOS_SCHEMA."""
+        wanted = list(record_ids)
+        if not wanted:
+            return pl.DataFrame(schema={"record_id": pl.String, **OOS_SCHEMA})
+        pattern = f"b{bucket:03d}-*.runs.parquet"
+        found = [*self.root.glob(pattern), *self.root.glob(f"pending/{pattern[:5]}*/*.runs.parquet")]
+        return self._read(sorted(found), wanted, {"record_id": pl.String, **OOS_SCHEMA})
+
+    def grades(self, session_key: str) -> pl.DataFrame:
+        """Grades that a session gave, one row a run, with `grade_key` and `n_trials` telling how."""
+        frames = [pl.read_parquet(path) for path in sorted(self.root.glob(f"b*-{session_key[:8]}.grades.parquet"))]
+        return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+    def equity(self, record_ids: Iterable[str], session_key: str) -> pl.DataFrame:
+        """Net return and net equity of a session's passing runs: record_id, stamp, net, equity, always_long (equity).
+
+        Runs that did not pass have no rows: their equity follows from the predictions and `src.assess`.
+        """
+        lists = list(CURVE_SCHEMA)
+        schema = {"record_id": pl.String, **CURVE_SCHEMA}
+        rows = self._rows(f"{session_key[:8]}.grades", record_ids, schema)
+        return _days(rows.filter(pl.col("stamp").is_not_null()).explode(lists))
+
+    def model_path(self, record_id: str) -> Path | None:
+        """Native model file of a run, or null where none was kept."""
+        found = (self.root / "models" / record_id / name for name in MODEL_FILES)
+        return next((path for path in found if path.is_file()), None)
+
+    def trials(self) -> pl.DataFrame:
+        """Number of distinct run keys ever graded on each instrument: asset_class, symbol, n_trials."""
+        runs = self.runs(("run_key", "asset_class", "symbol"))
+        return runs.group_by("asset_class", "symbol").agg(pl.col("run_key").n_unique().alias("n_trials"))
+
+    # writing ------------------------------------------------------------------------------------------------------
+
+    def add(self, shard: str, rows: pl.DataFrame) -> None:
+        """Keep the finished runs of one instrument, durable on return."""
+        files.write_parquet(rows, self.root / "pending" / shard / f"{rows['record_id'][0]}.runs.parquet")
+
+    def compact_all(self) -> None:
+        """Merge what an interrupted session left pending."""
+        for folder in sorted((self.root / "pending").glob("b*")):
+            self.compact(folder.name)
+
+    def compact(self, shard: str) -> None:
+        """Merge the pending files of a bucket into its shard; safe to repeat after a crash at any point."""
+        pending = sorted((self.root / "pending" / shard).glob("*.runs.parquet"))
+        if not pending:
+            return
+        target = self.root / f"{shard}.runs.parquet"
+        known = [target] if target.exists() else []
+        rows = pl.concat([pl.read_parquet(path) for path in [*known, *pending]])
+        rows = rows.unique("record_id", keep="first").sort("asset_class", "symbol", "family", "attempt")
+        files.write_parquet(rows, target)
+        for path in pending:
+            path.unlink()
+        with contextlib.suppress(OSError):  # a folder that is not empty holds what the next call merges
+            target_folder = self.root / "pending" / shard
+            target_folder.rmdir()
+
+    def write_grades(self, shard: str, rows: pl.DataFrame) -> None:
+        """Replace the grades that a session gave to the runs of one bucket."""
+        path = self.root / f"{shard}.grades.parquet"
+        rows = rows.sort("asset_class", "symbol", "family")
+        if path.exists() and pl.read_parquet(path).equals(rows):
+            return
+        files.write_parquet(rows, path)
+
+    def write_model(self, record_id: str, name: str, content: bytes) -> None:
+        """Keep a run's native model file."""
+        files.write_atomic(self.root / "models" / record_id / name, lambda path: path.write_bytes(content) and None)
+
+    def _files(self, kind: str) -> list[Path]:
+        return [*sorted(self.root.glob(f"b*{kind}.parquet")), *sorted(self.root.glob(f"pending/*/*{kind}.parquet"))]
+
+    def _rows(self, kind: str, record_ids: Iterable[str], schema: dict[str, Any]) -> pl.DataFrame:
+        return self._read(self._files(kind), list(record_ids), schema)
+
+    @staticmethod
+    def _read(paths: Sequence[Path], record_ids: list[str], schema: dict[str, Any]) -> pl.DataFrame:
+        wanted = pl.col("record_id").is_in(record_ids)
+        found = [pl.scan_parquet(path).select(list(schema)).filter(wanted).collect() for path in paths]
+        rows = pl.concat([pl.DataFrame(schema=schema), *found], how="vertical_relaxed")
+        return rows.unique("record_id", keep="first", maintain_order=True)
+
+
+def grade_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Grades as a table; a figure that is undefined is null, never NaN."""
+    names = [*GRADE_SCHEMA, *(name for name in rows[0] if name not in GRADE_SCHEMA)]
+    schema = {name: GRADE_SCHEMA.get(name, pl.Float64) for name in names}
+    columns = [pl.Series(name, [row.get(name) for row in rows], dtype=schema[name]) for name in names]
+    return pl.DataFrame(columns).with_columns(pl.selectors.float().fill_nan(None))
+
+
+def shard(bucket: int, session_key: str) -> str:
+    """Name of the shard of one bucket in one session."""
+    return f"b{bucket:03d}-{session_key[:8]}"
+
+
+def _days(rows: pl.DataFrame) -> pl.DataFrame:
+    """Show times of day only where there are any."""
+    times = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
+    daily = [name for name in times if (rows[name] == rows[name].dt.truncate("1d")).all()]
+    return rows.with_columns(pl.col(daily).cast(pl.Date))

@@ -1,0 +1,62 @@
+"""Every model family: learns, is deterministic, handles missing values, and survives its native file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from src.config import FAMILIES, CatBoostParams, LightGBMParams, XGBoostParams
+from src.models import family
+
+PARAMS = {"lightgbm": LightGBMParams(), "xgboost": XGBoostParams(), "catboost": CatBoostParams()}
+NAMES = [f"feature_{i}" for i in range(8)]
+
+
+def sample(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels that follow the first column, a fifth of whose values is missing."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 8)).astype(np.float32)
+    y = (x[:, 0] + rng.normal(size=rows) > 0).astype(np.float64)
+    x[rng.random(rows) < 0.2, 0] = np.nan
+    return x, y
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_finds_a_planted_relation_out_of_sample(name: str) -> None:
+    library = family(name)
+    model = library.fit(*sample(1500, 1), PARAMS[name], 7, NAMES)
+    x, y = sample(1500, 2)
+    assert roc_auc_score(y, library.predict(model, x)) > 0.7
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(name: str) -> None:
+    library, (x, y) = family(name), sample(600, 3)
+    first, second, other = (library.predict(library.fit(x, y, PARAMS[name], seed, NAMES), x) for seed in (7, 7, 8))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_saved_model_predicts_the_same_to_the_last_bit(name: str, tmp_path: Path) -> None:
+    library, (x, y) = family(name), sample(600, 4)
+    model = library.fit(x, y, PARAMS[name], 7, NAMES)
+    path = tmp_path / "a folder with spaces and ü" / library.FILE
+    path.parent.mkdir()
+    library.save(model, path)
+    assert np.array_equal(library.predict(library.load(path), x), library.predict(model, x))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_column_that_is_always_missing_does_no_harm(name: str) -> None:
+    library, (x, y) = family(name), sample(600, 5)
+    x[:, 3] = np.nan
+    probability = library.predict(library.fit(x, y, PARAMS[name], 7, NAMES), x)
+    assert np.isfinite(probability).all()
+    assert ((probability > 0) & (probability < 1)).all()
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="lightgbm, xgboost, catboost, got randomforest"):
+        family("randomforest")

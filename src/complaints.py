@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from src.config import ConfigError
@@ -47,29 +47,45 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str | None:
+    """The words for one error of a chain, or None where it has nothing to say to a person."""
     import yaml
     from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
-    if isinstance(error, ConfigError):
-        return str(error)
-    if isinstance(error, MissingConfigException):
-        return _no_such_option(error)
-    if isinstance(error, OverrideParseException):
-        return (
-            f"can't read {error.override!r} ({str(error.__cause__ or error).splitlines()[0]}): write key=value, and a "
-            "value with spaces, commas or brackets in quotes inside quotes, \"source.path='C:/My files (new)'\""
-        )
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{mark.name}, line {mark.line + 1}: not valid YAML ({error.problem})"
+    words: list[tuple[type | tuple[type, ...], Callable[[Any], str]]] = [
+        (ConfigError, str),
+        (MissingConfigException, _no_such_option),
+        (OverrideParseException, _unreadable),
+        (yaml.MarkedYAMLError, _broken_yaml),
+        (ConfigCompositionException, _composition),
+        (OmegaConfBaseException, _setting),
+    ]
+    return next((say(error) for kind, say in words if isinstance(error, kind)), None)
+
+
+def _unreadable(error: Any) -> str:
+    return (
+        f"can't read {error.override!r} ({str(error.__cause__ or error).splitlines()[0]}): write key=value, and a "
+        "value with spaces, commas or brackets in quotes inside quotes, \"source.path='C:/My files (new)'\""
+    )
+
+
+def _broken_yaml(error: Any) -> str:
+    mark = error.problem_mark
+    return (
+        f"{mark.name}, line {mark.line + 1}: not valid YAML ({error.problem})" if mark else f"not valid YAML: {error}"
+    )
+
+
+def _composition(error: Any) -> str:
+    """Hydra's own words, or better ones where OmegaConf said which setting is at fault."""
+    from omegaconf.errors import OmegaConfBaseException
+
     cause = error.__cause__ or error.__context__
-    if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
-        place = re.match(r"In '([^']+)'", str(error))
-        return (f"conf/{place[1]}.yaml: " if place else "") + _setting(cause)
-    if isinstance(error, ConfigCompositionException):
+    if not isinstance(cause, OmegaConfBaseException):
         return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    return _setting(error) if isinstance(error, OmegaConfBaseException) else None
+    place = re.match(r"In '([^']+)'", str(error))
+    return (f"conf/{place[1]}.yaml: " if place else "") + _setting(cause)
 
 
 def _no_such_option(error: Any) -> str:

@@ -169,8 +169,12 @@ def dvc_hint(verb: str, config: Config) -> str | None:
     """How to make DVC agree after `verb` was run by hand: a commit, or the choice in params.yaml that versions it."""
     if verb not in _yaml(ROOT / "dvc.yaml").get("stages", {}):
         return None
+    if config.only:
+        return None
     chosen = dict(values(compose()))
     differs = [key for key, value in values(config) if chosen.get(key) != value and not key.startswith(_UNVERSIONED)]
     if not differs:
         return f"DVC does not know of this run yet: dvc commit -f {verb}"
-    return f"DVC leaves this run alone, since params.yaml chooses another {differs[0]}; set it there to version the run"
+    return (
+        f"DVC leaves this run alone ({differs[0]} is not what params.yaml and conf/ choose): set it there to version it"
+    )

@@ -1,15 +1,11 @@
 """Typed schema of conf/: a misspelt key, a wrong type or a value out of range fails before any work.
 
-Every group of ``conf/`` is a dataclass here. Hydra checks names and types against it; ``check`` holds the ranges and
-the rules between fields. Stages receive a `Config`; libraries receive the part of it that they need.
+Every group of ``conf/`` is a dataclass here. Hydra checks names and types against it; `src.rules` holds the
+ranges and the rules between fields. Stages receive a `Config`; libraries receive the part of it that they need.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
-import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,6 +119,8 @@ class StrategyConfig:
 
 @dataclass
 class LightGBMParams:
+    """Settings of LightGBM, named as the library names them but for `rounds` and `l2`."""
+
     rounds: int = 50
     learning_rate: float = 0.05
     num_leaves: int = 7
@@ -136,6 +134,8 @@ class LightGBMParams:
 
 @dataclass
 class XGBoostParams:
+    """Settings of XGBoost; `colsample` is by tree, `l2` is its lambda."""
+
     rounds: int = 50
     learning_rate: float = 0.05
     max_depth: int = 3
@@ -148,6 +148,8 @@ class XGBoostParams:
 
 @dataclass
 class CatBoostParams:
+    """Settings of CatBoost, named as the library names them but for `rounds` and `l2`."""
+
     rounds: int = 50
     learning_rate: float = 0.05
     depth: int = 3
@@ -229,3 +231,6 @@ class Config:
         """Name of the stored tables: the universe, and the interval unless daily."""
         daily = self.universe.interval == "1d"
         return self.universe.name if daily else f"{self.universe.name}-{self.universe.interval}"
+
+
+PARAMS: dict[str, type] = {"lightgbm": LightGBMParams, "xgboost": XGBoostParams, "catboost": CatBoostParams}

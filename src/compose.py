@@ -1,0 +1,180 @@
+"""Hydra behind one door: conf/ and params.yaml become a checked `Config`, and its complaints become one plain line."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.complaints import complaint, is_complaint, no_such_key
+from src.config import PARAMS, ROOT, Config, ConfigError, ModelConfig
+from src.rules import check, values
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CONF = ROOT / "conf"
+_UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment")  # change no output that DVC keeps
+
+
+def configurations(verb: str) -> list[Config]:
+    """The configurations that the command line asks for: one, several with ``--multirun``, none with ``--help``.
+
+    Raises
+    ------
+    ConfigError
+        Where Hydra refuses: an unknown group, option or key, a wrong type, broken YAML.
+    SystemExit
+        From ``--help`` and from flags that Hydra does not know.
+    """
+    import hydra
+
+    _register()
+    os.environ["HYDRA_MAIN_MODULE"] = f"src.{verb}"
+    shown = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let its exceptions through: they are put in words here
+    found: list[Config] = []
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+    def collect(composed: DictConfig) -> None:
+        found.append(_typed(composed))
+
+    try:
+        collect()
+    except Exception as error:
+        if shown == "1" or not is_complaint(error):
+            raise
+        raise ConfigError(complaint(error)) from error
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR") if shown is None else os.environ.update(HYDRA_FULL_ERROR=shown)
+    return found
+
+
+def compose(overrides: list[str] | None = None) -> Config:
+    """The checked configuration for `overrides`, for verbs that only look and for tests.
+
+    Raises
+    ------
+    ConfigError
+        As `configurations`, and where a rule is broken.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    _register()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            composed = hydra_compose("config", overrides or [])
+            config = _typed(composed)
+    except Exception as error:
+        if not is_complaint(error):
+            raise
+        raise ConfigError(complaint(error)) from error
+    check(config)
+    return config
+
+
+def families(config: Config) -> list[ModelConfig]:
+    """One `ModelConfig` for each family to train: the chosen one, or the members of ``model=all`` from their files."""
+    from omegaconf import OmegaConf
+
+    if not config.model.members:
+        return [config.model]
+    found: list[ModelConfig] = []
+    for member in config.model.members:
+        path = CONF / "model" / f"{member}.yaml"
+        written = dict(_yaml(path))
+        written.pop("defaults", None)
+        merged = OmegaConf.merge(OmegaConf.structured(_schema(member)), written, {"device": config.model.device})
+        typed = OmegaConf.to_object(merged)
+        assert isinstance(typed, ModelConfig)
+        model = _plain(typed)
+        check(dataclasses.replace(config, model=model))
+        found.append(model)
+    return found
+
+
+def _typed(composed: DictConfig) -> Config:
+    from omegaconf import OmegaConf
+
+    _refuse_added(OmegaConf.to_container(composed), Config)
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    return dataclasses.replace(config, model=_plain(config.model))
+
+
+def _refuse_added(part: Any, schema: type, prefix: str = "") -> None:
+    """Refuse keys that ``+key=value`` put past the schema: a misspelt setting must not pass for a set one."""
+    known = {each.name: each for each in dataclasses.fields(schema)}
+    hints = typing.get_type_hints(schema)
+    for name, value in part.items():
+        if name not in known:
+            raise ConfigError(no_such_key(f"{prefix}{name}", known))
+        below = hints[name]
+        if prefix == "model." and name == "params":
+            below = PARAMS.get(part["family"], object)
+        if dataclasses.is_dataclass(below) and isinstance(value, dict):
+            assert isinstance(below, type)
+            _refuse_added(value, below, f"{prefix}{name}.")
+
+
+def _plain(model: ModelConfig) -> ModelConfig:
+    """A `ModelConfig` of the importable class, which worker processes can unpickle."""
+    return ModelConfig(**{each.name: getattr(model, each.name) for each in dataclasses.fields(ModelConfig)})
+
+
+@functools.cache
+def _schema(family: str) -> type[ModelConfig]:
+    """`ModelConfig` whose params are those of one family."""
+    params = PARAMS[family]
+    settings = dataclasses.field(default_factory=params)
+    return dataclasses.make_dataclass(f"{family}_model", [("params", params, settings)], bases=(ModelConfig,))
+
+
+@functools.cache
+def _register() -> None:
+    """Make the schema and the ``params:`` resolver known to Hydra."""
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for family in PARAMS:
+        store.store(group="schema/model", name=family, node=_schema(family))
+    OmegaConf.register_new_resolver("params", _param, replace=True)
+
+
+def _param(key: str) -> Any:
+    """A choice from params.yaml."""
+    chosen = _yaml(ROOT / "params.yaml")
+    if key not in chosen:
+        raise ConfigError(f"params.yaml has no {key}: add it (the committed file shows all of them)")
+    return chosen[key]
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds, empty where there is no file."""
+    import yaml
+
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8") as stream:
+        return yaml.safe_load(stream) or {}
+
+
+def dvc_hint(verb: str, config: Config) -> str | None:
+    """How to make DVC agree after `verb` was run by hand: a commit, or the choice in params.yaml that versions it."""
+    if verb not in _yaml(ROOT / "dvc.yaml").get("stages", {}):
+        return None
+    if config.only:
+        return None
+    chosen = dict(values(compose()))
+    differs = [key for key, value in values(config) if chosen.get(key) != value and not key.startswith(_UNVERSIONED)]
+    if not differs:
+        return f"DVC does not know of this run yet: dvc commit -f {verb}"
+    return (
+        f"DVC leaves this run alone ({differs[0]} is not what params.yaml and conf/ choose): set it there to version it"
+    )

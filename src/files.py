@@ -1,0 +1,187 @@
+"""Files that appear whole or not at all, and the folder that owns what is shared between working copies."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import hashlib
+import itertools
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.config import ROOT
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_PREFIX = ".tmp-"
+_FOREIGN_AGE = 24 * 3600.0  # seconds after which another machine's temporary file counts as left behind
+_COUNTER = itertools.count()
+_REPLACE_TRIES = 8
+
+
+def main_root() -> Path:
+    """Folder that owns MLflow's store, provider caches and locks: the main checkout, also from a copy DVC works in."""
+    return Path(os.environ.get("DVC_ROOT") or ROOT)
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file of the same name and put it in place of `path` in one step.
+
+    The temporary file stands in a folder of its own beside `path` (``.tmp-...``), so it keeps the name and suffix that
+    writers look at, and no ``*.parquet`` pattern finds it. Parent folders are made. When `write` raises, or the process
+    is killed, `path` is as it was before; `sweep` removes what a killed process left.
+
+    Raises
+    ------
+    OSError
+        Where the folder can't be written or the disk is full; `path` is untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.parent / f"{_PREFIX}{_process_tag()}-{next(_COUNTER)}"
+    folder.mkdir()
+    try:
+        temporary = folder / path.name
+        write(temporary)
+        _flush(temporary)
+        _replace(temporary, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _flush_folder(path.parent)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8 text with plain line feeds on every system."""
+    write_atomic(path, lambda temporary: _write_text(text, temporary))
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write a Polars frame as zstd Parquet with statistics."""
+    write_atomic(path, lambda temporary: frame.write_parquet(temporary, compression="zstd", statistics=True))
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write JSON (dates as ISO text, paths with forward slashes, NumPy scalars as numbers).
+
+    Raises
+    ------
+    ValueError
+        On NaN or an infinity: a value that is not defined is written as null by whoever knows why.
+    """
+    write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n", path)
+
+
+def read_json(path: Path) -> Any:
+    """Read what `write_json` wrote."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def sweep(folder: Path) -> int:
+    """Remove the temporary files under `folder` that dead processes left, and count them.
+
+    Files of living processes stay, and so do those of another machine (on a shared disk) until they are a day old.
+    """
+    left = [found for found in Path(folder).rglob(f"{_PREFIX}*") if _is_left_behind(found)]
+    for found in left:
+        shutil.rmtree(found, ignore_errors=True)
+    return sum(not found.exists() for found in left)
+
+
+def tree(folder: Path, pattern: str = "*") -> Iterator[tuple[Path, int]]:
+    """Yield each file under `folder` that matches, with its size in bytes; nothing where the folder is absent."""
+    for found in sorted(Path(folder).rglob(pattern)):
+        if found.is_file():
+            yield found, found.stat().st_size
+
+
+def _write_text(text: str, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.date | dt.datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return value.as_posix()
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable where the system can open a folder (Windows can't)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems refuse it; the rename itself has happened
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Replace `path`, waiting a little where Windows refuses because a reader has it open."""
+    for attempt in range(_REPLACE_TRIES):
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            if os.name != "nt" or attempt == _REPLACE_TRIES - 1:
+                raise
+            time.sleep(0.05 * 2**attempt)
+        else:
+            return
+
+
+def _process_tag() -> str:
+    pid = os.getpid()
+    return f"{_host()}-{pid}-{_started(pid)}"
+
+
+@functools.cache
+def _host() -> str:
+    return hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
+
+
+@functools.cache
+def _own_start(pid: int) -> int:
+    import psutil
+
+    return int(psutil.Process(pid).create_time())
+
+
+def _started(pid: int) -> int:
+    """Start time of a process in seconds, 0 where there is none: tells a living process from a reused number."""
+    import psutil
+
+    if pid == os.getpid():
+        return _own_start(pid)
+    try:
+        return int(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0
+
+
+def _is_left_behind(found: Path) -> bool:
+    parts = found.name.removeprefix(_PREFIX).split("-")
+    if len(parts) != 4 or not (parts[1].isdigit() and parts[2].isdigit()):
+        return False
+    if parts[0] != _host():
+        with contextlib.suppress(OSError):
+            return time.time() - found.stat().st_mtime > _FOREIGN_AGE
+        return False
+    return abs(_started(int(parts[1])) - int(parts[2])) > 1

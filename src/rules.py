@@ -1,0 +1,197 @@
+"""What the settings may hold: ranges, choices, dates, names and the rules between them, as data.
+
+One sentence serves every rule; `check` is called once, before any work.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from src.config import ASSET_CLASSES, FAMILIES, PARAMS, Config, ConfigError
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that a key may hold: from `low` to `high`, without `low` itself where `above`."""
+
+    low: float
+    high: float
+    unit: str = ""
+    above: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return (self.low < value if self.above else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        start = f"above {self.low:g} and at most" if self.above else f"from {self.low:g} to"
+        return f"{start} {self.high:,.12g}{' ' + self.unit if self.unit else ''}"
+
+
+_COUNT = Range(1, 10_000_000, "instruments")
+_FRACTION = Range(0, 1, above=True)
+_L2 = Range(0, 1e6)
+RANGES: dict[str, Range] = {
+    "universe.stock": Range(0, 10_000_000, "instruments"),
+    "universe.etf": Range(0, 10_000_000, "instruments"),
+    "universe.crypto": Range(0, 10_000_000, "instruments"),
+    "universe.buckets": Range(1, 1024, "shards"),
+    "universe.panel": _COUNT,
+    "source.simulated.stock": Range(0, 100_000, "instruments"),
+    "source.simulated.etf": Range(0, 100_000, "instruments"),
+    "source.simulated.crypto": Range(0, 100_000, "instruments"),
+    "source.simulated.edge": Range(0, 1),
+    "source.simulated.seed": Range(0, 2**32 - 1),
+    "label.horizon": Range(1, 260, "bars"),
+    "label.tolerance": Range(0, 0.01),
+    "split.fold_months": Range(1, 120, "months"),
+    "split.first_train_bars": Range(50, 100_000, "bars"),
+    "split.embargo": Range(0, 1000, "bars"),
+    "split.min_density": Range(0, 1),
+    "strategy.threshold": Range(0, 1),
+    "strategy.target_volatility": Range(0, 2, "a year", above=True),
+    "strategy.volatility_window": Range(5, 1000, "bars"),
+    "strategy.max_leverage": Range(0, 10, above=True),
+    "strategy.half_cent": Range(0, 1),
+    "strategy.spread_window": Range(1, 1000, "bars"),
+    "strategy.cost_bps.stock": Range(0, 1000, "basis points"),
+    "strategy.cost_bps.etf": Range(0, 1000, "basis points"),
+    "strategy.cost_bps.crypto": Range(0, 1000, "basis points"),
+    "grade.min_auc": Range(0, 1),
+    "grade.min_accuracy": Range(0, 1),
+    "grade.min_sharpe": Range(-10, 10),
+    "grade.max_drawdown": Range(0, 1, above=True),
+    "grade.min_oos": Range(1, 100_000, "bars"),
+    "grade.min_oos_promote": Range(1, 100_000, "bars"),
+    "grade.common_shifts": Range(20, 10_000, "shifts"),
+    "grade.exclude_lags": Range(0, 10_000, "bars"),
+    "grade.suspicious_auc": Range(0.5, 1),
+    "grade.suspicious_sharpe": Range(0, 100, above=True),
+    "engine.workers": Range(1, 4096, "processes"),
+    "engine.batch_size": Range(1, 100_000, "instruments"),
+    "seed": Range(0, 2**31 - 1),
+    "model.params.rounds": Range(1, 100_000, "trees"),
+    "model.params.learning_rate": _FRACTION,
+    "model.params.num_leaves": Range(2, 131_072, "leaves"),
+    "model.params.max_depth": Range(1, 64, "levels"),
+    "model.params.depth": Range(1, 16, "levels"),
+    "model.params.min_child_samples": Range(0, 1_000_000, "bars"),
+    "model.params.min_data_in_leaf": Range(1, 1_000_000, "bars"),
+    "model.params.min_child_weight": _L2,
+    "model.params.feature_fraction": _FRACTION,
+    "model.params.bagging_fraction": _FRACTION,
+    "model.params.colsample": _FRACTION,
+    "model.params.subsample": _FRACTION,
+    "model.params.rsm": _FRACTION,
+    "model.params.max_bin": Range(2, 65_535, "bins"),
+    "model.params.border_count": Range(1, 65_535, "borders"),
+    "model.params.l2": _L2,
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "source.basis": ("auto", "split_adjusted", "total_return"),
+    "source.asset_class": ASSET_CLASSES,
+    "model.family": (*FAMILIES, "all"),
+    "model.device": ("cpu", "gpu"),
+}
+DATES = ("data.until", "split.until", "split.anchor", "source.simulated.first")
+# What becomes part of a file's or a registered model's name on every system.
+NAMES = ("universe.name", "features.name", "label.name", "split.name", "strategy.name", "grade.name")
+_NAME = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_INTERVAL = re.compile(r"[1-9]\d{0,2}(m|h|d|wk|mo)")
+
+
+def values(part: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting of a configuration as (dotted key, value); the entries of a mapping count as settings."""
+    pairs = part.items() if isinstance(part, dict) else ((f.name, getattr(part, f.name)) for f in fields(part))
+    for name, value in pairs:
+        if is_dataclass(value) or (isinstance(value, dict) and value):
+            yield from values(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def check(config: Config) -> None:
+    """Check every range and the rules between settings, before any work.
+
+    Raises
+    ------
+    ConfigError
+        For the first setting that breaks its rule: key, rule, value, remedy.
+    """
+    for key, value in values(config):
+        if value is None:
+            continue
+        problem = _problem(key, value)
+        if problem:
+            raise ConfigError(f"{key} {problem}, got {value!r}{_remedy(key)}")
+    for key, holds, rule, remedy in _between(config):
+        if not holds:
+            raise ConfigError(f"{key} {rule}: {remedy}")
+
+
+def _problem(key: str, value: Any) -> str | None:
+    """The rule that a value breaks, in words, or None."""
+    if key in RANGES and value not in RANGES[key]:
+        return f"must be {RANGES[key]}"
+    if key in CHOICES and value not in CHOICES[key]:
+        return f"must be one of {', '.join(CHOICES[key])}"
+    if key in DATES and not _is_date(value):
+        return "must be a date YYYY-MM-DD"
+    if key in NAMES and not _NAME.fullmatch(value):
+        return "must be letters, digits, - and _ (it becomes a file name on every system)"
+    if key == "universe.interval" and not _INTERVAL.fullmatch(value):
+        return "must be a number and m, h, d, wk or mo"
+    return None
+
+
+def _remedy(key: str) -> str:
+    """The default of a key as a suggestion, where the schema has one."""
+    typical = dict(values(Config())).get(key)
+    for params in PARAMS.values():
+        typical = dict(values(params(), "model.params.")).get(key, typical)
+    return f": {key}={typical} is the usual value" if typical not in (None, "???") else ": leave it out"
+
+
+def _is_date(value: str) -> bool:
+    try:
+        return dt.date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _between(config: Config) -> Iterator[tuple[str, bool, str, str]]:
+    """Rules between settings: (key, whether it holds, rule with the values, remedy)."""
+    grade, costs, model = config.grade, config.strategy.cost_bps, config.model
+    yield (
+        "grade.min_oos_promote",
+        grade.min_oos_promote >= grade.min_oos,
+        f"must be at least grade.min_oos={grade.min_oos}, got {grade.min_oos_promote}",
+        "raise grade.min_oos_promote",
+    )
+    yield (
+        "strategy.cost_bps",
+        set(costs) == set(ASSET_CLASSES),
+        f"must name {', '.join(ASSET_CLASSES)} and nothing else, got {', '.join(costs) or 'nothing'}",
+        "give each class its basis points",
+    )
+    yield (
+        "universe.symbols",
+        not (config.universe.symbols and config.universe.file),
+        f"and universe.file={config.universe.file} can't both choose the instruments",
+        "leave one of them out",
+    )
+    yield (
+        "model.members",
+        (model.family == "all") == bool(model.members) and set(model.members) <= set(FAMILIES),
+        f"must name families ({', '.join(FAMILIES)}) for model=all and be empty otherwise, got {model.members}",
+        "choose model=all or one family",
+    )
+    yield (
+        "model.params",
+        model.family == "all" or isinstance(model.params, PARAMS[model.family]),
+        f"must be the settings of {model.family}, got {type(model.params).__name__}",
+        f"choose model={model.family}",
+    )

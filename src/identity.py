@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from src.config import ROOT
 
 if TYPE_CHECKING:
@@ -26,6 +28,16 @@ def digest(parts: Any) -> str:
     """Hash of a JSON-able value, independent of the order of keys."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str, allow_nan=False)
     return hashlib.blake2b(text.encode("utf-8"), digest_size=KEY_LENGTH // 2).hexdigest()
+
+
+def table_digest(table: pl.DataFrame) -> str:
+    """Hash of a table's values, independent of how it is chunked or stored."""
+    state = hashlib.blake2b(digest_size=KEY_LENGTH // 2)
+    for name in sorted(table.columns):
+        values = table[name]
+        content = "\0".join(values.to_list()).encode() if values.dtype == pl.String else values.to_numpy().tobytes()
+        state.update(name.encode() + content)
+    return state.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from src.assess import Assessment, assess
 from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.labels import Decisions, decisions
 from src.models import Matrix, Vector, family
-from src.runs import OOS_SCHEMA, RUN_SCHEMA
+from src.metrics import equity
+from src.runs import CURVE_SCHEMA, OOS_SCHEMA, RUN_SCHEMA
 from src.splits import Fold, InsufficientData, walk_forward
 
 
@@ -93,9 +94,14 @@ def _do(plan: Plan, task: Task, chosen: Decisions, folds: list[Fold], result: Tr
         result.runs.append({**plan.identity, **known, **stored})
     graded = _grade(stored, task, chosen)
     row = graded.row()
-    curve: dict[str, Any] = {"stamp": None, "net": None, "equity": None, "always_long": None}
+    curve: dict[str, Any] = dict.fromkeys(CURVE_SCHEMA)
     if row["passed"]:
-        curve = graded.curve()
+        curve = {
+            "stamp": graded.stamps.astype("datetime64[us]").tolist(),
+            "net": graded.net.tolist(),
+            "equity": graded.equity.tolist(),
+            "always_long": equity(graded.always_net).tolist(),
+        }
         if not plan.has_model:
             result.models[plan.record_id] = _final_model(plan.model, task, chosen)
     result.grades.append({"record_id": plan.record_id, **row, **curve})
@@ -149,17 +155,9 @@ def _out_of_sample(model: ModelConfig, task: Task, chosen: Decisions, folds: lis
 
 def _grade(stored: dict[str, Any], task: Task, chosen: Decisions) -> Assessment:
     """Grade stored predictions: the same call for a new run and for an old one under other thresholds or costs."""
-    index = np.searchsorted(chosen.dates, np.asarray(stored["oos_date"]))
-    return assess(
-        np.asarray(stored["oos_probability"]),
-        np.asarray(stored["oos_fold"]),
-        index,
-        chosen,
-        task.asset_class,
-        task.strategy,
-        task.grade,
-        task.n_trials,
-    )
+    positions = chosen.positions(np.asarray(stored["oos_date"], dtype="datetime64[us]"))
+    probability = np.asarray(stored["oos_probability"], dtype=np.float64)
+    return assess(probability, positions, chosen, task.strategy, task.grade, trials=task.n_trials)
 
 
 def _final_model(model: ModelConfig, task: Task, chosen: Decisions) -> tuple[str, bytes]:

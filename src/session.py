@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from src import bars as bars_table
-from src import files, identity
+from src import files, identity, labels
 from src.bars import BarStore
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
@@ -57,15 +57,18 @@ class Session:
         self.features = FeatureStore(data / "features" / config.dataset)
         self.store = RunStore(data / "runs" / config.dataset)
         self.store.compact_all()
+        self._until = dt.date.fromisoformat(config.split.until) if config.split.until else None
         hashes, panel = self.features.identity(config)
         self.names = list(hashes)
+        self._panel_returns = self._read_panel() if config.label.relative else None
+        if self._panel_returns is not None:
+            panel = identity.digest([panel, identity.table_digest(self._panel_returns)])
         procedure = identity.Procedure.of(config, hashes, panel)
         self.planner = Planner(config, models, procedure, self.store)
         self.key = self.planner.key
         self.grade_key = identity.grade_key(config)
         self.trained = 0
         self.fit_seconds = 0.0
-        self._until = dt.date.fromisoformat(config.split.until) if config.split.until else None
         self._planted = set(map(tuple, self.bars.manifest.planted))
         self._closed = closed
         self._states: dict[Key, dict[str, Any]] = {}
@@ -93,10 +96,19 @@ class Session:
     def _instruments(self) -> pl.DataFrame:
         return pl.read_parquet(self._state_path("featurize"))
 
+    def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Keep the rows that training may use."""
+        return rows if self._until is None else rows.filter(pl.col("date").cast(pl.Date) <= self._until)
+
+    def _read_panel(self) -> pl.DataFrame:
+        """Read the pinned panel's returns over the label's horizon."""
+        members = self.bars.panel()
+        parts = [self._cut(self.bars.read_bucket(bucket, symbols=members)) for bucket in self.bars.buckets()]
+        return labels.panel_returns(pl.concat(parts), self.config.label)
+
     def _bucket_tasks(self, bucket: int) -> Iterator[Task]:
-        until = pl.lit(True) if self._until is None else pl.col("date").cast(pl.Date) <= self._until
-        bars = self.bars.read_bucket(bucket).filter(until)
-        features = self.features.read_bucket(bucket, self.names).filter(until)
+        bars = self._cut(self.bars.read_bucket(bucket))
+        features = self._cut(self.features.read_bucket(bucket, self.names))
         matrix = features.select(self.names).to_numpy()
         keys = ["asset_class", "symbol"]
         starts = bars.with_row_index("row").group_by(keys, maintain_order=True).agg(pl.col("row").first(), pl.len())
@@ -134,7 +146,7 @@ class Session:
         config = self.config
         return Task(
             *key, bucket, bars, features, self.names, plans, n_trials, config.seed,
-            config.label, config.split, config.strategy, config.grade,
+            config.label, config.split, config.strategy, config.grade, self._panel_returns,
         )  # fmt: skip
 
     # results in ---------------------------------------------------------------------------------------------------
@@ -189,6 +201,11 @@ class Session:
         states = pl.DataFrame(list(self._states.values()), schema=STATES, orient="row")
         files.write_parquet(states.sort("asset_class", "symbol"), self._state_path("train"))
         self.planner.finish()
+
+    @property
+    def ended(self) -> int:
+        """Number of instruments that have their state."""
+        return len(self._states)
 
     def count(self, state: str) -> int:
         """Number of instruments that ended in a state."""

@@ -114,7 +114,7 @@ class StrategyConfig:
     max_leverage: float = 1.0
     cost_bps: dict[str, float] = field(default_factory=lambda: {"stock": 5.0, "etf": 5.0, "crypto": 10.0})
     half_cent: float = 0.005  # price units over the as-traded price, per unit of turnover (stock and etf)
-    spread_window: int = 21  # bars of the trailing mean of the spread estimate
+    spread_window: int = 63  # bars of the trailing mean of the spread estimate
 
 
 @dataclass

@@ -1,0 +1,35 @@
+# Every target goes through scripts/launch.py, which also serves the double clicks on Windows: it finds a Python,
+# makes .venv from requirements.lock the first time, and runs the verb inside it.
+PYTHON := $(shell for python in python3.12 python3.13 python3.11 python3 python; do \
+	"$$python" -c "" >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+LAUNCH := $(or $(PYTHON),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
+
+.PHONY: demo test bench lint ui doctor setup lock clean
+
+demo: ## bars to graded, tracked, registered models, offline
+	@$(LAUNCH) demo
+
+test: ## lint, types, direction of imports, then every test
+	@$(LAUNCH) test
+
+bench: ## the budgets, measured on this machine
+	@$(LAUNCH) bench
+
+lint: ## ruff, mypy and import-linter alone
+	@$(LAUNCH) lint
+
+ui: ## MLflow's pages on the runs and models
+	@$(LAUNCH) ui
+
+doctor: ## what on this machine may be in the way
+	@$(LAUNCH) doctor
+
+setup: ## the environment alone
+	@$(LAUNCH) setup
+
+lock: ## resolve requirements.lock anew from pyproject.toml
+	@$(LAUNCH) run uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--upgrade --quiet --extra dev --python-version 3.11 --output-file requirements.lock pyproject.toml
+
+clean: ## show what can be removed
+	@$(LAUNCH) clean

@@ -1,0 +1,1 @@
+"""Figures, tables and the page of a report: pure functions from tables to text."""

@@ -1,0 +1,128 @@
+"""Where every instrument ended: one state a stage, counts that add up to the universe, and the reasons grouped."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from src.reporting.material import KEY, STATES, Material
+from src.reporting.summary import state_counts
+from src.reporting.tables import Column, Row, table
+from src.reporting.words import counted, escaped, listed, whole
+
+MOST_REASONS = 25
+_FIGURES = re.compile(r"[-+]?\d[\d.,:%/x-]*")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Instruments of one state whose reasons differ in figures only, with the first reason as it was written."""
+
+    state: str
+    words: str
+    symbols: tuple[str, ...]
+
+
+def reasons(states: pl.DataFrame) -> list[Reason]:
+    """Group the reasons of a stage, the commonest first; parts of a reason joined by ``;`` count one by one.
+
+    Figures and the instrument's own symbol are left out of the comparison: ``612 of 900 bars`` and ``34 of 900 bars``
+    are one kind.
+    """
+    first: dict[tuple[str, str], str] = {}
+    symbols: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for symbol, state, reason in states.select("symbol", "state", "reason").iter_rows():
+        for part in _parts(reason):
+            kind = (state, _kind(part, symbol))
+            first.setdefault(kind, part)
+            symbols[kind].append(symbol)
+    found = [Reason(state, first[state, kind], tuple(who)) for (state, kind), who in symbols.items()]
+    order = {state: k for k, state in enumerate(("failed", "quarantined", "skipped", "done"))}
+    return sorted(found, key=lambda r: (order.get(r.state, len(order)), -len(r.symbols), r.words))
+
+
+def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
+    """Say whether a stage's counts add up to the universe, instrument by instrument."""
+    doubled = states.height - states.unique(KEY).height
+    if doubled:
+        return f"{counted(doubled, 'instrument')} counted more than once"
+    missing = universe.join(states, on=KEY, how="anti").height
+    foreign = states.join(universe, on=KEY, how="anti").height
+    unknown = states.filter(~pl.col("state").is_in(STATES)).height
+    faults = [
+        (missing, "not seen yet"),
+        (foreign, "not in the universe"),
+        (unknown, "in no known state"),
+    ]
+    said = [f"{n:,} {words}" for n, words in faults if n]
+    return "; ".join(said) if said else "adds up"
+
+
+def accounting(material: Material) -> str:
+    """Write the states of each stage, whether they add up, and the grouped reasons."""
+    if not material.states:
+        return "<p>No stage has left its states: nothing can be accounted for.</p>\n"
+    universe = material.states[material.stages[0]].select(KEY).unique()
+    words = (
+        f"<p>The universe holds {counted(universe.height, 'instrument')}. Each ends every stage in exactly one "
+        "state.</p>\n"
+    )
+    listings = "".join(_reason_table(stage, material.states[stage]) for stage in material.stages)
+    return f"{words}{_state_table(material, universe)}{listings}"
+
+
+def _parts(reason: str) -> Iterable[str]:
+    return (part.strip() for part in reason.split(";") if part.strip())
+
+
+def _kind(reason: str, symbol: str) -> str:
+    own = re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "@", reason) if len(symbol) > 1 else reason
+    return _FIGURES.sub("#", own)
+
+
+def _state_table(material: Material, universe: pl.DataFrame) -> str:
+    rows: list[Row] = []
+    for stage in material.stages:
+        states = material.states[stage]
+        rows.append({"stage": stage, "of": "all", **state_counts(states), "check": balance(states, universe)})
+        classes = states["asset_class"].unique().sort().to_list()
+        for name in classes if len(classes) > 1 else []:
+            part = states.filter(pl.col("asset_class") == name)
+            within = universe.filter(pl.col("asset_class") == name)
+            rows.append({"stage": stage, "of": name, **state_counts(part), "check": balance(part, within)})
+    columns = [
+        Column("stage", lambda r: r["stage"]),
+        Column("class", lambda r: r["of"]),
+        *(_count(state) for state in STATES),
+        _count("total"),
+        Column("check", lambda r: r["check"]),
+    ]
+    return table(columns, rows, "Instruments by state after each stage", "states")
+
+
+def _count(name: str) -> Column:
+    return Column(name, lambda r: whole(r[name]), lambda r: r[name])
+
+
+def _reason_table(stage: str, states: pl.DataFrame) -> str:
+    grouped = reasons(states)
+    if not grouped:
+        return ""
+    columns = [
+        Column("state", lambda r: r["state"]),
+        Column("instruments", lambda r: whole(r["count"]), lambda r: r["count"]),
+        Column("reason, as first met", lambda r: r["words"]),
+        Column("such as", lambda r: r["symbols"]),
+    ]
+    rows: list[Row] = [
+        {"state": g.state, "count": len(g.symbols), "words": g.words, "symbols": listed(g.symbols)}
+        for g in grouped[:MOST_REASONS]
+    ]
+    caption = f"{stage}: {counted(len(grouped), 'kind')} of reasons"
+    if len(grouped) > MOST_REASONS:
+        caption += f", the first {MOST_REASONS} shown; all are in the stage's states table"
+    return f"<details open><summary>{escaped(caption)}</summary>\n{table(columns, rows, caption)}</details>\n"

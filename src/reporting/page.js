@@ -1,0 +1,55 @@
+"use strict";
+// The page reads without this script: it only adds sorting, a filter, and opens folded parts for printing.
+for (const table of document.querySelectorAll("table")) {
+  const body = table.tBodies[0];
+  if (body.rows.length < 2 || table.classList.contains("square") || table.classList.contains("states")) continue;
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const numeric = head.classList.contains("number");
+      const down = head.hasAttribute("aria-sort") ? head.getAttribute("aria-sort") === "ascending" : numeric;
+      const value = (row) => {
+        const cell = row.cells[column];
+        return numeric ? ("v" in cell.dataset ? Number(cell.dataset.v) : null) : cell.textContent;
+      };
+      const order = (a, b) => {
+        const [x, y] = [value(a), value(b)];
+        if (x === null || y === null) return (x === null) - (y === null);
+        return (numeric ? x - y : x.localeCompare(y)) * (down ? -1 : 1);
+      };
+      body.append(...[...body.rows].sort(order));
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    });
+  });
+}
+for (const table of document.querySelectorAll("table.runs")) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < 6) continue;
+  const tools = document.createElement("div");
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const count = document.createElement("span");
+  tools.className = "tools";
+  input.type = "search";
+  input.placeholder = "crypto lightgbm";
+  count.setAttribute("role", "status");
+  label.append("Show only ", input);
+  tools.append(label, count);
+  table.closest(".scroll").before(tools);
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      const text = [...row.cells].slice(0, 3).map((cell) => cell.textContent).join(" ").toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += !row.hidden;
+    }
+    count.textContent = words.length ? `${shown} of ${rows.length} runs` : "";
+  });
+}
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));

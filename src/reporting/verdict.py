@@ -1,0 +1,186 @@
+"""What to believe first: passes against luck, in one sentence, one picture and a few checked statements."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from src.reporting.figures import luck_picture, luck_strip, reach, z_histogram
+from src.reporting.material import KEY, Group, Luck, Material
+from src.reporting.tables import Column, Row, bullets, definitions, table
+from src.reporting.words import chance, counted, escaped, expected_count, listed, share, two_digits, whole
+
+CREDIBLE_Q = 0.10
+CREDIBLE_DEFLATED_SHARPE = 0.95
+
+
+def sentence(luck: Luck) -> str:
+    """Give the session's honest sentence, the evidence's own wording where it has one."""
+    if luck.sentence:
+        return luck.sentence.rstrip(".")
+    passed = f"{counted(luck.passes, 'run')} on {counted(luck.instruments, 'instrument')} passed"
+    if luck.expected is None:
+        return f"{passed}; how many would by luck is not computed"
+    return f"{passed}; had no model any skill, about {expected_count(luck.expected)} would"
+
+
+def reading(luck: Luck, runs: int) -> str:
+    """Say what the passes mean beside the range of luck, in plain words."""
+    if not runs:
+        return "No run was graded, so there is nothing to believe or to doubt yet."
+    if luck.expected is None or luck.low is None or luck.high is None:
+        return "Without the range of luck nobody can say whether these passes mean anything."
+    if luck.passes > luck.high:
+        surplus = luck.passes - luck.expected
+        return (
+            f"More passed than luck alone explains, by about {expected_count(surplus)}. The picture can't tell which "
+            "ones: look at q-values before believing any single pass."
+        )
+    if luck.passes < luck.low:
+        return "Even fewer passed than luck alone would give: nothing here says that any model has skill."
+    return "This many pass by luck alone: nothing in this count says that any model has skill."
+
+
+def headline(material: Material) -> str:
+    """Write the top of the page: the sentence, its picture, and the counts behind it."""
+    luck, grades = material.luck, material.grades
+    note = (
+        '<p class="banner">Simulated bars: these instruments are invented, and so is every profit on this page.</p>\n'
+        if material.simulated
+        else ""
+    )
+    universe = max((table.height for table in material.states.values()), default=0)
+    tried = grades.select(KEY).unique().height
+    facts = [
+        ("instruments", whole(universe or tried)),
+        ("of them trained", whole(tried)),
+        ("runs graded", whole(grades.height)),
+        ("runs passed", f"{whole(luck.passes)} ({share(luck.passes / grades.height)})" if grades.height else "0"),
+        ("may be registered", whole(int(grades["registrable"].fill_null(False).sum()))),
+        ("lowest q-value", chance(_lowest_q(grades))),
+    ]
+    said = sentence(luck)
+    return (
+        f'{note}<p class="sentence">{escaped(said[:1].upper() + said[1:])}.</p>\n'
+        f"<figure>{luck_picture(luck)}"
+        "<figcaption>Dot: runs that cleared all four thresholds. Band: where nine sessions in ten would end if no "
+        "model had any skill; line in it: what luck gives on average. "
+        f"<strong>{escaped(reading(luck, grades.height))}</strong></figcaption></figure>\n"
+        f"{definitions(facts, 'facts')}"
+    )
+
+
+def believe(material: Material) -> str:
+    """Write the evidence on single runs, and passes against luck for each family and asset class."""
+    said = f"<div>{bullets(statements(material))}</div>"
+    return f'<div class="two">{said}{_z_figure(material.grades)}</div>\n{_group_table(material.groups)}'
+
+
+def statements(material: Material) -> list[str]:
+    """Give the statements on the session's passes that its own figures support, the most telling first."""
+    grades, passing = material.grades, material.passing
+    said = [_q_statement(grades)]
+    if passing.is_empty():
+        return [*said, "No run cleared all four thresholds."] if grades.height else said
+    passes = counted(passing.height, "pass", "passes")
+    checks = (
+        (
+            "majority_accuracy",
+            pl.col("accuracy") <= pl.col("majority_accuracy"),
+            "no more accurate than always naming the commoner direction of the same days",
+        ),
+        (
+            "buy_hold_sharpe",
+            pl.col("sharpe") <= pl.col("buy_hold_sharpe"),
+            "no better in Sharpe ratio than always long with the same sizing, costs and days",
+        ),
+        (
+            "luck_rate",
+            pl.col("luck_rate") > 0.05,
+            "such that more than one in twenty shifted, skill-less copies of the run pass as well (luck rate above 5%)",
+        ),
+        (
+            "deflated_sharpe",
+            pl.col("deflated_sharpe") >= CREDIBLE_DEFLATED_SHARPE,
+            f"at a deflated Sharpe ratio of {CREDIBLE_DEFLATED_SHARPE} or more, the usual bar for a real active return",
+        ),
+    )
+    for column, rule, words in checks:
+        measured = passing.filter(pl.col(column).is_not_null())
+        if measured.height:
+            hits = measured.filter(rule).height
+            of = f"of {passes}" if measured.height == passing.height else f"of the {measured.height:,} passes measured"
+            said.append(f"{hits:,} {of} {'is' if hits == 1 else 'are'} {words}.")
+    flagged = passing["suspicious"].count()
+    if flagged:
+        said.append(f"{flagged:,} of {passes} {'is' if flagged == 1 else 'are'} too good for its kind of data: below.")
+    return said
+
+
+def _q_statement(grades: pl.DataFrame) -> str:
+    """Say how many instruments stand out once all instruments looked at are counted."""
+    known = grades.filter(pl.col("q_value").is_not_null()).sort("q_value", *KEY)
+    if known.is_empty():
+        return "q-values are not computed: no single pass can be told from luck."
+    first = known.unique(KEY, keep="first", maintain_order=True)
+    credible = first.filter(pl.col("q_value") < CREDIBLE_Q)
+    of = f"of {counted(first.height, 'graded instrument')}"
+    if credible.is_empty():
+        best = first.row(0, named=True)
+        return (
+            f"None {of} has a q-value under {CREDIBLE_Q:.2f} (the lowest is {chance(best['q_value'])}, "
+            f"{best['symbol']}): no single pass can be told from luck."
+        )
+    names = listed(credible["symbol"].to_list(), 8)
+    return (
+        f"{credible.height:,} {of} {'has' if credible.height == 1 else 'have'} a q-value under {CREDIBLE_Q:.2f}: "
+        f"{names}. Among such instruments at most about one in ten owes it to luck."
+    )
+
+
+def _lowest_q(grades: pl.DataFrame) -> float | None:
+    lowest: float | None = grades.select(pl.col("q_value").min()).item()
+    return lowest
+
+
+def _z_figure(grades: pl.DataFrame) -> str:
+    z = grades["z"].drop_nulls().to_list()
+    if len(z) < 2:
+        return ""
+    mean = sum(z) / len(z)
+    return (
+        f'<figure class="wide">{z_histogram(z)}<figcaption>How far each run\'s AUC lies above its own shifted copies, '
+        f"in standard deviations (z; mean {two_digits(mean)}). Without skill the bars follow the curve; skill moves "
+        "them to the right.</figcaption></figure>\n"
+    )
+
+
+def _group_table(groups: tuple[Group, ...]) -> str:
+    if not groups:
+        return ""
+    lucks = {(group.kind, group.name): group.luck for group in groups}
+    top = reach(list(lucks.values()))
+    rows: list[Row] = [
+        {
+            "kind": group.kind,
+            "name": group.name,
+            "runs": group.runs,
+            "passed": group.luck.passes,
+            "rate": group.pass_rate,
+            "expected": group.luck.expected,
+        }
+        for group in groups
+    ]
+    columns = [
+        Column("group", lambda r: r["name"]),
+        Column("passed against luck", lambda r: luck_strip(lucks[r["kind"], r["name"]], top), markup=True),
+        Column("passed", lambda r: whole(r["passed"]), lambda r: r["passed"]),
+        Column("by luck", lambda r: expected_count(r["expected"]), lambda r: r["expected"], "expected lucky passes"),
+        Column("9 in 10", lambda r: _range(lucks[r["kind"], r["name"]]), lambda r: lucks[r["kind"], r["name"]].high),
+        Column("runs", lambda r: whole(r["runs"]), lambda r: r["runs"]),
+        Column("pass rate", lambda r: share(r["rate"]), lambda r: r["rate"]),
+    ]
+    return table(columns, rows, "Passes against luck by asset class and model family", "groups")
+
+
+def _range(luck: Luck) -> str:
+    return f"{whole(luck.low)} to {whole(luck.high)}"

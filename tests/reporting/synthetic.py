@@ -1,0 +1,187 @@
+"""Invented sessions for the tests of the report: any number of runs, some planted, some lucky, with all columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+import numpy as np
+import polars as pl
+
+from src.config import GradeConfig
+from src.reporting.material import (
+    FAMILIES,
+    Luck,
+    Material,
+    groups,
+    thresholds,
+    tidy_equity,
+    tidy_grades,
+    tidy_states,
+)
+
+FIRST = dt.date(2017, 1, 3)
+
+
+def grades(
+    instruments: int = 60, planted: int = 0, seed: int = 1, families: tuple[str, ...] = FAMILIES
+) -> pl.DataFrame:
+    """A grades table; the first `planted` instruments have skill."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(instruments):
+        asset_class = ("stock", "stock", "stock", "etf", "crypto")[i % 5]
+        skill = 0.035 if i < planted else 0.0
+        majority, held, drawdown = 0.505 + 0.02 * rng.random(), rng.normal(0.4, 0.35), rng.uniform(0.08, 0.3)
+        n_oos = int(rng.choice([420, 800, 1541, 1800], p=[0.05, 0.1, 0.25, 0.6]))
+        for family in families:
+            auc = 0.5 + skill + rng.normal(0, 0.012)
+            z = (auc - 0.499) / 0.012
+            accuracy = 0.5 + 0.7 * (auc - 0.5) + rng.normal(0.004, 0.009)
+            sharpe = held * 0.7 + 30 * (auc - 0.5) * 0.9 + rng.normal(0, 0.25)
+            deep = max(0.02, drawdown - 2 * (auc - 0.5) + rng.normal(0, 0.02))
+            missed = [
+                f"{name} {value:.3f} {'is below' if name != 'max_drawdown' else 'is above'} {limit}"
+                for name, value, limit, ok in (
+                    ("auc", auc, 0.52, auc >= 0.52),
+                    ("accuracy", accuracy, 0.51, accuracy >= 0.51),
+                    ("sharpe", sharpe, 0.5, sharpe >= 0.5),
+                    ("max_drawdown", deep, 0.2, deep <= 0.2),
+                )
+                if not ok
+            ]
+            p = min(1.0, 3 * 0.5 * math.erfc(z / math.sqrt(2)))
+            rows.append(
+                {
+                    "asset_class": asset_class,
+                    "symbol": f"{asset_class[0].upper()}{i:03d}" + ("-USD" if asset_class == "crypto" else ""),
+                    "family": family,
+                    "record_id": f"run-{i:05d}-{family}.1",
+                    "session_key": "5e551011",
+                    "n_oos": n_oos,
+                    "first_oos": FIRST,
+                    "last_oos": FIRST + dt.timedelta(days=int(n_oos * 1.45)),
+                    "auc": auc,
+                    "accuracy": accuracy,
+                    "majority_accuracy": majority,
+                    "sharpe": sharpe,
+                    "buy_hold_sharpe": held,
+                    "max_drawdown": deep,
+                    "turnover": 40 + 20 * rng.random(),
+                    "passed": not missed,
+                    "registrable": not missed and n_oos >= 500,
+                    "reasons": missed,
+                    "suspicious": "AUC 0.71 collapses to 0.50 one bar later"
+                    if i == 7 and family == "xgboost"
+                    else None,
+                    "luck_rate": float(rng.beta(1.2, 30)),
+                    "z": z,
+                    "p_value": p,
+                    "q_value": p,
+                    "deflated_sharpe": float(rng.uniform(0.2, 0.99)),
+                    "n_trials": len(families),
+                }
+            )
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    return table.with_columns(q_value=_q(table))
+
+
+def _q(table: pl.DataFrame) -> pl.Series:
+    """Benjamini-Hochberg over instruments' lowest p, as scipy has it."""
+    from scipy.stats import false_discovery_control
+
+    lowest = table.group_by("asset_class", "symbol", maintain_order=True).agg(pl.col("p_value").min())
+    q = lowest.with_columns(q_value=pl.Series(false_discovery_control(lowest["p_value"].to_numpy())))
+    return table.join(q, on=["asset_class", "symbol"], how="left", maintain_order="left")[
+        "q_value_right" if "q_value" in table.columns else "q_value"
+    ]
+
+
+def luck(table: pl.DataFrame) -> Luck:
+    """A simple stand-in of the session's evidence: sum of luck rates, and a range around it."""
+    passed = table.filter("passed")
+    rates = table["luck_rate"].drop_nulls()
+    if len(rates) < max(table.height, 1):
+        return Luck(passed.height, passed.select("asset_class", "symbol").unique().height, None, None, None)
+    expected = float(rates.sum())
+    low, high = float(int(expected * 0.4)), float(int(expected * 2.1 + 2))
+    instruments = passed.select("asset_class", "symbol").unique().height
+    words = (
+        f"{passed.height} runs on {instruments} instruments passed; had no model any skill, about {expected:.0f} would "
+        f"(9 sessions in 10: {low:.0f} to {high:.0f})"
+    )
+    return Luck(passed.height, instruments, expected, low, high, words)
+
+
+def equity(table: pl.DataFrame, seed: int = 3) -> pl.DataFrame:
+    """Equity curves of the passing runs and of always-long."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for row in table.filter("passed").iter_rows(named=True):
+        n = row["n_oos"]
+        held = rng.normal(0.0003, 0.006, n)
+        net = 0.5 * held + rng.normal(0.0003, 0.003, n)
+        stamps = [row["first_oos"] + dt.timedelta(days=int(k * 1.45)) for k in range(n)]
+        frames.append(
+            pl.DataFrame(
+                {
+                    "record_id": [row["record_id"]] * n,
+                    "stamp": stamps,
+                    "equity": np.cumprod(1 + net),
+                    "always_long_equity": np.cumprod(1 + held),
+                }
+            )
+        )
+    return pl.concat(frames) if frames else pl.DataFrame()
+
+
+def states(table: pl.DataFrame, skipped: int = 6) -> dict[str, pl.DataFrame]:
+    """States of three stages: every graded instrument done, some skipped, quarantined or failed."""
+    done = table.select("asset_class", "symbol").unique(maintain_order=True).rows()
+    extra = [("stock", f"THIN{k}") for k in range(skipped)] + [
+        ("stock", "PRTA"),
+        ("etf", "VATE"),
+        ("crypto", "BAD-USD"),
+    ]
+    found = {}
+    for stage in ("hydrate", "featurize", "train"):
+        rows = []
+        for k, (asset_class, symbol) in enumerate(done):
+            note = f"repaired: {k % 7 + 1} prices outside their range" if k % 11 == 0 and stage == "hydrate" else ""
+            rows.append((asset_class, symbol, "done", note, 2500, FIRST, FIRST))
+        for k, (asset_class, symbol) in enumerate(extra):
+            state, reason = "skipped", f"insufficient data: {300 + 17 * k} of 900 bars"
+            if symbol in ("PRTA", "VATE"):
+                state, reason = (
+                    "quarantined",
+                    "adjusted close has the wrong sign on 12 of 2,400 bars; frozen since 2021-03-04",
+                )
+            elif symbol == "BAD-USD":
+                state, reason = "failed", "file truncated"
+            elif stage != "train":
+                state, reason = "done", ""
+            rows.append((asset_class, symbol, state, reason, 0, None, None))
+        names = ["asset_class", "symbol", "state", "reason", "rows", "first", "last"]
+        found[stage] = tidy_states(pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None), stage)
+    return found
+
+
+def material(table: pl.DataFrame | None = None, planted: int = 0, **changes: object) -> Material:
+    """All that a report shows, invented."""
+    raw = grades(planted=planted) if table is None else table
+    tidied = tidy_grades(raw)
+    keys = raw.select("asset_class", "symbol").unique(maintain_order=True).rows() if raw.width else []
+    parts: dict[str, object] = {
+        "dataset": "demo",
+        "grades": tidied,
+        "states": states(tidied),
+        "luck": luck(tidied),
+        "groups": groups(tidied, luck),
+        "thresholds": thresholds(GradeConfig()),
+        "equity": tidy_equity(equity(tidied)),
+        "planted": frozenset(keys[:planted]) if planted else None,
+        "simulated": bool(planted),
+        "settings": {"strategy.cost_bps.stock": 5.0, "strategy.cost_bps.crypto": 10.0, "seed": 7, "data.until": None},
+        "about": {"bars": "simulated", "bars until": "2024-12-31"},
+    }
+    return Material(**{**parts, **changes})  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ class Known:
     attempt: int
     created_at: dt.datetime
     session_key: str
+    strategy_key: str
     fit_seconds: float
 
 
@@ -56,6 +57,7 @@ class Planner:
         self.procedure = procedure
         self.store = store
         self.key = identity.session_key(config, procedure, models)
+        self._strategy_key = identity.strategy_key(config)
         self._features = identity.digest(dict(procedure.features))
         self._libraries = {model.family: family(model.family).version() for model in models}
         self._known: dict[str, Known] = {}
@@ -95,15 +97,17 @@ class Planner:
         known = self._known.get(run_key)
         if known and not (self._fresh_since and known.created_at < self._fresh_since):
             has_model = self.store.model_path(known.record_id) is not None
-            row = {"run_key": run_key, "session_key": known.session_key, "fit_seconds": known.fit_seconds}
+            row = {name: getattr(known, name) for name in ("session_key", "strategy_key", "fit_seconds")}
+            row["run_key"] = run_key
             return Plan(known.record_id, model, row, is_new=False, has_model=has_model)
-        attempt = known.attempt + 1 if known else 0
+        attempt = known.attempt + 1 if known else 1
         record_id = f"{run_key}.{attempt}"
         row = {
             "record_id": record_id,
             "run_key": run_key,
             "attempt": attempt,
             "session_key": self.key,
+            "strategy_key": self._strategy_key,
             "asset_class": key[0],
             "symbol": key[1],
             "family": model.family,

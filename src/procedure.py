@@ -20,8 +20,8 @@ import polars as pl
 from src.assess import Assessment, assess
 from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.labels import Decisions, decisions
-from src.models import Matrix, Vector, family
 from src.metrics import equity
+from src.models import Matrix, Vector, family
 from src.runs import CURVE_SCHEMA, OOS_SCHEMA, RUN_SCHEMA
 from src.splits import Fold, InsufficientData, walk_forward
 

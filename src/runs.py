@@ -19,12 +19,14 @@ from typing import Any
 import polars as pl
 
 from src import files
+from src.assess import SCHEMA as ASSESSED
 
 RUN_SCHEMA: dict[str, Any] = {
     "record_id": pl.String,
     "run_key": pl.String,
     "attempt": pl.Int32,
     "session_key": pl.String,
+    "strategy_key": pl.String,
     "asset_class": pl.String,
     "symbol": pl.String,
     "family": pl.String,
@@ -54,26 +56,15 @@ CURVE_SCHEMA: dict[str, Any] = {
     "always_long": pl.List(pl.Float64),
 }
 GRADE_SCHEMA: dict[str, Any] = {
-    "record_id": pl.String,
-    "run_key": pl.String,
-    "session_key": pl.String,
+    **{name: pl.String for name in ("record_id", "run_key", "session_key", "strategy_key", "grade_key", "graded_by")},
     "asset_class": pl.String,
     "symbol": pl.String,
     "family": pl.String,
-    "grade_key": pl.String,
-    "n_trials": pl.Int64,
-    "n_oos": pl.Int64,
-    "first_oos": pl.Date,
-    "last_oos": pl.Date,
-    "passed": pl.Boolean,
-    "registrable": pl.Boolean,
     "planted": pl.Boolean,
-    "reasons": pl.List(pl.String),
-    "suspicious": pl.String,
-    "shift_passes": pl.Binary,
+    "fit_seconds": pl.Float64,
+    **ASSESSED,
     **CURVE_SCHEMA,
 }
-"""Columns of a grade that are no float64 figure; every other one is."""
 MODEL_FILES = ("model.txt", "model.ubj", "model.cbm")
 
 
@@ -179,7 +170,11 @@ class RunStore:
 
     def write_model(self, record_id: str, name: str, content: bytes) -> None:
         """Keep a run's native model file."""
-        files.write_atomic(self.root / "models" / record_id / name, lambda path: path.write_bytes(content) and None)
+
+        def put(path: Path) -> None:
+            path.write_bytes(content)
+
+        files.write_atomic(self.root / "models" / record_id / name, put)
 
     def _files(self, kind: str) -> list[Path]:
         return [*sorted(self.root.glob(f"b*{kind}.parquet")), *sorted(self.root.glob(f"pending/*/*{kind}.parquet"))]
@@ -197,9 +192,7 @@ class RunStore:
 
 def grade_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Grades as a table; a figure that is undefined is null, never NaN."""
-    names = [*GRADE_SCHEMA, *(name for name in rows[0] if name not in GRADE_SCHEMA)]
-    schema = {name: GRADE_SCHEMA.get(name, pl.Float64) for name in names}
-    columns = [pl.Series(name, [row.get(name) for row in rows], dtype=schema[name]) for name in names]
+    columns = [pl.Series(name, [row.get(name) for row in rows], dtype=dtype) for name, dtype in GRADE_SCHEMA.items()]
     return pl.DataFrame(columns).with_columns(pl.selectors.float().fill_nan(None))
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 
 from src import bars as bars_table
 from src import files, identity, labels
@@ -21,11 +23,13 @@ from src.bars import BarStore
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
 from src.features.registry import FeatureStore
+from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner
 from src.procedure import Plan, Task, Trained, run_rows
-from src.runs import RunStore, grade_rows, shard
+from src.runs import CURVE_SCHEMA, RunStore, grade_rows, shard
 
 log = logging.getLogger(__name__)
+BYTES_A_RUN = 60_000
 STATES = {
     "asset_class": pl.String,
     "symbol": pl.String,
@@ -46,11 +50,9 @@ class Session:
         The resolved configuration.
     models : list of ModelConfig
         The families to train, each with its settings.
-    closed : callable
-        Called with the grades of a finished bucket, after its runs and grades are stored.
     """
 
-    def __init__(self, config: Config, models: list[ModelConfig], closed: Callable[[pl.DataFrame], None]) -> None:
+    def __init__(self, config: Config, models: list[ModelConfig]) -> None:
         data = Path(config.data.root)
         self.config = config
         self.bars = BarStore(data / "bars" / config.dataset)
@@ -67,12 +69,17 @@ class Session:
         self.planner = Planner(config, models, procedure, self.store)
         self.key = self.planner.key
         self.grade_key = identity.grade_key(config)
+        self.strategy_key = identity.strategy_key(config)
         self.trained = 0
+        self.worked = 0
+        self._passed = 0
         self.fit_seconds = 0.0
         self._planted = set(map(tuple, self.bars.manifest.planted))
-        self._closed = closed
+        self._closed: list[pl.DataFrame] = []
+        self._models = models
         self._states: dict[Key, dict[str, Any]] = {}
         self._open: dict[int, int] = {}
+        self._all: list[pl.DataFrame] = []
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
 
     # work out -----------------------------------------------------------------------------------------------------
@@ -133,6 +140,7 @@ class Session:
         row = self.planner.is_done(plan, n_trials)
         if row is not None:
             self._grades[bucket].append(row)
+            self._passed += row["passed"]
             self._end_graded(key, row)
             return True
         only = self.config.only
@@ -175,13 +183,23 @@ class Session:
         for row in result.grades:
             plan, seconds = plans[row["record_id"]], fitted.get(row["record_id"])
             named = {"asset_class": task.asset_class, "symbol": task.symbol, "family": plan.model.family}
-            made = {name: plan.identity.get(name) for name in ("run_key", "session_key", "fit_seconds")}
-            how = {"grade_key": self.grade_key, "n_trials": task.n_trials, "planted": key in self._planted}
+            made = {name: plan.identity.get(name) for name in ("run_key", "fit_seconds")}
+            # A run keeps the session that trained it, unless another strategy makes other returns of it.
+            same = plan.identity["strategy_key"] == self.strategy_key
+            made["session_key"] = plan.identity["session_key"] if same else self.key
+            how = {
+                "strategy_key": self.strategy_key,
+                "grade_key": self.grade_key,
+                "graded_by": self.key,
+                "planted": key in self._planted,
+            }
             made["fit_seconds"] = made["fit_seconds"] if seconds is None else seconds
             self._grades[task.bucket].append({**named, **made, **row, **how})
+            self._passed += row["passed"]
             self._end_graded(key, row)
             log.info("%s.%s %s: %s", *key, plan.model.family, _summary(row, seconds))
         self.trained += len(result.runs)
+        self.worked += 1
         self.fit_seconds += result.fit_seconds
 
     def _close_one(self, bucket: int) -> None:
@@ -191,16 +209,79 @@ class Session:
             return
         self.store.compact(shard(bucket, self.key))
         if rows := self._grades.pop(bucket, None):
-            self.store.write_grades(shard(bucket, self.key), grade_rows(rows))
-            self._closed(grade_rows(rows))
+            graded = grade_rows(rows)
+            self.store.write_grades(shard(bucket, self.key), graded)
+            self._closed.append(graded)
+            self._all.append(graded.drop(CURVE_SCHEMA))
+
+    def closed(self) -> Iterator[pl.DataFrame]:
+        """Yield the grades of buckets that were closed since the last call, after they are stored."""
+        while self._closed:
+            yield self._closed.pop(0)
 
     # accounts -----------------------------------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """Write the states of all instruments; a fresh start that was asked for is done."""
+    def finish(self) -> SessionEvidence:
+        """Write the states of all instruments and add up the evidence over all runs."""
         states = pl.DataFrame(list(self._states.values()), schema=STATES, orient="row")
         files.write_parquet(states.sort("asset_class", "symbol"), self._state_path("train"))
         self.planner.finish()
+        grades = pl.concat([grade_rows([]).drop(CURVE_SCHEMA), *self._all], how="diagonal_relaxed")
+        return session_evidence(grades.sort("asset_class", "symbol", "family"))
+
+    def write_grades(self, grades: pl.DataFrame, mlflow_ids: pl.DataFrame | None) -> None:
+        """Write the grades table, with the ids of MLflow's runs where there are any."""
+        if mlflow_ids is None:
+            mlflow_ids = pl.DataFrame(schema={"record_id": pl.String, "mlflow_run_id": pl.String})
+        table = grades.join(mlflow_ids, on="record_id", how="left", maintain_order="left")
+        files.write_parquet(table, Path(self.config.data.root) / "grades" / f"{self.config.dataset}.parquet")
+
+    def description(self) -> dict[str, Any]:
+        """What MLflow's run of this session is called and says from the start."""
+        config = self.config
+        families = "+".join(model.family for model in self._models)
+        return {
+            "key": self.key,
+            "name": f"{config.dataset} {families} {config.label.name} {config.strategy.name}",
+            "dataset": config.dataset,
+            "git_commit": identity.git_commit(),
+            "config_yaml": yaml.safe_dump(asdict(config), sort_keys=False),
+        }
+
+    def figures(self, evidence: SessionEvidence, seconds: float) -> dict[str, Any]:
+        """Add what is known at the end: counts, luck, and the throughput that no other output holds."""
+        return {
+            **self.description(),
+            "instruments": len(self._states),
+            **{f"instruments_{state}": self.count(state) for state in ("done", "skipped", "failed")},
+            "runs": evidence.grades.height,
+            "runs_trained": self.trained,
+            "passed": evidence.passes,
+            "passed_instruments": evidence.instruments,
+            "expected_lucky_passes": evidence.expected,
+            "expected_lucky_low": evidence.low,
+            "expected_lucky_high": evidence.high,
+            "seconds": seconds,
+            "fit_seconds": self.fit_seconds,
+            "instruments_per_hour": self.worked / seconds * 3600.0 if seconds else 0.0,
+        }
+
+    def sentence(self, evidence: SessionEvidence) -> str:
+        """Say it all in one line."""
+        reused = evidence.grades.height - self.trained
+        before = f" ({reused:,} of them from before)" if reused else ""
+        return (
+            f"train: {len(self._states):,} instruments, {evidence.grades.height:,} runs{before}; "
+            f"{evidence.sentence()}; {self.count('skipped'):,} skipped, {self.count('failed'):,} failed"
+        )
+
+    def note(self) -> str:
+        """Say what has passed so far, for the progress bar."""
+        return f"{self._passed:,} passes"
+
+    def bytes_needed(self) -> int:
+        """Estimate the disk that new runs take: predictions of ten years for each family, and a few models."""
+        return self.total() * len(self._models) * BYTES_A_RUN
 
     @property
     def ended(self) -> int:

@@ -6,49 +6,56 @@ of it, projects it into MLflow and registers what clears the gate. The same comm
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import StageError
-from src.stage import main
+from src.stage import StageError, main
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from src.config import Config
-    from src.session import Session
 
 
 def train(config: Config) -> str:
-    """Train the configured families and write runs, grades and states; return the closing line."""
-    from src import engine
+    """Train the configured families; write runs, grades and states; return the closing line."""
+    _require_features(config)
+    from src import disk, engine
     from src.compose import families
     from src.procedure import train_instrument
     from src.progress import Progress
-    from src.projection import Projector
+    from src.recorder import Recorder
     from src.session import Session
 
-    _require(config, "featurize")
-    with Projector(config) as projector:
-        session = Session(config, families(config), projector.put)
-        projector.open(session)
-        _require_room(session)
+    started = time.perf_counter()
+    recorder = Recorder(config)
+    session = Session(config, families(config))
+    disk.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
+    try:
         with Progress("train", session.total()) as progress:
             for outcome in engine.run(train_instrument, session.tasks(), config.engine):
                 session.take(outcome)
                 progress.advance(session.ended - progress.done, session.note())
-            progress.advance(session.ended - progress.done)
-        session.finish()
-        grades = session.grades()
-        return projector.close(session, grades)
+                for grades in session.closed():
+                    recorder.put(session.store, grades, session.description())
+            progress.advance(session.ended - progress.done, session.note())
+    except BaseException:
+        recorder.abandon()
+        raise
+    evidence = session.finish()
+    figures = session.figures(evidence, time.perf_counter() - started)
+    try:
+        ids = recorder.close(session.store, evidence.grades, figures)
+        session.write_grades(evidence.grades, ids)
+    except StageError:
+        session.write_grades(evidence.grades, None)
+        raise
+    return session.sentence(evidence)
 
 
-def _require(config: Config, stage: str) -> None:
-    path = Path(config.data.root) / "states" / config.dataset / f"{stage}.parquet"
-    if not path.exists():
-        raise StageError(
-            f"universe={config.dataset} is not featurized: run `python -m src.{stage} universe={config.dataset}` first"
-        )
+def _require_features(config: Config) -> None:
+    name = config.dataset
+    if not (Path(config.data.root) / "states" / name / "featurize.parquet").exists():
+        raise StageError(f"no features for universe={name}: run `python -m src.featurize universe={name}` first")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def row(symbol: str, key: str, attempt: int = 0, n: int = 3) -> dict:
         "run_key": key,
         "attempt": attempt,
         "session_key": SESSION,
+        "strategy_key": "plain",
         "asset_class": "stock",
         "symbol": symbol,
         "family": "lightgbm",

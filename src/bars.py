@@ -1,0 +1,234 @@
+"""The one table of bars: its columns and types, which bars trade, and how it is stored in shards.
+
+Everything is keyed by (asset_class, symbol) and, in time, by the bar. A store is a folder of Parquet shards, one for
+each bucket of instruments and calendar year, beside a manifest and a ledger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.files import read_json, write_json, write_parquet
+from src.ledger import Ledger
+
+KEY = ["asset_class", "symbol"]
+PRICES = ["open", "high", "low", "close"]
+SCHEMA: dict[str, Any] = {
+    "asset_class": pl.String(),
+    "symbol": pl.String(),
+    "date": pl.Date(),
+    "open": pl.Float64(),
+    "high": pl.Float64(),
+    "low": pl.Float64(),
+    "close": pl.Float64(),
+    "volume": pl.Float64(),
+    "factor": pl.Float64(),  # total-return price = price * factor; 1 at the first bar, cumulates forward
+    "split": pl.Float64(),  # as-traded price = price * split; null where the split history is not known
+    "repaired": pl.Boolean(),
+}
+STATE_COLUMNS: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64()}
+BARS_PER_YEAR = {"stock": 252, "etf": 252, "crypto": 365}
+_HASHED = ("date", "open", "high", "low", "close", "volume", "factor")
+
+
+def schema(interval: str) -> dict[str, Any]:
+    """Columns and types of a table of bars; intraday bars carry a UTC timestamp instead of a date."""
+    return SCHEMA if interval == "1d" else SCHEMA | {"date": pl.Datetime("us", "UTC")}
+
+
+def bucket(asset_class: str, symbol: str, buckets: int) -> int:
+    """Bucket of an instrument, 0 to `buckets` - 1: the same on every machine, whatever else is in the universe."""
+    digest = hashlib.blake2b(f"{asset_class}:{symbol}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % buckets
+
+
+def tradable(frame: pl.DataFrame | None = None) -> pl.Expr:  # noqa: ARG001 (read as: the tradable rows of a frame)
+    """Whether a bar traded: it has an open, a close and volume (rule of contract 3). Null counts as no."""
+    return ((pl.col("open") > 0) & (pl.col("close") > 0) & (pl.col("volume") > 0)).fill_null(False)
+
+
+def content_hash(frame: pl.DataFrame, until: dt.date | None = None) -> str:
+    """Hash of bars up to `until`: the part of a run's key that stands for its data.
+
+    Date, prices, volume and factor count, in the order of the rows; later bars, the marks of repairs and the split
+    history don't. The same for the same values on every machine and in every version of Polars.
+
+    Parameters
+    ----------
+    frame
+        Rows of one instrument, or of several, sorted.
+    until
+        Last date that counts; None takes all.
+    """
+    if until is not None:
+        frame = frame.filter(pl.col("date").cast(pl.Date) <= until)
+    digest = hashlib.blake2b(digest_size=16)
+    for name in _HASHED:
+        column = frame[name]
+        values = column.to_physical().cast(pl.Int64) if name == "date" else column.cast(pl.Float64).fill_null(np.nan)
+        digest.update(np.ascontiguousarray(values.to_numpy()).astype("<i8" if name == "date" else "<f8").tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a store holds and where it came from."""
+
+    dataset: str
+    interval: str
+    source: str  # kind: simulated, folder, stooq, ...
+    path: str
+    basis: str  # as configured: auto, split_adjusted, total_return; the states say it for each instrument
+    buckets: int
+    until: str | None
+    fingerprint: str  # of the source's content
+    job: str  # of all that decides the content: fingerprint, selection, rules
+    complete: bool
+    planted: list[list[str]] = field(default_factory=list)  # [asset_class, symbol] with the simulated edge
+
+
+class BarStore:
+    """Bars of one dataset in ``<root>/b007-2023.parquet``, with manifest, ledger and pinned panel.
+
+    Parameters
+    ----------
+    root
+        ``data/bars/<dataset>``; it need not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.ledger = Ledger(self.root, STATE_COLUMNS)
+
+    def exists(self) -> bool:
+        """Whether anything has been hydrated here."""
+        return (self.root / "manifest.json").is_file()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where nothing has been hydrated.
+        """
+        return Manifest(**read_json(self.root / "manifest.json"))
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest, unless it says the same already."""
+        if not self.exists() or self.manifest != manifest:
+            write_json(dataclasses.asdict(manifest), self.root / "manifest.json")
+
+    def buckets(self) -> list[int]:
+        """Buckets that are complete, ascending: a reader may take them while the others are still hydrated."""
+        return self.ledger.units()
+
+    def instruments(self) -> pl.DataFrame:
+        """The states that hydration left: one row an instrument of the complete buckets, sorted by key.
+
+        Columns: asset_class, symbol, state, reason, rows, first, last, repaired (bars), basis, liquidity (median daily
+        dollar volume, null where unknown).
+        """
+        return self.ledger.states()
+
+    def digest(self, b: int) -> str:
+        """Hash of a bucket's content, as recorded when it was written; empty where it is not complete."""
+        return str(self.ledger.fact(b, "digest") or "")
+
+    def read_bucket(
+        self, b: int, columns: list[str] | None = None, symbols: list[tuple[str, str]] | None = None
+    ) -> pl.DataFrame:
+        """Bars of one bucket, all years, sorted by key and date.
+
+        Parameters
+        ----------
+        b
+            Bucket.
+        columns
+            Columns wanted, in this order; None takes all.
+        symbols
+            Instruments wanted as (asset_class, symbol); None takes all.
+        """
+        wanted = list(SCHEMA) if columns is None else list(columns)
+        shards = [path for _, path in self._shards(b)]
+        if not shards:
+            kinds = schema(self.manifest.interval) if self.exists() else SCHEMA
+            return pl.DataFrame(schema=kinds).select(wanted)
+        scan = pl.scan_parquet(shards, hive_partitioning=False)
+        if symbols is not None:
+            keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
+            scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
+        order = [*KEY, "date"]
+        needed = [*wanted, *(name for name in order if name not in wanted)]
+        return scan.select(needed).sort(order).select(wanted).collect()
+
+    def write_bucket(self, b: int, frame: pl.DataFrame) -> str:
+        """Replace the bars of one bucket; a year whose rows did not change keeps its file.
+
+        Returns
+        -------
+        str
+            The hash of the content, for the ledger.
+
+        Raises
+        ------
+        ValueError
+            Where a key stands twice.
+        """
+        frame = frame.sort(*KEY, "date")
+        if frame.select(*KEY, "date").is_duplicated().any():
+            raise ValueError(f"bucket {b}: a bar stands twice; keys must be unique")
+        present = dict(self._shards(b))
+        years = frame.with_columns(pl.col("date").dt.year().alias("_year")).partition_by(
+            "_year", as_dict=True, include_key=False
+        )
+        wanted = {int(str(year)): part for (year,), part in years.items()}
+        for year, part in sorted(wanted.items()):
+            path = self.root / f"b{b:03d}-{year:04d}.parquet"
+            if year not in present or not _same(path, part):
+                write_parquet(part, path)
+        for year in present.keys() - wanted.keys():
+            present[year].unlink()
+        return bucket_hash(frame)
+
+    def panel(self) -> list[tuple[str, str]]:
+        """The pinned panel of market-relative features: (asset_class, symbol), most liquid first within a class.
+
+        Pinned when the dataset was first hydrated in full; empty before that.
+        """
+        path = self.root / "panel.json"
+        return [(kind, symbol) for kind, symbol in read_json(path)] if path.is_file() else []
+
+    def write_panel(self, panel: Iterable[tuple[str, str]]) -> None:
+        """Pin the panel."""
+        write_json([list(key) for key in panel], self.root / "panel.json")
+
+    def _shards(self, b: int) -> list[tuple[int, Path]]:
+        return sorted((int(path.stem.split("-")[1]), path) for path in self.root.glob(f"b{b:03d}-*.parquet"))
+
+
+def bucket_hash(frame: pl.DataFrame) -> str:
+    """Hash of a whole bucket: which instruments and all their columns but the text of reasons."""
+    digest = hashlib.blake2b(content_hash(frame).encode(), digest_size=16)
+    for (kind, symbol), rows in frame.group_by(KEY, maintain_order=True).agg(pl.len()).rows_by_key(KEY).items():
+        digest.update(f"{kind}:{symbol}:{rows[0]};".encode())
+    for name in ("split", "repaired"):
+        digest.update(frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy().astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _same(path: Path, frame: pl.DataFrame) -> bool:
+    try:
+        return pl.read_parquet(path, hive_partitioning=False).equals(frame)
+    except (pl.exceptions.PolarsError, OSError):
+        return False  # unreadable: written anew

@@ -1,0 +1,161 @@
+"""Which runs, models and versions MLflow should have, against which it has: the difference is what is written.
+
+Every step can be interrupted anywhere and repeated any number of times. No MLflow here: `src.tracking` does the writing,
+and `src.registry_store` has the last word on what is registered.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from src.bulk_runs import CHANGING, Change, Known
+from src.gate import COUNTED
+from src.grade import Thresholds, grade
+from src.model_folder import ModelFolder
+from src.run_content import RunContent, contents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from src.config import Config
+    from src.runs import RunStore
+
+Key = tuple[str, str]
+_NOTE = {"graded": "the walk-forward procedure", "model": "a refit on all data up to the run's last bar"}
+
+
+class Runs(Protocol):
+    """Runs of one experiment: in bulk where the database is ours, by MLflow's client anywhere else."""
+
+    def known(self, record_ids: Iterable[str]) -> dict[Key, Known]:
+        """Finished runs of these records, by record and strategy."""
+
+    def write(self, contents: Sequence[RunContent], parents: Mapping[str, str]) -> dict[Key, str]:
+        """Write runs below the runs of their sessions; returns the ids given."""
+
+    def update(self, changes: Sequence[Change]) -> None:
+        """Set tags and give metrics a further value."""
+
+
+class Target(Protocol):
+    """MLflow's store of one dataset, as `src.tracking` opens it."""
+
+    config: Config
+    thresholds: Thresholds
+    runs: Runs
+
+    def session_run(self, key: str, name: str | None = None) -> str:
+        """The id of a session's own run."""
+
+    def valid(self, content: RunContent) -> RunContent:
+        """The content as MLflow takes it."""
+
+    def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str:
+        """Log a model, tie it to its run, return its id."""
+
+    def register(self, run_id: str, model_id: str, name: str) -> str | None:
+        """Register a model; returns the version, or null where the gate refuses."""
+
+
+def bring_up_to_date(
+    target: Target, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+) -> dict[str, Known]:
+    """Write, update, give models and register; returns what MLflow now has of each record."""
+    wanted = {content.key: target.valid(content) for content in _contents(target.config, store, grades, session)}
+    known = target.runs.known(record for record, _ in wanted)
+    parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
+    written = target.runs.write([content for key, content in wanted.items() if key not in known], parents)
+    for key, run_id in written.items():
+        known[key] = Known(run_id, dict(wanted[key].tags), dict(wanted[key].metrics))
+    changes = [change for key, content in wanted.items() if (change := _change(known[key], content))]
+    target.runs.update(changes)
+    _mark_superseded(target, store, wanted.values())
+    passed = [content for content in wanted.values() if content.passed]
+    features = _features(store, [content.record_id for content in passed])
+    for content in passed:
+        _give_model(target, store.model_path(content.record_id), features[content.record_id], content, known[content.key])
+        _register(target, content, known[content.key])
+    return {content.record_id: known[key] for key, content in wanted.items()}
+
+
+def is_registrable(content: RunContent, known: Known, thresholds: Thresholds) -> bool:
+    """Whether the gate is expected to let the run's model in."""
+    doubt = None if known.tags.get("alpha.cleared") else content.tags.get("alpha.suspicious")
+    return grade(content.metrics, thresholds, doubt).registrable and "alpha.superseded" not in content.tags
+
+
+def _contents(
+    config: Config, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+) -> Iterable[RunContent]:
+    import polars as pl
+
+    from src.identity import strategy_key
+
+    if not grades.height:
+        return []
+    absent = {"strategy_key": strategy_key(config), "session_key": session["key"]}
+    grades = grades.with_columns(**{name: pl.lit(key) for name, key in absent.items() if name not in grades.columns})
+    runs = store.runs().filter(pl.col("record_id").is_in(grades["record_id"].to_list()))
+    passed = grades.filter(pl.col("passed"))
+    curves = [store.equity(rows["record_id"].to_list(), str(key)) for (key,), rows in passed.group_by("session_key")]
+    equity = pl.concat(curves, how="vertical_relaxed") if curves else pl.DataFrame()
+    return contents(config, runs, grades, equity)
+
+
+def _change(known: Known, content: RunContent) -> Change | None:
+    """What a later grade of the same returns changes: verdict tags, and figures other than those of the gate."""
+    wanted = {key: content.tags.get(key, "") for key in CHANGING}
+    tags = {key: value for key, value in wanted.items() if known.tags.get(key, "") != value}
+    moved = {key: value for key, value in content.metrics.items() if key not in COUNTED and _moved(known, key, value)}
+    return Change(known.run_id, tags, moved, int(1000 * time.time())) if tags or moved else None
+
+
+def _moved(known: Known, key: str, value: float) -> bool:
+    before = known.metrics.get(key)
+    return before is None or abs(before - value) > 1e-12 * max(1.0, abs(value))
+
+
+def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunContent]) -> None:
+    """Tag the runs that a later attempt of the same key replaced."""
+    import polars as pl
+
+    keys = {content.params["run_key"] for content in wanted if not content.record_id.endswith(".1")}
+    if not keys:
+        return
+    old = store.runs(("run_key",)).filter(pl.col("superseded") & pl.col("run_key").is_in(list(keys)))
+    left = [each for each in target.runs.known(old["record_id"]).values() if "alpha.superseded" not in each.tags]
+    now = int(1000 * time.time())
+    target.runs.update([Change(each.run_id, {"alpha.superseded": "true"}, {}, now) for each in left])
+
+
+def _features(store: RunStore, record_ids: list[str]) -> dict[str, list[str]]:
+    import polars as pl
+
+    rows = store.runs(("features",)).filter(pl.col("record_id").is_in(record_ids))
+    return {record: json.loads(names) for record, names in rows.select("record_id", "features").iter_rows()}
+
+
+def _give_model(target: Target, native: Path | None, features: list[str], content: RunContent, known: Known) -> None:
+    """Log a passing run's native model, unless the run has its model."""
+    if known.model_id is not None or native is None:
+        return
+    params = content.params
+    about = {"run_key": params["run_key"], "registered_name": params["registered_name"], **_NOTE}
+    folder = ModelFolder(native, params["family"], features, params["library_version"], about)
+    name = "".join(each if each.isalnum() or each in "-_" else "-" for each in content.name)
+    known.model_id = target.log_model(folder, name, content.record_id, known.run_id)
+
+
+def _register(target: Target, content: RunContent, known: Known) -> None:
+    """Ask the registry for a version of the run's model, unless it had one or the gate is known to refuse."""
+    if known.model_id is None or "alpha.registered" in known.tags:
+        return
+    if is_registrable(content, known, target.thresholds):
+        number = target.register(known.run_id, known.model_id, content.params["registered_name"])
+        if number is not None:
+            known.tags["alpha.registered"] = f"{content.params['registered_name']}/{number}"

@@ -1,0 +1,385 @@
+"""MLflow's runs and models as a projection of what training stored.
+
+`project` is all that a stage calls. This module opens MLflow's store, makes sure that its registry is gated, and does
+the writing; what has to be written is decided in `src.projection`, and what is registered by `src.registry_store`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from src import bulk_runs, mlflow_home
+from src.bulk_runs import BulkRuns, Change, Known
+from src.grade import Thresholds
+from src.mlflow_home import Home, TrackingError
+from src.projection import Key, Runs, bring_up_to_date
+from src.run_content import EQUITY, RunContent
+
+if TYPE_CHECKING:
+    import polars as pl
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    from src.config import Config
+    from src.model_folder import ModelFolder
+    from src.runs import RunStore
+
+__all__ = ["Tracking", "TrackingError", "open_store", "project"]
+
+log = logging.getLogger(__name__)
+_REMEDY = "install the project into this environment once more: pip install --no-deps -e ."
+_PAGE = 1000
+_SWEPT: set[tuple[str, str]] = set()
+
+
+def project(config: Config, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]) -> pl.DataFrame:
+    """Bring MLflow up to date with graded runs; safe to repeat, and to interrupt anywhere.
+
+    Parameters
+    ----------
+    config : Config
+    store : RunStore
+        Where runs, equity curves and native models are.
+    grades : DataFrame
+        Any rows of grades; called again with others, or the same, at will.
+    session : mapping
+        ``key`` and, where known, ``name`` and ``config_yaml``; other numbers become metrics and texts tags of the
+        session's own run.
+
+    Returns
+    -------
+    DataFrame
+        record_id, mlflow_run_id; empty where tracking is off.
+
+    Raises
+    ------
+    TrackingError
+        Where the store can't be opened, has no gate, or is locked.
+    """
+    import polars as pl
+
+    ids: dict[str, str] = {}
+    if config.tracking.enabled:
+        with open_store(config) as target:
+            target.sweep()
+            known = bring_up_to_date(target, store, grades, session)
+            ids = {record_id: each.run_id for record_id, each in known.items()}
+            reused = {record: each.run_id for record, each in known.items() if each.tags["alpha.session_key"] != session["key"]}
+            target.describe(session, reused)
+    schema = {"record_id": pl.String, "mlflow_run_id": pl.String}
+    return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=schema)
+
+
+@contextmanager
+def open_store(config: Config) -> Iterator[Tracking]:
+    """Open MLflow's store and see that its registry is gated.
+
+    Raises
+    ------
+    TrackingError
+        Where the plugin is not active, on this side or the server's, or the database is locked or broken.
+    """
+    where = mlflow_home.home(config.tracking)
+    try:
+        mlflow_home.prepare(where)
+        client = _client(where)
+        demanded = mlflow_home.thresholds(config)
+        if where.database is None:
+            _probe(where)
+        else:
+            _require_plugin(where)
+            if changed := mlflow_home.mark(where.database, demanded):
+                log.warning("thresholds of the model registry changed: %s", ", ".join(changed))
+        yield Tracking(config, client, where, demanded)
+    except Exception as error:
+        if "database is locked" not in str(error) or isinstance(error, TrackingError):
+            raise
+        raise mlflow_home.locked(where.database) from error
+
+
+class Tracking:
+    """MLflow's store for one dataset, opened and gated."""
+
+    def __init__(self, config: Config, client: MlflowClient, where: Home, demanded: Thresholds) -> None:
+        self.config = config
+        self.client = client
+        self.where = where
+        self.thresholds = demanded
+        self.experiment, self._artifacts = self._experiment()
+        self.runs: Runs = self._runs()
+        self._sessions: dict[str, str] = {}
+
+    def session_run(self, key: str, name: str | None = None) -> str:
+        """The id of a session's own run: adopted where MLflow has it, made where not."""
+        if key not in self._sessions:
+            found = self.client.search_runs(
+                [self.experiment], f"tags.`alpha.session` = '{key}'", max_results=1, order_by=["start_time ASC"]
+            )
+            if not found:
+                tags = {"alpha.session": key, "alpha.dataset": self.config.dataset}
+                made = self.client.create_run(self.experiment, tags=tags, run_name=name or f"session {key[:8]}")
+                self.client.set_terminated(made.info.run_id)
+                found = [made]
+            self._sessions[key] = found[0].info.run_id
+        return self._sessions[key]
+
+    def describe(self, session: Mapping[str, Any], reused: Mapping[str, str]) -> None:
+        """Tell the session's run its figures, texts and configuration, and which runs come from earlier sessions."""
+        from mlflow.entities import RunTag
+
+        run_id = self.session_run(session["key"], session.get("name"))
+        said = {key: value for key, value in session.items() if key not in ("key", "config_yaml") and value is not None}
+        numbers = {key: float(value) for key, value in said.items() if isinstance(value, int | float)}
+        tags = [RunTag(f"alpha.{key}", str(value)) for key, value in said.items() if key not in numbers]
+        self.client.log_batch(run_id, metrics=_metrics(numbers, int(1000 * time.time())), tags=tags)
+        if session.get("config_yaml"):
+            self.client.log_text(run_id, str(session["config_yaml"]), "config.yaml")
+        if reused:
+            self.client.log_text(run_id, json.dumps(dict(sorted(reused.items())), indent=1), "reused.json")
+        if self.where.database is not None:
+            bulk_runs.analyze(self.where.database)
+
+    def valid(self, content: RunContent) -> RunContent:
+        """Pass the content through MLflow's own validators, which also shorten what is too long."""
+        from mlflow.entities import Param, RunTag
+        from mlflow.utils.validation import _validate_batch_log_data
+
+        params = [Param(key, value) for key, value in content.params.items()]
+        tags = [RunTag(key, value) for key, value in content.tags.items()]
+        _, params, tags = _validate_batch_log_data(_points(content), params, tags)
+        return replace(content, params={p.key: p.value for p in params}, tags={t.key: t.value for t in tags})
+
+    def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str:
+        """Log a model and tie it to its run by params, which MLflow never overwrites; returns the model's id."""
+        from mlflow.entities import LoggedModelOutput, Param
+
+        made = self.client.create_logged_model(
+            self.experiment, name, run_id, tags={"alpha.record_id": record_id}, model_type=folder.family
+        )
+        if self.where.database is not None and (local := _local(made.artifact_location)) is not None:
+            bound = folder.write(local, made.model_id, run_id)
+        else:
+            with tempfile.TemporaryDirectory() as staged:
+                bound = folder.write(Path(staged), made.model_id, run_id)
+                self.client.log_model_artifacts(made.model_id, staged)
+        self.client.finalize_logged_model(made.model_id, "READY")
+        self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+        bound["model_id"] = made.model_id
+        self.client.log_batch(run_id, params=[Param(key, value) for key, value in bound.items()])
+        return str(made.model_id)
+
+    def register(self, run_id: str, model_id: str, name: str) -> str | None:
+        """Register a run's model; returns the version, or null where the gate refuses (the words are logged)."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.search_model_versions(f"run_id = '{run_id}'")
+        try:
+            number = str(found[0].version) if found else self._new_version(run_id, model_id, name)
+        except MlflowException as error:
+            if error.error_code != "PERMISSION_DENIED":
+                raise
+            log.warning("%s", error.message)
+            return None
+        self.client.set_tag(run_id, "alpha.registered", f"{name}/{number}")
+        return number
+
+    def sweep(self) -> None:
+        """Remove half-written runs of dead processes, and models that no run is tied to; once a process."""
+        if (self.where.uri, self.experiment) in _SWEPT:
+            return
+        half = "attributes.status = 'RUNNING' AND tags.`alpha.writer` LIKE '%'"
+        for run in self.client.search_runs([self.experiment], half):
+            if not _is_alive(run.data.tags["alpha.writer"], run.info.start_time):
+                self.client.delete_run(run.info.run_id)
+        for model in _all_pages(lambda token: self.client.search_logged_models([self.experiment], page_token=token)):
+            if "alpha.record_id" in model.tags and not self._is_tied(model.model_id, model.source_run_id):
+                self.client.delete_logged_model(model.model_id)
+                if self.where.database is not None and (folder := _local(model.artifact_location)):
+                    shutil.rmtree(folder.parent, ignore_errors=True)
+        _SWEPT.add((self.where.uri, self.experiment))
+
+    def _experiment(self) -> tuple[str, str]:
+        """Id and artifact location of the dataset's experiment, made or taken out of the bin where need be."""
+        name = f"{self.config.tracking.experiment}/{self.config.dataset}"
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            location = None if self.where.database is None else (self.where.artifacts / self.config.dataset).as_uri()
+            made = self.client.create_experiment(name, location, tags={"alpha.dataset": self.config.dataset})
+            found = self.client.get_experiment(made)
+        elif found.lifecycle_stage != "active":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id), str(found.artifact_location)
+
+    def _runs(self) -> Runs:
+        database = self.where.database
+        if database is not None and bulk_runs.revision(database) == bulk_runs.REVISION:
+            return BulkRuns(database, self.experiment, self._artifacts)
+        return ClientRuns(self.client, self.experiment)
+
+    def _new_version(self, run_id: str, model_id: str, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
+                raise
+        about = f"A refit on all data; the grade of run {run_id} is of the walk-forward procedure."
+        made = self.client.create_model_version(
+            name, f"models:/{model_id}", run_id, description=about, model_id=model_id
+        )
+        listed = json.dumps([{"name": name, "version": int(made.version)}])
+        self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": listed})
+        return str(made.version)
+
+    def _is_tied(self, model_id: str, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(self.client.get_run(run_id).data.params.get("model_id") == model_id)
+        except MlflowException:
+            return False
+
+
+class ClientRuns:
+    """Runs of one experiment through MLflow's client: any server, any schema, about 25 ms a run.
+
+    A run is RUNNING while it is written and carries who writes it, so that `Tracking.sweep` can tell what is left over.
+    """
+
+    def __init__(self, client: MlflowClient, experiment: str) -> None:
+        self._client = client
+        self._experiment = experiment
+
+    def known(self, record_ids: Iterable[str]) -> dict[Key, Known]:
+        """Finished runs of these records, by record and strategy."""
+        wanted = set(record_ids)
+        query = "attributes.status = 'FINISHED' AND tags.`alpha.record_id` LIKE '%'"
+        pages = _all_pages(lambda token: self._client.search_runs([self._experiment], query, 1, _PAGE, None, token))
+        found = {}
+        for run in pages:
+            tags, params = run.data.tags, run.data.params
+            if tags["alpha.record_id"] in wanted:
+                key = (tags["alpha.record_id"], tags["alpha.strategy_key"])
+                found[key] = Known(run.info.run_id, dict(tags), dict(run.data.metrics), params.get("model_id"))
+        return found
+
+    def write(self, contents: Sequence[RunContent], parents: Mapping[str, str]) -> dict[Key, str]:
+        """Write runs one by one below the runs of their sessions; returns the ids given."""
+        from mlflow.entities import Param
+
+        ids = {}
+        for content in contents:
+            tags = {**content.tags, "mlflow.parentRunId": parents[content.session_key], "alpha.writer": _writer()}
+            run = self._client.create_run(self._experiment, content.start, tags, content.name)
+            params = [Param(key, value) for key, value in content.params.items()]
+            self._client.log_batch(run.info.run_id, _points(content), params)
+            self._client.set_terminated(run.info.run_id, "FINISHED", content.end)
+            ids[content.key] = run.info.run_id
+        return ids
+
+    def update(self, changes: Sequence[Change]) -> None:
+        """Set tags and give metrics a further value."""
+        from mlflow.entities import RunTag
+
+        for change in changes:
+            tags = [RunTag(key, value) for key, value in change.tags.items()]
+            self._client.log_batch(change.run_id, _metrics(change.metrics, change.timestamp), tags=tags)
+
+
+def _points(content: RunContent) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    curve = [Metric(EQUITY, value, timestamp, step) for step, timestamp, value in content.equity]
+    return _metrics(content.metrics, content.end) + curve
+
+
+def _metrics(values: Mapping[str, float], timestamp: int) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    return [Metric(key, value, timestamp, 0) for key, value in values.items()]
+
+
+def _all_pages(page: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        found = page(token)
+        yield from found
+        token = found.token
+        if not token:
+            return
+
+
+def _writer() -> str:
+    """What tells whether the process that writes a run is still there."""
+    return f"{platform.node()}:{os.getpid()}"
+
+
+def _is_alive(tag: str, started: int) -> bool:
+    import psutil
+
+    host, _, pid = tag.rpartition(":")
+    if host != platform.node():
+        return time.time() - started / 1000 < 24 * 3600
+    return int(pid) != os.getpid() and psutil.pid_exists(int(pid))
+
+
+def _client(where: Home) -> MlflowClient:
+    """MLflow's client, with the URIs said outright everywhere that MLflow might guess them."""
+    import mlflow
+
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(where.uri)
+    mlflow.set_registry_uri(where.uri)
+    client = mlflow.MlflowClient(where.uri, where.uri)
+    client.search_experiments(max_results=1)  # makes the tables of a new database
+    return client
+
+
+def _require_plugin(where: Home) -> None:
+    from mlflow.tracking._model_registry.utils import _get_store
+
+    from src.registry_store import Gate
+
+    if not isinstance(_get_store(where.uri, where.uri), Gate):
+        raise TrackingError(f"the gate of the model registry is not active, so nothing is tracked: {_REMEDY}")
+
+
+def _probe(where: Home) -> None:
+    """Ask a server for an impossible version: only a gated one refuses it in the gate's words."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    nothing = "m-" + "0" * 32
+    body = {"name": "alpha-loop.probe", "source": f"models:/{nothing}", "model_id": nothing}
+    creds, path = get_default_host_creds(where.uri), "/api/2.0/mlflow/model-versions/create"
+    try:
+        answer = http_request(creds, path, "POST", max_retries=0, raise_on_status=False, json=body)
+    except MlflowException as error:
+        raise TrackingError(f"no MLflow server answers at {where.uri}: {error}") from error
+    if "alpha-loop gate" not in answer.text:
+        raise TrackingError(
+            f"the model registry at {where.uri} has no gate, so nothing is tracked there: install this project into the "
+            "server's environment, run python -m src.sync tracking.uri=sqlite:///<the server's database> there once, "
+            "and start the server again"
+        )
+
+
+def _local(location: str) -> Path | None:
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(location)) if urlparse(location).scheme == "file" else None

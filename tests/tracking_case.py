@@ -1,0 +1,198 @@
+"""A small project on disk for the tests of tracking, registry, promotion and sync: stored runs, grades and models."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.config import Config
+
+FEATURES = ["momentum_21", "volatility_63", "volume_ratio_5"]
+GOOD = {"auc": 0.56, "accuracy": 0.54, "sharpe": 0.9, "max_drawdown": 0.12, "n_oos": 1500}
+BAD = {**GOOD, "sharpe": 0.31}
+NATIVE = {"lightgbm": "model.txt", "xgboost": "model.ubj", "catboost": "model.cbm"}
+
+
+@functools.cache
+def native(family: str) -> bytes:
+    """A tiny model in the family's own format, fitted by the library itself."""
+    rows, label = training_rows()
+    if family == "lightgbm":
+        import lightgbm as lgb
+
+        settings = {"objective": "binary", "num_threads": 1, "verbosity": -1}
+        data = lgb.Dataset(rows, label, feature_name=FEATURES)
+        return lgb.train(settings, data, num_boost_round=5).model_to_string().encode()
+    if family == "xgboost":
+        import xgboost as xgb
+
+        data = xgb.DMatrix(rows, label, feature_names=FEATURES)
+        booster = xgb.train({"objective": "binary:logistic", "nthread": 1}, data, num_boost_round=5)
+        return bytes(booster.save_raw("ubj"))
+    import catboost as cb
+
+    model = cb.CatBoost(
+        {"loss_function": "Logloss", "iterations": 5, "thread_count": 1, "allow_writing_files": False, "verbose": False}
+    )
+    model.fit(cb.Pool(rows, label, feature_names=FEATURES))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.cbm"
+        model.save_model(str(path))
+        return path.read_bytes()
+
+
+def training_rows() -> tuple[Any, Any]:
+    generator = np.random.default_rng(1)
+    rows = generator.normal(size=(400, len(FEATURES))).astype(np.float32)
+    rows[::17, 1] = np.nan
+    return rows, (rows[:, 0] + 0.3 * generator.normal(size=400) > 0).astype(float)
+
+
+@dataclass
+class Stored:
+    """Runs, equity curves and models as `src.runs.RunStore` hands them out."""
+
+    root: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def runs(self, columns: Any = None) -> pl.DataFrame:
+        frame = pl.DataFrame(self.rows, infer_schema_length=None)
+        latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")
+        return frame.with_columns(superseded=latest)
+
+    def equity(self, record_ids: Any, session_key: str) -> pl.DataFrame:
+        days = pl.date_range(dt.date(2020, 1, 1), dt.date(2020, 4, 15), "1d", eager=True)
+        frames = [
+            pl.DataFrame({"record_id": record, "stamp": days, "net": 0.001, "equity": 1.001 ** np.arange(1, 107)})
+            for record in sorted(record_ids)
+        ]
+        return pl.concat(frames) if frames else pl.DataFrame()
+
+    def model_path(self, record_id: str) -> Path | None:
+        found = list((self.root / "models" / record_id).glob("model.*"))
+        return found[0] if found else None
+
+    def sessions(self) -> list[str]:
+        return sorted({row["session_key"] for row in self.rows})
+
+
+@dataclass
+class Case:
+    """A project folder with its config; runs are added and graded by `add`."""
+
+    root: Path
+    config: Config = field(default_factory=Config)
+    graded: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = Stored(self.root / "data" / "runs" / "demo")
+        self.session = {"key": "s" * 24, "name": "demo lightgbm", "config_yaml": "seed: 7\n", "instruments": 3}
+
+    def add(
+        self,
+        asset_class: str,
+        symbol: str,
+        family: str = "lightgbm",
+        metrics: dict[str, Any] | None = None,
+        suspicious: str | None = None,
+        attempt: int = 1,
+        model: bool | None = None,
+        session: str = "s" * 24,
+    ) -> str:
+        """Store one run and its grade; returns the record's id."""
+        from src.grade import Thresholds, grade
+
+        metrics = GOOD if metrics is None else metrics
+        verdict = grade(metrics, Thresholds.of(self.config.grade), suspicious)
+        run_key = hashlib.blake2b(f"{asset_class}.{symbol}.{family}".encode(), digest_size=12).hexdigest()
+        record = f"{run_key}.{attempt}"
+        named = {"record_id": record, "run_key": run_key, "session_key": session, "asset_class": asset_class}
+        named |= {"symbol": symbol, "family": family}
+        parts = {"bars": "b" * 24, "panel": None, "features": "f" * 24, "label": {"horizon": 1}, "seed": 7}
+        self.store.rows.append(
+            named
+            | {"attempt": attempt, "params": json.dumps({"rounds": 5}), "features": json.dumps(FEATURES)}
+            | {"parts": json.dumps(parts), "library_version": _version(family), "git_commit": "c" * 40}
+            | {"n_train": 900, "n_folds": 5, "fit_seconds": 0.25, "planted": False}
+            | {"created_at": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)}
+        )
+        self.graded.append(
+            named
+            | {"passed": verdict.passed, "reasons": list(verdict.reasons), "suspicious": suspicious}
+            | {"first_oos": dt.date(2020, 1, 1), "last_oos": dt.date(2025, 1, 1), "shift_passes": b"\0" * 25}
+            | {"luck_rate": 0.01, "p_value": 0.02, "q_value": None, "z": 2.1, "n_trials": 3, "turnover": 11.0}
+            | dict.fromkeys(GOOD)
+            | metrics
+        )
+        if verdict.passed if model is None else model:
+            folder = self.store.root / "models" / record
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / NATIVE[family]).write_bytes(native(family))
+        return record
+
+    def grades(self) -> pl.DataFrame:
+        return pl.DataFrame(self.graded, infer_schema_length=None, schema_overrides={"q_value": pl.Float64})
+
+    def project(self) -> dict[str, str]:
+        """Project everything; returns MLflow's run id of each record."""
+        from src.tracking import project
+
+        return dict(project(self.config, self.store, self.grades(), self.session).iter_rows())  # type: ignore[arg-type]
+
+    @property
+    def database(self) -> Path:
+        return self.root / "mlruns" / "mlflow.db"
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.database.as_posix()}"
+
+    def client(self) -> Any:
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        return mlflow.MlflowClient(self.uri, self.uri)
+
+
+def case(folder: Path, monkeypatch: Any) -> Case:
+    """A fresh project in `folder`, with an empty MLflow database copied from a template (making one takes seconds)."""
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, "")  # registers the restoration of what tracking sets
+    made = Case(folder)
+    made.database.parent.mkdir(parents=True)
+    shutil.copy(_template(), made.database)
+    return made
+
+
+@functools.cache
+def _template() -> Path:
+    import os
+
+    from src import mlflow_home
+
+    os.environ.update(mlflow_home.ENVIRONMENT)
+    import mlflow
+
+    path = Path(tempfile.mkdtemp(prefix="alpha-loop-")) / "template.db"
+    uri = f"sqlite:///{path.as_posix()}"
+    mlflow.MlflowClient(uri, uri).search_experiments(max_results=1)
+    return path
+
+
+@functools.cache
+def _version(family: str) -> str:
+    from importlib.metadata import version
+
+    return f"{family} {version(family)}"

@@ -82,7 +82,10 @@ def luck_of(grades: pl.DataFrame) -> Luck:
     from src.reporting.material import Luck
 
     found = session_evidence(grades)
-    return Luck(found.passes, found.instruments, found.expected, found.low, found.high, found.sentence)
+    if grades.height and grades["luck_rate"].is_null().all():
+        return Luck(found.passes, found.instruments, None, None, None)
+    by_instrument = (found.expected_instruments, found.low_instruments, found.high_instruments)
+    return Luck(found.passes, found.instruments, found.expected, found.low, found.high, found.sentence(), by_instrument)
 
 
 def closing_line(material: Material, page: Path) -> str:

@@ -85,23 +85,21 @@ def _kind(reason: str, symbol: str) -> str:
 
 
 def _state_table(material: Material, universe: pl.DataFrame) -> str:
-    rows: list[Row] = []
+    whole_stages: list[Row] = []
+    by_class: list[Row] = []
     for stage in material.stages:
         states = material.states[stage]
-        rows.append({"stage": stage, "of": "all", **state_counts(states), "check": balance(states, universe)})
-        classes = states["asset_class"].unique().sort().to_list()
-        for name in classes if len(classes) > 1 else []:
-            part = states.filter(pl.col("asset_class") == name)
-            within = universe.filter(pl.col("asset_class") == name)
-            rows.append({"stage": stage, "of": name, **state_counts(part), "check": balance(part, within)})
-    columns = [
-        Column("stage", lambda r: r["stage"]),
-        Column("class", lambda r: r["of"]),
-        *(_count(state) for state in STATES),
-        _count("total"),
-        Column("check", lambda r: r["check"]),
-    ]
-    return table(columns, rows, "Instruments by state after each stage", "states")
+        whole_stages.append({"stage": stage, **state_counts(states), "check": balance(states, universe)})
+        for name in states["asset_class"].unique().sort().to_list():
+            part, within = (frame.filter(pl.col("asset_class") == name) for frame in (states, universe))
+            by_class.append({"stage": stage, "of": name, **state_counts(part), "check": balance(part, within)})
+    stage_of = Column("stage", lambda r: r["stage"])
+    counts = [*(_count(state) for state in STATES), _count("total"), Column("check", lambda r: r["check"])]
+    overall = table([stage_of, *counts], whole_stages, "Instruments by state after each stage", "states")
+    parts = table(
+        [stage_of, Column("class", lambda r: r["of"]), *counts], by_class, "The same by asset class", "states"
+    )
+    return f"{overall}<details><summary>The same by asset class</summary>\n{parts}</details>\n"
 
 
 def _count(name: str) -> Column:

@@ -16,7 +16,7 @@ import polars as pl
 from src.reporting import svg
 from src.reporting.material import Luck
 from src.reporting.summary import Distribution
-from src.reporting.words import METRIC_FORMS, counted, day, expected_count, plain, two_digits, whole
+from src.reporting.words import METRIC_FORMS, about, counted, day, plain, two_digits, whole
 
 Z_WIDTH, Z_SPAN = 0.25, 4.0
 CURVE_POINTS = 220
@@ -68,7 +68,7 @@ def luck_words(luck: Luck) -> str:
     seen = f"{counted(luck.passes, 'run')} passed"
     if luck.expected is None:
         return f"{seen}; how many luck alone gives is not computed"
-    return f"{seen}; luck alone gives about {expected_count(luck.expected)}{_range(luck)}"
+    return f"{seen}; luck alone gives {about(luck.expected)}{_range(luck)}"
 
 
 def luck_strip(luck: Luck, top: float) -> str:
@@ -92,7 +92,7 @@ def histogram(shape: Distribution) -> str:
     width, height, foot = 260.0, 150.0, 120.0
     threshold, form = shape.threshold, METRIC_FORMS[shape.threshold.metric]
     bounds: list[float] = shape.edges.tolist()
-    x = svg.scale((bounds[0], bounds[-1]), (6, width - 6))
+    x = svg.scale((bounds[0], bounds[-1]), (14, width - 14))
     y = svg.scale((0, max(int(shape.runs.max(initial=0)), 1)), (foot, 26))
     bars = []
     for left, right, runs, passed in zip(bounds, bounds[1:], shape.runs.tolist(), shape.passed.tolist(), strict=False):
@@ -120,7 +120,7 @@ def histogram(shape: Distribution) -> str:
         ),
     ]
     names = [
-        svg.text(_limit(threshold.metric, t), x(t), foot + 18, _anchor(100 * x(t) / width), class_="tick")
+        svg.text(_limit(threshold.metric, t), x(t), foot + 18, "middle", class_="tick")
         for t in svg.ticks(bounds[0], bounds[-1], 5)
     ]
     label = f"Distribution of {threshold.name} over runs, threshold {sign} {_limit(threshold.metric, threshold.limit)}"
@@ -215,7 +215,7 @@ def _luck_words(luck: Luck, place: Callable[[float], float], y: float) -> list[s
         return [svg.text("luck not computed", "2%", y, class_="luck-words")]
     at = place(luck.expected)
     span = f" ({whole(luck.low)} to {whole(luck.high)})" if luck.low is not None and luck.high is not None else ""
-    words = f"luck alone: about {expected_count(luck.expected)}{span}"
+    words = f"luck alone: {about(luck.expected)}{span}"
     return [svg.text(words, _percent(at), y, _anchor(at, margin=30), class_="luck-words")]
 
 

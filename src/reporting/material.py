@@ -24,6 +24,7 @@ GRADES: dict[str, pl.DataType] = {
     **dict.fromkeys(("luck_rate", "z", "p_value", "q_value", "deflated_sharpe"), pl.Float64()),
     **dict.fromkeys(("passed", "registrable"), pl.Boolean()),
     "reasons": pl.List(pl.String()),
+    "shift_passes": pl.Binary(),
 }
 STATE_COLUMNS: dict[str, pl.DataType] = {
     **dict.fromkeys(("asset_class", "symbol", "state", "reason"), pl.String()),
@@ -60,7 +61,10 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Luck:
-    """Passes seen, and what luck alone gives: expected runs with their 5 to 95% range; null where not computed."""
+    """Passes seen, and what luck alone gives: expected runs with their 5 to 95% range; null where not computed.
+
+    `by_instrument` holds expectation and range of instruments on which any run would pass.
+    """
 
     passes: int
     instruments: int
@@ -68,6 +72,7 @@ class Luck:
     low: float | None
     high: float | None
     sentence: str = ""
+    by_instrument: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)

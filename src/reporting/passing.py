@@ -129,9 +129,9 @@ def _columns() -> list[Column]:
         _metric("luck rate", "luck_rate", share),
         _metric("q", "q_value", chance),
         _metric("deflated", "deflated_sharpe", two_digits, "deflated Sharpe ratio of the active return"),
-        _metric("turnover", "turnover", two_digits),
+        _metric("turnover", "turnover", whole, "position changes a year, in units of the equity"),
         _metric("bars", "n_oos", whole, "out-of-sample bars"),
-        Column("may be registered", _registrable),
+        Column("registrable", _registrable),
     ]
 
 
@@ -141,5 +141,5 @@ def _metric(title: str, name: str, form: Any, hint: str = "") -> Column:
 
 def _registrable(row: Row) -> str:
     if row["suspicious"]:
-        return "no: too good"
-    return {True: "yes", False: "no: too few bars", None: DASH}[row["registrable"]]
+        return "too good"
+    return {True: "yes", False: "too few bars", None: DASH}[row["registrable"]]

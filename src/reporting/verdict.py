@@ -7,7 +7,7 @@ import polars as pl
 from src.reporting.figures import luck_picture, luck_strip, reach, z_histogram
 from src.reporting.material import KEY, Group, Luck, Material
 from src.reporting.tables import Column, Row, bullets, definitions, table
-from src.reporting.words import chance, counted, escaped, expected_count, listed, share, two_digits, whole
+from src.reporting.words import about, chance, counted, escaped, expected_count, listed, share, two_digits, whole
 
 CREDIBLE_Q = 0.10
 CREDIBLE_DEFLATED_SHARPE = 0.95
@@ -20,7 +20,7 @@ def sentence(luck: Luck) -> str:
     passed = f"{counted(luck.passes, 'run')} on {counted(luck.instruments, 'instrument')} passed"
     if luck.expected is None:
         return f"{passed}; how many would by luck is not computed"
-    return f"{passed}; had no model any skill, about {expected_count(luck.expected)} would"
+    return f"{passed}; had no model any skill, {about(luck.expected)} would"
 
 
 def reading(luck: Luck, runs: int) -> str:
@@ -32,7 +32,7 @@ def reading(luck: Luck, runs: int) -> str:
     if luck.passes > luck.high:
         surplus = luck.passes - luck.expected
         return (
-            f"More passed than luck alone explains, by about {expected_count(surplus)}. The picture can't tell which "
+            f"More passed than luck alone explains, by {about(surplus)}. The picture can't tell which "
             "ones: look at q-values before believing any single pass."
         )
     if luck.passes < luck.low:
@@ -78,7 +78,7 @@ def believe(material: Material) -> str:
 def statements(material: Material) -> list[str]:
     """Give the statements on the session's passes that its own figures support, the most telling first."""
     grades, passing = material.grades, material.passing
-    said = [_q_statement(grades)]
+    said = [*_instrument_statement(material.luck), _q_statement(grades)]
     if passing.is_empty():
         return [*said, "No run cleared all four thresholds."] if grades.height else said
     passes = counted(passing.height, "pass", "passes")
@@ -114,6 +114,17 @@ def statements(material: Material) -> list[str]:
     if flagged:
         said.append(f"{flagged:,} of {passes} {'is' if flagged == 1 else 'are'} too good for its kind of data: below.")
     return said
+
+
+def _instrument_statement(luck: Luck) -> list[str]:
+    """Count by instrument: three families that agree on one instrument are one finding."""
+    if luck.by_instrument is None:
+        return []
+    expected, low, high = luck.by_instrument
+    return [
+        f"By instrument: {counted(luck.instruments, 'has a pass', 'have a pass')}; luck alone gives {about(expected)} "
+        f"(9 sessions in 10: {whole(low)} to {whole(high)})."
+    ]
 
 
 def _q_statement(grades: pl.DataFrame) -> str:

@@ -77,6 +77,11 @@ def expected_count(value: Number) -> str:
     return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
 
 
+def about(value: Number) -> str:
+    """Show an expected count in words, as the session's sentence rounds it: ``about 31``."""
+    return f"about {whole(value)}"
+
+
 def counted(n: int, singular: str, plural: str | None = None) -> str:
     """Say a count with its noun: ``1 run``, ``2,061 runs``."""
     return f"{n:,} {singular if n == 1 else plural or singular + 's'}"

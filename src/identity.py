@@ -48,12 +48,21 @@ class Procedure:
     split: Mapping[str, Any]
     seed: int
     features: Mapping[str, str]
-    panel: str | None
+    panel: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: Config, features: Mapping[str, str], panel: str | None) -> Procedure:
-        """Take from the config what a fit uses; `panel` is null where neither features nor label look at it."""
-        return cls(_plain(config.label), _plain(config.split), config.seed, dict(features), panel)
+    def of(cls, config: Config, features: Mapping[str, str], panel: Mapping[str, str]) -> Procedure:
+        """Take from the config what a fit uses.
+
+        Parameters
+        ----------
+        config : Config
+        features : mapping
+            Name of each feature used to the hash of its code.
+        panel : mapping
+            Asset class to the hash of its pinned panel; empty where neither features nor label look at it.
+        """
+        return cls(_plain(config.label), _plain(config.split), config.seed, dict(features), dict(panel))
 
 
 def _plain(settings: LabelConfig | SplitConfig) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def run_parts(procedure: Procedure, features: str, model: ModelConfig, bars: str
     """Everything that the fit of one run depends on, by name; `features` is the digest of the procedure's features."""
     return {
         "bars": bars,
-        "panel": procedure.panel,
+        "panel": procedure.panel.get(asset_class),
         "features": features,
         "label": dict(procedure.label),
         "split": dict(procedure.split),

@@ -22,7 +22,8 @@ from src import files, identity, labels
 from src.bars import BarStore
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
-from src.features.registry import FeatureStore
+from src.features.registry import Feature, code_hash, select
+from src.features.store import FeatureStore
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner
 from src.procedure import Plan, Task, Trained, run_rows
@@ -60,12 +61,11 @@ class Session:
         self.store = RunStore(data / "runs" / config.dataset)
         self.store.compact_all()
         self._until = dt.date.fromisoformat(config.split.until) if config.split.until else None
-        hashes, panel = self.features.identity(config)
-        self.names = list(hashes)
+        chosen = select(config.features)
+        self.names = [item.name for item in chosen]
         self._panel_returns = self._read_panel() if config.label.relative else None
-        if self._panel_returns is not None:
-            panel = identity.digest([panel, identity.table_digest(self._panel_returns)])
-        procedure = identity.Procedure.of(config, hashes, panel)
+        hashes = {item.name: code_hash(item) for item in chosen}
+        procedure = identity.Procedure.of(config, hashes, self._panel_hashes(chosen))
         self.planner = Planner(config, models, procedure, self.store)
         self.key = self.planner.key
         self.grade_key = identity.grade_key(config)
@@ -106,6 +106,19 @@ class Session:
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows that training may use."""
         return rows if self._until is None else rows.filter(pl.col("date").cast(pl.Date) <= self._until)
+
+    def _panel_hashes(self, chosen: list[Feature]) -> dict[str, str]:
+        """Hash what the features and the label know of each class's market."""
+        tables = []
+        if any(item.needs_panel for item in chosen):
+            tables.append(self._cut(self.features.panel()))
+        if self._panel_returns is not None:
+            tables.append(self._panel_returns)
+        found: dict[str, list[str]] = defaultdict(list)
+        for table in tables:
+            for (asset_class,), rows in table.group_by("asset_class"):
+                found[str(asset_class)].append(identity.table_digest(rows.sort("date")))
+        return {asset_class: identity.digest(parts) for asset_class, parts in found.items()}
 
     def _read_panel(self) -> pl.DataFrame:
         """Read the pinned panel's returns over the label's horizon."""

@@ -15,8 +15,8 @@ FEATURES = {"rsi_14": "aa", "roc_5": "bb"}
 
 
 def key(config: Config, model: ModelConfig = MODEL, bars: str = "bars", features: dict[str, str] = FEATURES) -> str:
-    procedure = Procedure.of(config, features, None)
-    parts = identity.run_parts(procedure, identity.digest(features), model, bars, "lightgbm 4.7.0")
+    procedure = Procedure.of(config, features, {})
+    parts = identity.run_parts(procedure, "stock", identity.digest(features), model, bars, "lightgbm 4.7.0")
     return identity.run_key("stock", "AAA", parts)
 
 
@@ -61,7 +61,7 @@ def test_strategy_names_and_dates_stand_outside_the_key(config: Config) -> None:
 
 
 def test_thresholds_change_the_grade_and_not_the_session() -> None:
-    procedure = Procedure.of(Config(), FEATURES, None)
+    procedure = Procedure.of(Config(), FEATURES, {})
     strict = Config()
     strict.grade.min_auc = 0.55
     assert identity.session_key(strict, procedure, [MODEL]) == identity.session_key(Config(), procedure, [MODEL])
@@ -70,7 +70,7 @@ def test_thresholds_change_the_grade_and_not_the_session() -> None:
 
 
 def test_a_strategy_makes_a_session_of_its_own() -> None:
-    procedure = Procedure.of(Config(), FEATURES, None)
+    procedure = Procedure.of(Config(), FEATURES, {})
     short = Config(strategy=StrategyConfig(short=True))
     assert identity.session_key(short, procedure, [MODEL]) != identity.session_key(Config(), procedure, [MODEL])
 
@@ -85,3 +85,12 @@ def test_a_table_digest_sees_values_and_not_chunks() -> None:
     chunked = pl.concat([table[:1], table[1:]], rechunk=False)
     assert identity.table_digest(chunked) == identity.table_digest(table)
     assert identity.table_digest(table.with_columns(day=pl.Series([1, 2, 4]))) != identity.table_digest(table)
+
+
+def test_an_instrument_depends_on_the_panel_of_its_own_class_alone() -> None:
+    def of(stock: str, crypto: str) -> dict[str, Any]:
+        procedure = Procedure.of(Config(), FEATURES, {"stock": stock, "crypto": crypto})
+        return identity.run_parts(procedure, "stock", "features", MODEL, "bars", "lightgbm 4.7.0")
+
+    assert of("a", "b") == of("a", "c")
+    assert of("a", "b") != of("b", "b")

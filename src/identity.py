@@ -70,7 +70,9 @@ def _plain(settings: LabelConfig | SplitConfig) -> dict[str, Any]:
     return {key: value for key, value in asdict(settings).items() if key not in ("name", "until")}
 
 
-def run_parts(procedure: Procedure, features: str, model: ModelConfig, bars: str, library: str) -> dict[str, Any]:
+def run_parts(
+    procedure: Procedure, asset_class: str, features: str, model: ModelConfig, bars: str, library: str
+) -> dict[str, Any]:
     """Everything that the fit of one run depends on, by name; `features` is the digest of the procedure's features."""
     return {
         "bars": bars,

@@ -92,7 +92,9 @@ class Planner:
         self._marker.unlink(missing_ok=True)
 
     def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool) -> Plan:
-        parts = identity.run_parts(self.procedure, key[0], self._features, model, bars_hash, self._libraries[model.family])
+        parts = identity.run_parts(
+            self.procedure, key[0], self._features, model, bars_hash, self._libraries[model.family]
+        )
         run_key = identity.run_key(*key, parts)
         known = self._known.get(run_key)
         if known and not (self._fresh_since and known.created_at < self._fresh_since):

@@ -78,7 +78,9 @@ def bring_up_to_date(
     passed = [content for content in wanted.values() if content.passed]
     features = _features(store, [content.record_id for content in passed])
     for content in passed:
-        _give_model(target, store.model_path(content.record_id), features[content.record_id], content, known[content.key])
+        _give_model(
+            target, store.model_path(content.record_id), features[content.record_id], content, known[content.key]
+        )
         _register(target, content, known[content.key])
     return {content.record_id: known[key] for key, content in wanted.items()}
 

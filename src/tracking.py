@@ -76,7 +76,11 @@ def project(config: Config, store: RunStore, grades: pl.DataFrame, session: Mapp
             target.sweep()
             known = bring_up_to_date(target, store, grades, session)
             ids = {record_id: each.run_id for record_id, each in known.items()}
-            reused = {record: each.run_id for record, each in known.items() if each.tags["alpha.session_key"] != session["key"]}
+            reused = {
+                record: each.run_id
+                for record, each in known.items()
+                if each.tags["alpha.session_key"] != session["key"]
+            }
             target.describe(session, reused)
     schema = {"record_id": pl.String, "mlflow_run_id": pl.String}
     return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=schema)

@@ -84,7 +84,7 @@ class RunStore:
 
     def runs(self, columns: Sequence[str] = tuple(RUN_SCHEMA)) -> pl.DataFrame:
         """Every run ever trained, one row each, with `superseded` true where a later attempt of its key exists."""
-        wanted = list(dict.fromkeys(["record_id", "run_key", "attempt", *columns]))
+        wanted = list(dict.fromkeys(["record_id", "run_key", "attempt", *(c for c in columns if c != "superseded")]))
         frames = [pl.read_parquet(path, columns=wanted) for path in self._files(".runs")]
         if not frames:
             schema = {**RUN_SCHEMA, **OOS_SCHEMA}

@@ -1,4 +1,4 @@
-"""Everything that a row of grades needs, from one run's predictions."""
+"""Everything that a row of grades needs, from one run's predictions; `session_evidence` adds the rows up."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from src.grade import Grade, Thresholds, grade
 from src.labels import DateArray, Decisions
 from src.luck import Shifts, shifts
 from src.metrics import FloatArray, IntArray
+from src.passes import SessionEvidence, session_evidence
 from src.strategy import Market, Performance, directions, exposures, market, performance
 
 if TYPE_CHECKING:
     from src.config import GradeConfig, StrategyConfig
 
+__all__ = ["SCHEMA", "Assessment", "SessionEvidence", "assess", "session_evidence"]
 SCHEMA: dict[str, Any] = {
     "asset_class": pl.String,
     "symbol": pl.String,
@@ -65,7 +67,7 @@ class Assessment:
     net, always_net : float64, shape (n_oos,)
         Net returns of the strategy, and of always long with the same sizing, costs and days.
     shift_passes : bytes
-        Pass bit at each of the session's common shifts, packed with the first in the highest bit.
+        Pass bit at each of the session's common shifts (rounded up to whole bytes), the first in the highest bit.
     """
 
     values: dict[str, Any]
@@ -162,7 +164,8 @@ def assess(
         "suspicious": doubt,
         "n_trials": trials,
     }
-    bits = np.packbits(shifted.common(gate.common_shifts, yearly)).tobytes()
+    whole_bytes = -(-gate.common_shifts // 8) * 8
+    bits = np.packbits(shifted.common(whole_bytes, yearly)).tobytes()
     return Assessment(values, verdict, decisions.stamps[positions], earned.net, always.net, bits)
 
 

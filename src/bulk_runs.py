@@ -110,10 +110,17 @@ class BulkRuns:
 
     def _insert(self, connection: sqlite3.Connection, content: RunContent, run_id: str, parent: str) -> None:
         connection.execute(
-            "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, "
-            "end_time, deleted_time, source_version, lifecycle_stage, artifact_uri, experiment_id) "
+            "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, "
+            "start_time, end_time, deleted_time, source_version, lifecycle_stage, artifact_uri, experiment_id) "
             "VALUES (?, ?, 'UNKNOWN', '', '', 'unknown', 'FINISHED', ?, ?, NULL, '', 'active', ?, ?)",
-            (run_id, content.name, content.start, content.end, f"{self._artifacts}/{run_id}/artifacts", self._experiment),
+            (
+                run_id,
+                content.name,
+                content.start,
+                content.end,
+                f"{self._artifacts}/{run_id}/artifacts",
+                self._experiment,
+            ),
         )
         tags = {**content.tags, "mlflow.runName": content.name, "mlflow.parentRunId": parent}
         rows = [(key, value, run_id) for key, value in tags.items()]

@@ -79,7 +79,9 @@ def mark(connection: sqlite3.Connection, thresholds: Thresholds) -> list[str]:
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {MARK} (name TEXT PRIMARY KEY, value REAL NOT NULL)")
         before = dict(cursor.execute(f"SELECT name, value FROM {MARK}").fetchall())
         wanted = {name: float(value) for name, value in asdict(thresholds).items()}
-        changed = [f"{name} {before.get(name)} -> {value:g}" for name, value in wanted.items() if before.get(name) != value]
+        changed = [
+            f"{name} {before.get(name)} -> {value:g}" for name, value in wanted.items() if before.get(name) != value
+        ]
         cursor.executemany(f"REPLACE INTO {MARK} (name, value) VALUES (?, ?)", list(wanted.items()))
         for name, text in _triggers():
             stored = cursor.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?", (name,))
@@ -247,13 +249,17 @@ _WORDS = "alpha-loop gate: the run behind this model does not clear the threshol
 
 def _triggers() -> Iterator[tuple[str, str]]:
     """Names and texts of the triggers: insert, change and stage of versions, aliases set and moved."""
-    moved = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in ("name", "source", "storage_location", "run_id"))
+    moved = " OR ".join(
+        f"NEW.{column} IS NOT OLD.{column}" for column in ("name", "source", "storage_location", "run_id")
+    )
     staged = "NEW.current_stage IN ('Staging', 'Production')"
     yield _trigger("insert", "INSERT ON model_versions", f"NOT {_clears('NEW', 'min_oos')}")
     kept = f"NEW.current_stage <> '{_DELETED}' AND ({moved})"
     columns = "UPDATE OF name, source, storage_location, run_id ON model_versions"
     yield _trigger("update", columns, f"{kept} AND NOT {_clears('NEW', 'min_oos')}")
-    yield _trigger("stage", "UPDATE OF current_stage ON model_versions", f"{staged} AND NOT {_clears('NEW', 'min_oos')}")
+    yield _trigger(
+        "stage", "UPDATE OF current_stage ON model_versions", f"{staged} AND NOT {_clears('NEW', 'min_oos')}"
+    )
     for name, event in (("alias", "INSERT"), ("alias_moved", "UPDATE OF alias, version")):
         yield _trigger(name, f"{event} ON registered_model_aliases", f"NOT {_clears_alias()}")
 
@@ -278,15 +284,16 @@ def _clears(row: str, least: str) -> str:
         f"lm.artifact_location = {row}.storage_location AND lm.status = {_READY} AND lm.lifecycle_stage = 'active'",
         "r.lifecycle_stage = 'active' AND r.status = 'FINISHED'",
         f"coalesce({row}.run_id, '') IN ('', r.run_uuid)",
-        f"({row}.source = 'models:/' || lm.model_id OR EXISTS (SELECT 1 FROM model_versions c "
-        f"WHERE {row}.source = 'models:/' || c.name || '/' || c.version AND c.storage_location = lm.artifact_location))",
+        f"({row}.source = 'models:/' || lm.model_id OR EXISTS (SELECT 1 FROM model_versions c WHERE "
+        f"{row}.source = 'models:/' || c.name || '/' || c.version AND c.storage_location = lm.artifact_location))",
         f"{_param('model_id')} = lm.model_id AND {_param('model_digest')} IS NOT NULL",
         f"({_param('registered_name')} = {row}.name OR NOT ({_instrument_name(row)}))",
         *(_meets(rule) for rule in RULES),
         f"{_metric('n_oos')} >= {_limit(bars)}",
         f"({_param('suspicious')} IS NULL OR {_cleared()})",
     ]
-    return f"EXISTS (SELECT 1 FROM logged_models lm JOIN runs r ON r.run_uuid = lm.source_run_id WHERE {' AND '.join(parts)})"
+    joined = "logged_models lm JOIN runs r ON r.run_uuid = lm.source_run_id"
+    return f"EXISTS (SELECT 1 FROM {joined} WHERE {' AND '.join(parts)})"
 
 
 def _meets(rule: Rule) -> str:

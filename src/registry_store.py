@@ -6,7 +6,6 @@ MLflow loads it through the entry point group ``mlflow.model_registry_store`` fo
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,9 @@ from src import gate
 from src.gate import Candidate, Query, Refused
 from src.grade import Thresholds
 
-_SERVED_FILES = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"  # where a server keeps mlflow-artifacts:/ (mlflow.server.constants)
+_SERVED_FILES = (
+    "_MLFLOW_SERVER_ARTIFACT_DESTINATION"  # where a server keeps mlflow-artifacts:/ (mlflow.server.constants)
+)
 
 
 def gated_store(store_uri: str) -> SqlAlchemyStore:
@@ -41,7 +42,6 @@ def _plain_store() -> type[SqlAlchemyStore]:
     return WorkspaceAwareSqlAlchemyStore
 
 
-@functools.cache
 def _gated(plain: type[SqlAlchemyStore]) -> type[SqlAlchemyStore]:
     """The gate in front of MLflow's own store, which is a different class where workspaces are on."""
     return type("GatedStore", (Gate, plain), {})
@@ -85,7 +85,9 @@ class Gate:
             if not error.message.startswith("Model Version creation error"):
                 raise
             words = "the database's triggers; is the tracking URI the same database as the registry URI?"
-            raise MlflowException(f"alpha-loop gate: version of {name} refused by {words}", PERMISSION_DENIED) from error
+            raise MlflowException(
+                f"alpha-loop gate: version of {name} refused by {words}", PERMISSION_DENIED
+            ) from error
 
     def set_registered_model_alias(self, name: str, alias: str, version: Any) -> Any:
         """Point an alias at a version that clears; the champion needs the out-of-sample bars of promotion."""
@@ -94,7 +96,9 @@ class Gate:
                 self._admit(query, found, name, limits, promotion=alias.lower() == gate.CHAMPION)
         return super().set_registered_model_alias(name, alias, version)  # type: ignore[misc]
 
-    def transition_model_version_stage(self, name: str, version: Any, stage: str, archive_existing_versions: bool) -> Any:
+    def transition_model_version_stage(
+        self, name: str, version: Any, stage: str, archive_existing_versions: bool
+    ) -> Any:
         """Move a version that clears to a stage; archiving needs nothing."""
         with self._asked(f"stage {stage} of {name}") as (query, limits):
             leaving = get_canonical_stage(stage) in (STAGE_NONE, STAGE_ARCHIVED)
@@ -135,9 +139,7 @@ class Gate:
             except Refused as error:
                 raise MlflowException(f"alpha-loop gate: {what} refused: {error}", PERMISSION_DENIED) from error
 
-    def _admit(
-        self, query: Query, found: Candidate, name: str, limits: Thresholds, promotion: bool = False
-    ) -> None:
+    def _admit(self, query: Query, found: Candidate, name: str, limits: Thresholds, promotion: bool = False) -> None:
         graded = gate.verdict(query, found, limits)
         missed = list(graded.against_promotion if promotion else graded.against_registration)
         missed += [words] if (words := gate.misnamed(found, name)) else []

@@ -110,8 +110,8 @@ class BulkRuns:
 
     def _insert(self, connection: sqlite3.Connection, content: RunContent, run_id: str, parent: str) -> None:
         connection.execute(
-            "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, "
-            "end_time, deleted_time, source_version, lifecycle_stage, artifact_uri, experiment_id) "
+            "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, "
+            "start_time, end_time, deleted_time, source_version, lifecycle_stage, artifact_uri, experiment_id) "
             "VALUES (?, ?, 'UNKNOWN', '', '', 'unknown', 'FINISHED', ?, ?, NULL, '', 'active', ?, ?)",
             (
                 run_id,

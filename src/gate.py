@@ -284,15 +284,16 @@ def _clears(row: str, least: str) -> str:
         f"lm.artifact_location = {row}.storage_location AND lm.status = {_READY} AND lm.lifecycle_stage = 'active'",
         "r.lifecycle_stage = 'active' AND r.status = 'FINISHED'",
         f"coalesce({row}.run_id, '') IN ('', r.run_uuid)",
-        f"({row}.source = 'models:/' || lm.model_id OR EXISTS (SELECT 1 FROM model_versions c "
-        f"WHERE {row}.source = 'models:/' || c.name || '/' || c.version AND c.storage_location = lm.artifact_location))",
+        f"({row}.source = 'models:/' || lm.model_id OR EXISTS (SELECT 1 FROM model_versions c WHERE "
+        f"{row}.source = 'models:/' || c.name || '/' || c.version AND c.storage_location = lm.artifact_location))",
         f"{_param('model_id')} = lm.model_id AND {_param('model_digest')} IS NOT NULL",
         f"({_param('registered_name')} = {row}.name OR NOT ({_instrument_name(row)}))",
         *(_meets(rule) for rule in RULES),
         f"{_metric('n_oos')} >= {_limit(bars)}",
         f"({_param('suspicious')} IS NULL OR {_cleared()})",
     ]
-    return f"EXISTS (SELECT 1 FROM logged_models lm JOIN runs r ON r.run_uuid = lm.source_run_id WHERE {' AND '.join(parts)})"
+    joined = "logged_models lm JOIN runs r ON r.run_uuid = lm.source_run_id"
+    return f"EXISTS (SELECT 1 FROM {joined} WHERE {' AND '.join(parts)})"
 
 
 def _meets(rule: Rule) -> str:

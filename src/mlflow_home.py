@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs and models, and the thresholds that its registry shall demand. No MLflow here: quick to import."""
+"""Where MLflow keeps runs and models, and the thresholds that its registry demands. No MLflow here: quick to import."""
 
 from __future__ import annotations
 

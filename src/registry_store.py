@@ -6,7 +6,6 @@ MLflow loads it through the entry point group ``mlflow.model_registry_store`` fo
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +42,6 @@ def _plain_store() -> type[SqlAlchemyStore]:
     return WorkspaceAwareSqlAlchemyStore
 
 
-@functools.cache
 def _gated(plain: type[SqlAlchemyStore]) -> type[SqlAlchemyStore]:
     """The gate in front of MLflow's own store, which is a different class where workspaces are on."""
     return type("GatedStore", (Gate, plain), {})

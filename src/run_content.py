@@ -1,4 +1,4 @@
-"""What MLflow is told about a run: params, metrics, tags and the equity curve, from a row of the run store and its grade.
+"""What MLflow is told about a run: params, metrics, tags and equity curve, from a row of the run store and its grade.
 
 Pure: no MLflow here. A run is written once; its gate metrics never change, other figures (the evidence grows with every
 trial) get a further value when they move.
@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from src.gate import COUNTED
@@ -54,6 +54,10 @@ class RunContent:
     def passed(self) -> bool:
         """Whether it clears the four thresholds of its grade."""
         return self.tags["alpha.passed"] == "true"
+
+    def of_session(self, key: str) -> RunContent:
+        """The same run as a child of another session."""
+        return replace(self, session_key=key, tags={**self.tags, "alpha.session_key": key})
 
 
 def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame, equity: pl.DataFrame) -> Iterator[RunContent]:

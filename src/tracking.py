@@ -1,7 +1,7 @@
 """MLflow's runs and models as a projection of what training stored.
 
 `project` is all that a stage calls. This module opens MLflow's store, makes sure that its registry is gated, and does
-the writing; what has to be written is decided in `src.projection`, and what is registered by `src.registry_store`.
+the writing; what has to be written is decided in `src.reconciliation`, and what is registered by `src.registry_store`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from src import bulk_runs, mlflow_home
 from src.bulk_runs import BulkRuns, Change, Known
 from src.grade import Thresholds
 from src.mlflow_home import Home, TrackingError
-from src.projection import Key, Runs, bring_up_to_date
+from src.reconciliation import Key, Runs, bring_up_to_date
 from src.run_content import EQUITY, RunContent
 
 if TYPE_CHECKING:
@@ -128,9 +128,8 @@ class Tracking:
     def session_run(self, key: str, name: str | None = None) -> str:
         """The id of a session's own run: adopted where MLflow has it, made where not."""
         if key not in self._sessions:
-            found = self.client.search_runs(
-                [self.experiment], f"tags.`alpha.session` = '{key}'", max_results=1, order_by=["start_time ASC"]
-            )
+            query = f"tags.`alpha.session` = '{key}'"
+            found = list(self.client.search_runs([self.experiment], query, order_by=["start_time ASC"], max_results=1))
             if not found:
                 tags = {"alpha.session": key, "alpha.dataset": self.config.dataset}
                 made = self.client.create_run(self.experiment, tags=tags, run_name=name or f"session {key[:8]}")
@@ -184,20 +183,31 @@ class Tracking:
         self.client.log_batch(run_id, params=[Param(key, value) for key, value in bound.items()])
         return str(made.model_id)
 
-    def register(self, run_id: str, model_id: str, name: str) -> str | None:
-        """Register a run's model; returns the version, or null where the gate refuses (the words are logged)."""
-        from mlflow.exceptions import MlflowException
+    def register(self, run_id: str, model_id: str, name: str) -> str:
+        """Register a run's model, unless it is; returns the version.
 
+        Raises
+        ------
+        TrackingError
+            Where the gate refuses, in its words.
+        """
         found = self.client.search_model_versions(f"run_id = '{run_id}'")
-        try:
+        with self.refusals():
             number = str(found[0].version) if found else self._new_version(run_id, model_id, name)
-        except MlflowException as error:
-            if error.error_code != "PERMISSION_DENIED":
-                raise
-            log.warning("%s", error.message)
-            return None
         self.client.set_tag(run_id, "alpha.registered", f"{name}/{number}")
         return number
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Turn the registry's refusal, and a version or model that is not there, into a `TrackingError`."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code not in ("PERMISSION_DENIED", "RESOURCE_DOES_NOT_EXIST"):
+                raise
+            raise TrackingError(error.message) from error
 
     def sweep(self) -> None:
         """Remove half-written runs of dead processes, and models that no run is tied to; once a process."""
@@ -377,9 +387,9 @@ def _probe(where: Home) -> None:
         raise TrackingError(f"no MLflow server answers at {where.uri}: {error}") from error
     if "alpha-loop gate" not in answer.text:
         raise TrackingError(
-            f"the model registry at {where.uri} has no gate, so nothing is tracked there: install this project into the "
-            "server's environment, run python -m src.sync tracking.uri=sqlite:///<the server's database> there once, "
-            "and start the server again"
+            f"the model registry at {where.uri} has no gate, so nothing is tracked there: install this project into "
+            "the server's environment, run python -m src.sync tracking.uri=sqlite:///<its database> there once, and "
+            "start the server again"
         )
 
 

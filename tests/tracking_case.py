@@ -105,7 +105,7 @@ class Case:
         family: str = "lightgbm",
         metrics: dict[str, Any] | None = None,
         suspicious: str | None = None,
-        attempt: int = 1,
+        attempt: int = 0,
         model: bool | None = None,
         session: str = "s" * 24,
     ) -> str:

@@ -33,15 +33,13 @@ class Probability:
         self.features = features
         self._model = model
 
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def predict(self, model_input: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """P(up), float64 in [0, 1], one for each row.
 
         Parameters
         ----------
         model_input : pandas.DataFrame or array of shape (rows, features)
             A frame may have its columns in any order, and further ones; missing values are NaN or None.
-        params : dict, optional
-            Ignored; MLflow passes it.
 
         Raises
         ------

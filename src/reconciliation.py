@@ -1,17 +1,19 @@
 """Which runs, models and versions MLflow should have, against which it has: the difference is what is written.
 
-Every step can be interrupted anywhere and repeated any number of times. No MLflow here: `src.tracking` does the writing,
-and `src.registry_store` has the last word on what is registered.
+Every step can be interrupted anywhere and repeated any number of times. No MLflow here: `src.tracking` does the
+writing, and `src.registry_store` has the last word on what is registered.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from src.bulk_runs import CHANGING, Change, Known
+from src.errors import StageError
 from src.gate import COUNTED
 from src.grade import Thresholds, grade
 from src.model_folder import ModelFolder
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from src.runs import RunStore
 
 Key = tuple[str, str]
+log = logging.getLogger(__name__)
 _NOTE = {"graded": "the walk-forward procedure", "model": "a refit on all data up to the run's last bar"}
 
 
@@ -58,16 +61,20 @@ class Target(Protocol):
     def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str:
         """Log a model, tie it to its run, return its id."""
 
-    def register(self, run_id: str, model_id: str, name: str) -> str | None:
-        """Register a model; returns the version, or null where the gate refuses."""
+    def register(self, run_id: str, model_id: str, name: str) -> str:
+        """Register a model; returns the version, raises a StageError where the gate refuses."""
 
 
 def bring_up_to_date(
     target: Target, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
 ) -> dict[str, Known]:
     """Write, update, give models and register; returns what MLflow now has of each record."""
+    target.session_run(session["key"], session.get("name"))
     wanted = {content.key: target.valid(content) for content in _contents(target.config, store, grades, session)}
     known = target.runs.known(record for record, _ in wanted)
+    others = {record for record, _ in known}
+    for key in [key for key in wanted if key not in known and key[0] in others]:
+        wanted[key] = wanted[key].of_session(session["key"])  # the same fit under another strategy: this session's own
     parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
     written = target.runs.write([content for key, content in wanted.items() if key not in known], parents)
     for key, run_id in written.items():
@@ -100,12 +107,10 @@ def _contents(
 
     if not grades.height:
         return []
-    absent = {"strategy_key": strategy_key(config), "session_key": session["key"]}
+    absent = {"strategy_key": session.get("strategy_key") or strategy_key(config), "session_key": session["key"]}
     grades = grades.with_columns(**{name: pl.lit(key) for name, key in absent.items() if name not in grades.columns})
     runs = store.runs().filter(pl.col("record_id").is_in(grades["record_id"].to_list()))
-    passed = grades.filter(pl.col("passed"))
-    curves = [store.equity(rows["record_id"].to_list(), str(key)) for (key,), rows in passed.group_by("session_key")]
-    equity = pl.concat(curves, how="vertical_relaxed") if curves else pl.DataFrame()
+    equity = store.equity(grades.filter(pl.col("passed"))["record_id"].to_list(), session["key"])
     return contents(config, runs, grades, equity)
 
 
@@ -123,10 +128,10 @@ def _moved(known: Known, key: str, value: float) -> bool:
 
 
 def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunContent]) -> None:
-    """Tag the runs that a later attempt of the same key replaced."""
+    """Tag the runs that a later attempt of the same key replaced (the first attempt is number 0)."""
     import polars as pl
 
-    keys = {content.params["run_key"] for content in wanted if not content.record_id.endswith(".1")}
+    keys = {content.params["run_key"] for content in wanted if not content.record_id.endswith(".0")}
     if not keys:
         return
     old = store.runs(("run_key",)).filter(pl.col("superseded") & pl.col("run_key").is_in(list(keys)))
@@ -157,7 +162,10 @@ def _register(target: Target, content: RunContent, known: Known) -> None:
     """Ask the registry for a version of the run's model, unless it had one or the gate is known to refuse."""
     if known.model_id is None or "alpha.registered" in known.tags:
         return
-    if is_registrable(content, known, target.thresholds):
-        number = target.register(known.run_id, known.model_id, content.params["registered_name"])
-        if number is not None:
-            known.tags["alpha.registered"] = f"{content.params['registered_name']}/{number}"
+    if not is_registrable(content, known, target.thresholds):
+        return
+    name = content.params["registered_name"]
+    try:
+        known.tags["alpha.registered"] = f"{name}/{target.register(known.run_id, known.model_id, name)}"
+    except StageError as error:
+        log.warning("%s", error)

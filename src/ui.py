@@ -1,0 +1,133 @@
+"""MLflow's pages on the project's runs and models: ``python -m src.ui``; Ctrl+C ends it.
+
+The server listens on this machine only, has one worker, unpickles nothing and sends no telemetry. Files of models can't
+be changed through it. ``port=5001`` takes another port, ``tracking.uri=sqlite:///<file>`` another store.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from src.config import ConfigError, TrackingConfig
+from src.errors import StageError
+from src.mlflow_home import Home, home, prepare
+
+HOST = "127.0.0.1"
+PORT = 5000
+
+
+def serve(where: Home, port: int) -> int:
+    """Run MLflow's server until it is stopped; returns the exit status.
+
+    Raises
+    ------
+    StageError
+        Where there is nothing to show or the port is taken.
+    """
+    if where.database is None:
+        raise StageError(f"the runs are on the server {where.uri}: open that address in a browser")
+    if not where.database.exists():
+        raise StageError(f"there is no MLflow store at {where.database} yet: run make demo, or python -m src.train")
+    if not _is_free(port):
+        raise StageError(
+            f"port {port} is taken, perhaps by another python -m src.ui: open http://{HOST}:{port}, or choose another "
+            f"with port={port + 1}"
+        )
+    prepare(where)
+    _say(f"MLflow on {where.database}: http://{HOST}:{port} (Ctrl+C ends it)")
+    process = subprocess.Popen(command(where, port), env=environment())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        _stop(process)
+        return 0
+
+
+def command(where: Home, port: int) -> list[str]:
+    """The command line of the server, with every URI said outright."""
+    uris = ["--backend-store-uri", where.uri, "--registry-store-uri", where.uri]
+    files = ["--default-artifact-root", where.artifacts.as_uri(), "--no-serve-artifacts"]
+    return [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        *uris,
+        *files,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+
+
+def environment() -> dict[str, str]:
+    """This environment, with Python's own folder first on the PATH: MLflow starts uvicorn by name."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path}
+
+
+def parse(arguments: Iterable[str]) -> tuple[TrackingConfig, int]:
+    """The store and the port from ``key=value`` arguments.
+
+    Raises
+    ------
+    ConfigError
+        For any other argument.
+    """
+    tracking, port = TrackingConfig(), PORT
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key == "port" and value.isdigit() and 0 < int(value) < 65536:
+            port = int(value)
+        elif key in ("tracking.uri", "tracking.artifacts") and value:
+            setattr(tracking, key.removeprefix("tracking."), value)
+        else:
+            raise ConfigError(f"ui takes port=<number> and tracking.uri=<store>, got {argument}")
+    return tracking, port
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; exit status 0, 1 failed, 2 wrong usage."""
+    if any(each in ("-h", "--help") for each in arguments):
+        sys.stdout.write(__doc__ or "")
+        return 0
+    try:
+        tracking, port = parse(arguments)
+        return serve(home(tracking), port)
+    except ConfigError as error:
+        _say(f"ui: {error}")
+        return 2
+    except StageError as error:
+        _say(f"ui: {error}")
+        return 1
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex((HOST, port)) != 0
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server, which got the same Ctrl+C, and see that it is gone."""
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

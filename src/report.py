@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # What shaped the figures; engine and tracking did not, and source.path is this machine's own business.
 _TOLD = ("universe", "source", "features", "label", "split", "strategy", "model", "grade")
 _UNTOLD = ("source.path", "universe.file")
+ANY_SESSION = ""  # a reused run's grade names the session that trained it, its curve stands with the one that graded it
 
 
 def report(config: Config) -> str:
@@ -78,7 +79,7 @@ def gather(config: Config) -> Material:
 
 def luck_of(grades: pl.DataFrame) -> Luck:
     """Measure a set of runs against luck, by the evidence that they carry."""
-    from src.assess import session_evidence
+    from src.passes import session_evidence
     from src.reporting.material import Luck
 
     found = session_evidence(grades)
@@ -139,21 +140,28 @@ def _bars(config: Config) -> tuple[dict[str, str], frozenset[tuple[str, str]] | 
     if not store.exists():
         return {}, None, config.source.kind == "simulated"
     manifest = store.manifest
-    facts = {"bars": manifest.source, "interval": manifest.interval, "adjustment": manifest.basis}
-    facts["bars until"] = manifest.until or "all that the source has"
-    planted = frozenset((str(kind), str(symbol)) for kind, symbol in manifest.planted or ())
-    return {k: str(v) for k, v in facts.items()}, planted or None, manifest.source == "simulated"
+    facts = {
+        "bars": manifest.source,
+        "interval": manifest.interval,
+        "adjustment": manifest.basis,
+        "bars until": manifest.until or "all that the source has",
+    }
+    if not manifest.complete:
+        facts["hydration"] = "not complete yet: instruments still missing are not in these figures"
+    planted = frozenset((kind, symbol) for kind, symbol in manifest.planted)
+    return facts, planted or None, manifest.source == "simulated"
 
 
 def _equity(config: Config, material: Material) -> pl.DataFrame:
     """Read the net equity of the passes that the page draws."""
-    from src.reporting.material import tidy_equity
+    from src.reporting.material import matching_equity, tidy_equity
     from src.reporting.passing import best_instruments
     from src.runs import RunStore
 
-    ids = best_instruments(material)["record_id"].drop_nulls().to_list()
-    curves = RunStore(Path(config.data.root) / "runs" / config.dataset).equity(ids)
-    return tidy_equity(curves.rename({"always_long": "always_long_equity"}, strict=False))
+    best = best_instruments(material)
+    store = RunStore(Path(config.data.root) / "runs" / config.dataset)
+    curves = store.equity(best["record_id"].drop_nulls().to_list(), ANY_SESSION)
+    return matching_equity(tidy_equity(curves.rename({"always_long": "always_long_equity"}, strict=False)), best)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,19 @@ def tidy_equity(table: pl.DataFrame) -> pl.DataFrame:
     return tidied.filter(pl.col("equity").is_not_null()).sort("record_id", "stamp")
 
 
+def matching_equity(equity: pl.DataFrame, grades: pl.DataFrame, tolerance: float = 1e-6) -> pl.DataFrame:
+    """Keep the curves that belong to the grades: their drawdown, from a start at 1, is the one graded.
+
+    A curve left by another session's strategy has the same run but not the same drawdown, and is better not shown.
+    """
+    peak = pl.max_horizontal(pl.lit(1.0), pl.col("equity").cum_max().over("record_id"))
+    falls = equity.select("record_id", fall=1 - pl.col("equity") / peak)
+    deepest = falls.group_by("record_id").agg(pl.col("fall").max())
+    graded = deepest.join(grades.select("record_id", "max_drawdown"), on="record_id")
+    right = graded.filter((pl.col("fall") - pl.col("max_drawdown")).abs() <= tolerance)
+    return equity.join(right, on="record_id", how="semi", maintain_order="left")
+
+
 def best_first(grades: pl.DataFrame) -> pl.DataFrame:
     """Order runs by q-value, p-value and luck rate, then by Sharpe ratio; unknown evidence comes last."""
     descending = [c == "sharpe" for c in BEST_FIRST]

@@ -91,10 +91,8 @@ def _q(table: pl.DataFrame) -> pl.Series:
     from scipy.stats import false_discovery_control
 
     lowest = table.group_by("asset_class", "symbol", maintain_order=True).agg(pl.col("p_value").min())
-    q = lowest.with_columns(q_value=pl.Series(false_discovery_control(lowest["p_value"].to_numpy())))
-    return table.join(q, on=["asset_class", "symbol"], how="left", maintain_order="left")[
-        "q_value_right" if "q_value" in table.columns else "q_value"
-    ]
+    q = lowest.drop("p_value").with_columns(q_value=pl.Series(false_discovery_control(lowest["p_value"].to_numpy())))
+    return table.drop("q_value").join(q, on=["asset_class", "symbol"], how="left", maintain_order="left")["q_value"]
 
 
 def luck(table: pl.DataFrame) -> Luck:
@@ -135,7 +133,7 @@ def equity(table: pl.DataFrame, seed: int = 3) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame()
 
 
-def states(table: pl.DataFrame, skipped: int = 6) -> dict[str, pl.DataFrame]:
+def states(table: pl.DataFrame, skipped: int = 6, note: str = "") -> dict[str, pl.DataFrame]:
     """States of three stages: every graded instrument done, some skipped, quarantined or failed."""
     done = table.select("asset_class", "symbol").unique(maintain_order=True).rows()
     extra = [("stock", f"THIN{k}") for k in range(skipped)] + [
@@ -150,7 +148,7 @@ def states(table: pl.DataFrame, skipped: int = 6) -> dict[str, pl.DataFrame]:
             note = f"repaired: {k % 7 + 1} prices outside their range" if k % 11 == 0 and stage == "hydrate" else ""
             rows.append((asset_class, symbol, "done", note, 2500, FIRST, FIRST))
         for k, (asset_class, symbol) in enumerate(extra):
-            state, reason = "skipped", f"insufficient data: {300 + 17 * k} of 900 bars"
+            state, reason = "skipped", note or f"insufficient data: {300 + 17 * k} of 900 bars"
             if symbol in ("PRTA", "VATE"):
                 state, reason = (
                     "quarantined",
@@ -178,7 +176,7 @@ def material(table: pl.DataFrame | None = None, planted: int = 0, **changes: obj
         "luck": luck(tidied),
         "groups": groups(tidied, luck),
         "thresholds": thresholds(GradeConfig()),
-        "equity": tidy_equity(equity(tidied)),
+        "equity": changes["equity"] if "equity" in changes else tidy_equity(equity(tidied)),
         "planted": frozenset(keys[:planted]) if planted else None,
         "simulated": bool(planted),
         "settings": {"strategy.cost_bps.stock": 5.0, "strategy.cost_bps.crypto": 10.0, "seed": 7, "data.until": None},

@@ -1,0 +1,95 @@
+import polars as pl
+import pytest
+
+from src.reporting.accounting import accounting, balance, reasons
+from src.reporting.material import tidy_states
+from tests.reporting.synthetic import material
+
+
+def table(*rows):
+    columns = ["asset_class", "symbol", "state", "reason"]
+    return tidy_states(pl.DataFrame(rows, schema=columns, orient="row"), "train")
+
+
+UNIVERSE = table(("stock", "A", "done", ""), ("stock", "B", "done", ""), ("etf", "B", "done", "")).select(
+    "asset_class", "symbol"
+)
+
+
+def test_a_stage_that_covers_the_universe_adds_up():
+    states = table(("stock", "A", "done", ""), ("stock", "B", "failed", "x"), ("etf", "B", "skipped", "y"))
+    assert balance(states, UNIVERSE) == "adds up"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([("stock", "A", "done", ""), ("etf", "B", "done", "")], "1 not seen yet"),
+        (
+            [("stock", "A", "done", ""), ("stock", "B", "done", ""), ("etf", "C", "done", "")],
+            "1 not seen yet; 1 not in",
+        ),
+        ([("stock", "A", "done", ""), ("stock", "A", "failed", "x"), ("etf", "B", "done", "")], "1 instrument counted"),
+        ([("stock", "A", "lost", ""), ("stock", "B", "done", ""), ("etf", "B", "done", "")], "1 in no known state"),
+    ],
+)
+def test_a_stage_that_does_not_add_up_says_what_is_wrong(rows, words):
+    assert words in balance(table(*rows), UNIVERSE)
+
+
+def test_the_same_count_of_other_instruments_does_not_add_up():
+    states = table(("stock", "A", "done", ""), ("stock", "B", "done", ""), ("stock", "C", "done", ""))
+    assert states.height == UNIVERSE.height
+    assert balance(states, UNIVERSE) != "adds up"
+
+
+def test_reasons_that_differ_in_figures_or_the_own_symbol_are_one_kind():
+    states = table(
+        ("stock", "AAA", "skipped", "AAA has 612 of 900 bars"),
+        ("stock", "BBB", "skipped", "BBB has 34 of 900 bars"),
+        ("stock", "CCC", "skipped", "no bars since 2021-03-04"),
+        ("stock", "DDD", "done", ""),
+    )
+    found = reasons(states)
+    assert [(r.state, r.words, r.symbols) for r in found] == [
+        ("skipped", "AAA has 612 of 900 bars", ("AAA", "BBB")),
+        ("skipped", "no bars since 2021-03-04", ("CCC",)),
+    ]
+
+
+def test_failures_come_before_skips_and_common_reasons_before_rare_ones():
+    states = table(
+        ("stock", "A1", "skipped", "thin"),
+        ("stock", "A2", "skipped", "short"),
+        ("stock", "A3", "skipped", "short"),
+        ("stock", "A4", "failed", "truncated"),
+        ("stock", "A5", "done", "2 prices repaired"),
+    )
+    assert [(r.state, r.words) for r in reasons(states)] == [
+        ("failed", "truncated"),
+        ("skipped", "short"),
+        ("skipped", "thin"),
+        ("done", "2 prices repaired"),
+    ]
+
+
+def test_each_part_of_a_reason_counts_by_itself():
+    states = table(
+        ("stock", "A1", "done", "2 prices repaired; 1 duplicate dropped"), ("stock", "A2", "done", "3 prices repaired")
+    )
+    assert [(r.words, len(r.symbols)) for r in reasons(states)] == [
+        ("2 prices repaired", 2),
+        ("1 duplicate dropped", 1),
+    ]
+
+
+def test_a_stage_that_has_not_seen_all_is_visible_on_the_page():
+    shown = material()
+    states = dict(shown.states)
+    states["train"] = states["train"].head(50)
+    words = accounting(material(states=states))
+    assert f"{shown.states['train'].height - 50} not seen yet" in words
+
+
+def test_without_states_the_page_says_so():
+    assert "nothing can be accounted for" in accounting(material(states={}))

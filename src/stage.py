@@ -99,8 +99,11 @@ def _named(verb: str, words: str) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it groups and what it was raised from."""
     while error is not None:
         yield error
+        for each in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+            yield from _chain(each)
         error = error.__cause__ or error.__context__
 
 

@@ -102,7 +102,7 @@ class Planner:
             row = {name: getattr(known, name) for name in ("session_key", "strategy_key", "fit_seconds")}
             row["run_key"] = run_key
             return Plan(known.record_id, model, row, is_new=False, has_model=has_model)
-        attempt = known.attempt + 1 if known else 1
+        attempt = known.attempt + 1 if known else 0
         record_id = f"{run_key}.{attempt}"
         row = {
             "record_id": record_id,

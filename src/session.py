@@ -22,7 +22,7 @@ from src import files, identity, labels
 from src.bars import BarStore
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
-from src.features.registry import Feature, code_hash, select
+from src.features.registry import Feature, select
 from src.features.store import FeatureStore
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner
@@ -64,7 +64,7 @@ class Session:
         chosen = select(config.features)
         self.names = [item.name for item in chosen]
         self._panel_returns = self._read_panel() if config.label.relative else None
-        hashes = {item.name: code_hash(item) for item in chosen}
+        hashes, _ = self.features.identity(config)
         procedure = identity.Procedure.of(config, hashes, self._panel_hashes(chosen))
         self.planner = Planner(config, models, procedure, self.store)
         self.key = self.planner.key

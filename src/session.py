@@ -227,6 +227,12 @@ class Session:
             self._closed.append(graded)
             self._all.append(graded.drop(CURVE_SCHEMA))
 
+    def announce(self) -> None:
+        """Keep what the session is beside its runs, so that a lost MLflow store can be rebuilt with it."""
+        path = self.store.root / f"session-{self.key[:8]}.json"
+        if not path.exists():
+            files.write_json(self.description(), path)
+
     def closed(self) -> Iterator[pl.DataFrame]:
         """Yield the grades of buckets that were closed since the last call, after they are stored."""
         while self._closed:

@@ -30,6 +30,7 @@ def train(config: Config) -> str:
     recorder = Recorder(config)
     session = Session(config, families(config))
     disk.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
+    session.announce()
     try:
         with Progress("train", session.total()) as progress:
             for outcome in engine.run(train_instrument, session.tasks(), config.engine):

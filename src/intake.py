@@ -1,0 +1,373 @@
+"""From a source to a validated store: bucket by bucket, resumable, doing only what is not yet done.
+
+A bucket is done when its ledger file says so under the job's key: a hash of the source's content, the selection, the
+settings and the rules. Killing the process loses the bucket in work; the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src import sources, universe
+from src.bars import KEY, STATE_COLUMNS, BarStore, Manifest, bucket
+from src.config import Config, ConfigError
+from src.disk import require
+from src.errors import StageError
+from src.files import read_json, sweep, write_json, write_parquet
+from src.ledger import SCHEMA
+from src.progress import Progress
+from src.sources import Batch, Request, Trouble
+from src.validation import rules_hash, validate
+
+log = logging.getLogger(__name__)
+_STATES = SCHEMA | STATE_COLUMNS
+_ROW_BYTES = 45  # a stored bar, compressed, with room to spare
+_SPREAD = 3  # files in, their parts while they are cut, shards out
+
+
+@dataclasses.dataclass(frozen=True)
+class Intake:
+    """One resolved hydration: where to, from what, under which key."""
+
+    config: Config
+    root: Path
+    fingerprint: str
+    job: str
+
+    @property
+    def fresh_root(self) -> Path:
+        """Where ``fresh=true`` builds beside the dataset that it replaces at the end."""
+        return self.root.with_name(f".{self.root.name}-fresh")
+
+
+def intake(config: Config) -> Intake:
+    """Resolve a hydration and check that it may be done at all.
+
+    Raises
+    ------
+    ConfigError
+        Where a simulated source is not wanted, the dataset came from another source, or a path does not exist.
+    """
+    kind, name = config.source.kind, config.universe.name
+    if kind == "simulated" and not config.universe.allow_simulated:
+        raise ConfigError(
+            f"source=simulated makes invented bars, and universe={name} is for real ones: name source=folder or"
+            " source=stooq with source.path=<file or folder>, or set universe.allow_simulated=true"
+        )
+    root = Path(config.data.root) / "bars" / config.dataset
+    _recover(root)
+    store = BarStore(root)
+    if store.exists() and not config.fresh:
+        _same_source(config, store.manifest)
+    fingerprint = _fingerprint(config)
+    job = _hash([fingerprint, _settings(config), rules_hash()])
+    return Intake(config, root, fingerprint, job)
+
+
+def up_to_date(plan: Intake) -> bool:
+    """Whether the dataset holds exactly what this hydration would make."""
+    store = BarStore(plan.root)
+    if plan.config.fresh or plan.config.only or not store.exists():
+        return False
+    manifest = store.manifest
+    return manifest.complete and manifest.job == plan.job
+
+
+def run(plan: Intake) -> None:
+    """Hydrate what is not done yet, then pin the panel and publish the states.
+
+    Raises
+    ------
+    ConfigError
+        Where a name is not listed, or the selection would drop instruments that the dataset holds.
+    StageError
+        Where the source can't be used, the disk is too small, or no instrument could be used.
+    """
+    config = plan.config
+    source = sources.module(config.source.kind)
+    listing = source.listing(config.source)
+    chosen = _selection(plan, listing)
+    replacing = config.fresh and not config.only and BarStore(plan.root).exists()
+    store = BarStore(plan.fresh_root if replacing else plan.root)
+    if replacing and store.exists() and store.manifest.job != plan.job:
+        shutil.rmtree(store.root)
+    if not config.fresh and not config.only:
+        _refuse_loss(store, chosen)
+    kept = store.manifest.buckets if store.exists() else config.universe.buckets
+    wanted = _wanted(chosen, kept)
+    _require_disk(plan, source, wanted.height)
+    store.root.mkdir(parents=True, exist_ok=True)
+    sweep(store.root)
+    if config.only:
+        _refill(plan, store, source, listing, wanted)
+        return
+    manifest = _manifest(plan, source, wanted, kept)
+    store.write_manifest(manifest)
+    write_parquet(chosen, store.root / "universe.parquet")
+    _fill(plan, store, source, wanted)
+    if not store.panel():
+        store.write_panel(universe.panel(store.instruments(), config.universe.panel))
+    store.write_manifest(dataclasses.replace(manifest, complete=True))
+    if replacing:
+        _swap(store.root, plan.root)
+
+
+def summary(plan: Intake) -> str:
+    """The counts of the dataset in one sentence.
+
+    Raises
+    ------
+    StageError
+        Where no instrument could be used.
+    """
+    config, states = plan.config, BarStore(plan.root).instruments()
+    write_parquet(states.select(SCHEMA.keys()), Path(config.data.root) / "states" / config.dataset / "hydrate.parquet")
+    count = {
+        state: states.filter(pl.col("state") == state).height for state in ("done", "skipped", "failed", "quarantined")
+    }
+    done = states.filter(pl.col("state") == "done")
+    if not done.height:
+        why = states["reason"][0] if states.height else "the selection is empty"
+        raise StageError(f"none of {states.height:,} instruments could be used: {why}")
+    repaired = done.filter(pl.col("repaired") > 0).height
+    skipped = f", {count['skipped']:,} skipped" if count["skipped"] else ""
+    return (
+        f"{states.height:,} instruments of {config.dataset} from {config.source.kind}: {count['done']:,} done"
+        f" ({repaired:,} repaired), {count['failed']:,} failed, {count['quarantined']:,} quarantined{skipped};"
+        f" {done['rows'].sum():,} bars, {done['first'].min()} to {done['last'].max()}"
+    )
+
+
+def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> None:
+    """Do the buckets that are not done under this job's key; forget those that hold nothing any more."""
+    config = plan.config
+    due = set(wanted["bucket"].unique())
+    for b in set(store.ledger.units()) - due:
+        store.write_bucket(b, store.read_bucket(b).head(0))
+        store.ledger.forget(b)
+    pending = wanted.filter(pl.col("bucket").is_in([b for b in due if not store.ledger.done(b, plan.job)]))
+    if wanted.height > pending.height:
+        log.info("%d of %d instruments are done already", wanted.height - pending.height, wanted.height)
+    with Progress("hydrate", wanted.height) as progress, _scratch(config) as scratch:
+        progress.advance(wanted.height - pending.height)
+        if not pending.height:
+            return
+        request = Request(pending, config.universe.interval, config.data.until)
+        for batch in source.bars(config.source, request, scratch):
+            keys = pending.filter(pl.col("bucket") == batch.bucket)
+            clean, states = _judged(config, batch, keys)
+            digest = store.write_bucket(batch.bucket, clean)
+            store.ledger.record(batch.bucket, plan.job, states, digest=digest)
+            _say(states)
+            progress.advance(keys.height)
+
+
+def _refill(plan: Intake, store: BarStore, source: Any, listing: pl.DataFrame, wanted: pl.DataFrame) -> None:
+    """Take the named instruments anew (``only=[...]``) and leave the others of their buckets as they are."""
+    config = plan.config
+    named = universe.matches(listing, config.only, "only")
+    keys = pl.DataFrame(
+        [k for hits in named.values() for k in hits], schema=dict.fromkeys(KEY, pl.String()), orient="row"
+    )
+    narrowed = wanted.join(keys.unique(), on=KEY, how="semi")
+    if not store.exists():
+        store.write_manifest(_manifest(plan, source, wanted, config.universe.buckets))
+    with _scratch(config) as scratch:
+        request = Request(narrowed, config.universe.interval, config.data.until)
+        for batch in source.bars(config.source, request, scratch):
+            again = narrowed.filter(pl.col("bucket") == batch.bucket)
+            clean, states = _judged(config, batch, again)
+            bars = store.read_bucket(batch.bucket).join(again, on=KEY, how="anti")
+            former = store.ledger.states(batch.bucket).join(again, on=KEY, how="anti")
+            key = store.ledger.fact(batch.bucket) or "partial"
+            digest = store.write_bucket(batch.bucket, pl.concat([bars, clean]))
+            store.ledger.record(batch.bucket, key, pl.concat([former, states]), digest=digest)
+            _say(states)
+
+
+def _judged(config: Config, batch: Batch, keys: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Validated bars of a batch and one state for each of its instruments, whatever the source gave."""
+    raw = batch.bars
+    if config.data.until is not None:
+        until = pl.lit(config.data.until).str.to_date("%Y-%m-%d")
+        raw = raw.filter((pl.col("date").cast(pl.Date) <= until).fill_null(True))
+    clean, states = validate(raw, config.source.basis, config.universe.interval)
+    liquid = universe.liquidity(universe.activity(clean), config.split) if clean.height else None
+    if liquid is None:
+        states = states.with_columns(liquidity=pl.lit(None, pl.Float64))
+    else:
+        states = states.join(liquid.select(*KEY, "liquidity"), on=KEY, how="left")
+    return clean, _complete(states.select(_STATES.keys()), batch.troubles, keys, config)
+
+
+def _complete(states: pl.DataFrame, troubles: list[Trouble], keys: pl.DataFrame, config: Config) -> pl.DataFrame:
+    rows = [(t.asset_class, t.symbol, t.state, t.reason) for t in troubles]
+    kinds = dict.fromkeys((*KEY, "state", "reason"), pl.String())
+    bad = pl.DataFrame(rows, schema=kinds, orient="row").unique(KEY, keep="first").join(states, on=KEY, how="anti")
+    seen = pl.concat([states.select(KEY), bad.select(KEY)])
+    until = f" up to {config.data.until}" if config.data.until else ""
+    absent = keys.select(KEY).join(seen, on=KEY, how="anti")
+    absent = absent.with_columns(state=pl.lit("skipped"), reason=pl.lit(f"the source has no bars{until}"))
+    return pl.concat([states, bad, absent], how="diagonal").with_columns(pl.col("rows", "repaired").fill_null(0))
+
+
+def _say(states: pl.DataFrame) -> None:
+    for row in states.filter((pl.col("reason") != "") | (pl.col("state") != "done")).iter_rows(named=True):
+        log.info("%s:%s %s: %s", row["asset_class"], row["symbol"], row["state"], row["reason"])
+
+
+def _selection(plan: Intake, listing: pl.DataFrame) -> pl.DataFrame:
+    """Which of the listed instruments, and why; a ranked universe looks at every instrument's bars first."""
+    config = plan.config
+    if universe.ranked(config.universe):
+        source = sources.module(config.source.kind)
+        request = Request(_wanted(listing, config.universe.buckets), config.universe.interval, config.data.until)
+        with _scratch(config) as scratch:
+            months = [universe.activity(batch.bars) for batch in source.bars(config.source, request, scratch)]
+        listing = listing.join(universe.liquidity(pl.concat(months), config.split), on=KEY, how="left")
+    chosen = universe.select(listing, config.universe)
+    for row in chosen.filter(~pl.col("included")).iter_rows(named=True):
+        log.info("%s:%s left out: %s", row["asset_class"], row["symbol"], row["reason"])
+    for name, keys in (universe.matches(listing, config.universe.symbols, "universe.symbols")).items():
+        if len(keys) > 1:
+            log.warning("%s is listed as %s: all taken", name, " and ".join(f"{k}:{s}" for k, s in keys))
+    if not chosen["included"].any():
+        raise ConfigError(f"universe={config.universe.name}: none of {listing.height:,} instruments is selected")
+    return chosen
+
+
+def _wanted(chosen: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    keys = (chosen.filter("included") if "included" in chosen.columns else chosen).select(KEY).rows()
+    rows = [(kind, symbol, bucket(kind, symbol, buckets)) for kind, symbol in keys]
+    return pl.DataFrame(rows, schema=dict.fromkeys(KEY, pl.String()) | {"bucket": pl.Int64()}, orient="row")
+
+
+def _manifest(plan: Intake, source: Any, wanted: pl.DataFrame, buckets: int) -> Manifest:
+    config, keys = plan.config, set(wanted.select(KEY).rows())
+    return Manifest(
+        dataset=config.dataset,
+        interval=config.universe.interval,
+        source=config.source.kind,
+        path=config.source.path if source.files(config.source) else "",
+        basis=config.source.basis,
+        buckets=buckets,
+        until=config.data.until,
+        fingerprint=plan.fingerprint,
+        job=plan.job,
+        complete=False,
+        planted=[list(key) for key in source.planted(config.source) if key in keys],
+    )
+
+
+def _same_source(config: Config, manifest: Manifest) -> None:
+    """Refuse to mix two sources, and so two adjustment bases, in one dataset."""
+    name = f"dataset {config.dataset} holds bars from source={manifest.source}"
+    remedy = f"name source={manifest.source}, choose another universe.name, or replace it with fresh=true"
+    if manifest.source != config.source.kind:
+        raise ConfigError(f"{name}, not {config.source.kind}: {remedy}")
+    if manifest.interval != config.universe.interval:
+        raise ConfigError(f"{name} at {manifest.interval}, not {config.universe.interval}: {remedy}")
+    if manifest.basis != config.source.basis:
+        raise ConfigError(f"{name} with source.basis={manifest.basis}, not {config.source.basis}: {remedy}")
+    if manifest.path and sources.located(config.source.path) != _former(manifest.path):
+        remedy = f"name source.path={manifest.path}, choose another universe.name, or replace it with fresh=true"
+        raise ConfigError(f"{name} source.path={manifest.path}, not {config.source.path}: {remedy}")
+
+
+def _former(path: str) -> Path:
+    try:
+        return sources.located(path)
+    except ConfigError:
+        return Path(path)
+
+
+def _refuse_loss(store: BarStore, chosen: pl.DataFrame) -> None:
+    """Refuse a selection that would drop instruments from a dataset."""
+    if not store.exists():
+        return
+    out = store.instruments().filter(pl.col("state") == "done").join(chosen.filter("included"), on=KEY, how="anti")
+    if out.height:
+        names = ", ".join(f"{kind}:{symbol}" for kind, symbol in out.select(KEY).head(3).rows())
+        raise ConfigError(
+            f"dataset {store.manifest.dataset} holds {out.height:,} instruments that this selection leaves out ({names}"
+            f"{', ...' if out.height > 3 else ''}): narrow a stage with only=[...], give the selection a name of its own"
+            " with universe.name=<name>, or replace the dataset with fresh=true"
+        )
+
+
+def _require_disk(plan: Intake, source: Any, instruments: int) -> None:
+    size = sum(path.stat().st_size for path in source.files(plan.config.source))
+    needed = _SPREAD * size or instruments * 2800 * _ROW_BYTES
+    require(plan.root, needed, f"hydrating {instruments:,} instruments")
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """What decides the content of a dataset beside the source's files."""
+    names = universe.content(config.universe)
+    split = {key: getattr(config.split, key) for key in ("anchor", "fold_months", "first_train_bars")}
+    return {"universe": names, "until": config.data.until, "split": split, "basis": config.source.basis}
+
+
+def _reading(config: Config) -> dict[str, Any]:
+    source = dataclasses.asdict(config.source)
+    source.pop("path")
+    return source if config.source.kind == "simulated" else {k: v for k, v in source.items() if k != "simulated"}
+
+
+def _fingerprint(config: Config) -> str:
+    """Hash of the source's content; where no file's name, size or time changed, the one found last time."""
+    files = sources.module(config.source.kind).files(config.source)
+    reading = _reading(config)
+    if not files:
+        return sources.fingerprint([], reading)
+    path = Path(config.data.root) / "cache" / f"hydrate-{config.dataset}.json"
+    mark = _hash([sources.stamp(files), reading])
+    if path.is_file() and (known := read_json(path))["stamp"] == mark:
+        return str(known["fingerprint"])
+    found = sources.fingerprint(files, reading)
+    write_json({"stamp": mark, "fingerprint": found}, path)
+    return found
+
+
+def _hash(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+@contextmanager
+def _scratch(config: Config) -> Iterator[Path]:
+    path = Path(config.data.root) / "cache" / f"hydrate-{config.dataset}"
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _swap(new: Path, root: Path) -> None:
+    """Put a dataset built afresh in the place of the old one; `_recover` finishes what a kill leaves half done."""
+    old = root.with_name(f".{root.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    root.replace(old)
+    new.replace(root)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(root: Path) -> None:
+    old, new = root.with_name(f".{root.name}-old"), root.with_name(f".{root.name}-fresh")
+    if not root.exists():
+        built = BarStore(new)
+        if built.exists() and built.manifest.complete:
+            new.replace(root)
+        elif old.exists():
+            old.replace(root)
+    if root.exists():
+        shutil.rmtree(old, ignore_errors=True)

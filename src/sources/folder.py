@@ -1,0 +1,213 @@
+"""Parquet or CSV files of one's own: one table of all instruments, several, or one file an instrument.
+
+A file with a column for the symbol is a table. A file without one is an instrument's, named by its file name
+(``AAPL.csv``; a trailing underscore is dropped, so that ``PRN_.csv`` is PRN, a name that Windows forbids). The asset class
+comes from a column, from a folder named stocks, etfs or crypto, or from ``source.asset_class``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from src.bars import KEY, PRICES
+from src.config import ConfigError, SourceConfig
+from src.sources import CLASSES, Batch, Request, SourceError, Trouble, asset_class, located
+from src.sources.columns import ColumnError, Layout, date_column, layout
+
+SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
+_NUMBERS = [*PRICES, "adj_close", "volume", "split"]
+_SKIPPED = ("readme", "license")
+
+
+@dataclass(frozen=True)
+class File:
+    """One readable file: its layout, and the instrument where it is one instrument's."""
+
+    path: Path
+    layout: Layout
+    asset_class: str | None
+    symbol: str | None  # None: a table with a column for it
+
+    @property
+    def is_table(self) -> bool:
+        return self.symbol is None
+
+
+def files(source: SourceConfig) -> list[Path]:
+    """The files under ``source.path`` that the source reads.
+
+    Raises
+    ------
+    ConfigError
+        Where the path does not exist.
+    SourceError
+        Where there is no file of a known kind.
+    """
+    path = located(source.path)
+    if path.is_file():
+        return [path]
+    inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    found = [p for p in inside if _suffix(p) and not p.name.lower().startswith(_SKIPPED)]
+    if not found:
+        what = f"{len(inside)} files of other kinds" if inside else "nothing"
+        raise SourceError(
+            f"source.path: {path} holds {what}, no {', '.join(SUFFIXES)} file: put bars there, or name another path"
+        )
+    return found
+
+
+def listing(source: SourceConfig) -> pl.DataFrame:
+    """Every instrument of the files: asset_class, symbol; also those whose file can't be read.
+
+    Raises
+    ------
+    SourceError
+        Where a table can't be read, no file can, or an asset class is unknown.
+    """
+    readable, troubles = _inspected(source)
+    rows = [(str(f.asset_class), str(f.symbol)) for f in readable if not f.is_table]
+    rows += [(t.asset_class, t.symbol) for t in troubles]
+    kinds = dict.fromkeys(KEY, pl.String())
+    tables = [_keys(f) for f in readable if f.is_table]
+    return pl.concat([pl.DataFrame(rows, schema=kinds, orient="row"), *tables]).unique().sort(KEY)
+
+
+def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:
+    """Yield the rows of the wanted instruments bucket by bucket, reading every table once.
+
+    Tables are first cut into a part for each bucket under `scratch`, in one streaming pass, so that memory follows the
+    bucket and not the file.
+    """
+    readable, troubles = _inspected(source)
+    wanted = request.wanted
+    tables = [f for f in readable if f.is_table]
+    shutil.rmtree(scratch, ignore_errors=True)
+    for number, table in enumerate(tables):
+        _cut(table, wanted, request.interval, scratch / f"{number:05d}")
+    place = {(kind, symbol): b for kind, symbol, b in wanted.select(*KEY, "bucket").iter_rows()}
+    singles: dict[int, list[File]] = {}
+    for file in readable:
+        if not file.is_table and (b := place.get((str(file.asset_class), str(file.symbol)))) is not None:
+            singles.setdefault(b, []).append(file)
+    failed: dict[int, list[Trouble]] = {}
+    for trouble in troubles:
+        if (b := place.get((trouble.asset_class, trouble.symbol))) is not None:
+            failed.setdefault(b, []).append(trouble)
+    for b in sorted(set(place.values())):
+        frames, bad = [], failed.get(b, [])
+        for part in sorted(scratch.glob(f"*/bucket={b}/*.parquet")):
+            frames.append(pl.read_parquet(part, hive_partitioning=False))
+        for file in singles.get(b, []):
+            try:
+                frames.append(_rows(file, request.interval).drop("row").collect())
+            except (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeDecodeError) as error:
+                bad = [*bad, Trouble(str(file.asset_class), str(file.symbol), "failed", _unreadable(file.path, error))]
+        yield Batch(b, _joined(frames), bad)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def planted(source: SourceConfig) -> list[tuple[str, str]]:  # noqa: ARG001 (the contract of a source)
+    """None: nobody planted anything in real files."""
+    return []
+
+
+def _suffix(path: Path) -> str | None:
+    name = path.name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+
+
+def _inspected(source: SourceConfig) -> tuple[list[File], list[Trouble]]:
+    """Look at every file's header: those that can be read, and the instruments of those that can't."""
+    found = files(source)
+    readable, troubles, errors = [], [], []
+    for path in found:
+        kind = asset_class(path) or source.asset_class
+        stem = path.name[: -len(_suffix(path) or path.suffix)] or path.name
+        symbol = stem.rstrip("_") or stem
+        try:
+            header = layout(path, source.columns)
+        except ColumnError as error:
+            errors.append(error)
+            troubles.append(Trouble(kind or "stock", symbol, error.state, str(error)))
+            continue
+        table = "symbol" in header.columns
+        if kind is None and "asset_class" not in header.columns:
+            raise ConfigError(
+                f"source.asset_class: {path.name} does not say its asset class: set source.asset_class=stock (or etf,"
+                " crypto), or put files in folders named stocks, etfs and crypto"
+            )
+        readable.append(File(path, header, kind, None if table else symbol))
+    if not readable:
+        raise SourceError(str(errors[0]) + (f" ({len(errors):,} files like this)" if len(errors) > 1 else ""))
+    return readable, troubles
+
+
+def _rows(file: File, interval: str) -> pl.LazyFrame:
+    """The rows of one file under our names, in its order (column row)."""
+    scan = file.layout.scan(file.path)
+    columns, kinds = file.layout.columns, scan.collect_schema()
+    numbers = []
+    for name in _NUMBERS:
+        if name not in columns:
+            numbers.append(pl.lit(None, pl.Float64).alias(name))
+            continue
+        column = pl.col(columns[name])
+        column = column.str.strip_chars() if kinds[columns[name]] == pl.String else column
+        numbers.append(column.cast(pl.Float64, strict=False).alias(name))
+    symbol = (
+        pl.lit(file.symbol) if file.is_table is False else pl.col(columns["symbol"]).cast(pl.String).str.strip_chars()
+    )
+    kind = pl.lit(file.asset_class, pl.String)
+    if "asset_class" in columns:
+        text = pl.col(columns["asset_class"]).cast(pl.String).str.strip_chars().str.to_lowercase()
+        kind = text.replace_strict(CLASSES, default=text).fill_null(kind)
+    date = date_column(file.path, file.layout, scan, kinds, interval)
+    lazy = scan.select(kind.alias("asset_class"), symbol.alias("symbol"), date.alias("date"), *numbers)
+    return lazy.with_row_index("row")
+
+
+def _keys(file: File) -> pl.DataFrame:
+    """The instruments of a table."""
+    try:
+        keys = _rows(file, "1d").select(KEY).unique().collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(_unreadable(file.path, error)) from error
+    unknown = keys.filter(~pl.col("asset_class").is_in(list(CLASSES)) | pl.col("asset_class").is_null())
+    if unknown.height:
+        values = ", ".join(sorted({str(value) for value in unknown["asset_class"]})[:5])
+        raise SourceError(
+            f"{file.path.name}: asset class must be stock, etf or crypto, got {values}: name another column with"
+            " source.columns.asset_class=<column>"
+        )
+    return keys.filter(pl.col("symbol").is_not_null() & (pl.col("symbol") != ""))
+
+
+def _cut(file: File, wanted: pl.DataFrame, interval: str, folder: Path) -> None:
+    """Write the wanted rows of a table to one part a bucket, in one streaming pass."""
+    folder.mkdir(parents=True, exist_ok=True)
+    buckets = wanted.lazy().select(*KEY, pl.col("bucket").cast(pl.Int32))
+    try:
+        rows = _rows(file, interval).join(buckets, on=KEY, how="inner")
+        rows.sink_parquet(pl.PartitionBy(folder, key="bucket", include_key=False), compression="lz4", mkdir=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(_unreadable(file.path, error)) from error
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    parts = [f.sort("row").drop("row") if "row" in f.columns else f for f in frames]
+    if parts:
+        return pl.concat(parts, how="vertical_relaxed")
+    kinds = {"asset_class": pl.String(), "symbol": pl.String(), "date": pl.Date()}
+    return pl.DataFrame(schema=kinds | dict.fromkeys(_NUMBERS, pl.Float64()))
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, ColumnError):
+        return str(error)
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{path.name} can't be read ({first[:160]}): it may be truncated; fetch it again"

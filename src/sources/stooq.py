@@ -1,0 +1,141 @@
+"""Stooq's bulk download, as a folder or as the zip it comes in: one text file an instrument, sorted by market.
+
+The asset class is in the path (``nasdaq stocks``, ``nyse etfs``, ``cryptocurrencies``); what has none (indices, bonds,
+currencies) is left out. Prices are adjusted for splits and dividends: total-return prices.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from src.bars import KEY
+from src.config import SourceConfig
+from src.sources import Batch, Request, SourceError, Trouble, asset_class, located
+
+HEADER = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>"
+_FIELDS = {"<OPEN>": "open", "<HIGH>": "high", "<LOW>": "low", "<CLOSE>": "close", "<VOL>": "volume"}
+_RAW = {"asset_class": pl.String(), "symbol": pl.String(), "date": pl.Date()} | dict.fromkeys(
+    _FIELDS.values(), pl.Float64()
+)
+
+
+def files(source: SourceConfig) -> list[Path]:
+    """The zip, or the text files of the unpacked folder.
+
+    Raises
+    ------
+    ConfigError
+        Where the path does not exist.
+    SourceError
+        Where nothing in it has Stooq's layout.
+    """
+    path = located(source.path)
+    if path.is_file():
+        if not zipfile.is_zipfile(path):
+            raise SourceError(f"source.path: {path.name} is no complete zip: download it again, or name the folder")
+        return [path]
+    found = sorted(path.rglob("*.txt"))
+    if not found:
+        raise SourceError(
+            f"source.path: {path} holds no .txt file of Stooq's bulk layout (data/daily/us/nasdaq stocks/1/aapl.us.txt):"
+            " name the zip as downloaded, or the folder it was unpacked to"
+        )
+    return found
+
+
+def listing(source: SourceConfig) -> pl.DataFrame:
+    """Every instrument of the archive: asset_class, symbol.
+
+    Raises
+    ------
+    SourceError
+        Where no path names an asset class.
+    """
+    keys = list(_members(source))
+    if not keys:
+        raise SourceError(
+            f"source.path: no folder of {source.path} names stocks, etfs or cryptocurrencies, as Stooq's layout does"
+        )
+    return pl.DataFrame(keys, schema=dict.fromkeys(KEY, pl.String()), orient="row").sort(KEY)
+
+
+def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
+    """Yield the rows of the wanted instruments bucket by bucket; empty and unreadable files become troubles."""
+    members = _members(source)
+    path = located(source.path)
+    with zipfile.ZipFile(path) if path.is_file() else nullcontext() as archive:
+        for (b,), wanted in sorted(request.wanted.partition_by("bucket", as_dict=True).items()):
+            frames, troubles = [], []
+            for kind, symbol in wanted.select(KEY).rows():
+                name = members[kind, symbol]
+                try:
+                    content = archive.read(name) if archive else Path(name).read_bytes()
+                    frames.append(_rows(content, kind, symbol))
+                except (ValueError, OSError, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
+                    troubles.append(_trouble(kind, symbol, PurePosixPath(name).name, error))
+            yield Batch(int(str(b)), pl.concat(frames) if frames else pl.DataFrame(schema=_RAW), troubles)
+
+
+def planted(source: SourceConfig) -> list[tuple[str, str]]:  # noqa: ARG001 (the contract of a source)
+    """None: nobody planted anything in real files."""
+    return []
+
+
+class _Empty(ValueError):
+    """A file without a row: Stooq ships some."""
+
+
+def _trouble(kind: str, symbol: str, name: str, error: Exception) -> Trouble:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return Trouble(kind, symbol, "quarantined" if isinstance(error, _Empty) else "failed", f"{name} {first}")
+
+
+def _members(source: SourceConfig) -> dict[tuple[str, str], str]:
+    """Daily file of each instrument by its key; of two files for one key the first counts."""
+    path = located(source.path)
+    if path.is_file():
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".txt")]
+    else:
+        names = [p.as_posix() for p in files(source)]
+    members: dict[tuple[str, str], str] = {}
+    for name in sorted(names):
+        inside = PurePosixPath(name)
+        parts = {part.lower() for part in inside.parts}
+        if parts & {"hourly", "5 min"}:
+            continue
+        kind = asset_class(Path(name), words=True) or source.asset_class
+        if kind is not None:
+            members.setdefault((kind, _symbol(inside.name)), name)
+    return members
+
+
+def _symbol(name: str) -> str:
+    """AAPL of aapl.us.txt, BTC of btc.v.txt, BRK-B of brk-b.us.txt."""
+    stem = name[: -len(".txt")]
+    return stem.rpartition(".")[0].upper() or stem.upper()
+
+
+def _rows(content: bytes, asset_class: str, symbol: str) -> pl.DataFrame:
+    if not content.strip():
+        raise _Empty("is empty")
+    head = content[:200].splitlines()[0].decode("utf-8", errors="replace")
+    if not head.upper().startswith(HEADER):
+        raise ValueError(f"is not in Stooq's layout: its first line reads '{head[:80]}', expected '{HEADER}...'")
+    kinds = {name: pl.Float64() for name in _FIELDS} | {"<DATE>": pl.String(), "<PER>": pl.String()}
+    table = pl.read_csv(io.BytesIO(content), columns=["<PER>", "<DATE>", *_FIELDS], schema_overrides=kinds,
+                        ignore_errors=True, encoding="utf8-lossy", truncate_ragged_lines=True)  # fmt: skip
+    if not table.height:
+        raise _Empty("has a header and no rows")
+    return table.filter(pl.col("<PER>") == "D").select(
+        pl.lit(asset_class).alias("asset_class"),
+        pl.lit(symbol).alias("symbol"),
+        pl.col("<DATE>").str.to_date("%Y%m%d", strict=False).alias("date"),
+        *(pl.col(theirs).alias(ours) for theirs, ours in _FIELDS.items()),
+    )

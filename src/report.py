@@ -83,10 +83,13 @@ def luck_of(grades: pl.DataFrame) -> Luck:
     from src.reporting.material import Luck
 
     found = session_evidence(grades)
+    seen = found.passes, found.instruments
     if grades.height and grades["luck_rate"].is_null().all():
-        return Luck(found.passes, found.instruments, None, None, None)
+        return Luck(*seen, None, None, None)
+    if grades["shift_passes"].is_null().all():  # no range without common shifts; 0 to 0 would read as one
+        return Luck(*seen, found.expected, None, None)
     by_instrument = (found.expected_instruments, found.low_instruments, found.high_instruments)
-    return Luck(found.passes, found.instruments, found.expected, found.low, found.high, found.sentence(), by_instrument)
+    return Luck(*seen, found.expected, found.low, found.high, found.sentence(), by_instrument)
 
 
 def closing_line(material: Material, page: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from src.reporting.material import KEY, METRICS, STATES, Group, Luck, Material, Threshold
@@ -33,15 +34,15 @@ class Distribution:
     """
 
     threshold: Threshold
-    edges: np.ndarray[Any, np.dtype[np.float64]]
-    runs: np.ndarray[Any, np.dtype[np.int64]]
-    passed: np.ndarray[Any, np.dtype[np.int64]]
+    edges: npt.NDArray[np.float64]
+    runs: npt.NDArray[np.int64]
+    passed: npt.NDArray[np.int64]
     median: float | None
     clearing: float | None
     undefined: int
 
 
-def edges(threshold: Threshold) -> np.ndarray[Any, np.dtype[np.float64]]:
+def edges(threshold: Threshold) -> npt.NDArray[np.float64]:
     """Give the bin edges of a metric: multiples of its bin width counted from the threshold, over its span."""
     width, (low, high) = BIN_WIDTHS[threshold.metric], SPANS[threshold.metric]
     first = math.floor((min(low, threshold.limit) - threshold.limit) / width + _EDGE)

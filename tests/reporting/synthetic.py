@@ -74,7 +74,8 @@ def grades(
                     "suspicious": "AUC 0.71 collapses to 0.50 one bar later"
                     if i == 7 and family == "xgboost"
                     else None,
-                    "luck_rate": float(rng.beta(1.2, 30)),
+                    "luck_rate": (rate := float(rng.beta(1.2, 30))),
+                    "shift_passes": np.packbits(rng.random(200) < rate).tobytes(),
                     "z": z,
                     "p_value": p,
                     "q_value": p,

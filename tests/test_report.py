@@ -1,0 +1,161 @@
+"""The stage reads what training left and writes the same bytes each time; what is missing is named."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from src.bars import BarStore, Manifest
+from src.config import Config
+from src.errors import StageError
+from src.files import write_parquet
+from src.report import gather, luck_of, report, settings
+from src.reporting.material import tidy_grades
+from tests.reporting import synthetic
+
+SESSION = "5e551011"
+FILES = ["index.html", "metrics.json", "picture.svg", "plots/accuracy.csv", "plots/auc.csv", "plots/max_drawdown.csv",
+         "plots/pass_rates.csv", "plots/sharpe.csv"]  # fmt: skip
+
+
+def graded(table: pl.DataFrame, curves: pl.DataFrame) -> pl.DataFrame:
+    """The table with the drawdown of each run's curve, as a real grade has it."""
+    peak = pl.max_horizontal(pl.lit(1.0), pl.col("equity").cum_max().over("record_id"))
+    falls = curves.select("record_id", fall=1 - pl.col("equity") / peak).group_by("record_id").agg(pl.col("fall").max())
+    joined = table.join(falls, on="record_id", how="left", maintain_order="left")
+    return joined.with_columns(max_drawdown=pl.coalesce("fall", "max_drawdown")).drop("fall")
+
+
+def lay_out(table: pl.DataFrame, planted: list[list[str]], session: str = SESSION) -> None:
+    """Write a dataset named demo as hydrate and train leave it, under the working folder."""
+    curves = synthetic.equity(table)
+    table = graded(table, curves) if curves.height else table
+    write_parquet(table, Path("data/grades/demo.parquet"))
+    for stage, states in synthetic.states(table).items():
+        write_parquet(states, Path(f"data/states/demo/{stage}.parquet"))
+    if curves.height:
+        lists = curves.rename({"always_long_equity": "always_long"}).with_columns(net=pl.lit(0.0))
+        lists = (
+            lists.with_columns(pl.col("stamp").cast(pl.Datetime("us"))).group_by("record_id", maintain_order=True).all()
+        )
+        write_parquet(lists, Path(f"data/runs/demo/b000-{session}.grades.parquet"))
+    manifest = Manifest(
+        "demo", "1d", "simulated", "", "auto", 4, "2024-12-31", "f", "j", complete=True, planted=planted
+    )
+    BarStore(Path("data/bars/demo")).write_manifest(manifest)
+
+
+@pytest.fixture
+def dataset(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = synthetic.grades(40, planted=10)
+    lay_out(table, [list(key) for key in table.select("asset_class", "symbol").unique(maintain_order=True).rows()[:10]])
+    return tmp_path
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_stage_writes_its_files_and_closes_with_the_counts(dataset):
+    line = report(Config())
+    assert sorted(written(dataset / "reports/demo")) == FILES
+    table = tidy_grades(pl.read_parquet("data/grades/demo.parquet"))
+    passes = table["passed"].sum()
+    pattern = (
+        rf"report: 49 instruments, 120 runs; {passes} runs on \d+ instruments passed; had no model any skill, about"
+    )
+    assert re.match(pattern, line)
+    assert line.endswith("see reports/demo/index.html")
+
+
+def test_the_same_inputs_give_the_same_bytes(dataset):
+    report(Config())
+    first = written(dataset / "reports/demo")
+    shutil.rmtree(dataset / "reports")
+    report(Config())
+    assert written(dataset / "reports/demo") == first
+
+
+def test_the_page_shows_curves_planted_edges_and_the_sentence(dataset):
+    line = report(Config())
+    page = Path("reports/demo/index.html").read_text(encoding="utf-8")
+    won = pl.read_parquet("data/grades/demo.parquet").filter("passed").select("asset_class", "symbol").unique().height
+    assert page.count('class="line seen"') == min(won, 12) > 5
+    assert "no equity curve stored" not in page
+    assert "10 instruments of this simulated universe carry a planted edge" in page
+    assert "Simulated bars" in page
+    sentence = line.split("; ", 1)[1].rsplit("; see", 1)[0]
+    assert sentence in page
+
+
+def test_metrics_agree_with_the_grades_table(dataset):
+    report(Config())
+    figures = json.loads(Path("reports/demo/metrics.json").read_text(encoding="utf-8"))
+    table = pl.read_parquet("data/grades/demo.parquet")
+    assert figures["runs"]["passed"] == table["passed"].sum()
+    assert figures["expected_lucky_passes"] == pytest.approx(table["luck_rate"].sum(), rel=1e-5)
+    assert figures["planted"]["planted"] == 10
+    assert figures["instruments"]["train"]["total"] == 49
+
+
+def test_the_range_of_luck_is_the_quantiles_of_the_common_shifts():
+    table = tidy_grades(synthetic.grades(40))
+    bits = np.array([np.unpackbits(np.frombuffer(b, np.uint8)) for b in table["shift_passes"]])
+    sums = np.sort(bits.sum(axis=0))
+    luck = luck_of(table)
+    assert luck.low == sums[int(np.ceil(0.05 * 200)) - 1]
+    assert luck.high == sums[int(np.ceil(0.95 * 200)) - 1]
+    keys = table.select("asset_class", "symbol").rows()
+    anyone = [np.any([b for b, k in zip(bits, keys, strict=True) if k == key], axis=0) for key in set(keys)]
+    expected, low, high = luck.by_instrument
+    counts = np.sort(np.sum(anyone, axis=0))
+    assert (expected, low, high) == (pytest.approx(counts.mean()), counts[9], counts[189])
+
+
+def test_without_luck_rates_or_common_shifts_nothing_is_claimed():
+    table = tidy_grades(synthetic.grades(4))
+    bare = luck_of(table.with_columns(luck_rate=pl.lit(None, dtype=pl.Float64)))
+    assert (bare.expected, bare.low, bare.sentence) == (None, None, "")
+    half = luck_of(table.with_columns(shift_passes=pl.lit(None, dtype=pl.Binary)))
+    assert half.expected == pytest.approx(table["luck_rate"].sum()) and half.low is None
+
+
+def test_without_grades_the_missing_command_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StageError, match=re.escape("run `python -m src.train universe=demo` first")):
+        report(Config())
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_truncated_grades_table_is_named(dataset):
+    path = Path("data/grades/demo.parquet")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StageError, match=r"data/grades/demo.parquet can't be read"):
+        report(Config())
+
+
+def test_a_session_in_which_all_were_skipped_is_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lay_out(synthetic.grades(3).clear(), [])
+    assert report(Config()).startswith("report: 9 instruments, 0 runs; 0 runs on 0 instruments passed")
+    assert "No run was graded" in Path("reports/demo/index.html").read_text(encoding="utf-8")
+
+
+def test_a_curve_that_another_session_graded_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lay_out(synthetic.grades(10, planted=5), [], session="0ther000")
+    assert gather(Config()).equity.height > 0
+
+
+def test_the_settings_told_hold_no_path_and_no_address():
+    config = Config()
+    config.source.path = "/home/someone/secret"
+    config.tracking.uri = "postgresql://user:password@host/db"
+    told = settings(config)
+    assert told["strategy.cost_bps.stock"] == 5.0 and told["grade.min_auc"] == 0.52
+    assert "secret" not in str(told) and "password" not in str(told)

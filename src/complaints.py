@@ -10,7 +10,13 @@ from typing import Any
 
 from src.config import ConfigError
 
-_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false", "String": "a text"}
+_TYPES = {
+    "Integer": "a whole number",
+    "Float": "a number",
+    "Boolean": "true or false",
+    "String": "a text",
+    "bool": "true or false",
+}
 
 
 def is_complaint(error: BaseException) -> bool:
@@ -103,7 +109,7 @@ def _setting(error: Any) -> str:
     key, first = error.full_key or error.key, str(error).splitlines()[0]
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         return no_such_key(key, _siblings(error))
-    kind = re.search(r"could not be converted to (\w+)", first)
+    kind = re.search(r"could not be converted to (\w+)", first) or re.search(r"is not a valid (\w+)", first)
     if kind:
         return f"{key} must be {_TYPES.get(kind[1], kind[1])}, got {error.value!r}"
     if "ListConfig" in first:

@@ -79,22 +79,29 @@ def compose(overrides: list[str] | None = None) -> Config:
 
 def families(config: Config) -> list[ModelConfig]:
     """One `ModelConfig` for each family to train: the chosen one, or the members of ``model=all`` from their files."""
-    from omegaconf import OmegaConf
-
     if not config.model.members:
         return [config.model]
-    found: list[ModelConfig] = []
-    for member in config.model.members:
-        path = CONF / "model" / f"{member}.yaml"
-        written = dict(_yaml(path))
-        written.pop("defaults", None)
-        merged = OmegaConf.merge(OmegaConf.structured(_schema(member)), written, {"device": config.model.device})
-        typed = OmegaConf.to_object(merged)
-        assert isinstance(typed, ModelConfig)
-        model = _plain(typed)
+    found = [_member(family, config.model.device) for family in config.model.members]
+    for model in found:
         check(dataclasses.replace(config, model=model))
-        found.append(model)
     return found
+
+
+def _member(family: str, device: str) -> ModelConfig:
+    """A family with the settings of its own file, as choosing it alone would give."""
+    from omegaconf import OmegaConf
+
+    path = CONF / "model" / f"{family}.yaml"
+    written = {key: value for key, value in _yaml(path).items() if key != "defaults"} | {"device": device}
+    try:
+        merged = OmegaConf.merge({"model": OmegaConf.structured(_schema(family))}, {"model": written})
+        typed = OmegaConf.to_object(merged)
+    except Exception as error:
+        if not is_complaint(error):
+            raise
+        raise ConfigError(f"conf/model/{path.name}: {complaint(error)}") from error
+    assert isinstance(typed, dict)
+    return _plain(typed["model"])
 
 
 def _typed(composed: DictConfig) -> Config:

@@ -1,0 +1,159 @@
+"""Cognitive bias: anchoring, recency, disposition, loss aversion, lottery demand, overconfidence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from src.features.registry import feature
+from src.features.windows import (
+    Array,
+    age_of_highest,
+    correlation,
+    highest,
+    lag,
+    lowest,
+    mean,
+    sliding,
+    total,
+    weighted,
+)
+
+FAMILY = "bias"
+
+
+@feature(FAMILY, window=252, source="George and Hwang (2004), The 52-week high and momentum investing, JF 59:2145")
+def nearness_to_high_252(log_close: Array, high: Array) -> Array:
+    """ln of the close over the highest high of 252 bars: 0 at the high, negative below."""
+    value: Array = log_close - np.log(highest(high, 252))
+    return value
+
+
+@feature(FAMILY, window=252, source="George and Hwang (2004), The 52-week high and momentum investing, JF 59:2145")
+def distance_from_low_252(log_close: Array, low: Array) -> Array:
+    """ln of the close over the lowest low of 252 bars: 0 at the low, positive above."""
+    value: Array = log_close - np.log(lowest(low, 252))
+    return value
+
+
+@feature(FAMILY, window=252, source="Bhootra and Hur (2013), The timing of 52-week high price, JBF 37:3773")
+def age_of_high_252(high: Array) -> Array:
+    """Bars since the highest high of 252 bars, over 251: 0 today, 1 a year ago."""
+    return age_of_highest(high, 252) / 251
+
+
+@feature(
+    FAMILY, window=64, source="Hogarth and Einhorn (1992), Order effects in belief updating, Cogn. Psychology 24:1"
+)
+def recency_63(log_return: Array, sigma_63: Array) -> Array:
+    """Mean of 63 log returns weighted linearly by recency less their plain mean, in standard deviations of one bar."""
+    weights = np.arange(1.0, 64.0)
+    return weighted(log_return, weights / weights.sum() - 1 / 63) / sigma_63
+
+
+@feature(
+    FAMILY, window=377, source="Grinblatt and Han (2005), Prospect theory, mental accounting, and momentum, JFE 78:311"
+)
+def capital_gains_overhang_126(close: Array, volume: Array) -> Array:
+    """(C - R) / C, R the mean of 126 closes weighted by the chance that a holder bought then and has not sold since.
+
+    w[t-n] = V[t-n] x product of (1 - V) over the bars after; turnover V is volume over that of 252 bars (no share
+    count is at hand), at most one half.
+    """
+    year = total(volume, 252)
+    turnover = np.clip(np.nan_to_num(volume / year), 0.0, 0.5)
+    kept = np.exp(np.cumsum(np.log1p(-turnover)))
+    bought = turnover / kept
+    reference = total(bought * close, 126) / total(bought, 126)
+    return 1 - reference / close + 0.0 * lag(year, 125)
+
+
+@feature(FAMILY, window=126, source="Odean (1998), Are investors reluctant to realize their losses?, JF 53:1775")
+def disposition_63(close: Array, typical_price: Array, volume: Array) -> Array:
+    """Share of 63 bars' volume traded above cost less the share of bars above it; cost is their VWAP.
+
+    Each bar is held against the VWAP of the 63 bars before it.
+    """
+    traded = total(volume, 63)
+    cost = lag(total(typical_price * volume, 63) / traded, 1)
+    gain = np.where(close > cost, 1.0, 0.0 * cost)
+    return total(gain * volume, 63) / traded - mean(gain, 63)
+
+
+@feature(FAMILY, window=64, source="Kahneman and Tversky (1979), Prospect theory, Econometrica 47:263")
+def loss_aversion_63(log_return: Array, volume: Array) -> Array:
+    """Correlation of volume with the size of losses less that with the size of gains, 63 bars."""
+    loss, gain = np.maximum(-log_return, 0.0), np.maximum(log_return, 0.0)
+    return correlation(volume, loss, 63) - correlation(volume, gain, 63)
+
+
+@feature(FAMILY, window=64, source="Bali, Cakici and Whitelaw (2011), Maxing out, JFE 99:427 (MAX(5))")
+def lottery_21(log_return: Array, sigma_63: Array) -> Array:
+    """Mean of the five highest of 21 log returns, in standard deviations of 63."""
+    return _mean_of_highest(log_return, 5, 21) / sigma_63
+
+
+@feature(
+    FAMILY, window=64, source="Barberis, Mukherjee and Wang (2016), Prospect theory and stock returns, RFS 29:3068"
+)
+def prospect_value_63(log_return: Array, sigma_63: Array) -> Array:
+    """Cumulative prospect value of 63 log returns, over the 0.88th power of their standard deviation.
+
+    v(x) = x^0.88 or -2.25 (-x)^0.88; the i-th worst loss weighs w(i/n) - w((i-1)/n) with delta 0.69, the i-th best
+    gain likewise with gamma 0.61, w(p) = p^g / (p^g + (1-p)^g)^(1/g).
+    """
+    felt = np.where(log_return < 0, -2.25, 1.0) * np.abs(log_return) ** 0.88
+    out = np.full(len(felt), np.nan)
+    if len(felt) >= 63:
+        ordered = np.sort(sliding(felt, 63), axis=1)
+        value = np.minimum(ordered, 0.0) @ _decision_weights(63, 0.69)
+        out[62:] = value + np.maximum(ordered, 0.0) @ _decision_weights(63, 0.61)[::-1]
+    return out / sigma_63**0.88
+
+
+@feature(FAMILY, window=69, source="Statman, Thorley and Vorkink (2006), Investor overconfidence, RFS 19:1531")
+def overconfidence_63(log_return: Array, volume: Array) -> Array:
+    """Correlation of volume with the sum of the five log returns before it, 63 bars."""
+    return correlation(volume, lag(total(log_return, 5), 1), 63)
+
+
+@feature(FAMILY, window=23, source="Rabin (2002), Inference by believers in the law of small numbers, QJE 117:775")
+def reversal_share_21(direction: Array) -> Array:
+    """Share of 21 bars that closed against the direction of the bar before."""
+    product = direction * lag(direction, 1)
+    return mean(np.where(product < 0, 1.0, 0.0 * product), 21)
+
+
+@feature(FAMILY, window=127, source="Da, Gurun and Warachka (2014), Frog in the pan, RFS 27:2171")
+def information_discreteness_126(log_close: Array, direction: Array) -> Array:
+    """sign(return of 126 bars) x (share of falling bars - share of rising bars): low after small steps."""
+    return -np.sign(log_close - lag(log_close, 126)) * mean(direction, 126)
+
+
+@feature(
+    FAMILY,
+    window=64,
+    scale="price",
+    source="Bhattacharya, Holden and Jacobsen (2012), Penny wise, Management Science 58:413",
+)
+def round_number_distance(traded_close: Array, sigma_63: Array) -> Array:
+    """ln of the as-traded close over the nearest round number, in standard deviations of 63 log returns.
+
+    Round numbers are 1, 2, ... 10 times a power of ten. Null without split history.
+    """
+    unit = 10.0 ** np.floor(np.log10(traded_close))
+    value: Array = np.log(traded_close / (np.round(traded_close / unit) * unit)) / sigma_63
+    return value
+
+
+def _mean_of_highest(x: Array, count: int, bars: int) -> Array:
+    out = np.full(len(x), np.nan)
+    if len(x) >= bars:
+        ordered = np.sort(sliding(x, bars), axis=1)
+        out[bars - 1 :] = ordered[:, -count:].mean(axis=1) + 0.0 * total(x, bars)[bars - 1 :]
+    return out
+
+
+def _decision_weights(count: int, curvature: float) -> Array:
+    p = np.arange(count + 1) / count
+    weight = p**curvature / (p**curvature + (1 - p) ** curvature) ** (1 / curvature)
+    return np.diff(weight)

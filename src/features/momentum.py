@@ -1,0 +1,94 @@
+"""Momentum: oscillators and trailing returns after risk."""
+
+from __future__ import annotations
+
+import numpy as np
+import talib
+
+from src.features.registry import feature
+from src.features.windows import Array, deviation, highest, lag, lowest, mean, total
+
+FAMILY = "momentum"
+
+
+@feature(
+    FAMILY,
+    bars=(14,),
+    window=lambda bars: 8 * bars,
+    tolerance=0.01,
+    source="Wilder (1978), New Concepts in Technical Trading Systems, p. 63",
+)
+def rsi(close: Array, bars: int) -> Array:
+    """Wilder's RSI: 100 U / (U + D), averages (alpha 1/n) of rises and falls, seeded as TA-Lib does."""
+    return talib.RSI(close, bars)
+
+
+@feature(FAMILY, bars=(14,), window=lambda bars: bars, source="Lane (1984), Lane's stochastics, TASC 2")
+def stochastic(high: Array, low: Array, close: Array, bars: int) -> Array:
+    """(C - lowest low) / (highest high - lowest low) of n bars: 0 to 1."""
+    floor = lowest(low, bars)
+    return (close - floor) / (highest(high, bars) - floor)
+
+
+@feature(
+    FAMILY,
+    bars=(42,),
+    window=lambda bars: bars,
+    source="Williams (1979), How I Made One Million Dollars Trading Commodities",
+)
+def williams_r(high: Array, low: Array, close: Array, bars: int) -> Array:
+    """-100 (highest high - C) / (highest high - lowest low) of n bars; at equal n it would be a stochastic less 100."""
+    top = highest(high, bars)
+    return -100 * (top - close) / (top - lowest(low, bars))
+
+
+@feature(FAMILY, bars=(20,), window=lambda bars: bars, source="Lambert (1980), Commodity channel index, Commodities 9")
+def cci(high: Array, low: Array, close: Array, bars: int) -> Array:
+    """(typical price - its mean) / (0.015 x its mean absolute deviation), n bars; 0 where nothing moved."""
+    return talib.CCI(high, low, close, bars)
+
+
+@feature(FAMILY, bars=(14,), window=lambda bars: bars + 1, source="Quong and Soudack (1989), TASC 7 (money flow index)")
+def mfi(typical_price: Array, volume: Array, bars: int) -> Array:
+    """Share of n bars' typical price x volume that came with a rising typical price, in percent."""
+    change = typical_price - lag(typical_price, 1)
+    flow = typical_price * volume
+    rising = total(np.where(change > 0, flow, 0.0 * change), bars)
+    return 100 * rising / (rising + total(np.where(change < 0, flow, 0.0 * change), bars))
+
+
+@feature(FAMILY, window=200, tolerance=0.01, source="Blau (1991), True strength index, TASC 9")
+def tsi_25_13(close: Array, prior_close: Array) -> Array:
+    """100 EMA13(EMA25(dC)) / EMA13(EMA25(|dC|))."""
+    change = close - prior_close
+    return 100 * talib.EMA(talib.EMA(change, 25), 13) / talib.EMA(talib.EMA(np.abs(change), 25), 13)
+
+
+@feature(
+    FAMILY, window=253, source="Jegadeesh and Titman (1993), JF 48:65; the month skipped: Carhart (1997), JF 52:57"
+)
+def momentum_12_1(close: Array) -> Array:
+    """ln(C[t-21] / C[t-252]): a year's return less the last month's."""
+    return np.log(lag(close, 21) / lag(close, 252))
+
+
+@feature(
+    FAMILY,
+    bars=(126,),
+    window=lambda bars: bars + 1,
+    source="Barroso and Santa-Clara (2015), Momentum has its moments, JFE 116:111",
+)
+def risk_adjusted_momentum(log_return: Array, bars: int) -> Array:
+    """Mean over standard deviation of n log returns."""
+    return mean(log_return, bars) / deviation(log_return, bars)
+
+
+@feature(
+    FAMILY,
+    bars=(21,),
+    window=lambda bars: bars + 1,
+    source="Achelis (2000), Technical Analysis from A to Z (psychological line)",
+)
+def up_share(direction: Array, bars: int) -> Array:
+    """Share of n bars that closed higher (the psychological line)."""
+    return mean(np.where(direction > 0, 1.0, 0.0 * direction), bars)

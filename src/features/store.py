@@ -1,0 +1,221 @@
+"""Stored features of one dataset: Parquet shards by bucket and year, and a record of what each bucket was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from src.bars import BarStore
+from src.errors import StageError
+from src.features.evaluation import KEY, Market, Plan, evaluate
+from src.features.registry import Feature, code_hash, declared, select
+from src.features.syntax import code_parts, digest
+from src.files import read_json, sweep, write_json, write_parquet
+from src.ledger import Ledger
+from src.panel import panel_hash, panel_table
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from src.config import Config
+
+PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
+_NAME = pl.format("{}:{}", "asset_class", "symbol")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One bucket to compute: plain values, so that any process can take it."""
+
+    bars: Path
+    features: Path
+    bucket: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What came of a bucket: its rows, and the instruments on which a formula raised, with the reason."""
+
+    rows: int
+    failed: dict[tuple[str, str], str]
+
+
+class FeatureStore:
+    """Features in ``<root>/b007-2023.parquet``; a bucket's rows are those of the bars' bucket, one to one.
+
+    Parameters
+    ----------
+    root
+        ``data/features/<dataset>``; it need not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.ledger = Ledger(self.root)
+
+    def buckets(self) -> list[int]:
+        """Buckets that are complete, ascending."""
+        return self.ledger.units()
+
+    def panel(self) -> pl.DataFrame | None:
+        """Daily table of the pinned panel that the features were computed with; None where none is stored."""
+        path = self.root / PANEL_FILE
+        return pl.read_parquet(path) if path.is_file() else None
+
+    def read_bucket(self, b: int, columns: list[str] | None = None) -> pl.DataFrame:
+        """Features of one bucket, all years, sorted by key and date.
+
+        Returns
+        -------
+        DataFrame
+            asset_class, symbol, date and the Float32 columns asked for (None takes all); null where undefined.
+
+        Raises
+        ------
+        StageError
+            The bucket isn't featurized.
+        """
+        shards = self._shards(b)
+        if b not in self.buckets() or not shards:
+            raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `python -m src.featurize` first")
+        wanted = pl.all() if columns is None else [*KEY, "date", *columns]
+        scan = pl.scan_parquet(list(shards.values()), hive_partitioning=False)
+        return scan.select(wanted).sort(*KEY, "date").collect()
+
+    def write_bucket(self, b: int, frame: pl.DataFrame) -> None:
+        """Replace one bucket; a year whose values didn't change keeps its file."""
+        old = self._shards(b)
+        parts = frame.with_columns(pl.col("date").dt.year().alias("year")).partition_by(
+            "year", as_dict=True, include_key=False
+        )
+        for (year,), part in parts.items():
+            path = self.root / f"b{b:03d}-{year:04d}.parquet"
+            if old.pop(int(str(year)), None) is None or not _same(path, part):
+                write_parquet(part, path)
+        for path in old.values():
+            path.unlink()
+
+    def is_current(self, b: int, bars: str, panel: str, hashes: dict[str, str]) -> bool:
+        """Whether the bucket holds these columns, computed by this code from these bars and this panel."""
+        stored = self.ledger.fact(b, "features") or {}
+        same = self.ledger.fact(b, "bars") == bars and all(stored.get(name) == code for name, code in hashes.items())
+        looks = any(declared()[name].needs_panel for name in hashes)
+        return same and (not looks or self.ledger.fact(b, "panel") == panel)
+
+    def drop_obsolete(self, buckets: int) -> None:
+        """Remove buckets beyond the dataset's number of them: left from another universe of the same name."""
+        for b in self.buckets():
+            if b >= buckets:
+                self.ledger.forget(b)
+                for path in self._shards(b).values():
+                    path.unlink()
+
+    def record(self, b: int, bars: BarStore, filled: Filled, panel: str, hashes: dict[str, str]) -> None:
+        """Record that a bucket is done, what it was made from, and its instruments' states."""
+        reasons = {f"{kind}:{symbol}": reason for (kind, symbol), reason in filled.failed.items()}
+        states = _after_hydrate(bars.ledger.states(b), reasons)
+        self.ledger.record(b, "", states, bars=bars.digest(b), panel=panel, features=hashes)
+
+    def states(self, bars: BarStore, lost: dict[int, str]) -> pl.DataFrame:
+        """One row an instrument of the universe: its state here, with the reason.
+
+        Parameters
+        ----------
+        lost
+            Buckets that could not be computed, with the reason: their instruments failed.
+        """
+        parts = []
+        for b in bars.buckets():
+            if b in self.buckets():
+                parts.append(self.ledger.states(b))
+                continue
+            hydrated = bars.ledger.states(b)
+            reason = lost.get(b, "left out by only=[...]: run featurize without it")
+            part = _after_hydrate(hydrated, dict.fromkeys(hydrated.select(_NAME).to_series().to_list(), reason))
+            parts.append(part if b in lost else part.with_columns(pl.col("state").replace("failed", "skipped")))
+        return pl.concat(parts).sort(*KEY)
+
+    def pin_panel(self, bars: BarStore) -> str:
+        """Bring the panel's daily table up to date with the bars and return its hash."""
+        sweep(self.root)
+        made_from = digest(*code_parts(panel_table).items(), bars.panel(), *(bars.digest(b) for b in bars.buckets()))
+        note = self.root / PANEL_NOTE
+        stored = read_json(note) if note.is_file() else {}
+        if stored.get("made_from") == made_from and self.panel() is not None:
+            return str(stored["hash"])
+        table = panel_table(bars)
+        write_parquet(table, self.root / PANEL_FILE)
+        write_json({"made_from": made_from, "hash": panel_hash(table)}, note)
+        return panel_hash(table)
+
+    def identity(self, config: Config) -> tuple[dict[str, str], str | None]:
+        """Code hashes of the configured features by name, and the panel's hash up to `split.until` where they use it.
+
+        Raises
+        ------
+        StageError
+            A bucket was computed by other code or from other bars than there are now: featurize has to run first.
+        """
+        import datetime as dt
+
+        chosen = select(config.features)
+        hashes = {item.name: code_hash(item) for item in chosen}
+        remedy = f"run `python -m src.featurize universe={config.dataset}` first"
+        bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
+        for b in self.buckets():
+            stored = self.ledger.fact(b, "features") or {}
+            changed = [name for name, code in hashes.items() if stored.get(name) != code]
+            if changed:
+                raise StageError(
+                    f"features of universe={config.dataset} lack {changed[0]} as it is declared now "
+                    f"({len(changed)} of {len(hashes)} such): {remedy}"
+                )
+            if self.ledger.fact(b, "bars") != bars.digest(b):
+                raise StageError(f"features of universe={config.dataset} are older than its bars: {remedy}")
+        until = dt.date.fromisoformat(config.split.until) if config.split.until else None
+        return hashes, self._panel_hash(chosen, until)
+
+    def _panel_hash(self, chosen: list[Feature], until: dt.date | None) -> str | None:
+        table = self.panel()
+        return None if table is None or not any(item.needs_panel for item in chosen) else panel_hash(table, until)
+
+    def _shards(self, b: int) -> dict[int, Path]:
+        return {int(path.stem.split("-")[1]): path for path in sorted(self.root.glob(f"b{b:03d}-*.parquet"))}
+
+
+def fill(job: Job) -> Filled:
+    """Compute and write one bucket; the record that it is done is left to the caller."""
+    store = FeatureStore(job.features)
+    every = declared()
+    bars = BarStore(job.bars).read_bucket(job.bucket)
+    table, failed = evaluate(bars, Plan([every[name] for name in job.names]), Market(store.panel()))
+    store.write_bucket(job.bucket, table)
+    return Filled(table.height, failed)
+
+
+def _after_hydrate(hydrated: pl.DataFrame, failed: dict[str, str]) -> pl.DataFrame:
+    """States of a bucket: what hydrate left out is skipped here, what is in `failed` failed, the rest is done."""
+    done = pl.col("state") == "done"
+    reason = _NAME.replace_strict(failed, default=None, return_dtype=pl.String) if failed else pl.lit(None, pl.String)
+    before = pl.format("{} by hydrate: {}", "state", pl.col("reason").fill_null("no reason given"))
+    return hydrated.select(
+        *KEY,
+        pl.when(done & reason.is_null()).then(pl.lit("done")).when(done).then(pl.lit("failed")).otherwise(
+            pl.lit("skipped")
+        ).alias("state"),
+        pl.when(done).then(reason).otherwise(before).alias("reason"),
+        "rows",
+        "first",
+        "last",
+    )  # fmt: skip
+
+
+def _same(path: Path, frame: pl.DataFrame) -> bool:
+    try:
+        return pl.read_parquet(path, hive_partitioning=False).equals(frame)
+    except (pl.exceptions.PolarsError, OSError):
+        return False  # unreadable: written anew

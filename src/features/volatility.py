@@ -1,0 +1,67 @@
+"""Volatility bands and regimes: where the price lies in its bands, how wide they are, how that compares."""
+
+from __future__ import annotations
+
+import numpy as np
+import talib
+
+from src.features.registry import feature
+from src.features.windows import Array, deviation, highest, lag, lowest, mean, rank, zscore
+
+FAMILY = "volatility"
+
+
+@feature(
+    FAMILY,
+    bars=(14,),
+    window=lambda bars: 8 * bars,
+    tolerance=0.01,
+    source="Wilder (1978), New Concepts in Technical Trading Systems, p. 21",
+)
+def atr(high: Array, low: Array, close: Array, bars: int) -> Array:
+    """Wilder's average true range (alpha 1/n) over the close."""
+    return talib.ATR(high, low, close, bars) / close
+
+
+@feature(FAMILY, window=20, source="Bollinger (2001), Bollinger on Bollinger Bands")
+def bollinger_position_20(close: Array) -> Array:
+    """(C - mean) / (2 sd) of 20 closes, sample sd: 1 on the upper band, -1 on the lower (%b = (x + 1) / 2)."""
+    return zscore(close, 20) / 2
+
+
+@feature(FAMILY, window=20, source="Bollinger (2001), Bollinger on Bollinger Bands")
+def bollinger_width_20(close: Array) -> Array:
+    """4 sd / mean of 20 closes."""
+    return 4 * deviation(close, 20) / mean(close, 20)
+
+
+@feature(
+    FAMILY, window=100, tolerance=0.01, source="Keltner (1960), How to Make Money in Commodities; bands of Raschke"
+)
+def keltner_position_20(close: Array, atr_20: Array) -> Array:
+    """(C - EMA20) / (2 x mean true range of 20 bars)."""
+    return (close - talib.EMA(close, 20)) / (2 * atr_20)
+
+
+@feature(
+    FAMILY,
+    bars=(20,),
+    window=lambda bars: bars + 1,
+    source="Donchian (1957), Trend-following methods in commodity price analysis",
+)
+def donchian_position(high: Array, low: Array, close: Array, bars: int) -> Array:
+    """(C - lowest low) / (highest high - lowest low) of the n bars before this one: beyond 0 to 1 is a breakout."""
+    floor, top = lag(lowest(low, bars), 1), lag(highest(high, bars), 1)
+    return (close - floor) / (top - floor)
+
+
+@feature(FAMILY, window=64, source="Bollerslev (1986), Generalized ARCH, J. Econometrics 31:307")
+def volatility_ratio_10_63(log_return: Array, sigma_63: Array) -> Array:
+    """ln of the standard deviation of 10 log returns over that of 63."""
+    return np.log(deviation(log_return, 10) / sigma_63)
+
+
+@feature(FAMILY, window=147, source="Connors and Alvarez (2012), historical-volatility rank; definition")
+def volatility_rank_126(sigma_21: Array) -> Array:
+    """Share of the last 126 values of 21-bar volatility that lie below today's: 0 to 1."""
+    return rank(sigma_21, 126)

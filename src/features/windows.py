@@ -1,0 +1,234 @@
+"""Rolling statistics whose value at a bar is a function of the bars in its window and of nothing else.
+
+Sums and extremes are built from blocks of 1, 2, 4, ... bars, so a window of n costs about 2 log2(n) vector operations.
+No running total is carried along the series: a NaN or a wild bar is gone when it leaves the window, and the last n bars
+alone give the same bits as the whole series.
+
+Every function takes float64 arrays of shape (bars,) and returns float64 of the same shape. The first rows, for which
+the window isn't full, are NaN, and so is every window that holds a NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def lag(x: Array, bars: int) -> Array:
+    """Value of `bars` bars ago."""
+    out = np.full(len(x), np.nan)
+    if bars < len(x):
+        out[bars:] = x[: len(x) - bars]
+    return out
+
+
+def total(x: Array, bars: int) -> Array:
+    """Sum of the last `bars` values."""
+    return _padded(_sums(x, bars), len(x))
+
+
+def mean(x: Array, bars: int) -> Array:
+    """Mean of the last `bars` values."""
+    return total(x, bars) / bars
+
+
+def weighted(x: Array, weights: Array) -> Array:
+    """Sum of the last ``len(weights)`` values times their weights, oldest first."""
+    bars = len(weights)
+    out = np.full(len(x), np.nan)
+    if bars <= len(x):
+        out[bars - 1 :] = sliding(x, bars) @ weights
+    return out
+
+
+def highest(x: Array, bars: int) -> Array:
+    """Largest of the last `bars` values."""
+    return _extreme(x, bars, np.maximum)
+
+
+def lowest(x: Array, bars: int) -> Array:
+    """Smallest of the last `bars` values."""
+    return _extreme(x, bars, np.minimum)
+
+
+def variance(x: Array, bars: int) -> Array:
+    """Sample variance (n - 1) of the last `bars` values; exactly 0 where their spread is below rounding."""
+    return _padded(_scatter(x, _sums(x, bars), bars) / (bars - 1), len(x))
+
+
+def deviation(x: Array, bars: int) -> Array:
+    """Sample standard deviation (n - 1) of the last `bars` values."""
+    return np.sqrt(variance(x, bars))
+
+
+def zscore(x: Array, bars: int) -> Array:
+    """Last value less the window's mean, over its sample standard deviation."""
+    sums = _sums(x, bars)
+    spread = np.sqrt(_scatter(x, sums, bars) / (bars - 1))
+    return _padded((x[len(x) - len(sums) :] - sums / bars) / spread, len(x))
+
+
+def covariance(x: Array, y: Array, bars: int) -> Array:
+    """Sample covariance (n - 1) of the last `bars` pairs."""
+    return _padded(_scatter_of(x, y, _sums(x, bars), _sums(y, bars), bars) / (bars - 1), len(x))
+
+
+def beta(y: Array, x: Array, bars: int) -> Array:
+    """Least-squares slope of `y` on `x` over the last `bars` bars; undefined where `x` is constant."""
+    sx, sy = _sums(x, bars), _sums(y, bars)
+    return _padded(_scatter_of(x, y, sx, sy, bars) / _scatter(x, sx, bars), len(x))
+
+
+def correlation(x: Array, y: Array, bars: int) -> Array:
+    """Pearson's correlation of the last `bars` pairs; undefined where either is constant."""
+    sx, sy = _sums(x, bars), _sums(y, bars)
+    spread = np.sqrt(_scatter(x, sx, bars) * _scatter(y, sy, bars))
+    return _padded(_scatter_of(x, y, sx, sy, bars) / spread, len(x))
+
+
+def shape(x: Array, bars: int) -> Array:
+    """Skewness g1 and excess kurtosis g2 of the last `bars` values, shape (2, len(x))."""
+    squared = x * x
+    sums = _sums(x, bars)
+    centre, square = sums / bars, _sums(squared, bars) / bars
+    cube, fourth = _sums(squared * x, bars) / bars, _sums(squared * squared, bars) / bars
+    second = _scatter(x, sums, bars) / bars
+    third = cube - centre * (3 * square - 2 * centre * centre)
+    fourth = fourth - centre * (4 * cube - centre * (6 * square - 3 * centre * centre))
+    variance = second * second
+    return np.stack([_padded(third / (second * np.sqrt(second)), len(x)), _padded(fourth / variance - 3, len(x))])
+
+
+def regression(y: Array, bars: int) -> Array:
+    """Slope per bar and R2 of the least-squares line through the last `bars` values, shape (2, len(y))."""
+    product = weighted(y, np.arange(bars, dtype=np.float64) - (bars - 1) / 2)
+    slope = product / (bars * (bars**2 - 1) / 12)
+    return np.stack([slope, slope * product / _padded(_scatter(y, _sums(y, bars), bars), len(y))])
+
+
+def standardised_slope(y: Array, x: Array, other: Array, bars: int) -> Array:
+    """Coefficient of `x` in y = a + b x + c other over the last `bars` bars, times sd(x) / sd(y)."""
+    sx, sy, so = _sums(x, bars), _sums(y, bars), _sums(other, bars)
+    xx, oo = _scatter(x, sx, bars), _scatter(other, so, bars)
+    xo, oy = _scatter_of(x, other, sx, so, bars), _scatter_of(other, y, so, sy, bars)
+    slope = (_scatter_of(x, y, sx, sy, bars) * oo - xo * oy) / (xx * oo - xo * xo)
+    return _padded(slope * np.sqrt(xx / _scatter(y, sy, bars)), len(x))
+
+
+def rank(x: Array, bars: int) -> Array:
+    """Share of the `bars` - 1 earlier values of the window that lie below the last: 0 to 1."""
+    out = np.full(len(x), np.nan)
+    if bars <= len(x):
+        last = x[bars - 1 :]
+        below = np.zeros(len(last), dtype=np.int32)
+        for at in range(bars - 1):
+            below += x[at : at + len(last)] < last
+        out[bars - 1 :] = below / (bars - 1) + 0.0 * total(x, bars)[bars - 1 :]
+    return out
+
+
+def age_of_highest(x: Array, bars: int) -> Array:
+    """Bars since the largest of the last `bars` values, 0 where it is the last; of equals the latest counts."""
+    if bars > len(x):
+        return np.full(len(x), np.nan)
+    at = np.arange(len(x), dtype=np.float64)
+    block: Array = x
+    bar: Array = at
+    width = 1
+    while 2 * width <= bars:
+        block, bar = _later_highest(block[:-width], block[width:], bar[:-width], bar[width:])
+        width *= 2
+    span = len(x) - bars + 1
+    block, bar = _later_highest(block[:span], block[bars - width :], bar[:span], bar[bars - width :])
+    return at - _padded(bar + 0.0 * block, len(x))
+
+
+def streak(sign: Array, bars: int) -> Array:
+    """Length of the run of equal non-zero signs that ends here, signed, at most `bars` long; 0 where the sign is 0."""
+    out = np.zeros(len(sign))
+    alive = np.ones(len(sign), dtype=bool)
+    for back in range(bars):
+        alive = alive & (lag(sign, back) == sign)
+        out += alive
+    return np.where(np.isnan(total(sign, bars)), np.nan, out * sign)
+
+
+def sliding(x: Array, bars: int) -> Array:
+    """View of shape (len(x) - bars + 1, bars): each row a window, oldest first. `bars` must not exceed len(x)."""
+    return np.lib.stride_tricks.sliding_window_view(x, bars)
+
+
+def finish(x: Array, window: int, out: NDArray[np.float32]) -> None:
+    """Write the column as it is stored: float32, NaN until the declared window is full and where it isn't finite."""
+    out[:] = x
+    out[: window - 1] = np.nan
+    out[np.isinf(out)] = np.nan
+
+
+def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0) -> Array:
+    """Last known value at each `day`, NaN where none is known or it is older than `oldest_days`; both days ascend."""
+    if not len(known_day):
+        return np.full(len(day), np.nan)
+    at = np.searchsorted(known_day, day, side="right") - 1
+    fresh = (at >= 0) & (day - known_day[at] <= oldest_days)
+    return np.where(fresh, known[at], np.nan)
+
+
+def _sums(x: Array, bars: int) -> Array:
+    """Sums of all full windows, shape (len(x) - bars + 1,), empty where there is none."""
+    size = len(x)
+    if bars > size:
+        return x[:0]
+    block, width, result, have = x, 1, x, 0
+    while True:
+        if bars & width:
+            result = result[: size - have - width + 1] + block[have:] if have else block
+            have += width
+        if 2 * width > bars:
+            return result
+        block = block[:-width] + block[width:]
+        width *= 2
+
+
+def _scatter(x: Array, sums: Array, bars: int) -> Array:
+    """Sum of squared deviations from the mean, of all full windows."""
+    return _scatter_of(x, x, sums, sums, bars)
+
+
+def _scatter_of(x: Array, y: Array, sx: Array, sy: Array, bars: int) -> Array:
+    """Sum of products of deviations from the means, of all full windows.
+
+    Taken as the sum of products less the product of sums over n. What that loses to cancellation is about 1e-16 of the
+    sum of products, so a result below 1e-13 of it counts as 0: equal values have no spread.
+    """
+    product = _sums(x * y, bars)
+    apart = product - sx * sy / bars
+    apart[np.abs(apart) < 1e-13 * np.abs(product)] = 0.0
+    return apart
+
+
+def _extreme(x: Array, bars: int, pick: Callable[[Array, Array], Array]) -> Array:
+    if bars > len(x):
+        return np.full(len(x), np.nan)
+    block, width = x, 1
+    while 2 * width <= bars:
+        block = pick(block[:-width], block[width:])
+        width *= 2
+    return _padded(pick(block[: len(x) - bars + 1], block[bars - width :]), len(x))
+
+
+def _padded(values: Array, size: int) -> Array:
+    out = np.empty(size)
+    head = size - len(values)
+    out[:head] = np.nan
+    out[head:] = values
+    return out
+
+
+def _later_highest(a: Array, b: Array, bar_a: Array, bar_b: Array) -> tuple[Array, Array]:
+    """Larger value and its bar, the later of equals; NaN wins, so that it shows."""
+    return np.maximum(a, b), np.where(a > b, bar_a, bar_b)

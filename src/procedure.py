@@ -78,6 +78,8 @@ def train_instrument(task: Task) -> Trained:
     except InsufficientData as reason:
         return Trained(skipped=str(reason))
     result = Trained()
+    for plan in task.plans:
+        family(plan.model.family)  # the import, a second or two for a worker's first instrument, is no fit
     started = time.process_time()
     for plan in task.plans:
         _do(plan, task, chosen, folds, result)

@@ -110,8 +110,9 @@ class Session:
     def _panel_hashes(self, chosen: list[Feature]) -> dict[str, str]:
         """Hash what the features and the label know of each class's market."""
         tables = []
-        if any(item.needs_panel for item in chosen):
-            tables.append(self._cut(self.features.panel()))
+        panel = self.features.panel()
+        if panel is not None and any(item.needs_panel for item in chosen):
+            tables.append(self._cut(panel))
         if self._panel_returns is not None:
             tables.append(self._panel_returns)
         found: dict[str, list[str]] = defaultdict(list)

@@ -40,6 +40,7 @@ FAMILIES = {
 }
 RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day")
 PANEL = ("market_index", "market_dispersion", "market_csad", "market_breadth")
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Array])
 
 

@@ -124,16 +124,7 @@ class Planner:
         return Plan(record_id, model, row)
 
     def _read_store(self) -> None:
-        columns = (
-            "record_id",
-            "run_key",
-            "attempt",
-            "created_at",
-            "asset_class",
-            "symbol",
-            "session_key",
-            "fit_seconds",
-        )
+        columns = (*Known.__dataclass_fields__, "run_key", "asset_class", "symbol")
         for row in self.store.runs(columns).iter_rows(named=True):
             self._trials[(row["asset_class"], row["symbol"])].add(row["run_key"])
             if not row["superseded"]:

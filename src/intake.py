@@ -7,8 +7,6 @@ settings and the rules. Killing the process loses the bucket in work; the same c
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -18,16 +16,16 @@ from typing import Any
 
 import polars as pl
 
-from src import sources, universe
+from src import provenance, sources, universe
 from src.bars import KEY, STATE_COLUMNS, BarStore, Manifest, bucket
 from src.config import Config, ConfigError
 from src.disk import require
 from src.errors import StageError
-from src.files import read_json, sweep, write_json, write_parquet
+from src.files import sweep, write_parquet
 from src.ledger import SCHEMA
 from src.progress import Progress
 from src.sources import Batch, Request, Trouble
-from src.validation import rules_hash, validate
+from src.validation import validate
 
 log = logging.getLogger(__name__)
 _STATES = SCHEMA | STATE_COLUMNS
@@ -58,20 +56,14 @@ def intake(config: Config) -> Intake:
     ConfigError
         Where a simulated source is not wanted, the dataset came from another source, or a path does not exist.
     """
-    kind, name = config.source.kind, config.universe.name
-    if kind == "simulated" and not config.universe.allow_simulated:
-        raise ConfigError(
-            f"source=simulated makes invented bars, and universe={name} is for real ones: name source=folder or"
-            " source=stooq with source.path=<file or folder>, or set universe.allow_simulated=true"
-        )
+    provenance.refuse_invented(config)
     root = Path(config.data.root) / "bars" / config.dataset
     _recover(root)
     store = BarStore(root)
     if store.exists() and not config.fresh:
-        _same_source(config, store.manifest)
-    fingerprint = _fingerprint(config)
-    job = _hash([fingerprint, _settings(config), rules_hash()])
-    return Intake(config, root, fingerprint, job)
+        provenance.refuse_other_source(config, store.manifest)
+    fingerprint = provenance.fingerprint(config)
+    return Intake(config, root, fingerprint, provenance.job(config, fingerprint))
 
 
 def up_to_date(plan: Intake) -> bool:
@@ -102,14 +94,14 @@ def run(plan: Intake) -> None:
     if replacing and store.exists() and store.manifest.job != plan.job:
         shutil.rmtree(store.root)
     if not config.fresh and not config.only:
-        _refuse_loss(store, chosen)
+        provenance.refuse_loss(config, store, chosen)
     kept = store.manifest.buckets if store.exists() else config.universe.buckets
     wanted = _wanted(chosen, kept)
     _require_disk(plan, source, wanted.height)
     store.root.mkdir(parents=True, exist_ok=True)
     sweep(store.root)
     if config.only:
-        _refill(plan, store, source, listing, wanted)
+        _refill(plan, store, source, wanted)
         return
     manifest = _manifest(plan, source, wanted, kept)
     store.write_manifest(manifest)
@@ -131,21 +123,28 @@ def summary(plan: Intake) -> str:
         Where no instrument could be used.
     """
     config, states = plan.config, BarStore(plan.root).instruments()
-    write_parquet(states.select(SCHEMA.keys()), Path(config.data.root) / "states" / config.dataset / "hydrate.parquet")
+    _publish(states.select(SCHEMA.keys()), Path(config.data.root) / "states" / config.dataset / "hydrate.parquet")
     count = {
         state: states.filter(pl.col("state") == state).height for state in ("done", "skipped", "failed", "quarantined")
     }
     done = states.filter(pl.col("state") == "done")
     if not done.height:
-        why = states["reason"][0] if states.height else "the selection is empty"
+        why = str(states["reason"][0]) if states.height else "the selection is empty"
         raise StageError(f"none of {states.height:,} instruments could be used: {why}")
+    dates = done.select(first=pl.col("first").min(), last=pl.col("last").max()).row(0)
     repaired = done.filter(pl.col("repaired") > 0).height
     skipped = f", {count['skipped']:,} skipped" if count["skipped"] else ""
     return (
-        f"{states.height:,} instruments of {config.dataset} from {config.source.kind}: {count['done']:,} done"
+        f"{states.height:,} instrument{'s' * (states.height != 1)} of {config.dataset} from {config.source.kind}: {count['done']:,} done"
         f" ({repaired:,} repaired), {count['failed']:,} failed, {count['quarantined']:,} quarantined{skipped};"
-        f" {done['rows'].sum():,} bars, {done['first'].min()} to {done['last'].max()}"
+        f" {done['rows'].sum():,} bars, {dates[0]} to {dates[1]}"
     )
+
+
+def _publish(states: pl.DataFrame, path: Path) -> None:
+    """Write the states, unless they are there: an unchanged file looks unchanged to DVC."""
+    if not path.is_file() or not pl.read_parquet(path).equals(states):
+        write_parquet(states, path)
 
 
 def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> None:
@@ -172,10 +171,10 @@ def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> N
             progress.advance(keys.height)
 
 
-def _refill(plan: Intake, store: BarStore, source: Any, listing: pl.DataFrame, wanted: pl.DataFrame) -> None:
+def _refill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> None:
     """Take the named instruments anew (``only=[...]``) and leave the others of their buckets as they are."""
     config = plan.config
-    named = universe.matches(listing, config.only, "only")
+    named = universe.matches(wanted, config.only, "only")
     keys = pl.DataFrame(
         [k for hits in named.values() for k in hits], schema=dict.fromkeys(KEY, pl.String()), orient="row"
     )
@@ -269,78 +268,10 @@ def _manifest(plan: Intake, source: Any, wanted: pl.DataFrame, buckets: int) -> 
     )
 
 
-def _same_source(config: Config, manifest: Manifest) -> None:
-    """Refuse to mix two sources, and so two adjustment bases, in one dataset."""
-    name = f"dataset {config.dataset} holds bars from source={manifest.source}"
-    remedy = f"name source={manifest.source}, choose another universe.name, or replace it with fresh=true"
-    if manifest.source != config.source.kind:
-        raise ConfigError(f"{name}, not {config.source.kind}: {remedy}")
-    if manifest.interval != config.universe.interval:
-        raise ConfigError(f"{name} at {manifest.interval}, not {config.universe.interval}: {remedy}")
-    if manifest.basis != config.source.basis:
-        raise ConfigError(f"{name} with source.basis={manifest.basis}, not {config.source.basis}: {remedy}")
-    if manifest.path and sources.located(config.source.path) != _former(manifest.path):
-        remedy = f"name source.path={manifest.path}, choose another universe.name, or replace it with fresh=true"
-        raise ConfigError(f"{name} source.path={manifest.path}, not {config.source.path}: {remedy}")
-
-
-def _former(path: str) -> Path:
-    try:
-        return sources.located(path)
-    except ConfigError:
-        return Path(path)
-
-
-def _refuse_loss(store: BarStore, chosen: pl.DataFrame) -> None:
-    """Refuse a selection that would drop instruments from a dataset."""
-    if not store.exists():
-        return
-    out = store.instruments().filter(pl.col("state") == "done").join(chosen.filter("included"), on=KEY, how="anti")
-    if out.height:
-        names = ", ".join(f"{kind}:{symbol}" for kind, symbol in out.select(KEY).head(3).rows())
-        raise ConfigError(
-            f"dataset {store.manifest.dataset} holds {out.height:,} instruments that this selection leaves out ({names}"
-            f"{', ...' if out.height > 3 else ''}): narrow a stage with only=[...], give the selection a name of its own"
-            " with universe.name=<name>, or replace the dataset with fresh=true"
-        )
-
-
 def _require_disk(plan: Intake, source: Any, instruments: int) -> None:
     size = sum(path.stat().st_size for path in source.files(plan.config.source))
     needed = _SPREAD * size or instruments * 2800 * _ROW_BYTES
     require(plan.root, needed, f"hydrating {instruments:,} instruments")
-
-
-def _settings(config: Config) -> dict[str, Any]:
-    """What decides the content of a dataset beside the source's files."""
-    names = universe.content(config.universe)
-    split = {key: getattr(config.split, key) for key in ("anchor", "fold_months", "first_train_bars")}
-    return {"universe": names, "until": config.data.until, "split": split, "basis": config.source.basis}
-
-
-def _reading(config: Config) -> dict[str, Any]:
-    source = dataclasses.asdict(config.source)
-    source.pop("path")
-    return source if config.source.kind == "simulated" else {k: v for k, v in source.items() if k != "simulated"}
-
-
-def _fingerprint(config: Config) -> str:
-    """Hash of the source's content; where no file's name, size or time changed, the one found last time."""
-    files = sources.module(config.source.kind).files(config.source)
-    reading = _reading(config)
-    if not files:
-        return sources.fingerprint([], reading)
-    path = Path(config.data.root) / "cache" / f"hydrate-{config.dataset}.json"
-    mark = _hash([sources.stamp(files), reading])
-    if path.is_file() and (known := read_json(path))["stamp"] == mark:
-        return str(known["fingerprint"])
-    found = sources.fingerprint(files, reading)
-    write_json({"stamp": mark, "fingerprint": found}, path)
-    return found
-
-
-def _hash(value: Any) -> str:
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 @contextmanager

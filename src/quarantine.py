@@ -164,23 +164,20 @@ def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[str], list[str]]:
     move, volume = rows["move"].to_numpy(), rows["volume"].to_numpy()
     dates = rows["date"].to_list()
     jumps = np.flatnonzero(np.abs(move) > math.log(JUMP))
-    against = []
     if len(jumps) >= JUMPS:
-        against.append(f"{len(jumps):,} of {bars:,} one-day moves beyond x3: the series mixes price scales")
-    kept = []
+        return [f"{len(jumps):,} of {bars:,} one-day moves beyond x{JUMP:.0f}: the series mixes price scales"], []
+    splits = [
+        f"moved by exactly {r} on {dates[k]} without unusual turnover: an unrecorded split" for k, r in _splits(rows)
+    ]
+    against, kept = [], []
     for k in jumps:
-        surge = _surge(volume, k)
-        size = _ratio(move[k])
+        surge, size = _surge(volume, k), _ratio(move[k])
         if surge is not None and surge < SURGE:
             against.append(f"moved {size} on {dates[k]} on {surge:.1f} times its usual volume: no market move")
-        elif len(jumps) < JUMPS:
-            usual = "on volume" if surge is None else f"on {min(surge, 9999):,.0f} times its usual volume"
-            kept.append(f"move of {size} on {dates[k]} {usual} kept as news")
-    splits = [
-        f"moved by exactly {ratio} on {dates[k]} without unusual turnover: an unrecorded split"
-        for k, ratio in _splits(rows)
-    ]
-    return (splits or against)[:3], kept
+        else:
+            usual = "volume" if surge is None else f"{min(surge, 9999):,.0f} times its usual volume"
+            kept.append(f"move of {size} on {dates[k]} on {usual} kept as news")
+    return (splits or against)[:2], kept
 
 
 def _surge(volume: np.ndarray[Any, np.dtype[np.float64]], k: int) -> float | None:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 # Coins that follow the price of something else: a ranked universe takes the thing itself instead.
 PEGGED = frozenset(
-    "USDT USDC DAI BUSD TUSD FDUSD USDP GUSD USDD USDE PYUSD USTC FRAX LUSD SUSD EURS EURT EURC USD1 RLUSD USD0".split()
-)
-WRAPPED = frozenset("WBTC BTCB CBBTC TBTC RENBTC WETH STETH WSTETH WEETH RETH CBETH WBNB WAVAX WSOL WTRX BBTC".split())
+    ["USDT", "USDC", "DAI", "BUSD", "TUSD", "FDUSD", "USDP", "GUSD", "USDD", "USDE", "PYUSD", "USTC", "FRAX", "LUSD"]
+) | frozenset(["SUSD", "EURS", "EURT", "EURC", "USD1", "RLUSD", "USD0"])
+WRAPPED = frozenset(
+    ["WBTC", "BTCB", "CBBTC", "TBTC", "RENBTC", "WETH", "STETH", "WSTETH", "WEETH", "RETH", "CBETH", "WBNB", "WAVAX"]
+) | frozenset(["WSOL", "WTRX", "BBTC"])
 _YEAR = 12  # months of which liquidity is the median
 
 
@@ -166,19 +168,20 @@ def matches(listing: pl.DataFrame, names: list[str], setting: str) -> dict[str, 
             exact.setdefault(name, []).append(key)
             folded.setdefault(name.upper(), []).append(key)
     found = {name: exact.get(name) or folded.get(name.upper(), []) for name in names}
+    spelt = {name.upper(): name for name in exact}
     missing = [name for name, hits in found.items() if not hits]
     if missing:
         said = []
         for name in missing[:5]:
             close = difflib.get_close_matches(name.upper(), list(folded), n=3, cutoff=0.5)
-            said.append(f"{name} (close: {', '.join(close)})" if close else name)
+            said.append(f"{name} (close: {', '.join(spelt[hit] for hit in close)})" if close else name)
         more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
-        raise ConfigError(f"{setting}: the source lists {len(keys):,} instruments, but not {'; '.join(said)}{more}")
+        raise ConfigError(f"{setting}: among {len(keys):,} instruments there is no {'; '.join(said)}{more}")
     return found
 
 
 def _file_names(file: str) -> list[str]:
-    """Names in a CSV with a column symbol (or ticker) and optionally asset_class; every cell is text, NA and TRUE too."""
+    """Names in a CSV with a column symbol (or ticker), optionally asset_class; every cell is text, NA and TRUE too."""
     path = Path(file).expanduser()
     path = path if path.is_absolute() else ROOT / path
     try:

@@ -18,7 +18,7 @@ import polars as pl
 
 from src import quarantine
 from src.bars import KEY, PRICES, schema
-from src.quarantine import JUMP, held_bars, verdicts
+from src.quarantine import JUMP, SCALE, held_bars, verdicts
 
 NOISE = 1e-5  # a smaller step of the total-return factor is rounding, not a distribution
 _ODD_STEP = math.log(1.1)  # a distribution beyond this must be seen in the price
@@ -146,7 +146,10 @@ def _closes(frame: pl.DataFrame) -> pl.DataFrame:
     ratio = pl.when(pl.col("adj_close") != 0).then(pl.col("adj_close")) / pl.col("raw")
     frame = frame.with_columns(ratio=ratio.forward_fill().over("g"), close=pl.col("raw").forward_fill().over("g"))
     frame = frame.with_columns(raw_move=_move("close"))
-    frame = frame.with_columns(jump=held_bars(frame["g"], frame["raw_move"]))
+    far = pl.lit(math.log(SCALE))
+    lone = (pl.col("close") / _previous("close")).log().abs() > far  # the close alone, whatever adj_close says of it
+    lone = lone & ((pl.col("close") / pl.col("open")).log().abs() > far) & (pl.col("open") > 0)
+    frame = frame.with_columns(jump=held_bars(frame["g"], frame["raw_move"]) | lone.fill_null(False))
     held = pl.col("jump") | pl.col("price")
     frame = frame.with_columns(jump=pl.col("jump") & ~pl.col("price"))
     close = pl.when(~held).then("raw").forward_fill().over("g")

@@ -5,7 +5,7 @@ A source is a module with these functions, all pure but for reading:
 - ``files(source) -> list[Path]``: what it reads, for the fingerprint; empty where nothing is read.
 - ``listing(source) -> DataFrame``: every instrument it has, columns asset_class and symbol.
 - ``bars(source, request, scratch) -> Iterator[Batch]``: the rows of the wanted instruments, bucket by bucket.
-- ``planted(source) -> list[(asset_class, symbol)]``: instruments with a known edge (the simulated source alone has any).
+- ``planted(source) -> list[(asset_class, symbol)]``: instruments with a known edge; only the simulated source has any.
 """
 
 from __future__ import annotations

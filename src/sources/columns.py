@@ -156,9 +156,9 @@ def _parquet_names(path: Path) -> list[str]:
 
 
 def _csv_names(path: Path) -> tuple[list[str], str]:
-    opened = gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
+    zipped = path.name.lower().endswith(".gz")
     try:
-        with opened as stream:
+        with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
             head = stream.readline()
     except (OSError, EOFError) as error:
         raise ColumnError(f"{path.name} can't be read ({error}): it may be truncated; fetch it again") from error

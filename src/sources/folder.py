@@ -1,8 +1,8 @@
 """Parquet or CSV files of one's own: one table of all instruments, several, or one file an instrument.
 
 A file with a column for the symbol is a table. A file without one is an instrument's, named by its file name
-(``AAPL.csv``; a trailing underscore is dropped, so that ``PRN_.csv`` is PRN, a name that Windows forbids). The asset class
-comes from a column, from a folder named stocks, etfs or crypto, or from ``source.asset_class``.
+(``AAPL.csv``; a trailing underscore is dropped, so that ``PRN_.csv`` is PRN, a name that Windows forbids). The asset
+class comes from a column, from a folder named stocks, etfs or crypto, or from ``source.asset_class``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class File:
 
     @property
     def is_table(self) -> bool:
+        """Whether the file holds many instruments."""
         return self.symbol is None
 
 

@@ -43,7 +43,7 @@ def files(source: SourceConfig) -> list[Path]:
     found = sorted(path.rglob("*.txt"))
     if not found:
         raise SourceError(
-            f"source.path: {path} holds no .txt file of Stooq's bulk layout (data/daily/us/nasdaq stocks/1/aapl.us.txt):"
+            f"source.path: {path} holds no .txt file of Stooq's layout (data/daily/us/nasdaq stocks/1/aapl.us.txt):"
             " name the zip as downloaded, or the folder it was unpacked to"
         )
     return found

@@ -1,0 +1,208 @@
+"""Invented bars that behave like real ones, with a known edge in a named third of the instruments: the offline default.
+
+Returns have fat tails (Student t), clustered volatility (GARCH) and a common factor, and are split between an overnight
+gap and a session; coins trade every day and hardly gap. Volume follows volatility. The first of every three
+instruments of a class carries the edge: after its close has moved away from its ten-bar average it tends back, over
+the next open-to-open return. The rest is a martingale with drift. Four stocks are faulty or thin on purpose.
+
+Every instrument has its own stream of random numbers, seeded by its key: the same bars in any order, process or
+selection, and the same past whatever the last date.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.bars import KEY
+from src.config import SimulatedSource, SourceConfig
+from src.sources import Batch, Request
+
+LAST = "2024-12-31"  # last date unless data.until says otherwise
+_WINDOW = 10  # bars of the average that the edge tends back to
+_FREEDOM = 4.0  # of Student's t
+_ALPHA, _BETA = 0.06, 0.92  # GARCH(1,1)
+_OVERNIGHT = {"stock": 0.25, "etf": 0.25, "crypto": 0.002}  # share of the variance before the open
+_DAILY = {"stock": (0.013, 0.024), "etf": (0.007, 0.013), "crypto": (0.03, 0.045)}  # range of daily volatility
+_SHARED = {"stock": 0.3, "etf": 0.5, "crypto": 0.4}  # share of the variance that the common factor explains
+_DRIFT = {"stock": 0.06, "etf": 0.05, "crypto": 0.10}  # a year
+_TICKERS = {"stock": "SIM{:02d}", "etf": "SIMF{:02d}", "crypto": "SIMC{:02d}-USD"}
+_QUIRKS = {-1: "scales", -2: "thin", -4: "short", -5: "faults"}  # of the stocks, counted from the last
+_LISTED = dt.date(2023, 10, 20)  # first bar of the short one
+_QUIRKY_FROM = 12  # stocks; fewer have no quirks
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def files(source: SourceConfig) -> list[Path]:  # noqa: ARG001 (the contract of a source)
+    """None: nothing is read."""
+    return []
+
+
+def listing(source: SourceConfig) -> pl.DataFrame:
+    """The invented instruments: asset_class, symbol."""
+    return pl.DataFrame(_keys(source.simulated), schema=dict.fromkeys(KEY, pl.String()), orient="row").sort(KEY)
+
+
+def planted(source: SourceConfig) -> list[tuple[str, str]]:
+    """Instruments that carry the edge: the first of every three of each class."""
+    settings = source.simulated
+    counts = {"stock": settings.stock, "etf": settings.etf, "crypto": settings.crypto}
+    return [(kind, _TICKERS[kind].format(i + 1)) for kind, n in counts.items() for i in range(0, n, 3)]
+
+
+def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
+    """Yield the invented rows of the wanted instruments bucket by bucket."""
+    with_edge = set(planted(source))
+    quirks = {("stock", _TICKERS["stock"].format(source.simulated.stock + 1 + i)): what for i, what in _QUIRKS.items()}
+    for (b,), wanted in sorted(request.wanted.partition_by("bucket", as_dict=True).items()):
+        frames = []
+        for key in wanted.select(KEY).rows():
+            frame = instrument(source.simulated, key, request.until or LAST, source.simulated.edge * (key in with_edge))
+            faulty = quirks.get(key) if source.simulated.stock >= _QUIRKY_FROM else None
+            frames.append(_quirk(frame, faulty, _stream(source.simulated.seed, *key, "quirk")) if faulty else frame)
+        yield Batch(int(str(b)), pl.concat(frames))
+
+
+def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge: float) -> pl.DataFrame:
+    """Bars of one instrument, from ``settings.first`` to `last`, with an edge of the given strength (0: none)."""
+    kind, seed = key[0], settings.seed
+    dates = calendar(kind, settings.first, last)
+    n = len(dates)
+    draw = {name: _stream(seed, *key, name) for name in ("fixed", "shock", "night", "high", "low", "volume")}
+    low, high = _DAILY[kind]
+    daily, share = draw["fixed"].uniform(low, high), _SHARED[kind] * draw["fixed"].uniform(0.6, 1.4)
+    own = draw["shock"].standard_t(_FREEDOM, n) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
+    shock = np.sqrt(share) * _common(seed, kind, settings.first, last) + np.sqrt(1 - share) * own
+    night = draw["night"].standard_normal(n)
+    closes, opens, sigma = _path(shock, night, daily, _DRIFT[kind] / (365 if kind == "crypto" else 252), kind, edge)
+    start = draw["fixed"].uniform(20, 150)
+    closes, opens = start * np.exp(closes), start * np.exp(opens)
+    session = np.log(closes / opens)
+    spread = 2 * (sigma**2) * (1 - _OVERNIGHT[kind]) * 0.5
+    up = 0.5 * (session + np.sqrt(session**2 - 2 * spread * np.log(draw["high"].uniform(size=n))))
+    down = 0.5 * (session - np.sqrt(session**2 - 2 * spread * np.log(draw["low"].uniform(size=n))))
+    busy = 0.9 * np.log(sigma / daily) + 0.25 * np.abs(shock) + 0.35 * draw["volume"].standard_normal(n)
+    volume = np.round(np.exp(busy) * draw["fixed"].uniform(2e5, 5e6))
+    frame = pl.DataFrame({"date": dates, "open": opens, "high": opens * np.exp(up), "low": opens * np.exp(down),
+                          "close": closes, "volume": volume})  # fmt: skip
+    adjusted = _with_dividends(dates, closes, quarterly=0.004) if kind == "stock" else np.full(n, np.nan)
+    frame = frame.with_columns(adj_close=pl.Series(adjusted).fill_nan(None), split=pl.lit(None, pl.Float64))
+    return frame.select(pl.lit(kind).alias("asset_class"), pl.lit(key[1]).alias("symbol"), pl.all())
+
+
+def calendar(asset_class: str, first: str, last: str) -> Array:
+    """Days that a class trades: every day for coins, weekdays but for the US exchanges' holidays for the rest."""
+    days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
+    if asset_class == "crypto":
+        return days
+    years = range(days[0].astype(object).year, days[-1].astype(object).year + 2)
+    open_ = np.is_busday(days, holidays=[day for year in years for day in _holidays(year)])
+    return np.asarray(days[open_])
+
+
+def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edge: float) -> tuple[Array, Array, Array]:
+    """Log closes, log opens and volatility, bar by bar: what comes next depends on what came before."""
+    overnight = _OVERNIGHT[kind]
+    by_night, by_day = math.sqrt(overnight) * night, math.sqrt(1 - overnight) * shock
+    closes, opens, sigmas = [0.0] * len(shock), [0.0] * len(shock), [0.0] * len(shock)
+    variance, before, signal = daily**2, 0.0, 0.0
+    for k, (gap, session) in enumerate(zip(by_night.tolist(), by_day.tolist(), strict=True)):
+        sigmas[k] = sigma = math.sqrt(variance)
+        opens[k] = before + sigma * gap
+        closes[k] = before = opens[k] + sigma * (session + edge * signal) + drift - 0.5 * variance
+        variance = (1 - _ALPHA - _BETA) * daily**2 + variance * (_ALPHA * (gap + session) ** 2 + _BETA)
+        recent = closes[max(0, k - _WINDOW + 1) : k + 1]
+        signal = -math.tanh((before - sum(recent) / len(recent)) / (1.2 * sigma))
+    return np.array(closes), np.array(opens), np.array(sigmas)
+
+
+@functools.lru_cache(maxsize=8)
+def _common(seed: int, kind: str, first: str, last: str) -> Array:
+    """The shocks that all instruments of a class share, one for each of its trading days."""
+    n = len(calendar(kind, first, last))
+    return np.asarray(_stream(seed, kind, "", "market").standard_t(_FREEDOM, n) * np.sqrt((_FREEDOM - 2) / _FREEDOM))
+
+
+def _with_dividends(dates: Array, closes: Array, quarterly: float) -> Array:
+    """Closes with a dividend each quarter added back, as a vendor's adj_close: the last bar is unadjusted."""
+    quarter = dates.astype("datetime64[M]").astype(int) // 3
+    paid = np.concatenate([[False], quarter[1:] != quarter[:-1]])
+    factor = np.cumprod(np.where(paid, 1 / (1 - quarterly), 1.0))
+    return np.asarray(np.round(closes * factor / factor[-1], 6))
+
+
+def _quirk(frame: pl.DataFrame, what: str, random: np.random.Generator) -> pl.DataFrame:
+    """Damage a series the way real ones are."""
+    n = frame.height
+    if what == "short":
+        return frame.filter(pl.col("date") >= _LISTED)
+    chance = pl.Series(random.uniform(size=n))
+    if what == "thin":
+        return frame.with_columns(volume=pl.when(chance < 0.45).then(0.0).otherwise("volume"))
+    values = ["open", "high", "low", "close", "adj_close"]
+    if what == "scales":
+        wrong = (chance < 0.01) & (pl.Series(np.arange(n)) > 300)
+        return frame.with_columns(pl.when(wrong).then(pl.col(v) / 10).otherwise(v).alias(v) for v in values)
+    row, bar = pl.int_range(pl.len()), pl.col("close")
+    frame = frame.with_columns(
+        close=pl.when(row == 700)
+        .then(0.0)
+        .when(row == 1100)
+        .then(-bar)
+        .when(row == 1600)
+        .then(bar * 1000)
+        .otherwise(bar),
+        high=pl.when(row == 900).then(pl.col("low") * 0.9).otherwise("high"),
+        volume=pl.when(row == 1300).then(None).otherwise("volume"),
+    )
+    return pl.concat([frame.head(500), frame.slice(499, 1), frame.slice(500)])
+
+
+def _keys(settings: SimulatedSource) -> list[tuple[str, str]]:
+    counts = {"stock": settings.stock, "etf": settings.etf, "crypto": settings.crypto}
+    return [(kind, _TICKERS[kind].format(i + 1)) for kind, n in counts.items() for i in range(n)]
+
+
+def _stream(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers of its own for each name, whatever else is drawn."""
+    digest = hashlib.blake2b(":".join([str(seed), *names]).encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def _holidays(year: int) -> list[dt.date]:
+    """Days on which the US exchanges are closed (without the unforeseen ones)."""
+    fixed = [dt.date(year, 1, 1), dt.date(year, 7, 4), dt.date(year, 12, 25)]
+    fixed += [dt.date(year, 6, 19)] if year >= 2022 else []
+    nth = [(1, 0, 3), (2, 0, 3), (5, 0, -1), (9, 0, 1), (11, 3, 4)]  # month, weekday, which one of the month
+    days = [day + dt.timedelta({5: -1, 6: 1}.get(day.weekday(), 0)) for day in fixed]
+    days += [_weekday(year, month, weekday, which) for month, weekday, which in nth]
+    return [*days, _easter(year) - dt.timedelta(2)]
+
+
+def _weekday(year: int, month: int, weekday: int, which: int) -> dt.date:
+    if which < 0:
+        last = dt.date(year, month + 1, 1) - dt.timedelta(1)
+        return last - dt.timedelta((last.weekday() - weekday) % 7)
+    first = dt.date(year, month, 1)
+    return first + dt.timedelta((weekday - first.weekday()) % 7 + 7 * (which - 1))
+
+
+def _easter(year: int) -> dt.date:
+    """Easter Sunday (anonymous Gregorian algorithm; Meeus, Astronomical Algorithms, 1991, ch. 8)."""
+    a, (b, c) = year % 19, divmod(year, 100)
+    d, e = divmod(b, 4)
+    g = (8 * b + 13) // 25
+    h = (19 * a + b - d - g + 15) % 30
+    i, k = divmod(c, 4)
+    m = (32 + 2 * e + 2 * i - h - k) % 7
+    p = (a + 11 * h + 19 * m) // 433
+    month = (h + m - 7 * p + 90) // 25
+    return dt.date(year, month, (h + m - 7 * p + 33 * month + 19) % 32)

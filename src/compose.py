@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import sys
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ def configurations(verb: str) -> list[Config]:
     shown = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let its exceptions through: they are put in words here
     found: list[Config] = []
+
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\n")
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def collect(composed: DictConfig) -> None:

@@ -84,12 +84,18 @@ def read_json(path: Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def sweep(folder: Path) -> int:
-    """Remove the temporary files under `folder` that dead processes left, and count them.
+def left_behind(folder: Path) -> list[Path]:
+    """Temporary files under `folder` that dead processes left.
 
-    Files of living processes stay, and so do those of another machine (on a shared disk) until they are a day old.
+    Files of living processes are not among them, nor those of another machine (on a shared disk) until they are a day
+    old.
     """
-    left = [found for found in Path(folder).rglob(f"{_PREFIX}*") if _is_left_behind(found)]
+    return [found for found in sorted(Path(folder).rglob(f"{_PREFIX}*")) if _is_left_behind(found)]
+
+
+def sweep(folder: Path) -> int:
+    """Remove what is `left_behind` under `folder`, and count it."""
+    left = left_behind(folder)
     for found in left:
         shutil.rmtree(found, ignore_errors=True)
     return sum(not found.exists() for found in left)
@@ -164,16 +170,16 @@ def _own_start(pid: int) -> int:
     return int(psutil.Process(pid).create_time())
 
 
-def _started(pid: int) -> int:
-    """Start time of a process in seconds, 0 where there is none: tells a living process from a reused number."""
+def _started(pid: int) -> int | None:
+    """Start time of a process in seconds, null where there is none: tells a living process from a reused number."""
     import psutil
 
     if pid == os.getpid():
         return _own_start(pid)
     try:
         return int(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _is_left_behind(found: Path) -> bool:
@@ -184,4 +190,5 @@ def _is_left_behind(found: Path) -> bool:
         with contextlib.suppress(OSError):
             return time.time() - found.stat().st_mtime > _FOREIGN_AGE
         return False
-    return abs(_started(int(parts[1])) - int(parts[2])) > 1
+    started = _started(int(parts[1]))
+    return started is None or abs(started - int(parts[2])) > 1

@@ -41,7 +41,13 @@ def main(verb: str, task: Callable[[Config], str]) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console that lacks a letter must not end the run
     os.chdir(ROOT)
-    sys.exit(run(verb, task))
+    try:
+        status = run(verb, task)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
 
 
 def run(verb: str, task: Callable[[Config], str]) -> int:

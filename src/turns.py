@@ -14,7 +14,7 @@ from typing import Any
 from src.files import main_root, read_json, write_json
 
 # Verbs that write the same files share a group; any other verb is a group of its own.
-GROUPS = {"train": "runs", "regrade": "runs", "sync": "runs"}
+GROUPS = {"train": "runs", "regrade": "runs", "sync": "runs", "clean": "runs"}
 _REMIND = 600.0  # seconds between reminders while waiting
 _POLL = 0.5
 

@@ -1,0 +1,158 @@
+"""What is old is shown, then removed; a champion never."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from src import clean as cleaning
+from src import leftovers
+from src.clean import clean, split
+from src.config import Config, ConfigError
+from src.files import write_text
+from tests.tracking_case import Case, case
+
+LATER = "t" * 24
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    """A project with two instruments, the first of them trained anew while its first version was champion."""
+    monkeypatch.chdir(tmp_path)
+    made = case(tmp_path, monkeypatch)
+    made.add("stock", "AAA")
+    made.add("stock", "BBB")
+    made.project()
+    for name in ("stock.AAA", "stock.BBB"):
+        made.client().set_registered_model_alias(name, "champion", "1")
+    made.add("stock", "AAA", attempt=1, session=LATER)
+    made.add("stock", "BBB", attempt=1, session=LATER)
+    made.project()
+    made.client().set_registered_model_alias("stock.BBB", "champion", "2")
+    shard = made.store.root / "b000-ssssssss.runs.parquet"
+    made.store.runs().select("record_id", "run_key", pl.col("attempt").cast(pl.Int32)).write_parquet(shard)
+    return made
+
+
+def versions(project: Case) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for each in project.client().search_model_versions():
+        found.setdefault(each.name, []).append(int(each.version))
+    return {name: sorted(numbers) for name, numbers in sorted(found.items())}
+
+
+def models(project: Case) -> set[str]:
+    return {folder.name.rpartition(".")[2] for folder in (project.store.root / "models").iterdir()}
+
+
+def test_showing_touches_nothing(project: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path for path in project.root.rglob("*") if path.is_file())
+    line = clean(project.config, {})
+    assert sorted(path for path in project.root.rglob("*") if path.is_file()) == before
+    assert line.endswith("can be removed; nothing was touched, yes=true removes them")
+    out = capsys.readouterr().out
+    assert "version 1 of stock.BBB: its run was superseded" in out
+    assert "models of 1 superseded run of demo" in out
+
+
+def test_superseded_versions_and_models_go_and_every_champion_stays(project: Case) -> None:
+    assert versions(project) == {"stock.AAA": [1, 2], "stock.BBB": [1, 2]}
+    clean(project.config, {"yes": "true"})
+    assert versions(project) == {"stock.AAA": [1, 2], "stock.BBB": [2]}
+    client = project.client()
+    assert client.get_model_version_by_alias("stock.AAA", "champion").version == 1
+    import mlflow
+
+    loaded = mlflow.pyfunc.load_model("models:/stock.AAA@champion")
+    assert loaded is not None
+    champion = client.get_run(client.get_model_version("stock.AAA", "1").run_id).data.tags["alpha.record_id"]
+    kept = {folder.name for folder in (project.store.root / "models").iterdir()}
+    assert champion in kept
+    assert len(kept) == 3
+
+
+def test_cleaning_twice_finds_nothing_more(project: Case) -> None:
+    clean(project.config, {"yes": "true"})
+    assert clean(project.config, {"yes": "true"}) == "clean: removed 0 things, 0 bytes"
+
+
+def test_where_the_registry_can_not_be_read_nothing_is_removed(project: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_config: Config) -> Any:
+        raise OSError("the store is down")
+
+    monkeypatch.setattr("src.tracking.open_store", broken)
+    before = models(project)
+    with pytest.raises(OSError, match="the store is down"):
+        clean(project.config, {"yes": "true"})
+    assert models(project) == before
+
+
+def test_a_dataset_with_champions_keeps_what_they_came_from(project: Case) -> None:
+    for table in ("bars", "features"):
+        write_text("x", project.root / "data" / table / "demo" / "manifest.json")
+    clean(project.config, {"drop": "demo", "yes": "true"})
+    left = {path.parent.name for path in (project.root / "data").glob("*/demo")}
+    assert left == {"runs"}
+
+
+def stored(root: Path, dataset: str) -> None:
+    for table in leftovers.TABLES:
+        write_text("x" * 2048, root / "data" / table / dataset / "manifest.json")
+    write_text("x", root / "data" / "grades" / f"{dataset}.parquet")
+    write_text("x", root / "reports" / dataset / "index.html")
+
+
+def test_a_dataset_without_champions_goes_whole_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    stored(tmp_path, "full")
+    stored(tmp_path, "quick")
+    clean(Config(), {})
+    assert "dataset full stays; drop=full would remove it" in capsys.readouterr().out
+    assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 6 things, 8.0 KB")
+    assert {path.parent.name for path in tmp_path.glob("data/*/*/manifest.json")} == {"quick"}
+    assert not (tmp_path / "reports" / "full").exists()
+
+
+def test_older_logs_and_files_of_killed_processes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    from src import files
+
+    write_text("new", tmp_path / "logs" / "training.log")
+    write_text("old", tmp_path / "logs" / "training.log.1")
+    left = tmp_path / "data" / "bars" / "demo" / f".tmp-{files._host()}-4194000-1-0"
+    left.mkdir(parents=True)
+    found = cleaning.gather(Config())
+    assert [each.words for each in found] == ["1 file of killed processes in data", "1 older log"]
+    clean(Config(), {"yes": "true"})
+    assert not left.exists()
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["training.log"]
+
+
+def test_what_is_cleans_own_is_told_from_the_configuration() -> None:
+    assert split(["universe=full", "yes=true", "drop=demo", "--help"]) == (
+        {"yes": "true", "drop": "demo"},
+        ["universe=full", "--help"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"yes": "sure"}, "yes must be true or false, got 'sure'"),
+        ({"drop": "nothing"}, "drop must name a dataset on disk (there is none), got 'nothing'"),
+    ],
+)
+def test_a_wrong_request_is_refused(
+    request_: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        clean(Config(), request_)
+    assert str(caught.value) == words

@@ -16,7 +16,7 @@ import polars as pl
 from src.reporting import svg
 from src.reporting.material import Luck
 from src.reporting.summary import Distribution
-from src.reporting.words import METRIC_FORMS, about, counted, day, plain, two_digits, whole
+from src.reporting.words import METRIC_FORMS, about, counted, day, limit, two_digits, whole
 
 Z_WIDTH, Z_SPAN = 0.25, 4.0
 CURVE_POINTS = 220
@@ -112,7 +112,7 @@ def histogram(shape: Distribution) -> str:
         svg.element("line", x1=6, x2=width - 6, y1=foot, y2=foot, class_="axis"),
         svg.element("line", x1=at, x2=at, y1=12, y2=foot + 4, class_="bound"),
         svg.text(
-            f"{sign} {_limit(threshold.metric, threshold.limit)}",
+            f"{sign} {limit(threshold.metric, threshold.limit)}",
             at + (5 if anchor == "start" else -5),
             17,
             anchor,
@@ -120,10 +120,10 @@ def histogram(shape: Distribution) -> str:
         ),
     ]
     names = [
-        svg.text(_limit(threshold.metric, t), x(t), foot + 18, "middle", class_="tick")
+        svg.text(limit(threshold.metric, t), x(t), foot + 18, "middle", class_="tick")
         for t in svg.ticks(bounds[0], bounds[-1], 5)
     ]
-    label = f"Distribution of {threshold.name} over runs, threshold {sign} {_limit(threshold.metric, threshold.limit)}"
+    label = f"Distribution of {threshold.name} over runs, threshold {sign} {limit(threshold.metric, threshold.limit)}"
     return svg.drawing(width, height, label, *bars, *marks, *names)
 
 
@@ -242,10 +242,6 @@ def _known(days: list[int], values: list[float | None]) -> list[tuple[float, flo
 
 def _bar(box: dict[str, float], top: float, foot: float, kind: str, words: str) -> str:
     return svg.element("rect", svg.title(words), **box, y=top, height=foot - top, class_=kind)
-
-
-def _limit(metric: str, value: float) -> str:
-    return f"{plain(100 * value)}%" if metric in ("accuracy", "max_drawdown") else plain(value)
 
 
 def _signed_z(value: int) -> str:

@@ -8,7 +8,7 @@ import polars as pl
 
 from src.reporting.material import Material
 from src.reporting.tables import bullets, definitions
-from src.reporting.words import DASH, METRIC_FORMS, day, escaped, plain, whole
+from src.reporting.words import DASH, day, escaped, limit, plain, whole
 
 MEANINGS = (
     (
@@ -93,6 +93,7 @@ def method(material: Material) -> str:
         *material.about.items(),
         ("out of sample", f"{day(span['first'])} to {day(span['last'])}"),
         ("bars out of sample", f"{whole(span['fewest'])} to {whole(span['most'])} a run"),
+        ("folds", folds(settings)),
         ("thresholds", "; ".join(_bound(material))),
         ("costs", costs(settings)),
         ("sessions", ", ".join(grades["session_key"].drop_nulls().unique().sort().to_list()[:5]) or DASH),
@@ -103,6 +104,18 @@ def method(material: Material) -> str:
         "<details open><summary>What each figure means</summary>\n"
         f"{definitions(MEANINGS, 'meanings')}</details>\n"
         f"<details><summary>Settings in full</summary>\n<pre>{escaped(lines)}</pre></details>\n"
+    )
+
+
+def folds(settings: Mapping[str, object]) -> str:
+    """Say how training and testing alternate; a dash where the settings do not tell."""
+    keys = ("split.first_train_bars", "split.fold_months", "split.embargo", "label.horizon")
+    if any(key not in settings for key in keys):
+        return DASH
+    first, months, embargo, horizon = (settings[key] for key in keys)
+    return (
+        f"walk-forward: at least {first} bars to train on, fitted again every {months} months, {embargo} bars of "
+        f"embargo, label over {horizon} bar{'' if horizon == 1 else 's'}"
     )
 
 
@@ -120,8 +133,7 @@ def costs(settings: Mapping[str, object]) -> str:
 
 def _bound(material: Material) -> list[str]:
     return [
-        f"{t.name} {'at least' if t.at_least else 'at most'} {METRIC_FORMS[t.metric](t.limit)}"
-        for t in material.thresholds
+        f"{t.name} {'at least' if t.at_least else 'at most'} {limit(t.metric, t.limit)}" for t in material.thresholds
     ]
 
 

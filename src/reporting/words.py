@@ -70,6 +70,11 @@ METRIC_FORMS: dict[str, Callable[[Number], str]] = {
 }
 
 
+def limit(metric: str, value: float) -> str:
+    """Show a threshold or a tick of a metric with no more digits than it has."""
+    return f"{plain(100 * value)}%" if metric in ("accuracy", "max_drawdown") else plain(value)
+
+
 def expected_count(value: Number) -> str:
     """Show an expected count: one decimal below ten, whole above."""
     if value is None or not math.isfinite(value):

@@ -1,6 +1,7 @@
 import polars as pl
 
 from src.reporting.material import Luck, tidy_grades
+from src.reporting.method import costs, folds, method
 from src.reporting.passing import best_instruments, run_table
 from src.reporting.planted import found_and_missed, rows, verdict
 from src.reporting.verdict import reading, sentence, statements
@@ -94,3 +95,18 @@ def test_planted_instruments_and_lucky_ones_are_listed_each_once():
 
 def test_a_universe_without_planted_edges_has_no_such_section():
     assert found_and_missed(material(tidy_grades(grades(5)))) == ""
+
+
+def test_the_method_tells_folds_costs_and_thresholds_of_the_settings():
+    told = {
+        "split.first_train_bars": 500, "split.fold_months": 18, "split.embargo": 5, "label.horizon": 1,
+        "strategy.cost_bps.stock": 5.0, "strategy.cost_bps.crypto": 10.0,
+    }  # fmt: skip
+    words = method(material(settings=told))
+    assert "at least 500 bars to train on, fitted again every 18 months, 5 bars of embargo, label over 1 bar<" in words
+    assert "basis points (crypto 10, stock 5)" in words
+    assert "AUC at least 0.52; Accuracy at least 51%; Sharpe ratio at least 0.5; Max drawdown at most 20%" in words
+
+
+def test_settings_that_do_not_tell_are_a_dash():
+    assert (folds({}), costs({})) == ("\u2013", "\u2013")

@@ -132,10 +132,11 @@ def summary(plan: Intake) -> str:
         why = str(states["reason"][0]) if states.height else "the selection is empty"
         raise StageError(f"none of {states.height:,} instruments could be used: {why}")
     dates = done.select(first=pl.col("first").min(), last=pl.col("last").max()).row(0)
+    many = "s" if states.height != 1 else ""
     repaired = done.filter(pl.col("repaired") > 0).height
     skipped = f", {count['skipped']:,} skipped" if count["skipped"] else ""
     return (
-        f"{states.height:,} instrument{'s' * (states.height != 1)} of {config.dataset} from {config.source.kind}: {count['done']:,} done"
+        f"{states.height:,} instrument{many} of {config.dataset} from {config.source.kind}: {count['done']:,} done"
         f" ({repaired:,} repaired), {count['failed']:,} failed, {count['quarantined']:,} quarantined{skipped};"
         f" {done['rows'].sum():,} bars, {dates[0]} to {dates[1]}"
     )

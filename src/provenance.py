@@ -79,8 +79,8 @@ def refuse_loss(config: Config, store: BarStore, chosen: pl.DataFrame) -> None:
     last, until = store.instruments()["last"].max(), store.manifest.until
     if config.data.until is not None and isinstance(last, dt.date) and last > dt.date.fromisoformat(config.data.until):
         raise ConfigError(
-            f"data.until={config.data.until}: dataset {config.dataset} holds bars to {until or last}, which would be cut"
-            " off: train on fewer with split.until, choose another universe.name, or replace it with fresh=true"
+            f"data.until={config.data.until}: dataset {config.dataset} holds bars to {until or last}, which would be"
+            " cut off: train on fewer with split.until, choose another universe.name, or replace it with fresh=true"
         )
     out = store.instruments().filter(pl.col("state") == "done").join(chosen.filter("included"), on=KEY, how="anti")
     if out.height:

@@ -21,10 +21,8 @@ JUMPS = 3  # moves beyond JUMP that condemn
 SURGE = 3.0  # volume over its average of the 63 bars before: what news brings
 FROZEN = 250  # bars without any change of the close
 REPAIRS = 0.10  # share of bars
-UNDONE, UNDONE_SHARE = (
-    20,
-    0.3,
-)  # moves beyond 2% that the next bar takes back to a tenth: count, and share of such moves
+BOUNCE = -0.32  # correlation of neighbouring moves of two interleaved series (real ones stay above -0.27 ...
+BOUNCE_MOVE, BOUNCE_BARS = 0.005, 100  # ... where moves are not mere rounding), from this deviation and length on
 CONFLICTS, CONFLICT_SHARE = 5, 0.01  # dates that come twice with other values
 WEEKENDS = 0.10  # share of rows
 GAP_DAYS = 30  # noted, not condemned
@@ -102,10 +100,10 @@ def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
 
 def _figures(bars: pl.DataFrame) -> pl.DataFrame:
     """Per instrument: counts and longest runs that the rules look at."""
-    later = pl.when(pl.col("g") == pl.col("g").shift(-1)).then(pl.col("move").shift(-1)).fill_null(0.0)
-    large = pl.col("move").abs() > 0.02
-    undone = large & ((pl.col("move") + later).abs() < 0.1 * pl.col("move").abs())
-    marked = bars.with_columns(large=large, undone=undone, run=pl.struct("g", "close").rle_id())
+    size = 4 * pl.col("move").abs().mean().over("g")
+    bars = bars.with_columns(clipped=pl.col("move").clip(-size, size))
+    before = pl.when(pl.col("g") == pl.col("g").shift(1)).then(pl.col("clipped").shift(1))
+    marked = bars.with_columns(before=before, run=pl.struct("g", "close").rle_id())
     runs = marked.group_by("g", "run").agg(
         pl.len().alias("frozen"), pl.col("date").first().alias("from"), pl.col("date").last().alias("to")
     )
@@ -117,7 +115,8 @@ def _figures(bars: pl.DataFrame) -> pl.DataFrame:
         pl.col(KEY).first(), pl.len().alias("bars"), (pl.col("volume") > 0).sum().alias("traded"),
         (pl.col("volume") > 0).reverse().arg_max().alias("tail"),
         (pl.col("raw_move").abs() > math.log(JUMP)).sum().alias("jumps"),
-        pl.col("repaired").sum(), pl.col("large").sum(), pl.col("undone").sum(), pl.col("days").max(),
+        pl.col("repaired").sum(), pl.corr("clipped", "before").alias("bounce"),
+        pl.col("clipped").std().alias("spread"), pl.col("days").max(),
         pl.col("date").get(pl.col("days").arg_max()).alias("gap_to"),
     )  # fmt: skip
     return totals.join(longest, on="g", how="left").join(held, on="g", how="left")
@@ -137,10 +136,9 @@ def _condemned(row: Row) -> Iterator[str]:
         return
     if row["conflict"] > max(CONFLICTS, CONFLICT_SHARE * bars):
         yield f"{row['conflict']:,} dates come twice with different values: two series are merged under one ticker"
-    if row["undone"] >= UNDONE and row["undone"] >= UNDONE_SHARE * row["large"]:
+    if bars >= BOUNCE_BARS and row["spread"] > BOUNCE_MOVE and (row["bounce"] or 0) < BOUNCE:
         yield (
-            f"{row['undone']:,} of {row['large']:,} moves beyond 2% are undone by the next bar:"
-            " two series are merged under one ticker"
+            f"each move is undone by the next (correlation {row['bounce']:.2f}): two series are merged under one ticker"
         )
     if row["weekend"] > WEEKENDS * (bars + row["weekend"]):
         yield f"{row['weekend']:,} bars are on weekends, when no exchange is open: is this a coin?"

@@ -197,17 +197,21 @@ def _refill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) ->
 
 def _judged(config: Config, batch: Batch, keys: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Validated bars of a batch and one state for each of its instruments, whatever the source gave."""
-    raw = batch.bars
-    if config.data.until is not None:
-        until = pl.lit(config.data.until).str.to_date("%Y-%m-%d")
-        raw = raw.filter((pl.col("date").cast(pl.Date) <= until).fill_null(True))
-    clean, states = validate(raw, config.source.basis, config.universe.interval)
+    clean, states = _validated(config, batch)
     liquid = universe.liquidity(universe.activity(clean), config.split) if clean.height else None
     if liquid is None:
         states = states.with_columns(liquidity=pl.lit(None, pl.Float64))
     else:
         states = states.join(liquid.select(*KEY, "liquidity"), on=KEY, how="left")
     return clean, _complete(states.select(_STATES.keys()), batch.troubles, keys, config)
+
+
+def _validated(config: Config, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
+    raw = batch.bars
+    if config.data.until is not None:
+        until = pl.lit(config.data.until).str.to_date("%Y-%m-%d")
+        raw = raw.filter((pl.col("date").cast(pl.Date) <= until).fill_null(True))
+    return validate(raw, config.source.basis, config.universe.interval)
 
 
 def _complete(states: pl.DataFrame, troubles: list[Trouble], keys: pl.DataFrame, config: Config) -> pl.DataFrame:
@@ -227,13 +231,17 @@ def _say(states: pl.DataFrame) -> None:
 
 
 def _selection(plan: Intake, listing: pl.DataFrame) -> pl.DataFrame:
-    """Which of the listed instruments, and why; a ranked universe looks at every instrument's bars first."""
+    """Which of the listed instruments, and why; a ranked universe looks at every instrument's bars first.
+
+    Liquidity is of validated bars: a price in the wrong scale buys no rank.
+    """
     config = plan.config
     if universe.ranked(config.universe):
         source = sources.module(config.source.kind)
         request = Request(_wanted(listing, config.universe.buckets), config.universe.interval, config.data.until)
         with _scratch(config) as scratch:
-            months = [universe.activity(batch.bars) for batch in source.bars(config.source, request, scratch)]
+            batches = source.bars(config.source, request, scratch)
+            months = [universe.activity(_validated(config, batch)[0]) for batch in batches]
         listing = listing.join(universe.liquidity(pl.concat(months), config.split), on=KEY, how="left")
     chosen = universe.select(listing, config.universe)
     for row in chosen.filter(~pl.col("included")).iter_rows(named=True):

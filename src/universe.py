@@ -127,7 +127,7 @@ def _limited(part: pl.DataFrame, kind: object, limit: int | None) -> pl.DataFram
             rows.append((row["asset_class"], row["symbol"], False, f"{follows}: a ranked universe takes none"))
             continue
         rank += 1
-        by = f"by median daily dollar volume, {row['period']}" if row["period"] else "no volume known"
+        by = f"by median daily dollar volume, {row['period']}" if row["period"] else "which has no usable bars"
         rows.append((row["asset_class"], row["symbol"], rank <= limit, f"rank {rank:,} of {limit:,} taken, {by}"))
     return _table(rows)
 

@@ -183,6 +183,7 @@ def _holidays(year: int) -> list[dt.date]:
     fixed += [dt.date(year, 6, 19)] if year >= 2022 else []
     nth = [(1, 0, 3), (2, 0, 3), (5, 0, -1), (9, 0, 1), (11, 3, 4)]  # month, weekday, which one of the month
     days = [day + dt.timedelta({5: -1, 6: 1}.get(day.weekday(), 0)) for day in fixed]
+    days = [day for day in days if day.year == year]  # a New Year's Day on a Saturday closes no Friday
     days += [_weekday(year, month, weekday, which) for month, weekday, which in nth]
     return [*days, _easter(year) - dt.timedelta(2)]
 

@@ -98,12 +98,11 @@ def _trouble(kind: str, symbol: str, name: str, error: Exception) -> Trouble:
 
 def _members(source: SourceConfig) -> dict[tuple[str, str], str]:
     """Daily file of each instrument by its key; of two files for one key the first counts."""
-    path = located(source.path)
-    if path.is_file():
-        with zipfile.ZipFile(path) as archive:
+    found = files(source)
+    names = [path.as_posix() for path in found]
+    if located(source.path).is_file():
+        with zipfile.ZipFile(found[0]) as archive:
             names = [name for name in archive.namelist() if name.endswith(".txt")]
-    else:
-        names = [p.as_posix() for p in files(source)]
     members: dict[tuple[str, str], str] = {}
     for name in sorted(names):
         inside = PurePosixPath(name)

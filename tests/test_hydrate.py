@@ -43,7 +43,8 @@ def store(tmp_path: Path) -> BarStore:
     return BarStore(tmp_path / "data" / "bars" / "mine")
 
 
-LINE = "10 instruments of mine from folder: 8 done (0 repaired), 1 failed, 1 quarantined; 4,230 bars, 2015-01-01 to 2017-04-19"
+COUNTS = "10 instruments of mine from folder: 8 done (0 repaired), 1 failed, 1 quarantined"
+LINE = f"{COUNTS}; 4,230 bars, 2015-01-01 to 2017-04-19"
 
 
 def test_every_instrument_ends_in_one_state_and_the_counts_add_up(tmp_path):

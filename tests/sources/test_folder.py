@@ -68,6 +68,9 @@ def test_symbols_such_as_na_true_and_1e5_stay_text(tmp_path):
     write(pl.concat([series(s, n=3) for s in names]), tmp_path / "all.csv")
     listed, bars, _ = read(tmp_path / "all.csv")
     assert listed["symbol"].to_list() == sorted(names) and bars.height == 18
+    for name in ("TRUE", "1E5", "007"):
+        write(series(name, n=3), tmp_path / f"{name}.csv")
+        assert read(tmp_path / f"{name}.csv")[0].rows() == [("stock", name)]
 
 
 def test_usual_column_names_are_known_and_others_are_named_in_the_config(tmp_path):

@@ -42,6 +42,7 @@ def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     )
     (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHON", raising=False)
     return module
 
 
@@ -121,6 +122,17 @@ def test_the_preferred_python_wins_and_others_do_where_it_is_absent(
     assert launch.find_python() == "/a/python3.12"
     del here["python3"]
     assert launch.find_python() == "/b/python3.11"
+
+
+def test_a_python_that_the_user_names_wins_and_is_not_replaced_in_silence(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHON", "/mine/python3.11")
+    monkeypatch.setattr(launch, "probe", lambda command: ((3, 11), command[0]))
+    assert launch.find_python() == "/mine/python3.11"
+    monkeypatch.setattr(launch, "probe", lambda _command: None)
+    with pytest.raises(launch.Problem, match="PYTHON=/mine/python3.11 is no Python 3.11 to 3.13 that starts"):
+        launch.find_python()
 
 
 def test_without_a_python_the_words_say_where_to_get_one(

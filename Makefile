@@ -1,8 +1,8 @@
 # Every target goes through scripts/launch.py, which also serves the double clicks on Windows: it finds a Python,
-# makes .venv from requirements.lock the first time, and runs the verb inside it.
-PYTHON := $(shell for python in python3.12 python3.13 python3.11 python3 python; do \
+# makes .venv from requirements.lock the first time, and runs the verb inside it. PYTHON=/path/to/python chooses one.
+FOUND := $(shell for python in python3.12 python3.13 python3.11 python3 python; do \
 	"$$python" -c "" >/dev/null 2>&1 && { echo "$$python"; break; }; done)
-LAUNCH := $(or $(PYTHON),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
+LAUNCH := $(or $(FOUND),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
 
 .PHONY: demo test bench lint ui doctor setup lock clean
 

@@ -164,8 +164,9 @@ def find_python() -> str:
 
     Each candidate is started: shims of version managers and Windows' Store alias exist without a Python behind them.
     """
+    chosen = os.environ.get("PYTHON")
     best = {}
-    for command in candidates():
+    for command in [[chosen]] if chosen else candidates():
         found = probe(command)
         if found and found[0] in VERSIONS:
             best.setdefault(found[0], found[1])
@@ -174,6 +175,8 @@ def find_python() -> str:
     for version in VERSIONS:
         if version in best:
             return best[version]
+    if chosen:
+        raise Problem(f"PYTHON={chosen} is no Python 3.11 to 3.13 that starts: unset it, or name another")
     raise Problem(
         "no Python 3.12 found (3.11 and 3.13 do as well). Install it, then run the same again: Windows and macOS from "
         "https://www.python.org/downloads/, Debian and Ubuntu `sudo apt install python3.12 python3.12-venv`."
@@ -183,8 +186,7 @@ def find_python() -> str:
 def candidates() -> list:
     """Commands that may start a Python, the preferred first."""
     dotted = [f"{major}.{minor}" for major, minor in VERSIONS]
-    commands = [[os.environ["PYTHON"]]] if os.environ.get("PYTHON") else []
-    commands += [[f"python{version}"] for version in dotted]
+    commands = [[f"python{version}"] for version in dotted]
     if os.name == "nt":
         commands += [["py", f"-{version}"] for version in dotted]
     managed = Path(os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))) / "versions"

@@ -155,7 +155,7 @@ def _replace(temporary: Path, path: Path) -> None:
 
 def _process_tag() -> str:
     pid = os.getpid()
-    return f"{_host()}-{pid}-{_started(pid)}"
+    return f"{_host()}-{pid}-{_own_start(pid)}"
 
 
 @functools.cache
@@ -170,18 +170,6 @@ def _own_start(pid: int) -> int:
     return int(psutil.Process(pid).create_time())
 
 
-def _started(pid: int) -> int | None:
-    """Start time of a process in seconds, null where there is none: tells a living process from a reused number."""
-    import psutil
-
-    if pid == os.getpid():
-        return _own_start(pid)
-    try:
-        return int(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return None
-
-
 def _is_left_behind(found: Path) -> bool:
     parts = found.name.removeprefix(_PREFIX).split("-")
     if len(parts) != 4 or not (parts[1].isdigit() and parts[2].isdigit()):
@@ -190,5 +178,16 @@ def _is_left_behind(found: Path) -> bool:
         with contextlib.suppress(OSError):
             return time.time() - found.stat().st_mtime > _FOREIGN_AGE
         return False
-    started = _started(int(parts[1]))
-    return started is None or abs(started - int(parts[2])) > 1
+    return not _is_alive(int(parts[1]), int(parts[2]))
+
+
+def _is_alive(pid: int, started: int) -> bool:
+    """Whether the process that started then still runs; its number alone may have been given to another."""
+    import psutil
+
+    try:
+        return abs(int(psutil.Process(pid).create_time()) - started) <= 1
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # it exists, and belongs to somebody else
+        return True

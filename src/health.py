@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from src.config import ROOT, Config
 from src.disk import free_bytes, in_words
 from src.files import main_root, write_text
-from src.turns import masked
+from src.masking import masked
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

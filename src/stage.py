@@ -20,8 +20,9 @@ from types import FrameType
 
 from src.config import ROOT, Config, ConfigError
 from src.errors import StageError
+from src.masking import masked
 from src.rules import check
-from src.turns import command, masked, turn
+from src.turns import command, turn
 
 __all__ = ["StageError", "main"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.files import main_root, read_json, write_json
+from src.masking import masked
 
 # Verbs that write the same files share a group; any other verb is a group of its own.
 GROUPS = {"train": "runs", "regrade": "runs", "sync": "runs", "clean": "runs"}
@@ -54,11 +54,6 @@ def command() -> str:
     program = Path(sys.argv[0])
     module = f"python -m src.{program.stem}" if program.parent.name == "src" else program.name
     return masked(" ".join([module, *sys.argv[1:]]))
-
-
-def masked(text: str) -> str:
-    """`text` with user names and passwords inside addresses replaced by ``***``."""
-    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
 
 
 def _holder(path: Path) -> str:

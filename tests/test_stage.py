@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,10 +24,11 @@ import sys, time
 from src.stage import main
 
 def toy(config):
-    print("working", flush=True)
     try:
+        print("working", flush=True)
         time.sleep(60)
     finally:
+        print("cleaning up", flush=True)
         time.sleep({cleanup})
     return "toy: 1 instrument"
 
@@ -78,9 +78,9 @@ def start_toy(tmp_path: Path, *overrides: str, cleanup: float = 0.0) -> subproce
     )
 
 
-def wait_for_work(process: subprocess.Popen[str]) -> None:
+def wait_for_work(process: subprocess.Popen[str], words: str = "working") -> None:
     assert process.stdout is not None
-    assert process.stdout.readline() == "working\n"
+    assert process.stdout.readline() == f"{words}\n"
 
 
 def test_a_finished_task_prints_its_line_logs_it_and_succeeds(
@@ -235,23 +235,29 @@ def test_an_interrupt_ends_with_status_130_and_says_that_the_state_is_saved(tmp_
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
-def test_a_second_interrupt_lets_the_cleanup_finish_and_a_third_does_not(tmp_path: Path) -> None:
+def test_a_second_interrupt_lets_the_cleanup_finish(tmp_path: Path) -> None:
     process = start_toy(tmp_path, cleanup=2.0)
     wait_for_work(process)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    wait_for_work(process, "cleaning up")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "saving and stopping, one moment" in err
+    assert err.startswith("toy: saving and stopping, one moment (once more stops at once)\n")
     assert err.endswith("the same command goes on from there\n")
 
+
+@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+def test_a_third_interrupt_stops_at_once(tmp_path: Path) -> None:
     process = start_toy(tmp_path, cleanup=50.0)
     wait_for_work(process)
-    for _ in range(3):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-    process.communicate(timeout=10)
+    process.send_signal(signal.SIGINT)
+    wait_for_work(process, "cleaning up")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert "one moment" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
     assert process.returncode == 130
 
 

@@ -1,0 +1,199 @@
+"""The doctor's words for machines in every state."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src import doctor, health
+from src.config import Config, SourceConfig, TrackingConfig
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+
+def test_the_findings_are_lines_and_the_last_names_what_to_mend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = health.Finding("disk", "bad", "none left")
+    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [health.Finding("Python", "ok", "3.12"), bad])
+    assert doctor.doctor([]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "ok    Python        3.12",
+        "BAD   disk          none left",
+        "doctor: 1 to mend first: disk",
+    ]
+    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [health.Finding("clock", "note", "late")])
+    assert doctor.doctor(["--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"name": "clock", "state": "note", "words": "late"}]
+
+
+def test_a_wrong_configuration_is_a_finding_and_hides_none_of_the_others() -> None:
+    findings = doctor._findings(["split.embargo=-1"])
+    assert findings[0].state == "bad"
+    assert findings[0].words.startswith("split.embargo must be from 0 to 1,000 bars, got -1")
+    assert len(findings) == len(health.CHECKS) + 1
+
+
+def test_a_check_that_breaks_is_a_finding() -> None:
+    def broken(_config: Config) -> health.Finding:
+        raise OSError("no such device")
+
+    (found,) = doctor.examine(Config(), [broken])
+    assert (found.state, found.words) == ("bad", "could not be looked at: OSError: no such device")
+
+
+def test_every_check_speaks_on_this_machine() -> None:
+    for found in doctor.examine(Config()):
+        assert found.state in ("ok", "note", "bad")
+        assert found.words
+        assert "could not be looked at" not in found.words, found
+
+
+def test_an_old_python_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+    assert health.python(Config()).state == "bad"
+    assert "needs 3.11 to 3.13, 64 bits" in health.python(Config()).words
+
+
+def test_packages_that_differ_from_the_lock_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = health._installed
+    monkeypatch.setattr(health, "_installed", lambda name: {"polars": "0.1", "numpy": None}.get(name, installed(name)))
+    found = health.packages(Config())
+    assert found.state == "bad"
+    assert "polars 0.1" in found.words
+    assert "numpy missing" in found.words
+    assert found.words.endswith("make setup")
+
+
+def test_a_missing_plugin_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: [])
+    assert health.gate(Config()).state == "bad"
+    ours = types.SimpleNamespace(name="sqlite", value="src.registry_store:gated_store")
+    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: [ours])
+    assert health.gate(Config()).state == "ok"
+
+
+@pytest.mark.parametrize(("free", "state"), [(100, "bad"), (5 * health.GB, "note"), (50 * health.GB, "ok")])
+def test_disk_space_is_judged(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=free))
+    assert health.disk(Config()).state == state
+
+
+def test_little_memory_suggests_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=health.GB))
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    found = health.memory(Config())
+    assert found.state == "note"
+    assert found.words.endswith("engine.workers=4")
+
+
+def test_folders_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
+    assert health.writing(Config()).state == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs POSIX permissions that bind")
+def test_a_folder_that_can_not_be_written_to_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o500)
+    assert health.writing(Config()).state == "bad"
+
+
+def test_a_file_where_a_folder_belongs_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("", encoding="utf-8")
+    found = health.writing(Config())
+    assert found.state == "bad"
+    assert "data" in found.words
+
+
+def test_the_proxys_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
+    words = health.proxy(Config()).words
+    assert "proxy.example:3128" in words
+    assert "hunter2" not in words
+
+
+def test_a_bundle_of_certificates_that_does_not_exist_is_bad(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
+    found = health.certificates(Config())
+    assert found.state == "bad"
+    assert "absent.pem does not exist" in found.words
+
+
+def test_a_clock_in_the_past_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health.time, "time", lambda: 0.0)
+    assert health.clock(Config()).state == "bad"
+
+
+def test_a_database_that_is_held_or_broken_is_bad(tmp_path: Path) -> None:
+    path = tmp_path / "mlruns" / "mlflow.db"
+    assert "is made by the first training" in health.store(Config()).words
+    path.parent.mkdir()
+    holder = sqlite3.connect(path)
+    holder.execute("CREATE TABLE runs (x)")
+    holder.commit()
+    assert health.store(Config()).words.startswith("0 runs in ")
+    holder.execute("BEGIN EXCLUSIVE")
+    found = health.store(Config())
+    holder.close()
+    assert found.state == "bad"
+    assert "database is locked; close the program that holds it" in found.words
+    path.write_bytes(b"not a database, much longer than a header of a hundred bytes" * 10)
+    assert health.store(Config()).state == "bad"
+
+
+def test_a_remote_store_is_shown_without_its_password() -> None:
+    config = Config(tracking=TrackingConfig(uri="https://me:hunter2@mlflow.example"))
+    assert health.store(config).words == "https://***@mlflow.example"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "state", "words"),
+    [
+        ("simulated", None, "ok", "simulated: bars are invented here"),
+        ("folder", None, "bad", "folder: there is no "),
+        ("folder", "bars.parquet", "ok", "folder: 1 file, "),
+        ("folder", "bars.doc", "bad", "folder: no .csv or .parquet file under "),
+        ("stooq", "d_us_txt.zip", "ok", "stooq: 1 file, "),
+        ("yahoo", None, "note", "yahoo: reached when hydrating"),
+    ],
+)
+def test_each_source_is_looked_at(kind: str, name: str | None, state: str, words: str, tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    if name is not None:
+        folder.mkdir()
+        (folder / name).write_bytes(b"x")
+    found = health.source(Config(source=SourceConfig(kind=kind, path=str(folder))))
+    assert (found.state, found.words[: len(words)]) == (state, words)
+
+
+def test_long_paths_matter_on_windows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert health.paths(Config()).state == "ok"
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(health, "_long_paths_enabled", lambda: False)
+    monkeypatch.setattr(health, "ROOT", Path("C:/" + "x" * 150))
+    assert health.paths(Config()).state == "bad"
+    monkeypatch.setattr(health, "ROOT", Path("C:/alpha"))
+    assert health.paths(Config()).state == "note"
+
+
+def test_dvc_without_git_is_noted_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "ROOT", tmp_path)
+    found: Any = health.versioning(Config())
+    assert (found.state, "core.no_scm true" in found.words) == ("note", True)
+    (tmp_path / ".git").mkdir()
+    assert health.versioning(Config()).words == "git and DVC"

@@ -1,0 +1,300 @@
+"""The launcher behind make and double clicks: it finds a Python, makes the environment once, and passes statuses on."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import re
+import stat
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from src.config import ROOT
+
+SCRIPTS = ROOT / "scripts"
+
+
+@pytest.fixture
+def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The launcher, its project moved to a temporary folder with a lock of two packages."""
+    spec = importlib.util.spec_from_file_location("launch", SCRIPTS / "launch.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    venv = tmp_path / ".venv"
+    names = {"ROOT": tmp_path, "VENV": venv, "BIN": venv / "bin", "PYTHON": venv / "bin" / "python"}
+    names |= {"LOCK": tmp_path / "requirements.lock", "STAMP": venv / "installed.txt"}
+    for name, value in names.items():
+        monkeypatch.setattr(module, name, value)
+    (tmp_path / "requirements.lock").write_text(
+        "six==1 \\\n    --hash=sha256:aa\nuv==0.9 ; python_version < '3.14' \\\n    --hash=sha256:bb \\\n"
+        "    --hash=sha256:cc\nuvicorn==1 \\\n    --hash=sha256:dd\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHON", raising=False)
+    return module
+
+
+@pytest.fixture
+def steps(launch: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the launcher installs, written down instead of done."""
+    done: list[str] = []
+
+    def make_venv(_python: str) -> None:
+        done.append("venv")
+        launch.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+        launch.PYTHON.touch()
+
+    monkeypatch.setattr(launch, "find_python", lambda: "python3.12")
+    monkeypatch.setattr(launch, "make_venv", make_venv)
+    monkeypatch.setattr(launch, "install_lock", lambda: done.append("lock"))
+    monkeypatch.setattr(launch, "install_project", lambda: done.append("project"))
+    monkeypatch.setattr(launch, "probe", lambda command: ((3, 12), command[0]))
+    return done
+
+
+def test_the_first_start_installs_everything_and_the_second_nothing(launch: ModuleType, steps: list[str]) -> None:
+    assert launch.main(["setup"]) == 0
+    assert steps == ["venv", "lock", "project"]
+    assert launch.main(["setup"]) == 0
+    assert steps == ["venv", "lock", "project"]
+
+
+def test_a_changed_lock_is_installed_again_and_a_changed_project_alone(launch: ModuleType, steps: list[str]) -> None:
+    launch.prepare()
+    steps.clear()
+    launch.LOCK.write_text("six==2\n", encoding="utf-8")
+    launch.prepare()
+    assert steps == ["lock", "project"]
+    steps.clear()
+    (launch.ROOT / "pyproject.toml").write_text("[project]\nname = 'x'\n", encoding="utf-8")
+    launch.prepare()
+    assert steps == ["project"]
+
+
+def test_an_interrupted_installation_is_taken_up_again(
+    launch: ModuleType, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    whole = launch.install_lock
+    monkeypatch.setattr(launch, "install_lock", interrupted)
+    assert launch.main(["setup"]) == 130
+    monkeypatch.setattr(launch, "install_lock", whole)
+    steps.clear()
+    assert launch.main(["setup"]) == 0
+    assert steps == ["lock", "project"]
+
+
+def test_a_moved_or_broken_environment_is_made_anew(
+    launch: ModuleType, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch.prepare()
+    steps.clear()
+    lines = launch.STAMP.read_text(encoding="utf-8").splitlines()
+    launch.STAMP.write_text("\n".join([*lines[:2], "/somewhere/else"]) + "\n", encoding="utf-8")
+    launch.prepare()
+    assert steps == ["venv", "lock", "project"]
+    steps.clear()
+    monkeypatch.setattr(launch, "probe", lambda _command: None)
+    launch.prepare()
+    assert steps == ["venv", "lock", "project"]
+
+
+def test_the_preferred_python_wins_and_others_do_where_it_is_absent(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {"python3": ((3, 12), "/a/python3.12"), "python3.11": ((3, 11), "/b/python3.11")}
+    monkeypatch.setattr(launch, "candidates", lambda: [["python3.11"], ["python3"], ["python"]])
+    monkeypatch.setattr(launch, "probe", lambda command: here.get(command[0]))
+    assert launch.find_python() == "/a/python3.12"
+    del here["python3"]
+    assert launch.find_python() == "/b/python3.11"
+
+
+def test_a_python_that_the_user_names_wins_and_is_not_replaced_in_silence(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHON", "/mine/python3.11")
+    monkeypatch.setattr(launch, "probe", lambda command: ((3, 11), command[0]))
+    assert launch.find_python() == "/mine/python3.11"
+    monkeypatch.setattr(launch, "probe", lambda _command: None)
+    with pytest.raises(launch.Problem, match="PYTHON=/mine/python3.11 is no Python 3.11 to 3.13 that starts"):
+        launch.find_python()
+
+
+def test_without_a_python_the_words_say_where_to_get_one(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launch, "candidates", lambda: [["python3"]])
+    monkeypatch.setattr(launch, "probe", lambda _command: ((3, 9), "/usr/bin/python3"))
+    assert launch.main(["demo"]) == 1
+    assert capsys.readouterr().err.startswith("no Python 3.12 found (3.11 and 3.13 do as well). Install it,")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="writes POSIX scripts")
+def test_a_shim_without_a_python_behind_it_is_passed_over(launch: ModuleType, tmp_path: Path) -> None:
+    shim = tmp_path / "python3.13"
+    shim.write_text("#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n", encoding="utf-8")
+    shim.chmod(0o755)
+    assert launch.probe([str(shim)]) is None
+    talking = tmp_path / "python"
+    talking.write_text("#!/bin/sh\necho 'Python was not found; run without arguments to install'\n", encoding="utf-8")
+    talking.chmod(0o755)
+    assert launch.probe([str(talking)]) is None
+    assert launch.probe([str(tmp_path / "absent")]) is None
+    version, path = launch.probe([sys.executable])
+    assert (version, Path(path)) == (sys.version_info[:2], Path(sys.executable))
+
+
+def test_one_package_is_cut_out_of_the_lock_with_all_its_hashes(launch: ModuleType) -> None:
+    assert launch.block("uv") == (
+        "uv==0.9 ; python_version < '3.14' \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+    )
+    with pytest.raises(launch.Problem, match="requirements.lock does not name numpy"):
+        launch.block("numpy")
+
+
+def test_pip_takes_over_where_uv_can_not(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(launch, "with_uv", lambda _arguments: False)
+    monkeypatch.setattr(launch, "pip", lambda arguments: asked.append(arguments) or 0)
+    launch.install_lock()
+    assert asked == [["install", "--quiet", "--require-hashes", "-r", str(launch.LOCK)]]
+    assert "going on with pip" in capsys.readouterr().err
+    monkeypatch.setattr(launch, "pip", lambda _arguments: 1)
+    with pytest.raises(launch.Problem, match="the packages could not be installed"):
+        launch.install_lock()
+
+
+def test_commands_find_the_environments_programs_first(launch: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/elsewhere")
+    environment = launch.environment()
+    assert environment["PATH"].split(os.pathsep)[0] == str(launch.BIN)
+    assert "PYTHONHOME" not in environment
+    assert environment["PYTHONUTF8"] == "1"
+
+
+def test_the_status_of_the_command_is_the_launchers(launch: ModuleType, steps: list[str]) -> None:
+    program = [sys.executable, "-c", "raise SystemExit(3)"]
+    assert launch.main(["run", *program]) == 3
+    assert launch.main(["run"]) == 1
+    assert launch.main(["dance"]) == 2
+    assert launch.main([]) == 2
+
+
+def test_the_tests_run_last_even_where_lint_complains_and_both_statuses_count(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses: dict[str, int] = {}
+    called: list[str] = []
+
+    def call(*command: str) -> int:
+        name = "pytest" if "pytest" in command else command[0]
+        called.append(name)
+        return statuses.get(name, 0)
+
+    monkeypatch.setattr(launch, "call", call)
+    assert launch.test([]) == 0
+    assert called == ["ruff", "ruff", "mypy", "lint-imports", "pytest"]
+    statuses["mypy"] = 1
+    assert launch.test([]) == 1
+    assert called[-1] == "pytest"
+    statuses.update(mypy=0, pytest=5)
+    assert launch.test([]) == 5
+
+
+def test_dvc_is_told_of_a_missing_git_history_once_and_only_then(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (launch.ROOT / ".dvc").mkdir()
+    local = launch.ROOT / ".dvc" / "config.local"
+    launch.agree_with_git()
+    launch.agree_with_git()
+    assert local.read_text(encoding="utf-8") == "[core]\n    no_scm = true\n"
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(launch, "call", lambda *command: called.append(command) or 0)
+    (launch.ROOT / ".git").mkdir()
+    launch.agree_with_git()
+    assert called == [("dvc", "config", "--local", "--unset", "core.no_scm")]
+
+
+def test_the_launcher_can_be_started_by_an_old_python() -> None:
+    ast.parse((SCRIPTS / "launch.py").read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
+def test_every_double_click_has_a_shell_twin_and_both_call_the_one_launcher() -> None:
+    clicks = {path.stem.lower() for path in SCRIPTS.glob("*.bat")}
+    assert clicks == {path.stem.lower() for path in SCRIPTS.glob("*.sh")} == {"demo", "test", "ui", "launch"}
+    for verb in clicks - {"launch"}:
+        click = (SCRIPTS / f"{verb.upper()}.bat").read_bytes()
+        assert click == f'@echo off\r\ncall "%~dp0launch.bat" {verb} %*\r\nexit /b %ERRORLEVEL%\r\n'.encode()
+        assert f'launch.sh" {verb} "$@"' in (SCRIPTS / f"{verb}.sh").read_text(encoding="utf-8")
+
+
+def test_a_double_click_pauses_at_every_end_and_keeps_the_status() -> None:
+    raw = (SCRIPTS / "launch.bat").read_bytes()
+    assert raw.count(b"\r\n") == raw.count(b"\n")
+    lines = raw.decode("ascii").splitlines()
+    ends = [number for number, line in enumerate(lines) if line.strip().startswith("exit /b")]
+    assert len(ends) == 2
+    assert all("pause" in lines[number - 1] for number in ends)
+    assert lines[-1] == "exit /b %STATUS%"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits of POSIX")
+def test_shell_scripts_can_be_executed() -> None:
+    for path in (*SCRIPTS.glob("*.sh"), ROOT / ".ci" / "run"):
+        assert path.stat().st_mode & stat.S_IXUSR, path
+        assert b"\r" not in path.read_bytes(), path
+
+
+def test_every_make_target_is_a_verb_of_the_launcher(launch: ModuleType) -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    used = set(re.findall(r"\$\(LAUNCH\) (\w+)", text))
+    assert used == {"demo", "test", "bench", "lint", "ui", "doctor", "setup", "run", "clean"}
+    words = (SCRIPTS / "launch.py").read_text(encoding="utf-8")
+    assert all(f'"{verb}"' in words for verb in used)
+
+
+def lock() -> dict[str, list[Requirement]]:
+    found: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        if re.match(r"[A-Za-z0-9]", line):
+            each = Requirement(line.rstrip(" \\"))
+            found.setdefault(canonicalize_name(each.name), []).append(each)
+    return found
+
+
+def test_the_lock_names_no_host_and_a_hash_for_every_package() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", text)[1:]
+    assert len(blocks) > 100
+    assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_the_lock_holds_every_dependency_of_the_project_at_a_version_it_allows() -> None:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    locked = lock()
+    for text in wanted:
+        need = Requirement(text)
+        pins = locked.get(canonicalize_name(need.name), [])
+        assert pins, f"{need.name} is not in requirements.lock: make lock"
+        versions = [next(iter(pin.specifier)).version for pin in pins]
+        assert all(need.specifier.contains(version, prereleases=True) for version in versions), text

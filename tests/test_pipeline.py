@@ -1,0 +1,199 @@
+"""DVC's side of the pipeline: what it runs and depends on, and that it behaves, with toys in the stages' places."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+import yaml
+
+from src.config import ROOT
+
+STAGES = ("hydrate", "featurize", "train", "report")
+# Modules that change nothing in a stage's outputs: the frame, and what only projects results into MLflow.
+NEUTRAL = {
+    "bulk_runs", "complaints", "compose", "disk", "engine", "errors", "files", "gate", "ledger", "masking",
+    "mlflow_home", "model_folder", "progress", "reconciliation", "recorder", "registry_store", "rules", "run_content", "stage",
+    "tracking", "turns",
+}  # fmt: skip
+FRAME = ("complaints", "compose", "config", "disk", "errors", "files", "masking", "progress", "rules", "stage", "turns")
+TOY = """
+import os
+from pathlib import Path
+from src.compose import families
+from src.files import main_root, read_json, write_json, write_text
+from src.stage import StageError, main
+
+OUTS = {outs!r}
+
+def toy(config):
+    done = Path(OUTS[0].replace("UNIVERSE", config.dataset))
+    kept = sorted(path.name for path in done.glob("*")) if done.is_dir() else []
+    if os.environ.get("TOY_FAILS") == "{stage}" and not kept:
+        write_text("first", done / "shard-0.txt")
+        raise StageError("interrupted after the first shard")
+    for each in OUTS:
+        path = Path(each.replace("UNIVERSE", config.dataset))
+        if path.suffix == ".json":
+            write_json({{"runs": len(families(config)), "kept": kept}}, path)
+        elif path.suffix == ".csv":
+            write_text("{{}},share,share_passing\\n0.5,1.0,0.0\\n".format(path.stem), path)
+        elif path.suffix:
+            write_text("table of " + str([model.family for model in families(config)]), path)
+        else:
+            write_json([str(model.params) for model in families(config)], path / "manifest.json")
+            write_json(kept, path / "kept.json")
+    if "{stage}" == "train":
+        write_text("x", main_root() / "mlruns" / ("_".join(model.family for model in families(config)) + ".txt"))
+    return "{stage}: done"
+
+if __name__ == "__main__":
+    main("{stage}", toy)
+"""
+
+
+def pipeline() -> dict[str, Any]:
+    stages: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return stages
+
+
+def names(entries: list[Any]) -> list[str]:
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def outputs(stage: str) -> list[str]:
+    described = pipeline()[stage]
+    return [name for key in ("outs", "metrics", "plots") for name in names(described.get(key, []))]
+
+
+def test_the_stages_are_the_verbs_and_read_their_choices_as_by_hand() -> None:
+    assert {name: stage["cmd"] for name, stage in pipeline().items()} == {
+        name: f"python -m src.{name}" for name in STAGES
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_outputs_persist_so_that_an_interrupted_stage_goes_on(stage: str) -> None:
+    described = pipeline()[stage]
+    for key in ("outs", "metrics", "plots"):
+        for entry in described.get(key, []):
+            assert isinstance(entry, dict), f"{entry} would be deleted before the stage runs"
+            assert next(iter(entry.values()))["persist"] is True
+
+
+def test_every_choice_of_params_yaml_belongs_to_a_stage_and_every_group_file_is_tracked() -> None:
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    used = [name for stage in pipeline().values() for name in names(stage.get("params", []))]
+    assert {name for name in used if not name.startswith("conf/")} == set(chosen)
+    groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} - {"engine", "experiment"}
+    assert {name for name in used if name.startswith("conf/")} == {f"conf/{g}/${{{g}}}.yaml" for g in groups}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_the_code_that_shapes_its_outputs_and_on_no_other(stage: str) -> None:
+    graph = grimp.build_graph("src", exclude_type_checking_imports=True)
+    imported = {module.split(".")[1] for module in graph.find_upstream_modules(f"src.{stage}")} | {stage}
+    listed = {Path(name).stem for name in names(pipeline()[stage]["deps"]) if name.startswith("src/")}
+    assert listed == imported - NEUTRAL
+
+
+def test_each_stage_reads_only_what_an_earlier_one_wrote() -> None:
+    written = {"${source_path}"}
+    for stage in STAGES:
+        for name in names(pipeline()[stage]["deps"]):
+            assert name in written or (ROOT / name).exists(), f"{stage} reads {name}, which nobody writes"
+        written |= set(outputs(stage))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's pipeline and configuration with a toy in the place of every stage, under git."""
+    root = tmp_path / "project"
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    shutil.copytree(ROOT / "conf", root / "conf")
+    for name in ("src/__init__.py", *(f"src/{name}.py" for name in FRAME), ".dvc/config", ".dvc/.gitignore"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    for stage in STAGES:
+        outs = [name.replace("${universe}", "UNIVERSE") for name in outputs(stage)]
+        (root / "src" / f"{stage}.py").write_text(TOY.format(outs=outs, stage=stage), encoding="utf-8")
+    for stage in STAGES:
+        for name in names(pipeline()[stage]["deps"]):
+            if name.startswith("src/") and not (root / name).exists():
+                path = root / name if Path(name).suffix else root / name / "__init__.py"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text('"""Stands for the real module."""\n', encoding="utf-8")
+    (root / "data" / "source").mkdir(parents=True)
+    shutil.copy(ROOT / "data" / "source" / "README.md", root / "data" / "source" / "README.md")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    for name in ("DVC_ROOT", "DVC_STAGE", "PYTHONPATH"):
+        monkeypatch.delenv(name, raising=False)
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    for command in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "project")):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    return root
+
+
+def dvc(root: Path, *arguments: str, status: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_repro_runs_all_once_and_experiments_leave_the_workspace_alone(project: Path) -> None:
+    dvc(project, "repro")
+    assert "Data and pipelines are up to date." in dvc(project, "repro")
+    status = subprocess.run(["git", "status", "--short"], cwd=project, capture_output=True, text=True, check=True)
+    assert status.stdout == "A  dvc.lock\n", "a run leaves nothing in git's way but DVC's own record"
+    shown = json.loads(dvc(project, "metrics", "show", "--json"))
+    assert shown[""]["data"]["reports/demo/metrics.json"]["data"]["runs"] == 3
+
+    dvc(project, "exp", "run", "--temp", "-S", "model=catboost", "-n", "cats")
+    assert (project / "mlruns" / "catboost.txt").exists(), "runs of an experiment belong to the main checkout"
+    assert "model: all" in (project / "params.yaml").read_text(encoding="utf-8")
+    shown = json.loads(dvc(project, "metrics", "diff", "cats", "--json"))
+    assert shown["reports/demo/metrics.json"]["runs"] == {"old": 1, "new": 3, "diff": 2}
+    hydrated = dvc(project, "exp", "run", "-S", "model=xgboost")
+    assert "Stage 'featurize' didn't change, skipping" in hydrated
+    assert "Running stage 'train'" in hydrated
+
+
+def test_an_interrupted_stage_finds_what_it_had_done(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_FAILS", "hydrate")
+    dvc(project, "repro", "hydrate", status=255)
+    assert (project / "data" / "bars" / "demo" / "shard-0.txt").exists()
+    dvc(project, "repro", "hydrate")
+    kept = json.loads((project / "data" / "bars" / "demo" / "kept.json").read_text(encoding="utf-8"))
+    assert kept == ["shard-0.txt"]
+
+
+def test_a_hand_run_and_the_commit_that_it_names_leave_nothing_to_do(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "src.hydrate"], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "hydrate: done\n"
+    assert done.stderr == "DVC does not know of this run yet: dvc commit -f hydrate\n"
+    dvc(project, *done.stderr.rpartition("dvc ")[2].split())
+    assert "Data and pipelines are up to date." in dvc(project, "repro", "hydrate")
+
+
+def test_without_a_git_history_the_pipeline_runs_all_the_same(project: Path) -> None:
+    def gone(function: Any, path: str, _error: Any) -> None:
+        Path(path).chmod(0o700)
+        function(path)
+
+    shutil.rmtree(project / ".git", onerror=gone)
+    (project / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+    dvc(project, "repro", "hydrate")
+    assert "Data and pipelines are up to date." in dvc(project, "repro", "hydrate")

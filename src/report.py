@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # What shaped the figures; engine and tracking did not, and source.path is this machine's own business.
 _TOLD = ("universe", "source", "features", "label", "split", "strategy", "model", "grade")
 _UNTOLD = ("source.path", "universe.file")
-ANY_SESSION = ""  # a reused run's grade names the session that trained it, its curve stands with the one that graded it
 
 
 def report(config: Config) -> str:
@@ -157,14 +156,19 @@ def _bars(config: Config) -> tuple[dict[str, str], frozenset[tuple[str, str]] | 
 
 def _equity(config: Config, material: Material) -> pl.DataFrame:
     """Read the net equity of the passes that the page draws."""
+    import polars as pl
+
     from src.reporting.material import matching_equity, tidy_equity
     from src.reporting.passing import best_instruments
     from src.runs import RunStore
 
     best = best_instruments(material)
     store = RunStore(Path(config.data.root) / "runs" / config.dataset)
-    curves = store.equity(best["record_id"].drop_nulls().to_list(), ANY_SESSION)
-    return matching_equity(tidy_equity(curves.rename({"always_long": "always_long_equity"}, strict=False)), best)
+    # The curve of a reused run stands with the session that graded it, not with the one that trained it.
+    sessions = best.filter(pl.col("graded_by").is_not_null()).group_by("graded_by", maintain_order=True)
+    found = [store.equity(runs["record_id"].to_list(), str(key)) for (key,), runs in sessions]
+    curves = [tidy_equity(curve.rename({"always_long": "always_long_equity"}, strict=False)) for curve in found]
+    return matching_equity(pl.concat([tidy_equity(pl.DataFrame()), *curves]), best)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def lay_out(table: pl.DataFrame, planted: list[list[str]], session: str = SESSIO
     """Write a dataset named demo as hydrate and train leave it, under the working folder."""
     curves = synthetic.equity(table)
     table = graded(table, curves) if curves.height else table
+    table = table.with_columns(graded_by=pl.lit(session))
     write_parquet(table, Path("data/grades/demo.parquet"))
     for stage, states in synthetic.states(table).items():
         write_parquet(states, Path(f"data/states/demo/{stage}.parquet"))

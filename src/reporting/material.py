@@ -15,7 +15,9 @@ STATES = ("done", "skipped", "quarantined", "failed")
 METRICS = ("auc", "accuracy", "sharpe", "max_drawdown")
 
 GRADES: dict[str, pl.DataType] = {
-    **dict.fromkeys(("asset_class", "symbol", "family", "record_id", "session_key", "suspicious"), pl.String()),
+    **dict.fromkeys(
+        ("asset_class", "symbol", "family", "record_id", "session_key", "graded_by", "suspicious"), pl.String()
+    ),
     **dict.fromkeys(("first_oos", "last_oos"), pl.Date()),
     **dict.fromkeys(("n_oos", "n_trials", "n_folds"), pl.Int64()),
     **dict.fromkeys(METRICS, pl.Float64()),

@@ -13,8 +13,9 @@ from src.bars import BarStore, Manifest
 from src.config import Config
 from src.errors import StageError
 from src.files import write_parquet
-from src.report import gather, luck_of, report, settings
+from src.report import gather, report, settings
 from src.reporting.material import tidy_grades
+from src.reporting.stores import luck_of
 from tests.reporting import synthetic
 
 SESSION = "5e551011"

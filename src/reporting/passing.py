@@ -85,7 +85,7 @@ def _card(row: dict[str, Any], curve: pl.DataFrame | None) -> str:
         else '<p class="none">no equity curve stored</p>'
     )
     pairs = [
-        ("luck rate", share(row["luck_rate"])),
+        ("luck rate", "no shift passes" if row["luck_rate"] == 0 else share(row["luck_rate"])),
         ("q-value", chance(row["q_value"])),
         ("deflated Sharpe", two_digits(row["deflated_sharpe"])),
         ("Sharpe", f"{two_digits(row['sharpe'])}, always long {two_digits(row['buy_hold_sharpe'])}"),

@@ -163,8 +163,8 @@ def _z_figure(grades: pl.DataFrame) -> str:
     mean = sum(z) / len(z)
     return (
         f'<figure class="wide">{z_histogram(z)}<figcaption>How far each run\'s AUC lies above its own shifted copies, '
-        f"in standard deviations (z; mean {two_digits(mean)}). Without skill the bars follow the curve; skill moves "
-        "them to the right.</figcaption></figure>\n"
+        f"in standard deviations (z; mean {two_digits(mean)}; beyond 4 in the outermost bars). Without skill the bars "
+        "follow the curve; skill moves them to the right.</figcaption></figure>\n"
     )
 
 

@@ -13,8 +13,9 @@ from src.bars import BarStore, Manifest
 from src.config import Config
 from src.errors import StageError
 from src.files import write_parquet
-from src.report import gather, luck_of, report, settings
+from src.report import gather, report, settings
 from src.reporting.material import tidy_grades
+from src.reporting.stores import luck_of
 from tests.reporting import synthetic
 
 SESSION = "5e551011"
@@ -34,6 +35,7 @@ def lay_out(table: pl.DataFrame, planted: list[list[str]], session: str = SESSIO
     """Write a dataset named demo as hydrate and train leave it, under the working folder."""
     curves = synthetic.equity(table)
     table = graded(table, curves) if curves.height else table
+    table = table.with_columns(graded_by=pl.lit(session))
     write_parquet(table, Path("data/grades/demo.parquet"))
     for stage, states in synthetic.states(table).items():
         write_parquet(states, Path(f"data/states/demo/{stage}.parquet"))

@@ -15,7 +15,9 @@ STATES = ("done", "skipped", "quarantined", "failed")
 METRICS = ("auc", "accuracy", "sharpe", "max_drawdown")
 
 GRADES: dict[str, pl.DataType] = {
-    **dict.fromkeys(("asset_class", "symbol", "family", "record_id", "session_key", "suspicious"), pl.String()),
+    **dict.fromkeys(
+        ("asset_class", "symbol", "family", "record_id", "session_key", "graded_by", "suspicious"), pl.String()
+    ),
     **dict.fromkeys(("first_oos", "last_oos"), pl.Date()),
     **dict.fromkeys(("n_oos", "n_trials", "n_folds"), pl.Int64()),
     **dict.fromkeys(METRICS, pl.Float64()),
@@ -180,9 +182,13 @@ def matching_equity(equity: pl.DataFrame, grades: pl.DataFrame, tolerance: float
 
 
 def best_first(grades: pl.DataFrame) -> pl.DataFrame:
-    """Order runs by q-value, p-value and luck rate, then by Sharpe ratio; unknown evidence comes last."""
-    descending = [c == "sharpe" for c in BEST_FIRST]
-    return grades.sort(BEST_FIRST, descending=descending, nulls_last=True)
+    """Order runs by q-value, p-value and luck rate, then by Sharpe ratio.
+
+    Unknown evidence comes after known, and whatever is flagged as too good to be true after all others.
+    """
+    flagged = pl.col("suspicious").is_not_null()
+    descending = [False, *(c == "sharpe" for c in BEST_FIRST)]
+    return grades.sort(flagged, *BEST_FIRST, descending=descending, nulls_last=True)
 
 
 def groups(grades: pl.DataFrame, luck: Callable[[pl.DataFrame], Luck]) -> tuple[Group, ...]:

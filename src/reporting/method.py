@@ -50,7 +50,7 @@ MEANINGS = (
         "move together and passes come in bursts.",
     ),
     (
-        "too good",
+        "flagged",
         "Better than its kind of data allows, so a fault is looked for; not registered until a person clears it.",
     ),
     ("may be registered", "Passed, long enough out of sample, and not too good to be true."),

@@ -25,7 +25,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Material], str]], ...] = (
     ("best", "Best passes", "The best passes", curves),
     ("planted", "Planted", "Planted edges, found and missed", found_and_missed),
     ("runs", "All passes", "All passing runs", run_table),
-    ("suspicious", "Too good", "Too good to be true", suspicious),
+    ("suspicious", "Flagged", "Flagged as too good to be true", suspicious),
     ("accounting", "Accounting", "Every instrument accounted for", accounting),
     ("limits", "Limits", "What this page can't tell you", limits),
     ("method", "Method", "How it was made", method),

@@ -56,7 +56,7 @@ def suspicious(material: Material) -> str:
         "auc", *KEY, descending=[True, False, False]
     )
     if flagged.is_empty():
-        return "<p>No run is too good to be true for its kind of data.</p>\n"
+        return "<p>No run is flagged as too good to be true.</p>\n"
     columns = [
         *_columns()[:3],
         _metric("AUC", "auc", three_digits),
@@ -64,7 +64,7 @@ def suspicious(material: Material) -> str:
         Column("passed", lambda r: "yes" if r["passed"] else "no"),
         Column("why", lambda r: r["suspicious"]),
     ]
-    caption = f"{counted(flagged.height, 'run')} too good for its kind of data, not registered until a person clears it"
+    caption = f"{counted(flagged.height, 'run')} flagged; none is registered until a person clears it"
     return table(columns, flagged.head(SUSPICIOUS_ROWS).iter_rows(named=True), caption)
 
 
@@ -85,7 +85,7 @@ def _card(row: dict[str, Any], curve: pl.DataFrame | None) -> str:
         else '<p class="none">no equity curve stored</p>'
     )
     pairs = [
-        ("luck rate", share(row["luck_rate"])),
+        ("luck rate", "no shift passes" if row["luck_rate"] == 0 else share(row["luck_rate"])),
         ("q-value", chance(row["q_value"])),
         ("deflated Sharpe", two_digits(row["deflated_sharpe"])),
         ("Sharpe", f"{two_digits(row['sharpe'])}, always long {two_digits(row['buy_hold_sharpe'])}"),
@@ -141,5 +141,5 @@ def _metric(title: str, name: str, form: Any, hint: str = "") -> Column:
 
 def _registrable(row: Row) -> str:
     if row["suspicious"]:
-        return "too good"
+        return "flagged"
     return {True: "yes", False: "too few bars", None: DASH}[row["registrable"]]

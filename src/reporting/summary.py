@@ -120,6 +120,12 @@ def planted_counts(material: Material) -> dict[str, int]:
     }
 
 
+def plots(material: Material) -> dict[str, pl.DataFrame]:
+    """Give the tables that `dvc plots` draws, by file name."""
+    shapes = {t.metric: distribution_table(distribution(material.grades, t)) for t in material.thresholds}
+    return {**shapes, "pass_rates": pass_rates(material)}
+
+
 def pass_rates(material: Material) -> pl.DataFrame:
     """Tabulate runs, passes and the passes that luck gives, for each group, as `dvc plots` draws them."""
     columns = ["group", "runs", "passed", "pass_rate", "expected_lucky_rate"]

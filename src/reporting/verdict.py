@@ -112,7 +112,9 @@ def statements(material: Material) -> list[str]:
             said.append(f"{hits:,} {of} {'is' if hits == 1 else 'are'} {words}.")
     flagged = passing["suspicious"].count()
     if flagged:
-        said.append(f"{flagged:,} of {passes} {'is' if flagged == 1 else 'are'} too good for its kind of data: below.")
+        said.append(
+            f"{flagged:,} of {passes} {'is' if flagged == 1 else 'are'} flagged as too good to be true: see below why."
+        )
     return said
 
 
@@ -142,9 +144,10 @@ def _q_statement(grades: pl.DataFrame) -> str:
             f"{best['symbol']}): no single pass can be told from luck."
         )
     names = listed(credible["symbol"].to_list(), 8)
+    passed = credible.join(grades.filter("passed"), on=KEY, how="semi").height
     return (
         f"{credible.height:,} {of} {'has' if credible.height == 1 else 'have'} a q-value under {CREDIBLE_Q:.2f}: "
-        f"{names}. Among such instruments at most about one in ten owes it to luck."
+        f"{names}. Among such instruments at most about one in ten owes it to luck; {passed:,} of them passed."
     )
 
 
@@ -160,8 +163,8 @@ def _z_figure(grades: pl.DataFrame) -> str:
     mean = sum(z) / len(z)
     return (
         f'<figure class="wide">{z_histogram(z)}<figcaption>How far each run\'s AUC lies above its own shifted copies, '
-        f"in standard deviations (z; mean {two_digits(mean)}). Without skill the bars follow the curve; skill moves "
-        "them to the right.</figcaption></figure>\n"
+        f"in standard deviations (z; mean {two_digits(mean)}; beyond 4 in the outermost bars). Without skill the bars "
+        "follow the curve; skill moves them to the right.</figcaption></figure>\n"
     )
 
 

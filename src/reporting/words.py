@@ -83,8 +83,8 @@ def expected_count(value: Number) -> str:
 
 
 def about(value: Number) -> str:
-    """Show an expected count in words, as the session's sentence rounds it: ``about 31``."""
-    return f"about {whole(value)}"
+    """Show an expected count in words, ``about 31``, ``about 0.4``."""
+    return f"about {expected_count(value) if value is not None and abs(value) < 1 else whole(value)}"
 
 
 def counted(n: int, singular: str, plural: str | None = None) -> str:

@@ -80,3 +80,13 @@ def test_an_asset_class_or_family_that_nobody_foresaw_has_its_group():
 def test_an_equity_point_that_is_undefined_is_left_out():
     table = pl.DataFrame({"record_id": ["a", "a"], "stamp": [None, None], "equity": [1.0, float("nan")]})
     assert tidy_equity(table).height == 1
+
+
+def test_what_is_flagged_ranks_behind_all_that_is_not():
+    table = tidy_grades(grades(4)).with_columns(q_value=pl.lit(0.5), suspicious=pl.lit(None, dtype=pl.String))
+    best = pl.col("symbol") == "S001"
+    table = table.with_columns(
+        q_value=pl.when(best).then(0.001).otherwise("q_value"),
+        suspicious=pl.when(best).then(pl.lit("gone one bar later")),
+    )
+    assert best_first(table)["symbol"].to_list()[-3:] == ["S001"] * 3

@@ -1,0 +1,79 @@
+"""What the stages left on disk, as the report needs it: grades, states, facts about the bars, equity, luck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from src.bars import BarStore
+from src.errors import StageError
+from src.passes import session_evidence
+from src.reporting.material import STAGES, Luck, matching_equity, tidy_equity, tidy_grades, tidy_states
+from src.runs import RunStore
+
+
+def graded(root: Path, dataset: str) -> pl.DataFrame:
+    """Read the grades of a dataset.
+
+    Raises
+    ------
+    StageError
+        Where training has left none (names the missing command), or the file can't be read.
+    """
+    path = root / "grades" / f"{dataset}.parquet"
+    if not path.exists():
+        raise StageError(f"no grades for universe={dataset}: run `python -m src.train universe={dataset}` first")
+    return tidy_grades(_read(path))
+
+
+def states(root: Path, dataset: str) -> dict[str, pl.DataFrame]:
+    """Read the states of every stage that has left some."""
+    paths = {stage: root / "states" / dataset / f"{stage}.parquet" for stage in STAGES}
+    return {stage: tidy_states(_read(path), stage) for stage, path in paths.items() if path.exists()}
+
+
+def bars(root: Path, dataset: str) -> tuple[dict[str, str], frozenset[tuple[str, str]] | None, bool]:
+    """Read what the bars' manifest tells: facts in words, planted instruments, whether the bars are simulated."""
+    store = BarStore(root / "bars" / dataset)
+    if not store.exists():
+        return {}, None, False
+    manifest = store.manifest
+    facts = {
+        "bars": manifest.source,
+        "interval": manifest.interval,
+        "adjustment": manifest.basis,
+        "bars until": manifest.until or "all that the source has",
+    }
+    if not manifest.complete:
+        facts["hydration"] = "not complete yet: instruments still missing are not in these figures"
+    planted = frozenset((kind, symbol) for kind, symbol in manifest.planted)
+    return facts, planted or None, manifest.source == "simulated"
+
+
+def equity(root: Path, dataset: str, best: pl.DataFrame) -> pl.DataFrame:
+    """Read the net equity of runs; the curve of a reused run stands with the session that graded it."""
+    store = RunStore(root / "runs" / dataset)
+    sessions = best.filter(pl.col("graded_by").is_not_null()).group_by("graded_by", maintain_order=True)
+    found = [store.equity(runs["record_id"].to_list(), str(key)) for (key,), runs in sessions]
+    curves = [tidy_equity(curve.rename({"always_long": "always_long_equity"}, strict=False)) for curve in found]
+    return matching_equity(pl.concat([tidy_equity(pl.DataFrame()), *curves]), best)
+
+
+def luck_of(grades: pl.DataFrame) -> Luck:
+    """Measure a set of runs against luck, by the evidence that they carry; what they lack stays unclaimed."""
+    found = session_evidence(grades)
+    seen = found.passes, found.instruments
+    if grades.height and grades["luck_rate"].is_null().all():
+        return Luck(*seen, None, None, None)
+    if grades.height and grades["shift_passes"].is_null().all():  # 0 to 0 would read as a range
+        return Luck(*seen, found.expected, None, None)
+    by_instrument = (found.expected_instruments, found.low_instruments, found.high_instruments)
+    return Luck(*seen, found.expected, found.low, found.high, found.sentence(), by_instrument)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise StageError(f"{path.as_posix()} can't be read ({str(error).splitlines()[0]}): make it again") from error

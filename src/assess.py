@@ -1,4 +1,4 @@
-"""Everything that a row of grades needs, from one run's predictions; `session_evidence` adds the rows up."""
+"""Everything that a row of grades needs, from one run's predictions; `src.passes` adds the rows up."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from src.grade import Grade, Thresholds, grade
 from src.labels import DateArray, Decisions
 from src.luck import Shifts, shifts
 from src.metrics import FloatArray, IntArray
-from src.passes import SessionEvidence, session_evidence
 from src.strategy import Market, Performance, directions, exposures, market, performance
 
 if TYPE_CHECKING:
     from src.config import GradeConfig, StrategyConfig
 
-__all__ = ["SCHEMA", "Assessment", "SessionEvidence", "assess", "session_evidence"]
 SCHEMA: dict[str, Any] = {
     "asset_class": pl.String,
     "symbol": pl.String,

@@ -159,7 +159,8 @@ def _above_silent(up: FloatArray, score: FloatArray, silent: BoolArray) -> Float
         np.add(pairs, term, out=pairs)
         np.add(below, met, out=below)
         start = end
-    return np.count_nonzero(silent) * float(up.sum()) - pairs / 2.0
+    above: FloatArray = np.count_nonzero(silent) * float(up.sum()) - pairs.astype(np.float64) / 2.0
+    return above
 
 
 def shifted_accuracy(label: FloatArray, probability: FloatArray) -> FloatArray:

@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 
 from src import metrics
-from src.assess import SCHEMA, assess, session_evidence
+from src.assess import SCHEMA, assess
 from src.config import GradeConfig, LabelConfig, StrategyConfig
 from src.labels import decisions
+from src.passes import session_evidence
 from src.strategy import returns
 
 GATE, PLAIN = GradeConfig(), StrategyConfig()
@@ -192,6 +193,15 @@ def test_a_crypto_pass_that_is_gone_one_bar_later_is_suspicious_and_not_registra
     assert row["passed"]
     assert row["suspicious"] == "passed, but the pass is gone one bar later"
     assert not row["registrable"]
+
+
+def test_stale_prices_make_a_pass_suspicious_and_not_a_failure():
+    _, decided, positions, probability = graded(0.015, seed=2)
+    stale = replace(decided, stale=np.arange(decided.size) % 2 == 0)
+    passed = assess(probability, positions, stale, PLAIN, GATE).row()
+    failed = assess(1.0 - probability, positions, stale, PLAIN, GATE).row()
+    assert passed["suspicious"].startswith("passed, but 50% of its out-of-sample closes are stale")
+    assert failed["suspicious"] is None
 
 
 def test_trials_are_charged():

@@ -69,6 +69,11 @@ def test_boundaries_are_the_same_for_every_start_of_a_history():
     assert len(common) == 3
 
 
+def test_a_history_from_before_the_anchor_is_cut_at_the_same_steps_backwards():
+    folds = walk_forward(weekdays("1993-02-01", 2500), "etf", SPLIT, 1)
+    assert [fold.first.isoformat() for fold in folds][:4] == ["1996-01-01", "1997-07-01", "1999-01-01", "2000-07-01"]
+
+
 def test_a_boundary_on_a_non_trading_day_starts_at_the_next_bar():
     dates = weekdays("2014-01-02", 1500)
     first = walk_forward(dates, "stock", SPLIT, 1)[0]

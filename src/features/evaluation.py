@@ -29,11 +29,12 @@ class Plan:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = list(features)
+        own = {item.name: item for item in features}
         names = dict.fromkeys(name for item in features for name in reach(item))
         self.steps: list[Step] = []
         for name in names:
             if name not in (*RAW, *PANEL):
-                found = lookup(name)
+                found = own.get(name) or lookup(name)
                 self.steps.append((name, found, inputs(found.function if isinstance(found, Feature) else found)))
 
     def values(self, known: Known) -> NDArray[np.float32]:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from src.features.registry import feature
 from src.features.windows import Array, beta, covariance, lag, mean
+from src.spread import two_day_spread
 
 FAMILY = "microstructure"
-K = 3 - 2 * float(math.sqrt(2))
 
 
 @feature(FAMILY, window=22, source="Corwin and Schultz (2012), A simple way to estimate bid-ask spreads, JF 67:719")
-def corwin_schultz_21(high: Array, low: Array, log_range: Array, prior_close: Array) -> Array:
-    """Mean of 21 two-bar high-low spreads, negative ones taken as zero, corrected for the overnight move.
-
-    beta = sum of two squared log ranges, gamma = squared log range of the two bars, alpha = (sqrt(2 beta) -
-    sqrt(beta)) / (3 - 2 sqrt 2) - sqrt(gamma / (3 - 2 sqrt 2)), spread = 2 (e^alpha - 1) / (1 + e^alpha).
-    Where the bar lies wholly above or below the last close, the two are shifted together (their section II.C).
-    """
-    shift = np.maximum(low - prior_close, 0.0) - np.maximum(prior_close - high, 0.0)
-    top, floor = np.maximum(high - shift, lag(high, 1)), np.minimum(low - shift, lag(low, 1))
-    beta = np.log((high - shift) / (low - shift)) ** 2 + lag(log_range, 1) ** 2
-    alpha = (np.sqrt(2 * beta) - np.sqrt(beta)) / K - np.log(top / floor) / math.sqrt(K)
-    return mean(2 * np.tanh(np.maximum(alpha, 0.0) / 2), 21)
+def corwin_schultz_21(high: Array, low: Array, close: Array) -> Array:
+    """Mean of 21 two-bar high-low spread estimates (`src.spread`), negative ones included."""
+    return mean(two_day_spread(high, low, close), 21)
 
 
 @feature(FAMILY, window=22, source="Abdi and Ranaldo (2017), A simple estimation of bid-ask spreads, RFS 30:4437")

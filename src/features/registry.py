@@ -165,8 +165,8 @@ def code_hash(item: Feature) -> str:
 
     A comment, a docstring or formatting changes nothing.
     """
-    parts = code_parts(finish)
-    for name in reach(item):
+    parts = code_parts(finish) | code_parts(item.function)
+    for name in reach(item)[:-1]:
         parts |= code_parts(as_of if name in PANEL else _function(name)) if name not in RAW else {}
     return digest(item.bars, item.window, *(f"{name}={text}" for name, text in sorted(parts.items())))
 
@@ -199,7 +199,7 @@ def reach(item: Feature) -> list[str]:
 
     for needed in inputs(item.function):
         visit(needed, (item.name,))
-    return [*seen, item.name] if item.name in _FEATURES else list(seen)
+    return [*seen, item.name]
 
 
 def lookup(name: str) -> Feature | Callable[..., Array]:

@@ -1,0 +1,76 @@
+"""Speed of the features, printed and not asserted: `make bench`, or pytest -s tests/benchmarks/test_features.py."""
+
+import time
+
+import pytest
+
+from src.features.evaluation import Market, Plan, evaluate
+from src.features.registry import declared
+from tests.features.series import lively, market
+
+ROWS, REPEATS = 2500, 20
+# Columns of ours that pandas-ta has, and the call that gives them.
+PANDAS_TA = {
+    "return_21": lambda f: f.ta.log_return(length=21),
+    "volatility_21": lambda f: f.ta.stdev(length=21),
+    "skewness_63": lambda f: f.ta.skew(length=63),
+    "kurtosis_63": lambda f: f.ta.kurtosis(length=63),
+    "rsi_14": lambda f: f.ta.rsi(length=14, talib=False),
+    "stochastic_14": lambda f: f.ta.stoch(k=14, talib=False),
+    "williams_r_42": lambda f: f.ta.willr(length=42, talib=False),
+    "cci_20": lambda f: f.ta.cci(length=20, talib=False),
+    "mfi_14": lambda f: f.ta.mfi(length=14, talib=False),
+    "tsi_25_13": lambda f: f.ta.tsi(fast=13, slow=25, talib=False),
+    "up_share_21": lambda f: f.ta.psl(length=21),
+    "ema_distance_20": lambda f: f.ta.ema(length=20, talib=False),
+    "sma_distance_200": lambda f: f.ta.sma(length=200, talib=False),
+    "macd_histogram_12_26_9": lambda f: f.ta.macd(talib=False),
+    "adx_14": lambda f: f.ta.adx(length=14, talib=False),
+    "aroon_25": lambda f: f.ta.aroon(length=25, talib=False),
+    "slope_63": lambda f: f.ta.linreg(length=63, slope=True, talib=False),
+    "efficiency_ratio_10": lambda f: f.ta.er(length=10),
+    "choppiness_14": lambda f: f.ta.chop(length=14),
+    "atr_14": lambda f: f.ta.natr(length=14, talib=False),
+    "bollinger_position_20": lambda f: f.ta.bbands(length=20, talib=False),
+    "keltner_position_20": lambda f: f.ta.kc(length=20),
+    "donchian_position_20": lambda f: f.ta.donchian(20, 20),
+    "volume_z_21": lambda f: f.ta.zscore(close="volume", length=21),
+    "obv_21": lambda f: f.ta.obv(talib=False),
+    "money_flow_21": lambda f: f.ta.cmf(length=21),
+    "chaikin_oscillator_3_10": lambda f: f.ta.adosc(fast=3, slow=10, talib=False),
+}
+
+
+def cpu_ms(work, repeats: int = REPEATS) -> float:
+    work()
+    started = time.process_time()
+    for _ in range(repeats):
+        work()
+    return (time.process_time() - started) / repeats * 1e3
+
+
+def of_ours(names) -> float:
+    bars, plan = lively(ROWS), Plan([declared()[name] for name in names])
+    crowd = Market(market(ROWS))
+    return cpu_ms(lambda: evaluate(bars, plan, crowd))
+
+
+def test_all_columns_of_one_instrument(capsys):
+    names = [name for name, item in declared().items() if item.scale == "none"]
+    spent = of_ours(names)
+    with capsys.disabled():
+        print(f"\nfeatures: {len(names)} columns, {ROWS:,} bars: {spent:.1f} ms of CPU (budget 10, aim 5)")  # noqa: T201
+
+
+def test_against_pandas_ta_on_the_columns_that_it_has(capsys):
+    pytest.importorskip("pandas_ta")
+    ours = of_ours(PANDAS_TA)
+    bars = lively(ROWS).to_pandas().set_index("date")
+    bars.index = bars.index.astype("datetime64[ns]")
+    theirs = {name: cpu_ms(lambda call=call: call(bars), 3) for name, call in PANDAS_TA.items()}
+    total = sum(theirs.values())
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\nfeatures: {len(PANDAS_TA)} columns that pandas-ta has: {ours:.2f} ms of CPU, "
+            f"pandas-ta {total:.0f} ms, {total / ours:.0f} times (aim 30)"
+        )

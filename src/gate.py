@@ -289,7 +289,7 @@ def _clears(row: str, least: str) -> str:
         f"{_param('model_id')} = lm.model_id AND {_param('model_digest')} IS NOT NULL",
         f"({_param('registered_name')} = {row}.name OR NOT ({_instrument_name(row)}))",
         *(_meets(rule) for rule in RULES),
-        f"{_metric('n_oos')} >= {_limit(bars)}",
+        f"{_metric('n_oos')} >= {_limit(bars)} AND {_metric('n_oos')} < {_LARGEST:g}",
         f"({_param('suspicious')} IS NULL OR {_cleared()})",
     ]
     joined = "logged_models lm JOIN runs r ON r.run_uuid = lm.source_run_id"

@@ -72,9 +72,6 @@ def bring_up_to_date(
     target.session_run(session["key"], session.get("name"))
     wanted = {content.key: target.valid(content) for content in _contents(target.config, store, grades, session)}
     known = target.runs.known(record for record, _ in wanted)
-    others = {record for record, _ in known}
-    for key in [key for key in wanted if key not in known and key[0] in others]:
-        wanted[key] = wanted[key].of_session(session["key"])  # the same fit under another strategy: this session's own
     parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
     written = target.runs.write([content for key, content in wanted.items() if key not in known], parents)
     for key, run_id in written.items():

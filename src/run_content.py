@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from src.gate import COUNTED
@@ -54,10 +54,6 @@ class RunContent:
     def passed(self) -> bool:
         """Whether it clears the four thresholds of its grade."""
         return self.tags["alpha.passed"] == "true"
-
-    def of_session(self, key: str) -> RunContent:
-        """The same run as a child of another session."""
-        return replace(self, session_key=key, tags={**self.tags, "alpha.session_key": key})
 
 
 def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame, equity: pl.DataFrame) -> Iterator[RunContent]:

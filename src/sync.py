@@ -44,19 +44,14 @@ def sync(config: Config) -> str:
 
 
 def sessions(store: RunStore) -> list[dict[str, Any]]:
-    """Sessions whose grades the store has, the earliest first, with what training said of them where it is kept."""
-    from src import files
+    """Sessions whose grades the store has, by name of their shards, the earliest first."""
+    import polars as pl
 
-    keys = {key[:8]: key for key in store.runs(("session_key",))["session_key"].unique().to_list()}
-    earliest: dict[str, float] = {}
+    first: dict[str, float] = {}
     for path in store.root.glob("b*-*.grades.parquet"):
-        short = path.name.split("-", 1)[1].split(".", 1)[0]
-        earliest[short] = min(earliest.get(short, path.stat().st_mtime), path.stat().st_mtime)
-    found = []
-    for short in sorted(earliest, key=lambda each: (earliest[each], each)):
-        said = store.root / f"session-{short}.json"
-        found.append({"key": keys.get(short, short), **(files.read_json(said) if said.exists() else {})})
-    return found
+        for key in pl.scan_parquet(path).select(pl.col("graded_by").unique()).collect()["graded_by"]:
+            first[key] = min(first.get(key, path.stat().st_mtime), path.stat().st_mtime)
+    return [{"key": key} for key in sorted(first, key=lambda each: (first[each], each))]
 
 
 def _completed(grades: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

@@ -103,6 +103,7 @@ def open_store(config: Config) -> Iterator[Tracking]:
         if where.database is None:
             _probe(where)
         else:
+            client.search_experiments(max_results=1)  # makes the tables of a new database
             _require_plugin(where)
             if changed := mlflow_home.mark(where.database, demanded):
                 log.warning("thresholds of the model registry changed: %s", ", ".join(changed))
@@ -146,7 +147,9 @@ class Tracking:
         said = {key: value for key, value in session.items() if key not in ("key", "config_yaml") and value is not None}
         numbers = {key: float(value) for key, value in said.items() if isinstance(value, int | float)}
         tags = [RunTag(f"alpha.{key}", str(value)) for key, value in said.items() if key not in numbers]
-        self.client.log_batch(run_id, metrics=_metrics(numbers, int(1000 * time.time())), tags=tags)
+        before = self.client.get_run(run_id).data.metrics
+        moved = {key: value for key, value in numbers.items() if before.get(key) != value}
+        self.client.log_batch(run_id, metrics=_metrics(moved, int(1000 * time.time())), tags=tags)
         if session.get("config_yaml"):
             self.client.log_text(run_id, str(session["config_yaml"]), "config.yaml")
         if reused:
@@ -358,9 +361,7 @@ def _client(where: Home) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(where.uri)
     mlflow.set_registry_uri(where.uri)
-    client = mlflow.MlflowClient(where.uri, where.uri)
-    client.search_experiments(max_results=1)  # makes the tables of a new database
-    return client
+    return mlflow.MlflowClient(where.uri, where.uri)
 
 
 def _require_plugin(where: Home) -> None:

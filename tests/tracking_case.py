@@ -20,6 +20,7 @@ from src.config import Config
 FEATURES = ["momentum_21", "volatility_63", "volume_ratio_5"]
 GOOD = {"auc": 0.56, "accuracy": 0.54, "sharpe": 0.9, "max_drawdown": 0.12, "n_oos": 1500}
 BAD = {**GOOD, "sharpe": 0.31}
+SESSION = "5" * 24
 NATIVE = {"lightgbm": "model.txt", "xgboost": "model.ubj", "catboost": "model.cbm"}
 
 
@@ -59,44 +60,20 @@ def training_rows() -> tuple[Any, Any]:
 
 
 @dataclass
-class Stored:
-    """Runs, equity curves and models as `src.runs.RunStore` hands them out."""
-
-    root: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def runs(self, columns: Any = None) -> pl.DataFrame:
-        frame = pl.DataFrame(self.rows, infer_schema_length=None)
-        latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")
-        return frame.with_columns(superseded=latest)
-
-    def equity(self, record_ids: Any, session_key: str) -> pl.DataFrame:
-        days = pl.date_range(dt.date(2020, 1, 1), dt.date(2020, 4, 15), "1d", eager=True)
-        frames = [
-            pl.DataFrame({"record_id": record, "stamp": days, "net": 0.001, "equity": 1.001 ** np.arange(1, 107)})
-            for record in sorted(record_ids)
-        ]
-        return pl.concat(frames) if frames else pl.DataFrame()
-
-    def model_path(self, record_id: str) -> Path | None:
-        found = list((self.root / "models" / record_id).glob("model.*"))
-        return found[0] if found else None
-
-    def sessions(self) -> list[str]:
-        return sorted({row["session_key"] for row in self.rows})
-
-
-@dataclass
 class Case:
     """A project folder with its config; runs are added and graded by `add`."""
 
     root: Path
     config: Config = field(default_factory=Config)
+    trained: list[dict[str, Any]] = field(default_factory=list)
     graded: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.store = Stored(self.root / "data" / "runs" / "demo")
-        self.session = {"key": "s" * 24, "name": "demo lightgbm", "config_yaml": "seed: 7\n", "instruments": 3}
+        from src.runs import RunStore
+
+        self.config.data.root = str(self.root / "data")
+        self.store = RunStore(self.root / "data" / "runs" / "demo")
+        self.session = {"key": SESSION, "name": "demo lightgbm", "config_yaml": "seed: 7\n", "instruments": 3}
 
     def add(
         self,
@@ -106,42 +83,60 @@ class Case:
         metrics: dict[str, Any] | None = None,
         suspicious: str | None = None,
         attempt: int = 0,
-        model: bool | None = None,
-        session: str = "s" * 24,
+        model: bool = True,
+        session: str = SESSION,
     ) -> str:
-        """Store one run and its grade; returns the record's id."""
+        """Store one run with its grade and, where it passed, its model; returns the record's id."""
         from src.grade import Thresholds, grade
 
         metrics = GOOD if metrics is None else metrics
         verdict = grade(metrics, Thresholds.of(self.config.grade), suspicious)
         run_key = hashlib.blake2b(f"{asset_class}.{symbol}.{family}".encode(), digest_size=12).hexdigest()
         record = f"{run_key}.{attempt}"
-        named = {"record_id": record, "run_key": run_key, "session_key": session, "asset_class": asset_class}
-        named |= {"symbol": symbol, "family": family}
+        named = {"record_id": record, "run_key": run_key, "session_key": session, "strategy_key": "a" * 24}
+        named |= {"asset_class": asset_class, "symbol": symbol, "family": family, "planted": False, "fit_seconds": 0.25}
         parts = {"bars": "b" * 24, "panel": None, "features": "f" * 24, "label": {"horizon": 1}, "seed": 7}
-        self.store.rows.append(
+        self.trained.append(
             named
             | {"attempt": attempt, "params": json.dumps({"rounds": 5}), "features": json.dumps(FEATURES)}
             | {"parts": json.dumps(parts), "library_version": _version(family), "git_commit": "c" * 40}
-            | {"n_train": 900, "n_folds": 5, "fit_seconds": 0.25, "planted": False}
-            | {"created_at": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)}
+            | {"n_train": 900, "n_folds": 5, "created_at": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)}
         )
+        days = [dt.datetime(2020, 1, 1) + dt.timedelta(days=day) for day in range(106)]
+        curve = {"stamp": days, "net": [0.001] * 106, "equity": [1.001**day for day in range(1, 107)]}
         self.graded.append(
             named
+            | {"grade_key": "g" * 24, "graded_by": session}
             | {"passed": verdict.passed, "reasons": list(verdict.reasons), "suspicious": suspicious}
-            | {"first_oos": dt.date(2020, 1, 1), "last_oos": dt.date(2025, 1, 1), "shift_passes": b"\0" * 25}
-            | {"luck_rate": 0.01, "p_value": 0.02, "q_value": None, "z": 2.1, "n_trials": 3, "turnover": 11.0}
-            | dict.fromkeys(GOOD)
+            | {"first_oos": dt.date(2020, 1, 1), "last_oos": dt.date(2025, 1, 1)}
+            | {"luck_rate": 0.01, "p_value": 0.02, "z": 2.1, "turnover": 11.0}
             | metrics
+            | (curve | {"always_long": curve["equity"]} if verdict.passed else {})
         )
-        if verdict.passed if model is None else model:
-            folder = self.store.root / "models" / record
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / NATIVE[family]).write_bytes(native(family))
+        if verdict.passed and model:
+            self.store.write_model(record, NATIVE[family], native(family))
+        self.save()
         return record
 
-    def grades(self) -> pl.DataFrame:
-        return pl.DataFrame(self.graded, infer_schema_length=None, schema_overrides={"q_value": pl.Float64})
+    def save(self) -> None:
+        """Write runs and grades where training keeps them."""
+        from src import files
+        from src.runs import OOS_SCHEMA, RUN_SCHEMA, shard
+
+        for session in {row["session_key"] for row in self.trained}:
+            mine = [row for row in self.trained if row["session_key"] == session]
+            rows = [{**dict.fromkeys(OOS_SCHEMA), **row} for row in mine]
+            runs = pl.DataFrame(
+                [{name: row[name] for name in (*RUN_SCHEMA, *OOS_SCHEMA)} for row in rows],
+                schema={**RUN_SCHEMA, **OOS_SCHEMA},
+            )
+            files.write_parquet(runs, self.store.root / f"{shard(0, session)}.runs.parquet")
+            self.store.write_grades(shard(0, session), self.grades(session))
+
+    def grades(self, session: str = SESSION) -> pl.DataFrame:
+        from src.runs import grade_rows
+
+        return grade_rows([row for row in self.graded if row["graded_by"] == session])
 
     def project(self) -> dict[str, str]:
         """Project everything; returns MLflow's run id of each record."""

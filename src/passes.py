@@ -43,10 +43,11 @@ class SessionEvidence:
 
     def sentence(self) -> str:
         """Say how many passed and how many would by luck, in one line."""
+        expected = f"{self.expected:,.{0 if self.expected >= 10 else 1}f}"
         runs = f"{self.passes:,} run{'' if self.passes == 1 else 's'}"
         instruments = f"{self.instruments:,} instrument{'' if self.instruments == 1 else 's'}"
         return (
-            f"{runs} on {instruments} passed; had no model any skill, about {self.expected:,.0f} would"
+            f"{runs} on {instruments} passed; had no model any skill, about {expected} would"
             f" (9 sessions in 10: {self.low:,} to {self.high:,})"
         )
 

@@ -92,7 +92,7 @@ class Session:
         """Yield what is to be done, one bucket in memory at a time."""
         for row in self._instruments().iter_rows(named=True):
             if row["state"] != "done":
-                self._end((row["asset_class"], row["symbol"]), "skipped", f"{row['state']} before: {row['reason']}")
+                self._end((row["asset_class"], row["symbol"]), "skipped", _earlier(row["state"], row["reason"]))
         for bucket in self.bars.buckets():
             self._open[bucket] = 1
             for task in self._bucket_tasks(bucket):
@@ -321,6 +321,11 @@ class Session:
 
     def _state_path(self, stage: str) -> Path:
         return Path(self.config.data.root) / "states" / self.config.dataset / f"{stage}.parquet"
+
+
+def _earlier(state: str, reason: str) -> str:
+    """Say why an instrument never came here; a skip carries its first reason along."""
+    return reason if state == "skipped" else f"{state} by featurize: {reason}"
 
 
 def _summary(row: dict[str, Any], seconds: float | None) -> str:

@@ -99,7 +99,7 @@ def test_the_sentence():
     )
     one = session_evidence(grades([("A", True, 0.02, 0.5, 1, np.zeros(200))]))
     assert one.sentence() == (
-        "1 run on 1 instrument passed; had no model any skill, about 0 would (9 sessions in 10: 0 to 0)"
+        "1 run on 1 instrument passed; had no model any skill, about 0.0 would (9 sessions in 10: 0 to 0)"
     )
 
 

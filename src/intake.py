@@ -56,12 +56,12 @@ def intake(config: Config) -> Intake:
     ConfigError
         Where a simulated source is not wanted, the dataset came from another source, or a path does not exist.
     """
-    provenance.refuse_invented(config)
     root = Path(config.data.root) / "bars" / config.dataset
     _recover(root)
     store = BarStore(root)
     if store.exists() and not config.fresh:
         provenance.refuse_other_source(config, store.manifest)
+    provenance.refuse_invented(config)
     fingerprint = provenance.fingerprint(config)
     return Intake(config, root, fingerprint, provenance.job(config, fingerprint))
 

@@ -47,7 +47,8 @@ def refuse_other_source(config: Config, manifest: Manifest) -> None:
         Naming what the dataset holds and the ways out.
     """
     name = f"dataset {config.dataset} holds bars from source={manifest.source}"
-    remedy = f"name source={manifest.source}, choose another universe.name, or replace it with fresh=true"
+    path = f" source.path={manifest.path}" if manifest.path else ""
+    remedy = f"name source={manifest.source}{path}, choose another universe.name, or replace it with fresh=true"
     if manifest.source != config.source.kind:
         raise ConfigError(f"{name}, not {config.source.kind}: {remedy}")
     if manifest.interval != config.universe.interval:
@@ -55,8 +56,7 @@ def refuse_other_source(config: Config, manifest: Manifest) -> None:
     if manifest.basis != config.source.basis:
         raise ConfigError(f"{name} with source.basis={manifest.basis}, not {config.source.basis}: {remedy}")
     if manifest.path and sources.located(config.source.path) != _former(manifest.path):
-        remedy = f"name source.path={manifest.path}, choose another universe.name, or replace it with fresh=true"
-        raise ConfigError(f"{name} source.path={manifest.path}, not {config.source.path}: {remedy}")
+        raise ConfigError(f"{name}{path}, not {config.source.path}: {remedy}")
 
 
 def _former(path: str) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import sys
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +31,11 @@ def configurations(verb: str) -> list[Config]:
     ConfigError
         Where Hydra refuses: an unknown group, option or key, a wrong type, broken YAML.
     SystemExit
-        From ``--help`` and from flags that Hydra does not know.
+        From flags that Hydra does not know, and after its own ``--cfg`` and ``--info``.
     """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(usage(verb, [each for each in sys.argv[1:] if not each.startswith("-")]))
+        return []
     import hydra
 
     _register()
@@ -38,9 +43,6 @@ def configurations(verb: str) -> list[Config]:
     shown = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let its exceptions through: they are put in words here
     found: list[Config] = []
-
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.stdout.write(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\n")
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def collect(composed: DictConfig) -> None:
@@ -65,20 +67,48 @@ def compose(overrides: list[str] | None = None) -> Config:
     ConfigError
         As `configurations`, and where a rule is broken.
     """
+    with _in_words():
+        config = _typed(_composed(overrides or []))
+    check(config)
+    return config
+
+
+def usage(verb: str, overrides: list[str]) -> str:
+    """The answer to ``--help``: purpose, groups with their options, and every value as chosen now.
+
+    Hydra's own would take half a second longer, to list the same groups.
+    """
+    from omegaconf import OmegaConf
+
+    with _in_words():
+        chosen = OmegaConf.to_yaml(_composed(overrides))
+    options = {group.name: sorted(path.stem for path in group.glob("*.yaml")) for group in sorted(CONF.glob("*/"))}
+    groups = "\n".join(f"{group}: {', '.join(names)}" for group, names in options.items())
+    purpose = (sys.modules["__main__"].__doc__ or "").strip()
+    return (
+        f"python -m src.{verb} [group=option ...] [key=value ...]\n\n{purpose}\n\n"
+        f"== Groups: one option of each, a file of conf/ ==\n{groups}\n\n== Values, as chosen now ==\n{chosen}"
+    )
+
+
+def _composed(overrides: list[str]) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
     _register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra_compose("config", overrides)
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn complaints about the configuration into a `ConfigError` of one line; let the program's faults through."""
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = hydra_compose("config", overrides or [])
-            config = _typed(composed)
+        yield
     except Exception as error:
         if not is_complaint(error):
             raise
         raise ConfigError(complaint(error)) from error
-    check(config)
-    return config
 
 
 def families(config: Config) -> list[ModelConfig]:

@@ -177,13 +177,16 @@ def test_passwords_in_addresses_reach_neither_log_nor_terminal(
     assert "hunter2" not in capsys.readouterr().err
 
 
-def test_help_lists_the_groups_and_starts_no_work(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run(raises(AssertionError("the task must not start")), "--help")
-    assert ended.value.code == 0
+def test_help_tells_the_purpose_the_groups_and_the_values_and_starts_no_work(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__doc__", "Do what toys do.\n")
+    assert run(raises(AssertionError("the task must not start")), "model=xgboost", "--help") == 0
     out = capsys.readouterr().out
-    assert out.startswith("python -m src.toy [group=option ...] [key=value ...]")
-    assert "model: all, catboost, lightgbm, xgboost" in out
+    assert out.startswith("python -m src.toy [group=option ...] [key=value ...]\n\nDo what toys do.\n\n")
+    assert "model: all, catboost, lightgbm, xgboost\n" in out
+    assert "family: xgboost" in out
+    assert run(raises(AssertionError("the task must not start")), "model=xgbost", "--help") == 2
 
 
 def test_an_unknown_flag_is_wrong_usage(run: Run) -> None:

@@ -6,7 +6,6 @@ universe changes nobody's features. A row of the table uses bars of that day and
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from src.bars import BarStore
 
 MIN_MEMBERS = 5  # members that must have traded for a day to count
@@ -91,7 +92,7 @@ def panel_hash(table: pl.DataFrame, until: dt.date | None = None, asset_class: s
     """Hash of the table's rows up to and with `until`, of one class or of all; later rows change nothing."""
     rows = table.sort("asset_class", "date")
     if until is not None:
-        rows = rows.filter(pl.col("date") < dt.datetime.combine(until, dt.time()) + dt.timedelta(days=1))
+        rows = rows.filter(pl.col("date").cast(pl.Date) <= until)
     if asset_class is not None:
         rows = rows.filter(pl.col("asset_class") == asset_class)
     hashed = hashlib.blake2b(digest_size=16)

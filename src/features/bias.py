@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from src.features.registry import feature
 from src.features.windows import (
@@ -104,9 +107,9 @@ def prospect_value_63(log_return: Array, sigma_63: Array) -> Array:
     felt = np.where(log_return < 0, -2.25, 1.0) * np.abs(log_return) ** 0.88
     out = np.full(len(felt), np.nan)
     if len(felt) >= 63:
-        ordered = np.sort(sliding(felt, 63), axis=1)
-        value = np.minimum(ordered, 0.0) @ _decision_weights(63, 0.69)
-        out[62:] = value + np.maximum(ordered, 0.0) @ _decision_weights(63, 0.61)[::-1]
+        ordered = np.sort(sliding(felt.astype(np.float32), 63), axis=1)
+        gains = np.maximum(ordered, 0.0) @ _decision_weights(63, 0.61)[::-1]
+        out[62:] = gains + np.minimum(ordered, 0.0) @ _decision_weights(63, 0.69)
     return out / sigma_63**0.88
 
 
@@ -153,7 +156,8 @@ def _mean_of_highest(x: Array, count: int, bars: int) -> Array:
     return out
 
 
-def _decision_weights(count: int, curvature: float) -> Array:
+@cache
+def _decision_weights(count: int, curvature: float) -> NDArray[np.float32]:
     p = np.arange(count + 1) / count
     weight = p**curvature / (p**curvature + (1 - p) ** curvature) ** (1 / curvature)
-    return np.diff(weight)
+    return np.diff(weight).astype(np.float32)

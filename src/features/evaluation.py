@@ -7,7 +7,6 @@ stands in the table and however the work is spread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -139,5 +138,4 @@ def instruments(table: pl.DataFrame) -> list[tuple[tuple[str, str], slice]]:
 
 def day_numbers(dates: pl.Series) -> Array:
     """Days since 1970-01-01, with a fraction where the dates are timestamps."""
-    value: Any = dates.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy() / 86_400e6
-    return np.asarray(value, dtype=np.float64)
+    return dates.dt.epoch("us").cast(pl.Float64).to_numpy() / 86_400e6

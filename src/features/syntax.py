@@ -38,7 +38,8 @@ def _collect(function: Callable[..., Any], parts: dict[str, str]) -> None:
         return
     tree = _normalised(function)
     parts[name] = ast.unparse(tree)
-    for label, value in _referenced(tree, function):
+    for label, found in _referenced(tree, function):
+        value = inspect.unwrap(found) if callable(found) else found  # a cached function is hashed like a plain one
         module = getattr(value, "__module__", None) or ""
         if isinstance(value, types.ModuleType):
             root = value.__name__.split(".")[0]

@@ -20,10 +20,7 @@ Array = NDArray[np.float64]
 
 def lag(x: Array, bars: int) -> Array:
     """Value of `bars` bars ago."""
-    out = np.full(len(x), np.nan)
-    if bars < len(x):
-        out[bars:] = x[: len(x) - bars]
-    return out
+    return _padded(x[: max(len(x) - bars, 0)], len(x))
 
 
 def total(x: Array, bars: int) -> Array:

@@ -7,7 +7,8 @@ def test_the_committed_page_is_current():
 
 
 def test_every_feature_says_its_formula_and_its_source():
+    text = page()
     for item in declared().values():
         assert item.doc.endswith("."), item.name
         assert item.source, item.name
-        assert f"| `{item.name}` |" in page()
+        assert f"| `{item.name}` |" in text

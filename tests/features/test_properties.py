@@ -173,5 +173,15 @@ def test_a_day_that_the_panel_lacks_takes_the_last_known_market_and_ten_days_lat
     assert ended["breadth_5"][310:].null_count() == 90
 
 
+def test_hourly_bars_have_the_same_columns():
+    hours = pl.datetime_range(pl.datetime(2020, 1, 1), pl.datetime(2020, 2, 1), "1h", time_zone="UTC", eager=True)[:400]
+    bars, panel = lively(400).with_columns(date=hours), market(400).with_columns(date=hours)
+    hourly, daily = (compute(rows, EVERY, crowd) for rows, crowd in ((bars, panel), (lively(400), market(400))))
+    assert hourly["days_since_last_bar"][5] == pytest.approx(1 / 24)
+    for item in EVERY:
+        if item.family != "calendar":
+            assert hourly[item.name].equals(daily[item.name]), item.name
+
+
 def test_lag_shows_what_was_and_never_what_will_be():
     assert np.array_equal(lag(np.array([1.0, 2.0, 3.0]), 1), [np.nan, 1.0, 2.0], equal_nan=True)

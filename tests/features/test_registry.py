@@ -117,6 +117,10 @@ def test_the_hash_of_a_feature_follows_its_ingredients_and_their_libraries():
     assert len({code_hash(item) for item in declared().values()}) == len(declared())
 
 
+def test_the_hash_follows_a_cached_helper():
+    assert "src.features.bias._decision_weights" in code_parts(declared()["prospect_value_63"].function)
+
+
 def test_a_changed_ingredient_changes_the_features_that_use_it_and_no_other(monkeypatch):
     before = {name: code_hash(item) for name, item in declared().items()}
 

@@ -12,17 +12,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import json
 import platform
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 from src import gate
 
 LOADER = Path(__file__).parent / "models" / "loader.py"
 _SUPPORT = ("mlflow", "numpy", "pandas")
+version = functools.cache(metadata.version)
 
 
 @dataclass(frozen=True)

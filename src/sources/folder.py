@@ -22,6 +22,7 @@ from src.sources.columns import ColumnError, Layout, date_column, layout
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
 _NUMBERS = [*PRICES, "adj_close", "volume", "split"]
 _SKIPPED = ("readme", "license")
+_CHUNK = 1_000_000  # rows held at a time while a table is cut by bucket
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def listing(source: SourceConfig) -> pl.DataFrame:
 def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:
     """Yield the rows of the wanted instruments bucket by bucket, reading every table once.
 
-    Tables are first cut into a part for each bucket under `scratch`, in one streaming pass, so that memory follows the
+    Tables are first cut into parts by bucket under `scratch`, a million rows at a time, so that memory follows the
     bucket and not the file.
     """
     readable, troubles = _inspected(source)
@@ -105,7 +106,7 @@ def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batc
             frames.append(pl.read_parquet(part, hive_partitioning=False))
         for file in singles.get(b, []):
             try:
-                frames.append(_rows(file, request.interval).drop("row").collect())
+                frames += list(_chunks(file, request.interval))
             except (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeDecodeError) as error:
                 bad = [*bad, Trouble(str(file.asset_class), str(file.symbol), "failed", _unreadable(file.path, error))]
         yield Batch(b, _joined(frames), bad)
@@ -148,9 +149,28 @@ def _inspected(source: SourceConfig) -> tuple[list[File], list[Trouble]]:
     return readable, troubles
 
 
-def _rows(file: File, interval: str) -> pl.LazyFrame:
-    """The rows of one file under our names, in its order (column row)."""
+def _chunks(file: File, interval: str) -> Iterator[pl.DataFrame]:
+    """The rows of a file under our names, in its order (column row), a million at a time."""
     scan = file.layout.scan(file.path)
+    columns = _columns(file, scan, interval)
+    scan = scan.select(file.layout.columns.values())
+    offset = 0
+    for chunk in _raw_chunks(file, scan):
+        yield chunk.select(columns).with_row_index("row", offset)
+        offset += chunk.height
+
+
+def _raw_chunks(file: File, scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    if file.layout.separator is not None:
+        yield from scan.collect_batches(chunk_size=_CHUNK, maintain_order=True)
+        return
+    rows = scan.select(pl.len()).collect().item()
+    for offset in range(0, rows, _CHUNK):  # slices of Parquet read only their row groups; streaming holds far more
+        yield scan.slice(offset, _CHUNK).collect()
+
+
+def _columns(file: File, scan: pl.LazyFrame, interval: str) -> list[pl.Expr]:
+    """Expressions for our columns over the file's."""
     columns, kinds = file.layout.columns, scan.collect_schema()
     numbers = []
     for name in _NUMBERS:
@@ -160,23 +180,22 @@ def _rows(file: File, interval: str) -> pl.LazyFrame:
         column = pl.col(columns[name])
         column = column.str.strip_chars() if kinds[columns[name]] == pl.String else column
         numbers.append(column.cast(pl.Float64, strict=False).alias(name))
-    symbol = (
-        pl.lit(file.symbol) if file.is_table is False else pl.col(columns["symbol"]).cast(pl.String).str.strip_chars()
-    )
+    symbol = pl.col(columns["symbol"]).cast(pl.String).str.strip_chars() if file.is_table else pl.lit(file.symbol)
     kind = pl.lit(file.asset_class, pl.String)
     if "asset_class" in columns:
         text = pl.col(columns["asset_class"]).cast(pl.String).str.strip_chars().str.to_lowercase()
         kind = text.replace_strict(CLASSES, default=text).fill_null(kind)
     date = date_column(file.path, file.layout, scan, kinds, interval)
-    lazy = scan.select(kind.alias("asset_class"), symbol.alias("symbol"), date.alias("date"), *numbers)
-    return lazy.with_row_index("row")
+    return [kind.alias("asset_class"), symbol.alias("symbol"), date.alias("date"), *numbers]
 
 
 def _keys(file: File) -> pl.DataFrame:
     """The instruments of a table."""
+    keys = pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))
     try:
-        keys = _rows(file, "1d").select(KEY).unique().collect(engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
+        for chunk in _chunks(file, "1d"):
+            keys = pl.concat([keys, chunk.select(KEY).unique()]).unique()
+    except (pl.exceptions.PolarsError, ColumnError, OSError) as error:
         raise SourceError(_unreadable(file.path, error)) from error
     unknown = keys.filter(~pl.col("asset_class").is_in(list(CLASSES)) | pl.col("asset_class").is_null())
     if unknown.height:
@@ -189,20 +208,22 @@ def _keys(file: File) -> pl.DataFrame:
 
 
 def _cut(file: File, wanted: pl.DataFrame, interval: str, folder: Path) -> None:
-    """Write the wanted rows of a table to one part a bucket, in one streaming pass."""
-    folder.mkdir(parents=True, exist_ok=True)
-    buckets = wanted.lazy().select(*KEY, pl.col("bucket").cast(pl.Int32))
+    """Write the wanted rows of a table to parts by bucket, in one pass."""
+    buckets = wanted.select(*KEY, pl.col("bucket").cast(pl.Int32))
     try:
-        rows = _rows(file, interval).join(buckets, on=KEY, how="inner")
-        rows.sink_parquet(pl.PartitionBy(folder, key="bucket", include_key=False), compression="lz4", mkdir=True)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        for number, chunk in enumerate(_chunks(file, interval)):
+            rows = chunk.join(buckets, on=KEY, how="inner", maintain_order="left")
+            for (b,), part in rows.partition_by("bucket", as_dict=True, include_key=False).items():
+                place = folder / f"bucket={b}"
+                place.mkdir(parents=True, exist_ok=True)
+                part.write_parquet(place / f"{number:05d}.parquet", compression="lz4")
+    except (pl.exceptions.PolarsError, ColumnError, OSError) as error:
         raise SourceError(_unreadable(file.path, error)) from error
 
 
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    parts = [f.sort("row").drop("row") if "row" in f.columns else f for f in frames]
-    if parts:
-        return pl.concat(parts, how="vertical_relaxed")
+    if frames:
+        return pl.concat([frame.drop("row") for frame in frames], how="vertical_relaxed")
     kinds = {"asset_class": pl.String(), "symbol": pl.String(), "date": pl.Date()}
     return pl.DataFrame(schema=kinds | dict.fromkeys(_NUMBERS, pl.Float64()))
 

@@ -51,10 +51,7 @@ class Plan:
                     known[name] = function(*[known[label] for label in needed])
                 except Exception as error:
                     raise FeatureError(f"feature {name} failed: {type(error).__name__}: {error}") from error
-            block = np.empty((len(self.features), len(known["day"])), dtype=np.float32)
-            for row, item in zip(block, self.features, strict=True):
-                finish(known[item.name], item.window, row)
-        return block
+            return finish([known[item.name] for item in self.features], [item.window for item in self.features])
 
 
 class Market:

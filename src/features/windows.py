@@ -10,7 +10,7 @@ the window isn't full, are NaN, and so is every window that holds a NaN.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,11 +159,14 @@ def sliding(x: Array, bars: int) -> Array:
     return np.lib.stride_tricks.sliding_window_view(x, bars)
 
 
-def finish(x: Array, window: int, out: NDArray[np.float32]) -> None:
-    """Write the column as it is stored: float32, NaN until the declared window is full and where it isn't finite."""
-    out[:] = x
-    out[: window - 1] = np.nan
+def finish(columns: Sequence[Array], windows: Sequence[int]) -> NDArray[np.float32]:
+    """Columns as stored, shape (columns, bars): float32, NaN in each warm-up and where a value isn't finite."""
+    out = np.empty((len(columns), len(columns[0])), dtype=np.float32)
+    for row, values, window in zip(out, columns, windows, strict=True):
+        row[:] = values
+        row[: window - 1] = np.nan
     out[np.isinf(out)] = np.nan
+    return out
 
 
 def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0) -> Array:

@@ -41,9 +41,9 @@ class SimulatedSource:
 
     stock: int = 18
     etf: int = 8
-    crypto: int = 4
+    crypto: int = 6
     first: str = "2014-01-02"
-    edge: float = 0.3  # share of one-bar volatility that the planted signal predicts
+    edge: float = 0.18  # share of one-bar volatility that the planted signal predicts
     seed: int = 2024
 
 

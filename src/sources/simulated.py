@@ -2,7 +2,7 @@
 
 Returns have fat tails (Student t), clustered volatility (GARCH) and a common factor, and are split between an overnight
 gap and a session; coins trade every day and hardly gap. Volume follows volatility. The first of every three
-instruments of a class carries the edge: after its close has moved away from its ten-bar average it tends back, over
+instruments of a class carries the edge: after its close has moved away from its average of ten bars (coins: forty) it tends back, over
 the next open-to-open return. The rest is a martingale with drift. Four stocks are faulty or thin on purpose.
 
 Every instrument has its own stream of random numbers, seeded by its key: the same bars in any order, process or
@@ -27,7 +27,7 @@ from src.config import SimulatedSource, SourceConfig
 from src.sources import Batch, Request
 
 LAST = "2024-12-31"  # last date unless data.until says otherwise
-_WINDOW = 10  # bars of the average that the edge tends back to
+_WINDOW = {"stock": 10, "etf": 10, "crypto": 40}  # bars of the average that the edge tends back to
 _FREEDOM = 4.0  # of Student's t
 _ALPHA, _BETA = 0.06, 0.92  # GARCH(1,1)
 _OVERNIGHT = {"stock": 0.25, "etf": 0.25, "crypto": 0.002}  # share of the variance before the open
@@ -110,7 +110,7 @@ def calendar(asset_class: str, first: str, last: str) -> Array:
 
 def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edge: float) -> tuple[Array, Array, Array]:
     """Log closes, log opens and volatility, bar by bar: what comes next depends on what came before."""
-    overnight = _OVERNIGHT[kind]
+    overnight, window = _OVERNIGHT[kind], _WINDOW[kind]
     by_night, by_day = math.sqrt(overnight) * night, math.sqrt(1 - overnight) * shock
     closes, opens, sigmas = [0.0] * len(shock), [0.0] * len(shock), [0.0] * len(shock)
     variance, before, signal = daily**2, 0.0, 0.0
@@ -119,7 +119,7 @@ def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edg
         opens[k] = before + sigma * gap
         closes[k] = before = opens[k] + sigma * (session + edge * signal) + drift - 0.5 * variance
         variance = (1 - _ALPHA - _BETA) * daily**2 + variance * (_ALPHA * (gap + session) ** 2 + _BETA)
-        recent = closes[max(0, k - _WINDOW + 1) : k + 1]
+        recent = closes[max(0, k - window + 1) : k + 1]
         signal = -math.tanh((before - sum(recent) / len(recent)) / (1.2 * sigma))
     return np.array(closes), np.array(opens), np.array(sigmas)
 

@@ -1,4 +1,4 @@
-"""Speed of the features, printed and not asserted: `make bench`, or pytest -s tests/benchmarks/test_features.py."""
+"""Speed of the features, printed and not asserted: `make bench`."""
 
 import sys
 import time

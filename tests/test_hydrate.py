@@ -190,7 +190,7 @@ def test_another_source_is_refused_and_replaces_the_dataset_only_when_told_fresh
     with pytest.raises(ConfigError, match=r"holds bars from source=folder source.path=.*elsewhere"):
         hydrate(config(tmp_path, source__path=str(tmp_path / "elsewhere")))
     assert content(tmp_path) == before
-    assert "from simulated: 14 done" in hydrate(config(tmp_path, fresh=True, **other))
+    assert "from simulated: 16 done" in hydrate(config(tmp_path, fresh=True, **other))
     assert store(tmp_path).manifest.planted == [
         ["stock", "SIM01"],
         *([["etf", f"SIMF0{i}"] for i in (1, 4, 7)]),

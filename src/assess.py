@@ -126,22 +126,11 @@ def assess(
         "max_drawdown": metrics.max_drawdown(earned.net),
         "n_oos": int(positions.size),
     }
-    limits = Thresholds.of(gate)
-    shifted = shifts(
-        label, probability, exposure, place, bars_per_year=yearly, thresholds=limits, exclude_lags=gate.exclude_lags
-    )
+    limits, lags = Thresholds.of(gate), gate.exclude_lags
+    shifted = shifts(label, probability, exposure, place, bars_per_year=yearly, thresholds=limits, exclude_lags=lags)
     crypto = decisions.asset_class == "crypto"
     late = evidence.one_bar_later(label, probability, exposure, place, yearly) if crypto else (None, None)
-    passed = grade(four, limits).passed
-    doubt = evidence.suspicion(
-        positions,
-        decisions,
-        gate,
-        area=four["auc"],
-        ratio=four["sharpe"],
-        passed=passed,
-        collapse=passed and crypto and _gone(late, limits),
-    )
+    doubt = _doubt(positions, decisions, gate, four, late)
     verdict = grade(four, limits, doubt)
     always = performance(np.ones(positions.size), place)
     values = {
@@ -187,6 +176,22 @@ def _beside(
         "active_sharpe": metrics.sharpe(_active(earned, always), yearly),
         "turnover": float(earned.turnover.sum()) / earned.turnover.size * yearly,
     }
+
+
+def _doubt(
+    positions: IntArray,
+    decisions: Decisions,
+    gate: GradeConfig,
+    four: dict[str, float | int | None],
+    late: tuple[float | None, float | None],
+) -> str | None:
+    """Say why the run looks too good to be true, if it does."""
+    limits = Thresholds.of(gate)
+    passed = grade(four, limits).passed
+    collapse = passed and decisions.asset_class == "crypto" and _gone(late, limits)
+    return evidence.suspicion(
+        positions, decisions, gate, area=four["auc"], ratio=four["sharpe"], passed=passed, collapse=collapse
+    )
 
 
 def _gone(late: tuple[float | None, float | None], limits: Thresholds) -> bool:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import StageError
+from src.masking import masked
 from src.stage import main
-from src.turns import masked
 
 if TYPE_CHECKING:
     import polars as pl

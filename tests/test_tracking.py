@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import sqlite3
 import subprocess
 import sys
@@ -175,10 +176,8 @@ def test_what_a_killed_process_left_is_swept(made: Case) -> None:
     made.add("stock", "AAPL")
     made.project()
     client, where = made.client(), experiment(made)
-    left = client.create_run(
-        where, tags={"alpha.record_id": "x.0", "alpha.writer": f"{tracking.platform.node()}:999999"}
-    )
-    alive = client.create_run(where, tags={"alpha.record_id": "y.0", "alpha.writer": f"{tracking.platform.node()}:1"})
+    left = client.create_run(where, tags={"alpha.record_id": "x.0", "alpha.writer": f"{platform.node()}:999999"})
+    alive = client.create_run(where, tags={"alpha.record_id": "y.0", "alpha.writer": f"{platform.node()}:1"})
     model = client.create_logged_model(where, "half", left.info.run_id, tags={"alpha.record_id": "x.0"})
     foreign = client.create_logged_model(where, "a-persons-own")
     tracking._SWEPT.clear()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -101,13 +103,28 @@ def locked(database: Path | None) -> TrackingError:
     )
 
 
+def writer() -> str:
+    """What tells whether the process that writes a run is still there."""
+    return f"{platform.node()}:{os.getpid()}"
+
+
+def is_alive(tag: str, started: int) -> bool:
+    """Whether another process, of `writer` tag and run start in milliseconds, may still be writing."""
+    import psutil
+
+    host, _, pid = tag.rpartition(":")
+    if host != platform.node():
+        return time.time() - started / 1000 < 24 * 3600
+    return int(pid) != os.getpid() and psutil.pid_exists(int(pid))
+
+
 def _wait_for(database: Path) -> None:
     """Wait in turn for the write lock.
 
     Raises
     ------
     TrackingError
-        Where it is held for longer than a minute's half, or the file is no database.
+        Where it is held for longer than half a minute, or the file is no database.
     """
     if not database.exists():
         return

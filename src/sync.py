@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import StageError
+from src.masking import masked
 from src.stage import main
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def sync(config: Config) -> str:
     for session in found:
         grades = _completed(store.grades(session["key"]), current)
         ids |= dict(project(config, store, grades, session).iter_rows())
-    return f"sync: {len(ids):,} runs of {len(found)} sessions of {dataset} are in {config.tracking.uri}"
+    return f"sync: {len(ids):,} runs of {len(found)} sessions of {dataset} are in {masked(config.tracking.uri)}"
 
 
 def sessions(store: RunStore) -> list[dict[str, Any]]:

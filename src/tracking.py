@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import platform
 import shutil
 import tempfile
 import time
@@ -218,7 +216,7 @@ class Tracking:
             return
         half = "attributes.status = 'RUNNING' AND tags.`alpha.writer` LIKE '%'"
         for run in self.client.search_runs([self.experiment], half):
-            if not _is_alive(run.data.tags["alpha.writer"], run.info.start_time):
+            if not mlflow_home.is_alive(run.data.tags["alpha.writer"], run.info.start_time):
                 self.client.delete_run(run.info.run_id)
         for model in _all_pages(lambda token: self.client.search_logged_models([self.experiment], page_token=token)):
             if "alpha.record_id" in model.tags and not self._is_tied(model.model_id, model.source_run_id):
@@ -299,7 +297,11 @@ class ClientRuns:
 
         ids = {}
         for content in contents:
-            tags = {**content.tags, "mlflow.parentRunId": parents[content.session_key], "alpha.writer": _writer()}
+            tags = {
+                **content.tags,
+                "mlflow.parentRunId": parents[content.session_key],
+                "alpha.writer": mlflow_home.writer(),
+            }
             run = self._client.create_run(self._experiment, content.start, tags, content.name)
             params = [Param(key, value) for key, value in content.params.items()]
             self._client.log_batch(run.info.run_id, _points(content), params)
@@ -337,20 +339,6 @@ def _all_pages(page: Any) -> Iterator[Any]:
         token = found.token
         if not token:
             return
-
-
-def _writer() -> str:
-    """What tells whether the process that writes a run is still there."""
-    return f"{platform.node()}:{os.getpid()}"
-
-
-def _is_alive(tag: str, started: int) -> bool:
-    import psutil
-
-    host, _, pid = tag.rpartition(":")
-    if host != platform.node():
-        return time.time() - started / 1000 < 24 * 3600
-    return int(pid) != os.getpid() and psutil.pid_exists(int(pid))
 
 
 def _client(where: Home) -> MlflowClient:

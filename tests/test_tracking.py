@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from src import bulk_runs, mlflow_home
 from src.config import ROOT, TrackingConfig
 from src.errors import StageError
-from tests.tracking_case import BAD, GOOD, SESSION, Case, case
+from tests.tracking_case import BAD, GOOD, SESSION, Case, case, local, native
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -126,7 +127,7 @@ def test_another_strategys_returns_are_another_run_of_mlflow(made: Case) -> None
 def test_a_later_grade_moves_evidence_and_verdict_but_no_gate_metric(made: Case) -> None:
     record = made.add("stock", "AAPL", metrics={**GOOD, "n_oos": 400})
     run = made.project()[record]
-    made.graded[0] |= {"p_value": 0.5, "passed": False, "reasons": ["auc 0.56 is below 0.60"]}
+    made.graded[0] |= {"p_value": 0.5, "sharpe": 0.95, "passed": False, "reasons": ["auc 0.56 is below 0.60"]}
     made.save()
     assert made.project() == {record: run}
     client = made.client()
@@ -142,7 +143,7 @@ def test_a_run_that_passes_only_later_gets_its_model_then(made: Case) -> None:
     assert list(made.client().search_registered_models()) == []
     made.config.grade.min_sharpe = 0.5
     made.graded[0] |= {"passed": True, "reasons": []}
-    made.store.write_model(record, "model.txt", __import__("tests.tracking_case", fromlist=["x"]).native("lightgbm"))
+    made.store.write_model(record, "model.txt", native("lightgbm"))
     made.save()
     made.project()
     assert [each.name for each in made.client().search_registered_models()] == ["stock.AAPL"]
@@ -175,10 +176,8 @@ def test_what_a_killed_process_left_is_swept(made: Case) -> None:
     made.add("stock", "AAPL")
     made.project()
     client, where = made.client(), experiment(made)
-    left = client.create_run(
-        where, tags={"alpha.record_id": "x.0", "alpha.writer": f"{tracking.platform.node()}:999999"}
-    )
-    alive = client.create_run(where, tags={"alpha.record_id": "y.0", "alpha.writer": f"{tracking.platform.node()}:1"})
+    left = client.create_run(where, tags={"alpha.record_id": "x.0", "alpha.writer": f"{platform.node()}:999999"})
+    alive = client.create_run(where, tags={"alpha.record_id": "y.0", "alpha.writer": f"{platform.node()}:1"})
     model = client.create_logged_model(where, "half", left.info.run_id, tags={"alpha.record_id": "x.0"})
     foreign = client.create_logged_model(where, "a-persons-own")
     tracking._SWEPT.clear()
@@ -234,8 +233,8 @@ def test_a_registered_model_loads_by_its_champion_alias_and_says_what_it_is(made
     assert chance[label == 1].mean() > chance[label == 0].mean() + 0.2
     assert [each.name for each in model.metadata.signature.inputs] == FEATURES
     assert "refit on all data" in client.get_model_version("crypto.BTC-USD", "1").description
-    requirements = Path(client.get_model_version_download_uri("crypto.BTC-USD", "1").removeprefix("file://"))
-    lines = (requirements / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    folder = local(client.get_model_version_download_uri("crypto.BTC-USD", "1"))
+    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert [line.split("==")[0] for line in lines] == ["catboost", "mlflow", "numpy", "pandas"]
 
 

@@ -160,6 +160,13 @@ class Case:
         return mlflow.MlflowClient(self.uri, self.uri)
 
 
+def local(location: str) -> Path:
+    """The folder that an artifact location names."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(location))
+
+
 def case(folder: Path, monkeypatch: Any) -> Case:
     """A fresh project in `folder`, with an empty MLflow database copied from a template (making one takes seconds)."""
     monkeypatch.setenv("DVC_ROOT", str(folder))

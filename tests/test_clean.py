@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from src import clean as cleaning
@@ -14,8 +13,6 @@ from src.clean import clean, split
 from src.config import Config, ConfigError
 from src.files import write_text
 from tests.tracking_case import Case, case
-
-LATER = "t" * 24
 
 
 @pytest.fixture
@@ -28,12 +25,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     made.project()
     for name in ("stock.AAA", "stock.BBB"):
         made.client().set_registered_model_alias(name, "champion", "1")
-    made.add("stock", "AAA", attempt=1, session=LATER)
-    made.add("stock", "BBB", attempt=1, session=LATER)
+    made.graded.clear()
+    made.add("stock", "AAA", attempt=1)
+    made.add("stock", "BBB", attempt=1)
     made.project()
     made.client().set_registered_model_alias("stock.BBB", "champion", "2")
-    shard = made.store.root / "b000-ssssssss.runs.parquet"
-    made.store.runs().select("record_id", "run_key", pl.col("attempt").cast(pl.Int32)).write_parquet(shard)
+    made.save()
     return made
 
 

@@ -74,7 +74,7 @@ def demo(rest: list) -> int:
 def test(rest: list) -> int:
     """Lint and types, then the tests; the tests run even where lint complains, and their summary comes last."""
     linted = lint([])
-    return call("python", "-m", "pytest", "-n", "2", *rest) or linted
+    return call("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *rest) or linted
 
 
 def bench(rest: list) -> int:

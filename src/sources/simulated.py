@@ -2,8 +2,9 @@
 
 Returns have fat tails (Student t), clustered volatility (GARCH) and a common factor, and are split between an overnight
 gap and a session; coins trade every day and hardly gap. Volume follows volatility. The first of every three
-instruments of a class carries the edge: after its close has moved away from its average of ten bars (coins: forty) it tends back, over
-the next open-to-open return. The rest is a martingale with drift. Four stocks are faulty or thin on purpose.
+instruments of a class carries the edge: after its close has moved away from its average of ten bars (coins: forty) it
+tends back, over the next open-to-open return. The rest is a martingale with drift. Four stocks are faulty or thin on
+purpose.
 
 Every instrument has its own stream of random numbers, seeded by its key: the same bars in any order, process or
 selection, and the same past whatever the last date.

@@ -59,12 +59,17 @@ def run(verb: str, task: Callable[[Config], str]) -> int:
         chosen = configurations(verb)
         for config in chosen:
             check(config)
+        return next((status for config in chosen if (status := _attempt(verb, task, config))), 0)
     except ConfigError as error:
         _say(_named(verb, str(error)))
         return 2
     except KeyboardInterrupt:
         return 130
-    return next((status for config in chosen if (status := _attempt(verb, task, config))), 0)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # the task's own failures end in its log; this is about the log itself
+        _say(f"{verb}: can't write the log: {error}; change data.logs or the folder's owner")
+        return 1
 
 
 def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
@@ -139,17 +144,24 @@ def _hint(verb: str, config: Config) -> None:
         _say(words)
 
 
+class _Masked(logging.Formatter):
+    """A formatter through which no password passes, in a message or in a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
+
 @contextlib.contextmanager
 def _logging(path: Path) -> Iterator[None]:
     """Append to the verb's log file; only our own warnings go to the terminal as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _set_aside(path)
     to_file = logging.FileHandler(path, encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_file.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_person = logging.StreamHandler()
     to_person.setLevel(logging.WARNING)
     to_person.addFilter(lambda record: record.name.startswith("src.") and not hasattr(record, "said"))
-    to_person.setFormatter(logging.Formatter("%(message)s"))
+    to_person.setFormatter(_Masked("%(message)s"))
     root, ours = logging.getLogger(), logging.getLogger("src")
     level = ours.level
     root.addHandler(to_file)

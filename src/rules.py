@@ -178,6 +178,12 @@ def _between(config: Config) -> Iterator[tuple[str, bool, str, str]]:
         "give each class its basis points",
     )
     yield (
+        "strategy.threshold",
+        config.strategy.threshold >= 0.5 or not config.strategy.short,
+        f"must be at least 0.5 where strategy.short=true (long and short would overlap), got {config.strategy.threshold}",
+        "raise strategy.threshold",
+    )
+    yield (
         "universe.symbols",
         not (config.universe.symbols and config.universe.file),
         f"and universe.file={config.universe.file} can't both choose the instruments",

@@ -117,6 +117,13 @@ def test_promotion_can_not_demand_fewer_bars_than_registration() -> None:
     )
 
 
+def test_long_and_short_must_not_overlap() -> None:
+    short = put(config(), "strategy.short", True)
+    check(put(short, "strategy.threshold", 0.55))
+    with pytest.raises(ConfigError, match=r"strategy.threshold must be at least 0.5 where strategy.short=true"):
+        check(put(short, "strategy.threshold", 0.45))
+
+
 def test_costs_name_each_asset_class_and_nothing_else() -> None:
     with pytest.raises(ConfigError, match="strategy.cost_bps must name stock, etf, crypto and nothing else, got stock"):
         check(put(config(), "strategy.cost_bps", {"stock": 5.0}))

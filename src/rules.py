@@ -180,7 +180,7 @@ def _between(config: Config) -> Iterator[tuple[str, bool, str, str]]:
     yield (
         "strategy.threshold",
         config.strategy.threshold >= 0.5 or not config.strategy.short,
-        f"must be at least 0.5 where strategy.short=true (long and short would overlap), got {config.strategy.threshold}",
+        f"must be at least 0.5 where strategy.short=true (else both overlap), got {config.strategy.threshold}",
         "raise strategy.threshold",
     )
     yield (

@@ -22,7 +22,7 @@ from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, Strat
 from src.labels import Decisions, decisions
 from src.metrics import equity
 from src.models import Matrix, Vector, family
-from src.runs import CURVE_SCHEMA, OOS_SCHEMA, RUN_SCHEMA
+from src.runs import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SCHEMA
 from src.splits import Fold, InsufficientData, walk_forward
 
 
@@ -137,12 +137,14 @@ def _out_of_sample(model: ModelConfig, task: Task, chosen: Decisions, folds: lis
     library = family(model.family)
     where: list[npt.NDArray[np.int64]] = []
     probability: list[Vector] = []
+    gains: list[Vector] = []
     for fold in folds:
         tradable = fold.test[np.isfinite(chosen.bar_return[fold.test])]
         if tradable.size:
             booster = _fit(model, task, chosen, fold.train)
             where.append(tradable)
             probability.append(library.predict(booster, _rows(task, chosen, tradable)))
+            gains.append(library.importance(booster, task.names))
     index = np.concatenate(where)
     fold_ids = np.repeat(np.arange(len(where), dtype=np.int32), [part.size for part in where])
     return {
@@ -152,6 +154,7 @@ def _out_of_sample(model: ModelConfig, task: Task, chosen: Decisions, folds: lis
         "oos_probability": np.concatenate(probability),
         "oos_label": chosen.label[index],
         "oos_bar_return": chosen.bar_return[index],
+        "importance": np.mean(gains, axis=0),
     }
 
 
@@ -178,7 +181,7 @@ def run_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:
     for name, dtype in RUN_SCHEMA.items():
         values = [row[name] for row in rows]
         table[name] = pl.Series(name, [_json(value) for value in values], dtype=dtype)
-    for name, dtype in OOS_SCHEMA.items():
+    for name, dtype in (IMPORTANCE | OOS_SCHEMA).items():
         table[name] = pl.Series(name, [pl.Series(row[name]) for row in rows]).cast(dtype)
     return pl.DataFrame(table)
 

@@ -59,7 +59,11 @@ def gather(config: Config) -> Material:
         settings=settings(config),
         about=about,
     )
-    return dataclasses.replace(material, equity=stores.equity(*where, best_instruments(material)))
+    return dataclasses.replace(
+        material,
+        equity=stores.equity(*where, best_instruments(material)),
+        importance=stores.importance(*where, material.grades),
+    )
 
 
 def closing_line(material: Material, page: Path) -> str:

@@ -49,6 +49,8 @@ OOS_SCHEMA: dict[str, Any] = {
     "oos_label": pl.List(pl.Float64),
     "oos_bar_return": pl.List(pl.Float64),
 }
+IMPORTANCE: dict[str, Any] = {"importance": pl.List(pl.Float32)}
+"""Mean over the folds' models of each feature's share of the gain, in the order of the run's `features`."""
 CURVE_SCHEMA: dict[str, Any] = {
     "stamp": pl.List(pl.Datetime("us")),
     "net": pl.List(pl.Float64),
@@ -87,7 +89,7 @@ class RunStore:
         wanted = list(dict.fromkeys(["record_id", "run_key", "attempt", *(c for c in columns if c != "superseded")]))
         frames = [pl.read_parquet(path, columns=wanted) for path in self._files(".runs")]
         if not frames:
-            schema = {**RUN_SCHEMA, **OOS_SCHEMA}
+            schema = {**RUN_SCHEMA, **IMPORTANCE, **OOS_SCHEMA}
             return pl.DataFrame(schema={name: schema[name] for name in wanted} | {"superseded": pl.Boolean})
         runs = pl.concat(frames).unique("record_id", keep="first", maintain_order=True)
         latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")

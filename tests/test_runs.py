@@ -39,6 +39,7 @@ def row(symbol: str, key: str, attempt: int = 0, n: int = 3) -> dict:
         "oos_probability": np.linspace(0.4, 0.6, n),
         "oos_label": np.array([1.0, np.nan, 0.0])[:n],
         "oos_bar_return": np.linspace(-0.01, 0.01, n),
+        "importance": np.ones(1),
     }
 
 

@@ -32,11 +32,20 @@ class Family(Protocol):
     def predict(self, model: Any, x: Matrix) -> Vector:
         """P(up) of each row, float64 in [0, 1]."""
 
+    def importance(self, model: Any, names: list[str]) -> Vector:
+        """Each feature's share of what the model's splits gained, in the order of `names`; sums to 1, or to 0."""
+
     def save(self, model: Any, path: Path) -> None:
         """Write the native file."""
 
     def load(self, path: Path) -> Any:
         """Read the native file; nothing is unpickled."""
+
+
+def shares(gains: Vector) -> Vector:
+    """Gains as shares of their sum; all zero where there was no split."""
+    total = gains.sum()
+    return gains / total if total > 0.0 else np.zeros_like(gains)
 
 
 def family(name: str) -> Family:

@@ -9,6 +9,7 @@ import catboost as cb
 import numpy as np
 
 from src.config import CatBoostParams
+from src.models import shares
 
 if TYPE_CHECKING:
     from src.models import Matrix, Vector
@@ -49,6 +50,12 @@ def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str
 def predict(model: Any, x: Matrix) -> Vector:
     """P(up) of each row."""
     return np.asarray(model.predict(x, prediction_type="Probability", thread_count=1), dtype=np.float64)[:, 1]
+
+
+def importance(model: Any, names: list[str]) -> Vector:
+    """Share of each feature in how much the prediction moves (PredictionValuesChange); see `src.models.Family`."""
+    assert model.feature_names_ == names
+    return shares(np.asarray(model.get_feature_importance(type="PredictionValuesChange"), dtype=np.float64))
 
 
 def save(model: Any, path: Path) -> None:

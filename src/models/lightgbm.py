@@ -9,6 +9,7 @@ import lightgbm as lgb
 import numpy as np
 
 from src.config import LightGBMParams
+from src.models import shares
 
 if TYPE_CHECKING:
     from src.models import Matrix, Vector
@@ -48,6 +49,12 @@ def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str
 def predict(model: Any, x: Matrix) -> Vector:
     """P(up) of each row."""
     return np.asarray(model.predict(x, num_threads=1), dtype=np.float64)
+
+
+def importance(model: Any, names: list[str]) -> Vector:
+    """Share of the total gain of each feature's splits; see `src.models.Family`."""
+    assert model.feature_name() == names
+    return shares(np.asarray(model.feature_importance("gain"), dtype=np.float64))
 
 
 def save(model: Any, path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import xgboost as xgb
 
 from src.config import XGBoostParams
+from src.models import shares
 
 if TYPE_CHECKING:
     from src.models import Matrix, Vector
@@ -45,6 +46,12 @@ def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str]
 def predict(model: Any, x: Matrix) -> Vector:
     """P(up) of each row."""
     return np.asarray(model.inplace_predict(x, validate_features=False), dtype=np.float64)
+
+
+def importance(model: Any, names: list[str]) -> Vector:
+    """Share of the total gain of each feature's splits; see `src.models.Family`."""
+    gains = model.get_score(importance_type="total_gain")
+    return shares(np.array([gains.get(name, 0.0) for name in names], dtype=np.float64))
 
 
 def save(model: Any, path: Path) -> None:

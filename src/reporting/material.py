@@ -96,6 +96,8 @@ class Group:
 class Material:
     """All that one report shows.
 
+    `importance` has a row a feature (see `stores.importance`).
+
     `planted` is null where the source plants nothing; `settings` are the resolved configuration's choices by dotted
     key; `about` holds facts about the bars (source, basis, last date) in words.
     """
@@ -107,6 +109,7 @@ class Material:
     groups: tuple[Group, ...]
     thresholds: tuple[Threshold, ...]
     equity: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=EQUITY))
+    importance: pl.DataFrame = field(default_factory=pl.DataFrame)
     planted: frozenset[tuple[str, str]] | None = None
     simulated: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)

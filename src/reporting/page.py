@@ -9,6 +9,7 @@ from pathlib import Path
 
 from src.reporting.accounting import accounting
 from src.reporting.distributions import distributions
+from src.reporting.importance import importance
 from src.reporting.material import Material
 from src.reporting.method import limits, method
 from src.reporting.passing import curves, run_table, suspicious
@@ -26,6 +27,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Material], str]], ...] = (
     ("planted", "Planted", "Planted edges, found and missed", found_and_missed),
     ("runs", "All passes", "All passing runs", run_table),
     ("suspicious", "Flagged", "Flagged as too good to be true", suspicious),
+    ("importance", "Features", "What the models look at", importance),
     ("accounting", "Accounting", "Every instrument accounted for", accounting),
     ("limits", "Limits", "What this page can't tell you", limits),
     ("method", "Method", "How it was made", method),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from src.bars import BarStore
@@ -58,6 +60,38 @@ def equity(root: Path, dataset: str, best: pl.DataFrame) -> pl.DataFrame:
     found = [store.equity(runs["record_id"].to_list(), str(key)) for (key,), runs in sessions]
     curves = [tidy_equity(curve.rename({"always_long": "always_long_equity"}, strict=False)) for curve in found]
     return matching_equity(pl.concat([tidy_equity(pl.DataFrame()), *curves]), best)
+
+
+def importance(root: Path, dataset: str, grades: pl.DataFrame) -> pl.DataFrame:
+    """Average the importance of each feature over the graded runs.
+
+    Returns
+    -------
+    DataFrame
+        feature, group (its family; "own" where it is no longer declared), a column for each model family with its mean
+        share of the gain, and "all runs"; empty where no run carries any.
+    """
+    from src.features.registry import declared
+
+    runs = RunStore(root / "runs" / dataset).runs(("family", "features", "importance"))
+    runs = runs.filter(pl.col("record_id").is_in(grades["record_id"].to_list()))
+    if runs.is_empty():
+        return pl.DataFrame()
+    sums: dict[str, pl.DataFrame] = {}
+    every = [("all runs", runs), *((str(name), part) for (name,), part in runs.group_by("family"))]
+    for name, part in sorted(every, key=lambda each: each[0]):
+        found = [
+            pl.DataFrame({"feature": json.loads(names), name: np.sum(rows["importance"].to_list(), axis=0)})
+            for (names,), rows in part.group_by("features", maintain_order=True)
+        ]
+        total = pl.concat(found).group_by("feature").agg(pl.col(name).sum())
+        sums[name] = total.with_columns(pl.col(name) / part.height)
+    table = sums.pop("all runs")
+    for other in sums.values():
+        table = table.join(other, on="feature", how="left").fill_null(0.0)
+    families = {name: item.family for name, item in declared().items()}
+    groups = [families.get(name, "own") for name in table["feature"]]
+    return table.with_columns(group=pl.Series(groups, dtype=pl.String)).sort("feature")
 
 
 def luck_of(grades: pl.DataFrame) -> Luck:

@@ -57,6 +57,22 @@ def test_a_column_that_is_always_missing_does_no_harm(name: str) -> None:
     assert ((probability > 0) & (probability < 1)).all()
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_importance_is_a_share_and_finds_the_column_that_matters(name: str) -> None:
+    library, (x, y) = family(name), sample(1500, 6)
+    share = library.importance(library.fit(x, y, PARAMS[name], 7, NAMES), NAMES)
+    assert share.shape == (8,)
+    assert share.sum() == pytest.approx(1.0)
+    assert share.argmax() == 0
+    assert share[0] > 0.5
+
+
+def test_a_model_without_a_split_has_no_importance() -> None:
+    library, (x, y) = family("xgboost"), sample(600, 7)
+    stump = library.fit(np.zeros_like(x), y, PARAMS["xgboost"], 7, NAMES)
+    assert library.importance(stump, NAMES).tolist() == [0.0] * 8
+
+
 def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="lightgbm, xgboost, catboost, got randomforest"):
         family("randomforest")

@@ -165,6 +165,13 @@ def states(table: pl.DataFrame, skipped: int = 6, note: str = "") -> dict[str, p
     return found
 
 
+def importance() -> pl.DataFrame:
+    """Shares of the gain of four features in two families."""
+    names, groups = ["rsi_14", "roc_5", "atr_14", "obv_21"], ["momentum", "momentum", "volatility", "volume"]
+    even = {name: [0.25] * 4 for name in FAMILIES}
+    return pl.DataFrame({"feature": names, "group": groups, **even, "all runs": [0.4, 0.1, 0.3, 0.2]})
+
+
 def material(table: pl.DataFrame | None = None, planted: int = 0, **changes: object) -> Material:
     """All that a report shows, invented."""
     raw = grades(planted=planted) if table is None else table
@@ -178,6 +185,7 @@ def material(table: pl.DataFrame | None = None, planted: int = 0, **changes: obj
         "groups": groups(tidied, luck),
         "thresholds": thresholds(GradeConfig()),
         "equity": changes["equity"] if "equity" in changes else tidy_equity(equity(tidied)),
+        "importance": importance(),
         "planted": frozenset(keys[:planted]) if planted else None,
         "simulated": bool(planted),
         "settings": {"strategy.cost_bps.stock": 5.0, "strategy.cost_bps.crypto": 10.0, "seed": 7, "data.until": None},

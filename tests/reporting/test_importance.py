@@ -1,0 +1,64 @@
+"""What the models look at: shares that add up, families held against their share of the columns."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from src.procedure import run_rows
+from src.reporting import stores
+from src.reporting.importance import by_family, importance
+from src.runs import RunStore
+from tests.reporting.synthetic import grades, material
+from tests.test_runs import row
+
+GAINS = pl.DataFrame(
+    {
+        "feature": ["rsi_14", "roc_5", "atr_14", "mine"],
+        "group": ["momentum", "momentum", "volatility", "own"],
+        "lightgbm": [0.4, 0.3, 0.2, 0.1],
+        "all runs": [0.5, 0.2, 0.2, 0.1],
+    }
+)
+
+
+def test_a_family_has_the_sum_of_its_features_and_its_share_of_the_columns() -> None:
+    momentum = by_family(GAINS).row(0, named=True)
+    assert momentum["group"] == "momentum"
+    assert momentum["columns"] == 2
+    assert momentum["even"] == 0.5
+    assert momentum["all runs"] == pytest.approx(0.7)
+    assert momentum["lightgbm"] == pytest.approx(0.7)
+
+
+def test_the_page_names_families_and_leading_features_and_escapes_them() -> None:
+    evil = GAINS.with_columns(pl.Series("feature", ["<script>", "roc_5", "atr_14", "mine"]))
+    page = importance(material(importance=evil))
+    assert "momentum" in page and "&lt;script&gt; 50.0%" in page
+    assert "<script>" not in page
+
+
+def test_nothing_is_written_where_no_run_carries_any() -> None:
+    assert importance(material(importance=pl.DataFrame())) == ""
+
+
+def test_the_mean_over_runs_weighs_each_graded_run_alike(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs" / "demo")
+    shares = {"a": [0.9, 0.1], "b": [0.5, 0.5], "c": [0.0, 1.0]}
+    rows = []
+    for key, value in shares.items():
+        one = row(key.upper(), key)
+        family = "lightgbm" if key != "c" else "catboost"
+        one |= {"features": ["rsi_14", "no_longer"], "importance": np.array(value), "family": family}
+        rows.append({**one, "created_at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)})
+    store.add("b000-1a2b3c4d", run_rows(rows))
+    graded = pl.DataFrame({"record_id": ["a.0", "b.0", "c.0"]})
+    found = stores.importance(tmp_path, "demo", graded).sort("feature")
+    assert found["feature"].to_list() == ["no_longer", "rsi_14"]
+    assert found["group"].to_list() == ["own", "momentum"]
+    assert found["lightgbm"].to_list() == pytest.approx([0.3, 0.7])
+    assert found["catboost"].to_list() == pytest.approx([1.0, 0.0])
+    assert found["all runs"].to_list() == pytest.approx([1.6 / 3, 1.4 / 3])
+    assert stores.importance(tmp_path, "demo", grades(2).head(0)).is_empty()

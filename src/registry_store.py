@@ -29,6 +29,30 @@ _SERVED_FILES = (
 )
 
 
+def make_database(database: Path, artifacts: Path, thresholds: Thresholds) -> None:
+    """Make a new store whole or not at all: tables, mark and triggers, then one rename.
+
+    MLflow builds its tables in dozens of steps, and a process killed between two of them leaves a file that no later
+    start can repair. Two processes at once make it once.
+    """
+    from filelock import FileLock
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
+
+    from src import files, mlflow_home
+
+    def build(path: Path) -> None:
+        store = TrackingStore(f"sqlite:///{path.as_posix()}", artifacts.as_uri())
+        store.engine.dispose()
+        mlflow_home.mark(path, thresholds)
+
+    if database.exists():
+        return
+    with FileLock(database.with_name(f".{database.name}.lock")):
+        if not database.exists():
+            files.sweep(database.parent)
+            files.write_atomic(database, build)
+
+
 def gated_store(store_uri: str) -> SqlAlchemyStore:
     """Build the store for a sqlite URI: what the entry point names."""
     return _gated(_plain_store())(store_uri)

@@ -96,12 +96,13 @@ def open_store(config: Config) -> Iterator[Tracking]:
     where = mlflow_home.home(config.tracking)
     try:
         mlflow_home.prepare(where)
-        client = _client(where)
         demanded = mlflow_home.thresholds(config)
+        if where.database is not None:
+            _make_database(where.database, where.artifacts, demanded)
+        client = _client(where)
         if where.database is None:
             _probe(where)
         else:
-            client.search_experiments(max_results=1)  # makes the tables of a new database
             _require_plugin(where)
             if changed := mlflow_home.mark(where.database, demanded):
                 log.warning("thresholds of the model registry changed: %s", ", ".join(changed))
@@ -339,6 +340,14 @@ def _all_pages(page: Any) -> Iterator[Any]:
         token = found.token
         if not token:
             return
+
+
+def _make_database(database: Path, artifacts: Path, demanded: Thresholds) -> None:
+    from src.registry_store import make_database
+
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    make_database(database, artifacts, demanded)
 
 
 def _client(where: Home) -> MlflowClient:

@@ -66,9 +66,10 @@ class Planner:
         self._fresh_since = self._fresh_marker() if config.fresh else None
         self._graded = self._read_grades()
 
-    def plans(self, key: Key, bars_hash: str, planted: bool) -> list[Plan]:
-        """Plan the runs of one instrument, one for each family, in order."""
-        return [self._plan(key, model, bars_hash, planted) for model in self.models]
+    def plans(self, key: Key, bars_hash: str, planted: bool, *, again: bool = True) -> list[Plan]:
+        """Plan the runs of one instrument, one for each family, in order; `again`: ``fresh=true`` is meant for it."""
+        since = self._fresh_since if again else None
+        return [self._plan(key, model, bars_hash, planted, since) for model in self.models]
 
     def n_trials(self, key: Key, plans: list[Plan]) -> int:
         """Distinct run keys ever graded on the instrument, these included."""
@@ -91,13 +92,13 @@ class Planner:
         """Forget that a fresh start was asked for: it is done."""
         self._marker.unlink(missing_ok=True)
 
-    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool) -> Plan:
+    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool, since: dt.datetime | None) -> Plan:
         parts = identity.run_parts(
             self.procedure, key[0], self._features, model, bars_hash, self._libraries[model.family]
         )
         run_key = identity.run_key(*key, parts)
         known = self._known.get(run_key)
-        if known and not (self._fresh_since and known.created_at < self._fresh_since):
+        if known and not (since and known.created_at < since):
             has_model = self.store.model_path(known.record_id) is not None
             row = {name: getattr(known, name) for name in ("session_key", "strategy_key", "fit_seconds")}
             row["run_key"] = run_key

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from src import files, identity
+from src import files, identity, procedure_code
 from src.config import Config, ModelConfig
 from src.models import family
 from src.procedure import Plan
@@ -60,6 +60,8 @@ class Planner:
         self._strategy_key = identity.strategy_key(config)
         self._features = identity.digest(dict(procedure.features))
         self._libraries = {model.family: family(model.family).version() for model in models}
+        relative = config.label.relative
+        self._code = {model.family: procedure_code.fit_code(model.family, relative=relative) for model in models}
         self._known: dict[str, Known] = {}
         self._trials: dict[Key, set[str]] = defaultdict(set)
         self._read_store()
@@ -94,7 +96,13 @@ class Planner:
 
     def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool, since: dt.datetime | None) -> Plan:
         parts = identity.run_parts(
-            self.procedure, key[0], self._features, model, bars_hash, self._libraries[model.family]
+            self.procedure,
+            key[0],
+            self._features,
+            model,
+            bars_hash,
+            self._libraries[model.family],
+            self._code[model.family],
         )
         run_key = identity.run_key(*key, parts)
         known = self._known.get(run_key)

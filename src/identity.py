@@ -71,9 +71,12 @@ def _plain(settings: LabelConfig | SplitConfig) -> dict[str, Any]:
 
 
 def run_parts(
-    procedure: Procedure, asset_class: str, features: str, model: ModelConfig, bars: str, library: str
+    procedure: Procedure, asset_class: str, features: str, model: ModelConfig, bars: str, library: str, code: str
 ) -> dict[str, Any]:
-    """Everything that the fit of one run depends on, by name; `features` is the digest of the procedure's features."""
+    """Everything that the fit of one run depends on, by name.
+
+    `features` is the digest of the procedure's features, `code` that of label, split and fit (`src.procedure_code`).
+    """
     return {
         "bars": bars,
         "panel": procedure.panel.get(asset_class),
@@ -82,6 +85,7 @@ def run_parts(
         "split": dict(procedure.split),
         "model": {"family": model.family, "params": asdict(model.params), "device": model.device},
         "library": library,
+        "code": code,
         "seed": procedure.seed,
     }
 
@@ -100,13 +104,18 @@ def session_key(config: Config, procedure: Procedure, models: list[ModelConfig])
 
 
 def strategy_key(config: Config) -> str:
-    """Key of what turns stored predictions into returns."""
-    return digest({key: value for key, value in asdict(config.strategy).items() if key != "name"})
+    """Key of what turns stored predictions into returns: settings and code."""
+    from src.procedure_code import returns_code
+
+    settings = {key: value for key, value in asdict(config.strategy).items() if key != "name"}
+    return digest({**settings, "code": returns_code()})
 
 
 def grade_key(config: Config) -> str:
-    """Key of what grades returns: strategy, thresholds and the settings of the evidence."""
-    return digest({"strategy": strategy_key(config), "grade": asdict(config.grade)})
+    """Key of what grades returns: strategy, thresholds, the settings of the evidence, and the code of it all."""
+    from src.procedure_code import grade_code
+
+    return digest({"strategy": strategy_key(config), "grade": asdict(config.grade), "code": grade_code()})
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from src import files, identity
+from src import files, identity, procedure_code
 from src.config import Config, ModelConfig
 from src.models import family
 from src.procedure import Plan
@@ -60,15 +60,18 @@ class Planner:
         self._strategy_key = identity.strategy_key(config)
         self._features = identity.digest(dict(procedure.features))
         self._libraries = {model.family: family(model.family).version() for model in models}
+        relative = config.label.relative
+        self._code = {model.family: procedure_code.fit_code(model.family, relative=relative) for model in models}
         self._known: dict[str, Known] = {}
         self._trials: dict[Key, set[str]] = defaultdict(set)
         self._read_store()
         self._fresh_since = self._fresh_marker() if config.fresh else None
         self._graded = self._read_grades()
 
-    def plans(self, key: Key, bars_hash: str, planted: bool) -> list[Plan]:
-        """Plan the runs of one instrument, one for each family, in order."""
-        return [self._plan(key, model, bars_hash, planted) for model in self.models]
+    def plans(self, key: Key, bars_hash: str, planted: bool, *, again: bool = True) -> list[Plan]:
+        """Plan the runs of one instrument, one for each family, in order; `again`: ``fresh=true`` is meant for it."""
+        since = self._fresh_since if again else None
+        return [self._plan(key, model, bars_hash, planted, since) for model in self.models]
 
     def n_trials(self, key: Key, plans: list[Plan]) -> int:
         """Distinct run keys ever graded on the instrument, these included."""
@@ -91,13 +94,19 @@ class Planner:
         """Forget that a fresh start was asked for: it is done."""
         self._marker.unlink(missing_ok=True)
 
-    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool) -> Plan:
+    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool, since: dt.datetime | None) -> Plan:
         parts = identity.run_parts(
-            self.procedure, key[0], self._features, model, bars_hash, self._libraries[model.family]
+            self.procedure,
+            key[0],
+            self._features,
+            model,
+            bars_hash,
+            self._libraries[model.family],
+            self._code[model.family],
         )
         run_key = identity.run_key(*key, parts)
         known = self._known.get(run_key)
-        if known and not (self._fresh_since and known.created_at < self._fresh_since):
+        if known and not (since and known.created_at < since):
             has_model = self.store.model_path(known.record_id) is not None
             row = {name: getattr(known, name) for name in ("session_key", "strategy_key", "fit_seconds")}
             row["run_key"] = run_key

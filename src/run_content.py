@@ -25,7 +25,7 @@ Point = tuple[int, int, float]
 
 EQUITY = "net_equity"
 _NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded")
-_PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash"}
+_PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash", "code": "code_hash"}
 _SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
 _LONGEST = 6000  # characters of a param's value that MLflow keeps
 

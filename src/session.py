@@ -11,9 +11,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import yaml
 
@@ -22,8 +24,10 @@ from src import files, identity, labels
 from src.bars import BarStore
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
-from src.features.registry import Feature, select
+from src.errors import StageError
+from src.features.registry import Feature, reach, select
 from src.features.store import FeatureStore
+from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner
 from src.procedure import Plan, Task, Trained, run_rows
@@ -31,6 +35,7 @@ from src.runs import CURVE_SCHEMA, RunStore, grade_rows, shard
 
 log = logging.getLogger(__name__)
 BYTES_A_RUN = 60_000
+_WAITING = "its bars have no features yet: run featurize, then the same command"
 STATES = {
     "asset_class": pl.String,
     "symbol": pl.String,
@@ -64,8 +69,9 @@ class Session:
         chosen = select(config.features)
         self.names = [item.name for item in chosen]
         self._panel_returns = self._read_panel() if config.label.relative else None
-        hashes, _ = self.features.identity(config)
-        procedure = identity.Procedure.of(config, hashes, self._panel_hashes(chosen))
+        self._hashes, _ = self.features.identity(config)
+        self._looks_at_splits = any("split" in reach(item) for item in chosen)
+        procedure = identity.Procedure.of(config, self._hashes, self._panel_hashes(chosen))
         self.planner = Planner(config, models, procedure, self.store)
         self.key = self.planner.key
         self.grade_key = identity.grade_key(config)
@@ -86,22 +92,31 @@ class Session:
 
     def total(self) -> int:
         """Number of instruments of the universe."""
-        return self._instruments().height
+        return self._instruments.height
 
     def tasks(self) -> Iterator[Task]:
         """Yield what is to be done, one bucket in memory at a time."""
-        for row in self._instruments().iter_rows(named=True):
+        for row in self._instruments.iter_rows(named=True):
             if row["state"] != "done":
                 self._end((row["asset_class"], row["symbol"]), "skipped", _earlier(row["state"], row["reason"]))
-        for bucket in self.bars.buckets():
+        for bucket in self.features.buckets():
             self._open[bucket] = 1
             for task in self._bucket_tasks(bucket):
                 self._open[bucket] += 1
                 yield task
             self._close_one(bucket)
 
+    @cached_property
     def _instruments(self) -> pl.DataFrame:
-        return pl.read_parquet(self._state_path("featurize"))
+        """State of every instrument before training; what featurize has not come to waits for it."""
+        keys, ready = ["asset_class", "symbol"], self.features.buckets()
+        states = pl.read_parquet(self._state_path("featurize")).select(*keys, "state", "reason")
+        hydrated = [self.bars.ledger.states(b).select(keys) for b in self.bars.buckets() if b not in ready]
+        waiting = pl.concat([states.select(keys).clear(), *hydrated])
+        waiting = waiting.with_columns(state=pl.lit("skipped"), reason=pl.lit(_WAITING))
+        left = states.join(waiting, on=keys, how="anti")
+        kept = states.join(waiting, on=keys, how="semi").filter(pl.col("state") != "done")
+        return pl.concat([left, kept, waiting.join(kept, on=keys, how="anti")]).sort(keys)
 
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows that training may use."""
@@ -128,9 +143,7 @@ class Session:
         return labels.panel_returns(pl.concat(parts), self.config.label)
 
     def _bucket_tasks(self, bucket: int) -> Iterator[Task]:
-        bars = self._cut(self.bars.read_bucket(bucket))
-        features = self._cut(self.features.read_bucket(bucket, self.names))
-        matrix = features.select(self.names).to_numpy()
+        bars, matrix = self._read(bucket)
         keys = ["asset_class", "symbol"]
         starts = bars.with_row_index("row").group_by(keys, maintain_order=True).agg(pl.col("row").first(), pl.len())
         work = []
@@ -139,7 +152,8 @@ class Session:
             if key in self._states:
                 continue
             frame = bars.slice(start, length)
-            plans = self.planner.plans(key, bars_table.content_hash(frame, None), key in self._planted)
+            again = self._is_wanted(key)
+            plans = self.planner.plans(key, self._bars_hash(frame), key in self._planted, again=again)
             n_trials = self.planner.n_trials(key, plans)
             wanted = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials)]
             if wanted:
@@ -149,6 +163,38 @@ class Session:
         for key, frame, rows, wanted, n_trials in work:
             yield self._task(key, bucket, frame, rows, [by_id[plan.record_id] for plan in wanted], n_trials)
 
+    def _read(self, bucket: int) -> tuple[pl.DataFrame, Matrix]:
+        """Bars and features of a bucket, row by row the same.
+
+        Raises
+        ------
+        StageError
+            Another command is changing them.
+        """
+        digest = self.bars.digest(bucket)
+        self.features.require_current(bucket, digest, self._hashes)
+        bars = self._cut(self.bars.read_bucket(bucket))
+        if bars.is_empty():
+            return bars, np.empty((0, len(self.names)), dtype=np.float32)
+        features = self._cut(self.features.read_bucket(bucket, self.names))
+        key = ["asset_class", "symbol", "date"]
+        if self.bars.digest(bucket) != digest or not bars.select(key).equals(features.select(key)):
+            raise StageError(
+                f"bars or features of {self.config.dataset} changed while training read them: let hydrate and "
+                "featurize end, then run the same command"
+            )
+        return bars, features.select(self.names).to_numpy()
+
+    def _bars_hash(self, bars: pl.DataFrame) -> str:
+        """Hash of what a fit takes from the bars: the split history counts where a feature looks at it."""
+        found = bars_table.content_hash(bars, None)
+        return identity.digest([found, identity.table_digest(bars.select("split"))]) if self._looks_at_splits else found
+
+    def _is_wanted(self, key: Key) -> bool:
+        """Whether the command is for this instrument: it may be narrowed to others."""
+        only = self.config.only
+        return not only or key[1] in only or ":".join(key) in only
+
     def _reuse(self, bucket: int, key: Key, plan: Plan, n_trials: int) -> bool:
         """Take a run's grade as it stands, or leave the run out where the command is narrowed to other symbols."""
         row = self.planner.is_done(plan, n_trials)
@@ -157,12 +203,11 @@ class Session:
             self._passed += row["passed"]
             self._end_graded(key, row)
             return True
-        only = self.config.only
-        if only and key[1] not in only and ":".join(key) not in only:
-            if key not in self._states:
-                self._end(key, "skipped", f"left out by only={only}")
-            return True
-        return False
+        if self._is_wanted(key):
+            return False
+        if key not in self._states:
+            self._end(key, "skipped", f"left out by only={self.config.only}")
+        return True
 
     def _task(self, key: Key, bucket: int, bars: pl.DataFrame, features: Any, plans: list[Plan], n_trials: int) -> Task:
         config = self.config
@@ -243,6 +288,9 @@ class Session:
 
     def finish(self) -> SessionEvidence:
         """Write the states of all instruments and add up the evidence over all runs."""
+        for key in self._instruments.select("asset_class", "symbol").iter_rows():
+            if key not in self._states:
+                self._end(key, "skipped", f"no bars up to split.until={self.config.split.until}")
         states = pl.DataFrame(list(self._states.values()), schema=STATES, orient="row")
         files.write_parquet(states.sort("asset_class", "symbol"), self._state_path("train"))
         self.planner.finish()

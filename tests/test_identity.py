@@ -14,9 +14,15 @@ MODEL = ModelConfig("lightgbm", params=LightGBMParams())
 FEATURES = {"rsi_14": "aa", "roc_5": "bb"}
 
 
-def key(config: Config, model: ModelConfig = MODEL, bars: str = "bars", features: dict[str, str] = FEATURES) -> str:
+def key(
+    config: Config,
+    model: ModelConfig = MODEL,
+    bars: str = "bars",
+    features: dict[str, str] = FEATURES,
+    code: str = "code",
+) -> str:
     procedure = Procedure.of(config, features, {})
-    parts = identity.run_parts(procedure, "stock", identity.digest(features), model, bars, "lightgbm 4.7.0")
+    parts = identity.run_parts(procedure, "stock", identity.digest(features), model, bars, "lightgbm 4.7.0", code)
     return identity.run_key("stock", "AAA", parts)
 
 
@@ -45,6 +51,7 @@ def test_every_model_setting_changes_the_key(change: dict[str, Any]) -> None:
 
 def test_other_bars_or_feature_code_change_the_key() -> None:
     assert key(Config(), bars="others") != BASE
+    assert key(Config(), code="corrected") != BASE
     assert key(Config(), features={**FEATURES, "rsi_14": "cc"}) != BASE
 
 
@@ -90,7 +97,7 @@ def test_a_table_digest_sees_values_and_not_chunks() -> None:
 def test_an_instrument_depends_on_the_panel_of_its_own_class_alone() -> None:
     def of(stock: str, crypto: str) -> dict[str, Any]:
         procedure = Procedure.of(Config(), FEATURES, {"stock": stock, "crypto": crypto})
-        return identity.run_parts(procedure, "stock", "features", MODEL, "bars", "lightgbm 4.7.0")
+        return identity.run_parts(procedure, "stock", "features", MODEL, "bars", "lightgbm 4.7.0", "code")
 
     assert of("a", "b") == of("a", "c")
     assert of("a", "b") != of("b", "b")

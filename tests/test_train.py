@@ -119,7 +119,7 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_with_130(featurized: Project, t
     project = featurized.copy(tmp_path / "p")
     process = project.start("train", NO_MLFLOW)
     deadline = time.monotonic() + 60
-    while not list(project.runs.rglob("*.runs.parquet")) and time.monotonic() < deadline:
+    while not list(project.runs.glob("pending/*/*.runs.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)

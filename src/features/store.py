@@ -99,7 +99,7 @@ class FeatureStore:
         for path in old.values():
             path.unlink()
 
-    def is_current(self, b: int, bars: str, panel: str, hashes: dict[str, str]) -> bool:
+    def is_current(self, b: int, bars: str, panel: str | None, hashes: dict[str, str]) -> bool:
         """Whether the bucket holds these columns, computed by this code from these bars and this panel."""
         stored = self.ledger.fact(b, "features") or {}
         same = self.ledger.fact(b, "bars") == bars and all(stored.get(name) == code for name, code in hashes.items())
@@ -164,20 +164,34 @@ class FeatureStore:
 
         chosen = select(config.features)
         hashes = {item.name: code_hash(item) for item in chosen}
-        remedy = f"run `python -m src.featurize universe={config.dataset}` first"
         bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
         for b in self.buckets():
-            stored = self.ledger.fact(b, "features") or {}
-            changed = [name for name, code in hashes.items() if stored.get(name) != code]
-            if changed:
-                raise StageError(
-                    f"features of universe={config.dataset} lack {changed[0]} as it is declared now "
-                    f"({len(changed)} of {len(hashes)} such): {remedy}"
-                )
-            if self.ledger.fact(b, "bars") != bars.digest(b):
-                raise StageError(f"features of universe={config.dataset} are older than its bars: {remedy}")
+            self.require_current(b, bars.digest(b), hashes)
         until = dt.date.fromisoformat(config.split.until) if config.split.until else None
         return hashes, self._panel_hash(chosen, until)
+
+    def require_current(self, b: int, bars: str, hashes: dict[str, str]) -> None:
+        """Make sure that a bucket holds these columns as computed by this code from these bars and the stored panel.
+
+        Raises
+        ------
+        StageError
+            It does not: featurize has to run first.
+        """
+        remedy = f"run `python -m src.featurize universe={self.root.name}` first"
+        stored = self.ledger.fact(b, "features") or {}
+        changed = [name for name, code in hashes.items() if stored.get(name) != code]
+        if changed:
+            raise StageError(
+                f"features of universe={self.root.name} lack {changed[0]} as it is declared now "
+                f"({len(changed)} of {len(hashes)} such): {remedy}"
+            )
+        if self.ledger.fact(b, "bars") != bars:
+            raise StageError(f"features of universe={self.root.name} are older than its bars: {remedy}")
+        note = self.root / PANEL_NOTE
+        panel = read_json(note)["hash"] if note.is_file() else None
+        if not self.is_current(b, bars, panel, hashes):
+            raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
 
     def _panel_hash(self, chosen: list[Feature], until: dt.date | None) -> str | None:
         table = self.panel()

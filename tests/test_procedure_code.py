@@ -1,0 +1,67 @@
+"""A corrected rule changes the keys that depend on it, and no others."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from src import procedure_code
+from src.config import ROOT
+from src.features import syntax
+
+
+def hashes() -> dict[str, str]:
+    for cached in (procedure_code.fit_code, procedure_code.returns_code, procedure_code.grade_code):
+        cached.cache_clear()
+    syntax._normalised.cache_clear()
+    return {
+        "lightgbm": procedure_code.fit_code("lightgbm", relative=False),
+        "xgboost": procedure_code.fit_code("xgboost", relative=False),
+        "relative": procedure_code.fit_code("lightgbm", relative=True),
+        "returns": procedure_code.returns_code(),
+        "grade": procedure_code.grade_code(),
+    }
+
+
+@pytest.fixture
+def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str, str, str], None]:
+    """Replace one function of a module by what its file would say after an edit."""
+
+    def edit(module: str, function: str, old: str, new: str) -> None:
+        text = (ROOT / "src" / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+        assert old in text
+        path = tmp_path / f"{module}.py"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        real = importlib.import_module(f"src.{module}")
+        spec = importlib.util.spec_from_file_location(f"src.{module}", path)
+        assert spec is not None and spec.loader is not None
+        copy: ModuleType = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, f"src.{module}", copy)
+        spec.loader.exec_module(copy)
+        monkeypatch.setitem(sys.modules, f"src.{module}", real)
+        monkeypatch.setattr(real, function, getattr(copy, function))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "old", "new", "changed"),
+    [
+        ("labels", "_direction", "> tolerance", ">= tolerance", {"lightgbm", "xgboost", "relative", "returns"}),
+        ("splits", "_boundaries", "edges <= dates[-1]", "edges < dates[-1]", {"lightgbm", "xgboost", "relative"}),
+        ("models.lightgbm", "fit", '"deterministic": True', '"deterministic": False', {"lightgbm", "relative"}),
+        ("labels", "panel_returns", ".median()", ".mean()", {"relative"}),
+        ("strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
+        ("evidence", "p_value", "math.sqrt(2.0)", "math.sqrt(3.0)", {"grade"}),
+        ("luck", "common_shifts", "365.25", "365.0", {"grade"}),
+        ("strategy", "turnovers", "    change: FloatArray =", "    # a comment\n    change: FloatArray =", set()),
+    ],
+)
+def test_an_edit_changes_what_depends_on_it(module, function, old, new, changed, edited):
+    before = hashes()
+    edited(module, function, old, new)
+    after = hashes()
+    assert {name for name in after if after[name] != before[name]} == changed

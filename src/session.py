@@ -22,7 +22,8 @@ from src import files, identity, labels
 from src.bars import BarStore
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
-from src.features.registry import Feature, select
+from src.features.choice import select
+from src.features.registry import Feature
 from src.features.store import FeatureStore
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner
@@ -61,7 +62,7 @@ class Session:
         self.store = RunStore(data / "runs" / config.dataset)
         self.store.compact_all()
         self._until = dt.date.fromisoformat(config.split.until) if config.split.until else None
-        chosen = select(config.features)
+        chosen = select(config.features, config.universe.interval)
         self.names = [item.name for item in chosen]
         self._panel_returns = self._read_panel() if config.label.relative else None
         hashes, _ = self.features.identity(config)

@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 ASSET_CLASSES = ("stock", "etf", "crypto")
 FAMILIES = ("lightgbm", "xgboost", "catboost")
+INDICATOR_LIBRARIES = ("pandas_ta", "talib")
 
 
 class ConfigError(ValueError):
@@ -71,12 +72,14 @@ class DataConfig:
 
 @dataclass
 class FeaturesConfig:
-    """Which declared features: by family or by name; `exclude` wins."""
+    """Which declared features: by family or by name; `exclude` wins. What is in `extra` and `files` comes on top."""
 
     name: str = "all"
     families: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
+    extra: list[dict[str, Any]] = field(default_factory=list)  # {pandas_ta: supertrend, length: 10} or {talib: CCI}
+    files: list[str] = field(default_factory=list)  # Python files of your own declarations
 
 
 @dataclass

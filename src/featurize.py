@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from src.bars import BarStore
     from src.config import Config
     from src.engine import Failure
+    from src.features.registry import Feature
     from src.features.store import FeatureStore, Filled, Job
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,11 @@ def featurize(config: Config) -> str:
     """Bring the dataset's features up to date and write the state of every instrument; return the closing line."""
     from src import files
     from src.bars import BarStore
-    from src.features.store import FeatureStore
+    from src.features.registry import code_hash
+    from src.features.store import FeatureStore, Job
 
-    hashes = _chosen(config)
+    chosen = _chosen(config)
+    hashes = {item.name: code_hash(item) for item in chosen}
     data = Path(config.data.root)
     bars = BarStore(data / "bars" / config.dataset)
     if not bars.exists() or not bars.buckets():
@@ -40,8 +43,11 @@ def featurize(config: Config) -> str:
     store = FeatureStore(data / "features" / config.dataset)
     store.drop_obsolete(bars.manifest.buckets)
     panel = store.pin_panel(bars)
-    stale = [b for b in _wanted(bars, config) if config.fresh or not store.is_current(b, bars.digest(b), panel, hashes)]
-    lost = _compute(store, bars, stale, hashes, panel, config)
+    seen = panel if any(item.needs_panel for item in chosen) else None
+    stale = [b for b in _wanted(bars, config) if config.fresh or not store.is_current(b, bars.digest(b), seen, hashes)]
+    windows = {item.name: (item.window, item.tolerance) for item in chosen}
+    jobs = [Job(bars.root, store.root, b, config.features, config.universe.interval, windows) for b in stale]
+    lost = _compute(store, bars, jobs, hashes, panel, config)
     states = store.states(bars, lost)
     files.write_parquet(states, data / "states" / config.dataset / "featurize.parquet")
     counts = dict(states["state"].value_counts().iter_rows())
@@ -52,13 +58,14 @@ def featurize(config: Config) -> str:
     )
 
 
-def _chosen(config: Config) -> dict[str, str]:
-    """Chosen features with the hashes of their code."""
+def _chosen(config: Config) -> list[Feature]:
+    """Chosen features, the user's own after their checks."""
     from src.config import ConfigError
-    from src.features.registry import FeatureError, code_hash, select
+    from src.features.choice import select
+    from src.features.registry import FeatureError
 
     try:
-        return {item.name: code_hash(item) for item in select(config.features)}
+        return select(config.features, config.universe.interval)
     except FeatureError as error:
         raise ConfigError(str(error)) from error
 
@@ -73,20 +80,18 @@ def _wanted(bars: BarStore, config: Config) -> list[int]:
 
 
 def _compute(
-    store: FeatureStore, bars: BarStore, stale: list[int], hashes: dict[str, str], panel: str, config: Config
+    store: FeatureStore, bars: BarStore, jobs: list[Job], hashes: dict[str, str], panel: str, config: Config
 ) -> dict[int, str]:
     """Compute the stale buckets and record each as it is done; return those that could not be, with the reason."""
     from src import disk
     from src.engine import Failure
-    from src.features.store import Job
     from src.progress import Progress
 
-    sizes = {b: bars.ledger.states(b) for b in stale}
+    sizes = {job.bucket: bars.ledger.states(job.bucket) for job in jobs}
     rows = sum(int(states["rows"].sum()) for states in sizes.values())
     total = sum(states.height for states in sizes.values())
     disk.require(store.root, rows * (4 * len(hashes) + 8), f"{len(hashes)} features of {total:,} instruments")
     lost: dict[int, str] = {}
-    jobs = [Job(bars.root, store.root, b, tuple(hashes)) for b in stale]
     with Progress("featurize", total) as progress:
         for job, result in _results(store, jobs, rows, config):
             if isinstance(result, Failure):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from src.config import ASSET_CLASSES, FAMILIES, PARAMS, Config, ConfigError
+from src.config import ASSET_CLASSES, FAMILIES, INDICATOR_LIBRARIES, PARAMS, Config, ConfigError
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def check(config: Config) -> None:
         problem = _problem(key, value)
         if problem:
             raise ConfigError(f"{key} {problem}, got {value!r}{_remedy(key)}")
-    for key, holds, rule, remedy in _between(config):
+    for key, holds, rule, remedy in (*_between(config), *_own_features(config)):
         if not holds:
             raise ConfigError(f"{key} {rule}: {remedy}")
 
@@ -201,3 +201,36 @@ def _between(config: Config) -> Iterator[tuple[str, bool, str, str]]:
         f"must be the settings of {model.family}, got {type(model.params).__name__}",
         f"choose model={model.family}",
     )
+
+
+def _own_features(config: Config) -> Iterator[tuple[str, bool, str, str]]:
+    """Rules of the user's own features, as `_between` gives its own."""
+    example = "write {pandas_ta: rsi, length: 14} or {talib: CCI, timeperiod: 14}"
+    for entry in config.features.extra:
+        named = [entry[library] for library in INDICATOR_LIBRARIES if library in entry]
+        yield (
+            "features.extra",
+            len(named) == 1 and isinstance(named[0], str),
+            f"must name one indicator of {' or '.join(INDICATOR_LIBRARIES)} in each entry, got {entry}",
+            example,
+        )
+        yield (
+            "features.extra",
+            entry.get("scale", "close") == "close",
+            f"takes scale: close alone, got scale: {entry.get('scale')}",
+            "leave scale out, or write scale: close to divide what is in units of the price by the close",
+        )
+        columns = entry.get("columns", [])
+        yield (
+            "features.extra",
+            isinstance(columns, list) and all(isinstance(each, str) for each in columns),
+            f"takes columns as a list of the indicator's outputs, got columns: {columns}",
+            "write columns: [SUPERTd_10_3.0]",
+        )
+    for name in config.features.files:
+        yield (
+            "features.files",
+            name.endswith(".py"),
+            f"must name Python files, got {name}",
+            "give the path of a .py file with declarations, from the project's root",
+        )

@@ -25,7 +25,8 @@ from src.bars import BarStore
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
 from src.errors import StageError
-from src.features.registry import Feature, reach, select
+from src.features.choice import select
+from src.features.registry import Feature, reach
 from src.features.store import FeatureStore
 from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
@@ -66,7 +67,7 @@ class Session:
         self.store = RunStore(data / "runs" / config.dataset)
         self.store.compact_all()
         self._until = dt.date.fromisoformat(config.split.until) if config.split.until else None
-        chosen = select(config.features)
+        chosen = select(config.features, config.universe.interval)
         self.names = [item.name for item in chosen]
         self._panel_returns = self._read_panel() if config.label.relative else None
         self._hashes, _ = self.features.identity(config)

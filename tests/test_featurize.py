@@ -14,8 +14,9 @@ from src.bars import SCHEMA, BarStore, Manifest, bucket
 from src.config import ROOT, Config, ConfigError
 from src.errors import StageError
 from src.features import registry
+from src.features.choice import select
 from src.features.evaluation import compute
-from src.features.registry import declared, select
+from src.features.registry import declared
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from tests.features.series import lively
@@ -278,3 +279,39 @@ def test_a_later_date_is_read_from_its_year(config, store):
     years = {path.stem.split("-")[1] for path in store.root.glob("b*.parquet")}
     assert years == {"2015", "2016"}
     assert store.read_bucket(store.buckets()[0])["date"].min() == dt.date(2015, 1, 2)
+
+
+MINE = """
+from src.features.registry import feature
+
+
+@feature("momentum", window=2, source="mine")
+def twice(return_1):
+    "Twice the return."
+    return 2 * return_1
+"""
+
+
+def test_the_users_own_features_are_computed_in_workers_too(config, store, monkeypatch, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    config.features.families = ["price"]
+    config.features.extra = [{"talib": "CCI", "timeperiod": 14}]
+    config.features.files = [str(tmp_path / "mine.py")]
+    monkeypatch.setattr("src.featurize.IN_PROCESS", 0)
+    config.engine.workers = 2
+    assert " 0 failed" in featurize(config)
+    hashes = store.identity(config)[0]
+    assert {"talib_cci_14", "twice"} < set(hashes)
+    table = store.read_bucket(store.buckets()[0]).drop_nulls("twice")
+    assert (table["twice"] - 2 * table["return_1"]).abs().max() < 1e-6
+    assert table["talib_cci_14"].drop_nulls().len() > 0
+    config.features.extra = [{"talib": "CCI", "timeperiod": 20}]
+    with pytest.raises(StageError, match="lack talib_cci_20"):
+        store.identity(config)
+
+
+def test_an_extra_that_looks_ahead_is_refused_before_any_work(config, store):
+    config.features.extra = [{"talib": "SMA"}]
+    with pytest.raises(ConfigError, match="scale: close"):
+        featurize(config)
+    assert store.buckets() == []

@@ -28,7 +28,8 @@ class Plan:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = list(features)
-        own = {item.name: item for item in features}
+        own = {name: found for item in features for name, found in item.shelf.items()}
+        own |= {item.name: item for item in features}
         names = dict.fromkeys(name for item in features for name in reach(item))
         self.steps: list[Step] = []
         for name in names:
@@ -44,6 +45,12 @@ class Plan:
         FeatureError
             A formula raised: names the feature and says why.
         """
+        bare = self.bare(known)
+        with np.errstate(all="ignore"):
+            return finish([bare[item.name] for item in self.features], [item.window for item in self.features])
+
+    def bare(self, known: Known) -> Known:
+        """Values by feature before warm-up and infinities are cut; raises as `values` does."""
         known = dict(known)
         with np.errstate(all="ignore"):
             for name, function, needed in self.steps:
@@ -51,7 +58,7 @@ class Plan:
                     known[name] = function(*[known[label] for label in needed])
                 except Exception as error:
                     raise FeatureError(f"feature {name} failed: {type(error).__name__}: {error}") from error
-            return finish([known[item.name] for item in self.features], [item.window for item in self.features])
+        return {item.name: known[item.name] for item in self.features}
 
 
 class Market:

@@ -14,15 +14,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from src.features.syntax import code_parts, digest
 from src.features.windows import Array, as_of, finish
-
-if TYPE_CHECKING:
-    from src.config import FeaturesConfig
 
 FAMILIES = {
     "price": "technical",
@@ -38,14 +36,18 @@ FAMILIES = {
     "bias": "behavioral",
     "game": "behavioral",
 }
+OWN_FAMILIES = {"extra": "technical", "own": "technical"}  # indicators named in YAML; declarations in a user's own file
 RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day")
 PANEL = ("market_index", "market_dispersion", "market_csad", "market_breadth")
-T = TypeVar("T")
+Windows = Mapping[str, tuple[int, float]]  # window and tolerance by name
 F = TypeVar("F", bound=Callable[..., Array])
 
 
 class FeatureError(ValueError):
     """A feature that isn't declared, or a declaration that can't be computed."""
+
+
+Shelf = Mapping[str, "Feature | Callable[..., Array]"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Feature:
         give the value of the last row: exactly where `tolerance` is 0, else (recursive formulas, whose memory fades) to
         within `tolerance` standard deviations of the column.
     scale : ``none``, or ``price`` where prices times seven change the value; those are not fed to models.
+    intraday : whether it needs bars shorter than a day; `select` leaves it out of daily datasets.
+    shelf : what stands beside the function in a user's own file, and may be its input as ingredients may.
     """
 
     name: str
@@ -68,11 +72,13 @@ class Feature:
     scale: str
     tolerance: float
     source: str
+    intraday: bool = False
+    shelf: Shelf = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def group(self) -> str:
         """Return technical or behavioral."""
-        return FAMILIES[self.family]
+        return (FAMILIES | OWN_FAMILIES)[self.family]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -96,6 +102,7 @@ class Feature:
 
 _FEATURES: dict[str, Feature] = {}
 _INGREDIENTS: dict[str, Callable[..., Array]] = {}
+_OPEN: list[dict[str, Feature | Callable[..., Array]]] = []  # takes declarations while a user's own file is read
 
 
 def feature(
@@ -106,15 +113,17 @@ def feature(
     bars: Sequence[int] | None = None,
     scale: str = "none",
     tolerance: float = 0.0,
+    intraday: bool = False,
 ) -> Callable[[F], F]:
     """Declare the function below as a feature, once for each of `bars`."""
+    require_known("family", [family], [*FAMILIES, *OWN_FAMILIES])
 
     def declare(function: F) -> F:
         stem = function.__name__.rstrip("_")
         for length in bars or (None,):
             name = stem if length is None else f"{stem}_{length}"
             need = window if isinstance(window, int) else window(length or 0)
-            _add(_FEATURES, name, Feature(name, family, function, length, need, scale, tolerance, source))
+            _add(_FEATURES, name, Feature(name, family, function, length, need, scale, tolerance, source, intraday))
         return function
 
     return declare
@@ -134,30 +143,16 @@ def declared() -> dict[str, Feature]:
     return {item.name: item for item in sorted(_FEATURES.values(), key=lambda item: order.index(item.family))}
 
 
-def select(choice: FeaturesConfig) -> list[Feature]:
-    """Return the features that the configuration names, in declared order.
-
-    With neither families nor names every feature is chosen. Those with a price scale come by name only.
-
-    Raises
-    ------
-    FeatureError
-        A family or a name that isn't declared (with the nearest that are), or a choice that leaves nothing.
-    """
-    every = declared()
-    _check("family", choice.families, FAMILIES)
-    _check("feature", [*choice.names, *choice.exclude], [*every, *FAMILIES])
-    families = choice.families or ([] if choice.names else list(FAMILIES))
-    left_out = set(choice.exclude)
-    chosen = [
-        item
-        for item in every.values()
-        if (item.name in choice.names or (item.family in {*families, *choice.names} and item.scale == "none"))
-        and not left_out & {item.name, item.family}
-    ]
-    if not chosen:
-        raise FeatureError(f"features={choice.name} leaves no feature: name families or names, and exclude fewer")
-    return chosen
+@contextmanager
+def gathered() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
+    """Collect what is declared inside the block, instead of adding it to the project's features and ingredients."""
+    declared()
+    importlib.import_module("src.features.ingredients")
+    _OPEN.append({})
+    try:
+        yield _OPEN[-1]
+    finally:
+        _OPEN.pop()
 
 
 def code_hash(item: Feature) -> str:
@@ -167,7 +162,7 @@ def code_hash(item: Feature) -> str:
     """
     parts = code_parts(finish) | code_parts(item.function)
     for name in reach(item)[:-1]:
-        parts |= code_parts(as_of if name in PANEL else _function(name)) if name not in RAW else {}
+        parts |= code_parts(as_of if name in PANEL else _function(name, item.shelf)) if name not in RAW else {}
     return digest(item.bars, item.window, *(f"{name}={text}" for name, text in sorted(parts.items())))
 
 
@@ -193,7 +188,7 @@ def reach(item: Feature) -> list[str]:
         if name in seen:
             return
         if name not in (*RAW, *PANEL):
-            for needed in inputs(_function(name)):
+            for needed in inputs(_function(name, item.shelf)):
                 visit(needed, (*path, name))
         seen[name] = None
 
@@ -202,29 +197,32 @@ def reach(item: Feature) -> list[str]:
     return [*seen, item.name]
 
 
-def lookup(name: str) -> Feature | Callable[..., Array]:
-    """Return the feature or the ingredient of that name."""
-    found = _FEATURES.get(name) or _INGREDIENTS.get(name)
+def lookup(name: str, shelf: Shelf | None = None) -> Feature | Callable[..., Array]:
+    """Return the feature or the ingredient of that name, the project's or of the shelf."""
+    found = _FEATURES.get(name) or _INGREDIENTS.get(name) or (shelf or {}).get(name)
     if found is None:
         raise FeatureError(f"input {name!r} is no column of the bars or the panel, no ingredient and no feature")
     return found
 
 
-def _function(name: str) -> Callable[..., Array]:
-    found = lookup(name)
-    return found.function if isinstance(found, Feature) else found
-
-
-def _add(table: dict[str, Any], name: str, value: Any) -> None:
-    if name in table or name in (*RAW, *PANEL):
-        raise FeatureError(f"{name} is declared twice")
-    table[name] = value
-
-
-def _check(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+def require_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a name that isn't known, with the nearest that are."""
     known = list(known)
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "docs/features.md lists them all"
             raise FeatureError(f"features: no {what} is named {name!r}: {hint}")
+
+
+def _function(name: str, shelf: Shelf) -> Callable[..., Array]:
+    found = lookup(name, shelf)
+    return found.function if isinstance(found, Feature) else found
+
+
+def _add(table: dict[str, Any], name: str, value: Any) -> None:
+    target = _OPEN[-1] if _OPEN else table
+    taken = {*_FEATURES, *_INGREDIENTS} if _OPEN else set(table)
+    if name in taken or name in target or name in (*RAW, *PANEL):
+        raise FeatureError(f"{name} is declared twice: choose another name")
+    target[name] = value

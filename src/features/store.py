@@ -10,8 +10,9 @@ import polars as pl
 
 from src.bars import BarStore
 from src.errors import StageError
+from src.features.choice import select
 from src.features.evaluation import KEY, Market, Plan, evaluate
-from src.features.registry import Feature, code_hash, declared, select
+from src.features.registry import Feature, Windows, code_hash
 from src.features.syntax import code_parts, digest
 from src.files import read_json, sweep, write_json, write_parquet
 from src.ledger import Ledger
@@ -20,7 +21,7 @@ from src.panel import panel_hash, panel_table
 if TYPE_CHECKING:
     import datetime as dt
 
-    from src.config import Config
+    from src.config import Config, FeaturesConfig
 
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
 _NAME = pl.format("{}:{}", "asset_class", "symbol")
@@ -33,7 +34,9 @@ class Job:
     bars: Path
     features: Path
     bucket: int
-    names: tuple[str, ...]
+    choice: FeaturesConfig
+    interval: str
+    windows: Windows  # of the chosen features: a worker doesn't check the user's own once more
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,13 @@ class FeatureStore:
             path.unlink()
 
     def is_current(self, b: int, bars: str, panel: str | None, hashes: dict[str, str]) -> bool:
-        """Whether the bucket holds these columns, computed by this code from these bars and this panel."""
+        """Whether the bucket holds these columns, computed by this code from these bars and this panel.
+
+        A `panel` of None says that no column looks at it.
+        """
         stored = self.ledger.fact(b, "features") or {}
         same = self.ledger.fact(b, "bars") == bars and all(stored.get(name) == code for name, code in hashes.items())
-        looks = any(declared()[name].needs_panel for name in hashes)
-        return same and (not looks or self.ledger.fact(b, "panel") == panel)
+        return same and (panel is None or self.ledger.fact(b, "panel") == panel)
 
     def drop_obsolete(self, buckets: int) -> None:
         """Remove buckets beyond the dataset's number of them: left from another universe of the same name."""
@@ -162,7 +167,7 @@ class FeatureStore:
         """
         import datetime as dt
 
-        chosen = select(config.features)
+        chosen = select(config.features, config.universe.interval)
         hashes = {item.name: code_hash(item) for item in chosen}
         bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
         for b in self.buckets():
@@ -204,9 +209,9 @@ class FeatureStore:
 def fill(job: Job) -> Filled:
     """Compute and write one bucket; the record that it is done is left to the caller."""
     store = FeatureStore(job.features)
-    every = declared()
     bars = BarStore(job.bars).read_bucket(job.bucket)
-    table, failed = evaluate(bars, Plan([every[name] for name in job.names]), Market(store.panel()))
+    plan = Plan(select(job.choice, job.interval, job.windows))
+    table, failed = evaluate(bars, plan, Market(store.panel()))
     store.write_bucket(job.bucket, table)
     return Filled(table.height, failed)
 

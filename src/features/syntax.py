@@ -10,10 +10,18 @@ import types
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-PROJECT = "src."
+PROJECT = ("src.", "own_features.")  # followed: the project's modules and a user's own files
 VERSIONED = {"talib": "TA-Lib", "scipy": "scipy"}  # libraries whose release may change a formula
+
+
+@runtime_checkable
+class Coded(Protocol):
+    """A callable that says itself what it computes: it has no source of its own."""
+
+    def code(self) -> dict[str, str]:
+        """Return what decides its values, by name."""
 
 
 def code_parts(function: Callable[..., Any]) -> dict[str, str]:
@@ -22,6 +30,8 @@ def code_parts(function: Callable[..., Any]) -> dict[str, str]:
     Comments, formatting, docstrings, annotations and decorators are left out. Module constants count by value, TA-Lib
     and SciPy by their release. Functions of other libraries count by name alone.
     """
+    if isinstance(function, Coded):
+        return function.code()
     parts: dict[str, str] = {}
     _collect(function, parts)
     return parts

@@ -6,7 +6,8 @@ import pytest
 
 from src.config import FeaturesConfig
 from src.features import registry
-from src.features.registry import Feature, FeatureError, code_hash, declared, select
+from src.features.choice import select
+from src.features.registry import Feature, FeatureError, code_hash, declared
 from src.features.syntax import code_parts
 
 

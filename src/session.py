@@ -26,7 +26,7 @@ from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
 from src.errors import StageError
 from src.features.choice import select
-from src.features.registry import Feature, reach
+from src.features.registry import reach
 from src.features.store import FeatureStore
 from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
@@ -71,8 +71,9 @@ class Session:
         self.names = [item.name for item in chosen]
         self._panel_returns = self._read_panel() if config.label.relative else None
         self._hashes, _ = self.features.identity(config)
+        self._looks_at_panel = any(item.needs_panel for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
-        procedure = identity.Procedure.of(config, self._hashes, self._panel_hashes(chosen))
+        procedure = identity.Procedure.of(config, self._hashes, self._panel_hashes())
         self.planner = Planner(config, models, procedure, self.store)
         self.key = self.planner.key
         self.grade_key = identity.grade_key(config)
@@ -123,11 +124,11 @@ class Session:
         """Keep the rows that training may use."""
         return rows if self._until is None else rows.filter(pl.col("date").cast(pl.Date) <= self._until)
 
-    def _panel_hashes(self, chosen: list[Feature]) -> dict[str, str]:
+    def _panel_hashes(self) -> dict[str, str]:
         """Hash what the features and the label know of each class's market."""
         tables = []
         panel = self.features.panel()
-        if panel is not None and any(item.needs_panel for item in chosen):
+        if panel is not None and self._looks_at_panel:
             tables.append(self._cut(panel))
         if self._panel_returns is not None:
             tables.append(self._panel_returns)
@@ -173,7 +174,7 @@ class Session:
             Another command is changing them.
         """
         digest = self.bars.digest(bucket)
-        self.features.require_current(bucket, digest, self._hashes)
+        self.features.require_current(bucket, digest, self._hashes, self._looks_at_panel)
         bars = self._cut(self.bars.read_bucket(bucket))
         if bars.is_empty():
             return bars, np.empty((0, len(self.names)), dtype=np.float32)

@@ -171,12 +171,14 @@ class FeatureStore:
         hashes = {item.name: code_hash(item) for item in chosen}
         bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
         for b in self.buckets():
-            self.require_current(b, bars.digest(b), hashes)
+            self.require_current(b, bars.digest(b), hashes, any(item.needs_panel for item in chosen))
         until = dt.date.fromisoformat(config.split.until) if config.split.until else None
         return hashes, self._panel_hash(chosen, until)
 
-    def require_current(self, b: int, bars: str, hashes: dict[str, str]) -> None:
+    def require_current(self, b: int, bars: str, hashes: dict[str, str], looks: bool) -> None:
         """Make sure that a bucket holds these columns as computed by this code from these bars and the stored panel.
+
+        `looks` says whether any of them looks at the panel.
 
         Raises
         ------
@@ -194,7 +196,7 @@ class FeatureStore:
         if self.ledger.fact(b, "bars") != bars:
             raise StageError(f"features of universe={self.root.name} are older than its bars: {remedy}")
         note = self.root / PANEL_NOTE
-        panel = read_json(note)["hash"] if note.is_file() else None
+        panel = read_json(note)["hash"] if looks and note.is_file() else None
         if not self.is_current(b, bars, panel, hashes):
             raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
 

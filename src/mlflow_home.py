@@ -75,14 +75,19 @@ def thresholds(config: Config) -> Thresholds:
 
     A command with looser thresholds grades its own session with them and registers no more for it.
     """
+    return Thresholds.of(demanded(config))
+
+
+def demanded(config: Config) -> GradeConfig:
+    """The grade settings of that file; those of the command where there is no such file."""
     import yaml
 
     path = files.main_root() / "conf" / "grade" / "default.yaml"
     if not path.is_file():
-        return Thresholds.of(config.grade)
+        return config.grade
     written: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     known = {field.name for field in fields(GradeConfig)}
-    return Thresholds.of(GradeConfig(**{name: value for name, value in written.items() if name in known}))
+    return GradeConfig(**{name: value for name, value in written.items() if name in known})
 
 
 def mark(database: Path, demanded: Thresholds) -> list[str]:

@@ -11,8 +11,6 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import polars as pl
-
 from src import files, identity, procedure_code
 from src.config import Config, ModelConfig
 from src.models import family
@@ -77,12 +75,12 @@ class Planner:
         """Distinct run keys ever graded on the instrument, these included."""
         return len(self._trials[key] | {plan.identity["run_key"] for plan in plans})
 
-    def is_done(self, plan: Plan, n_trials: int) -> dict[str, Any] | None:
-        """Return the grade of a run that needs nothing: trained, graded under these settings, model kept if passed."""
+    def is_done(self, plan: Plan, n_trials: int, grade_key: str) -> dict[str, Any] | None:
+        """Return the grade of a run that needs nothing: trained, graded under this key, model kept if passed."""
         row = self._graded.get(plan.record_id)
-        if plan.is_new or row is None or row["n_trials"] != n_trials or (row["passed"] and not plan.has_model):
+        if plan.is_new or row is None or (row["grade_key"], row["n_trials"]) != (grade_key, n_trials):
             return None
-        return row
+        return None if row["passed"] and not plan.has_model else row
 
     def with_stored(self, bucket: int, plans: list[Plan]) -> list[Plan]:
         """Attach the stored predictions to those plans that have some."""
@@ -141,11 +139,7 @@ class Planner:
                 self._known[row["run_key"]] = known
 
     def _read_grades(self) -> dict[str, dict[str, Any]]:
-        grades = self.store.grades(self.key)
-        if grades.is_empty():
-            return {}
-        current = grades.filter(pl.col("grade_key") == identity.grade_key(self.config))
-        return {row["record_id"]: row for row in current.iter_rows(named=True)}
+        return {row["record_id"]: row for row in self.store.grades(self.key).iter_rows(named=True)}
 
     @property
     def _marker(self) -> Any:

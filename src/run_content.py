@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from src.gate import COUNTED
+from src.mlflow_home import demanded
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from src.config import Config
+    from src.config import Config, GradeConfig
 
 Point = tuple[int, int, float]
 """Step, timestamp in milliseconds, value."""
@@ -71,10 +72,22 @@ def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame, equity: p
         `RunStore.equity` of the passing runs: record_id, stamp, equity.
     """
     curves = dict(_curves(equity)) if equity.height else {}
+    limits = demanded(config)
     both = grades.join(runs, on="record_id", how="inner", suffix="_of_run")
     figures = [name for name, dtype in grades.schema.items() if dtype.is_numeric() and name not in _NOT_METRICS]
     for row in both.iter_rows(named=True):
+        row["suspicious"] = row.get("suspicious") or _too_good(row, limits)
         yield _content(config, row, figures, curves.get(row["record_id"], []))
+
+
+def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
+    """Doubt a run by the registry's own limits, whatever those were that the command graded it with."""
+    over = [
+        f"{name} {row[name]:.2f} is at or above {limit:.2f}"
+        for name, limit in (("auc", limits.suspicious_auc), ("sharpe", limits.suspicious_sharpe))
+        if (row.get(name) or 0.0) >= limit
+    ]
+    return f"{' and '.join(over)}, too good for its kind of data: no cause was looked for" if over else None
 
 
 def registered_name(asset_class: str, symbol: str, interval: str) -> str:

@@ -157,7 +157,8 @@ class Session:
             again = self._is_wanted(key)
             plans = self.planner.plans(key, self._bars_hash(frame), key in self._planted, again=again)
             n_trials = self.planner.n_trials(key, plans)
-            wanted = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials)]
+            graded = self._grade_key(frame)
+            wanted = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials, graded)]
             if wanted:
                 work.append((key, frame, matrix[start : start + length], wanted, n_trials))
         stored = self.planner.with_stored(bucket, [plan for *_, wanted, _ in work for plan in wanted])
@@ -197,9 +198,13 @@ class Session:
         only = self.config.only
         return not only or key[1] in only or ":".join(key) in only
 
-    def _reuse(self, bucket: int, key: Key, plan: Plan, n_trials: int) -> bool:
+    def _grade_key(self, bars: pl.DataFrame) -> str:
+        """Key of what grades an instrument's runs: costs look at the split history, doubts at the marks of repairs."""
+        return identity.digest([self.grade_key, identity.table_digest(bars.select("split", "repaired"))])
+
+    def _reuse(self, bucket: int, key: Key, plan: Plan, n_trials: int, grade_key: str) -> bool:
         """Take a run's grade as it stands, or leave the run out where the command is narrowed to other symbols."""
-        row = self.planner.is_done(plan, n_trials)
+        row = self.planner.is_done(plan, n_trials, grade_key)
         if row is not None:
             self._grades[bucket].append(row)
             self._passed += row["passed"]
@@ -250,7 +255,7 @@ class Session:
             made["session_key"] = plan.identity["session_key"] if same else self.key
             how = {
                 "strategy_key": self.strategy_key,
-                "grade_key": self.grade_key,
+                "grade_key": self._grade_key(task.bars),
                 "graded_by": self.key,
                 "planted": key in self._planted,
             }

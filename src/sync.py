@@ -7,9 +7,11 @@ decided in the lost store: champions and cleared suspicions.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src import files
 from src.errors import StageError
 from src.masking import masked
 from src.stage import main
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from src.config import Config
     from src.runs import RunStore
+
+_RUN = ("record_id", "strategy_key")
 
 
 def sync(config: Config) -> str:
@@ -38,9 +42,12 @@ def sync(config: Config) -> str:
     with open_store(config):
         pass  # also without any run: marks a new database, so that a server on it is gated
     ids: dict[str, str] = {}
+    latest_of = _latest(store, [session["key"] for session in found])
     for session in found:
-        grades = _completed(store.grades(session["key"]), current)
-        ids |= dict(project(config, store, grades, session).iter_rows())
+        mine = latest_of.filter(pl.col("session") == session["key"])
+        grades = store.grades(session["key"]).join(mine, on=_RUN, how="semi")
+        grades = _completed(grades, current)
+        ids |= dict(project(_as_then(config, session), store, grades, session).iter_rows())
     return f"sync: {len(ids):,} runs of {len(found)} sessions of {dataset} are in {masked(config.tracking.uri)}"
 
 
@@ -52,7 +59,36 @@ def sessions(store: RunStore) -> list[dict[str, Any]]:
     for path in store.root.glob("b*-*.grades.parquet"):
         for key in pl.scan_parquet(path).select(pl.col("graded_by").unique()).collect()["graded_by"]:
             first[key] = min(first.get(key, path.stat().st_mtime), path.stat().st_mtime)
-    return [{"key": key} for key in sorted(first, key=lambda each: (first[each], each))]
+    return [_described(store, key) for key in sorted(first, key=lambda each: (first[each], each))]
+
+
+def _latest(store: RunStore, keys: list[str]) -> pl.DataFrame:
+    """Which session graded each run last: record_id, strategy_key, session.
+
+    Sessions that share runs grade them at different numbers of trials, and perhaps by other thresholds: one after the
+    other, each sync would change them back and forth.
+    """
+    import polars as pl
+
+    seen = [store.grades(key).select(*_RUN, session=pl.lit(key)) for key in keys]
+    empty = pl.DataFrame(schema=dict.fromkeys((*_RUN, "session"), pl.String))
+    return pl.concat([empty, *seen]).unique(_RUN, keep="last", maintain_order=True)
+
+
+def _described(store: RunStore, key: str) -> dict[str, Any]:
+    """What the session said of itself when it began; its key alone where that is lost."""
+    path = store.root / f"session-{key[:8]}.json"
+    said: dict[str, Any] = files.read_json(path) if path.is_file() else {}
+    return said if said.get("key") == key else {"key": key}
+
+
+def _as_then(config: Config, session: dict[str, Any]) -> Config:
+    """The configuration, with the strategy's name as the session had it: its runs are shown under that name."""
+    import yaml
+
+    then = yaml.safe_load(session.get("config_yaml") or "") or {}
+    name = then.get("strategy", {}).get("name", config.strategy.name)
+    return dataclasses.replace(config, strategy=dataclasses.replace(config.strategy, name=name))
 
 
 def _completed(grades: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

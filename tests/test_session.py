@@ -121,3 +121,17 @@ def test_the_split_history_counts_where_a_feature_looks_at_it(project: Project) 
     blind, seeing = session(project, "rsi_14"), session(project, "round_number_distance")
     assert blind._bars_hash(bars) == blind._bars_hash(other)
     assert seeing._bars_hash(bars) != seeing._bars_hash(other)
+
+
+def test_another_split_history_grades_again_without_fitting(project: Project) -> None:
+    store, before = bars_of(project), project.grades()
+    for b in store.buckets():
+        rows = store.read_bucket(b).with_columns(split=pl.lit(0.01))  # half a cent over a hundredth of the price
+        store.ledger.record(b, str(store.ledger.fact(b)), store.ledger.states(b), digest=store.write_bucket(b, rows))
+    project.must("featurize")
+    line = project.must("train", *QUICK)
+    after = project.grades()
+    assert f"{after.height} runs ({after.height} of them from before)" in line
+    both = before.join(after, on="record_id", suffix="_dear").filter(pl.col("asset_class") != "crypto")
+    traded = both.filter(pl.col("turnover") > 0)
+    assert traded.height and (traded["sharpe_dear"] < traded["sharpe"]).all()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from src import files
+from src.runs import shard
 from src.sync import sync
 from tests.test_tracking import children, dump
-from tests.tracking_case import BAD, Case, case
+from tests.tracking_case import BAD, SESSION, Case, case
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -86,3 +87,28 @@ def test_a_store_without_runs_is_marked_all_the_same(tmp_path: Path, monkeypatch
 
     with sqlite3.connect(made.database) as connection:
         assert gate.limits(lambda sql, values: connection.execute(sql, values).fetchall()) is not None
+
+
+def test_runs_that_two_sessions_graded_stay_as_the_later_one_graded_them(made: Case) -> None:
+    both = made.graded[0]
+    made.graded.append(both | {"graded_by": "7" * 24, "n_trials": 4, "deflated_sharpe": 0.2})
+    both |= {"n_trials": 3, "deflated_sharpe": 0.4}
+    made.save()
+    made.store.write_grades(shard(0, "7" * 24), made.grades("7" * 24))
+    sync(made.config)
+    rows = dump(made)
+    run = next(run for run in children(made) if run.data.tags["alpha.record_id"] == both["record_id"])
+    assert (run.data.metrics["n_trials"], run.data.metrics["deflated_sharpe"]) == (4, 0.2)
+    sync(made.config)
+    assert dump(made) == rows
+
+
+def test_a_session_is_rebuilt_with_what_it_said_of_itself(made: Case) -> None:
+    said = {"key": SESSION, "name": "demo long_short", "config_yaml": "strategy:\n  name: long_short\n"}
+    files.write_json(said, made.store.root / f"session-{SESSION[:8]}.json")
+    sync(made.config)
+    mine = [run for run in children(made) if run.data.tags["alpha.session_key"] == SESSION]
+    assert {run.data.params["strategy"] for run in mine} == {"long_short"}
+    parent = made.client().get_run(mine[0].data.tags["mlflow.parentRunId"])
+    assert parent.info.run_name == "demo long_short"
+    assert {run.data.params["strategy"] for run in children(made) if run not in mine} >= {"long_flat"}

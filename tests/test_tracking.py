@@ -302,3 +302,15 @@ def test_values_that_are_no_numbers_are_left_out(made: Case) -> None:
     record = made.add("stock", "AAPL", metrics={**BAD, "turnover": math.nan, "z": math.inf})
     run = made.client().get_run(made.project()[record])
     assert not {"turnover", "z"} & run.data.metrics.keys()
+
+
+def test_a_command_that_looks_away_registers_nothing_too_good_to_be_true(made: Case) -> None:
+    rules = made.root / "conf" / "grade" / "default.yaml"
+    rules.parent.mkdir(parents=True)
+    rules.write_bytes((ROOT / "conf" / "grade" / "default.yaml").read_bytes())
+    made.config.grade.suspicious_auc = 1.0
+    record = made.add("etf", "SPY", metrics={**GOOD, "auc": 0.7})
+    run = made.client().get_run(made.project()[record])
+    assert run.data.tags["alpha.passed"] == "true"
+    assert run.data.params["suspicious"].startswith("auc 0.70 is at or above 0.65")
+    assert not made.client().search_model_versions(f"run_id = '{run.info.run_id}'")

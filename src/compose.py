@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 CONF = ROOT / "conf"
+_OPEN = ("source.columns.", "source.columns=")
 _UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment")  # change no output that DVC keeps
 
 
@@ -44,6 +45,8 @@ def configurations(verb: str) -> list[Config]:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let its exceptions through: they are put in words here
     found: list[Config] = []
 
+    typed, sys.argv[1:] = sys.argv[1:], _opened(sys.argv[1:])
+
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def collect(composed: DictConfig) -> None:
         found.append(_typed(composed))
@@ -55,6 +58,7 @@ def configurations(verb: str) -> list[Config]:
             raise
         raise ConfigError(complaint(error)) from error
     finally:
+        sys.argv[1:] = typed
         os.environ.pop("HYDRA_FULL_ERROR") if shown is None else os.environ.update(HYDRA_FULL_ERROR=shown)
     return found
 
@@ -97,7 +101,12 @@ def _composed(overrides: list[str]) -> DictConfig:
 
     _register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra_compose("config", overrides)
+        return hydra_compose("config", _opened(overrides))
+
+
+def _opened(overrides: list[str]) -> list[str]:
+    """Overrides of the one setting whose keys are the user's own, in the form in which Hydra takes new keys."""
+    return [f"++{each}" if each.startswith(_OPEN) else each for each in overrides]
 
 
 @contextlib.contextmanager

@@ -7,12 +7,15 @@ remembers since when, so that an interrupted fresh session goes on instead of st
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import polars as pl
+
 from src import files, identity, procedure_code
-from src.config import Config, ModelConfig
+from src.config import Config, ConfigError, ModelConfig
 from src.models import family
 from src.procedure import Plan
 from src.runs import RunStore
@@ -30,6 +33,23 @@ class Known:
     session_key: str
     strategy_key: str
     fit_seconds: float
+
+
+def require_known(config: Config, instruments: pl.DataFrame) -> None:
+    """Refuse symbols in `only` that the universe does not have: a slip would pass for a session with nothing to do.
+
+    Raises
+    ------
+    ConfigError
+        Names the symbol and those that are near.
+    """
+    known = instruments.select("asset_class", "symbol").rows()
+    names = {name for kind, symbol in known for name in (symbol, f"{kind}:{symbol}")}
+    for name in config.only:
+        if name not in names:
+            near = difflib.get_close_matches(name, sorted(names), n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else "data/states lists those that there are"
+            raise ConfigError(f"only={name} is no instrument of universe={config.dataset}: {hint}")
 
 
 class Planner:

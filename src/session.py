@@ -30,7 +30,7 @@ from src.features.registry import reach
 from src.features.store import FeatureStore
 from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
-from src.planning import Key, Planner
+from src.planning import Key, Planner, require_known
 from src.procedure import Plan, Task, Trained, run_rows
 from src.runs import CURVE_SCHEMA, RunStore, grade_rows, shard
 
@@ -88,6 +88,7 @@ class Session:
         self._states: dict[Key, dict[str, Any]] = {}
         self._open: dict[int, int] = {}
         self._all: list[pl.DataFrame] = []
+        require_known(config, self._instruments)
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
 
     # work out -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ be changed through it. ``port=5001`` takes another port, ``tracking.uri=sqlite:/
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,13 +41,21 @@ def serve(where: Home, port: int) -> int:
             f"with port={port + 1}"
         )
     prepare(where)
-    _say(f"MLflow on {where.database}: http://{HOST}:{port} (Ctrl+C ends it)")
-    process = subprocess.Popen(command(where, port), env=environment())
+    for name in ("SIGTERM", "SIGBREAK", "SIGHUP"):
+        if hasattr(signal, name):  # however this process is asked to go, the server goes with it
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    # A group of its own: Ctrl+C comes here alone, and the server is ended politely instead of amid its tracebacks.
+    apart = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    process = subprocess.Popen(
+        command(where, port), env=environment(), creationflags=apart, start_new_session=os.name != "nt"
+    )
     try:
+        _say(f"MLflow on {where.database} starts at http://{HOST}:{port}/#/experiments (Ctrl+C ends it)")
         return process.wait()
     except KeyboardInterrupt:
-        _stop(process)
         return 0
+    finally:
+        _stop(process)
 
 
 def command(where: Home, port: int) -> list[str]:
@@ -116,12 +126,17 @@ def _is_free(port: int) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server, which got the same Ctrl+C, and see that it is gone."""
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait(timeout=10)
+    """End the server with all of its processes, and see that it is gone."""
+    import psutil
+
+    if process.poll() is not None:
+        return
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    process.terminate()
+    _, left = psutil.wait_procs(family, timeout=10)
+    for each in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def _say(words: str) -> None:

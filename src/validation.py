@@ -24,7 +24,7 @@ NOISE = 1e-5  # a smaller step of the total-return factor is rounding, not a dis
 _ODD_STEP = math.log(1.1)  # a distribution beyond this must be seen in the price
 _ODD_RETURN = math.log(1.25)  # it is not, where a total return beyond this remains, larger than twice the price's move
 _REPEATS = 3  # a bar like the one before, volume and all, the third time in a row: the vendor repeats it
-_RESTART_DAYS, _STUB_DAYS, _STUB_BARS = 180, 30, 63
+_STUB_DAYS, _STUB_BARS = 30, 63
 _VALUES = [*PRICES, "volume", "adj_close"]
 
 DROPPED = {
@@ -158,12 +158,15 @@ def _closes(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stub(interval: str) -> pl.Expr:
-    """Bars before a gap that parts the history: over 180 days, or over 30 with fewer than 63 bars before it."""
+    """Bars before a gap of over 30 days, where they are fewer than 63: a listing that had not begun in earnest.
+
+    A longer history stays whatever gap comes later: no later bar may take away what a model was trained on.
+    """
     if interval != "1d":
         return pl.lit(False)
     days = (pl.col("date") - _previous("date")).dt.total_days().fill_null(0)
     position = pl.int_range(pl.len()).over("g")
-    parted = (days > _RESTART_DAYS) | ((days > _STUB_DAYS) & (position < _STUB_BARS))
+    parted = (days > _STUB_DAYS) & (position < _STUB_BARS)
     return position < pl.when(parted).then(position).max().over("g").fill_null(0)
 
 

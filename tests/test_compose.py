@@ -34,6 +34,12 @@ def complaint(*overrides: str) -> str:
     return words
 
 
+def test_columns_of_ones_own_files_are_named_on_the_command_line() -> None:
+    assert compose(["source=folder", "source.columns.close=Last"]).source.columns == {"close": "Last"}
+    named = compose(["source=folder", "source.columns={close: Last, volume: Shares}"])
+    assert named.source.columns == {"close": "Last", "volume": "Shares"}
+
+
 def test_there_are_options_of_every_group_of_the_schema() -> None:
     groups = {option.split("/")[0] for option in OPTIONS}
     assert groups == {

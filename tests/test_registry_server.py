@@ -288,7 +288,8 @@ def test_the_champion_is_served_over_http(base: Case) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a Ctrl+C can't be sent to another process group of Windows")
-def test_the_ui_command_shows_the_store_and_ends_on_ctrl_c(base: Case) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_ui_command_shows_the_store_and_its_server_ends_with_it(base: Case, end: signal.Signals) -> None:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "src.ui", f"port={port}"], cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True,
@@ -296,7 +297,7 @@ def test_the_ui_command_shows_the_store_and_ends_on_ctrl_c(base: Case) -> None:
     )  # fmt: skip
     try:
         assert process.stderr is not None
-        assert f"http://127.0.0.1:{port} (Ctrl+C ends it)" in process.stderr.readline()
+        assert f"http://127.0.0.1:{port}/#/experiments (Ctrl+C ends it)" in process.stderr.readline()
         for _ in range(600):
             if answers(port, "/health"):
                 break
@@ -315,9 +316,10 @@ def test_the_ui_command_shows_the_store_and_ends_on_ctrl_c(base: Case) -> None:
         )  # fmt: skip
         assert (busy.returncode, f"port {port} is taken" in busy.stderr) == (1, True)
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        status = process.wait(timeout=20)
-    assert status == 0
+        os.kill(process.pid, end)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in said
     assert not answers(port, "/health")
 
 

@@ -177,9 +177,17 @@ def test_only_narrows_the_work_and_says_so(featurized: Project, tmp_path: Path) 
     assert left.height >= 4
 
 
+def test_only_a_symbol_that_there_is_not_is_refused_and_changes_nothing(trained: Project) -> None:
+    before = trained.states("train")
+    done = trained.run("train", "only=[SIM1]", NO_MLFLOW)
+    assert done.returncode == 2
+    assert "only=SIM1 is no instrument of universe=demo: did you mean SIM01" in done.stderr
+    assert trained.states("train").equals(before)
+
+
 def test_a_locked_mlflow_database_loses_nothing(featurized: Project, tmp_path: Path) -> None:
     project = featurized.copy(tmp_path / "p")
-    project.must("train", "model=lightgbm", "only=[nothing]")  # makes the store
+    project.must("sync")  # makes the store
     with sqlite3.connect(project.database, isolation_level=None) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         done = project.run("train", "model=lightgbm")

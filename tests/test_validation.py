@@ -206,7 +206,7 @@ def test_a_bar_that_the_vendor_repeats_with_its_volume_does_not_trade_from_the_t
     assert state["reason"] == "3 bars repeating the last ones in every field (no trade)"
 
 
-def test_history_starts_after_a_gap_that_parts_it():
+def test_a_stub_before_a_gap_goes_and_a_history_stays_whatever_gap_comes_later():
     frame = series(n=1000)
     here = pl.int_range(pl.len())
     stub = frame.filter((here < 10) | (here >= 70))
@@ -216,7 +216,9 @@ def test_history_starts_after_a_gap_that_parts_it():
     noted = frame.filter((here < 500) | (here >= 540))
     assert one(noted)[0].height == 960 and "gap of 57 days before" in one(noted)[1]["reason"]
     parted = frame.filter((here < 500) | (here >= 700))
-    assert one(parted)[0].height == 300
+    before = one(frame.filter(here < 500))[0]
+    assert one(parted)[0].height == 800
+    assert one(parted)[0].head(500).equals(before)  # bars to come take nothing away
 
 
 def test_no_rows_of_use_no_volume_and_too_many_repairs_quarantine():

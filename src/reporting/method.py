@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from src.config import ASSET_CLASSES
 from src.reporting.material import Material
 from src.reporting.tables import bullets, definitions
 from src.reporting.words import DASH, day, escaped, limit, plain, whole
@@ -57,6 +58,21 @@ MEANINGS = (
 )
 
 
+def chosen(settings: Mapping[str, object]) -> str:
+    """Say how the instruments were chosen, and which way that leans."""
+    most = {kind: settings.get(f"universe.{kind}") for kind in ASSET_CLASSES}
+    ranked = [f"{count:,} of class {kind}" for kind, count in most.items() if isinstance(count, int)]
+    if settings.get("universe.symbols"):
+        return "The instruments were named by hand: whoever did so may have known how they fared since."
+    if ranked:
+        return (
+            f"The universe is the most traded instruments ({', '.join(ranked)}), by median daily dollar volume in the "
+            "year before the first possible out-of-sample date. One whose bars begin later is ranked by its own first "
+            "year, which leans towards names that were to become well known."
+        )
+    return "The universe is all that the source lists, whatever is traded of it."
+
+
 def limits(material: Material) -> str:
     """Write what the reader must know before putting money on any of this."""
     survivors = (
@@ -69,6 +85,7 @@ def limits(material: Material) -> str:
     )
     return bullets(
         [
+            chosen(material.settings),
             survivors,
             "A grade is of the procedure (walk-forward refits). A registered model is refitted on all data and has "
             "not itself been tested on bars it has not seen.",

@@ -74,13 +74,20 @@ def layout(path: Path, named: dict[str, str]) -> Layout:
             columns[ours] = found
     for ours in REQUIRED:
         if ours not in columns:
-            close = difflib.get_close_matches(ours, plain, n=1, cutoff=0.4)
-            example = plain[close[0]] if close else "<column>"
+            example = _likely(ours, names)
             raise ColumnError(
                 f"{path.name} has no column for {ours} (needed: {', '.join(REQUIRED)}); it has: {', '.join(names)}:"
                 f' name it with "source.columns.{ours}={example}"'
             )
     return Layout(columns, separator)
+
+
+def _likely(ours: str, names: list[str]) -> str:
+    """A column that no other of ours is known by and whose name is near; where none is, a place for one."""
+    taken = {alias for aliases in _ALIASES.values() for alias in aliases}
+    spare = {_plain(name): name for name in names if _plain(name) not in taken}
+    close = difflib.get_close_matches(ours, spare, n=1, cutoff=0.5)
+    return spare[close[0]] if close else "<column>"
 
 
 def date_column(path: Path, form: Layout, scan: pl.LazyFrame, kinds: Any, interval: str) -> pl.Expr:

@@ -90,6 +90,9 @@ def test_a_missing_column_is_named_with_what_there_is_and_the_remedy(tmp_path):
     assert "AAA.csv has no column for close" in str(error.value)
     assert "it has: date, open, high, low, closing, volume" in str(error.value)
     assert '"source.columns.close=closing"' in str(error.value)
+    write(PLAIN.rename({"close": "Letzter"}).with_columns(adj_close=pl.lit(1.0)), tmp_path / "other" / "AAA.csv")
+    with pytest.raises(StageError, match='name it with "source.columns.close=<column>"'):
+        read(tmp_path / "other", asset_class="stock")  # adj_close is another price, and no proposal for the close
 
 
 def test_a_column_named_in_the_config_that_is_not_there_is_refused(tmp_path):

@@ -19,6 +19,7 @@ KEY = ("asset_class", "symbol")
 COLUMNS = {f"raw_{name}": name for name in ("open", "high", "low", "close")} | {
     name: name for name in ("volume", "factor", "split")
 }
+ALWAYS_OPEN = ("crypto",)  # classes that trade around the clock
 Known = dict[str, Array]
 Step = tuple[str, Callable[..., Array], tuple[str, ...]]
 
@@ -119,6 +120,7 @@ def evaluate(bars: pl.DataFrame, plan: Plan, market: Market) -> tuple[pl.DataFra
     failed: dict[tuple[str, str], str] = {}
     for key, rows in instruments(table):
         own = {name: values[rows] for name, values in known.items()}
+        own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
         try:
             block[:, rows] = plan.values(own | market.at(key[0], own["day"]))
         except FeatureError as error:

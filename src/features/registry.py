@@ -30,6 +30,7 @@ FAMILIES = {
     "volume": "technical",
     "microstructure": "technical",
     "calendar": "technical",
+    "session": "technical",
     "pattern": "technical",
     "emotion": "behavioral",
     "crowd": "behavioral",
@@ -37,7 +38,7 @@ FAMILIES = {
     "game": "behavioral",
 }
 OWN_FAMILIES = {"extra": "technical", "own": "technical"}  # indicators named in YAML; declarations in a user's own file
-RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day")
+RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day", "always_open")
 PANEL = ("market_index", "market_dispersion", "market_csad", "market_breadth")
 Windows = Mapping[str, tuple[int, float]]  # window and tolerance by name
 F = TypeVar("F", bound=Callable[..., Array])

@@ -36,6 +36,7 @@ def trial(intraday: bool = False) -> Known:
         "factor": np.cumprod(factor),
         "split": np.ones(BARS),
         "day": day,
+        "always_open": np.zeros(BARS),
     }
     return bars | Market(_panel(day)).at("stock", day)
 

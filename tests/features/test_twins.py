@@ -10,7 +10,7 @@ from src.features.registry import Feature, declared
 from src.panel import member_returns, table_of
 from tests.features.series import lively, market
 
-FED = [item for item in declared().values() if item.scale == "none"]
+FED = [item for item in declared().values() if item.scale == "none" and not item.intraday]
 SHARED = ROOT.parent / "shared" / "market" / "bars.parquet"
 KEY = ["asset_class", "symbol"]
 

@@ -100,6 +100,8 @@ def panel_hash(table: pl.DataFrame, until: dt.date | None = None, asset_class: s
         series = rows[column]
         if series.dtype == pl.String:
             data = "\n".join(series.to_list()).encode()
+        elif series.dtype.is_nested():
+            data = series.to_numpy().astype("<f4").tobytes()
         else:
             physical = series.to_physical()
             data = physical.cast(pl.Float64).fill_null(float("nan")).to_numpy().astype("<f8").tobytes()

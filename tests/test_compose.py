@@ -202,3 +202,11 @@ def test_a_fault_of_the_program_is_not_called_a_fault_of_the_configuration(monke
     monkeypatch.setattr(composing, "_typed", breaks)
     with pytest.raises(ZeroDivisionError):
         compose()
+
+
+def test_extras_come_from_the_command_line_as_from_a_file() -> None:
+    typed = compose(["features.extra=[{pandas_ta: rsi, length: 14}]", "features.files=[mine.py]"])
+    assert typed.features.extra == [{"pandas_ta": "rsi", "length": 14}]
+    assert typed.features.files == ["mine.py"]
+    assert compose(["features=extra_example"]).features.extra[0]["scale"] == "close"
+    assert complaint("features.extra=rsi").startswith("features.extra must be a list")

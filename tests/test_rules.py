@@ -155,3 +155,19 @@ def test_a_range_includes_its_ends_unless_it_says_above() -> None:
     assert 0 not in Range(0, 1, above=True)
     assert not Range(0, 1).__contains__(float("nan"))
     assert str(Range(0, 1, above=True)) == "above 0 and at most 1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("extra", [{"length": 10}], "must name one indicator of pandas_ta or talib in each entry"),
+        ("extra", [{"pandas_ta": "rsi", "talib": "RSI"}], "must name one indicator"),
+        ("extra", [{"talib": 7}], "must name one indicator"),
+        ("extra", [{"talib": "SMA", "scale": "price"}], "takes scale: close alone, got scale: price"),
+        ("extra", [{"talib": "SMA", "columns": "real"}], "takes columns as a list"),
+        ("files", ["mine.yaml"], "must name Python files, got mine.yaml"),
+    ],
+)
+def test_an_entry_of_ones_own_features_that_is_no_entry_is_refused(key: str, value: list[Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check(put(config(), f"features.{key}", value))

@@ -7,7 +7,19 @@ import math
 import numpy as np
 
 from src.features.registry import feature
-from src.features.windows import Array, correlation, covariance, deviation, lag, mean, standardised_slope, streak, total
+from src.features.windows import (
+    Array,
+    Members,
+    correlation,
+    covariance,
+    deviation,
+    lag,
+    mean,
+    share_below,
+    standardised_slope,
+    streak,
+    total,
+)
 
 FAMILY = "crowd"
 
@@ -120,3 +132,30 @@ def coskewness_126(residual: Array, market_return: Array) -> Array:
     """cov(residual, Rm^2) / (sd(residual) x var(Rm)) of 126 bars."""
     scale = deviation(residual, 126) * deviation(market_return, 126) ** 2
     return covariance(residual, market_return**2, 126) / scale
+
+
+@feature(FAMILY, window=22, source="Jegadeesh (1990), Predictable behavior, JF 45:881")
+def return_rank_21(return_21: Array, members_return_21: Members) -> Array:
+    """Share of the panel's members whose log return of 21 bars is lower: 0 to 1."""
+    return share_below(return_21, members_return_21)
+
+
+@feature(FAMILY, window=253, source="Jegadeesh and Titman (1993), Returns to buying winners, JF 48:65")
+def momentum_rank_12_1(momentum_12_1: Array, members_momentum_12_1: Members) -> Array:
+    """Share of the panel's members whose return of a year less the last month's is lower: 0 to 1."""
+    return share_below(momentum_12_1, members_momentum_12_1)
+
+
+@feature(FAMILY, window=22, source="Ang, Hodrick, Xing and Zhang (2006), The cross-section of volatility, JF 61:259")
+def volatility_rank_21(volatility_21: Array, members_volatility_21: Members) -> Array:
+    """Share of the panel's members whose standard deviation of 21 log returns is lower: 0 to 1."""
+    return share_below(volatility_21, members_volatility_21)
+
+
+@feature(FAMILY, window=126, source="Gervais, Kaniel and Mingelgrin (2001), The high-volume return premium, JF 56:877")
+def dollar_volume_rank_21(dollar_volume_growth: Array, members_dollar_volume_growth: Members) -> Array:
+    """Share of the panel's members whose dollar volume grew less, 21 bars over 126: 0 to 1.
+
+    Ranked is the growth and not the level, which would tell instruments apart by their price's scale.
+    """
+    return share_below(dollar_volume_growth, members_dollar_volume_growth)

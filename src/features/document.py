@@ -18,11 +18,13 @@ high, low and volume, and n is the number that ends the name. **Window** is the 
 that a value needs: earlier rows are null, and the last `window` bars alone give the value, exactly for most columns and
 to 1% of the column's standard deviation for recursive ones (marked ~). **Market** columns (marked m) also look at the
 pinned panel of the instrument's asset class. Prices or volumes times seven change nothing but columns of price scale
-(marked $), which no set holds unless it names them. A value that is undefined (nothing traded, no range, no panel)
-is null. Sources give volume:first page.
+(marked $), which no set holds unless it names them. Columns marked i need bars shorter than a day (`interval=1h`) and
+are left out of daily datasets. A value that is undefined (nothing traded, no range, no panel) is null. Sources give
+volume:first page.
 
 Choose columns by `features=all`, `features=technical`, `features=behavioral`, or by family and name:
-`features.families=[trend,crowd]`, `features.names=[rsi_14]`, `features.exclude=[calendar]`.
+`features.families=[trend,crowd]`, `features.names=[rsi_14]`, `features.exclude=[calendar]`. Indicators of pandas-ta
+and TA-Lib by name, and a Python file of your own: [training guide](training-guide.md#features-of-your-own).
 """
 
 
@@ -39,7 +41,8 @@ def page() -> str:
 
 
 def _row(item: Feature) -> str:
-    marks = ("~" if item.tolerance else "") + ("m" if item.needs_panel else "") + ("$" if item.scale == "price" else "")
+    said = {"~": item.tolerance, "m": item.needs_panel, "$": item.scale == "price", "i": item.intraday}
+    marks = "".join(mark for mark, holds in said.items() if holds)
     formula = item.doc.replace("|", "\\|")
     return f"| `{item.name}` | {formula} | {item.window}{' ' + marks if marks else ''} | {item.source} |\n"
 

@@ -7,19 +7,22 @@ stands in the table and however the work is spread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from src.features.registry import PANEL, RAW, Feature, FeatureError, inputs, lookup, reach
-from src.features.windows import Array, as_of, finish
+from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs, lookup, reach
+from src.features.windows import Array, Members, as_of, finish, row_as_of
 
 KEY = ("asset_class", "symbol")
 COLUMNS = {f"raw_{name}": name for name in ("open", "high", "low", "close")} | {
     name: name for name in ("volume", "factor", "split")
 }
-Known = dict[str, Array]
+ALWAYS_OPEN = ("crypto",)  # classes that trade around the clock
+NOTHING = np.empty(0)
+Known = dict[str, Any]  # arrays of shape (bars,), or `Members`
 Step = tuple[str, Callable[..., Array], tuple[str, ...]]
 
 
@@ -65,21 +68,25 @@ class Market:
     """The panel's daily table, by asset class, ready to be looked up by an instrument's bars."""
 
     def __init__(self, panel: pl.DataFrame | None) -> None:
-        self.classes: dict[str, tuple[Array, Known]] = {}
+        self.classes: dict[str, tuple[Array, Known, Known]] = {}
         if panel is None:
             return
         for (asset_class,), found in panel.drop_nulls("market_return").group_by("asset_class"):
             rows = found.sort("date")
             moves = np.log1p(rows["market_return"].to_numpy())
             known = {"market_index": np.cumsum(moves)} | {
-                name: rows[name.removeprefix("market_")].cast(pl.Float64).to_numpy() for name in PANEL[1:]
+                name: rows[name.removeprefix("market_")].cast(pl.Float64).to_numpy() for name in MARKET[1:]
             }
-            self.classes[str(asset_class)] = (day_numbers(rows["date"]), known)
+            members = {name: rows[name].to_numpy() for name in MEMBERS if name in rows.columns}
+            self.classes[str(asset_class)] = (day_numbers(rows["date"]), known, members)
 
     def at(self, asset_class: str, day: Array) -> Known:
         """Panel inputs at the bars' days: the last known ones, NaN where the class has no panel."""
-        days, known = self.classes.get(asset_class, (np.empty(0), dict.fromkeys(PANEL, np.empty(0))))
-        return {name: as_of(day, days, values) for name, values in known.items()}
+        days, known, members = self.classes.get(asset_class, (NOTHING, dict.fromkeys(MARKET, NOTHING), {}))
+        row = row_as_of(day, days)
+        nobody = np.empty((0, 0), dtype=np.float32)
+        found: Known = {name: as_of(day, days, values) for name, values in known.items()}
+        return found | {name: Members(row, members.get(name, nobody)) for name in MEMBERS}
 
 
 def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -119,6 +126,7 @@ def evaluate(bars: pl.DataFrame, plan: Plan, market: Market) -> tuple[pl.DataFra
     failed: dict[tuple[str, str], str] = {}
     for key, rows in instruments(table):
         own = {name: values[rows] for name, values in known.items()}
+        own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
         try:
             block[:, rows] = plan.values(own | market.at(key[0], own["day"]))
         except FeatureError as error:

@@ -135,6 +135,12 @@ def dollar_volume(raw_close: Array, volume: Array) -> Array:
 
 
 @ingredient
+def dollar_volume_growth(dollar_volume: Array) -> Array:
+    """ln of the mean dollar volume of 21 bars over that of 126."""
+    return np.log(mean(dollar_volume, 21) / mean(dollar_volume, 126))
+
+
+@ingredient
 def direction(log_return: Array) -> Array:
     """Sign of the return; a return of 1e-6 or less is zero."""
     return np.where(np.abs(log_return) <= 1e-6, 0.0, np.sign(log_return))

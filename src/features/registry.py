@@ -30,6 +30,7 @@ FAMILIES = {
     "volume": "technical",
     "microstructure": "technical",
     "calendar": "technical",
+    "session": "technical",
     "pattern": "technical",
     "emotion": "behavioral",
     "crowd": "behavioral",
@@ -37,8 +38,10 @@ FAMILIES = {
     "game": "behavioral",
 }
 OWN_FAMILIES = {"extra": "technical", "own": "technical"}  # indicators named in YAML; declarations in a user's own file
-RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day")
-PANEL = ("market_index", "market_dispersion", "market_csad", "market_breadth")
+RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day", "always_open")
+MARKET = ("market_index", "market_dispersion", "market_csad", "market_breadth")
+MEMBERS = ("members_return_21", "members_momentum_12_1", "members_volatility_21", "members_dollar_volume_growth")
+PANEL = (*MARKET, *MEMBERS)
 Windows = Mapping[str, tuple[int, float]]  # window and tolerance by name
 F = TypeVar("F", bound=Callable[..., Array])
 

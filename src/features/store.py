@@ -13,6 +13,7 @@ from src.errors import StageError
 from src.features.choice import select
 from src.features.evaluation import KEY, Market, Plan, evaluate
 from src.features.registry import Feature, Windows, code_hash
+from src.features.standing import standings_code, with_standings
 from src.features.syntax import code_parts, digest
 from src.files import read_json, sweep, write_json, write_parquet
 from src.ledger import Ledger
@@ -147,12 +148,13 @@ class FeatureStore:
     def pin_panel(self, bars: BarStore) -> str:
         """Bring the panel's daily table up to date with the bars and return its hash."""
         sweep(self.root)
-        made_from = digest(*code_parts(panel_table).items(), bars.panel(), *(bars.digest(b) for b in bars.buckets()))
+        code = (*code_parts(panel_table).items(), standings_code())
+        made_from = digest(*code, bars.panel(), *(bars.digest(b) for b in bars.buckets()))
         note = self.root / PANEL_NOTE
         stored = read_json(note) if note.is_file() else {}
         if stored.get("made_from") == made_from and self.panel() is not None:
             return str(stored["hash"])
-        table = panel_table(bars)
+        table = with_standings(panel_table(bars), bars)
         write_parquet(table, self.root / PANEL_FILE)
         write_json({"made_from": made_from, "hash": panel_hash(table)}, note)
         return panel_hash(table)

@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 
 from src.features.evaluation import Known, Market
-from src.features.registry import PANEL
+from src.features.registry import MARKET, MEMBERS
+from src.features.standing import POINTS
+from src.features.windows import Members
 
 BARS = 1500
 SESSION = 7  # bars of a day, where they are intraday
@@ -36,6 +38,7 @@ def trial(intraday: bool = False) -> Known:
         "factor": np.cumprod(factor),
         "split": np.ones(BARS),
         "day": day,
+        "always_open": np.zeros(BARS),
     }
     return bars | Market(_panel(day)).at("stock", day)
 
@@ -53,11 +56,12 @@ def times(known: Known, by: float, names: tuple[str, ...]) -> Known:
 def rewritten(known: Known, cut: int) -> Known:
     """Bars that are others from `cut` on, half a year later: prices, volume and the market."""
     late = np.arange(len(known["day"])) >= cut
-    others = {
+    others: Known = {
         name: np.where(late, values * 3.7 + 5, values)
         for name, values in known.items()
-        if name in (*PANEL, "volume") or name.startswith("raw_")
+        if name in (*MARKET, "volume") or name.startswith("raw_")
     }
+    others |= {name: Members(np.where(late, 0, known[name].row), known[name].values) for name in MEMBERS}
     return known | others | {"day": known["day"] + 200.0 * late}
 
 
@@ -76,4 +80,15 @@ def _panel(day: np.ndarray) -> pl.DataFrame:  # type: ignore[type-arg]
             "csad": 0.7 * dispersion * np.exp(0.1 * random.standard_normal(len(days))),
             "breadth": 1 / (1 + np.exp(-200 * move)),
         }
+    ).with_columns(
+        pl.Series(name, np.sort(_members(random, name, len(days)), axis=1), dtype=pl.Array(pl.Float32, POINTS))
+        for name in MEMBERS
     )
+
+
+def _members(random: np.random.Generator, name: str, days: int) -> np.ndarray:  # type: ignore[type-arg]
+    """Invented measures of 60 members a day, NaN for the rest."""
+    spread = np.full((days, POINTS), np.nan, dtype=np.float32)
+    drawn = random.standard_normal((days, 60))
+    spread[:, :60] = 0.015 * np.exp(0.4 * drawn) if "volatility" in name else 0.1 * drawn
+    return spread

@@ -11,6 +11,7 @@ the window isn't full, are NaN, and so is every window that holds a NaN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,11 +172,52 @@ def finish(columns: Sequence[Array], windows: Sequence[int]) -> NDArray[np.float
 
 def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0) -> Array:
     """Last known value at each `day`, NaN where none is known or it is older than `oldest_days`; both days ascend."""
+    row = row_as_of(day, known_day, oldest_days)
+    return np.where(row >= 0, known[row], np.nan) if len(known) else np.full(len(day), np.nan)
+
+
+def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> NDArray[np.int64]:
+    """Row of the last known day at each `day`, -1 where there is none or it is older than `oldest_days`."""
     if not len(known_day):
-        return np.full(len(day), np.nan)
-    at = np.searchsorted(known_day, day, side="right") - 1
-    fresh = (at >= 0) & (day - known_day[at] <= oldest_days)
-    return np.where(fresh, known[at], np.nan)
+        return np.full(len(day), -1, dtype=np.int64)
+    row = np.searchsorted(known_day, day, side="right") - 1
+    return np.where((row >= 0) & (day - known_day[row] <= oldest_days), row, -1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Members:
+    """What the panel's members measured, as known at each bar.
+
+    Attributes
+    ----------
+    row : row of `values` that is known at a bar, shape (bars,), -1 where none is.
+    values : members' values of each day, shape (days, 2^k - 1), ascending, NaN after the last.
+    """
+
+    row: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+    def __getitem__(self, bars: slice) -> Members:
+        return Members(self.row[bars], self.values)
+
+
+def share_below(x: Array, members: Members) -> Array:
+    """Share of the members whose value lies below: 0 to 1; NaN where none is known. Compared as float32."""
+    own = x.astype(np.float32)
+    if not members.values.size:
+        return np.full(len(x), np.nan)
+    width = members.values.shape[1]
+    flat, start = members.values.ravel(), np.maximum(members.row, 0) * width - 1
+    below, within = np.zeros(len(x), dtype=np.int64), np.zeros(len(x), dtype=np.int64)
+    step = (width + 1) // 2
+    while step:
+        there = flat[start + below + step] < own
+        some = flat[start + within + step] < np.inf
+        below += step * there
+        within += step * some
+        step //= 2
+    known = (members.row >= 0) & (within > 0) & ~np.isnan(x)
+    return np.where(known, below / np.maximum(within, 1), np.nan)
 
 
 def _sums(x: Array, bars: int) -> Array:

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from src.features.registry import MEMBERS
 from tests.features.series import lively, market
 
 
@@ -22,6 +23,7 @@ class Past:
         self.dispersion, self.csad, self.breadth = (
             panel[name].to_numpy()[: at + 1] for name in ("dispersion", "csad", "breadth")
         )
+        self.members = {name: panel[name].to_numpy()[: at + 1] for name in MEMBERS}
         self.tr = np.array([np.nan] + [
             max(self.h[k], self.c[k - 1]) - min(self.l[k], self.c[k - 1]) for k in range(1, len(self.c))
         ])  # fmt: skip
@@ -30,7 +32,9 @@ class Past:
     def back(self, bars: int) -> "Past":
         """What was known `bars` bars earlier."""
         other = object.__new__(Past)
-        other.__dict__ = {name: values[: len(values) - bars] for name, values in self.__dict__.items()}
+        other.__dict__ = {
+            name: values[: len(values) - bars] for name, values in self.__dict__.items() if name != "members"
+        }
         return other
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from src.features.evaluation import compute
-from src.features.registry import Feature
+from src.features.registry import MEMBERS, Feature
 from tests.features.series import lively, market
 
 KEY = ["asset_class", "symbol", "date"]
@@ -35,7 +35,10 @@ def seeing_the_future(features: list[Feature]) -> set[str]:
         prices = pl.col("open", "high", "low", "close")
         wild = [pl.when(later).then(part * 3.7 + 5).otherwise(part) for part in (prices, pl.col("volume"))]
         late = pl.when(later).then(pl.col("date") + dt.timedelta(days=200)).otherwise(pl.col("date"))
-        other = PANEL.with_columns(pl.when(later).then(0.5).otherwise(pl.col(pl.Float64)).name.keep())
+        other = PANEL.with_columns(
+            pl.when(later).then(0.5).otherwise(pl.col(pl.Float64)).name.keep(),
+            *(pl.when(later).then(pl.col(name).first()).otherwise(pl.col(name)).alias(name) for name in MEMBERS),
+        )
         for bars, panel in (
             (BARS[:cut], PANEL.filter(~later)),
             (BARS.with_columns(wild), other),

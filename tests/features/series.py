@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 
 from src.bars import SCHEMA
+from src.features.registry import MEMBERS
+from src.features.standing import POINTS
 
 DAY = dt.timedelta(days=1)
 
@@ -76,7 +78,15 @@ def market(n: int = 700, seed: int = 99, asset_class: str = "stock") -> pl.DataF
             "breadth": 1 / (1 + np.exp(-200 * market_return)),
             "n": np.full(n, 50, dtype=np.int32),
         }
-    )
+    ).with_columns(pl.Series(name, members(random, name, n), dtype=pl.Array(pl.Float32, POINTS)) for name in MEMBERS)
+
+
+def members(random: np.random.Generator, name: str, days: int, count: int = 50) -> np.ndarray:
+    """Sorted measures of that many members a day, whose level wanders."""
+    drawn = random.standard_normal((days, count)) + 0.5 * random.standard_normal((days, 1))
+    out = np.full((days, POINTS), np.nan, dtype=np.float32)
+    out[:, :count] = np.sort(0.015 * np.exp(0.4 * drawn) if "volatility" in name else 0.1 * drawn, axis=1)
+    return out
 
 
 def with_prices(bars: pl.DataFrame, factor: float) -> pl.DataFrame:

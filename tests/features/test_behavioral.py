@@ -39,6 +39,11 @@ def extreme_volume_share(p, side):
     return volume / sum(p.v[-21:])
 
 
+def rank(p, measure, own):
+    others = [value for value in p.members[f"members_{measure}"][-1] if not math.isnan(value)]
+    return sum(value < own for value in others) / len(others)
+
+
 def ulcer(p):
     falls = [p.c[len(p.c) - 1 - k] / max(p.c[len(p.c) - 63 - k : len(p.c) - k]) - 1 for k in range(63)]
     return math.sqrt(np.mean(np.square(falls))) / (sd(p.r[-63:]) * math.sqrt(63))
@@ -182,6 +187,10 @@ ORACLES = {
     "market_correlation_63": lambda p: corr(p.r[-63:], p.m[-63:]),
     "residual_return": lambda p: residuals(p, 1)[0] / sd(p.r[-63:]),
     "residual_momentum_126": lambda p: residuals(p, 126).mean() / sd(residuals(p, 126)),
+    "return_rank_21": lambda p: rank(p, "return_21", math.log(p.c[-1] / p.c[-22])),
+    "momentum_rank_12_1": lambda p: rank(p, "momentum_12_1", math.log(p.c[-22] / p.c[-253])),
+    "volatility_rank_21": lambda p: rank(p, "volatility_21", sd(p.r[-21:])),
+    "dollar_volume_rank_21": lambda p: rank(p, "dollar_volume_growth", math.log(over(p.money, 21, 126))),
     "relative_strength_21": lambda p: (p.r - p.m)[-21:].mean() / sd((p.r - p.m)[-21:]),
     **{f"cross_section_z_{n}": lambda p, n=n: np.mean(((p.r - p.m) / p.dispersion)[-n:]) for n in (1, 5)},
     "herding_63": herding,

@@ -24,7 +24,7 @@ def test_a_windowed_declaration_ends_its_name_with_the_window():
 
 def test_nothing_named_selects_everything_without_a_price_scale():
     assert [item.name for item in select(FeaturesConfig())] == [
-        item.name for item in declared().values() if item.scale == "none"
+        item.name for item in declared().values() if item.scale == "none" and not item.intraday
     ]
 
 

@@ -7,10 +7,11 @@ import pytest
 from src.config import ROOT
 from src.features.evaluation import compute
 from src.features.registry import Feature, declared
+from src.features.standing import joined, member_values
 from src.panel import member_returns, table_of
 from tests.features.series import lively, market
 
-FED = [item for item in declared().values() if item.scale == "none"]
+FED = [item for item in declared().values() if item.scale == "none" and not item.intraday]
 SHARED = ROOT.parent / "shared" / "market" / "bars.parquet"
 KEY = ["asset_class", "symbol"]
 
@@ -51,6 +52,6 @@ def test_no_two_columns_are_twins_on_real_bars():
     rows = rows.with_columns(
         factor=(pl.col("adj_close") / pl.col("close")).fill_null(1.0), split=pl.lit(None, pl.Float64)
     )
-    table = compute(rows, FED, table_of(member_returns(rows)))
+    table = compute(rows, FED, joined(table_of(member_returns(rows)), member_values(rows)))
     assert twins(table, FED) == []
     assert min(table[item.name].n_unique() for item in FED) > 2

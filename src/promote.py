@@ -50,6 +50,12 @@ def promote(config: Config, request: Mapping[str, str]) -> str:
         left = list(champions.no_longer_clear())
         _say(left)
         changed = sum(before.get(name) != champions.current.get(name) for name in before | champions.current)
+        if not champions.names:
+            name = config.dataset
+            return (
+                f"promote: no version of {name} is registered: none passed, or it is not trained "
+                f"(python -m src.train universe={name}), or MLflow's store is new (python -m src.sync universe={name})"
+            )
         counts = f"{len(champions.names):,} instruments with versions, {len(champions.current):,} champions"
         return f"promote: {counts}, {changed:,} changed, {len(left):,} no longer clear"
 

@@ -127,6 +127,9 @@ def _in_words(verb: str, error: BaseException) -> str:
             return f"{verb}: disk full; make room (python -m src.clean shows what can go) and run the same command"
         if isinstance(each, MemoryError):
             return f"{verb}: out of memory; lower engine.workers or engine.batch_size and run the same command"
+        if isinstance(each, PermissionError) and each.filename:
+            place = Path(str(each.filename)).parent
+            return f"{verb}: no right to write in {place} (its owner, or a read-only disk): give it and run this again"
         if isinstance(each, sqlite3.OperationalError) and "locked" in str(each):
             return f"{verb}: the MLflow database is locked by another program; close it and run the same command"
     first = (str(error).strip() or "no message").splitlines()[0]

@@ -55,13 +55,16 @@ def _of_extras(entries: list[dict[str, Any]], windows: Windows | None) -> list[F
 def _extra(entry: str, vet: bool) -> tuple[Feature, ...]:
     """Columns of one entry, each process trying it once."""
     from src.features.trial import trial
-    from src.features.vetting import vet_extra
+    from src.features.vetting import put_over_close, vet_extra
 
     settings = json.loads(entry)
     known = trial()
     prices = [known[f"raw_{name}"] for name in PRICES[:4]]
     features = features_of(settings, [*prices, known["volume"], known["day"]])
-    return tuple(vet_extra(features, settings.get("scale") == "close")) if vet else tuple(features)
+    over_close = settings.get("scale") == "close"
+    if vet:
+        return tuple(vet_extra(features, over_close))
+    return tuple(put_over_close(features) if over_close else features)
 
 
 def _as_measured(item: Feature, windows: Windows) -> Feature:

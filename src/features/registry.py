@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from src.config import ConfigError
 from src.features.syntax import code_parts, digest
 from src.features.windows import Array, as_of, finish
 
@@ -46,7 +47,7 @@ Windows = Mapping[str, tuple[int, float]]  # window and tolerance by name
 F = TypeVar("F", bound=Callable[..., Array])
 
 
-class FeatureError(ValueError):
+class FeatureError(ConfigError):
     """A feature that isn't declared, or a declaration that can't be computed."""
 
 

@@ -82,7 +82,10 @@ def session_last(since_open: Array, opening_bar: Array, session_start: Array) ->
 
 
 @feature(
-    FAMILY, window=LONGEST + 1, intraday=True, source="Gao, Han, Li and Zhou (2018), Intraday momentum, JFE 129:394"
+    FAMILY,
+    window=LONGEST + 1,
+    intraday=True,
+    source="Gao, Han, Li and Zhou (2018), Market intraday momentum, JFE 129:394",
 )
 def session_return(close: Array, open: Array, opening_bar: Array) -> Array:
     """ln(C / O of the session's first bar)."""

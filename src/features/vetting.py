@@ -41,14 +41,17 @@ def vet_extra(features: list[Feature], over_close: bool) -> list[Feature]:
     _refuse_future(features, whole, lambda _: remedy_ahead(indicator))
     _refuse_empty(features, whole)
     if over_close:
-        priced = _columns(features, times(trial(), 7, PRICES))
-        features = [
-            _over_close(item) if _is(priced[item.name], _seven() * whole[item.name]) else item for item in features
-        ]
+        features = put_over_close(features)
         whole = _columns(features, trial())
     _refuse_scale(features, whole, "prices", PRICES, "add scale: close to divide it by the close, or leave it out")
     _refuse_scale(features, whole, "volumes", ("volume",), "leave it out, or take an indicator of volume over volume")
     return _measured(features, whole)
+
+
+def put_over_close(features: list[Feature]) -> list[Feature]:
+    """Divide the columns in units of the price by the close and leave the others."""
+    whole, priced = _columns(features, trial()), _columns(features, times(trial(), 7, PRICES))
+    return [_over_close(item) if _is(priced[item.name], _seven() * whole[item.name]) else item for item in features]
 
 
 def vet_declared(features: Sequence[Feature]) -> None:

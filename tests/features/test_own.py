@@ -286,3 +286,14 @@ def test_prices_times_seven_leave_a_column_over_the_close_alone():
     items = chosen({"talib": "SMA", "timeperiod": 20, "scale": "close"})
     one, seven = (compute(with_prices(lively(100), by), items)["talib_sma_20"].to_numpy() for by in (1.0, 7.0))
     assert np.allclose(one, seven, rtol=1e-6, equal_nan=True)
+
+
+def test_a_worker_computes_what_was_checked(mine):
+    choice = FeaturesConfig(families=["own"], extra=[{"talib": "MACD", "scale": "close"}, CCI], files=[mine])
+    checked = select(choice)
+    handed = select(choice, windows={item.name: (item.window, item.tolerance) for item in checked})
+    assert [(item.name, item.doc, item.window) for item in handed] == [
+        (item.name, item.doc, item.window) for item in checked
+    ]
+    assert [code_hash(item) for item in handed] == [code_hash(item) for item in checked]
+    assert compute(lively(300), handed).equals(compute(lively(300), checked))

@@ -143,7 +143,7 @@ def instruments(table: pl.DataFrame) -> list[tuple[tuple[str, str], slice]]:
     """Key and rows of each instrument of a table sorted by key."""
     runs = table.select(pl.struct(KEY).rle().alias("run")).unnest("run")
     ends = runs["len"].cast(pl.Int64).cum_sum().to_list()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:-1]
     keys = [(value["asset_class"], value["symbol"]) for value in runs["value"].to_list()]
     return [(key, slice(start, end)) for key, start, end in zip(keys, starts, ends, strict=True)]
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from src.assess import Assessment, assess
+from src.bars import BARS_PER_YEAR
 from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.labels import Decisions, decisions
 from src.metrics import equity
@@ -71,9 +72,10 @@ class Trained:
 
 def train_instrument(task: Task) -> Trained:
     """Do all plans of one instrument; thin or one-sided data is a skip with its reason, not an error."""
-    chosen = decisions(task.bars, task.label, task.panel_returns)
+    yearly = bars_per_year(task.bars, task.asset_class)
+    chosen = decisions(task.bars, task.label, task.panel_returns, yearly)
     try:
-        folds = walk_forward(chosen.dates, task.asset_class, task.split, task.label.horizon)
+        folds = walk_forward(chosen.dates, task.asset_class, task.split, task.label.horizon, yearly)
         _check_labels(chosen, folds)
     except InsufficientData as reason:
         return Trained(skipped=str(reason))
@@ -84,6 +86,15 @@ def train_instrument(task: Task) -> Trained:
     for plan in task.plans:
         _do(plan, task, chosen, folds, result)
     return Trained(None, result.runs, result.grades, result.models, time.process_time() - started)
+
+
+def bars_per_year(bars: pl.DataFrame, asset_class: str) -> float:
+    """Bars by which figures are annualised: the class's days a year, times the median bars a day where intraday."""
+    days = BARS_PER_YEAR[asset_class]
+    if bars.is_empty() or bars.schema["date"] == pl.Date:
+        return float(days)
+    a_day = bars.group_by(pl.col("date").dt.date()).len()["len"].median()
+    return float(days) * float(str(a_day))
 
 
 def _do(plan: Plan, task: Task, chosen: Decisions, folds: list[Fold], result: Trained) -> None:

@@ -15,7 +15,7 @@ from src.features.syntax import code_parts, digest
 from src.luck import Shifts
 from src.models import family
 
-_FIT = (labels.decisions, splits.walk_forward, procedure._out_of_sample)
+_FIT = (procedure.bars_per_year, labels.decisions, splits.walk_forward, procedure._out_of_sample)
 _RETURNS = (
     labels.decisions, strategy.directions, strategy.exposures, strategy.market, strategy.performance,
     metrics.auc, metrics.accuracy, metrics.sharpe, metrics.max_drawdown,

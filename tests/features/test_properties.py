@@ -6,7 +6,7 @@ import pytest
 
 from src.bars import PRICES
 from src.features.evaluation import compute
-from src.features.registry import Feature, declared
+from src.features.registry import Feature, FeatureError, declared
 from src.features.windows import lag, mean
 from tests.features import properties
 from tests.features.series import lively, market, steady, with_prices
@@ -140,10 +140,40 @@ def test_an_infinite_value_is_stored_as_null():
 
 def test_a_constant_series_gives_zero_or_null_and_no_dust():
     """Rounding must not turn a spread of nothing into a score: 1e-17 over 1e-17 is any number."""
-    names = [item.name for item in EVERY if item.family not in ("calendar", "crowd")]
-    last = compute(steady(), EVERY, market(400)).select(names).row(-1, named=True)
+    assert dusty([item for item in EVERY if item.family not in ("calendar", "crowd")]) == []
+
+
+def dusty(features: list[Feature]) -> list[str]:
+    """Features whose last value on a constant series is neither null nor a quarter of a whole number."""
+    names = [item.name for item in features]
+    last = compute(steady(), features, market(400)).select(names).row(-1, named=True)
     quarters = {name: 4 * value for name, value in last.items() if value is not None}
-    assert [name for name, value in quarters.items() if abs(value - round(value)) > 1e-9] == []
+    return [name for name, value in quarters.items() if abs(value - round(value)) > 1e-9]
+
+
+def test_a_score_made_of_rounding_is_caught():
+    def score(close):
+        total = np.cumsum(close)  # a running total drifts by its rounding, and the score is of that drift
+        spread = total - close[0] * np.arange(1, len(close) + 1) + 1e-13
+        return spread / (np.abs(spread) + 2e-13)
+
+    assert dusty(planted(score, 1)) == ["planted"]
+
+
+def test_a_feature_that_needs_a_second_row_is_caught():
+    def needs_two(close):
+        return np.gradient(close)
+
+    with pytest.raises(FeatureError, match="planted failed"):
+        compute(ODD["one row"], planted(needs_two, 1), None)
+
+
+def test_a_feature_that_fails_without_volume_is_caught():
+    def busiest(volume):
+        return np.full(len(volume), float(np.flatnonzero(volume > 0)[0]))
+
+    with pytest.raises(FeatureError, match="planted failed"):
+        compute(ODD["zero volume"], planted(busiest, 1), None)
 
 
 def test_micro_prices_give_the_same_columns_as_ordinary_ones():

@@ -17,7 +17,8 @@ from src.models import family
 
 _FIT = (procedure.bars_per_year, labels.decisions, splits.walk_forward, procedure._out_of_sample)
 _RETURNS = (
-    procedure.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.market, strategy.performance,
+    procedure.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.market,
+    strategy.performance,
     metrics.auc, metrics.accuracy, metrics.sharpe, metrics.max_drawdown,
 )  # fmt: skip
 

@@ -3,7 +3,10 @@
 import numpy as np
 import polars as pl
 
+from src.bars import PRICES
+from src.config import ROOT
 from src.features.registry import MEMBERS
+from src.validation import validate
 from tests.features.series import lively, market
 
 
@@ -38,7 +41,37 @@ class Past:
         return other
 
 
-SERIES = {seed: (lively(700, seed), market(700, seed + 50)) for seed in (1, 2)}
+def leaning(seed: int, drift: float) -> pl.DataFrame:
+    """Lively bars that rise or fall by `drift` a bar (log)."""
+    lift = (pl.int_range(pl.len()) * drift).exp()
+    return lively(700, seed).with_columns(pl.col(*PRICES) * lift)
+
+
+def gapped(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lively bars of which 60 are missing in two stretches, and the panel of the days that are left."""
+    here = pl.int_range(pl.len())
+    left = ~(here.is_between(300, 339) | here.is_between(500, 519))
+    return lively(760, seed).filter(left), market(760, seed + 50).filter(left)
+
+
+MARKET = ROOT.parent / "shared" / "market" / "bars.parquet"
+
+
+def real(symbol: str) -> pl.DataFrame:
+    """Bars of a real stock, validated, on the days of the invented panel."""
+    raw = pl.scan_parquet(MARKET).filter(pl.col("symbol") == symbol, pl.col("asset_class") == "stock").collect()
+    return validate(raw)[0].tail(700).with_columns(lively(700)["date"], split=pl.lit(1.0))
+
+
+SERIES = {
+    1: (lively(700, 1), market(700, 51)),
+    2: (lively(700, 2), market(700, 52)),
+    3: (leaning(3, 0.004), market(700, 53)),
+    4: (leaning(4, -0.004), market(700, 54)),
+    5: gapped(5),
+}
+if MARKET.is_file():
+    SERIES[6] = (real("EBAY"), market(700, 56))
 ROWS = (260, 395, 396, 450, 523, 610, 666, 699)
 
 

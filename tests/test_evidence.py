@@ -122,7 +122,10 @@ def test_a_drift_that_lasts_is_still_there_one_bar_later():
 class Marks:
     """The part of an instrument's decisions that a suspicion looks at."""
 
-    def __init__(self, repaired=0.0, stale=0.0):
+    bars_per_year = 365.0
+
+    def __init__(self, repaired=0.0, stale=0.0, daily=0.03):
+        self.close_return = daily * np.where(np.arange(100) % 2, 1.0, -1.0)
         self.repaired = np.arange(100) < 100 * repaired
         self.stale = np.arange(100) < 100 * stale
 
@@ -143,9 +146,13 @@ def test_too_good_a_figure_is_suspicious_and_names_the_cause_that_was_looked_for
     )
     assert doubt(Marks(), area=0.71, ratio=4.0) == (
         "auc 0.71 is at or above 0.65 and sharpe 4.00 is at or above 3.00, too good for its kind of data:"
-        " no repaired bars, stale prices or one-bar-later collapse found"
+        " no repaired bars, stale prices, peg or one-bar-later collapse found"
     )
     assert doubt(Marks(), area=0.65, passed=False)
+    pegged = doubt(Marks(daily=0.001), area=0.71)
+    assert pegged is not None
+    assert pegged.endswith("its price hardly moves (1.9% a year), as of a peg or cash")
+    assert doubt(Marks(daily=0.001)) is None  # a quiet price alone is no doubt
 
 
 def test_a_pass_on_stale_prices_or_one_that_is_gone_a_bar_later_is_suspicious():

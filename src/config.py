@@ -34,6 +34,11 @@ class UniverseConfig:
     buckets: int = 4  # shards of the stored tables
     panel: int = 100  # instruments of each class in the pinned panel of market-relative features
     allow_simulated: bool = False
+    pinned: str | None = None  # CSV of the dated list that live sources take, where limits are given
+    types: list[str] = field(default_factory=lambda: ["common", "adr"])  # of stocks, as the exchanges' directory tells
+    otc: bool = False  # names of the SEC's list that trade over the counter
+    as_of: str | None = None  # membership as the kept listings had it that day, YYYY-MM-DD; null takes the latest
+    options: int = 0  # most traded underlyings whose option chains are kept
 
 
 @dataclass
@@ -49,15 +54,47 @@ class SimulatedSource:
 
 
 @dataclass
+class LiveSource:
+    """How live providers are asked: politely, for hours where need be."""
+
+    chain: dict[str, list[str]] = field(default_factory=dict)  # by class: stooq or folder first, then who tops up
+    start: str = "2014-01-01"  # first date wanted
+    workers: int = 6  # threads that fetch
+    batch_size: int = 200  # instruments fetched between two writes of the store
+    rates: dict[str, float] = field(default_factory=dict)  # requests a second to begin with, by provider
+    ceilings: dict[str, float] = field(default_factory=dict)  # and at most, where nothing is refused
+    pause: float = 60.0  # seconds without a request after refusals that name no time; doubles each time
+    max_pause: float = 3600.0  # seconds
+    patience_hours: float = 12.0  # without one good answer, then the run ends, saved
+    timeout: float = 30.0  # seconds for one request
+    tries: int = 4  # of an instrument in one run, refusals not counted
+    retry_hours: float = 6.0  # before a failed instrument is due again; doubles each time
+    overlap_bars: int = 10  # asked again at each refresh and compared
+    proxy: str | None = None  # null: HTTPS_PROXY of the environment
+    ca_file: str | None = None  # certificates of a proxy that opens TLS; null: SSL_CERT_FILE of the environment
+    contact: str | None = None  # e-mail address that the SEC demands of whoever asks for its list
+
+
+@dataclass
 class SourceConfig:
     """Where bars come from: a provider or a layout (`kind`), and its path where it reads files."""
 
-    kind: str = "simulated"  # simulated | folder | stooq
+    kind: str = "simulated"  # simulated | folder | stooq | yahoo | ccxt | auto
     path: str = "data/source"
     asset_class: str | None = None  # for files that do not say
     columns: dict[str, str] = field(default_factory=dict)  # our name -> the files' column name
     basis: str = "auto"  # split_adjusted | total_return | auto: by the presence of adj_close, per instrument
     simulated: SimulatedSource = field(default_factory=SimulatedSource)
+    live: LiveSource = field(default_factory=LiveSource)
+
+
+@dataclass
+class OptionsConfig:
+    """Option chains: where they come from, and what their valuation assumes."""
+
+    path: str | None = None  # files of chains of one's own; null asks the live source
+    risk_free: float = 0.04  # a year, continuously compounded
+    max_expiries: int = 40  # of an underlying, the nearest first
 
 
 @dataclass
@@ -215,6 +252,7 @@ class Config:
 
     universe: UniverseConfig = field(default_factory=UniverseConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
+    options: OptionsConfig = field(default_factory=OptionsConfig)
     data: DataConfig = field(default_factory=DataConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     label: LabelConfig = field(default_factory=LabelConfig)
@@ -228,6 +266,8 @@ class Config:
     seed: int = 7
     fresh: bool = False
     only: list[str] = field(default_factory=list)  # narrow a stage to these symbols
+    retry: str | None = None  # failed: ask at once for what failed, whatever its next attempt; all: whatever is fresh
+    follow: bool = False  # train: featurize, train and report again until hydration has nothing pending
 
     @property
     def dataset(self) -> str:

@@ -45,6 +45,18 @@ RANGES: dict[str, Range] = {
     "source.simulated.crypto": Range(0, 100_000, "instruments"),
     "source.simulated.edge": Range(0, 1),
     "source.simulated.seed": Range(0, 2**32 - 1),
+    "universe.options": Range(0, 100_000, "underlyings"),
+    "source.live.workers": Range(1, 64, "threads"),
+    "source.live.batch_size": Range(1, 100_000, "instruments"),
+    "source.live.pause": Range(0, 86_400, "seconds", above=True),
+    "source.live.max_pause": Range(0, 86_400, "seconds", above=True),
+    "source.live.patience_hours": Range(0, 10_000, "hours", above=True),
+    "source.live.timeout": Range(0, 3600, "seconds", above=True),
+    "source.live.tries": Range(1, 100, "tries"),
+    "source.live.retry_hours": Range(0, 10_000, "hours"),
+    "source.live.overlap_bars": Range(2, 1000, "bars"),
+    "options.risk_free": Range(-0.1, 1, "a year"),
+    "options.max_expiries": Range(1, 1000, "expiries"),
     "label.horizon": Range(1, 260, "bars"),
     "label.tolerance": Range(0, 0.01),
     "split.fold_months": Range(1, 120, "months"),
@@ -95,8 +107,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "source.asset_class": ASSET_CLASSES,
     "model.family": (*FAMILIES, "all"),
     "model.device": ("cpu", "gpu"),
+    "retry": ("failed", "all"),
 }
-DATES = ("data.until", "split.until", "split.anchor", "source.simulated.first")
+DATES = ("data.until", "universe.as_of", "source.live.start", "split.until", "split.anchor", "source.simulated.first")
 # What becomes part of a file's or a registered model's name on every system.
 NAMES = ("universe.name", "features.name", "label.name", "split.name", "strategy.name", "grade.name")
 _NAME = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

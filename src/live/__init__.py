@@ -1,0 +1,1 @@
+"""Live providers asked for hours: politely, durably, and refreshed without fetching twice."""

@@ -13,7 +13,8 @@ change.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -65,7 +66,47 @@ class Held:
     events: pl.DataFrame
 
 
-def compare(stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: bool = False) -> Verdict:
+def settle(stored: Held, ask: Callable[[dt.date], Answer], start: dt.date, overlap: int) -> tuple[Answer, Verdict]:
+    """Ask for what is new of one instrument, and for the whole where its history moved; at most two questions.
+
+    Parameters
+    ----------
+    stored
+        Its bars and events.
+    ask
+        Gives the answer from a date on; raises what a provider raises.
+    start
+        First date wanted.
+    overlap
+        Stored bars that are asked for again.
+
+    Returns
+    -------
+    Answer, Verdict
+        The last answer, to be kept as the verdict says (`Verdict.replace`).
+    """
+    asked = overlap_start(stored.bars, overlap)
+    if asked is None or asked <= start:
+        answer = ask(start)
+        return answer, compare(stored.bars, stored.events, answer, whole=True)
+    answer = ask(asked)
+    verdict = compare(stored.bars, stored.events, answer, asked=asked)
+    if not verdict.refetch:
+        return answer, verdict
+    answer = ask(start)
+    again = compare(stored.bars, stored.events, answer, whole=True)
+    return answer, replace(again, kind=verdict.kind, words=verdict.words) if again.kind == "same" else again
+
+
+def overlap_start(stored: pl.DataFrame, overlap: int) -> dt.date | None:
+    """Date of the `overlap`-th last bar that a provider served; None where none did."""
+    dates = stored.filter(~pl.col("source").is_in(BULK))["date"].drop_nulls().unique().sort().tail(overlap)
+    return dates.cast(pl.Date)[0] if len(dates) else None
+
+
+def compare(
+    stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: bool = False, asked: dt.date | None = None
+) -> Verdict:
     """Tell what an answer changes.
 
     Parameters
@@ -78,6 +119,8 @@ def compare(stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: b
         What the provider served for it, from some date in `stored` on.
     whole
         The answer was asked from the first date wanted: there is nothing further to ask.
+    asked
+        From when it was asked; None: its first bar.
     """
     live = stored.filter(~pl.col("source").is_in(BULK))
     if not live.height:
@@ -90,7 +133,7 @@ def compare(stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: b
         words = f"{_some(live['source'])} served it before, {_some(new['source'])} does now"
         return Verdict("gap", words, refetch=not whole, replace=whole)
     live = live.filter(pl.col("source").is_in(list(names)))
-    kind, words = _kind(live, events, answer)
+    kind, words = _kind(live, events, answer, asked)
     if kind not in ("split", "restated", "gap"):
         return Verdict(kind, words)
     return Verdict(kind, words, refetch=not whole, replace=whole and not _older_stay(kind, live, new))
@@ -143,12 +186,13 @@ def near(left: pl.Expr, right: pl.Expr) -> pl.Expr:
     return (gone[0] & gone[1]) | (~gone[0] & ~gone[1] & close)
 
 
-def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer) -> tuple[str, str]:
-    new = answer.bars
-    old, now = _last_of_each_date(live), _last_of_each_date(new)
+def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer, asked: dt.date | None) -> tuple[str, str]:
+    now = _last_of_each_date(answer.bars)
+    begin = _first(now["date"]) if asked is None else min(_first(now["date"]), _like(asked, now["date"]))
+    old = _last_of_each_date(live.filter(pl.col("date") >= begin))
     both = old.join(now, on="date", how="inner", suffix="_new").sort("date")
     if not both.height:
-        return "gap", f"none of the {now.height:,} bars served is among those stored, the last of {_day(old)}"
+        return "gap", f"none of the {_bars(now.height)} served is among those stored, the last of {_day(live)}"
     changed = _event_changes(live, events, answer)
     splits = [words for kind, words in changed if kind == "split"]
     if splits:
@@ -272,6 +316,11 @@ def _last_of_each_date(frame: pl.DataFrame) -> pl.DataFrame:
 def _numbered(events: pl.DataFrame) -> pl.DataFrame:
     events = ordered_events(events)
     return events.select("date", "kind", "value", nth=pl.int_range(pl.len()).over("date", "kind"))
+
+
+def _like(day: dt.date, dates: pl.Series) -> Any:
+    """A day as the type of `dates`: as it is, or the timestamp that it begins with."""
+    return day if dates.dtype == pl.Date else dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def _first(days: pl.Series) -> Any:  # a date or a timestamp: of rows that have one

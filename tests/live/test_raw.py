@@ -1,4 +1,4 @@
-"""The raw store: whatever the order of folds and wherever a kill comes, the same bytes; nothing stored is trusted blindly."""
+"""The raw store: the same bytes whatever the order of folds and wherever a kill comes; the ledger is never believed."""
 
 import itertools
 import json

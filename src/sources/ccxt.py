@@ -15,13 +15,13 @@ import polars as pl
 
 from src.config import LiveSource
 from src.sources.ccxt_client import client, translated
-from src.sources.provider import EVENTS, Answer, Gate, Malformed, Provider, Unfit, Unknown, Wanted, raw_schema
+from src.sources.provider import EVENTS, Answer, Gate, Malformed, Unfit, Unknown, Wanted, raw_schema
 
 SETTLED = dt.timedelta(minutes=10)  # after its end a bar counts as final
 _UNSAID = 500  # bars of a request where ccxt does not know the exchange's own limit
 
 
-def connect(name: str, settings: LiveSource, gate: Gate) -> Provider:
+def connect(name: str, settings: LiveSource, gate: Gate) -> Exchange:
     """An exchange as a provider of bars.
 
     Parameters

@@ -132,7 +132,7 @@ REFUSED += [(403, {}, "<html>blocked", None)]
 @pytest.mark.parametrize(("status", "headers", "body", "after"), REFUSED)
 def test_a_refusal_is_told_to_the_gate_with_its_time(exchange, kind, status, headers, body, after):
     world, gate, provider = exchange(kind)
-    world.instead = lambda path, number: (status, headers, body) if number == 2 else None
+    world.instead = {2: (status, headers, body)}
     with pytest.raises(Refusal, match=str(status)) as refused:
         provider.fetch(BTC)
     assert refused.value.retry_after == after and gate.refusals == [after]
@@ -141,7 +141,7 @@ def test_a_refusal_is_told_to_the_gate_with_its_time(exchange, kind, status, hea
 
 def test_krakens_refusal_inside_a_good_status_counts(exchange):
     world, gate, provider = exchange("kraken")
-    world.instead = lambda path, number: (200, {}, '{"error":["EGeneral:Too many requests"]}') if number == 2 else None
+    world.instead = {2: (200, {}, '{"error":["EGeneral:Too many requests"]}')}
     with pytest.raises(Refusal, match="Too many requests"):
         provider.fetch(BTC)
     assert gate.refusals == [None]
@@ -165,7 +165,7 @@ def test_no_fault_passes_for_a_good_answer(exchange, kind, name, answer, error):
     world, gate, provider = exchange(kind)
     for broken in (1, 2):
         world.asked.clear()
-        world.instead = lambda path, number, n=broken: answer if number == n else None
+        world.instead = {broken: answer}
         with pytest.raises(error):
             provider.fetch(BTC)
     assert not gate.refusals
@@ -193,7 +193,7 @@ RAGGED = {
 @pytest.mark.parametrize(("kind", "body"), [(kind, body) for kind, bodies in RAGGED.items() for body in bodies])
 def test_ragged_and_null_answers_are_malformed(exchange, kind, body):
     world, _, provider = exchange(kind)
-    world.instead = lambda path, number: (200, {}, body) if number >= 2 else None
+    world.instead = dict.fromkeys(range(2, 99), (200, {}, body))
     with pytest.raises(Malformed):
         provider.fetch(BTC)
 
@@ -210,7 +210,7 @@ def test_what_the_exchange_does_not_list_is_unknown(exchange):
         provider.fetch(Wanted("crypto", "NIX-USD", FIRST))
     with pytest.raises(Unknown, match="lists coins, no stock"):
         provider.fetch(Wanted("stock", "AAPL", FIRST))
-    world.instead = lambda path, number: (404, {}, '{"message":"NotFound"}')
+    world.instead = {2: (404, {}, '{"message":"NotFound"}')}
     with pytest.raises(Unknown, match="NotFound"):
         provider.fetch(BTC)
 

@@ -216,7 +216,21 @@ def _table(rows: list[tuple[str, str, bool, str]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=kinds, orient="row")
 
 
+def named(universe: UniverseConfig) -> list[str]:
+    """The names that a universe gives, in settings or in a file; empty where it gives none.
+
+    Raises
+    ------
+    ConfigError
+        Where the file can't be read.
+    """
+    return sorted({*universe.symbols, *(_file_names(universe.file) if universe.file else [])})
+
+
 def content(universe: UniverseConfig) -> dict[str, object]:
     """What of a universe's settings decides which instruments it has: limits, names, and the lines of its file."""
-    names = sorted({*universe.symbols, *(_file_names(universe.file) if universe.file else [])})
-    return {"names": names, "interval": universe.interval, **{kind: getattr(universe, kind) for kind in ASSET_CLASSES}}
+    return {
+        "names": named(universe),
+        "interval": universe.interval,
+        **{kind: getattr(universe, kind) for kind in ASSET_CLASSES},
+    }

@@ -16,7 +16,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from tests.loopback import yahoo
+from tests.loopback.providers import Providers
 from tests.loopback.server import Proxy, certificate
 from tests.loopback.world import World
 
@@ -39,9 +39,9 @@ async def serve(options: argparse.Namespace, folder: Path) -> None:
     """Serve until the parent is gone or the time is over."""
     now = options.now.replace(tzinfo=dt.UTC) if options.now else dt.datetime.now(dt.UTC).replace(microsecond=0)
     world = World(options.seed, options.symbols, now, named(options.named))
-    hosts = yahoo.HOSTS
-    path, context = certificate(folder, hosts)
-    port = await Proxy(hosts, context, yahoo.Yahoo(world).answer).start()
+    providers = Providers(world)
+    path, context = certificate(folder, tuple(providers.hosts))
+    port = await Proxy(tuple(providers.hosts), context, providers.answer).start()
     said = {"proxy": f"http://127.0.0.1:{port}", "ca_file": str(path), "now": now.isoformat()}
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import orjson
 
 JSON, HTML, TEXT = "application/json;charset=utf-8", "text/html; charset=utf-8", "text/plain; charset=utf-8"
@@ -37,4 +38,6 @@ class Reply:
 
 def json(value: Any, status: int = 200, **headers: str) -> Reply:
     """A JSON reply; arrays of numbers may be NumPy's, and NaN in them becomes null."""
-    return Reply(status, orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), headers=headers)
+    return Reply(
+        status, orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY, default=np.ndarray.tolist), headers=headers
+    )

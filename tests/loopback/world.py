@@ -8,6 +8,7 @@ the world runs.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import hashlib
@@ -23,6 +24,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 FIRST, LAST = dt.date(2010, 1, 1), dt.date(2031, 12, 31)
 OPENS, CLOSES = dt.time(9, 30), dt.time(16, 0)
 FINAL = {"session": dt.time(16, 30), "coin": dt.timedelta(minutes=10)}  # when a day's bar no longer changes
+DAY, HOUR = 86400, 3600  # seconds
+HOURS_FROM = 2022  # first year of hourly bars
 DAYS = np.arange(np.datetime64(FIRST), np.datetime64(LAST) + 1)
 SESSIONS = DAYS[np.is_busday(DAYS)]
 
@@ -94,6 +97,7 @@ class World:
         self.instruments: dict[str, Instrument] = {each.yahoo: each for each in population(seed, symbols, named)}
         self.operations: list[Operation] = []
         self.path = functools.lru_cache(maxsize=256)(self._path)
+        self.hours = functools.lru_cache(maxsize=32)(self._hours)
 
     def apply(self, operation: Operation) -> None:
         """Let something happen."""
@@ -104,11 +108,21 @@ class World:
     def find(self, name: str) -> Instrument | None:
         """The instrument that goes by a name today; None where it never existed, was renamed away or delisted."""
         for each in reversed(self.operations):
-            if each.kind == "rename" and each.name == name:
+            if each.kind == "rename" and each.name == name and self.day("stock") >= each.day:
                 return self.instruments[each.symbol]
             if each.kind in ("rename", "delist") and each.symbol == name and self.day("stock") >= each.day:
                 return None
         return self.instruments.get(name)
+
+    def named_now(self, instrument: Instrument) -> Instrument | None:
+        """The instrument under its present name; None where it is delisted."""
+        for each in reversed(self.operations):
+            if each.symbol == instrument.yahoo and each.day <= self.day("stock"):
+                if each.kind == "delist":
+                    return None
+                if each.kind == "rename":
+                    return dataclasses.replace(instrument, symbol=each.name)
+        return instrument
 
     def day(self, asset_class: str) -> dt.date:
         """The last day whose bar is complete by the clock."""
@@ -141,6 +155,33 @@ class World:
         days = calendar[path.first : end]
         events = sorted([*paid, *split], key=lambda e: (e.day, e.kind))
         return Series(days, *served, adjusted(days, served[3], events), volume, events)
+
+    def bars_since_birth(self, instrument: Instrument, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Unix starts, prices (4, n) and volume of daily or hourly bars to the end of time, splits undone."""
+        if step == DAY:
+            path = self.path(instrument)
+            return starts(instrument.asset_class)[path.first :], path.prices, path.volume
+        return self.hours(instrument)
+
+    def hourly(self, instrument: Instrument) -> tuple[np.ndarray, np.ndarray]:
+        """Hourly bars that are complete at the clock, as Yahoo serves them: unix starts; rows o, h, l, c, volume."""
+        times, prices, volume = self.hours(instrument)
+        n = int(np.searchsorted(times, int(self.now.timestamp()) - HOUR, side="right"))
+        path, calendar = self.path(instrument), calendar_of(instrument)
+        end = int(np.searchsorted(calendar, np.datetime64(self.day(instrument.asset_class)), side="right"))
+        total = np.prod([ratio for _, ratio in self._happened(instrument, path, end)[0]])
+        return times[:n], np.vstack([single(prices[:, :n] / total), np.round(volume[:n] * total)])
+
+    def _hours(self, instrument: Instrument) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        random = stream(self.seed, instrument.asset_class, instrument.symbol, "hours")
+        days = starts(instrument.asset_class)
+        days = days[days >= dt.datetime(HOURS_FROM, 1, 1, tzinfo=dt.UTC).timestamp()]
+        count = 24 if instrument.asset_class == "crypto" else 7
+        times = (days[:, None] + HOUR * np.arange(count)).ravel()
+        n = len(times)
+        close, open_ = walk(random, n, 0.004, float(random.uniform(15, 250)))
+        high, low = np.maximum(open_, close) * 1.001, np.minimum(open_, close) * 0.999
+        return times, np.stack([open_, high, low, close]), np.round(random.uniform(1e3, 1e6, n))
 
     def _happened(self, instrument: Instrument, path: Path, end: int) -> tuple[list, list, list]:
         """Splits, dividends and capital gains with an ex-date from the second bar on and before `end`."""

@@ -49,17 +49,24 @@ class Yahoo:
         if instrument is None:
             return refused(404, "Not Found", "No data found, symbol may be delisted")
         interval = request.query.get("interval", "1d")
-        if interval != "1d":
-            return refused(422, "Unprocessable Entity", f"Invalid input - interval={interval} is not supported")
         now = int(self.world.now.timestamp())
         begin = int(request.query.get("period1", now - 86400 * 5))
         end = int(request.query.get("period2", now))
+        if interval not in ("1d", "1h", "60m"):
+            return refused(422, "Unprocessable Entity", f"Invalid input - interval={interval} is not supported")
+        if interval != "1d" and begin < now - 730 * 86400:
+            words = f"{interval} data not available for startTime={begin} and endTime={end}. "
+            words += "The requested range must be within the last 730 days."
+            return refused(422, "Unprocessable Entity", words)
         series = self.world.series(instrument)
         times = stamps(instrument, series)
         if not len(times) or begin > max(end, times[-1] + 86400):
             words = f"Data doesn't exist for startDate = {begin}, endDate = {end}"
             return refused(400, "Bad Request", words)
-        return json(body(self.world, instrument, name, series, times, (begin, end)))
+        tree = body(self.world, instrument, name, series, times, (begin, end))
+        if interval != "1d":
+            intraday(tree, interval, *self.world.hourly(instrument), window=(begin, end))
+        return json(tree)
 
 
 def refused(status: int, code: str, description: str) -> Reply:
@@ -88,6 +95,22 @@ def body(
     if events:
         result["events"] = events
     return {"chart": {"result": [result], "error": None}}
+
+
+def intraday(tree: dict[str, Any], interval: str, times: np.ndarray, rows: np.ndarray, window: tuple[int, int]) -> None:
+    """Put hourly bars in place of daily ones: no adjusted closes, and the trading periods of each day."""
+    chosen = (times >= window[0]) & (times < window[1])
+    result = tree["chart"]["result"][0]
+    quote = dict(zip(("open", "high", "low", "close"), rows[:4, chosen], strict=True))
+    result["timestamp"], result["indicators"] = (
+        times[chosen],
+        {"quote": [quote | {"volume": rows[4, chosen].astype(int)}]},
+    )
+    first = times[chosen][:: 24 if result["meta"]["timezone"] == "UTC" else 7].tolist()
+    day = {key: result["meta"][key] for key in ("timezone", "gmtoffset")}
+    length = 86400 if day["timezone"] == "UTC" else 23400
+    result["meta"]["tradingPeriods"] = [[{**day, "start": each, "end": each + length}] for each in first]
+    result["meta"]["dataGranularity"] = interval
 
 
 def meta(world: World, instrument: Instrument, name: str, series: Series, times: np.ndarray) -> dict[str, Any]:

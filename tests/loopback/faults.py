@@ -127,7 +127,7 @@ class Faults:
         return {
             "502 HTML": Reply(502, _GATEWAY, HTML),
             "503 HTML": Reply(503, _PAGE, HTML),
-            "reset": Reply(status=0, reset=True),
+            "reset": dataclasses.replace(reply, reset=True),
             "timeout": dataclasses.replace(reply, stall=self.stall),
             "truncated": dataclasses.replace(reply, sent=len(body) // 2),
             "cut": dataclasses.replace(reply, body=body[: len(body) // 2]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Any
 
 import numpy as np
 import orjson
-from scipy.special import ndtr
 
 from tests.loopback.names import Instrument
 from tests.loopback.wire import Reply, Request, json
@@ -69,13 +69,17 @@ def contracts(world: World, instrument: Instrument, spot: float, steps: np.ndarr
     volatility = 0.25 + 0.4 * np.log(steps / spot) ** 2
     d1 = (np.log(spot / steps) + (RATE + volatility**2 / 2) * years) / (volatility * np.sqrt(years))
     d2 = d1 - volatility * np.sqrt(years)
-    call = spot * ndtr(d1) - steps * np.exp(-RATE * years) * ndtr(d2)
+    call = spot * _normal(d1) - steps * np.exp(-RATE * years) * _normal(d2)
     made: dict[str, Any] = {"expirationDate": expiry, "hasMiniOptions": False}
     for kind, prices in (("calls", call), ("puts", call - spot + steps * np.exp(-RATE * years))):
         draw = stream(world.seed, instrument.symbol, expiry, kind).random((len(steps), 4))
         rows = zip(steps.tolist(), prices.tolist(), volatility.tolist(), draw.tolist(), strict=True)
         made[kind] = [_contract(instrument, kind[0].upper(), expiry, closed, spot, *row) for row in rows]
     return made
+
+
+def _normal(values: np.ndarray) -> np.ndarray:
+    return np.array([0.5 * (1 + math.erf(each / math.sqrt(2))) for each in values.tolist()])
 
 
 def _contract(

@@ -162,6 +162,18 @@ class Exchanges:
         return [*traded, *pegged, *other]
 
 
+def subject(request: Request) -> str | None:
+    """Whose candles are asked, by the coin's name; None for lists."""
+    venue, query = HOSTS[request.host], request.query
+    if venue == "coinbaseexchange":
+        return request.path.split("/")[2] if request.path.endswith("/candles") else None
+    name = query.get("pair") if venue == "kraken" else query.get("symbol")
+    if name is None:
+        return None
+    known = {pair: base for base, (_, pair) in _KRAKEN.items()}
+    return f"{known.get(name) or name.removesuffix('USD')}-USD"
+
+
 def candles(world: World, coin: Instrument, venue: str, step: int) -> np.ndarray:
     """Rows of (start in unix seconds, open, high, low, close, volume), oldest first; the last one still runs.
 

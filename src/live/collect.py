@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import json
 import logging
 import shutil
 from collections import Counter
@@ -133,10 +134,11 @@ class Collection:
         self.known = {(row["asset_class"], row["symbol"]): row for row in self.raw.entries().iter_rows(named=True)}
         tasks = list(self.due.tasks(list(self.instruments.values()), self.known))
         self.asked = len(tasks)
+        due = {self._instrument(task).bucket for task in tasks}
+        for b in sorted(self._buckets() - due):
+            tasks += self._publish(b)
         self._open.update(self._instrument(task).bucket for task in tasks)
         self._early = sum(self._instrument(task).early for task in tasks)
-        for b in sorted(self._buckets() - self._open.keys()):
-            self._publish(b)
         if not self._early:
             self._pin_panel()
         with Progress("hydrate", len(self.instruments)) as progress:
@@ -152,7 +154,7 @@ class Collection:
         """How many instruments have the last complete session, in words."""
         states = self.store.instruments().filter(pl.col("state") == "done")
         have = sum(
-            last >= sessions.last_date(kind, self.now)
+            last >= sessions.last_complete(kind, "1d", self.now)
             for kind, last in states.select("asset_class", "last").iter_rows()
         )
         return f"{have:,} of {states.height:,} have the last complete session"
@@ -167,7 +169,8 @@ class Collection:
                         pool.add(more)
                         continue
                     progress.advance(note=f"{outcome.task.provider} {outcome.task.wanted.symbol}")
-                    self._settle(outcome.task)
+                    for task in self._settle(outcome.task):
+                        pool.add(task)
         finally:
             for provider in self._providers.values():
                 provider.close()
@@ -188,6 +191,13 @@ class Collection:
             ):
                 found.setdefault(entry["provider"], self.due.refresh(self.instruments[key], entry))
         return list(found.values())
+
+    def _asked_from(self, task: Task) -> str:
+        """The earliest date that a provider was asked for an instrument's bars."""
+        known = self.known.get((task.wanted.asset_class, task.wanted.symbol))
+        asked = task.wanted.start.isoformat()
+        former = json.loads(known["facts"]).get("asked_from") if known and known["provider"] == task.provider else None
+        return min(str(former), asked) if former else asked
 
     def _instrument(self, task: Task) -> Instrument:
         return self.instruments[task.wanted.asset_class, task.wanted.symbol]
@@ -216,7 +226,7 @@ class Collection:
             return self.due.question(instrument, task.provider)
         self.raw.keep(
             instrument.key, task.provider, "fetched", self.now,
-            answer=answer, replace=verdict.replace, name=task.wanted.name,
+            answer=answer, replace=verdict.replace, name=task.wanted.name, facts={"asked_from": self._asked_from(task)},
         )  # fmt: skip
         return None
 
@@ -241,25 +251,39 @@ class Collection:
         )  # fmt: skip
         return None
 
-    def _settle(self, task: Task) -> None:
-        """Publish a bucket when its last answer is in, and pin the panel when its last candidate's is."""
+    def _settle(self, task: Task) -> list[Task]:
+        """Publish a bucket when its last answer is in, and pin the panel when its last candidate's is.
+
+        Returns questions that follow from it.
+        """
         instrument = self._instrument(task)
         self._open[instrument.bucket] -= 1
-        if instrument.early:
+        more: list[Task] = []
+        if instrument.early and self._early:
             self._early -= 1
             if not self._early:
                 for b in self.raw.pending():
-                    self._publish(b)
+                    more += self._publish(b)
                 self._pin_panel()
         if not self._open[instrument.bucket]:
-            self._publish(instrument.bucket)
+            more += self._publish(instrument.bucket)
+        for each in more:
+            self._open[self._instrument(each).bucket] += 1
+        return more
 
     def _buckets(self) -> set[int]:
         return {each.bucket for each in self._all}
 
-    def _publish(self, b: int) -> None:
+    def _publish(self, b: int) -> list[Task]:
+        """Publish a bucket; returns questions about instruments that their archive and their provider tell apart."""
         self.raw.fold(b)
-        publish(self.intake, self.raw, self.store, b, self._keys)
+        apart = publish(self.intake, self.raw, self.store, b, self._keys) & self.instruments.keys()
+        again = []
+        for key in sorted(apart):
+            entry = self.raw.entry(key)
+            if entry and entry["facts"].get("asked_from", "") > self.live.start:
+                again.append(self.due.question(self.instruments[key], entry["provider"]))
+        return again
 
     def _pin_panel(self) -> None:
         """Pin the panel once all its candidates have been asked for: the most traded that could be used."""

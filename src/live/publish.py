@@ -19,8 +19,8 @@ from src.sources import Batch, Trouble
 _STATES = {"failed": "failed", "unknown": "skipped", "unfit": "quarantined"}
 
 
-def publish(plan: Intake, raw: RawStore, store: BarStore, b: int, keys: pl.DataFrame) -> bool:
-    """Bring one bucket of the store up to date with its raw bars; whether there was anything to do.
+def publish(plan: Intake, raw: RawStore, store: BarStore, b: int, keys: pl.DataFrame) -> set[tuple[str, str]]:
+    """Bring one bucket of the store up to date with its raw bars.
 
     Instruments that nobody has answered for yet are left out: the rest of the bucket may be used meanwhile.
 
@@ -28,20 +28,25 @@ def publish(plan: Intake, raw: RawStore, store: BarStore, b: int, keys: pl.DataF
     ----------
     keys
         asset_class, symbol of the bucket's instruments that are selected.
+
+    Returns
+    -------
+    set of (asset_class, symbol)
+        Instruments whose archive and provider don't fit: their bars are to be fetched whole from the provider.
     """
     entries = raw.entries(b).join(keys, on=KEY, how="semi").sort(KEY)
     job = _job(plan.job, raw.digest(b), entries)
     if store.ledger.done(b, job):
-        return False
+        return set()
     held = raw.read(b, entries.select(KEY).rows())
-    served, notes = adjust.derived(held.bars, held.events)
+    derived = adjust.derived(held.bars, held.events)
     troubles = [_trouble(row) for row in entries.iter_rows(named=True) if not row["rows"] and row["state"] in _STATES]
-    clean, states = intake.judged(plan.config, Batch(b, served, troubles), entries.select(KEY))
-    states = _with_notes(states, entries, notes)
+    clean, states = intake.judged(plan.config, Batch(b, derived.bars, troubles), entries.select(KEY))
+    states = _with_notes(states, entries, derived.words)
     digest = store.write_bucket(b, clean)
     store.ledger.record(b, job, states, digest=digest)
     intake.say(states)
-    return True
+    return derived.apart
 
 
 def _job(job: str, digest: str, entries: pl.DataFrame) -> str:
@@ -58,14 +63,16 @@ def _trouble(entry: dict[str, Any]) -> Trouble:
     return Trouble(entry["asset_class"], entry["symbol"], _STATES[entry["state"]], words)
 
 
-def _with_notes(states: pl.DataFrame, entries: pl.DataFrame, notes: dict[tuple[str, str], str]) -> pl.DataFrame:
+def _with_notes(states: pl.DataFrame, entries: pl.DataFrame, words: dict[tuple[str, str], list[str]]) -> pl.DataFrame:
     """Add to the reasons what adjusting found, and why bars that are there are not the latest."""
-    said = {key: [words] for key, words in notes.items()}
+    said = {key: list(each) for key, each in words.items()}
+    for row in entries.filter(pl.col("facts").str.contains('"adjustment"')).iter_rows(named=True):
+        said.setdefault((row["asset_class"], row["symbol"]), []).append(json.loads(row["facts"])["adjustment"])
     for row in entries.filter((pl.col("rows") > 0) & (pl.col("state") != "fetched")).iter_rows(named=True):
         said.setdefault((row["asset_class"], row["symbol"]), []).append(_stale(row))
     if not said:
         return states
-    rows = [(*key, "; ".join(words)) for key, words in sorted(said.items())]
+    rows = [(*key, "; ".join(each)) for key, each in sorted(said.items())]
     table = pl.DataFrame(rows, schema=dict.fromkeys((*KEY, "note"), pl.String()), orient="row")
     joined = states.join(table, on=KEY, how="left", maintain_order="left")
     both = pl.concat_str(["reason", "note"], separator="; ", ignore_nulls=True).str.strip_prefix("; ")

@@ -30,8 +30,8 @@ def select(config: Config) -> pl.DataFrame:
     ConfigError
         Where a name is not listed, or nothing is selected.
     """
-    listed = listings.current(config)
-    known = pl.concat([listed, *_archived(config, listed)], how="diagonal")
+    listed = listings.current(config.universe, config.source.live, config.data.root)
+    known = _ranked(pl.concat([listed, *_archived(config, listed)], how="diagonal"), config)
     chosen = universe.select(known, config.universe).join(known.select(*KEY, "name", "rank"), on=KEY, how="left")
     for row in chosen.filter(~pl.col("included")).iter_rows(named=True):
         log.info("%s:%s left out: %s", row["asset_class"], row["symbol"], row["reason"])
@@ -68,6 +68,14 @@ def narrowed(all_of_them: list[Instrument], config: Config) -> list[Instrument]:
     keys = pl.DataFrame([each.key for each in all_of_them], schema=dict.fromkeys(KEY, pl.String()), orient="row")
     named = {key for hits in universe.matches(keys, config.only, "only").values() for key in hits}
     return [each for each in all_of_them if each.key in named]
+
+
+def _ranked(listed: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """The listing with the rank and traded volume that the pinned list knows."""
+    pinned = listings.pinned.read(config.universe.pinned or listings.pinned.SHIPPED)
+    liquidity = pl.col("dollar_volume").fill_null(1 / pl.col("rank"))  # an order where nothing was measured
+    ranks = pinned.rows.select(*KEY, "rank", liquidity=liquidity, period=pl.lit(f"as pinned on {pinned.made}"))
+    return listed.join(ranks, on=KEY, how="left")
 
 
 def _leading(rows: pl.DataFrame, size: int) -> list[str]:

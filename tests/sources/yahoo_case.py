@@ -83,7 +83,7 @@ def serving(folder: Path) -> Iterator[tuple[Script, LiveSource]]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    proxy = Proxy(HOSTS, context, lambda request: script.answer(request))
+    proxy = Proxy(HOSTS, context, script.answer)
     port = asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(10)
     try:
         yield script, LiveSource(proxy=f"http://127.0.0.1:{port}", ca_file=str(ca), timeout=5)

@@ -66,7 +66,8 @@ class OptionStore:
         keys = rows.select("asset_class", "underlying").unique().rows()
         if len(keys) != 1:
             raise ValueError(f"a snapshot is of one underlying, got {len(keys)}")
-        path = self.path(*keys[0], captured)
+        asset_class, underlying = keys[0]
+        path = self.path(asset_class, underlying, captured)
         write_parquet(rows.select(SCHEMA.keys()), path)
         return path
 

@@ -36,7 +36,7 @@ FLAGS: dict[str, str] = {
     "wide": "the spread is more than a quarter of the mid and more than 0.10",
     "closed": "captured while the options' market was closed: quotes of its last minutes",
     "stale_trade": "not traded in the session of the capture: `last`, `change` and `volume` are of an earlier one",
-    "stale_quote": "the quote itself looks frozen (see src.options.staleness)",
+    "stale_quote": "the quote itself is of another day: not traded for 30 days, or unmoved where it had to move",
     "placeholder_iv": "the provider's volatility is none: null, its lower bound, or a step of its search",
     "no_time_value": "the mid is at or below what exercise or the forward alone is worth: it tells no volatility",
     "below_intrinsic": "even the ask is clearly below that: the quote is of another moment",

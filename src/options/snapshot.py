@@ -170,10 +170,8 @@ def underlyings(config: Config) -> list[tuple[str, str]]:
     bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
     if config.only:
         classes = _Classes(config)
-        pairs = [
-            (name.partition(":")[0], name.partition(":")[2]) if ":" in name else (None, name) for name in config.only
-        ]
-        return list(dict.fromkeys((kind or classes.of(symbol, None), symbol) for kind, symbol in pairs))
+        named = [(name.rpartition(":")[0], name.rpartition(":")[2]) for name in config.only]
+        return list(dict.fromkeys((classes.of(symbol, kind), symbol) for kind, symbol in named))
     if config.universe.options == 0:
         raise StageError("universe.options is 0, so no chain is wanted: set universe.options=100, or name some by only")
     known = bars.instruments().filter(pl.col("state") == "done", pl.col("asset_class").is_in(["stock", "etf"]))
@@ -286,6 +284,8 @@ def _summary(config: Config, origin: str, tally: Tally, earlier: int) -> str:
     if tally.states and by_state["failed"] == len(tally.states):
         why = next(iter(tally.states.values()))[1]
         raise StageError(f"none of {_many(len(tally.states), 'underlying')} could be taken: {why}")
+    if not tally.states:
+        return f"quote: nothing new of {config.dataset} from {origin}; {_many(earlier, 'snapshot')} taken before"
     flags = (
         f"{counts['clean']:,} clean, {counts['no_bid']:,} without a bid, {counts['crossed']:,} crossed,"
         f" {counts['stale_quote']:,} stale, {counts['placeholder_iv']:,} with a placeholder for volatility"

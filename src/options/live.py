@@ -24,14 +24,23 @@ def quoting(config: Config) -> str:
     StageError
         Where the source has none.
     """
-    links = [link for kind in ("stock", "etf") for link in config.source.live.chain.get(kind, [])]
-    found = next((link for link in links if link in QUOTING), None)
+    found = _first(config)
     if found is None:
         raise StageError(
             f"source={config.source.kind} quotes no options: choose source=yahoo or source=auto, or read files of your"
             " own with options.path=<file or folder>"
         )
     return found
+
+
+def quotes(config: Config) -> bool:
+    """Whether the source has a provider that quotes options."""
+    return _first(config) is not None
+
+
+def _first(config: Config) -> str | None:
+    links = [link for kind in ("stock", "etf") for link in config.source.live.chain.get(kind, [])]
+    return next((link for link in links if link in QUOTING), None)
 
 
 def snapshot_live(config: Config) -> str:

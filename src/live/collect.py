@@ -304,10 +304,10 @@ class Collection:
         states = self.store.instruments().drop("liquidity").join(keys, on=KEY, how="semi")
         columns = [*KEY, "date", "close", "volume"]
         months = [universe.activity(self.store.read_bucket(b, columns, candidates)) for b in self.store.buckets()]
-        traded = universe.liquidity(pl.concat(months), self.intake.config.split) if months else None
-        if traded is not None:
-            states = states.join(traded, on=KEY, how="left")
-            self.store.write_panel(universe.panel(states, self.intake.config.universe.panel))
+        if sum(each.height for each in months):
+            traded = universe.liquidity(pl.concat(months), self.intake.config.split)
+            ranked = states.join(traded, on=KEY, how="left")
+            self.store.write_panel(universe.panel(ranked, self.intake.config.universe.panel))
 
     def _end_of_patience(self) -> None:
         given_up = [gate.gave_up for gate in self.gates.values() if gate.gave_up]

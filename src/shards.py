@@ -17,6 +17,11 @@ def paths(root: Path, b: int) -> dict[int, Path]:
     return dict(sorted(found))
 
 
+def name(b: int, year: int) -> str:
+    """Name of one file."""
+    return f"b{b:03d}-{year:04d}.parquet"
+
+
 def by_year(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
     """Rows by the year of their `date`, ascending, in the order that they have."""
     year = pl.col("date").dt.year().fill_null(UNDATED).alias("_year")
@@ -41,7 +46,7 @@ def write(root: Path, b: int, parts: dict[int, pl.DataFrame], marks: dict[int, s
     """
     present = paths(root, b)
     for year, part in sorted(parts.items()):
-        path, mark = Path(root) / f"b{b:03d}-{year:04d}.parquet", (marks or {}).get(year)
+        path, mark = Path(root) / name(b, year), (marks or {}).get(year)
         if not (marked(path) == mark if mark else same(path, part)):
             write_parquet(part, path, {"content": mark} if mark else None)
     for year in present.keys() - parts.keys():

@@ -199,7 +199,7 @@ class Collection:
                 and entry["provider"] in self.gates
                 and key in self.instruments
             ):
-                found.setdefault(entry["provider"], self.due.refresh(self.instruments[key], entry))
+                found.setdefault(entry["provider"], self.due.refresh(self.instruments[key], entry, entry["provider"]))
         return list(found.values())
 
     def _asked_from(self, task: Task) -> str:

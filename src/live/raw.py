@@ -256,6 +256,8 @@ def _rounds(kept: list[Kept], known: set[tuple[str, str]]) -> Iterator[list[Kept
         if each.how == "base":
             yield [each]
     for each in kept:
+        if each.how == "base":
+            continue
         key = _key(each)
         if each.how == "merge" and key not in known:
             log.warning("%s: a refresh came, and the bars before it are lost: left out", ":".join(key))

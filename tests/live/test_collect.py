@@ -42,7 +42,7 @@ class Market:
     def counts(self) -> Counter[str]:
         return Counter(symbol for _, symbol, _ in self.asked)
 
-    def connect(self, name: str, settings: LiveSource, gate: Gate) -> Provider:
+    def connect(self, name: str, _settings: LiveSource, gate: Gate) -> Provider:
         return Provider(name, self, gate)
 
 
@@ -60,7 +60,9 @@ class Provider:
             raise Unknown("No data found, symbol may be delisted")
         rows = self.market.bars[self.name, wanted.symbol].with_columns(source=pl.lit(self.name))
         rows = rows.filter(pl.col("date") >= wanted.start).select(raw_schema("1d").keys())
-        said = [(wanted.asset_class, wanted.symbol, *each, self.name) for each in self.market.events.get(wanted.symbol, [])]
+        said = [
+            (wanted.asset_class, wanted.symbol, *each, self.name) for each in self.market.events.get(wanted.symbol, [])
+        ]
         events = pl.DataFrame(said, schema=EVENTS, orient="row").filter(pl.col("date") >= wanted.start)
         return Answer(rows, events, {"currency": "USD"})
 
@@ -71,7 +73,7 @@ class Provider:
 @pytest.fixture
 def market(monkeypatch: pytest.MonkeyPatch) -> Market:
     made = Market()
-    monkeypatch.setattr(chain, "connector", lambda name: made.connect)
+    monkeypatch.setattr(chain, "connector", lambda _name: made.connect)
     return made
 
 
@@ -132,7 +134,11 @@ def test_a_second_run_asks_for_nothing_and_changes_no_file(tmp_path, market):
 def test_a_coin_that_the_first_exchange_does_not_list_is_asked_of_the_next(tmp_path, market):
     market.list("BTC-USD", "crypto", provider="kraken")
     hydrate(live(tmp_path, "crypto:BTC-USD"))
-    assert [name for name, _, _ in market.asked] == ["coinbaseexchange", "coinbaseexchange", "kraken"]  # twice to be sure
+    assert [name for name, _, _ in market.asked] == [
+        "coinbaseexchange",
+        "coinbaseexchange",
+        "kraken",
+    ]  # twice to be sure
     market.asked.clear()
     hydrate(live(tmp_path, "crypto:BTC-USD", retry="all"))
     assert [name for name, _, _ in market.asked] == ["kraken"]
@@ -199,7 +205,9 @@ def test_a_dividend_is_merged_without_fetching_all_and_ends_as_from_scratch(tmp_
     hydrate(live(tmp_path / "b", *NAMES))
     assert files(tmp_path / "a") == files(tmp_path / "b")
     factor = bars(tmp_path / "a", "AAA")["factor"]
-    assert factor[N - 3] == 1.0 and factor[N - 2] == pytest.approx(whole["close"][N - 3] / (whole["close"][N - 3] - 0.5))
+    assert factor[N - 3] == 1.0 and factor[N - 2] == pytest.approx(
+        whole["close"][N - 3] / (whole["close"][N - 3] - 0.5)
+    )
 
 
 def test_only_asks_for_the_named_and_leaves_the_others_published(tmp_path, market):
@@ -267,12 +275,12 @@ def test_the_panel_is_pinned_when_its_candidates_are_in_and_before_the_rest(tmp_
     seen = []
     pin = BarStore.write_panel
     monkeypatch.setattr(BarStore, "write_panel", lambda self, panel: (seen.append(len(market.asked)), pin(self, panel)))
-    names = [*NAMES, *(f"stock:X{i:02d}" for i in range(40))]
-    for i in range(40):
-        market.list(f"X{i:02d}", n=600)
+    names = [*NAMES, *(f"stock:X{i:03d}" for i in range(100))]
+    for i in range(100):
+        market.list(f"X{i:03d}", n=600)
     config = live(tmp_path, *names)
     config.source.live.workers = 1
     hydrate(config)
     panel = BarStore(tmp_path / "data" / "bars" / "mine").panel()
-    assert len(seen) == 1 and seen[0] < 20
+    assert len(seen) == 1 and seen[0] < 60
     assert {symbol for kind, symbol in panel if kind == "etf"} == {"SPY"} and len(panel) == 5

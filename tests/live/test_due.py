@@ -41,7 +41,9 @@ def test_what_has_the_last_session_is_not_asked_for_unless_the_user_insists():
 
 def test_a_refresh_asks_from_so_many_bars_before_the_last():
     start = plan().task(AAA, entry()).wanted.start
-    sessions = sum(day.weekday() < 5 for day in (start + dt.timedelta(days=n) for n in range((NOW.date() - start).days)))
+    sessions = sum(
+        day.weekday() < 5 for day in (start + dt.timedelta(days=n) for n in range((NOW.date() - start).days))
+    )
     assert start < dt.date(2026, 2, 17) and sessions >= 10 + 1
 
 

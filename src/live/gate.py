@@ -70,6 +70,7 @@ class RateGate:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._wait = wait or self._stop.wait
+        self._look = math.inf if wait else _LOOK
         self._mine = threading.local()  # when this thread's latest request was let in
         self._next = -math.inf  # the rate forbids requests before
         self._until = -math.inf  # the pause forbids requests before
@@ -96,12 +97,12 @@ class RateGate:
         while True:
             with self._lock:
                 now = self._clock()
-                self._require_going(now)
+                patience = self._require_going(now)
                 left = max(self._next, self._until, self._probe_until if self._probing else -math.inf) - now
                 if left <= 0:
                     self._let_in(now)
                     return
-            self._wait(min(left, _LOOK))
+            self._wait(min(left, patience, self._look))
 
     def answered(self) -> None:
         """A request was answered, well or badly, without a refusal."""
@@ -181,16 +182,18 @@ class RateGate:
             ahead = max(0.0, self._until - self._clock())
             return Counts(self._requests, self._refused, self._paused - ahead)
 
-    def _require_going(self, now: float) -> None:
+    def _require_going(self, now: float) -> float:
+        """Seconds that patience lasts yet; raises `Stopped` where it is at its end, or the gate was stopped."""
         if self._stop.is_set():
             raise Stopped(self.gave_up or f"{self.name}: the run is ending")
         hours = self._settings.patience_hours
-        began = min((t for t in (self._silent, self._down) if t is not None), default=now)
-        if now - began > hours * 3600:
+        left = min((t for t in (self._silent, self._down) if t is not None), default=now) + hours * 3600 - now
+        if left <= 0:
             why = f"; last: {self._words}" if self._words else ""
             self.gave_up = f"{self.name}: no good answer in {hours:g} hours (source.live.patience_hours){why}"
             self._stop.set()
             raise Stopped(self.gave_up)
+        return left
 
     def _let_in(self, now: float) -> None:
         self._mine.entered = now

@@ -23,7 +23,9 @@ _FAULTS = (Unavailable, Malformed)  # passing, perhaps: ask again
 _ROW = 6  # faults without an answer between them that put the provider in doubt
 _LAST, _MOST = 20, 12  # of so many instruments asked for the first time, so many faults are an outage as well
 _FIRST_DELAY = 0.25  # of source.live.pause, before an instrument is asked again; doubles each time
-_PATIENT, _STUBBORN = 5, 20  # refusals of one instrument while others are answered: ask it rarely, then give it up
+_PROOFS = 3  # that must succeed where many faults come among answers: the provider may be there by halves
+_WITNESSES = 3  # answered last, of which a proof is asked again: one of them may have gone bad since
+_BEHIND, _STUBBORN = 8, 6  # answers to others before a refused instrument's next turn (doubles); refusals that end it
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Job:
     refusals: int = 0  # of this instrument, with answers to others between them
     excused: int = 0  # faults in an outage
     seconds: float = 0.0
-    seen: int = -1
+    seen: int = -1  # how many answers there had been when it was last refused, or begun where it is a proof
     proof: bool = False  # asked again to see whether the provider is there; its answer goes nowhere
 
 
@@ -84,19 +86,23 @@ class Lane:
         self.gate = gate
         self.busy = 0  # jobs that are being asked
         self.ended = ""  # why nothing is asked here any more
-        self._settings, self._clock, self._known = settings, clock, known
+        self._settings, self._clock = settings, clock
+        self._known = deque([known] if known else [], maxlen=_WITNESSES)
         self._ready: list[tuple[int, int, Job]] = []
         self._later: list[tuple[float, int, Job]] = []
         self._suspects: list[tuple[Job, ProviderError]] = []  # faults that nothing was answered since
+        self._refusals: list[tuple[int, Job]] = []  # refused jobs, and the number of answers that makes it their turn
         self._first: deque[bool] = deque(maxlen=_LAST)  # fault? of instruments asked for the first time
         self._doubt = False  # one question at a time, until one is answered
+        self._proofs = 1  # answers that end the doubt
+        self._vain = 0  # questions that did not
         self._asked: Job | None = None  # that question
         self._good = 0  # answers
         self._number = 0
 
     def __len__(self) -> int:
         """Tasks without an outcome that nobody is asking just now."""
-        return len(self._ready) + len(self._later) + len(self._suspects)
+        return len(self._ready) + len(self._later) + len(self._suspects) + len(self._refusals)
 
     @property
     def ready(self) -> int:
@@ -120,7 +126,12 @@ class Lane:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             self._push(heapq.heappop(self._later)[-1])
-        job = self._question() if self._doubt else heapq.heappop(self._ready)[-1] if self._ready else None
+        if self._doubt:
+            job = self._question()
+        elif self._ready:
+            job = heapq.heappop(self._ready)[-1]
+        else:
+            job = self._refused_before()
         self.busy += job is not None
         return job
 
@@ -155,7 +166,7 @@ class Lane:
         else:
             outcomes = self._alive(job, found)
         if self._suspects and not self.busy and not self._ready:  # nobody else will tell
-            self._doubt = self._known is not None
+            self._doubt = bool(self._known)
             outcomes += [] if self._doubt else self._charged()
         return outcomes
 
@@ -163,24 +174,46 @@ class Lane:
         heapq.heappush(self._ready, (job.task.order, job.number, job))
 
     def _question(self) -> Job | None:
-        """In doubt: the proof, or for want of one the job that outages have struck least."""
-        if self._asked is not None or not (self._ready or self._suspects):
+        """In doubt: proofs, and in turn with them, or for want of them, the job that outages have struck least."""
+        if self._asked is not None or not (self._ready or self._suspects or self._refusals):
             return None
-        if self._known is not None:
-            self._asked = Job(self._known, 0, proof=True)
-        elif self._ready:
+        turn = self._vain % (len(self._known) + 1)
+        if turn == len(self._known) and self._ready:
             entry = min(self._ready, key=lambda each: (each[2].excused, *each[:2]))
             self._ready.remove(entry)
             heapq.heapify(self._ready)
             self._asked = entry[2]
+        elif turn == len(self._known) and self._refusals:
+            self._asked = self._least_refused()
+        elif self._known:
+            self._asked = self._proof(turn % len(self._known))
         return self._asked
+
+    def _refused_before(self) -> Job | None:
+        """With nothing else to ask: the least refused job, but first a proof, to tell whom the last refusal meant."""
+        if self.busy or not self._refusals:
+            return None
+        if self._known and any(job.seen == self._good for _, job in self._refusals):
+            self._asked = self._proof(0)
+            return self._asked
+        return self._least_refused()
+
+    def _least_refused(self) -> Job:
+        turn = min(self._refusals, key=lambda each: (each[1].refusals, each[1].task.order, each[1].number))
+        self._refusals.remove(turn)
+        return turn[1]
+
+    def _proof(self, back: int) -> Job:
+        return Job(self._known[-1 - back], 0, seen=self._good, proof=True)
 
     def _alive(self, job: Job, found: Answer | BaseException) -> list[Outcome]:
         """The provider is there: what waited for a sign of it is counted, then the job judged on its own."""
         self._good += 1
-        self._doubt = False
         self.gate.up()
-        outcomes = self._charged()
+        for turn in [each for each in self._refusals if each[0] <= self._good]:
+            self._refusals.remove(turn)
+            self._push(turn[1])
+        outcomes = self._believed(job)
         if job.proof:
             return outcomes
         if not job.tries and not job.excused:
@@ -191,8 +224,16 @@ class Lane:
             self._put_off(job)
             return outcomes
         if not isinstance(found, BaseException):
-            self._known = job.task
+            self._known.append(job.task)
         return [*outcomes, self._judged(job, found)]
+
+    def _believed(self, job: Job) -> list[Outcome]:
+        """End the doubt, unless more proofs are demanded."""
+        if self._doubt and self._proofs > 1:
+            self._proofs -= job.proof
+            return []
+        self._doubt, self._vain = False, 0
+        return self._charged()
 
     def _judged(self, job: Job, found: Answer | BaseException) -> Outcome:
         job.tries += 1
@@ -205,7 +246,7 @@ class Lane:
         return Outcome(job.task, "error", None, words, trace, job.tries, job.seconds)
 
     def _refused(self, job: Job, found: Refusal) -> list[Outcome]:
-        """Ask again, without counting a try; but an instrument that alone is refused must not be asked for ever."""
+        """Ask again, after others and without counting a try; but what alone is refused is not asked for ever."""
         if job.proof:
             return []
         if job.seen != self._good:
@@ -213,10 +254,7 @@ class Lane:
             job.refusals += 1
         if job.refusals >= _STUBBORN:
             return [self._judged(job, found)]
-        if job.refusals >= _PATIENT:
-            self._put_off(job, job.refusals - _PATIENT)
-        else:
-            self._push(job)
+        self._refusals.append((self._good + _BEHIND * 2 ** (job.refusals - 1), job))
         return []
 
     def _faulted(self, job: Job, found: ProviderError, question: bool) -> list[Outcome]:
@@ -224,21 +262,22 @@ class Lane:
             self._suspects.append((job, found))
             if not job.tries and not job.excused:
                 self._first.append(True)
-        if self._doubt:
-            return self._rested(found) if question else []
-        if job.proof:
-            return []
-        if sum(self._first) >= _MOST:
+        if question and (self._doubt or (job.proof and job.seen == self._good)):
             return self._rested(found)
-        if len(self._suspects) >= _ROW:
-            if self._known is None:
+        if job.proof or self._doubt:
+            return []
+        dense = sum(self._first) >= _MOST
+        if dense or len(self._suspects) >= _ROW:
+            if not self._known:
                 return self._rested(found)
-            self._doubt = True
+            self._doubt, self._proofs = True, _PROOFS if dense else 1
+            self._first.clear()
         return []
 
     def _rested(self, found: ProviderError) -> list[Outcome]:
         """An outage: pause, and ask again what met it without counting it, though not without end."""
-        self._doubt = True
+        self._doubt, self._proofs = True, 1
+        self._vain += 1
         self._first.clear()
         self.gate.down(f"{self.gate.name} can't be used: {found}")
         outcomes: list[Outcome] = []
@@ -263,15 +302,15 @@ class Lane:
         self._put_off(job)
         return []
 
-    def _put_off(self, job: Job, doublings: int | None = None) -> None:
-        steps = max(job.tries - 1, 0) if doublings is None else doublings
-        delay = min(self._settings.pause * _FIRST_DELAY * 2 ** min(steps, 40), self._settings.max_pause)
-        heapq.heappush(self._later, (self._clock() + delay, job.number, job))
+    def _put_off(self, job: Job) -> None:
+        delay = self._settings.pause * _FIRST_DELAY * 2 ** min(job.tries - 1, 40)
+        heapq.heappush(self._later, (self._clock() + min(delay, self._settings.max_pause), job.number, job))
 
     def _abandoned(self) -> list[Outcome]:
         """Outcomes of all that will not be asked any more."""
-        jobs = [entry[-1] for entry in (*self._ready, *self._later)] + [job for job, _ in self._suspects]
-        self._ready, self._later, self._suspects = [], [], []
+        jobs = [entry[2] for entry in self._ready] + [entry[2] for entry in self._later]
+        jobs += [job for _, job in self._refusals] + [job for job, _ in self._suspects]
+        self._ready, self._later, self._refusals, self._suspects = [], [], [], []
         jobs.sort(key=lambda job: (job.task.order, job.number))
         return [Outcome(j.task, "stopped", None, self.ended, tries=j.tries, seconds=j.seconds) for j in jobs]
 

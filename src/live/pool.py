@@ -219,8 +219,8 @@ class Pool:
         while len(crew.threads) < min(self._workers, crew.lane.busy + crew.lane.ready):
             name = f"{crew.lane.gate.name}-{len(crew.threads)}"
             thread = threading.Thread(target=self._work, args=(crew, self._fetch), name=name, daemon=True)
-            crew.threads.append(thread)
             thread.start()
+            crew.threads.append(thread)
 
     def _work(self, crew: _Crew, fetch: Callable[[Task], Answer]) -> None:
         try:

@@ -12,18 +12,23 @@ import functools
 import logging
 import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from src.config import LiveSource
 from src.files import main_root
-from src.sources.provider import Answer, Gate, Malformed, Unfit, Wanted
+from src.sources.provider import Answer, Gate, Malformed, OptionChain, Refusal, Unavailable, Unfit, Wanted
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from src.sources.yahoo_session import YahooSession
 
 _HOURLY_DAYS = 729  # Yahoo serves hours of the last 730 days
-_NAME = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+_NAME = re.compile(r"(?![A-Z]{2}[A-Z0-9]{9}[0-9]$)[A-Z0-9^][A-Z0-9.^=-]{0,19}")  # no ISIN: yfinance would look it up
 _INTERVALS = ("1d", "1h")
+_T = TypeVar("_T")
+_PAGE_TRIES = 4  # of one expiry of a chain: a single fault should not cost the pages already in
 
 
 class Yahoo:
@@ -45,23 +50,63 @@ class Yahoo:
 
         asked = yahoo_name(wanted)
         start, facts = _start(wanted)
-        served = self._chart(asked, start, wanted)
-        found = answer(served, wanted, asked, self.name)
+        found = answer(self._chart(asked, start, wanted), wanted, asked, self.name)
         return Answer(found.bars, found.events, found.facts | facts)
+
+    def chain(self, underlying: str, max_expiries: int) -> OptionChain:
+        """Ask for the option chain of one underlying: one request an expiry, the nearest first.
+
+        Parameters
+        ----------
+        underlying
+            Symbol, in ours or in Yahoo's writing.
+        max_expiries
+            At most so many; the facts say how many there were.
+
+        Raises
+        ------
+        ProviderError
+            Where a page is still no good after four tries, or there are no options (`Unknown`).
+        """
+        import polars as pl
+
+        from src.sources import yahoo_options as options
+
+        asked = yahoo_name(Wanted("stock", underlying, dt.date.min))
+        ticker = self._ticker(asked, "America/New_York")
+        expiries = sorted(_tried(lambda: ticker.options))
+        moment = dt.datetime.now(dt.UTC)
+        first = options.checked(self._session.heard)
+        wanted = expiries[:max_expiries]
+        pages = []
+        for expiry in wanted:
+            if expiry == options.expiry_of(first):
+                pages.append(options.contracts(first, asked, moment))
+            else:
+                pages.append(_tried(functools.partial(self._page, ticker, asked, expiry)))
+        facts = options.facts(first) | {"expiries": f"{len(wanted)} of {len(expiries)}"}
+        return OptionChain(underlying, options.spot(first, asked), moment, pl.concat(pages), facts)
+
+    def most_traded(self, kind: str, count: int) -> pl.DataFrame:
+        """The `count` stocks or ETFs with the largest dollar volume of today; see `src.sources.yahoo_screener`."""
+        from src.sources.yahoo_screener import most_traded
+
+        return most_traded(kind, count)
 
     def close(self) -> None:
         """Let go of connections."""
         self._session.close()
 
     def _chart(self, asked: str, start: dt.date, wanted: Wanted) -> dict[str, Any]:
-        from src.sources.yahoo_session import Served
-
         ticker = self._ticker(asked, "UTC" if wanted.asset_class == "crypto" else "America/New_York")
-        try:
-            ticker.history(start=start, interval=wanted.interval, auto_adjust=False, actions=True)
-        except Served as served:
-            return served.body
-        raise Malformed(f"{asked}: yfinance came back without asking Yahoo for the chart")
+        return _served(lambda: ticker.history(start=start, interval=wanted.interval, auto_adjust=False), asked)
+
+    def _page(self, ticker: Any, asked: str, expiry: str) -> pl.DataFrame:
+        """The contracts of one expiry, with the time of their answer."""
+        from src.sources import yahoo_options as options
+
+        body = _served(lambda: ticker.option_chain(expiry), asked)
+        return options.contracts(options.checked(body), asked, dt.datetime.now(dt.UTC))
 
     def _ticker(self, asked: str, zone: str) -> Any:
         import yfinance
@@ -80,7 +125,7 @@ def connect(name: str, settings: LiveSource, gate: Gate) -> Yahoo:
 
     yfinance.config.debug.hide_exceptions = False
     yfinance.config.network.retries = 0
-    _keep_caches()
+    keep_caches()
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # every failure is raised and told by us
     warnings.filterwarnings("ignore", module=r"yfinance\.")  # its use of what pandas will drop: printed at every call
     session = YahooSession(settings, gate, lambda: _forget_crumb(YfData))
@@ -103,6 +148,31 @@ def yahoo_name(wanted: Wanted) -> str:
     return asked.upper()
 
 
+def _served(ask: Callable[[], Any], asked: str) -> dict[str, Any]:
+    """The body that came when yfinance was told to ask."""
+    from src.sources.yahoo_session import Served, Withheld
+
+    try:
+        ask()
+    except Served as served:
+        return served.body
+    except Withheld as error:  # a consent page that did not lead on
+        raise Unavailable(f"{asked}: {error}") from error
+    except ValueError as error:
+        raise Malformed(f"{asked}: yfinance can't read the answer: {error}") from error
+    raise Malformed(f"{asked}: yfinance came back without the answer")
+
+
+def _tried(ask: Callable[[], _T]) -> _T:
+    """An answer, asked for again after a fault; after a refusal the gate says when."""
+    for _ in range(_PAGE_TRIES - 1):
+        try:
+            return ask()
+        except (Malformed, Refusal, Unavailable):
+            continue
+    return ask()
+
+
 def _start(wanted: Wanted) -> tuple[dt.date, dict[str, str]]:
     """First day to ask for, and a word where it is later than wanted."""
     if wanted.interval not in _INTERVALS:
@@ -114,7 +184,7 @@ def _start(wanted: Wanted) -> tuple[dt.date, dict[str, str]]:
 
 
 @functools.cache
-def _keep_caches() -> None:
+def keep_caches() -> None:
     """Once a process: yfinance can't change the place of an open cache."""
     import yfinance
 

@@ -20,10 +20,15 @@ from curl_cffi.requests.exceptions import RequestException
 from src.config import LiveSource
 from src.masking import masked
 from src.network import ca_file, proxy
+from src.sources import yahoo_options, yahoo_screener
 from src.sources.provider import Gate, Malformed, ProviderError, Refusal, Unavailable, Unknown
 from src.sources.yahoo_json import loaded
 
 CHART, OPTIONS, CRUMB = "/v8/finance/chart/", "/v7/finance/options/", "/v1/test/getcrumb"
+_CHECKS = {
+    OPTIONS: yahoo_options.checked,
+    "/v1/finance/screener": yahoo_screener.checked,
+}  # what yfinance takes as given
 _REFUSALS = (403, 429, 999)  # forbidden, too many requests, and Yahoo's own word for a blocked address
 _ROOTS = ("chart", "optionChain", "finance", "quoteResponse")  # where Yahoo's JSON says what went wrong
 _WITHHELD = 60.0  # seconds without asking again for a cookie or crumb that was not to be had
@@ -113,12 +118,18 @@ class YahooSession(Session):  # type: ignore[type-arg]
         self._gate.answered()
         if errand == "crumb" and not _is_crumb(response):
             raise Malformed(f"{where.hostname} gave no crumb: {_shown(response)}")
-        if errand is None and "/finance/" in where.path:
-            self._heard.body = self._judged(response)
-            page = parse_qs(where.query)
-            if (CHART in where.path and "period1" in page) or (OPTIONS in where.path and "date" in page):
-                raise Served(self._heard.body)
+        if "/finance/" in where.path:  # also where a consent page led back to it
+            self._hear(response, where.path, parse_qs(where.query))
         return response
+
+    def _hear(self, response: Response, path: str, query: dict[str, list[str]]) -> None:
+        """Judge an answer with data, keep it for this thread, and take it past yfinance where all is known."""
+        body = self._heard.body = self._judged(response)
+        for part, check in _CHECKS.items():
+            if part in path:
+                check(body)
+        if (CHART in path and "period1" in query) or (OPTIONS in path and "date" in query):
+            raise Served(body)
 
     def _judged(self, response: Response) -> dict[str, Any]:
         """The body of an answer with data, parsed; or the error that it is."""

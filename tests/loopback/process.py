@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, Request, build_opener
 
 from src.config import ROOT
 
@@ -18,12 +20,21 @@ class Loopback:
     """Where a running world can be reached."""
 
     proxy: str
+    control: str
     ca_file: str
     now: str
 
     def overrides(self) -> list[str]:
         """What a command of the project is told, and nothing else."""
         return [f"source.live.proxy={self.proxy}", f"source.live.ca_file='{self.ca_file}'"]
+
+    def ask(self, string: str, body: Any = None, **query: object) -> Any:
+        """Pull one of the strings of `tests.loopback.control`: ``world.ask("now", at="2026-03-02T22:00")``."""
+        request = Request(
+            f"{self.control}/{string}?{urlencode(query)}", None if body is None else json.dumps(body).encode()
+        )
+        with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
+            return json.load(answer)
 
 
 @contextmanager

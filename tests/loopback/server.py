@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -72,7 +74,7 @@ class Proxy:
             if reply.stall:
                 await asyncio.sleep(reply.stall)
             if reply.reset:
-                writer.transport.abort()
+                await reset(writer, render(reply))
                 return
             writer.write(render(reply))
             await writer.drain()
@@ -102,6 +104,16 @@ def render(reply: Reply) -> bytes:
     head += [f"{name.replace('_', '-')}: {value}" for name, value in reply.headers.items()]
     head += [f"Content-Length: {len(reply.body)}", "Connection: keep-alive", "", ""]
     return "\r\n".join(head).encode("latin-1") + reply.body[: reply.sent]
+
+
+async def reset(writer: asyncio.StreamWriter, whole: bytes) -> None:
+    """Reset the connection in the middle of an answer: before its first byte, clients quietly ask again."""
+    writer.write(whole[: len(whole) // 2])
+    await writer.drain()
+    await asyncio.sleep(0.02)  # else the reset overtakes what was sent
+    linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
 
 
 async def closed(writer: asyncio.StreamWriter) -> None:

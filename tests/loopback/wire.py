@@ -33,7 +33,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     stall: float = 0.0  # seconds before the first byte
     sent: int | None = None  # bytes of the body after which the connection is cut
-    reset: bool = False  # the connection is reset instead of an answer
+    reset: bool = False  # in the middle of the answer
 
 
 def json(value: Any, status: int = 200, **headers: str) -> Reply:

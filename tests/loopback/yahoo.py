@@ -1,4 +1,4 @@
-"""Yahoo's formats: cookie, crumb and chart."""
+"""Yahoo's formats: cookie, crumb and chart; `tests.loopback.options` has chains and the screener."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.loopback import options
+from tests.loopback.faults import Faults
 from tests.loopback.names import Instrument
 from tests.loopback.wire import HTML, TEXT, Reply, Request, json
 from tests.loopback.world import CLOSES, NEW_YORK, Series, World, calendar_of, ratio, starts
@@ -26,8 +28,8 @@ _TYPES = {"stock": "EQUITY", "etf": "ETF", "crypto": "CRYPTOCURRENCY"}
 class Yahoo:
     """Answers what a client asks of Yahoo's hosts."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, faults: Faults) -> None:
+        self.world, self.faults, self.screener = world, faults, options.Screener(world)
 
     def answer(self, request: Request) -> Reply:
         """The reply without any fault."""
@@ -41,6 +43,20 @@ class Yahoo:
             return Reply(200, CRUMB.encode(), TEXT)
         if path.startswith("/v8/finance/chart/"):
             return self.chart(request, path.rsplit("/", 1)[1])
+        return self.guarded(request)
+
+    def guarded(self, request: Request) -> Reply:
+        """What is given to those alone who bring the crumb: chains and the screener."""
+        path = request.path
+        if request.query.get("crumb") != CRUMB:
+            error = {"code": "Unauthorized", "description": "Invalid Crumb"}
+            return json({"finance": {"result": None, "error": error}}, 401)
+        if path.startswith("/v7/finance/options/"):
+            instrument = self.world.find(path.rsplit("/", 1)[1])
+            empty = json({"optionChain": {"result": [], "error": None}})
+            return empty if instrument is None else options.chain(self.world, instrument, request.query)
+        if path.startswith("/v1/finance/screener"):
+            return self.screener.answer(request)
         return json({"finance": {"result": None, "error": {"code": "Not Found", "description": "no such path"}}}, 404)
 
     def chart(self, request: Request, name: str) -> Reply:
@@ -58,15 +74,22 @@ class Yahoo:
             words = f"{interval} data not available for startTime={begin} and endTime={end}. "
             words += "The requested range must be within the last 730 days."
             return refused(422, "Unprocessable Entity", words)
-        series = self.world.series(instrument)
+        series = self.faults.series(instrument.yahoo, self.world.series(instrument))
         times = stamps(instrument, series)
         if not len(times) or begin > max(end, times[-1] + 86400):
             words = f"Data doesn't exist for startDate = {begin}, endDate = {end}"
             return refused(400, "Bad Request", words)
         tree = body(self.world, instrument, name, series, times, (begin, end))
+        if interval == "1d" and self.world.running(instrument.asset_class) and end > times[-1]:
+            add_running(tree, now)
         if interval != "1d":
             intraday(tree, interval, *self.world.hourly(instrument), window=(begin, end))
         return json(tree)
+
+
+def subject(request: Request) -> str | None:
+    """Whose chart is asked, if any."""
+    return request.path.rsplit("/", 1)[1] if request.path.startswith("/v8/finance/chart/") else None
 
 
 def refused(status: int, code: str, description: str) -> Reply:
@@ -84,17 +107,43 @@ def body(
 ) -> dict[str, Any]:
     """The chart as a tree that can be spoiled before it is sent."""
     chosen = (times >= window[0]) & (times < window[1])
-    quote = {key: getattr(series, key)[chosen] for key in ("open", "high", "low", "close")}
-    quote["volume"] = series.volume[chosen].astype(np.int64)
+    quote: dict[str, Any] = {key: numbers(getattr(series, key)[chosen]) for key in ("open", "high", "low", "close")}
+    quote["volume"] = numbers(series.volume[chosen])
     result: dict[str, Any] = {
         "meta": meta(world, instrument, name, series, times),
         "timestamp": times[chosen],
-        "indicators": {"quote": [quote], "adjclose": [{"adjclose": series.adj_close[chosen]}]},
+        "indicators": {"quote": [quote], "adjclose": [{"adjclose": numbers(series.adj_close[chosen])}]},
     }
     events = _events(instrument, series, window)
     if events:
         result["events"] = events
     return {"chart": {"result": [result], "error": None}}
+
+
+def add_running(tree: dict[str, Any], now: int) -> None:
+    """Append the bar of the session that runs, stamped with the moment of the last quote."""
+    result = tree["chart"]["result"][0]
+    quote, adjusted = result["indicators"]["quote"][0], result["indicators"]["adjclose"][0]
+    result["timestamp"] = np.append(result["timestamp"], now)
+    result["meta"]["regularMarketTime"] = now
+    price = result["meta"]["regularMarketPrice"]
+    for key, value in {
+        "open": price,
+        "high": price * 1.01,
+        "low": price * 0.99,
+        "close": price,
+        "volume": 1000,
+    }.items():
+        quote[key] = [*quote[key], value]
+    adjusted["adjclose"] = [*adjusted["adjclose"], price]
+
+
+def numbers(values: np.ndarray) -> Any:
+    """Numbers as Yahoo's serializer writes them: null for NaN, and an infinity as text."""
+    if np.isinf(values).any():
+        return ["Infinity" if np.isposinf(v) else v for v in values.tolist()]
+    whole = np.isfinite(values).all() and (values == np.floor(values)).all()
+    return values.astype(np.int64) if whole else values
 
 
 def intraday(tree: dict[str, Any], interval: str, times: np.ndarray, rows: np.ndarray, window: tuple[int, int]) -> None:

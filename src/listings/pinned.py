@@ -1,0 +1,93 @@
+"""A dated list of the most traded instruments, kept in conf/: the same on every machine until it is refreshed."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.config import ASSET_CLASSES, ROOT, ConfigError
+from src.files import write_text
+
+COLUMNS: dict[str, Any] = {
+    "asset_class": pl.String(),
+    "symbol": pl.String(),
+    "rank": pl.Int64(),
+    "dollar_volume": pl.Float64(),  # median dollars a day; null where it was not measured
+}
+SHIPPED = "conf/universe/quick.csv"
+_MARK = "#"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The list, the day it was made, and how."""
+
+    made: dt.date
+    origin: str
+    rows: pl.DataFrame  # COLUMNS, by class and rank
+
+
+def located(name: str) -> Path:
+    """Where a pinned list stands: absolute, or under the project's root."""
+    path = Path(name).expanduser()
+    return path if path.is_absolute() else ROOT / path
+
+
+def read(name: str) -> Pinned:
+    """Read a pinned list; every cell is text, NA and TRUE too.
+
+    Raises
+    ------
+    ConfigError
+        Where it can't be read, lacks its date, or holds an unknown class or a name twice.
+    """
+    path = located(name)
+    remedy = "python -m src.enlist makes it anew"
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"universe.pinned: {path} can't be read: {error}; {remedy}") from error
+    notes = dict(_note(line) for line in lines if line.startswith(_MARK) and ":" in line)
+    table = csv.DictReader(line for line in lines if line.strip() and not line.startswith(_MARK))
+    try:
+        made = dt.date.fromisoformat(notes.get("made", ""))
+        rows = [
+            (row["asset_class"], row["symbol"], int(row["rank"]), float(row["dollar_volume"] or "nan")) for row in table
+        ]
+    except (KeyError, ValueError, TypeError) as error:
+        rule = f"must begin with '# made: YYYY-MM-DD' and have the columns {', '.join(COLUMNS)}"
+        raise ConfigError(f"universe.pinned: {path} {rule}, got {error!r}; {remedy}") from error
+    frame = pl.DataFrame(rows, schema=COLUMNS, orient="row").with_columns(pl.col("dollar_volume").fill_nan(None))
+    unknown = frame.filter(~pl.col("asset_class").is_in(ASSET_CLASSES))
+    twice = frame.filter(frame.select("asset_class", "symbol").is_duplicated())
+    for bad, what in ((unknown, "an asset class that there is not"), (twice, "an instrument twice")):
+        if bad.height:
+            raise ConfigError(
+                f"universe.pinned: {path} has {what}: {bad['asset_class'][0]}:{bad['symbol'][0]}; {remedy}"
+            )
+    return Pinned(made, notes.get("origin", "unknown"), frame.sort("asset_class", "rank"))
+
+
+def write(pinned: Pinned, name: str) -> Path:
+    """Write a pinned list in place of the former one, and return its path."""
+    text = io.StringIO()
+    text.write(f"# made: {pinned.made}\n# origin: {pinned.origin}\n")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for kind in ASSET_CLASSES:
+        for row in pinned.rows.filter(pl.col("asset_class") == kind).sort("rank").iter_rows():
+            table.writerow([*row[:3], "" if row[3] is None else f"{row[3]:.0f}"])
+    path = located(name)
+    write_text(text.getvalue(), path)
+    return path
+
+
+def _note(line: str) -> tuple[str, str]:
+    name, _, value = line.lstrip(_MARK).partition(":")
+    return name.strip(), value.strip()

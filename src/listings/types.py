@@ -1,0 +1,142 @@
+"""What kind of instrument a line of an exchange's directory is: told by its name, else by its symbol.
+
+A security's name ends with what it is, after the company's name: ``Preferred Bank - Common Stock``. So the last word of
+a kind counts, after clauses that speak of something else are cut (``Warrants, each exercisable for one common share``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+TYPES = ("common", "adr", "fund", "preferred", "warrant", "unit", "right", "note", "etf", "etn")
+STOCK_TYPES = TYPES[:8]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A type, and by what it was told: ``name``, ``symbol``, ``flag`` (the directory's ETF column), or ``assumed``."""
+
+    type: str
+    by: str
+
+
+# What follows speaks of another security than the one that is listed.
+_CLAUSE = re.compile(
+    r"(?:,|\(|;)?\s*\b(?:each|every|exercisable|consisting|comprised|convertible in|exchangeable for|to purchase"
+    r"|to acquire|to receive|entitl|with warrants|expiring|represent|repstg|rep\b|rpstg|1/|par value|no par|liquidation"
+    r"|attached)"
+)
+# The longer kinds first: "common units" are no units, "depositary shares" no shares.
+_WORDS: tuple[tuple[str, str], ...] = (
+    ("etn", r"\betns?\b|exchange[- ]traded notes?"),
+    ("etf", r"\betfs?\b"),
+    (
+        "adr",
+        r"american deposit[ao]ry (?:shares?|receipts?|units?)|global depositary (?:shares?|receipts?)|\bad[sr]s?\b",
+    ),
+    ("depositary", r"\bdep(?:ositary|\.)? (?:shares?|shs?|receipts?)\b"),
+    ("common", r"(?:common|depositary|partnership|class [a-z]|trust|limited partner\w*) units?\b"),
+    ("preferred", r"trust preferred(?: securities)?|capital securities|preferred units?|\bzones\b"),
+    ("preferred", r"\bpreferr?ed\b|\bpfd\b|\bpreference (?:shares?|stock)|\bprd\b|\bprefs?\b"),
+    ("warrant", r"\bwarrants?\b|\bwts?\b"),
+    ("unit", r"\b(?:sub)?units?\b"),
+    ("right", r"\brights?\b"),
+    (
+        "note",
+        r"\bnotes?\b|debentures?\b|mortgage bonds?\b|\bbonds?,|\bbonds? due\b|\bcertificates?\b|\bctf\b|\bcerts?\b",
+    ),
+    ("note", r"\bstrats\b|\bcorts\b|backed trust securities|\bquibs\b|\bpines\b"),
+    ("common", r"(?:common|ordinary|commn|cmn|capital) +(?:stocks?|shares?|shs|voting|new)\b"),
+    ("common", r"\bcommon\b(?=[^a-z]*$)|\bcommon \((?:canada|stock)\)|\bord(?:inary)? shares?\b|\bequity shares?\b"),
+    ("common", r"(?:registry|registered|voting|exchangeable|class [a-z]|series [a-z]) shares?\b|\bclass [a-z]$"),
+)
+_KIND = re.compile("|".join(f"(?P<k{n}_{kind}>{words})" for n, (kind, words) in enumerate(_WORDS)))
+_INTEREST = re.compile(r"beneficial interest|shares of bi\b|limited partner|limited liability company interests")
+_FUND = re.compile(r"\bfunds?\b|closed[- ]end|business development company")
+_TRUST = re.compile(
+    r"\b(?:municipal|muni|income|credit|dividend|equity|premium|bond|term|convertible|floating|capital allocation"
+    r"|innovation|health sciences|science and technology|resources|utilit\w+|multi-?media|value|small-?cap|micro-?cap"
+    r"|growth|esg)\b.*\btrust\b|\btrust\b.*\b(?:municipal|muni)\b"
+)
+_NO_FUND = re.compile(
+    r"realty|reit\b|real estate|propert|mortgage|royalty|\bbank|bancorp|hotel|hospitality|apartment|residential"
+    r"|health ?care|industrial|office|retail|lodging|storage|acquisition|growth properties"
+)
+_CLOSED_END = re.compile(
+    r"^(?:adams diversified|adams natural resources|general american investors|source capital|tri-?continental corp"
+    r"|central securities|asa\b.*gold|eagle point (?:credit|income)|oxford lane|priority income|gabelli .*trust"
+    r"|royce .*trust|gamco .*trust|rivernorth .*(?:trust|inc)|kayne anderson energy|ofs credit|bancroft|ellsworth)"
+)
+_NYSE = {"W": "warrant", "WS": "warrant", "U": "unit", "R": "right"}
+_FIFTH = {"W": "warrant", "R": "right", "U": "unit"} | dict.fromkeys("PONML", "preferred")
+_OTC_FIFTH = _FIFTH | {"Y": "adr"} | dict.fromkeys("GHI", "note")
+_NASDAQ_LONG = 5
+
+
+def told(symbol: str, title: str, is_etf: bool, nasdaq: bool) -> Told:
+    """Type of a line of the NASDAQ Trader directory.
+
+    Parameters
+    ----------
+    symbol
+        As the directory writes it: ``ABR$D``, ``BRK.B``, ``AACT.W``, ``AACBU``.
+    title
+        The security's name.
+    is_etf
+        Its ETF column.
+    nasdaq
+        Whether it stands in nasdaqlisted: then a dash parts company and security, and a fifth letter means something.
+
+    Returns
+    -------
+    Told
+        ``common`` by ``assumed`` where neither name nor symbol says more than a company's name.
+    """
+    if is_etf:
+        return Told("etf", "flag")
+    suffix = _NYSE.get(symbol.split(".")[1]) if "." in symbol else None
+    if suffix:
+        return Told(suffix, "symbol")
+    name = " ".join(title.lower().split())
+    security = name.rpartition(" - ")[2] if nasdaq else name
+    kind = _named(security)
+    if "$" in symbol and kind not in ("preferred", "note", "unit"):
+        return Told("preferred", "symbol")
+    if kind in (None, "common", "etf") and _is_fund(name):
+        return Told("fund", "name")
+    if kind is None and nasdaq and len(symbol) == _NASDAQ_LONG and symbol[-1] in _FIFTH:
+        return Told(_FIFTH[symbol[-1]], "symbol")
+    return Told(kind, "name") if kind else Told("common", "assumed")
+
+
+def told_otc(symbol: str) -> Told:
+    """Type of a name that trades over the counter, of which only the symbol speaks: its fifth letter, or a dash."""
+    base, dash, suffix = symbol.partition("-")
+    if dash and suffix[:1] == "P":
+        return Told("preferred", "symbol")
+    if dash and suffix[:2] in ("WT", "UN", "RI"):
+        return Told({"WT": "warrant", "UN": "unit", "RI": "right"}[suffix[:2]], "symbol")
+    if not dash and len(base) == _NASDAQ_LONG and base[-1] in _OTC_FIFTH:
+        return Told(_OTC_FIFTH[base[-1]], "symbol")
+    return Told("common", "symbol" if len(base) == _NASDAQ_LONG else "assumed")
+
+
+def _named(security: str) -> str | None:
+    """The last kind that the security's name speaks of, or None."""
+    clause = _CLAUSE.search(security)
+    head = security[: clause.start()] if clause and clause.start() else security
+    found = [str(match.lastgroup).partition("_")[2] for match in _KIND.finditer(head)]
+    if not found:
+        found = [str(match.lastgroup).partition("_")[2] for match in _KIND.finditer(security)][:1]
+    if not found:
+        return "common" if _INTEREST.search(security) else None
+    if found[-1] != "depositary":
+        return found[-1]
+    return "preferred" if re.search(r"pref|pfd|prd\b|perpetual|cumulative", security) else "adr"
+
+
+def _is_fund(name: str) -> bool:
+    if _FUND.search(name) or _CLOSED_END.search(name):
+        return True
+    return bool(_TRUST.search(name)) and not _NO_FUND.search(name)

@@ -9,7 +9,7 @@ import pytest
 from src.config import LiveSource
 from src.sources import yahoo
 from src.sources.provider import Answer, ProviderError, Unavailable, Wanted
-from tests.loopback.faults import Faults
+from tests.loopback.faults import Faults, plans
 from tests.loopback.oracle import PRICES, expected
 from tests.loopback.process import running
 from tests.loopback.world import World
@@ -70,6 +70,19 @@ def test_every_series_is_stored_as_served_and_every_fault_told_apart(world, sour
         events = [(each.day.astype(object), each.kind, each.value) for each in told.events]
         assert sorted(got.events.select("date", "kind", "value").rows()) == sorted(events)
     assert len(seen) > 20, seen
+
+
+@pytest.mark.parametrize("asset_class", ["stock", "etf", "crypto"])
+def test_hours_are_stored_as_served(world, source, asset_class):
+    spoilt = plans(world, SHARE)
+    sound = next(e for e in world.instruments.values() if e.asset_class == asset_class and e.yahoo not in spoilt)
+    got = source.fetch(Wanted(asset_class, sound.symbol, START, "1h", sound.yahoo))
+    times, rows = world.hourly(sound)
+    kept = times >= got.bars["date"].dt.epoch("s")[0]
+    assert len(got.bars) == kept.sum() > 1000
+    assert got.bars["date"].dt.epoch("s").to_list() == times[kept].tolist()
+    assert np.array_equal(got.bars.select(PRICES[:4]).to_numpy().T, rows[:4, kept])
+    assert "hours of the last 730 days" in got.facts["start"]
 
 
 def test_a_chain_and_the_most_traded_come_from_the_same_world(world, source):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from src.sources.yahoo_session import YahooSession
 
 _HOURLY_DAYS = 729  # Yahoo serves hours of the last 730 days
-_NAME = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+_NAME = re.compile(r"(?![A-Z]{2}[A-Z0-9]{9}[0-9]$)[A-Z0-9^][A-Z0-9.^=-]{0,19}")  # no ISIN: yfinance would look it up
 _INTERVALS = ("1d", "1h")
 _T = TypeVar("_T")
 _PAGE_TRIES = 4  # of one expiry of a chain: a single fault should not cost the pages already in
@@ -68,28 +68,30 @@ class Yahoo:
         ProviderError
             Where a page is still no good after four tries, or there are no options (`Unknown`).
         """
+        import polars as pl
+
         from src.sources import yahoo_options as options
 
         asked = yahoo_name(Wanted("stock", underlying, dt.date.min))
         ticker = self._ticker(asked, "America/New_York")
-        expiries = sorted(_tried(lambda: ticker.options))
+        expiries = sorted(_tried(lambda: _told(lambda: ticker.options, asked)))
         moment = dt.datetime.now(dt.UTC)
         first = options.checked(self._session.heard)
-        nearest = options.expiry_of(first)
-        pages = [] if nearest is None else [options.contracts(first, asked, moment)]
-        have = "" if nearest is None else str(dt.datetime.fromtimestamp(nearest, dt.UTC).date())
         wanted = expiries[:max_expiries]
+        pages = []
         for expiry in wanted:
-            if expiry != have:
+            if expiry == options.expiry_of(first):
+                pages.append(options.contracts(first, asked, moment))
+            else:
                 pages.append(_tried(functools.partial(self._page, ticker, asked, expiry)))
         facts = options.facts(first) | {"expiries": f"{len(wanted)} of {len(expiries)}"}
-        return OptionChain(underlying, options.spot(first, asked), moment, _stacked(pages), facts)
+        return OptionChain(underlying, options.spot(first, asked), moment, pl.concat(pages), facts)
 
     def most_traded(self, kind: str, count: int) -> pl.DataFrame:
         """The `count` stocks or ETFs with the largest dollar volume of today; see `src.sources.yahoo_screener`."""
         from src.sources.yahoo_screener import most_traded
 
-        return most_traded(kind, count)
+        return _told(lambda: most_traded(kind, count), f"the most traded of {kind}")
 
     def close(self) -> None:
         """Let go of connections."""
@@ -123,12 +125,12 @@ def connect(name: str, settings: LiveSource, gate: Gate) -> Yahoo:
 
     yfinance.config.debug.hide_exceptions = False
     yfinance.config.network.retries = 0
-    _keep_caches()
+    keep_caches()
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # every failure is raised and told by us
     warnings.filterwarnings("ignore", module=r"yfinance\.")  # its use of what pandas will drop: printed at every call
     session = YahooSession(settings, gate, lambda: _forget_crumb(YfData))
     YfData(session=session)
-    _forget_crumb(YfData)
+    _forget_crumb(YfData, "basic")
     return Yahoo(name, session)
 
 
@@ -146,18 +148,26 @@ def yahoo_name(wanted: Wanted) -> str:
     return asked.upper()
 
 
-def _served(ask: Callable[[], Any], asked: str) -> dict[str, Any]:
-    """The body that came when yfinance was told to ask."""
-    from src.sources.yahoo_session import Served, Withheld
+def _told(ask: Callable[[], _T], what: str) -> _T:
+    """What yfinance returns; its own trouble with an answer is the answer's."""
+    from src.sources.yahoo_session import Withheld
 
     try:
-        ask()
+        return ask()
+    except Withheld as error:  # a consent page that did not lead on
+        raise Unavailable(f"{what}: {error}") from error
+    except ValueError as error:
+        raise Malformed(f"{what}: yfinance can't read the answer: {error}") from error
+
+
+def _served(ask: Callable[[], Any], asked: str) -> dict[str, Any]:
+    """The body that came when yfinance was told to ask."""
+    from src.sources.yahoo_session import Served
+
+    try:
+        _told(ask, asked)
     except Served as served:
         return served.body
-    except Withheld as error:  # a consent page that did not lead on
-        raise Unavailable(f"{asked}: {error}") from error
-    except ValueError as error:
-        raise Malformed(f"{asked}: yfinance can't read the answer: {error}") from error
     raise Malformed(f"{asked}: yfinance came back without the answer")
 
 
@@ -171,14 +181,6 @@ def _tried(ask: Callable[[], _T]) -> _T:
     return ask()
 
 
-def _stacked(pages: list[pl.DataFrame]) -> pl.DataFrame:
-    import polars as pl
-
-    from src.sources.provider import CHAIN
-
-    return pl.concat(pages) if pages else pl.DataFrame(schema=CHAIN)
-
-
 def _start(wanted: Wanted) -> tuple[dt.date, dict[str, str]]:
     """First day to ask for, and a word where it is later than wanted."""
     if wanted.interval not in _INTERVALS:
@@ -190,7 +192,7 @@ def _start(wanted: Wanted) -> tuple[dt.date, dict[str, str]]:
 
 
 @functools.cache
-def _keep_caches() -> None:
+def keep_caches() -> None:
     """Once a process: yfinance can't change the place of an open cache."""
     import yfinance
 
@@ -199,9 +201,15 @@ def _keep_caches() -> None:
     yfinance.set_tz_cache_location(str(folder))
 
 
-def _forget_crumb(data: Any) -> None:
-    """Let yfinance fetch cookie and crumb anew with its next request; it has no public way to say so."""
+def _forget_crumb(data: Any, strategy: str | None = None) -> None:
+    """Let yfinance fetch cookie and crumb anew with its next request; it has no public way to say so.
+
+    Without a `strategy` it takes the other of its two ways to a cookie (`basic`, `csrf`), as it does by itself.
+    """
     import yfinance
 
-    data()._crumb = data()._cookie = None
+    held = data()
+    other = "csrf" if held._cookie_strategy == "basic" else "basic"
+    held._cookie_strategy = strategy or other
+    held._crumb = held._cookie = None
     yfinance.cache.get_cookie_cache().store("curlCffi", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import functools
 from typing import Any
 
 import polars as pl
@@ -47,6 +47,8 @@ def answer(body: dict[str, Any], wanted: Wanted, asked: str, source: str = "yaho
     meta = result["meta"]
     _check(meta, wanted, asked)
     zone = str(meta.get("exchangeTimezoneName") or "America/New_York")
+    if not _is_zone(zone):
+        raise Malformed(f"{asked}: there is no time zone {zone}, so its bars have no dates")
     bars = _bars(result, asked).with_columns(_local(pl.col("at"), zone).alias("local"))
     notes: dict[str, str] = {}
     if wanted.interval == "1d":
@@ -127,6 +129,15 @@ def _first(values: Any) -> dict[str, Any]:
     if isinstance(values, list) and values and isinstance(values[0], dict):
         return values[0]
     return {}
+
+
+@functools.cache
+def _is_zone(name: str) -> bool:
+    try:
+        pl.Series([0], dtype=pl.Datetime("us")).dt.replace_time_zone(name)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def _local(seconds: pl.Expr, zone: str) -> pl.Expr:
@@ -211,13 +222,3 @@ def _value(entry: dict[str, Any], kind: str, symbol: str) -> float | None:
     if not new or not old:
         raise Malformed(f"{symbol}: a split of {new} for {old}")
     return new / old
-
-
-def first_trade(meta: dict[str, Any]) -> dt.date | None:
-    """Day of the first trade that Yahoo knows of."""
-    seconds = meta.get("firstTradeDate")
-    return (
-        dt.datetime.fromtimestamp(seconds, dt.UTC).date()
-        if isinstance(seconds, int) and 0 <= seconds < _LATEST
-        else None
-    )

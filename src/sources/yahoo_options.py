@@ -80,11 +80,11 @@ def facts(result: dict[str, Any]) -> dict[str, str]:
     return told
 
 
-def expiry_of(result: dict[str, Any]) -> int | None:
-    """Expiry (seconds since 1970) whose contracts a page holds; None where it holds none."""
+def expiry_of(result: dict[str, Any]) -> str | None:
+    """Expiry (YYYY-MM-DD) whose contracts a page holds; None where it holds none."""
     pages = result["options"]
-    expiry = pages[0].get("expirationDate") if pages else None
-    return expiry if isinstance(expiry, int) else None
+    expiry = _moment(pages[0].get("expirationDate")) if pages else None
+    return str(expiry.date()) if expiry else None
 
 
 def contracts(result: dict[str, Any], asked: str, captured: dt.datetime) -> pl.DataFrame:

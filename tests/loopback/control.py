@@ -44,7 +44,7 @@ class Control:
             world.apply(operation(orjson.loads(request.body)))
         elif verb == "forget":
             watch.visits.clear()
-            faults.asked.clear()
+            faults.forget()
         else:
             raise KeyError(f"no string {verb}: counts, politeness, asked, now, faults, apply or forget")
         return {"now": world.now.isoformat(), "faults": faults.on}

@@ -82,6 +82,11 @@ class Faults:
         self.played: Counter[str] = Counter()
         self._refused: Counter[Storm] = Counter()
 
+    def forget(self) -> None:
+        """Begin the schedule anew."""
+        for counter in (self.asked, self.played, self._refused):
+            counter.clear()
+
     def storm(self, provider: str, number: int) -> Reply | None:
         """A refusal, where the provider's request of this number falls into a storm."""
         for each in self.storms if self.on else ():

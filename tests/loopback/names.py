@@ -41,6 +41,7 @@ class Instrument:
     kind: str  # common | adr | etf | coin, or what is no share: preferred | warrant | unit | right | note; or otc
     exchange: str = ""  # letter of the directory: Q Nasdaq, N NYSE, A NYSE American, P Arca, Z Cboe
     venues: tuple[str, ...] = ()  # exchanges that trade the coin
+    company: str = ""  # part of the title that outlives a change of symbol; empty: made of the symbol
 
     @property
     def yahoo(self) -> str:

@@ -54,6 +54,9 @@ def test_yfinance_reads_every_value_as_served(world, session, asset_class):
     name = sound(world, asset_class)
     read = yfinance.Ticker(name, session=session).history(start=START, auto_adjust=False, actions=True)
     told = expected(world, Faults(world), world.instruments[name], START)
+    if world.running(asset_class):
+        assert np.datetime64(read.index[-1].date()) == np.datetime64(world.running(asset_class))
+        read = read.iloc[:-1]
     read_values = read[["Open", "High", "Low", "Close", "Adj Close", "Volume"]].to_numpy(float)
     assert np.array_equal([np.datetime64(day.date()) for day in read.index], told.days)
     assert np.array_equal(read_values, told.values)

@@ -121,7 +121,7 @@ class World:
                 if each.kind == "delist":
                     return None
                 if each.kind == "rename":
-                    return dataclasses.replace(instrument, symbol=each.name)
+                    return dataclasses.replace(instrument, symbol=each.name, company=instrument.symbol)
         return instrument
 
     def day(self, asset_class: str) -> dt.date:
@@ -155,6 +155,19 @@ class World:
         days = calendar[path.first : end]
         events = sorted([*paid, *split], key=lambda e: (e.day, e.kind))
         return Series(days, *served, adjusted(days, served[3], events), volume, events)
+
+    def running(self, asset_class: str) -> dt.date | None:
+        """The day whose bar is in the making at the clock, as long as it is so for the machine's clock as well.
+
+        So that a client, who goes by the machine's clock, never takes it for complete.
+        """
+        local = self.now if asset_class == "crypto" else self.now.astimezone(NEW_YORK)
+        if asset_class != "crypto" and not (local.weekday() < 5 and OPENS <= local.time() < CLOSES):
+            return None
+        end = dt.datetime.combine(local.date(), CLOSES, NEW_YORK)
+        if asset_class == "crypto":
+            end = dt.datetime.combine(local.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
+        return local.date() if dt.datetime.now(dt.UTC) < end else None
 
     def bars_since_birth(self, instrument: Instrument, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Unix starts, prices (4, n) and volume of daily or hourly bars to the end of time, splits undone."""

@@ -80,6 +80,8 @@ class Yahoo:
             words = f"Data doesn't exist for startDate = {begin}, endDate = {end}"
             return refused(400, "Bad Request", words)
         tree = body(self.world, instrument, name, series, times, (begin, end))
+        if interval == "1d" and self.world.running(instrument.asset_class) and end > times[-1]:
+            add_running(tree, now)
         if interval != "1d":
             intraday(tree, interval, *self.world.hourly(instrument), window=(begin, end))
         return json(tree)
@@ -116,6 +118,24 @@ def body(
     if events:
         result["events"] = events
     return {"chart": {"result": [result], "error": None}}
+
+
+def add_running(tree: dict[str, Any], now: int) -> None:
+    """Append the bar of the session that runs, stamped with the moment of the last quote."""
+    result = tree["chart"]["result"][0]
+    quote, adjusted = result["indicators"]["quote"][0], result["indicators"]["adjclose"][0]
+    result["timestamp"] = np.append(result["timestamp"], now)
+    result["meta"]["regularMarketTime"] = now
+    price = result["meta"]["regularMarketPrice"]
+    for key, value in {
+        "open": price,
+        "high": price * 1.01,
+        "low": price * 0.99,
+        "close": price,
+        "volume": 1000,
+    }.items():
+        quote[key] = [*quote[key], value]
+    adjusted["adjclose"] = [*adjusted["adjclose"], price]
 
 
 def numbers(values: np.ndarray) -> Any:

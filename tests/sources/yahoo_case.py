@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config import LiveSource
+from src.sources.provider import Wanted
 from tests.loopback.server import Proxy, certificate
 from tests.loopback.wire import HTML, TEXT, Reply, Request, json
 from tests.loopback.yahoo import HOSTS
@@ -20,6 +21,8 @@ CHART, CRUMB, COOKIE, OPTIONS, SCREENER = "/v8/finance/chart/", "getcrumb", "fc.
 GOOD_COOKIE = Reply(404, b"", HTML, {"Set-Cookie": "A3=loop; Domain=.yahoo.com; Path=/; Max-Age=9999999; Secure"})
 OPEN = int(dt.datetime(2024, 1, 2, 14, 30, tzinfo=dt.UTC).timestamp())  # Tuesday, 09:30 in New York
 DAY = 86400
+START = dt.date(2024, 1, 1)
+AAA = Wanted("stock", "AAA", START)
 
 Said = Reply | Callable[[Request], Reply]
 
@@ -28,6 +31,10 @@ class Script:
     """What is answered to which request, and what was asked."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.asked: list[Request] = []
         self.said: dict[str, list[Said]] = {}
         self.usual: dict[str, Said] = {COOKIE: GOOD_COOKIE, CRUMB: Reply(200, b"crumb.1", TEXT)}
@@ -123,3 +130,30 @@ def spoiled(change: Callable[[dict[str, Any]], Any], **meta: Any) -> Reply:
 def complaint(status: int, code: str, description: str, root: str = "chart") -> Reply:
     """An answer in which Yahoo says what went wrong."""
     return json({root: {"result": None, "error": {"code": code, "description": description}}}, status)
+
+
+def hours(
+    moments: list[dt.datetime],
+    market: dt.datetime | None = None,
+    periods: list[tuple[dt.datetime, dt.datetime]] | None = None,
+) -> Reply:
+    """An answer with hourly bars that start at these moments (UTC)."""
+    times = [int(moment.timestamp()) for moment in moments]
+
+    def change(result: dict[str, Any]) -> None:
+        result["timestamp"] = times
+        result["meta"] |= {"dataGranularity": "1h", "regularMarketTime": int((market or moments[-1]).timestamp())}
+        result["meta"]["tradingPeriods"] = [
+            [{"start": int(a.timestamp()), "end": int(b.timestamp()), "timezone": "EST", "gmtoffset": 0}]
+            for a, b in periods or []
+        ]
+        result["indicators"] = {
+            "quote": [dict.fromkeys(("open", "high", "low", "close", "volume"), [1.0] * len(times))]
+        }
+
+    return spoiled(change)
+
+
+def at(day: int, hour: int, minute: int = 0) -> dt.datetime:
+    """A moment of November 2026, UTC."""
+    return dt.datetime(2026, 11, day, hour, minute, tzinfo=dt.UTC)

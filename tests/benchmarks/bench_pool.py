@@ -34,6 +34,6 @@ def test_overhead_of_gate_and_pool_for_each_task(capsys):
     tracemalloc.stop()
     with capsys.disabled():
         sys.stdout.write(
-            f"\npool: {TASKS:,} tasks, {spent / TASKS * 1e6:.0f} us of CPU and {wall / TASKS * 1e6:.0f} us of time each;"
+            f"\npool: {TASKS:,} tasks, {spent / TASKS * 1e6:.0f} us of CPU, {wall / TASKS * 1e6:.0f} us of time each;"
             f" {held / TASKS:,.0f} bytes for one that waits, {held / 2**20:.1f} MiB for all\n"
         )

@@ -117,7 +117,6 @@ class Pool:
                     reading = self._read(feed)
                 if (ready := self._pop()) is not None:
                     yield ready
-                    ready = None  # an answer is large: hold none while waiting
                 elif not (reading and self._hungry()):
                     if not reading and self._over():
                         finished = True

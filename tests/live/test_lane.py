@@ -222,18 +222,19 @@ def test_a_universe_without_one_good_instrument_comes_to_an_end(many, kind):
     assert max(script.asked.values()) <= 8
 
 
-def test_a_provider_that_answers_one_question_in_five_is_paused_for_and_hardly_anybody_blamed():
+@pytest.mark.parametrize("share", [0.65, 0.8])
+def test_a_provider_there_by_halves_is_paused_for_and_hardly_anybody_blamed(share):
     clock, chance = Clock(), random.Random(5)
     one = lane(clock)
 
     def serve(asked):
-        flaky = clock.now < 20_000 and chance.random() < 0.8
+        flaky = clock.now < 20_000 and chance.random() < share
         return found(asked, "unavailable" if flaky else "ok")
 
     for i in range(1000):
         one.put(task(str(i)))
     outcomes = drive(one, serve, clock)
-    assert sum(o.kind != "ok" for o in outcomes) <= 2
+    assert sum(o.kind != "ok" for o in outcomes) <= 4  # of 1,000; by their tries alone it would be 180 and more
     assert one.gate.counts.paused > 15_000
 
 

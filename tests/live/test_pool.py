@@ -263,9 +263,13 @@ def test_patience_at_its_end_hands_over_every_task_and_others_go_on():
         return answer(asked)
 
     tasks = [task(f"S{i}", i, ("yahoo", "kraken")[i % 2]) for i in range(2000)]
+    kinds, late = Counter(), [task("LATE")]
     with Pool(settings, doors) as pool:
-        kinds = Counter((o.task.provider, o.kind) for o in pool.results(tasks, fetch))
-    assert kinds == {("yahoo", "stopped"): 1000, ("kraken", "ok"): 1000}
+        for outcome in pool.results(tasks, fetch):
+            kinds[outcome.task.provider, outcome.kind] += 1
+            if outcome.kind == "stopped" and late:
+                pool.add(late.pop())
+    assert kinds == {("yahoo", "stopped"): 1001, ("kraken", "ok"): 1000}
     assert "no route to host" in doors["yahoo"].gave_up
 
 

@@ -248,9 +248,13 @@ def _event_changes(live: pl.DataFrame, events: pl.DataFrame, answer: Answer) -> 
     """What came, changed or went among the events that the answer decides on: (kind, words)."""
     first, last = _reach(live, answer.bars)
     names = set(answer.bars["source"])
-    rows = [row for row in _event_rows(events) if row[-1] in names]
-    old = _numbered(row for row in rows if row[0] >= first and (last is None or row[0] <= last))
     now = _numbered(_event_rows(answer.events))
+    said = {(day, kind) for day, kind, _ in now}
+    old = _numbered(
+        row
+        for row in _event_rows(events)
+        if row[-1] in names and ((first <= row[0] and (last is None or row[0] <= last)) or row[:2] in said)
+    )
     changed = []
     for day, kind, n in sorted(old.keys() | now.keys()):
         before, after = old.get((day, kind, n)), now.get((day, kind, n))

@@ -258,7 +258,8 @@ def test_bulk_rows_stand_beside_live_ones_and_are_replaced_by_the_next_archive_a
     made = store(tmp_path)
     made.base(0, pl.concat([bulk("AAA"), bulk("BBB")]), "first")
     entry = keyed(made)
-    assert made.based(0) == "first" and (entry["provider"], entry["state"], entry["rows"]) == ("stooq", "fetched", 300)
+    assert (made.based(0), made.based(0, "folder")) == ("first", "")
+    assert (entry["provider"], entry["state"], entry["rows"]) == ("stooq", "fetched", 300)
     assert entry["checked"] is None and entry["facts"] == {}
     keep(made, since(answer("AAA", 310), 20))
     made.fold(0)

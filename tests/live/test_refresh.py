@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from src.live import refresh
 from src.live.adjust import derived
-from src.live.refresh import TOLERANCE, Held, Verdict, compare, merge, near, ordered, ordered_events, settle
+from src.live.refresh import TOLERANCE, Held, Verdict, compare, merge, near, ordered, ordered_events
 from src.sources.provider import EVENTS, RAW, Answer
 from src.validation import validate
 from tests.live.history import DAYS, FIRST, History
@@ -27,9 +27,21 @@ def taken(held, given, verdict):
     return Held(given.bars, given.events) if verdict.replace else merge(held, Held(given.bars, given.events))
 
 
+def settled(stored, ask, start):
+    """The last answer and its verdict: asked from the overlap on, and from the beginning where history moved."""
+    dates = stored.bars["date"].unique().sort().tail(OVERLAP).cast(pl.Date)
+    begin = dates[0] if len(dates) else start
+    given = ask(begin)
+    verdict = told(stored, given, whole=begin == start, asked=begin)
+    if verdict.refetch:
+        given = ask(start)
+        verdict = told(stored, given, whole=True)
+    return given, verdict
+
+
 def refreshed(history, held, today):
-    return_, verdict = settle(held, lambda begin: history.served(today, begin), FIRST, OVERLAP)
-    return taken(held, return_, verdict), verdict
+    given, verdict = settled(held, lambda begin: history.served(today, begin), FIRST)
+    return taken(held, given, verdict), verdict
 
 
 def published(held):
@@ -143,6 +155,7 @@ def test_the_kinds_are_told_apart_with_words():
     assert told(STORED, gone).words == f"1 bar stored, the last of {day}, is no longer served"
     assert told(STORED, Answer(tail.bars.tail(9), tail.events), asked=tail.bars["date"][0]).kind == "restated"
     assert told(STORED, Answer(tail.bars.tail(9), tail.events)).kind == "same"
+    assert told(STORED, tail, whole=True, asked=FIRST).kind == "same"
     far = answer("AAA", 5, first="2025-06-02")
     assert told(STORED, far).words == f"none of the 5 bars served is among those stored, the last of {LAST}"
     assert told(STORED, far).kind == "gap" and told(STORED, far).refetch
@@ -265,7 +278,7 @@ def test_nothing_served_and_another_provider():
 
 
 @pytest.mark.parametrize("interval", ["1d", "1h"])
-def test_settling_asks_for_the_overlap_and_for_the_whole_only_where_history_moved(interval):
+def test_the_overlap_settles_it_where_history_did_not_move_and_the_whole_where_it_did(interval):
     whole = answer("AAA", 200, interval=interval)
     stored, first = Held(whole.bars.head(190), whole.events), whole.bars["date"].cast(pl.Date)[0]
     asked = []
@@ -274,10 +287,10 @@ def test_settling_asks_for_the_overlap_and_for_the_whole_only_where_history_move
         asked.append(begin)
         return Answer(now.bars.filter(pl.col("date").cast(pl.Date) >= begin), now.events)
 
-    given, verdict = settle(stored, ask, first - dt.timedelta(days=1), OVERLAP)
+    given, verdict = settled(stored, ask, first - dt.timedelta(days=1))
     assert verdict.kind == "appended" and asked == [whole.bars["date"].cast(pl.Date)[180]]
     assert merge(stored, Held(given.bars, given.events)).bars.equals(whole.bars)
     moved = changed(whole, 185, close=1.0)
     asked.clear()
-    given, verdict = settle(stored, lambda begin: ask(begin, moved), first - dt.timedelta(days=1), OVERLAP)
+    given, verdict = settled(stored, lambda begin: ask(begin, moved), first - dt.timedelta(days=1))
     assert verdict.kind == "restated" and verdict.replace and len(asked) == 2 and given.bars.height == 200

@@ -29,7 +29,7 @@ def load(plan: Intake, raw: RawStore, instruments: list[Instrument]) -> None:
         wanted = [each for each in instruments if each.asset_class in kinds]
         keys = sorted(each.key for each in wanted)
         mark = hashlib.blake2b(json.dumps([plan.fingerprint, keys]).encode(), digest_size=16).hexdigest()
-        due = {b for b in {each.bucket for each in wanted} if raw.based(b) != mark}
+        due = {b for b in {each.bucket for each in wanted} if raw.based(b, archive) != mark}
         if due:
             _read(plan, raw, archive, [each for each in wanted if each.bucket in due], mark)
 

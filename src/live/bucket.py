@@ -41,8 +41,8 @@ class Bucket:
         self.schema = schema
 
     def ledger(self) -> dict[str, Any]:
-        """What the ledger holds: files with their marks, base (mark of the archive), entries."""
-        return self._read("t") or {"files": {}, "base": "", "entries": []}
+        """What the ledger holds: files with their marks, base (mark of each archive), entries."""
+        return self._read("t") or {"files": {}, "base": {}, "entries": []}
 
     def intent(self) -> dict[str, Any] | None:
         """What a fold that was killed was about to make: a ledger, and the names of its journal files."""
@@ -73,7 +73,7 @@ class Bucket:
         meant = {(e["asset_class"], e["symbol"]): e["content_hash"] for e in (intent or {}).get("entries", [])}
         return self._matching(entries, meant, held or self.held())
 
-    def write(self, held: Held, journal: list[str], base: str, entries: list[dict[str, Any]]) -> None:
+    def write(self, held: Held, journal: list[str], base: dict[str, str], entries: list[dict[str, Any]]) -> None:
         """Make `held` and `entries` the bucket's content; a file whose rows did not change is not touched.
 
         Parameters
@@ -83,7 +83,7 @@ class Bucket:
         journal
             Names of the files that led to them: what is to be done again after a kill.
         base
-            Mark of the archive.
+            Mark of each archive.
         entries
             Of the ledger.
         """

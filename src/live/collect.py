@@ -229,7 +229,7 @@ class Collection:
         answer = dataclasses.replace(outcome.answer, bars=bars)
         whole = task.wanted.start == self.due.beginning
         stored = self._stored(instrument)
-        verdict = refresh.compare(stored.bars, stored.events, answer, whole)
+        verdict = refresh.compare(stored.bars, stored.events, answer, whole, task.wanted.start)
         if verdict.words:
             log.info("%s:%s %s: %s", *instrument.key, verdict.kind, verdict.words)
         if verdict.refetch:

@@ -156,9 +156,9 @@ class RawStore:
         self.journal.keep(b, Kept(rows, pl.DataFrame(schema=EVENTS), entry, "base"))
         self.fold(b)
 
-    def based(self, b: int) -> str:
-        """The mark of the archive whose rows a bucket holds; empty where it holds none."""
-        return str(self._bucket(b).ledger()["base"])
+    def based(self, b: int, source: str = "stooq") -> str:
+        """The mark of the archive whose rows a bucket holds; empty where it holds none, or where some were lost."""
+        return str(self._bucket(b).ledger()["base"].get(source, ""))
 
     def pending(self) -> list[int]:
         """Buckets with answers that are kept and not folded, or whose fold was killed: fold them before anything."""
@@ -217,14 +217,13 @@ class RawStore:
         bucket = self._bucket(b)
         ledger, held = bucket.ledger(), bucket.held()
         entries = bucket.sound(held)
-        base = ledger["base"] if len(entries) == len(ledger["entries"]) else ""  # bulk rows may be among what is lost
+        base = dict(ledger["base"]) if len(entries) == len(ledger["entries"]) else {}  # bulk rows may be lost too
         held = _of(held, entries)
         said: dict[int, str] = {}
         for some in _rounds(kept, set(entries)):
             held = _merged(held, some)
             said |= _said(some)
-        for each in kept:
-            base = each.entry["mark"] if each.how == "base" else base
+        base |= {each.entry["source"]: each.entry["mark"] for each in kept if each.how == "base"}
         held = Held(ordered(held.bars), ordered_events(held.events))
         named = _update(entries, kept, held, said)
         bucket.write(held, [path.name for path in paths], base, [entries[key] for key in sorted(entries)])

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -68,44 +68,6 @@ class Held:
     events: pl.DataFrame
 
 
-def settle(stored: Held, ask: Callable[[dt.date], Answer], start: dt.date, overlap: int) -> tuple[Answer, Verdict]:
-    """Ask for what is new of one instrument, and for the whole where its history moved; at most two questions.
-
-    Parameters
-    ----------
-    stored
-        Its bars and events.
-    ask
-        Gives the answer from a date on; raises what a provider raises.
-    start
-        First date wanted.
-    overlap
-        Stored bars that are asked for again.
-
-    Returns
-    -------
-    Answer, Verdict
-        The last answer, to be kept as the verdict says (`Verdict.replace`).
-    """
-    asked = overlap_start(stored.bars, overlap)
-    if asked is None or asked <= start:
-        answer = ask(start)
-        return answer, compare(stored.bars, stored.events, answer, whole=True)
-    answer = ask(asked)
-    verdict = compare(stored.bars, stored.events, answer, asked=asked)
-    if not verdict.refetch:
-        return answer, verdict
-    answer = ask(start)
-    again = compare(stored.bars, stored.events, answer, whole=True)
-    return answer, replace(again, kind=verdict.kind, words=verdict.words) if again.kind == "same" else again
-
-
-def overlap_start(stored: pl.DataFrame, overlap: int) -> dt.date | None:
-    """Date of the `overlap`-th last bar that a provider served; None where none did."""
-    dates = stored.filter(~pl.col("source").is_in(BULK))["date"].drop_nulls().unique().sort().tail(overlap)
-    return dates.cast(pl.Date)[0] if len(dates) else None
-
-
 def compare(
     stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: bool = False, asked: dt.date | None = None
 ) -> Verdict:
@@ -122,7 +84,8 @@ def compare(
     whole
         The answer was asked from the first date wanted: there is nothing further to ask.
     asked
-        From when it was asked; None: its first bar.
+        From when it was asked, where it was not asked for the whole: bars stored from then on must be there again.
+        None: from its first bar on.
     """
     live = stored.filter(~pl.col("source").is_in(BULK))
     if not live.height:
@@ -135,7 +98,7 @@ def compare(
         words = f"{_some(live['source'])} served it before, {_some(new['source'])} does now"
         return Verdict("gap", words, refetch=not whole, replace=whole)
     live = live.filter(pl.col("source").is_in(list(names)))
-    kind, words = _kind(live, events, answer, asked)
+    kind, words = _kind(live, events, answer, None if whole else asked)
     if kind not in ("split", "restated", "gap"):
         return Verdict(kind, words)
     return Verdict(kind, words, refetch=not whole, replace=whole and not _older_stay(kind, live, new))
@@ -248,9 +211,13 @@ def _event_changes(live: pl.DataFrame, events: pl.DataFrame, answer: Answer) -> 
     """What came, changed or went among the events that the answer decides on: (kind, words)."""
     first, last = _reach(live, answer.bars)
     names = set(answer.bars["source"])
-    rows = [row for row in _event_rows(events) if row[-1] in names]
-    old = _numbered(row for row in rows if row[0] >= first and (last is None or row[0] <= last))
     now = _numbered(_event_rows(answer.events))
+    said = {(day, kind) for day, kind, _ in now}
+    old = _numbered(
+        row
+        for row in _event_rows(events)
+        if row[-1] in names and ((first <= row[0] and (last is None or row[0] <= last)) or row[:2] in said)
+    )
     changed = []
     for day, kind, n in sorted(old.keys() | now.keys()):
         before, after = old.get((day, kind, n)), now.get((day, kind, n))

@@ -29,7 +29,7 @@ def answer(symbol: str = "AAA", n: int = 300, first: str = "2022-06-01", asset_c
     prices = {"open": close * 0.999, "high": close * 1.01, "low": close * 0.99, "close": close, "adj_close": None}
     frame = pl.DataFrame({"date": dates}).with_columns(
         **{name: pl.lit(None) if value is None else pl.Series(value) for name, value in prices.items()},
-        volume=pl.Series(random.integers(1, 10**6, n).astype(float)),
+        volume=pl.Series(1000.0 + np.arange(n)),
         asset_class=pl.lit(asset_class),
         symbol=pl.lit(symbol),
         source=pl.lit(source),

@@ -1,0 +1,1 @@
+"""Live hydration: asking providers politely for hours, and keeping what they serve."""

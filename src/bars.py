@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.files import read_json, write_json, write_parquet
+from src import shards
+from src.files import read_json, write_json
 from src.ledger import Ledger
 
 KEY = ["asset_class", "symbol"]
@@ -160,11 +161,11 @@ class BarStore:
             Instruments wanted as (asset_class, symbol); None takes all.
         """
         wanted = list(SCHEMA) if columns is None else list(columns)
-        shards = [path for _, path in self._shards(b)]
-        if not shards:
+        files = list(shards.paths(self.root, b).values())
+        if not files:
             kinds = schema(self.manifest.interval) if self.exists() else SCHEMA
             return pl.DataFrame(schema=kinds).select(wanted)
-        scan = pl.scan_parquet(shards, hive_partitioning=False)
+        scan = pl.scan_parquet(files, hive_partitioning=False)
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
@@ -188,17 +189,7 @@ class BarStore:
         frame = frame.sort(*KEY, "date")
         if frame.select(*KEY, "date").is_duplicated().any():
             raise ValueError(f"bucket {b}: a bar stands twice; keys must be unique")
-        present = dict(self._shards(b))
-        years = frame.with_columns(pl.col("date").dt.year().alias("_year")).partition_by(
-            "_year", as_dict=True, include_key=False
-        )
-        wanted = {int(str(year)): part for (year,), part in years.items()}
-        for year, part in sorted(wanted.items()):
-            path = self.root / f"b{b:03d}-{year:04d}.parquet"
-            if year not in present or not _same(path, part):
-                write_parquet(part, path)
-        for year in present.keys() - wanted.keys():
-            present[year].unlink()
+        shards.write(self.root, b, shards.by_year(frame))
         return bucket_hash(frame)
 
     def panel(self) -> list[tuple[str, str]]:
@@ -213,9 +204,6 @@ class BarStore:
         """Pin the panel."""
         write_json([list(key) for key in panel], self.root / "panel.json")
 
-    def _shards(self, b: int) -> list[tuple[int, Path]]:
-        return sorted((int(path.stem.split("-")[1]), path) for path in self.root.glob(f"b{b:03d}-*.parquet"))
-
 
 def bucket_hash(frame: pl.DataFrame) -> str:
     """Hash of a whole bucket: which instruments and all their columns but the text of reasons."""
@@ -225,10 +213,3 @@ def bucket_hash(frame: pl.DataFrame) -> str:
     for name in ("split", "repaired"):
         digest.update(frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy().astype("<f8").tobytes())
     return digest.hexdigest()
-
-
-def _same(path: Path, frame: pl.DataFrame) -> bool:
-    try:
-        return pl.read_parquet(path, hive_partitioning=False).equals(frame)
-    except (pl.exceptions.PolarsError, OSError):
-        return False  # unreadable: written anew

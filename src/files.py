@@ -63,9 +63,12 @@ def write_text(text: str, path: Path) -> None:
     write_atomic(path, lambda temporary: _write_text(text, temporary))
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Write a Polars frame as zstd Parquet with statistics."""
-    write_atomic(path, lambda temporary: frame.write_parquet(temporary, compression="zstd", statistics=True))
+def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a Polars frame as zstd Parquet with statistics, and texts of one's own in its metadata."""
+    write_atomic(
+        path,
+        lambda temporary: frame.write_parquet(temporary, compression="zstd", statistics=True, metadata=metadata),
+    )
 
 
 def write_json(value: Any, path: Path) -> None:

@@ -14,11 +14,15 @@ def hydrate(config: Config) -> str:
     ConfigError
         Where the configuration can't be followed: an unknown symbol, another source than the dataset's, no such path.
     StageError
-        Where the source can't be used at all or the disk is too small.
+        Where the source can't be used at all, a provider can't be reached for hours, or the disk is too small.
     """
-    from src import intake
+    from src import intake, sources
 
     plan = intake.intake(config)
+    if config.source.kind in sources.LIVE:
+        from src.live import collect
+
+        return f"hydrate: {collect.run(plan)}"
     if intake.up_to_date(plan):
         return f"hydrate: nothing to do; {intake.summary(plan)}"
     intake.run(plan)

@@ -28,7 +28,7 @@ from src.sources import Batch, Request, Trouble
 from src.validation import validate
 
 log = logging.getLogger(__name__)
-_STATES = SCHEMA | STATE_COLUMNS
+STATES = SCHEMA | STATE_COLUMNS
 _ROW_BYTES = 45  # a stored bar, compressed, with room to spare
 _SPREAD = 3  # files in, their parts while they are cut, shards out
 
@@ -57,7 +57,7 @@ def intake(config: Config) -> Intake:
         Where a simulated source is not wanted, the dataset came from another source, or a path does not exist.
     """
     root = Path(config.data.root) / "bars" / config.dataset
-    _recover(root)
+    recover(root)
     store = BarStore(root)
     if store.exists() and not config.fresh:
         provenance.refuse_other_source(config, store.manifest)
@@ -71,8 +71,8 @@ def up_to_date(plan: Intake) -> bool:
     store = BarStore(plan.root)
     if plan.config.fresh or plan.config.only or not store.exists():
         return False
-    manifest = store.manifest
-    return manifest.complete and manifest.job == plan.job
+    held = store.manifest
+    return held.complete and held.job == plan.job
 
 
 def run(plan: Intake) -> None:
@@ -103,15 +103,15 @@ def run(plan: Intake) -> None:
     if config.only:
         _refill(plan, store, source, wanted)
         return
-    manifest = _manifest(plan, source, wanted, kept)
-    store.write_manifest(manifest)
+    begun = manifest(plan, wanted, kept)
+    store.write_manifest(begun)
     write_parquet(chosen, store.root / "universe.parquet")
     _fill(plan, store, source, wanted)
     if not store.panel():
         store.write_panel(universe.panel(store.instruments(), config.universe.panel))
-    store.write_manifest(dataclasses.replace(manifest, complete=True))
+    store.write_manifest(dataclasses.replace(begun, complete=True))
     if replacing:
-        _swap(store.root, plan.root)
+        swap(store.root, plan.root)
 
 
 def summary(plan: Intake) -> str:
@@ -123,7 +123,7 @@ def summary(plan: Intake) -> str:
         Where no instrument could be used.
     """
     config, states = plan.config, BarStore(plan.root).instruments()
-    _publish(states.select(SCHEMA.keys()), Path(config.data.root) / "states" / config.dataset / "hydrate.parquet")
+    publish_states(states.select(SCHEMA.keys()), Path(config.data.root) / "states" / config.dataset / "hydrate.parquet")
     count = {
         state: states.filter(pl.col("state") == state).height for state in ("done", "skipped", "failed", "quarantined")
     }
@@ -142,7 +142,7 @@ def summary(plan: Intake) -> str:
     )
 
 
-def _publish(states: pl.DataFrame, path: Path) -> None:
+def publish_states(states: pl.DataFrame, path: Path) -> None:
     """Write the states, unless they are there: an unchanged file looks unchanged to DVC."""
     if not path.is_file() or not pl.read_parquet(path).equals(states):
         write_parquet(states, path)
@@ -158,17 +158,17 @@ def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> N
     pending = wanted.filter(pl.col("bucket").is_in([b for b in due if not store.ledger.done(b, plan.job)]))
     if wanted.height > pending.height:
         log.info("%d of %d instruments are done already", wanted.height - pending.height, wanted.height)
-    with Progress("hydrate", wanted.height) as progress, _scratch(config) as scratch:
+    with Progress("hydrate", wanted.height) as progress, scratch(config) as folder:
         progress.advance(wanted.height - pending.height)
         if not pending.height:
             return
         request = Request(pending, config.universe.interval, config.data.until)
-        for batch in source.bars(config.source, request, scratch):
+        for batch in source.bars(config.source, request, folder):
             keys = pending.filter(pl.col("bucket") == batch.bucket)
-            clean, states = _judged(config, batch, keys)
+            clean, states = judged(config, batch, keys)
             digest = store.write_bucket(batch.bucket, clean)
             store.ledger.record(batch.bucket, plan.job, states, digest=digest)
-            _say(states)
+            say(states)
             progress.advance(keys.height)
 
 
@@ -181,21 +181,21 @@ def _refill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) ->
     )
     narrowed = wanted.join(keys.unique(), on=KEY, how="semi")
     if not store.exists():
-        store.write_manifest(_manifest(plan, source, wanted, config.universe.buckets))
-    with _scratch(config) as scratch:
+        store.write_manifest(manifest(plan, wanted, config.universe.buckets))
+    with scratch(config) as folder:
         request = Request(narrowed, config.universe.interval, config.data.until)
-        for batch in source.bars(config.source, request, scratch):
+        for batch in source.bars(config.source, request, folder):
             again = narrowed.filter(pl.col("bucket") == batch.bucket)
-            clean, states = _judged(config, batch, again)
+            clean, states = judged(config, batch, again)
             bars = store.read_bucket(batch.bucket).join(again, on=KEY, how="anti")
             former = store.ledger.states(batch.bucket).join(again, on=KEY, how="anti")
             key = store.ledger.fact(batch.bucket) or "partial"
             digest = store.write_bucket(batch.bucket, pl.concat([bars, clean]))
             store.ledger.record(batch.bucket, key, pl.concat([former, states]), digest=digest)
-            _say(states)
+            say(states)
 
 
-def _judged(config: Config, batch: Batch, keys: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def judged(config: Config, batch: Batch, keys: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Validated bars of a batch and one state for each of its instruments, whatever the source gave."""
     clean, states = _validated(config, batch)
     liquid = universe.liquidity(universe.activity(clean), config.split) if clean.height else None
@@ -203,7 +203,7 @@ def _judged(config: Config, batch: Batch, keys: pl.DataFrame) -> tuple[pl.DataFr
         states = states.with_columns(liquidity=pl.lit(None, pl.Float64))
     else:
         states = states.join(liquid.select(*KEY, "liquidity"), on=KEY, how="left")
-    return clean, _complete(states.select(_STATES.keys()), batch.troubles, keys, config)
+    return clean, _complete(states.select(STATES.keys()), batch.troubles, keys, config)
 
 
 def _validated(config: Config, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -225,7 +225,8 @@ def _complete(states: pl.DataFrame, troubles: list[Trouble], keys: pl.DataFrame,
     return pl.concat([states, bad, absent], how="diagonal").with_columns(pl.col("rows", "repaired").fill_null(0))
 
 
-def _say(states: pl.DataFrame) -> None:
+def say(states: pl.DataFrame) -> None:
+    """Log every instrument about which there is something to say."""
     for row in states.filter((pl.col("reason") != "") | (pl.col("state") != "done")).iter_rows(named=True):
         log.info("%s:%s %s: %s", row["asset_class"], row["symbol"], row["state"], row["reason"])
 
@@ -239,8 +240,8 @@ def _selection(plan: Intake, listing: pl.DataFrame) -> pl.DataFrame:
     if universe.ranked(config.universe):
         source = sources.module(config.source.kind)
         request = Request(_wanted(listing, config.universe.buckets), config.universe.interval, config.data.until)
-        with _scratch(config) as scratch:
-            batches = source.bars(config.source, request, scratch)
+        with scratch(config) as folder:
+            batches = source.bars(config.source, request, folder)
             months = [universe.activity(_validated(config, batch)[0]) for batch in batches]
         listing = listing.join(universe.liquidity(pl.concat(months), config.split), on=KEY, how="left")
     chosen = universe.select(listing, config.universe)
@@ -260,20 +261,23 @@ def _wanted(chosen: pl.DataFrame, buckets: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(KEY, pl.String()) | {"bucket": pl.Int64()}, orient="row")
 
 
-def _manifest(plan: Intake, source: Any, wanted: pl.DataFrame, buckets: int) -> Manifest:
+def manifest(plan: Intake, wanted: pl.DataFrame, buckets: int) -> Manifest:
+    """The manifest of a hydration that begins: not complete yet."""
     config, keys = plan.config, set(wanted.select(KEY).rows())
+    live = config.source.kind in sources.LIVE
+    planted = [] if live else sources.module(config.source.kind).planted(config.source)
     return Manifest(
         dataset=config.dataset,
         interval=config.universe.interval,
         source=config.source.kind,
-        path=config.source.path if source.files(config.source) else "",
+        path=config.source.path if sources.files(config.source) else "",
         basis=config.source.basis,
         buckets=buckets,
         until=config.data.until,
         fingerprint=plan.fingerprint,
         job=plan.job,
         complete=False,
-        planted=[list(key) for key in source.planted(config.source) if key in keys],
+        planted=[list(key) for key in planted if key in keys],
     )
 
 
@@ -284,7 +288,8 @@ def _require_disk(plan: Intake, source: Any, instruments: int) -> None:
 
 
 @contextmanager
-def _scratch(config: Config) -> Iterator[Path]:
+def scratch(config: Config) -> Iterator[Path]:
+    """A folder for the parts of tables while they are cut, gone afterwards."""
     path = Path(config.data.root) / "cache" / f"hydrate-{config.dataset}"
     try:
         yield path
@@ -292,8 +297,8 @@ def _scratch(config: Config) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _swap(new: Path, root: Path) -> None:
-    """Put a dataset built afresh in the place of the old one; `_recover` finishes what a kill leaves half done."""
+def swap(new: Path, root: Path) -> None:
+    """Put a dataset built afresh in the place of the old one; `recover` finishes what a kill leaves half done."""
     old = root.with_name(f".{root.name}-old")
     shutil.rmtree(old, ignore_errors=True)
     root.replace(old)
@@ -301,7 +306,8 @@ def _swap(new: Path, root: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _recover(root: Path) -> None:
+def recover(root: Path) -> None:
+    """Finish the exchange of a dataset for its fresh one, where a kill fell between the two renames."""
     old, new = root.with_name(f".{root.name}-old"), root.with_name(f".{root.name}-fresh")
     if not root.exists():
         built = BarStore(new)

@@ -94,7 +94,7 @@ def refuse_loss(config: Config, store: BarStore, chosen: pl.DataFrame) -> None:
 
 def fingerprint(config: Config) -> str:
     """Hash of the source's content; where no file's name, size or time changed, the one found last time."""
-    files = sources.module(config.source.kind).files(config.source)
+    files = sources.files(config.source)
     reading = _reading(config)
     if not files:
         return sources.fingerprint([], reading)
@@ -117,6 +117,9 @@ def _settings(config: Config) -> dict[str, Any]:
 def _reading(config: Config) -> dict[str, Any]:
     source = dataclasses.asdict(config.source)
     source.pop("path")
+    source.pop("live")
+    if config.source.kind in sources.LIVE:
+        source["archives"] = sources.archives(config.source)
     return source if config.source.kind == "simulated" else {k: v for k, v in source.items() if k != "simulated"}
 
 

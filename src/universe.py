@@ -122,9 +122,9 @@ def _limited(part: pl.DataFrame, kind: object, limit: int | None) -> pl.DataFram
     order = part.sort("liquidity", "symbol", descending=[True, False], nulls_last=True)
     rank = 0
     for row in order.iter_rows(named=True):
-        follows = _follows(row["asset_class"], row["symbol"])
-        if follows:
-            rows.append((row["asset_class"], row["symbol"], False, f"{follows}: a ranked universe takes none"))
+        kind = follows(row["asset_class"], row["symbol"])
+        if kind:
+            rows.append((row["asset_class"], row["symbol"], False, f"{kind}: a ranked universe takes none"))
             continue
         rank += 1
         by = f"by median daily dollar volume, {row['period']}" if row["period"] else "which has no usable bars"
@@ -132,7 +132,7 @@ def _limited(part: pl.DataFrame, kind: object, limit: int | None) -> pl.DataFram
     return _table(rows)
 
 
-def _follows(asset_class: str, symbol: str) -> str:
+def follows(asset_class: str, symbol: str) -> str:
     """What kind of follower a coin is; empty for the rest."""
     coin = symbol.upper().split("-")[0].split("/")[0]
     if asset_class != "crypto":
@@ -207,7 +207,7 @@ def panel(states: pl.DataFrame, size: int) -> list[tuple[str, str]]:
     usable = states.filter((pl.col("state") == "done") & (pl.col("liquidity") > 0))
     for kind in ASSET_CLASSES:
         rows = usable.filter(pl.col("asset_class") == kind).sort("liquidity", "symbol", descending=[True, False])
-        keys += [(kind, symbol) for symbol in rows["symbol"] if not _follows(kind, symbol)][:size]
+        keys += [(kind, symbol) for symbol in rows["symbol"] if not follows(kind, symbol)][:size]
     return keys
 
 

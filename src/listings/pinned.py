@@ -20,6 +20,7 @@ COLUMNS: dict[str, Any] = {
     "rank": pl.Int64(),
     "dollar_volume": pl.Float64(),  # median dollars a day; null where it was not measured
 }
+SHIPPED = "conf/universe/quick.csv"
 _MARK = "#"
 
 

@@ -27,7 +27,11 @@ from src.files import main_root
 if TYPE_CHECKING:
     import polars as pl
 
+    from src.config import SourceConfig
+
 KINDS = ("simulated", "folder", "stooq")
+LIVE = ("yahoo", "ccxt", "auto")
+ARCHIVES = ("folder", "stooq")  # layouts on disk that may begin a live source's chain
 CLASSES = {
     **dict.fromkeys(("stock", "stocks", "equity", "equities"), "stock"),
     **dict.fromkeys(("etf", "etfs"), "etf"),
@@ -84,10 +88,31 @@ def module(kind: str) -> ModuleType:
         For a kind that there is not.
     """
     if kind not in KINDS:
-        close = difflib.get_close_matches(kind, KINDS, n=1)
+        known = [*KINDS, *LIVE]
+        close = difflib.get_close_matches(kind, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"source.kind must be one of {', '.join(KINDS)}, got {kind}{hint}")
+        raise ConfigError(f"source.kind must be one of {', '.join(known)}, got {kind}{hint}")
     return importlib.import_module(f"src.sources.{kind}")
+
+
+def archives(source: SourceConfig) -> list[str]:
+    """Layouts on disk that a source reads: itself, or those that begin a live source's chains."""
+    if source.kind not in LIVE:
+        return [source.kind]
+    return sorted({chain[0] for chain in source.live.chain.values() if chain and chain[0] in ARCHIVES})
+
+
+def files(source: SourceConfig) -> list[Path]:
+    """Every file that a source reads, sorted; none where all is invented or asked of providers.
+
+    Raises
+    ------
+    ConfigError
+        For a path that leads nowhere, or a kind that there is not.
+    SourceError
+        Where the path holds nothing readable.
+    """
+    return sorted({path for kind in archives(source) for path in module(kind).files(source)})
 
 
 def located(path: str) -> Path:

@@ -34,6 +34,27 @@ EVENTS: dict[str, Any] = {
     "source": pl.String(),
 }
 
+CHAIN: dict[str, Any] = {  # contracts as quoted, in order, untouched but for names and types; null where not given
+    "contract": pl.String(),  # OCC symbol, AAPL260618C00185000
+    "expiry": pl.Date(),
+    "type": pl.String(),  # call or put
+    "strike": pl.Float64(),
+    "bid": pl.Float64(),
+    "ask": pl.Float64(),
+    "last": pl.Float64(),
+    "change": pl.Float64(),  # of the last price since the day before, in money
+    "percent_change": pl.Float64(),
+    "volume": pl.Float64(),
+    "open_interest": pl.Float64(),
+    "last_trade": pl.Datetime("us", "UTC"),
+    "currency": pl.String(),
+    "contract_size": pl.String(),  # as the provider says it: REGULAR
+    "in_the_money": pl.Boolean(),
+    "iv_provider": pl.Float64(),  # a year
+    "captured": pl.Datetime("us", "UTC"),  # when the answer with this contract's expiry came
+    "underlying_price": pl.Float64(),  # as that answer had it
+}
+
 
 def raw_schema(interval: str) -> dict[str, Any]:
     """Columns and types of bars as served; intraday bars carry a UTC timestamp instead of a date."""
@@ -115,6 +136,21 @@ class Answer:
     bars: pl.DataFrame
     events: pl.DataFrame
     facts: dict[str, str] = field(default_factory=dict)  # currency, type, name, ... as the provider says
+
+
+@dataclass(frozen=True)
+class OptionChain:
+    """All contracts of one underlying as quoted: columns of `CHAIN`, one row a contract.
+
+    A chain takes a request an expiry, politely apart, so each contract carries the time and the underlying's price of
+    its own answer; `captured` and `price` are those of the first, and stand in where a contract has none.
+    """
+
+    underlying: str  # as it was asked for
+    price: float | None
+    captured: dt.datetime  # UTC
+    contracts: pl.DataFrame
+    facts: dict[str, str] = field(default_factory=dict)  # market state, exchange, expiries left out, ...
 
 
 class Provider(Protocol):

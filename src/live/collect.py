@@ -1,0 +1,305 @@
+"""Hydration from live providers: ask for what is due, keep what is served, publish it bucket by bucket.
+
+What is served is kept as it came (`src.live.raw`), each answer before the next step, so that a kill loses the requests
+in flight and no more. A bucket is published to the store of bars when its last answer is in, or at the end. First come
+the candidates for the pinned panel: once it is pinned, features of the buckets that follow are final.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import json
+import logging
+import shutil
+from collections import Counter
+from typing import Any
+
+import polars as pl
+
+from src import disk, intake, provenance, universe
+from src.bars import KEY, BarStore
+from src.errors import StageError
+from src.files import sweep, write_parquet
+from src.intake import Intake
+from src.live import bases, chain, refresh, selection, sessions
+from src.live.due import Instrument, Key, Plan
+from src.live.gate import RateGate
+from src.live.pool import Outcome, Pool, Task
+from src.live.publish import publish
+from src.live.raw import RawStore
+from src.live.refresh import Held
+from src.progress import Progress
+from src.sources.provider import EVENTS, Answer, Provider
+
+log = logging.getLogger(__name__)
+_RAW_BYTES = 150  # a bar kept as served and as published, with room for a year's shard written anew
+_BUCKETS_AT_HAND = 4  # whose raw bars are kept in memory to compare answers with
+
+
+def run(plan: Intake) -> str:
+    """Bring a dataset up to date from its providers and return the counts in one sentence.
+
+    Raises
+    ------
+    ConfigError
+        Where a name is not listed, or the selection would drop instruments that the dataset holds.
+    StageError
+        Where a provider could not be reached for as long as patience lasts (all that came is saved), the disk is too
+        small, or no instrument could be used.
+    """
+    config = plan.config
+    chosen = selection.select(config)
+    replacing = config.fresh and not config.only and BarStore(plan.root).exists()
+    store = BarStore(plan.fresh_root if replacing else plan.root)
+    if replacing and store.exists() and store.manifest.job != plan.job:
+        shutil.rmtree(store.root)
+    if not config.fresh and not config.only:
+        provenance.refuse_loss(config, store, chosen)
+    instruments = selection.instruments(chosen, store, config)
+    disk.require(store.root, len(instruments) * 2800 * _RAW_BYTES, f"hydrating {len(instruments):,} instruments")
+    _begin(plan, store, chosen, instruments)
+    collection = Collection(plan, store, instruments, selection.narrowed(instruments, config))
+    collection.run()
+    if not config.only:
+        store.write_manifest(dataclasses.replace(store.manifest, complete=True))
+    if replacing:
+        intake.swap(store.root, plan.root)
+    return f"{intake.summary(plan)}; {collection.freshness()}"
+
+
+def _begin(plan: Intake, store: BarStore, chosen: pl.DataFrame, instruments: list[Instrument]) -> None:
+    """Put down what will be hydrated; naming a few of a dataset (``only=``) changes nothing of that."""
+    config = plan.config
+    store.root.mkdir(parents=True, exist_ok=True)
+    sweep(store.root)
+    if config.only and store.exists():
+        return
+    buckets = store.manifest.buckets if store.exists() else config.universe.buckets
+    keys = pl.DataFrame([each.key for each in instruments], schema=dict.fromkeys(KEY, pl.String()), orient="row")
+    store.write_manifest(intake.manifest(plan, keys, buckets))
+    write_parquet(chosen, store.root / "universe.parquet")
+
+
+class Collection:
+    """One run over a dataset: the questions due, the answers as they come, and what is published of them.
+
+    Parameters
+    ----------
+    plan
+        The hydration.
+    store
+        Where bars are published; what is served is kept in its folder ``raw``.
+    instruments
+        All of the dataset.
+    asked
+        Those of them that this run may ask for.
+    """
+
+    def __init__(self, plan: Intake, store: BarStore, instruments: list[Instrument], asked: list[Instrument]) -> None:
+        config = plan.config
+        self.intake, self.store, self.live = plan, store, config.source.live
+        self.instruments = {each.key: each for each in asked}
+        self._all = instruments
+        self._keys = pl.DataFrame(
+            [each.key for each in instruments], schema=dict.fromkeys(KEY, pl.String()), orient="row"
+        )
+        self.raw = RawStore(store.root / "raw", config.universe.interval, store.manifest.buckets)
+        self.now = dt.datetime.now(dt.UTC)
+        insist = bool(config.only) or config.retry == "all"
+        self.due = Plan(
+            self.live, chain.chains(config.source), config.universe.interval, self.now, insist, config.retry == "failed"
+        )
+        self.gates = {name: RateGate(name, self.live) for name in chain.names(config.source)}
+        self.known: dict[Key, dict[str, Any]] = {}  # the ledger as the run found it
+        self._providers: dict[str, Provider] = {}
+        self._open: Counter[int] = Counter()  # questions without an answer, by bucket
+        self._early = 0  # and of candidates for the panel
+        self.asked = 0
+        self._held = functools.lru_cache(maxsize=_BUCKETS_AT_HAND)(self.raw.read)
+        self._nothing = Held(pl.DataFrame(schema=self.raw.schema), pl.DataFrame(schema=EVENTS))
+
+    def run(self) -> None:
+        """Ask, keep, publish; whatever ends the run, what came is kept.
+
+        Raises
+        ------
+        StageError
+            Where a provider gave no good answer for as long as patience lasts.
+        """
+        bases.load(self.intake, self.raw, self._all)
+        for b in self.raw.pending():
+            self.raw.fold(b)
+        self.known = {(row["asset_class"], row["symbol"]): row for row in self.raw.entries().iter_rows(named=True)}
+        tasks = list(self.due.tasks(list(self.instruments.values()), self.known))
+        self.asked = len(tasks)
+        due = {self._instrument(task).bucket for task in tasks}
+        for b in sorted(self._buckets() - due):
+            tasks += self._publish(b)
+        self._open.update(self._instrument(task).bucket for task in tasks)
+        self._early = sum(self._instrument(task).early for task in tasks)
+        if not self._early:
+            self._pin_panel()
+        with Progress("hydrate", len(self.instruments)) as progress:
+            progress.advance(len(self.instruments) - len(tasks))
+            if tasks:
+                self._ask(tasks, progress)
+        for b in sorted(self._buckets()):
+            self._publish(b)
+        self._pin_panel()
+        self._end_of_patience()
+
+    def freshness(self) -> str:
+        """How many instruments have the last complete session, in words."""
+        states = self.store.instruments().filter(pl.col("state") == "done")
+        have = sum(
+            last >= sessions.last_complete(kind, "1d", self.now)
+            for kind, last in states.select("asset_class", "last").iter_rows()
+        )
+        return f"{have:,} of {states.height:,} have the last complete session"
+
+    def _ask(self, tasks: list[Task], progress: Progress) -> None:
+        self._providers = {name: chain.connector(name)(name, self.live, self.gates[name]) for name in self.gates}
+        try:
+            with Pool(self.live, self.gates, self._proofs()) as pool:
+                for outcome in pool.results(tasks, self._fetch):
+                    more = self._take(outcome)
+                    if more is not None:
+                        pool.add(more)
+                        continue
+                    progress.advance(note=f"{outcome.task.provider} {outcome.task.wanted.symbol}")
+                    for task in self._settle(outcome.task):
+                        pool.add(task)
+        finally:
+            for provider in self._providers.values():
+                provider.close()
+
+    def _fetch(self, task: Task) -> Answer:
+        """Ask a task's provider; runs in the pool's threads."""
+        return self._providers[task.provider].fetch(task.wanted)
+
+    def _proofs(self) -> list[Task]:
+        """One question for each provider that it has answered before: what tells an outage from a faulty instrument."""
+        found: dict[str, Task] = {}
+        for key, entry in self.known.items():
+            if (
+                entry["state"] == "fetched"
+                and entry["rows"]
+                and entry["provider"] in self.gates
+                and key in self.instruments
+            ):
+                found.setdefault(entry["provider"], self.due.refresh(self.instruments[key], entry))
+        return list(found.values())
+
+    def _asked_from(self, task: Task) -> str:
+        """The earliest date that a provider was asked for an instrument's bars."""
+        known = self.known.get((task.wanted.asset_class, task.wanted.symbol))
+        asked = task.wanted.start.isoformat()
+        former = json.loads(known["facts"]).get("asked_from") if known and known["provider"] == task.provider else None
+        return min(str(former), asked) if former else asked
+
+    def _instrument(self, task: Task) -> Instrument:
+        return self.instruments[task.wanted.asset_class, task.wanted.symbol]
+
+    def _stored(self, instrument: Instrument) -> Held:
+        """What is stored of one instrument, as the run found it."""
+        if instrument.key not in self.known:
+            return self._nothing
+        held = self._held(instrument.bucket)
+        here = (pl.col("asset_class") == instrument.asset_class) & (pl.col("symbol") == instrument.symbol)
+        return Held(held.bars.filter(here), held.events.filter(here))
+
+    def _take(self, outcome: Outcome) -> Task | None:
+        """Keep one answer, good or bad; returns the question that has to follow before the instrument is settled."""
+        task, instrument = outcome.task, self._instrument(outcome.task)
+        if outcome.answer is None:
+            return self._failed(outcome, instrument)
+        bars = sessions.without_partial(outcome.answer.bars, instrument.asset_class, task.wanted.interval, self.now)
+        answer = dataclasses.replace(outcome.answer, bars=bars)
+        whole = task.wanted.start == self.due.beginning
+        stored = self._stored(instrument)
+        verdict = refresh.compare(stored.bars, stored.events, answer, whole)
+        if verdict.words:
+            log.info("%s:%s %s: %s", *instrument.key, verdict.kind, verdict.words)
+        if verdict.refetch:
+            return self.due.question(instrument, task.provider)
+        self.raw.keep(
+            instrument.key, task.provider, "fetched", self.now,
+            answer=answer, replace=verdict.replace, name=task.wanted.name, facts={"asked_from": self._asked_from(task)},
+        )  # fmt: skip
+        return None
+
+    def _failed(self, outcome: Outcome, instrument: Instrument) -> Task | None:
+        """Note a failure, or ask the next provider of the chain where this one does not know the instrument."""
+        provider = outcome.task.provider
+        log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.error)
+        if outcome.trace:
+            log.error("%s:%s\n%s", *instrument.key, outcome.trace)
+        if outcome.kind == "stopped":
+            return None
+        known = self.known.get(instrument.key)
+        following = self.due.chains[instrument.asset_class].after(provider)
+        if outcome.kind == "unknown" and following and not (known and known["rows"]):
+            return self.due.question(instrument, following)
+        state = outcome.kind if outcome.kind in ("unknown", "unfit") else "failed"
+        tries = (known["tries"] if known and known["state"] != "fetched" else 0) + outcome.tries
+        again = self.due.next_attempt(tries, state != "failed")
+        self.raw.keep(
+            instrument.key, provider, state, self.now, name=outcome.task.wanted.name,
+            tries=tries, next_attempt=again, error_class=outcome.kind, error=outcome.error,
+        )  # fmt: skip
+        return None
+
+    def _settle(self, task: Task) -> list[Task]:
+        """Publish a bucket when its last answer is in, and pin the panel when its last candidate's is.
+
+        Returns questions that follow from it.
+        """
+        instrument = self._instrument(task)
+        self._open[instrument.bucket] -= 1
+        more: list[Task] = []
+        if instrument.early and self._early:
+            self._early -= 1
+            if not self._early:
+                for b in self.raw.pending():
+                    more += self._publish(b)
+                self._pin_panel()
+        if not self._open[instrument.bucket]:
+            more += self._publish(instrument.bucket)
+        for each in more:
+            self._open[self._instrument(each).bucket] += 1
+        return more
+
+    def _buckets(self) -> set[int]:
+        return {each.bucket for each in self._all}
+
+    def _publish(self, b: int) -> list[Task]:
+        """Publish a bucket; returns questions about instruments that their archive and their provider tell apart."""
+        self.raw.fold(b)
+        apart = publish(self.intake, self.raw, self.store, b, self._keys) & self.instruments.keys()
+        again = []
+        for key in sorted(apart):
+            entry = self.raw.entry(key)
+            if entry and entry["facts"].get("asked_from", "") > self.live.start:
+                again.append(self.due.question(self.instruments[key], entry["provider"]))
+        return again
+
+    def _pin_panel(self) -> None:
+        """Pin the panel once all its candidates have been asked for: the most traded that could be used."""
+        if self.store.panel() or self.intake.config.only or self._early:
+            return
+        candidates = [each.key for each in self._all if each.early]
+        keys = pl.DataFrame(candidates, schema=dict.fromkeys(KEY, pl.String()), orient="row")
+        states = self.store.instruments().drop("liquidity").join(keys, on=KEY, how="semi")
+        columns = [*KEY, "date", "close", "volume"]
+        months = [universe.activity(self.store.read_bucket(b, columns, candidates)) for b in self.store.buckets()]
+        traded = universe.liquidity(pl.concat(months), self.intake.config.split) if months else None
+        if traded is not None:
+            states = states.join(traded, on=KEY, how="left")
+            self.store.write_panel(universe.panel(states, self.intake.config.universe.panel))
+
+    def _end_of_patience(self) -> None:
+        given_up = [gate.gave_up for gate in self.gates.values() if gate.gave_up]
+        if given_up:
+            raise StageError(f"{'; '.join(given_up)}. What came is saved: run the same command later to go on")

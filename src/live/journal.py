@@ -1,0 +1,107 @@
+"""Answers that were kept and are not yet in the store: one file each, whole or not at all, taken up in their order."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.files import write_atomic
+from src.sources.provider import EVENTS, raw_schema
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One answer, or the news that there was none.
+
+    Attributes
+    ----------
+    bars
+        As served; empty where nothing was.
+    events
+        As served.
+    entry
+        What the ledger shall say of the instrument; empty for bulk rows, which are of many.
+    how
+        ``replace``: in the place of all that live providers served before; ``merge``: into what is stored;
+        ``base``: bulk rows of a whole bucket; ``nothing``: no answer, the bars stay.
+    """
+
+    bars: pl.DataFrame
+    events: pl.DataFrame
+    entry: dict[str, Any]
+    how: str
+
+
+class Journal:
+    """Files ``b007-00000000000000000042.parquet``, numbered in the order of keeping.
+
+    Parameters
+    ----------
+    folder
+        Where they stand; it need not exist.
+    interval
+        Of the bars.
+    """
+
+    def __init__(self, folder: Path, interval: str) -> None:
+        self.folder = Path(folder)
+        self.schema = raw_schema(interval)
+        self._next: int | None = None
+
+    def paths(self, b: int) -> list[Path]:
+        """Files of a bucket, oldest first."""
+        return sorted(self.folder.glob(f"b{b:03d}-*.parquet"))
+
+    def buckets(self) -> list[int]:
+        """Buckets that have files, ascending."""
+        return sorted({int(path.stem[1:].split("-")[0]) for path in self.folder.glob("b*-*.parquet")})
+
+    def keep(self, b: int, kept: Kept) -> Path:
+        """Write one answer; once this returns, no kill takes it away.
+
+        A bucket's number is that of its last file plus one, so it starts anew when the journal is empty.
+        """
+        path = self.folder / f"b{b:03d}-{self._number():020d}.parquet"
+        said = {
+            "entry": kept.entry,
+            "how": kept.how,
+            "events": kept.events.with_columns(pl.col("date").cast(str)).rows(),
+        }
+        bars = kept.bars.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
+        metadata = {"kept": json.dumps(said, ensure_ascii=False)}
+        write_atomic(path, lambda to: bars.write_parquet(to, compression="lz4", statistics=False, metadata=metadata))
+        return path
+
+    def read(self, path: Path) -> Kept | None:
+        """One kept answer; a damaged file is set aside with a word, and its instrument is due as before."""
+        try:
+            said = json.loads(pl.read_parquet_metadata(path)["kept"])
+            bars = pl.read_parquet(path, hive_partitioning=False)
+            if dict(bars.schema) != self.schema:
+                raise ValueError(f"its columns are {', '.join(bars.columns)}")
+            days = EVENTS | {"date": pl.String()}
+            events = pl.DataFrame(said["events"], schema=days, orient="row").with_columns(pl.col("date").str.to_date())
+            return Kept(bars, events, said["entry"], said["how"])
+        except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+            aside = path.with_suffix(".damaged")
+            log.warning("%s can't be read (%s): set aside as %s", path, _first_line(error), aside.name)
+            path.replace(aside)
+            return None
+
+    def _number(self) -> int:
+        if self._next is None:
+            taken = [int(path.stem.split("-")[1]) for path in self.folder.glob("b*-*.*")]
+            self._next = max(taken, default=-1) + 1
+        self._next += 1
+        return self._next - 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

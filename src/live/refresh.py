@@ -1,0 +1,351 @@
+"""What a refresh found: stored bars beside a new answer, told apart and merged.
+
+A refresh asks for the last stored bars again and for what came after. Where those bars' closes are as stored, the
+answer is merged into the store; where they are not, the provider has moved its basis (a split) or corrected its
+history, and the instrument is asked for from the beginning. What changed before the overlap alone is not seen: asking
+for the whole again (``retry=all``) finds it.
+
+Two values are equal within `TOLERANCE` of the larger one: providers serve float32 prices (6e-8) that wobble in the last
+digits from one answer to the next. Of equal rows the stored one stays, so that a refresh rewrites nothing that did not
+change.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from src.bars import KEY, PRICES
+from src.sources.provider import Answer
+
+TOLERANCE = 1e-6  # relative: a cent in 10,000 dollars; a label's return of this size counts as zero
+BULK = ("stooq", "folder")  # sources read from disk, which no answer of a provider replaces
+MONEY = ("dividend", "capital_gain")
+_ONE_RATIO = 1e-4  # relative: old and rebased prices were each rounded
+_AGREE = 5  # earliest common bars that must agree for bars before them to stay
+_VALUES = [*PRICES, "volume"]
+_SERIES = [*KEY, "source"]
+KINDS = ("first", "same", "appended", "dividend", "split", "restated", "gap")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an answer is beside what is stored.
+
+    Attributes
+    ----------
+    kind
+        ``first``: nothing was stored; ``same``: nothing new; ``appended``: new bars, or other values than closes
+        corrected; ``dividend``: money events came, changed or went, closes alike; ``split``: a split came, changed or
+        went, or all closes moved by one ratio; ``restated``: closes differ otherwise, or a bar is gone; ``gap``: no
+        bar in common.
+    words
+        What was seen, for a person; empty for ``first`` and ``same``.
+    refetch
+        Ask again from the first date wanted, then compare that answer with ``whole=True``.
+    replace
+        The answer takes the place of all that this provider served before; otherwise `merge` keeps what lies
+        outside of it.
+    """
+
+    kind: str
+    words: str = ""
+    refetch: bool = False
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bars and events of one instrument or of many, as stored or as served."""
+
+    bars: pl.DataFrame
+    events: pl.DataFrame
+
+
+def settle(stored: Held, ask: Callable[[dt.date], Answer], start: dt.date, overlap: int) -> tuple[Answer, Verdict]:
+    """Ask for what is new of one instrument, and for the whole where its history moved; at most two questions.
+
+    Parameters
+    ----------
+    stored
+        Its bars and events.
+    ask
+        Gives the answer from a date on; raises what a provider raises.
+    start
+        First date wanted.
+    overlap
+        Stored bars that are asked for again.
+
+    Returns
+    -------
+    Answer, Verdict
+        The last answer, to be kept as the verdict says (`Verdict.replace`).
+    """
+    asked = overlap_start(stored.bars, overlap)
+    if asked is None or asked <= start:
+        answer = ask(start)
+        return answer, compare(stored.bars, stored.events, answer, whole=True)
+    answer = ask(asked)
+    verdict = compare(stored.bars, stored.events, answer, asked=asked)
+    if not verdict.refetch:
+        return answer, verdict
+    answer = ask(start)
+    again = compare(stored.bars, stored.events, answer, whole=True)
+    return answer, replace(again, kind=verdict.kind, words=verdict.words) if again.kind == "same" else again
+
+
+def overlap_start(stored: pl.DataFrame, overlap: int) -> dt.date | None:
+    """Date of the `overlap`-th last bar that a provider served; None where none did."""
+    dates = stored.filter(~pl.col("source").is_in(BULK))["date"].drop_nulls().unique().sort().tail(overlap)
+    return dates.cast(pl.Date)[0] if len(dates) else None
+
+
+def compare(
+    stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: bool = False, asked: dt.date | None = None
+) -> Verdict:
+    """Tell what an answer changes.
+
+    Parameters
+    ----------
+    stored
+        Bars of one instrument as stored, of all sources; those of `BULK` don't count.
+    events
+        Its stored events.
+    answer
+        What the provider served for it, from some date in `stored` on.
+    whole
+        The answer was asked from the first date wanted: there is nothing further to ask.
+    asked
+        From when it was asked; None: its first bar.
+    """
+    live = stored.filter(~pl.col("source").is_in(BULK))
+    if not live.height:
+        return Verdict("first", replace=True)
+    new = answer.bars
+    if not new.height:
+        return Verdict("gap", "no bars were served: what is stored stays", refetch=not whole)
+    names = set(new["source"])
+    if not names & set(live["source"]):
+        words = f"{_some(live['source'])} served it before, {_some(new['source'])} does now"
+        return Verdict("gap", words, refetch=not whole, replace=whole)
+    live = live.filter(pl.col("source").is_in(list(names)))
+    kind, words = _kind(live, events, answer, asked)
+    if kind not in ("split", "restated", "gap"):
+        return Verdict(kind, words)
+    return Verdict(kind, words, refetch=not whole, replace=whole and not _older_stay(kind, live, new))
+
+
+def merge(stored: Held, answer: Held) -> Held:
+    """Bars and events after an answer was merged: doing it twice gives the same as doing it once.
+
+    From the answer's first bar to its last, the answer holds: stored bars that it lacks are gone, and of bars equal
+    within `TOLERANCE` the stored one stays. Bars outside stay: a provider that serves its latest 720 bars only takes
+    away none of the older ones. Events are the answer's from its first bar on (up to its last one, where it ends
+    before what is stored); events that it names outside are added.
+
+    Parameters
+    ----------
+    stored
+        Of any instruments; those that `answer` does not name stay untouched.
+    answer
+        As served; one answer an instrument.
+    """
+    window = answer.bars.group_by(_SERIES).agg(w_first=pl.col("date").min(), w_last=pl.col("date").max())
+    held = stored.bars.join(window, on=_SERIES, how="left", maintain_order="left")
+    place = pl.when(pl.col("date") < pl.col("w_first")).then(0).when(pl.col("date") > pl.col("w_last")).then(2)
+    held = held.with_columns(place=place.otherwise(pl.when(pl.col("w_first").is_null()).then(0).otherwise(1)))
+    within = held.filter(pl.col("place") == 1)
+    taken = _kept_where_equal(answer.bars, within, [*_SERIES, "date"], _VALUES, [*_VALUES, "adj_close"])
+    columns = stored.bars.columns
+    parts = [held.filter(pl.col("place") != 1), taken.with_columns(place=pl.lit(1, held["place"].dtype))]
+    bars = pl.concat([part.select(*columns, "place") for part in parts])
+    bars = bars.sort(*_SERIES, "place", maintain_order=True).select(columns)
+    return Held(bars, _merged_events(stored, answer, window))
+
+
+def ordered(bars: pl.DataFrame) -> pl.DataFrame:
+    """Bars by instrument, source and year; within these as they were served, repeated and disordered rows included."""
+    year = pl.col("date").dt.year().fill_null(0).alias("_year")
+    return bars.sort(*_SERIES, year, maintain_order=True)
+
+
+def ordered_events(events: pl.DataFrame) -> pl.DataFrame:
+    """Events in the one order that they are stored in; the same event twice counts once."""
+    return events.unique(maintain_order=True).sort(*KEY, "date", "kind", "source", "value", maintain_order=True)
+
+
+def near(left: pl.Expr, right: pl.Expr) -> pl.Expr:
+    """Whether two values are equal within `TOLERANCE` of the larger magnitude; two missing ones (null, NaN) are."""
+    gone = [~each.is_not_nan().fill_null(False) for each in (left, right)]
+    room = TOLERANCE * pl.max_horizontal(left.abs(), right.abs())
+    close = ((left == right) | (room.is_finite() & ((left - right).abs() <= room))).fill_null(False)
+    return (gone[0] & gone[1]) | (~gone[0] & ~gone[1] & close)
+
+
+def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer, asked: dt.date | None) -> tuple[str, str]:
+    now = _last_of_each_date(answer.bars)
+    begin = _first(now["date"]) if asked is None else min(_first(now["date"]), _like(asked, now["date"]))
+    old = _last_of_each_date(live.filter(pl.col("date") >= begin))
+    both = old.join(now, on="date", how="inner", suffix="_new").sort("date")
+    if not both.height:
+        return "gap", f"none of the {_bars(now.height)} served is among those stored, the last of {_day(live)}"
+    changed = _event_changes(live, events, answer)
+    splits = [words for kind, words in changed if kind == "split"]
+    if splits:
+        return "split", "; ".join(splits)
+    moved = both.filter(~near(pl.col("close"), pl.col("close_new")))
+    if moved.height:
+        return _moved(both, moved)
+    gone = old.filter(pl.col("date").is_between(_first(now["date"]), _last(now["date"]))).join(
+        now, on="date", how="anti"
+    )
+    gone = gone.filter((pl.col("close") > 0).fill_null(False))
+    if gone.height:
+        return "restated", f"{_bars(gone.height)} that {_are(gone.height)} stored, {_day(gone)} among them, are gone"
+    words = [words for _, words in changed]
+    other = both.filter(~pl.all_horizontal(near(pl.col(name), pl.col(f"{name}_new")) for name in _VALUES))
+    if other.height:
+        words.append(f"{_bars(other.height)} corrected but for the close, the last of {_day(other)}")
+    added = now.join(old, on="date", how="anti").height
+    if added:
+        words.append(f"{_bars(added)} added")
+    behind = old.filter(pl.col("date") > _last(now["date"])).height
+    if behind:
+        words.append(f"the answer ends {_bars(behind)} before what is stored, which stays")
+    kind = "dividend" if changed else "appended" if added or other.height else "same"
+    return kind, "; ".join(words)
+
+
+def _moved(both: pl.DataFrame, moved: pl.DataFrame) -> tuple[str, str]:
+    """Whether closes that differ moved by one ratio."""
+    ratio = (both["close_new"] / both["close"]).drop_nulls().drop_nans()
+    middle = ratio.median()
+    if both.height > 1 and moved.height == both.height == len(ratio) and isinstance(middle, float) and middle > 0:
+        spread = (ratio / middle - 1).abs().max()
+        if isinstance(spread, float) and spread <= _ONE_RATIO:
+            return "split", f"all {_bars(both.height)} in common moved by one ratio, {middle:.6g}, without an event"
+    row = moved.row(-1, named=True)
+    words = f"{moved.height:,} of {_bars(both.height)} in common {_have(moved.height)} another close"
+    return "restated", f"{words}: {row['date']} was {row['close']}, is {row['close_new']}"
+
+
+def _older_stay(kind: str, live: pl.DataFrame, new: pl.DataFrame) -> bool:
+    """Whether stored bars from before a whole answer are in its basis: its earliest bars are as stored.
+
+    A coin's prices have no basis that moves: where an exchange's latest bars leave a gap, the older ones stay.
+    """
+    if kind == "gap":
+        return str(live["asset_class"][0]) == "crypto"
+    old, now = _last_of_each_date(live), _last_of_each_date(new)
+    both = old.join(now, on="date", how="inner", suffix="_new").sort("date").head(_AGREE)
+    begins_later = _first(now["date"]) > _first(old["date"])
+    alike = both.select(near(pl.col("close"), pl.col("close_new")).all()).item()
+    return bool(kind != "split" and begins_later and alike)
+
+
+def _event_changes(live: pl.DataFrame, events: pl.DataFrame, answer: Answer) -> list[tuple[str, str]]:
+    """What came, changed or went among the events that the answer decides on: (kind, words)."""
+    first, last = _reach(live, answer.bars)
+    names = ["date", "kind", "nth"]
+    old = _numbered(events.filter(pl.col("source").is_in(answer.bars["source"].unique().to_list())))
+    now = _numbered(answer.events)
+    old = old.filter(_decided(pl.lit(first), pl.lit(last, pl.Date())))
+    both = old.join(now, on=names, how="full", coalesce=True, suffix="_new").sort(names)
+    both = both.filter(~near(pl.col("value"), pl.col("value_new")))
+    return [(row["kind"], _event_words(row)) for row in both.iter_rows(named=True)]
+
+
+def _event_words(row: dict[str, object]) -> str:
+    what = f"{str(row['kind']).replace('_', ' ')} of {row['date']}"
+    if row["value"] is None:
+        return f"{what}: {row['value_new']} is new"
+    return f"{what}: {row['value']} was " + (
+        "withdrawn" if row["value_new"] is None else f"changed to {row['value_new']}"
+    )
+
+
+def _merged_events(stored: Held, answer: Held, window: pl.DataFrame) -> pl.DataFrame:
+    names = [*_SERIES, "date", "kind"]
+    lasts = stored.bars.group_by(_SERIES).agg(s_last=pl.col("date").max())
+    reach = window.join(lasts, on=_SERIES, how="left").select(
+        *_SERIES,
+        first=pl.col("w_first").cast(pl.Date),
+        last=pl.when(pl.col("w_last") < pl.col("s_last")).then(pl.col("w_last").cast(pl.Date)),
+    )
+    old = stored.events.join(reach, on=_SERIES, how="left", maintain_order="left")
+    decided = _decided(pl.col("first"), pl.col("last"))
+    outside = old.filter(~decided.fill_null(False)).join(answer.events, on=names, how="anti", maintain_order="left")
+    taken = _kept_where_equal(answer.events, old, names, ["value"], ["value"])
+    columns = stored.events.columns
+    return ordered_events(pl.concat([outside.select(columns), taken.select(columns)]))
+
+
+def _decided(first: pl.Expr, last: pl.Expr) -> pl.Expr:
+    return (pl.col("date") >= first) & (last.is_null() | (pl.col("date") <= last))
+
+
+def _reach(live: pl.DataFrame, new: pl.DataFrame) -> tuple[dt.date, dt.date | None]:
+    """From when to when an answer decides on events; no end, unless it ends before what is stored."""
+    days = new["date"].cast(pl.Date)
+    return _first(days), _last(days) if _last(new["date"]) < _last(live["date"]) else None
+
+
+def _kept_where_equal(
+    new: pl.DataFrame, old: pl.DataFrame, keys: list[str], values: list[str], columns: list[str]
+) -> pl.DataFrame:
+    """Rows of `new`; where all rows of a key are equal to those stored in `values`, with the stored `columns`."""
+    number = {"_nth": pl.int_range(pl.len()).over(keys), "_n": pl.len().over(keys)}
+    former = old.with_columns(**number).select(*keys, "_nth", "_n", *(pl.col(c).alias(f"_{c}") for c in columns))
+    both = new.with_columns(**number).join(
+        former, on=[*keys, "_nth"], how="left", suffix="_old", maintain_order="left", nulls_equal=True
+    )
+    alike = pl.all_horizontal(near(pl.col(name), pl.col(f"_{name}")) for name in values)
+    alike = (alike & (pl.col("_n") == pl.col("_n_old"))).fill_null(False).all().over(keys)
+    taken = [pl.when(alike).then(pl.col(f"_{name}")).otherwise(pl.col(name)).alias(name) for name in columns]
+    return both.with_columns(taken).select(new.columns)
+
+
+def _last_of_each_date(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.drop_nulls("date").unique("date", keep="last", maintain_order=True).sort("date")
+
+
+def _numbered(events: pl.DataFrame) -> pl.DataFrame:
+    events = ordered_events(events)
+    return events.select("date", "kind", "value", nth=pl.int_range(pl.len()).over("date", "kind"))
+
+
+def _like(day: dt.date, dates: pl.Series) -> Any:
+    """A day as the type of `dates`: as it is, or the timestamp that it begins with."""
+    return day if dates.dtype == pl.Date else dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def _first(days: pl.Series) -> Any:  # a date or a timestamp: of rows that have one
+    return days.min()
+
+
+def _last(days: pl.Series) -> Any:
+    return days.max()
+
+
+def _some(names: pl.Series) -> str:
+    return " and ".join(sorted(set(names)))
+
+
+def _day(frame: pl.DataFrame) -> str:
+    return str(frame["date"].max())
+
+
+def _bars(n: int) -> str:
+    return f"{n:,} bar{'' if n == 1 else 's'}"
+
+
+def _are(n: int) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"

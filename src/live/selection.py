@@ -1,0 +1,97 @@
+"""Which instruments a live hydration has: the directory's or a pinned list's, with those that archives hold beside."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import polars as pl
+
+from src import listings, sources, universe
+from src.bars import KEY, BarStore, bucket
+from src.config import ASSET_CLASSES, Config, ConfigError
+from src.live import chain
+from src.live.due import Instrument
+
+log = logging.getLogger(__name__)
+
+
+def select(config: Config) -> pl.DataFrame:
+    """Every instrument that is listed, whether it is in the universe, and why.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol, included, reason, name (the stock providers' symbol), rank (null where none is known),
+        sorted by key.
+
+    Raises
+    ------
+    ConfigError
+        Where a name is not listed, or nothing is selected.
+    """
+    listed = listings.current(config.universe, config.source.live, config.data.root)
+    known = _ranked(pl.concat([listed, *_archived(config, listed)], how="diagonal"), config)
+    chosen = universe.select(known, config.universe).join(known.select(*KEY, "name", "rank"), on=KEY, how="left")
+    for row in chosen.filter(~pl.col("included")).iter_rows(named=True):
+        log.info("%s:%s left out: %s", row["asset_class"], row["symbol"], row["reason"])
+    if not chosen["included"].any():
+        raise ConfigError(f"universe={config.universe.name}: none of {known.height:,} instruments is selected")
+    return chosen.sort(KEY)
+
+
+def instruments(chosen: pl.DataFrame, store: BarStore, config: Config) -> list[Instrument]:
+    """The selected ones with their buckets; the most traded of each class are marked as candidates for the panel."""
+    buckets = store.manifest.buckets if store.exists() else config.universe.buckets
+    rows = chosen.filter("included").sort("rank", "symbol", nulls_last=True)
+    early = {
+        (kind, symbol)
+        for kind in ASSET_CLASSES
+        for symbol in _leading(rows.filter(asset_class=kind), config.universe.panel)
+    }
+    return [
+        Instrument(kind, symbol, bucket(kind, symbol, buckets), name or "", (kind, symbol) in early)
+        for kind, symbol, name in rows.select(*KEY, "name").iter_rows()
+    ]
+
+
+def narrowed(all_of_them: list[Instrument], config: Config) -> list[Instrument]:
+    """Those that ``only=[...]`` names; all where it names none.
+
+    Raises
+    ------
+    ConfigError
+        Where a name means none of them.
+    """
+    if not config.only:
+        return all_of_them
+    keys = pl.DataFrame([each.key for each in all_of_them], schema=dict.fromkeys(KEY, pl.String()), orient="row")
+    named = {key for hits in universe.matches(keys, config.only, "only").values() for key in hits}
+    return [each for each in all_of_them if each.key in named]
+
+
+def _ranked(listed: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """The listing with the rank and traded volume that the pinned list knows."""
+    pinned = listings.pinned.read(config.universe.pinned or listings.pinned.SHIPPED)
+    liquidity = pl.col("dollar_volume").fill_null(1 / pl.col("rank"))  # an order where nothing was measured
+    ranks = pinned.rows.select(*KEY, "rank", liquidity=liquidity, period=pl.lit(f"as pinned on {pinned.made}"))
+    return listed.join(ranks, on=KEY, how="left")
+
+
+def _leading(rows: pl.DataFrame, size: int) -> list[str]:
+    """The first of one class; coins that follow the price of another are none of them."""
+    kept = [symbol for kind, symbol in rows.select(KEY).iter_rows() if not universe.follows(kind, symbol)]
+    return kept[:size]
+
+
+def _archived(config: Config, listed: pl.DataFrame) -> list[pl.DataFrame]:
+    """What the archives of the chains hold beyond the listing: names that were delisted are only there."""
+    if universe.ranked(config.universe) or config.universe.symbols or config.universe.file:
+        return []
+    extra = []
+    for kind, links in chain.chains(config.source).items():
+        if links.archive:
+            source = dataclasses.replace(config.source, kind=links.archive)
+            held = sources.module(links.archive).listing(source).filter(asset_class=kind)
+            extra.append(held.join(listed, on=KEY, how="anti"))
+    return extra

@@ -1,0 +1,78 @@
+"""What the providers saw: every request's time, and whether the budget was kept."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+WINDOWS = (1.0, 5.0, 20.0, 60.0)  # seconds
+
+
+@dataclass
+class Visits:
+    """Arrivals at one provider, and the refusals that it gave."""
+
+    arrivals: list[float] = field(default_factory=list)
+    refused: list[tuple[float, float]] = field(default_factory=list)  # (when, seconds named; 0 where none)
+    statuses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+
+class Watch:
+    """Counts requests by provider."""
+
+    def __init__(self) -> None:
+        self.visits: dict[str, Visits] = defaultdict(Visits)
+
+    def arrived(self, provider: str) -> int:
+        """Note a request; returns its number at the provider, from 1."""
+        self.visits[provider].arrivals.append(time.monotonic())
+        return len(self.visits[provider].arrivals)
+
+    def answered(self, provider: str, status: int, retry_after: str | None) -> None:
+        """Note how it was answered."""
+        self.visits[provider].statuses[status] += 1
+        if status == 429:
+            self.visits[provider].refused.append((time.monotonic(), float(retry_after or 0)))
+
+    def counts(self) -> dict[str, Any]:
+        """Requests, refusals and answers by status, for each provider."""
+        return {
+            name: {
+                "requests": len(seen.arrivals),
+                "refused": len(seen.refused),
+                "seconds": round(seen.arrivals[-1] - seen.arrivals[0], 3) if seen.arrivals else 0.0,
+                "statuses": {str(status): n for status, n in sorted(seen.statuses.items())},
+            }
+            for name, seen in self.visits.items()
+        }
+
+    def verdict(self, provider: str, grace: float) -> dict[str, Any]:
+        """The most requests in any window, and those that came inside a Retry-After.
+
+        `grace`: seconds after a refusal in which a request that was already under way may still arrive.
+        """
+        seen = self.visits[provider]
+        times = np.array(seen.arrivals)
+        bans = [(when, when + named) for when, named in seen.refused if named]
+        late = {
+            float(t): round(float(t - when), 3)
+            for when, until in bans
+            for t in times[(times > when + grace) & (times < until)]
+        }
+        inside = list(late.values())
+        return {
+            "windows": {f"{w:g}": most_in(times, w) for w in WINDOWS},
+            "inside_retry_after": len(inside),
+            "worst": inside[:20],
+        }
+
+
+def most_in(times: np.ndarray, window: float) -> int:
+    """The most times that any half-open window of this length holds."""
+    if not len(times):
+        return 0
+    return int((np.searchsorted(times, times + window, side="left") - np.arange(len(times))).max())

@@ -1,0 +1,58 @@
+"""Start the loopback world in a process of its own, and end it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, Request, build_opener
+
+from src.config import ROOT
+
+
+@dataclass(frozen=True)
+class Loopback:
+    """Where a running world can be reached."""
+
+    proxy: str
+    control: str
+    ca_file: str
+    now: str
+
+    def overrides(self) -> list[str]:
+        """What a command of the project is told, and nothing else."""
+        return [f"source.live.proxy={self.proxy}", f"source.live.ca_file='{self.ca_file}'"]
+
+    def ask(self, string: str, body: Any = None, **query: object) -> Any:
+        """Pull one of the strings of `tests.loopback.control`: ``world.ask("now", at="2026-03-02T22:00")``."""
+        request = Request(
+            f"{self.control}/{string}?{urlencode(query)}", None if body is None else json.dumps(body).encode()
+        )
+        with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def running(*arguments: str, seconds: float = 600) -> Iterator[Loopback]:
+    """A world as a process: ``with running("--symbols", "300", "--seed", "7") as world: ...``."""
+    command = [sys.executable, "-m", "tests.loopback", "--seconds", str(seconds), *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, encoding="utf-8")
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, "the loopback world did not start: see its words above"
+        said: dict[str, Any] = json.loads(line)
+        yield Loopback(**said)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()

@@ -1,0 +1,220 @@
+"""The real clients, unpatched, read from the loopback servers what the world says, and meet its faults on the wire."""
+
+import datetime as dt
+import time
+
+import numpy as np
+import pytest
+
+from tests.loopback.exchanges import candles
+from tests.loopback.faults import Faults, plans
+from tests.loopback.oracle import expected
+from tests.loopback.process import running
+from tests.loopback.world import World
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*inplace:Warning"),  # of pandas, about yfinance's own code
+]
+START = dt.date(2015, 1, 1)
+CHART = "https://query2.finance.yahoo.com/v8/finance/chart/{}?period1=1420070400&period2=1999999999&interval=1d"
+
+
+@pytest.fixture(scope="module")
+def loopback():
+    with running("--symbols", "120", "--faults", "0.4", "--stall", "3", seconds=280) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def world(loopback):
+    return World(7, 120, dt.datetime.fromisoformat(loopback.now))
+
+
+@pytest.fixture(scope="module")
+def session(loopback, tmp_path_factory):
+    import yfinance
+    from curl_cffi import requests
+
+    yfinance.set_tz_cache_location(str(tmp_path_factory.mktemp("zones")))
+    yfinance.config.network.proxy, yfinance.config.debug.hide_exceptions = loopback.proxy, False
+    yield requests.Session(impersonate="chrome", verify=loopback.ca_file, proxy=loopback.proxy)
+    yfinance.config.network.proxy = None
+
+
+def sound(world: World, asset_class: str) -> str:
+    spoilt = plans(world, 0.4)
+    return next(e.yahoo for e in world.instruments.values() if e.asset_class == asset_class and e.yahoo not in spoilt)
+
+
+@pytest.mark.parametrize("asset_class", ["stock", "etf", "crypto"])
+def test_yfinance_reads_every_value_as_served(world, session, asset_class):
+    import yfinance
+
+    name = sound(world, asset_class)
+    read = yfinance.Ticker(name, session=session).history(start=START, auto_adjust=False, actions=True)
+    told = expected(world, Faults(world), world.instruments[name], START)
+    if world.running(asset_class):
+        assert np.datetime64(read.index[-1].date()) == np.datetime64(world.running(asset_class))
+        read = read.iloc[:-1]
+    read_values = read[["Open", "High", "Low", "Close", "Adj Close", "Volume"]].to_numpy(float)
+    assert np.array_equal([np.datetime64(day.date()) for day in read.index], told.days)
+    assert np.array_equal(read_values, told.values)
+    paid = read.loc[read["Dividends"] > 0, "Dividends"]
+    assert paid.tolist() == [e.value for e in told.events if e.kind == "dividend"]
+
+
+@pytest.mark.parametrize("venue", ["coinbaseexchange", "kraken", "binanceus"])
+def test_ccxt_reads_every_candle_as_served(loopback, world, venue):
+    import ccxt
+
+    client = getattr(ccxt, venue)({"httpsProxy": loopback.proxy, "enableRateLimit": False})
+    client.validateServerSsl = loopback.ca_file
+    client.load_markets()
+    told = candles(world, world.instruments["BTC-USD"], venue, 86400)[-100:]
+    for _ in range(3):  # the coin may have a fault that passes
+        try:
+            read = np.array(client.fetch_ohlcv("BTC/USD", "1d", since=int(told[0, 0]) * 1000, limit=200))
+            break
+        except ccxt.BaseError:
+            continue
+    assert np.array_equal(read[:, 0] / 1000, told[:, 0])
+    assert np.allclose(read[:, 1:], told[:, 1:], rtol=0, atol=1e-8)
+
+
+def look(session, name: str) -> str:
+    """One word for how the wire and the body behaved."""
+    from curl_cffi.requests import exceptions
+
+    broken = {
+        exceptions.Timeout: "timeout",
+        exceptions.IncompleteRead: "truncated",
+        exceptions.ConnectionError: "reset",
+    }
+    try:
+        reply = session.get(CHART.format(name), timeout=1)
+    except tuple(broken) as error:
+        return broken[type(error)]
+    if reply.status_code != 200:
+        return f"{reply.status_code} {'Retry-After' in reply.headers}"
+    if not reply.content.endswith(b"}"):
+        return "no JSON"
+    result = reply.json()["chart"]["result"]
+    if result is None:
+        return "null"
+    quote, meta = result[0]["indicators"]["quote"][0], result[0]["meta"]
+    if (meta["currency"], meta["symbol"]) != ("USD", name):
+        return "other"
+    return "fine" if quote and len(quote["close"]) == len(result[0]["timestamp"]) else "ragged"
+
+
+def test_every_kind_of_fault_shows_on_the_wire_and_passes_as_planned(loopback, world, session):
+    """One symbol of each kind: how its first, and its third answer look."""
+    first = {
+        "429": "429 False", "429 with Retry-After": "429 True", "500 JSON": "500 False", "502 HTML": "502 False",
+        "503 HTML": "503 False", "reset": "reset", "timeout": "timeout", "truncated": "truncated", "cut": "no JSON",
+        "empty": "no JSON", "null result": "null", "ragged": "ragged", "HTML with 200": "no JSON",
+        "no quotes": "ragged", "not found once": "404 False", "delisted": "404 False", "gone": "400 False",
+        "renamed": "other", "other currency": "other", "always ragged": "ragged", "always 500": "500 False",
+    }  # fmt: skip
+    seen = set()
+    for name, plan in plans(world, 0.4).items():
+        if plan.kind in seen or world.instruments[name].kind == "coin":
+            continue
+        seen.add(plan.kind)
+        looks = [look(session, name) for _ in range(3)]
+        assert looks[0] == first.get(plan.kind, "fine"), plan
+        assert (looks[2] == "fine") == (plan.kind not in first or plan.times > 0), (plan, looks)
+    assert set(first) <= seen
+    assert loopback.ask("counts")["broken"] == 0
+
+
+def test_a_storm_refuses_everybody_and_politeness_is_counted():
+    from curl_cffi import requests
+
+    with running("--symbols", "20", "--storm", "yahoo:3:2:1", "--storm", "yahoo:9:1", seconds=60) as world:
+        session = requests.Session(verify=world.ca_file, proxy=world.proxy)
+        codes = [session.get(CHART.format("NA")).status_code for _ in range(12)]
+        assert codes == [200, 200, 200, 429, 429, 200, 200, 200, 200, 429, 200, 200]
+        time.sleep(1.0)
+        session.get(CHART.format("NA"))
+        verdict = world.ask("politeness", provider="yahoo", grace=0)
+        assert verdict["inside_retry_after"] == 8  # all but the three before the storm, its first, and the last
+        assert verdict["windows"]["60"] == 13 and verdict["windows"]["1"] < 13
+        assert world.ask("counts")["providers"]["yahoo"]["statuses"] == {"200": 10, "429": 3}
+
+
+def test_nothing_outside_the_world_can_be_reached(loopback):
+    import requests
+
+    with pytest.raises(requests.exceptions.ProxyError, match="403"):
+        requests.get("https://example.org/", proxies={"https": loopback.proxy}, timeout=5)
+
+
+def test_directories_hold_every_listed_name_and_all_that_trips_a_reader(loopback, world):
+    import requests
+
+    def lines(file: str) -> list[str]:
+        reply = requests.get(
+            f"https://www.nasdaqtrader.com/dynamic/symdir/{file}.txt",
+            proxies={"https": loopback.proxy},
+            verify=loopback.ca_file,
+            timeout=10,
+        )
+        return reply.text.splitlines()
+
+    rows = [line.split("|") for line in lines("nasdaqlisted")[1:-1] + lines("otherlisted")[1:-1]]
+    shares = {e.symbol for e in world.instruments.values() if e.kind in ("common", "adr", "etf")}
+    symbols = {row[0] for row in rows}
+    assert shares <= symbols and {"NA", "NAN", "TRUE", "ZVV", "ZAZZT"} <= symbols
+    assert any("$" in each for each in symbols) and any(each.endswith(".W") for each in symbols)
+    assert lines("otherlisted")[-1].startswith("File Creation Time")
+
+
+def test_the_sec_wants_to_know_whom_to_write_to(loopback):
+    import requests
+
+    def get(agent: str):
+        url = "https://www.sec.gov/files/company_tickers_exchange.json"
+        return requests.get(
+            url, headers={"User-Agent": agent}, proxies={"https": loopback.proxy}, verify=loopback.ca_file, timeout=10
+        )
+
+    assert get("curl").status_code == 403
+    told = get("tests somebody@example.org").json()
+    assert told["fields"] == ["cik", "name", "ticker", "exchange"] and {row[3] for row in told["data"]} >= {"OTC", None}
+
+
+def test_chains_and_the_screener_want_the_crumb(world, session):
+    import yfinance
+
+    name = sound(world, "stock")
+    bare = session.get(f"https://query2.finance.yahoo.com/v7/finance/options/{name}")
+    assert bare.status_code == 401
+    ticker = yfinance.Ticker(name, session=session)
+    chain = ticker.option_chain(ticker.options[1])
+    assert len(chain.calls) == len(chain.puts) == 41 and chain.underlying["regularMarketPrice"] > 0
+    ranked = yfinance.screen("most_actives", count=5, session=session)["quotes"]
+    volumes = [each["regularMarketVolume"] for each in ranked]
+    assert volumes == sorted(volumes, reverse=True) and len(volumes) == 5
+
+
+def test_the_clock_and_events_can_be_moved_from_outside():
+    from curl_cffi import requests
+
+    with running("--symbols", "20", "--now", "2026-03-10T22:00:00", seconds=60) as world:
+        session = requests.Session(verify=world.ca_file, proxy=world.proxy)
+
+        def last() -> tuple[int, float, dict]:
+            result = session.get(CHART.format("NAN")).json()["chart"]["result"][0]
+            return result["timestamp"][-1], result["indicators"]["quote"][0]["close"][0], result.get("events", {})
+
+        before = last()
+        world.ask("apply", {"kind": "split", "symbol": "NAN", "day": "2026-03-11", "value": 2.0})
+        assert last() == before  # not yet
+        world.ask("now", at="2026-03-11T22:00:00")
+        after = last()
+        assert after[0] == before[0] + 86400 and after[1] == pytest.approx(before[1] / 2, rel=1e-6)
+        assert [each["splitRatio"] for each in after[2]["splits"].values()][-1] == "2:1"
+    with pytest.raises(OSError):  # the world has ended with the hand that held it
+        world.ask("counts")

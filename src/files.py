@@ -32,12 +32,13 @@ def main_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or ROOT)
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:
     """Let `write` fill a temporary file of the same name and put it in place of `path` in one step.
 
     The temporary file stands in a folder of its own beside `path` (``.tmp-...``), so it keeps the name and suffix that
     writers look at, and no ``*.parquet`` pattern finds it. Parent folders are made. When `write` raises, or the process
-    is killed, `path` is as it was before; `sweep` removes what a killed process left.
+    is killed, `path` is as it was before; `sweep` removes what a killed process left. What need not outlive a power cut
+    is written with `durable` false, which waits for no disk.
 
     Raises
     ------
@@ -51,16 +52,18 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     try:
         temporary = folder / path.name
         write(temporary)
-        _flush(temporary)
+        if durable:
+            _flush(temporary)
         _replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _flush_folder(path.parent)
+    if durable:
+        _flush_folder(path.parent)
 
 
-def write_text(text: str, path: Path) -> None:
+def write_text(text: str, path: Path, *, durable: bool = True) -> None:
     """Write UTF-8 text with plain line feeds on every system."""
-    write_atomic(path, lambda temporary: _write_text(text, temporary))
+    write_atomic(path, lambda temporary: _write_text(text, temporary), durable=durable)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -71,7 +74,7 @@ def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | No
     )
 
 
-def write_json(value: Any, path: Path) -> None:
+def write_json(value: Any, path: Path, *, durable: bool = True) -> None:
     """Write JSON (dates as ISO text, paths with forward slashes, NumPy scalars as numbers).
 
     Raises
@@ -79,7 +82,8 @@ def write_json(value: Any, path: Path) -> None:
     ValueError
         On NaN or an infinity: a value that is not defined is written as null by whoever knows why.
     """
-    write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n", path)
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    write_text(text + "\n", path, durable=durable)
 
 
 def read_json(path: Path) -> Any:
@@ -158,16 +162,18 @@ def _replace(temporary: Path, path: Path) -> None:
 
 def _process_tag() -> str:
     pid = os.getpid()
-    return f"{_host()}-{pid}-{_own_start(pid)}"
+    return f"{host_tag()}-{pid}-{process_start(pid)}"
 
 
 @functools.cache
-def _host() -> str:
+def host_tag() -> str:
+    """Short name of this machine, safe in file names."""
     return hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
 
 
 @functools.cache
-def _own_start(pid: int) -> int:
+def process_start(pid: int) -> int:
+    """When a process started, in seconds since 1970: with its number, it names the process for good."""
     import psutil
 
     return int(psutil.Process(pid).create_time())
@@ -177,19 +183,20 @@ def _is_left_behind(found: Path) -> bool:
     parts = found.name.removeprefix(_PREFIX).split("-")
     if len(parts) != 4 or not (parts[1].isdigit() and parts[2].isdigit()):
         return False
-    if parts[0] != _host():
+    if parts[0] != host_tag():
         with contextlib.suppress(OSError):
             return time.time() - found.stat().st_mtime > _FOREIGN_AGE
         return False
-    return not _is_alive(int(parts[1]), int(parts[2]))
+    return not is_alive(int(parts[1]), int(parts[2]))
 
 
-def _is_alive(pid: int, started: int) -> bool:
+def is_alive(pid: int, started: int) -> bool:
     """Whether the process that started then still runs; its number alone may have been given to another."""
     import psutil
 
     try:
-        return abs(int(psutil.Process(pid).create_time()) - started) <= 1
+        process = psutil.Process(pid)
+        return abs(int(process.create_time()) - started) <= 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:  # it exists, and belongs to somebody else

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from src.config import Config
+from src.errors import StageError
 from src.stage import main
+
+log = logging.getLogger(__name__)
 
 
 def hydrate(config: Config) -> str:
@@ -22,11 +27,26 @@ def hydrate(config: Config) -> str:
     if config.source.kind in sources.LIVE:
         from src.live import collect
 
-        return f"hydrate: {collect.run(plan)}"
+        return f"hydrate: {collect.run(plan)}{_options(config)}"
     if intake.up_to_date(plan):
         return f"hydrate: nothing to do; {intake.summary(plan)}"
     intake.run(plan)
     return f"hydrate: {intake.summary(plan)}"
+
+
+def _options(config: Config) -> str:
+    """Take the session's snapshot of option chains where the universe has any; bars that are in don't fail with it."""
+    from src.options import live
+    from src.turns import turn
+
+    if not config.universe.options or config.only or not live.quotes(config):
+        return ""
+    try:
+        with turn("quote", config.dataset, log.warning):
+            return f"; {live.snapshot_live(config)}"
+    except StageError as error:
+        log.warning("option chains: %s", error)
+        return f"; option chains: {error}"
 
 
 if __name__ == "__main__":

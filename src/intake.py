@@ -158,8 +158,8 @@ def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> N
     pending = wanted.filter(pl.col("bucket").is_in([b for b in due if not store.ledger.done(b, plan.job)]))
     if wanted.height > pending.height:
         log.info("%d of %d instruments are done already", wanted.height - pending.height, wanted.height)
-    with Progress("hydrate", wanted.height) as progress, scratch(config) as folder:
-        progress.advance(wanted.height - pending.height)
+    before = wanted.height - pending.height
+    with Progress("hydrate", wanted.height, before=before) as progress, scratch(config) as folder:
         if not pending.height:
             return
         request = Request(pending, config.universe.interval, config.data.until)

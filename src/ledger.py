@@ -15,6 +15,8 @@ import polars as pl
 from src.files import write_json
 
 STATES = ("done", "skipped", "failed", "quarantined")
+WAITING = "its bars have no features yet: run featurize, then the same command"
+"""Reason of an instrument that training skipped only because featurize has not come to it."""
 SCHEMA: dict[str, Any] = {
     "asset_class": pl.String(),
     "symbol": pl.String(),

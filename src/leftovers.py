@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from src.config import Config
     from src.tracking import Tracking
 
-TABLES = ("bars", "features", "runs", "states")  # folders of data/, one folder for each dataset inside
+TABLES = ("bars", "features", "options", "runs", "states")  # folders of data/, one folder for each dataset inside
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
+
+from src import heartbeat
 
 _EVERY = 30.0  # seconds between plain lines
 
@@ -14,7 +17,8 @@ class Progress:
     """Count finished units of a stage and show them with rate and time left.
 
     On a terminal a bar is drawn in place. Elsewhere (a log, DVC, CI) one plain line without control characters is
-    written every 30 seconds, and none at all for work that is shorter.
+    written every 30 seconds, and none at all for work that is shorter. Either way the command's heartbeat is kept, from
+    which ``python -m src.status`` tells the same in another terminal.
 
     Parameters
     ----------
@@ -26,23 +30,39 @@ class Progress:
         Singular name of what is counted.
     file
         Where to write; standard error by default.
+    facts
+        Asked now and then for what else the heartbeat should tell.
+    before
+        Units that an earlier command finished: counted as done, not in the rate.
     """
 
-    def __init__(self, verb: str, total: int, unit: str = "instrument", file: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        verb: str,
+        total: int,
+        unit: str = "instrument",
+        file: TextIO | None = None,
+        facts: Callable[[], heartbeat.Facts] | None = None,
+        before: int = 0,
+    ) -> None:
         self.verb, self.total, self.unit = verb, total, unit
-        self.done = 0
+        self.done = self._before = before
+        self._facts, self._beat, self._note = facts, heartbeat.current(), ""
         self._file = sys.stderr if file is None else file
         self._bar: Any = None
         self._started = self._said = time.monotonic()
 
     def __enter__(self) -> Progress:
         self._started = self._said = time.monotonic()
+        if self._beat is not None:
+            self._beat.begin(self.total, self.unit, self.done)
         if self._file.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(
-                total=self.total, desc=self.verb, unit=self.unit, file=self._file, dynamic_ncols=True, smoothing=0.05
-            )
+                total=self.total, initial=self.done, desc=self.verb, unit=self.unit, file=self._file,
+                dynamic_ncols=True, smoothing=0.05,
+            )  # fmt: skip
         return self
 
     def __exit__(
@@ -50,10 +70,15 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+        if self._beat is not None:
+            self._beat.count(self.done, self._note, self._facts, now=True)
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """Count `n` more units as finished; `note` is shown beside them (the last symbol, the passes so far)."""
         self.done += n
+        self._note = note
+        if self._beat is not None:
+            self._beat.count(self.done, note, self._facts)
         if self._bar is not None:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
@@ -65,19 +90,26 @@ class Progress:
             self._file.write(self._line(now - self._started, note) + "\n")
             self._file.flush()
 
+    def tell(self, note: str) -> None:
+        """Show other words beside the count while nothing is finished: that a provider asks for a pause, say."""
+        if note != self._note:
+            self.advance(0, note)
+
     def _line(self, elapsed: float, note: str) -> str:
-        rate = self.done / elapsed if elapsed > 0 else 0.0
-        words = f"{self.verb}: {self.done:,} of {self.total:,} {self.unit}s, {_pace(rate)}"
+        rate = (self.done - self._before) / elapsed if elapsed > 0 else 0.0
+        words = f"{self.verb}: {self.done:,} of {self.total:,} {self.unit}s, {pace(rate)}"
         if rate > 0 and self.total > self.done:
-            words += f", about {_duration((self.total - self.done) / rate)} left"
+            words += f", about {duration((self.total - self.done) / rate)} left"
         return f"{words}; {note}" if note else words
 
 
-def _pace(rate: float) -> str:
+def pace(rate: float) -> str:
+    """Units a second as people say it: `0.5` is `30.0 a minute`."""
     return f"{rate:,.1f} a second" if rate >= 1 else f"{rate * 60:,.1f} a minute"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `5,400` is `90 min`."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

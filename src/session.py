@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -28,6 +28,7 @@ from src.errors import StageError
 from src.features.choice import select
 from src.features.registry import reach
 from src.features.store import FeatureStore
+from src.ledger import WAITING
 from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner, require_known
@@ -36,7 +37,6 @@ from src.runs import CURVE_SCHEMA, RunStore, grade_rows, shard
 
 log = logging.getLogger(__name__)
 BYTES_A_RUN = 60_000
-_WAITING = "its bars have no features yet: run featurize, then the same command"
 STATES = {
     "asset_class": pl.String,
     "symbol": pl.String,
@@ -80,7 +80,7 @@ class Session:
         self.strategy_key = identity.strategy_key(config)
         self.trained = 0
         self.worked = 0
-        self._passed = 0
+        self._verdicts: dict[str, Counter[str]] = defaultdict(Counter)
         self.fit_seconds = 0.0
         self._planted = set(map(tuple, self.bars.manifest.planted))
         self._closed: list[pl.DataFrame] = []
@@ -116,7 +116,7 @@ class Session:
         states = pl.read_parquet(self._state_path("featurize")).select(*keys, "state", "reason")
         hydrated = [self.bars.ledger.states(b).select(keys) for b in self.bars.buckets() if b not in ready]
         waiting = pl.concat([states.select(keys).clear(), *hydrated])
-        waiting = waiting.with_columns(state=pl.lit("skipped"), reason=pl.lit(_WAITING))
+        waiting = waiting.with_columns(state=pl.lit("skipped"), reason=pl.lit(WAITING))
         left = states.join(waiting, on=keys, how="anti")
         kept = states.join(waiting, on=keys, how="semi").filter(pl.col("state") != "done")
         return pl.concat([left, kept, waiting.join(kept, on=keys, how="anti")]).sort(keys)
@@ -208,7 +208,7 @@ class Session:
         row = self.planner.is_done(plan, n_trials, grade_key)
         if row is not None:
             self._grades[bucket].append(row)
-            self._passed += row["passed"]
+            self._verdicts[row["family"]].update(runs=1, passed=int(row["passed"]))
             self._end_graded(key, row)
             return True
         if self._is_wanted(key):
@@ -262,7 +262,7 @@ class Session:
             }
             made["fit_seconds"] = made["fit_seconds"] if seconds is None else seconds
             self._grades[task.bucket].append({**named, **made, **row, **how})
-            self._passed += row["passed"]
+            self._verdicts[plan.model.family].update(runs=1, passed=int(row["passed"]))
             self._end_graded(key, row)
             log.info("%s.%s %s: %s", *key, plan.model.family, _summary(row, seconds))
         self.trained += len(result.runs)
@@ -353,7 +353,15 @@ class Session:
 
     def note(self) -> str:
         """Say what has passed so far, for the progress bar."""
-        return f"{self._passed:,} passes"
+        return f"{sum(found['passed'] for found in self._verdicts.values()):,} passes"
+
+    def facts(self) -> dict[str, Any]:
+        """Count states by asset class and runs by family, for the heartbeat; who waits for features has no state."""
+        states: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in self._states.values():
+            if row["reason"] != WAITING:
+                states[row["asset_class"]][row["state"]] += 1
+        return {"states": states, "runs": self._verdicts}
 
     def bytes_needed(self) -> int:
         """Estimate the disk that new runs take: predictions of ten years for each family, and a few models."""

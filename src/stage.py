@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
+from src import heartbeat
 from src.config import ROOT, Config, ConfigError
 from src.errors import StageError
 from src.masking import masked
@@ -74,20 +75,24 @@ def run(verb: str, task: Callable[[Config], str]) -> int:
 
 def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
     path = Path(config.data.logs) / f"{_LOG_NAMES.get(verb, verb)}.log"
-    with _logging(path), _interrupts(verb):
+    beating = heartbeat.beating(verb, config.dataset, Path(config.data.root), command())
+    with _logging(path), _interrupts(verb), beating as beat:
         try:
-            with turn(verb, config.dataset, _say):
+            with turn(verb, config.dataset, lambda words: _wait(beat, words)):
+                beat.say(phase="working", note="")
                 log.info("started: %s (process %d)", command(), os.getpid())
                 line = task(config)
         except KeyboardInterrupt:
-            return _end(130, f"{verb} interrupted; what was finished is saved, the same command goes on from there")
+            return _end(
+                beat, 130, f"{verb} interrupted; what was finished is saved, the same command goes on from there"
+            )
         except ConfigError as error:
-            return _end(2, _named(verb, str(error)))
+            return _end(beat, 2, _named(verb, str(error)))
         except StageError as error:
-            return _end(1, _named(verb, str(error)))
+            return _end(beat, 1, _named(verb, str(error)))
         except Exception as error:
             log.error("unexpected failure", exc_info=error, extra=_SAID)
-            return _end(1, f"{_in_words(verb, error)} (details: {path})")
+            return _end(beat, 1, f"{_in_words(verb, error)} (details: {path})")
         log.info("%s", line)
     _hint(verb, config)
     print(line, flush=True)  # noqa: T201 (the closing line is the command's answer)
@@ -100,7 +105,14 @@ def _say(words: str) -> None:
     sys.stderr.flush()
 
 
-def _end(status: int, words: str) -> int:
+def _wait(beat: heartbeat.Heartbeat, words: str) -> None:
+    """Say that another command has the turn, here and to whoever looks."""
+    _say(words)
+    beat.say(note=masked(words))
+
+
+def _end(beat: heartbeat.Heartbeat, status: int, words: str) -> int:
+    beat.say(ended="interrupted" if status == 130 else "failed", words=masked(words))
     log.warning("%s", words, extra=_SAID)
     _say(words)
     return status

@@ -32,7 +32,7 @@ def train(config: Config) -> str:
     disk.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
     try:
-        with Progress("train", session.total()) as progress:
+        with Progress("train", session.total(), facts=session.facts) as progress:
             for outcome in engine.run(train_instrument, session.tasks(), config.engine):
                 session.take(outcome)
                 progress.advance(session.ended - progress.done, session.note())

@@ -123,7 +123,7 @@ def test_older_logs_and_files_of_killed_processes_go(tmp_path: Path, monkeypatch
 
     write_text("new", tmp_path / "logs" / "training.log")
     write_text("old", tmp_path / "logs" / "training.log.1")
-    left = tmp_path / "data" / "bars" / "demo" / f".tmp-{files._host()}-4194000-1-0"
+    left = tmp_path / "data" / "bars" / "demo" / f".tmp-{files.host_tag()}-4194000-1-0"
     left.mkdir(parents=True)
     found = cleaning.gather(Config())
     assert [each.words for each in found] == ["1 file of killed processes in data", "1 older log"]

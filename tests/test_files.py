@@ -98,7 +98,7 @@ def test_sweeping_leaves_the_files_of_a_living_writer(tmp_path: Path) -> None:
 
 
 def test_a_process_number_that_was_reused_does_not_protect_a_dead_writers_file(tmp_path: Path) -> None:
-    left = tmp_path / f".tmp-{files._host()}-{os.getpid()}-{files._own_start(os.getpid()) - 1000}-0"
+    left = tmp_path / f".tmp-{files.host_tag()}-{os.getpid()}-{files.process_start(os.getpid()) - 1000}-0"
     left.mkdir()
     assert files.sweep(tmp_path) == 1
 

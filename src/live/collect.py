@@ -13,6 +13,7 @@ import functools
 import json
 import logging
 import shutil
+import threading
 from collections import Counter
 from typing import Any
 
@@ -114,6 +115,7 @@ class Collection:
         self.gates = {name: RateGate(name, self.live) for name in chain.names(config.source)}
         self.known: dict[Key, dict[str, Any]] = {}  # the ledger as the run found it
         self._providers: dict[str, Provider] = {}
+        self._connecting = threading.Lock()
         self._open: Counter[int] = Counter()  # questions without an answer, by bucket
         self._early = 0  # and of candidates for the panel
         self.asked = 0
@@ -160,7 +162,8 @@ class Collection:
         return f"{have:,} of {states.height:,} have the last complete session"
 
     def _ask(self, tasks: list[Task], progress: Progress) -> None:
-        self._providers = {name: chain.connector(name)(name, self.live, self.gates[name]) for name in self.gates}
+        for name in sorted({task.provider for task in tasks}):
+            self._provider(name)  # what is wrong with one is said now, not by the first thread
         try:
             with Pool(self.live, self.gates, self._proofs()) as pool:
                 for outcome in pool.results(tasks, self._fetch):
@@ -177,7 +180,14 @@ class Collection:
 
     def _fetch(self, task: Task) -> Answer:
         """Ask a task's provider; runs in the pool's threads."""
-        return self._providers[task.provider].fetch(task.wanted)
+        return self._provider(task.provider).fetch(task.wanted)
+
+    def _provider(self, name: str) -> Provider:
+        """A provider of the chain, connected when it is first needed: ccxt takes seconds to load."""
+        with self._connecting:
+            if name not in self._providers:
+                self._providers[name] = chain.connector(name)(name, self.live, self.gates[name])
+            return self._providers[name]
 
     def _proofs(self) -> list[Task]:
         """One question for each provider that it has answered before: what tells an outage from a faulty instrument."""

@@ -216,7 +216,7 @@ class Lane:
             job.tries += 1
             self._put_off(job)
             return outcomes
-        if isinstance(found, Answer):
+        if not isinstance(found, BaseException):
             self._known = job.task
         return [*outcomes, self._judged(job, found)]
 
@@ -230,7 +230,7 @@ class Lane:
 
     def _judged(self, job: Job, found: Answer | BaseException) -> Outcome:
         job.tries += 1
-        if isinstance(found, Answer):
+        if not isinstance(found, BaseException):
             return Outcome(job.task, "ok", found, tries=job.tries, seconds=job.seconds)
         if isinstance(found, ProviderError):
             return Outcome(job.task, found.kind, None, str(found), tries=job.tries, seconds=job.seconds)

@@ -115,7 +115,7 @@ def files(source: SourceConfig) -> list[Path]:
     return sorted({path for kind in archives(source) for path in module(kind).files(source)})
 
 
-def located(path: str) -> Path:
+def located(path: str, key: str = "source.path") -> Path:
     """Where a source's path leads: absolute, or relative to the project, also from a copy of it that DVC works in.
 
     Raises
@@ -127,7 +127,7 @@ def located(path: str) -> Path:
     for base in (ROOT, main_root()):
         if (base / wanted).exists():
             return (base / wanted).resolve()
-    raise ConfigError(f"source.path: there is no {(ROOT / wanted).resolve()}: name an existing file or folder")
+    raise ConfigError(f"{key}: there is no {(ROOT / wanted).resolve()}: name an existing file or folder")
 
 
 def asset_class(path: Path, words: bool = False) -> str | None:

@@ -1,0 +1,141 @@
+"""Chains from files of one's own: CSV or Parquet, columns found by their names, any number of snapshots in a file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.sources.provider import CHAIN, OptionChain
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_ALIASES: dict[str, tuple[str, ...]] = {  # ours first
+    "asset_class": ("asset_class",),
+    "underlying": ("underlying", "underlying_symbol", "root", "symbol", "ticker"),
+    "captured": ("captured", "capture", "captured_utc", "quote_datetime", "snapshot_utc", "snapshot_last_trade_utc"),
+    "underlying_price": ("underlying_price", "underlying_last", "spot"),
+    "contract": ("contract", "contractsymbol", "contract_symbol", "option_symbol"),
+    "expiry": ("expiry", "expiration", "expire_date", "expirationdate"),
+    "type": ("type", "option_type", "right", "cp_flag", "putcall"),
+    "strike": ("strike", "strike_price"),
+    "bid": ("bid",),
+    "ask": ("ask",),
+    "last": ("last", "lastprice", "last_price"),
+    "change": ("change",),
+    "percent_change": ("percent_change", "percentchange"),
+    "volume": ("volume",),
+    "open_interest": ("open_interest", "openinterest"),
+    "last_trade": ("last_trade", "last_trade_utc", "lasttradedate", "last_trade_date"),
+    "currency": ("currency",),
+    "contract_size": ("contract_size", "contractsize"),
+    "in_the_money": ("in_the_money", "inthemoney"),
+    "iv_provider": ("iv_provider", "iv", "impliedvolatility", "implied_volatility"),
+}
+_REQUIRED = ("underlying", "captured", "expiry", "type", "strike", "bid", "ask")
+_KINDS = {"call": "call", "calls": "call", "c": "call", "put": "put", "puts": "put", "p": "put"}
+
+
+class FileError(ValueError):
+    """A file that can't be read as option chains: which, why, and the remedy."""
+
+
+def files(path: Path) -> list[Path]:
+    """The files at `path`, or below it, that may hold chains."""
+    if path.is_file():
+        return [path]
+    return sorted(found for found in path.rglob("*") if found.is_file() and found.name.lower().endswith(SUFFIXES))
+
+
+def chains(path: Path) -> Iterator[tuple[str | None, OptionChain]]:
+    """Yield each snapshot of a file, the oldest first, with its asset class where the file tells one.
+
+    Times without a zone are taken as UTC. ``snapshot_last_trade_utc``, the time of the latest trade in a snapshot,
+    stands in for the time of capture, which is a little later.
+
+    Raises
+    ------
+    FileError
+        Where the file can't be read, or a column that must be there is not.
+    """
+    frame = _typed(_named(_read(path), path), path)
+    for (underlying, captured), rows in frame.sort("captured").group_by("underlying", "captured", maintain_order=True):
+        price = rows["underlying_price"].drop_nulls()
+        kind = rows["asset_class"][0] if "asset_class" in rows.columns else None
+        assert isinstance(captured, dt.datetime)
+        yield kind, OptionChain(str(underlying), price[0] if len(price) else None, captured, rows)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pl.read_parquet(path, hive_partitioning=False)
+        return pl.read_csv(path, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise FileError(f"{path}: can't be read ({first}): repair it or take it away") from error
+
+
+def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """The columns that are known, under our names."""
+    there: dict[str, str] = {}
+    for name in frame.columns:
+        there.setdefault(name.strip().lower().replace(" ", "_"), name)
+    found = {ours: next((there[a] for a in aliases if a in there), None) for ours, aliases in _ALIASES.items()}
+    missing = [name for name in _REQUIRED if found[name] is None]
+    if missing:
+        raise FileError(
+            f"{path}: chains need the columns {', '.join(_REQUIRED)}, {', '.join(missing)} not found"
+            f" among {', '.join(frame.columns[:20])}: rename them"
+        )
+    return frame.select(pl.col(theirs).alias(ours) for ours, theirs in found.items() if theirs is not None)
+
+
+def _typed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Our types; what can't be read as such is null, and `quotes.table` says so. Rows without a key are refused."""
+    kinds: dict[str, Any] = {"underlying": pl.String(), "asset_class": pl.String()} | CHAIN
+    frame = frame.with_columns(_cast(name, frame.schema[name], kinds[name]) for name in frame.columns)
+    frame = frame.with_columns(
+        pl.col("type").str.strip_chars().str.to_lowercase().replace_strict(_KINDS, default=None),
+        pl.col("underlying").str.strip_chars().str.to_uppercase(),
+    )
+    keyless = frame.filter(pl.any_horizontal(pl.col("underlying", "captured").is_null())).height
+    if keyless:
+        raise FileError(f"{path}: {keyless:,} rows have no underlying or no readable time of capture: mend these rows")
+    absent = {name: kind for name, kind in CHAIN.items() if name not in frame.columns}
+    frame = frame.with_columns(pl.lit(None, kind).alias(name) for name, kind in absent.items())
+    return frame.with_columns(contract=pl.col("contract").fill_null(_symbol()))
+
+
+def _cast(name: str, given: Any, kind: Any) -> pl.Expr:
+    column = pl.col(name)
+    if given != pl.String():
+        if isinstance(kind, pl.Datetime) and isinstance(given, pl.Datetime):
+            column = column.dt.replace_time_zone("UTC") if given.time_zone is None else column
+            return column.dt.convert_time_zone("UTC").cast(kind)
+        return column.cast(kind, strict=False)
+    column = column.str.strip_chars()
+    if isinstance(kind, pl.Datetime):
+        zoned = column.str.to_datetime("%+", time_zone="UTC", time_unit="us", strict=False)
+        spaced = column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_zone="UTC", time_unit="us", strict=False)
+        naive = [
+            column.str.to_datetime(form, time_unit="us", strict=False).dt.replace_time_zone("UTC")
+            for form in ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M")
+        ]
+        return pl.coalesce(zoned, spaced, *naive).alias(name)
+    if kind == pl.Date():
+        forms = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y")
+        return pl.coalesce(column.str.to_date(form, strict=False) for form in forms).alias(name)
+    if kind == pl.Boolean():
+        return column.str.to_lowercase().replace_strict({"true": True, "false": False}, default=None).alias(name)
+    return column.cast(kind, strict=False)
+
+
+def _symbol() -> pl.Expr:
+    """The contract's symbol in the exchanges' way, where the file has none: AAPL260618C00185000."""
+    strike = (pl.col("strike") * 1000).round().cast(pl.Int64, strict=False).cast(pl.String).str.zfill(8)
+    side = pl.col("type").str.slice(0, 1).str.to_uppercase()
+    root = pl.col("underlying").str.replace_all("[^A-Za-z0-9]", "")
+    return root + pl.col("expiry").dt.strftime("%y%m%d") + side + strike

@@ -1,0 +1,78 @@
+"""Chains from a live provider: one question an underlying, through the provider's gate and a pool of threads."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from src.config import Config
+from src.errors import StageError
+from src.live.gate import RateGate
+from src.live.pool import Outcome, Pool, Task
+from src.options.snapshot import Chains, Replies, Reply, snapshot
+from src.sources.provider import Answer, OptionChain, Wanted
+
+QUOTING = ("yahoo",)  # providers whose module has `chain`
+
+
+def quoting(config: Config) -> str:
+    """The provider that is asked for chains: the first of ``source.live.chain`` that has any.
+
+    Raises
+    ------
+    StageError
+        Where the source has none.
+    """
+    found = _first(config)
+    if found is None:
+        raise StageError(
+            f"source={config.source.kind} quotes no options: choose source=yahoo or source=auto, or read files of your"
+            " own with options.path=<file or folder>"
+        )
+    return found
+
+
+def quotes(config: Config) -> bool:
+    """Whether the source has a provider that quotes options."""
+    return _first(config) is not None
+
+
+def _first(config: Config) -> str | None:
+    links = [link for kind in ("stock", "etf") for link in config.source.live.chain.get(kind, [])]
+    return next((link for link in links if link in QUOTING), None)
+
+
+def snapshot_live(config: Config) -> str:
+    """Take a snapshot from the configured provider, with a gate and threads of its own; see `snapshot`."""
+    name, settings = quoting(config), config.source.live
+    gate = RateGate(name, settings)
+    provider = importlib.import_module(f"src.sources.{name}").connect(name, settings, gate)
+    try:
+        with Pool(settings, {name: gate}) as pool:
+            return snapshot(config, chains_of(provider, config), pooled(pool, name))
+    finally:
+        provider.close()
+
+
+def chains_of(provider: Any, config: Config) -> Chains:
+    """The provider's call for one underlying, with as many expiries as are configured."""
+    return lambda wanted: provider.chain(wanted.name or wanted.symbol, config.options.max_expiries)
+
+
+def pooled(pool: Pool, name: str) -> Replies:
+    """Ask through a pool that has a gate for the provider `name`; replies come in the order in which they arrive."""
+
+    def replies(wanted: list[Wanted], chains: Chains) -> Iterator[Reply]:
+        ask = cast(Callable[[Task], Answer], lambda task: chains(task.wanted))  # the pool hands on what it is given
+        for outcome in pool.results((Task(name, each, order) for order, each in enumerate(wanted)), ask):
+            yield _reply(outcome)
+
+    return replies
+
+
+def _reply(outcome: Outcome) -> Reply:
+    if outcome.kind == "ok":
+        return Reply(outcome.task.wanted, cast(OptionChain, outcome.answer))
+    words = f"not asked to the end: {outcome.error}" if outcome.kind == "stopped" else outcome.error
+    return Reply(outcome.task.wanted, None, outcome.kind, words)

@@ -1,0 +1,308 @@
+"""One snapshot of many underlyings: which, from where, checked, valued, stored, and what became of each.
+
+An underlying is taken once in a session of the exchange: the same command goes on after an interruption, and takes the
+next snapshot on the next day. What failed is asked again by the next command.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from src.bars import BarStore
+from src.config import Config, ConfigError
+from src.errors import StageError
+from src.files import sweep, write_parquet
+from src.ledger import SCHEMA as STATES
+from src.options.quotes import SCHEMA, marked, table
+from src.options.staleness import aged, session, unmoved
+from src.options.store import OptionStore
+from src.options.valuation import valued
+from src.progress import Progress
+from src.sources.provider import OptionChain, ProviderError, Wanted
+
+log = logging.getLogger(__name__)
+_STATE_OF = {"unknown": "skipped", "unfit": "quarantined"}  # of a provider's refusal; any other error is a failure
+Chains = Callable[[Wanted], OptionChain]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of one question: a chain, or the kind of error and its words."""
+
+    wanted: Wanted
+    chain: OptionChain | None = None
+    kind: str = "ok"
+    error: str = ""
+
+
+Replies = Callable[[list[Wanted], Chains], Iterator[Reply]]
+
+
+@dataclass
+class Tally:
+    """States and counts of a snapshot in the making."""
+
+    states: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def put(self, key: tuple[str, str], state: str, reason: str, rows: int = 0) -> None:
+        """Note what became of an underlying; anything but a plain success goes to the log as well."""
+        self.states[key] = (state, reason, rows)
+        if reason:
+            log.info("%s:%s %s: %s", *key, state, reason)
+
+
+def in_turn(wanted: list[Wanted], chains: Chains) -> Iterator[Reply]:
+    """Ask for one chain after the other in this thread; a provider's error is that underlying's alone."""
+    for each in wanted:
+        try:
+            yield Reply(each, chains(each))
+        except ProviderError as error:
+            yield Reply(each, None, error.kind, str(error))
+
+
+def snapshot(
+    config: Config,
+    chains: Chains,
+    replies: Replies = in_turn,
+    names: dict[tuple[str, str], str] | None = None,
+    now: dt.datetime | None = None,
+) -> str:
+    """Take a snapshot of the most traded underlyings from a live provider.
+
+    Parameters
+    ----------
+    config
+        ``universe.options`` underlyings, ``options.*``; ``only`` narrows, ``fresh`` takes again what this session has.
+    chains
+        The provider's call for one underlying; raises a `ProviderError`.
+    replies
+        How the calls are made: one after the other, or through a pool of threads. Whatever order they come in.
+    names
+        What the provider calls an instrument, where that is not its symbol.
+    now
+        For tests; else the clock.
+
+    Returns
+    -------
+    str
+        One sentence with the counts.
+
+    Raises
+    ------
+    StageError
+        Where there is nothing to ask for, or every underlying failed.
+    """
+    store = OptionStore(_root(config))
+    keys = underlyings(config)
+    today = dt.datetime.now(dt.UTC) if now is None else now
+    taken = set() if config.fresh else _taken(store, session(today)[0])
+    due = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
+    tally = Tally()
+    with Progress("quote", len(keys), "underlying") as progress, _published(config, store, tally):
+        progress.advance(len(keys) - len(due))
+        for reply in replies(due, chains):
+            key = (reply.wanted.asset_class, reply.wanted.symbol)
+            _keep(store, tally, key, reply, config.options.risk_free)
+            progress.advance(note=key[1])
+    return _summary(config, config.source.kind, tally, len(keys) - len(due))
+
+
+def import_files(config: Config) -> str:
+    """Take every snapshot of the files at ``options.path`` that is not stored yet (``fresh=true``: all of them).
+
+    Raises
+    ------
+    ConfigError
+        Where there is nothing at the path.
+    StageError
+        Where no file could be read, or every underlying failed.
+    """
+    from src import sources
+    from src.options import files
+
+    path = sources.located(str(config.options.path), "options.path")
+    found = files.files(path)
+    if not found:
+        raise ConfigError(f"options.path: no {', '.join(files.SUFFIXES)} file at {path}: name files of option chains")
+    store, tally, stored, unread = OptionStore(_root(config)), Tally(), 0, []
+    classes = _Classes(config)
+    narrowed = set(config.only)
+    with Progress("quote", len(found), "file") as progress, _published(config, store, tally):
+        for each in found:
+            try:
+                for kind, chain in files.chains(each):
+                    key = (classes.of(chain.underlying, kind), chain.underlying)
+                    if narrowed and not narrowed & {key[1], ":".join(key)}:
+                        continue
+                    if not config.fresh and store.path(*key, chain.captured).is_file():
+                        stored += 1
+                    else:
+                        wanted = Wanted(*key, start=chain.captured.date())
+                        _keep(store, tally, key, Reply(wanted, chain), config.options.risk_free)
+            except files.FileError as error:
+                unread.append(str(error))
+                log.warning("%s", error)
+            progress.advance(note=each.name)
+    if len(unread) == len(found):
+        raise StageError(f"none of {len(found):,} files could be read: {unread[0]}")
+    line = _summary(config, "files", tally, stored)
+    return f"{line}; {_many(len(unread), 'file')} could not be read" if unread else line
+
+
+def underlyings(config: Config) -> list[tuple[str, str]]:
+    """Stocks and ETFs whose chains are wanted, the most traded first: at most ``universe.options`` of the dataset's.
+
+    Traded means the liquidity that hydration recorded. With ``only`` exactly those, whether in the dataset or not.
+
+    Raises
+    ------
+    StageError
+        Where the dataset has none.
+    """
+    bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
+    if config.only:
+        classes = _Classes(config)
+        named = [(name.rpartition(":")[0], name.rpartition(":")[2]) for name in config.only]
+        return list(dict.fromkeys((classes.of(symbol, kind), symbol) for kind, symbol in named))
+    if config.universe.options == 0:
+        raise StageError("universe.options is 0, so no chain is wanted: set universe.options=100, or name some by only")
+    known = bars.instruments().filter(pl.col("state") == "done", pl.col("asset_class").is_in(["stock", "etf"]))
+    if not known.height:
+        raise StageError(
+            f"dataset {config.dataset} has no stock or ETF yet, and the most traded of them are asked for:"
+            f" python -m src.hydrate universe={config.universe.name} first, or name some by only=[SPY]"
+        )
+    ranked = known.sort("liquidity", "symbol", descending=[True, False], nulls_last=True)
+    return ranked.head(config.universe.options).select("asset_class", "symbol").rows()
+
+
+def _keep(store: OptionStore, tally: Tally, key: tuple[str, str], reply: Reply, risk_free: float) -> None:
+    """Check, value and store one chain; whatever is wrong with it is this underlying's state alone."""
+    chain = reply.chain
+    if chain is None:
+        tally.put(key, _STATE_OF.get(reply.kind, "failed"), reply.error or reply.kind)
+        return
+    if not chain.contracts.height:
+        tally.put(key, "skipped", "no options are listed on it")
+        return
+    try:
+        rows = _checked(store, key, chain, risk_free)
+        store.write(rows, chain.captured)
+    except (ValueError, ArithmeticError, pl.exceptions.PolarsError) as error:
+        log.exception("%s:%s", *key)
+        first = (str(error).strip() or "no message").splitlines()[0]
+        tally.put(key, "failed", f"its chain could not be valued: {type(error).__name__}: {first}")
+        return
+    clean = int(rows["clean"].sum())
+    tally.put(key, "done", "" if clean else "not one clean quote", rows.height)
+    tally.counts.update(snapshots=1, contracts=rows.height, clean=clean)
+    for flag in ("crossed", "stale_quote", "placeholder_iv", "no_bid"):
+        tally.counts[flag] += int(rows[flag].sum())
+
+
+def _checked(store: OptionStore, key: tuple[str, str], chain: OptionChain, risk_free: float) -> pl.DataFrame:
+    rows = table(chain, key[0]).with_columns(underlying=pl.lit(key[1]))
+    rows = valued(marked(rows, **aged(rows)), risk_free)
+    before = store.snapshots(*key).filter(pl.col("captured") < pl.lit(chain.captured).cast(SCHEMA["captured"]))
+    if before.height:
+        frozen = unmoved(rows, pl.read_parquet(before["path"][-1], hive_partitioning=False))
+        rows = marked(rows, stale_quote=pl.col("contract").is_in(frozen))
+    return rows
+
+
+def _taken(store: OptionStore, opening: dt.datetime) -> set[tuple[str, str]]:
+    """Underlyings of which this session has a snapshot."""
+    listing = store.snapshots()
+    return {(kind, symbol) for kind, symbol, at, _ in listing.iter_rows() if session(at)[0] == opening}
+
+
+class _published:
+    """Write the states at the end, also where the run is interrupted: former ones stay for who was not asked now."""
+
+    def __init__(self, config: Config, store: OptionStore, tally: Tally) -> None:
+        self.path = Path(config.data.root) / "states" / config.dataset / "quote.parquet"
+        self.store, self.tally = store, tally
+
+    def __enter__(self) -> None:
+        sweep(self.store.root)
+
+    def __exit__(self, *_: object) -> None:
+        states = self._former() | self.tally.states
+        spans = (
+            self.store.snapshots()
+            .group_by("asset_class", "underlying")
+            .agg(first=pl.col("captured").min().dt.date(), last=pl.col("captured").max().dt.date())
+        )
+        rows = [(*key, *values) for key, values in states.items()]
+        names = ("asset_class", "symbol", "state", "reason", "rows")
+        frame = pl.DataFrame(rows, schema={name: STATES[name] for name in names}, orient="row")
+        frame = frame.join(spans, left_on=["asset_class", "symbol"], right_on=["asset_class", "underlying"], how="left")
+        frame = frame.select(STATES.keys()).sort("asset_class", "symbol")
+        if not self.path.is_file() or not pl.read_parquet(self.path).equals(frame):
+            write_parquet(frame, self.path)
+
+    def _former(self) -> dict[tuple[str, str], tuple[str, str, int]]:
+        if not self.path.is_file():
+            return {}
+        rows = pl.read_parquet(self.path).select("asset_class", "symbol", "state", "reason", "rows").iter_rows()
+        return {(kind, symbol): (state, reason, count) for kind, symbol, state, reason, count in rows}
+
+
+class _Classes:
+    """The asset class of a symbol for which nobody tells it: the dataset's, else ``source.asset_class``, else stock."""
+
+    def __init__(self, config: Config) -> None:
+        states = BarStore(Path(config.data.root) / "bars" / config.dataset).instruments()
+        known = states.filter(pl.col("asset_class") != "crypto").sort("asset_class", descending=True)
+        self._known: dict[str, str] = dict(known.select("symbol", "asset_class").iter_rows())
+        self._default = config.source.asset_class or "stock"
+
+    def of(self, symbol: str, told: str | None) -> str:
+        from src.sources import CLASSES
+
+        return CLASSES.get(str(told).lower()) or self._known.get(symbol) or self._default
+
+
+def _summary(config: Config, origin: str, tally: Tally, earlier: int) -> str:
+    """The counts in one sentence.
+
+    Raises
+    ------
+    StageError
+        Where every underlying failed.
+    """
+    by_state = Counter(state for state, _, _ in tally.states.values())
+    counts = tally.counts
+    if tally.states and by_state["failed"] == len(tally.states):
+        why = next(iter(tally.states.values()))[1]
+        raise StageError(f"none of {_many(len(tally.states), 'underlying')} could be taken: {why}")
+    if not tally.states:
+        return f"quote: nothing new of {config.dataset} from {origin}; {_many(earlier, 'snapshot')} taken before"
+    flags = (
+        f"{counts['clean']:,} clean, {counts['no_bid']:,} without a bid, {counts['crossed']:,} crossed,"
+        f" {counts['stale_quote']:,} stale, {counts['placeholder_iv']:,} with a placeholder for volatility"
+    )
+    said = [f"{by_state[state]:,} {state}" for state in ("failed", "quarantined", "skipped") if by_state[state]]
+    if earlier:
+        said.append(f"{_many(earlier, 'snapshot')} taken before")
+    return (
+        f"quote: {_many(counts['snapshots'], 'snapshot')} of {_many(by_state['done'], 'underlying')} of"
+        f" {config.dataset} from {origin}: {_many(counts['contracts'], 'contract')} ({flags})"
+        + "".join(f"; {each}" for each in said)
+    )
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def _root(config: Config) -> Path:
+    return Path(config.data.root) / "options" / config.dataset

@@ -83,7 +83,7 @@ def test_a_suspiciously_small_listing_is_not_believed_and_not_kept(tmp_path):
     with pytest.raises(BadListing, match=r"o must have at least 80% of the 10 instruments of the last listing, got 7"):
         book.keep("o", listed(*"ABCDEFG"), day(1))
     with pytest.raises(BadListing, match="got 0"):
-        Book(tmp_path / "new").keep("o", listed(), day(1))
+        book.keep("o", listed(), day(1))
     assert book.days("o") == [day(0)]
     assert book.keep("o", listed(*"ABCDEFGH"), day(1)).height == 10
 

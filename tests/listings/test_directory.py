@@ -52,6 +52,7 @@ def test_a_file_without_its_last_line_is_cut_short_and_refused(end):
     [
         ("", "is empty"),
         ("<html>denied</html>\nFile Creation Time: 1", "must have the columns Symbol, Security Name"),
+        (NASDAQ.partition("NA|")[0] + "File Creation Time: 1", "must list something"),
         (OTHER, "must have the columns Symbol, Market Category"),
         (NASDAQ.replace("|Q|N|N|100|N|N", ""), "must have 8 columns in every line, got 'TRUE"),
     ],

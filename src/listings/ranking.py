@@ -115,7 +115,7 @@ def by_recent_bars(
     Raises
     ------
     StageError
-        Where more than a fifth of the coins got no answer.
+        Where more than a fifth of the coins got no answer, or none has bars.
     """
     rows, failed, asked = [], 0, 0
     for symbol in coins:
@@ -127,8 +127,9 @@ def by_recent_bars(
         if isinstance(dollars, float):
             rows.append(("crypto", symbol, dollars))
         tick()
-    if failed > _FAILED * asked:
-        raise StageError(f"{failed:,} of {asked:,} coins got no answer: the former list stays; try again later")
+    if failed > _FAILED * asked or not rows:
+        silent = f"{failed:,} of {asked:,} coins got no answer, {asked - failed - len(rows):,} have no bars of late"
+        raise StageError(f"{silent}: the former list stays; try again later")
     kinds = {"asset_class": pl.String(), "symbol": pl.String(), "dollar_volume": pl.Float64()}
     return ranked(pl.DataFrame(rows, schema=kinds, orient="row"), limits)
 

@@ -32,13 +32,14 @@ def main_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or ROOT)
 
 
-def write_atomic(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:
+def write_atomic(path: Path, write: Callable[[Path], None], *, durable: bool = True, settled: bool = True) -> None:
     """Let `write` fill a temporary file of the same name and put it in place of `path` in one step.
 
     The temporary file stands in a folder of its own beside `path` (``.tmp-...``), so it keeps the name and suffix that
     writers look at, and no ``*.parquet`` pattern finds it. Parent folders are made. When `write` raises, or the process
     is killed, `path` is as it was before; `sweep` removes what a killed process left. What need not outlive a power cut
-    is written with `durable` false, which waits for no disk.
+    is written with `durable` false, which waits for no disk. Of many files in one folder each is written with `settled`
+    false, and `settle` is called once after the last.
 
     Raises
     ------
@@ -55,10 +56,12 @@ def write_atomic(path: Path, write: Callable[[Path], None], *, durable: bool = T
         if durable:
             _flush(temporary)
         _replace(temporary, path)
-    finally:
+        folder.rmdir()
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
-    if durable:
-        _flush_folder(path.parent)
+        raise
+    if durable and settled:
+        settle(path.parent)
 
 
 def write_text(text: str, path: Path, *, durable: bool = True) -> None:
@@ -66,11 +69,14 @@ def write_text(text: str, path: Path, *, durable: bool = True) -> None:
     write_atomic(path, lambda temporary: _write_text(text, temporary), durable=durable)
 
 
-def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None) -> None:
+def write_parquet(
+    frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None, *, settled: bool = True
+) -> None:
     """Write a Polars frame as zstd Parquet with statistics, and texts of one's own in its metadata."""
     write_atomic(
         path,
         lambda temporary: frame.write_parquet(temporary, compression="zstd", statistics=True, metadata=metadata),
+        settled=settled,
     )
 
 
@@ -135,8 +141,8 @@ def _flush(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a rename durable where the system can open a folder (Windows can't)."""
+def settle(folder: Path) -> None:
+    """Make renames in a folder durable where the system can open a folder (Windows can't)."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

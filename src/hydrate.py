@@ -43,10 +43,10 @@ def _options(config: Config) -> str:
         return ""
     try:
         with turn("quote", config.dataset, log.warning):
-            return f"; {live.snapshot_live(config)}"
+            return f"; options: {live.snapshot_live(config).removeprefix('quote: ')}"
     except StageError as error:
         log.warning("option chains: %s", error)
-        return f"; option chains: {error}"
+        return f"; options: {error}"
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
-from src.files import write_parquet
+from src.files import settle, write_parquet
 
+_AT_ONCE = 4  # years written at a time: most of it is waiting for the disk
 UNDATED = 0  # the year of rows without a date
 
 
@@ -15,6 +17,11 @@ def paths(root: Path, b: int) -> dict[int, Path]:
     """Files of bucket `b` by year, ascending: ``b007-2023.parquet``."""
     found = ((int(path.stem.split("-")[1]), path) for path in Path(root).glob(f"b{b:03d}-*.parquet"))
     return dict(sorted(found))
+
+
+def name(b: int, year: int) -> str:
+    """Name of one file."""
+    return f"b{b:03d}-{year:04d}.parquet"
 
 
 def by_year(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
@@ -40,10 +47,18 @@ def write(root: Path, b: int, parts: dict[int, pl.DataFrame], marks: dict[int, s
         not read to be compared.
     """
     present = paths(root, b)
-    for year, part in sorted(parts.items()):
-        path, mark = Path(root) / f"b{b:03d}-{year:04d}.parquet", (marks or {}).get(year)
-        if not (marked(path) == mark if mark else same(path, part)):
-            write_parquet(part, path, {"content": mark} if mark else None)
+
+    def put(year: int) -> bool:
+        path, mark = Path(root) / name(b, year), (marks or {}).get(year)
+        if marked(path) == mark if mark else same(path, parts[year]):
+            return False
+        write_parquet(parts[year], path, {"content": mark} if mark else None, settled=False)
+        return True
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        written = any(list(pool.map(put, sorted(parts))))
+    if written:
+        settle(Path(root))
     for year in present.keys() - parts.keys():
         present[year].unlink()
 

@@ -74,6 +74,8 @@ def run(verb: str, task: Callable[[Config], str]) -> int:
 
 
 def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
+    if verb == "train" and config.follow:
+        verb = "follow"  # has a turn and a log of its own: each round starts training, which takes the turn of `train`
     path = Path(config.data.logs) / f"{_LOG_NAMES.get(verb, verb)}.log"
     beating = heartbeat.beating(verb, config.dataset, Path(config.data.root), command())
     with _logging(path), _interrupts(verb), beating as beat:

@@ -2,10 +2,12 @@
 
 ``python -m src.train universe=full model=all`` takes what featurize left, trains what is not yet trained, grades all
 of it, projects it into MLflow and registers what clears the gate. The same command goes on after an interruption.
+With ``follow=true`` it featurizes, trains and reports in rounds while hydration goes on, until nothing is pending.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 def train(config: Config) -> str:
     """Train the configured families; write runs, grades and states; return the closing line."""
+    if config.follow:
+        from src.follow import follow
+
+        return follow(config, lambda line: print(line, file=sys.stdout, flush=True))  # noqa: T201 (a round's answer)
     _require_features(config)
     from src import disk, engine
     from src.compose import families

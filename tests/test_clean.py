@@ -111,7 +111,7 @@ def test_a_dataset_without_champions_goes_whole_and_the_others_stay(
     stored(tmp_path, "quick")
     clean(Config(), {})
     assert "dataset full stays; drop=full would remove it" in capsys.readouterr().out
-    assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 6 things, 8.0 KB")
+    assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 7 things, 10.0 KB")
     assert {path.parent.name for path in tmp_path.glob("data/*/*/manifest.json")} == {"quick"}
     assert not (tmp_path / "reports" / "full").exists()
 

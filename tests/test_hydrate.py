@@ -108,12 +108,12 @@ from src import files
 from tests.market_case import config
 left = [int(sys.argv[2])]
 whole = files.write_atomic
-def dying(path, write):
+def dying(path, write, **how):
     if path.parent.name in ("mine", ".mine-fresh"):
         left[0] -= 1
         if left[0] == 0:
             os._exit(9)
-    whole(path, write)
+    whole(path, write, **how)
 files.write_atomic = dying
 from src.hydrate import hydrate
 settings = {"fresh": True} if "fresh" in sys.argv else {}

@@ -65,8 +65,8 @@ def derived(bars: pl.DataFrame, events: pl.DataFrame) -> Derived:
     words: dict[Key, list[str]] = defaultdict(list)
     apart: set[Key] = set()
     live = pl.col("source").is_in(BULK).not_()
-    rows = _with_split(_with_ratio(bars.filter(live), events, words), events)
-    bulk = bars.filter(~live).with_columns(ratio=pl.lit(None, pl.Float64), split=pl.lit(None, pl.Float64))
+    rows = _with_split(_with_ratio(_numbered(bars.filter(live)), events, words), events)
+    bulk = _numbered(bars.filter(~live)).with_columns(ratio=pl.lit(None, pl.Float64), split=pl.lit(None, pl.Float64))
     both = bulk.select(KEY).unique().join(rows.select(KEY).unique(), on=KEY)
     simple = [rows.join(both, on=KEY, how="anti", maintain_order="left").with_columns(_adjusted())]
     simple.append(bulk.join(both, on=KEY, how="anti", maintain_order="left"))
@@ -85,16 +85,15 @@ def disagreements(bars: pl.DataFrame, events: pl.DataFrame) -> dict[Key, str]:
         One answer an instrument, each of one vintage: adj_close of earlier answers is in another basis.
     """
     given = bars.filter((pl.col("adj_close") > 0) & pl.col("adj_close").is_finite())
-    clean = _clean(_with_ratio(given, events, defaultdict(list)))
-    theirs, ours = pl.col("adj_close") / pl.col("close"), pl.col("ratio")
+    clean = _with_ratio(_numbered(given), events, defaultdict(list))
+    clean = _clean(clean).with_columns(theirs=pl.col("adj_close") / pl.col("close"))
+    clean = clean.with_columns(_step("theirs"), ours=_step("ratio"))
+    clean = clean.with_columns(off=(pl.col("theirs") / pl.col("ours") - 1).abs())
+    doubtful = clean.filter((pl.col("off") > AGREEMENT).any().over("g"))
     rounding = _rounding("adj_close") + _rounding("close")
-    clean = clean.with_columns(
-        theirs=theirs / theirs.shift(1).over(_SERIES),
-        ours=ours / ours.shift(1).over(_SERIES),
-        room=AGREEMENT + rounding + rounding.shift(1).over(_SERIES),
-    ).with_columns(off=(pl.col("theirs") / pl.col("ours") - 1).abs())
-    odd = clean.filter(pl.col("off") > pl.col("room")).with_columns(n=pl.len().over(KEY))
-    worst = odd.sort("off", descending=True, maintain_order=True).unique(KEY, keep="first", maintain_order=True)
+    doubtful = doubtful.with_columns(room=AGREEMENT + rounding + rounding.shift(1).over("g"))
+    odd = doubtful.filter(pl.col("off") > pl.col("room")).with_columns(n=pl.len().over("g"))
+    worst = odd.sort("off", descending=True, maintain_order=True).unique("g", keep="first", maintain_order=True)
     return {(row["asset_class"], row["symbol"]): _odd_words(row) for row in worst.iter_rows(named=True)}
 
 
@@ -105,58 +104,77 @@ def _odd_words(row: dict[str, Any]) -> str:
     )
 
 
-def _with_ratio(bars: pl.DataFrame, events: pl.DataFrame, words: dict[Key, list[str]]) -> pl.DataFrame:
+def _numbered(bars: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a series together, in their order, with its number `g`."""
+    rows = bars.sort(_SERIES, maintain_order=True)
+    begins = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in _SERIES).fill_null(True)
+    return rows.with_columns(g=begins.cast(pl.UInt32).cum_sum())
+
+
+def _clean(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a date with a valid close, in order; of repeated dates the last row counts, as in validation."""
+    dated = rows.drop_nulls("date").sort("g", "date", maintain_order=True)
+    again = (pl.col("g") == pl.col("g").shift(-1)) & (pl.col("date") == pl.col("date").shift(-1))
+    valid = (pl.col("close") > 0) & pl.col("close").is_finite()
+    return dated.filter(~again.fill_null(False) & valid.fill_null(False))
+
+
+def _before(name: str) -> pl.Expr:
+    """Value of the series' bar before; null at its first."""
+    return pl.when(pl.col("g") == pl.col("g").shift(1)).then(pl.col(name).shift(1))
+
+
+def _step(name: str) -> pl.Expr:
+    return (pl.col(name) / _before(name)).alias(name)
+
+
+def _with_ratio(rows: pl.DataFrame, events: pl.DataFrame, words: dict[Key, list[str]]) -> pl.DataFrame:
     """Rows with `ratio`, total-return price over price: 1 at the first bar, stepping up at each ex-date."""
-    clean = _clean(bars)
+    clean = _clean(rows)
     paid = _paid(clean, events, words)
-    clean = clean.join(paid, on=[*_SERIES, "date"], how="left", maintain_order="left")
-    before = pl.col("close").shift(1).over(_SERIES)
-    step = pl.when((pl.col("money") < before).fill_null(False)).then(before / (before - pl.col("money"))).otherwise(1.0)
-    for row in clean.filter((pl.col("money") >= before).fill_null(False)).iter_rows(named=True):
+    clean = clean.join(paid, on=["g", "date"], how="left", maintain_order="left").with_columns(before=_before("close"))
+    below = (pl.col("money") < pl.col("before")).fill_null(False)
+    for row in clean.filter((pl.col("money") >= pl.col("before")).fill_null(False)).iter_rows(named=True):
         words[row["asset_class"], row["symbol"]].append(
             f"dividend of {row['money']:g} on {row['date']} ignored: it is not below the last close"
         )
-    clean = clean.select(*_SERIES, "date", ratio=step.cum_prod().over(_SERIES))
-    rows = bars.drop("ratio", strict=False).with_row_index("_row").sort("date", nulls_last=True, maintain_order=True)
-    clean = clean.sort("date", maintain_order=True)
-    joined = rows.join_asof(clean, on="date", by=_SERIES, strategy="backward", check_sortedness=False)
-    return joined.sort("_row").drop("_row").with_columns(pl.col("ratio").fill_null(1.0))
-
-
-def _clean(bars: pl.DataFrame) -> pl.DataFrame:
-    """One row a date with a valid close, in order; of repeated dates the last row counts, as in validation."""
-    dated = bars.drop_nulls("date").unique([*_SERIES, "date"], keep="last", maintain_order=True)
-    valid = (pl.col("close") > 0) & pl.col("close").is_finite()
-    return dated.filter(valid.fill_null(False)).sort(*_SERIES, "date", maintain_order=True)
+    step = pl.when(below).then(pl.col("before") / (pl.col("before") - pl.col("money"))).otherwise(1.0)
+    known = clean.select("g", "date", ratio=step.cum_prod().over("g")).sort("date", maintain_order=True)
+    found = rows.with_row_index("_row").sort("date", nulls_last=True, maintain_order=True)
+    found = found.join_asof(known, on="date", by="g", strategy="backward", check_sortedness=False)
+    return found.sort("_row").drop("_row").with_columns(pl.col("ratio").fill_null(1.0))
 
 
 def _paid(clean: pl.DataFrame, events: pl.DataFrame, words: dict[Key, list[str]]) -> pl.DataFrame:
-    """Money of each bar: the sum of what went ex since the bar before."""
+    """Money of each bar (g, date, money): the sum of what went ex since the bar before."""
     money = events.filter(pl.col("kind").is_in(MONEY)).unique(maintain_order=True)
     good = ((pl.col("value") > 0) & pl.col("value").is_finite()).fill_null(False)
     for row in money.filter(~good).iter_rows(named=True):
         words[row["asset_class"], row["symbol"]].append(f"{row['kind']} of {row['value']} on {row['date']} ignored")
-    days = clean.select(*_SERIES, bar="date", date=pl.col("date").cast(pl.Date))
-    days = days.unique([*_SERIES, "date"], keep="first", maintain_order=True).sort("date", maintain_order=True)
-    dated = money.filter(good).sort("date", "kind", "value", maintain_order=True)
-    dated = dated.join_asof(days, on="date", by=_SERIES, strategy="forward", check_sortedness=False).drop_nulls("bar")
-    summed = dated.group_by([*_SERIES, "bar"], maintain_order=True).agg(money=pl.col("value").sum())
-    return summed.rename({"bar": "date"})
+    money = money.filter(good).join(_series(clean), on=_SERIES, maintain_order="left")
+    money = money.sort("date", "kind", "value", maintain_order=True)
+    days = clean.select("g", bar="date", date=pl.col("date").cast(pl.Date)).sort("bar", maintain_order=True)
+    found = money.join_asof(days, on="date", by="g", strategy="forward", check_sortedness=False).drop_nulls("bar")
+    return found.group_by("g", date="bar", maintain_order=True).agg(money=pl.col("value").sum())
 
 
 def _with_split(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Rows with `split`, the product of the splits after them."""
     good = (pl.col("kind") == "split") & (pl.col("value") > 0) & pl.col("value").is_finite()
     splits = events.filter(good.fill_null(False)).unique(maintain_order=True)
-    splits = splits.sort("date", "value", maintain_order=True)
-    later = splits.select(*_SERIES, day="date", split=pl.col("value").cum_prod(reverse=True).over(_SERIES))
-    later = later.unique([*_SERIES, "day"], keep="first", maintain_order=True).sort("day", maintain_order=True)
-    numbered = rows.with_row_index("_row").with_columns(day=pl.col("date").cast(pl.Date))
-    numbered = numbered.sort("day", nulls_last=True, maintain_order=True)
-    joined = numbered.join_asof(
-        later, on="day", by=_SERIES, strategy="forward", allow_exact_matches=False, check_sortedness=False
+    splits = splits.join(_series(rows), on=_SERIES, maintain_order="left").sort("date", "value", maintain_order=True)
+    later = splits.select("g", day="date", split=pl.col("value").cum_prod(reverse=True).over("g"))
+    later = later.unique(["g", "day"], keep="first", maintain_order=True)
+    found = rows.with_row_index("_row").with_columns(day=pl.col("date").cast(pl.Date))
+    found = found.sort("day", nulls_last=True, maintain_order=True).join_asof(
+        later, on="day", by="g", strategy="forward", allow_exact_matches=False, check_sortedness=False
     )
-    return joined.sort("_row").drop("_row", "day").with_columns(pl.col("split").fill_null(1.0))
+    return found.sort("_row").drop("_row", "day").with_columns(pl.col("split").fill_null(1.0))
+
+
+def _series(rows: pl.DataFrame) -> pl.DataFrame:
+    """Number of each series."""
+    return rows.group_by("g", maintain_order=True).agg(pl.col(name).first() for name in _SERIES)
 
 
 def _adjusted() -> pl.Expr:
@@ -219,6 +237,6 @@ def _rounding(name: str) -> pl.Expr:
     """Relative half unit of the last decimal that a series of prices uses, where that is coarser than six decimals."""
     price, half = pl.col(name), pl.lit(0.0)
     for decimals in range(_DECIMALS, -1, -1):
-        whole = ((price - price.round(decimals)).abs() <= 1e-7 * price).all().over(_SERIES)
+        whole = ((price - price.round(decimals)).abs() <= 1e-7 * price).all().over("g")
         half = pl.when(whole).then(0.5 * 10.0**-decimals / price).otherwise(half)
     return half

@@ -199,7 +199,7 @@ class Collection:
                 and entry["provider"] in self.gates
                 and key in self.instruments
             ):
-                found.setdefault(entry["provider"], self.due.refresh(self.instruments[key], entry))
+                found.setdefault(entry["provider"], self.due.refresh(self.instruments[key], entry, entry["provider"]))
         return list(found.values())
 
     def _asked_from(self, task: Task) -> str:
@@ -304,10 +304,10 @@ class Collection:
         states = self.store.instruments().drop("liquidity").join(keys, on=KEY, how="semi")
         columns = [*KEY, "date", "close", "volume"]
         months = [universe.activity(self.store.read_bucket(b, columns, candidates)) for b in self.store.buckets()]
-        traded = universe.liquidity(pl.concat(months), self.intake.config.split) if months else None
-        if traded is not None:
-            states = states.join(traded, on=KEY, how="left")
-            self.store.write_panel(universe.panel(states, self.intake.config.universe.panel))
+        if sum(each.height for each in months):
+            traded = universe.liquidity(pl.concat(months), self.intake.config.split)
+            ranked = states.join(traded, on=KEY, how="left")
+            self.store.write_panel(universe.panel(ranked, self.intake.config.universe.panel))
 
     def _end_of_patience(self) -> None:
         given_up = [gate.gave_up for gate in self.gates.values() if gate.gave_up]

@@ -61,15 +61,15 @@ class Plan:
         if chain is None or not chain.providers or (entry is not None and not self._is_due(instrument, entry)):
             return None
         provider = str(entry["provider"]) if entry and entry["provider"] in chain.providers else chain.providers[0]
-        if entry and entry["last"] and provider == entry["provider"]:
-            return self.refresh(instrument, entry)
+        if entry and entry["last"] and entry["provider"] in (provider, chain.archive):
+            return self.refresh(instrument, entry, provider)
         return self.question(instrument, provider)
 
-    def refresh(self, instrument: Instrument, entry: dict[str, Any]) -> Task:
-        """Ask who serves an instrument for its last bars and what came after."""
+    def refresh(self, instrument: Instrument, entry: dict[str, Any], provider: str) -> Task:
+        """Ask for an instrument's last bars, of whoever served them or of an archive, and what came after."""
         bars = self.live.overlap_bars if self.interval == "1d" else max(1, self.live.overlap_bars // 6)
         days = round(bars * _DAYS_A_BAR[instrument.asset_class]) + _SLACK_DAYS
-        return self.question(instrument, entry["provider"], _day(entry["last"]) - dt.timedelta(days=days))
+        return self.question(instrument, provider, _day(entry["last"]) - dt.timedelta(days=days))
 
     @property
     def beginning(self) -> dt.date:

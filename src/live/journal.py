@@ -64,11 +64,8 @@ class Journal:
         return sorted({int(path.stem[1:].split("-")[0]) for path in self.folder.glob("b*-*.parquet")})
 
     def keep(self, b: int, kept: Kept) -> Path:
-        """Write one answer; once this returns, no kill takes it away.
-
-        A bucket's number is that of its last file plus one, so it starts anew when the journal is empty.
-        """
-        path = self.folder / f"b{b:03d}-{self._number():020d}.parquet"
+        """Write one answer; once this returns, no kill takes it away."""
+        path = self._new_path(b)
         said = {
             "entry": kept.entry,
             "how": kept.how,
@@ -95,12 +92,14 @@ class Journal:
             path.replace(aside)
             return None
 
-    def _number(self) -> int:
+    def _new_path(self, b: int) -> Path:
         if self._next is None:
             taken = [int(path.stem.split("-")[1]) for path in self.folder.glob("b*-*.*")]
             self._next = max(taken, default=-1) + 1
+        while (path := self.folder / f"b{b:03d}-{self._next:020d}.parquet").exists():
+            self._next += 1
         self._next += 1
-        return self._next - 1
+        return path
 
 
 def _first_line(error: Exception) -> str:

@@ -24,6 +24,7 @@ _ROW = 6  # faults without an answer between them that put the provider in doubt
 _LAST, _MOST = 20, 12  # of so many instruments asked for the first time, so many faults are an outage as well
 _FIRST_DELAY = 0.25  # of source.live.pause, before an instrument is asked again; doubles each time
 _PROOFS = 3  # that must succeed where many faults come among answers: the provider may be there by halves
+_WITNESSES = 3  # answered last, of which a proof is asked again: one of them may have gone bad since
 _BEHIND, _STUBBORN = 8, 6  # answers to others before a refused instrument's next turn (doubles); refusals that end it
 
 
@@ -85,7 +86,8 @@ class Lane:
         self.gate = gate
         self.busy = 0  # jobs that are being asked
         self.ended = ""  # why nothing is asked here any more
-        self._settings, self._clock, self._known = settings, clock, known
+        self._settings, self._clock = settings, clock
+        self._known = deque([known] if known else [], maxlen=_WITNESSES)
         self._ready: list[tuple[int, int, Job]] = []
         self._later: list[tuple[float, int, Job]] = []
         self._suspects: list[tuple[Job, ProviderError]] = []  # faults that nothing was answered since
@@ -93,6 +95,7 @@ class Lane:
         self._first: deque[bool] = deque(maxlen=_LAST)  # fault? of instruments asked for the first time
         self._doubt = False  # one question at a time, until one is answered
         self._proofs = 1  # answers that end the doubt
+        self._vain = 0  # questions that did not
         self._asked: Job | None = None  # that question
         self._good = 0  # answers
         self._number = 0
@@ -163,7 +166,7 @@ class Lane:
         else:
             outcomes = self._alive(job, found)
         if self._suspects and not self.busy and not self._ready:  # nobody else will tell
-            self._doubt = self._known is not None
+            self._doubt = bool(self._known)
             outcomes += [] if self._doubt else self._charged()
         return outcomes
 
@@ -171,33 +174,37 @@ class Lane:
         heapq.heappush(self._ready, (job.task.order, job.number, job))
 
     def _question(self) -> Job | None:
-        """In doubt: the proof, or for want of one the job that outages have struck least."""
+        """In doubt: proofs, and in turn with them, or for want of them, the job that outages have struck least."""
         if self._asked is not None or not (self._ready or self._suspects or self._refusals):
             return None
-        if self._known is not None:
-            self._asked = self._proof(self._known)
-        elif self._ready:
+        turn = self._vain % (len(self._known) + 1)
+        if turn == len(self._known) and self._ready:
             entry = min(self._ready, key=lambda each: (each[2].excused, *each[:2]))
             self._ready.remove(entry)
             heapq.heapify(self._ready)
             self._asked = entry[2]
-        else:
-            self._asked = self._refused_before()
+        elif turn == len(self._known) and self._refusals:
+            self._asked = self._least_refused()
+        elif self._known:
+            self._asked = self._proof(turn % len(self._known))
         return self._asked
 
     def _refused_before(self) -> Job | None:
-        """With nothing else to ask: the least refused job, but first the proof, to tell whom the last refusal meant."""
+        """With nothing else to ask: the least refused job, but first a proof, to tell whom the last refusal meant."""
         if self.busy or not self._refusals:
             return None
-        if self._known is not None and any(job.seen == self._good for _, job in self._refusals):
-            self._asked = self._proof(self._known)
+        if self._known and any(job.seen == self._good for _, job in self._refusals):
+            self._asked = self._proof(0)
             return self._asked
+        return self._least_refused()
+
+    def _least_refused(self) -> Job:
         turn = min(self._refusals, key=lambda each: (each[1].refusals, each[1].task.order, each[1].number))
         self._refusals.remove(turn)
         return turn[1]
 
-    def _proof(self, known: Task) -> Job:
-        return Job(known, 0, seen=self._good, proof=True)
+    def _proof(self, back: int) -> Job:
+        return Job(self._known[-1 - back], 0, seen=self._good, proof=True)
 
     def _alive(self, job: Job, found: Answer | BaseException) -> list[Outcome]:
         """The provider is there: what waited for a sign of it is counted, then the job judged on its own."""
@@ -217,7 +224,7 @@ class Lane:
             self._put_off(job)
             return outcomes
         if not isinstance(found, BaseException):
-            self._known = job.task
+            self._known.append(job.task)
         return [*outcomes, self._judged(job, found)]
 
     def _believed(self, job: Job) -> list[Outcome]:
@@ -225,7 +232,7 @@ class Lane:
         if self._doubt and self._proofs > 1:
             self._proofs -= job.proof
             return []
-        self._doubt = False
+        self._doubt, self._vain = False, 0
         return self._charged()
 
     def _judged(self, job: Job, found: Answer | BaseException) -> Outcome:
@@ -261,7 +268,7 @@ class Lane:
             return []
         dense = sum(self._first) >= _MOST
         if dense or len(self._suspects) >= _ROW:
-            if self._known is None:
+            if not self._known:
                 return self._rested(found)
             self._doubt, self._proofs = True, _PROOFS if dense else 1
             self._first.clear()
@@ -270,6 +277,7 @@ class Lane:
     def _rested(self, found: ProviderError) -> list[Outcome]:
         """An outage: pause, and ask again what met it without counting it, though not without end."""
         self._doubt, self._proofs = True, 1
+        self._vain += 1
         self._first.clear()
         self.gate.down(f"{self.gate.name} can't be used: {found}")
         outcomes: list[Outcome] = []

@@ -18,11 +18,11 @@ from typing import Any
 
 import polars as pl
 
-from src import shards
-from src.bars import KEY, bucket
-from src.files import read_json, write_json, write_parquet
+from src import bars as table
+from src.bars import KEY
 from src.live import content
 from src.live.adjust import disagreements
+from src.live.bucket import Bucket
 from src.live.journal import Journal, Kept
 from src.live.refresh import BULK, Held, merge, ordered, ordered_events
 from src.sources.provider import EVENTS, Answer, raw_schema
@@ -72,7 +72,7 @@ class RawStore:
 
     def bucket(self, key: tuple[str, str]) -> int:
         """Bucket of an instrument."""
-        return bucket(*key, self.buckets)
+        return table.bucket(*key, self.buckets)
 
     def keep(
         self,
@@ -158,7 +158,7 @@ class RawStore:
 
     def based(self, b: int) -> str:
         """The mark of the archive whose rows a bucket holds; empty where it holds none."""
-        return str((self._read(f"t{b:03d}.json") or {}).get("base", ""))
+        return str(self._bucket(b).ledger()["base"])
 
     def pending(self) -> list[int]:
         """Buckets with answers that are kept and not folded, or whose fold was killed: fold them before anything."""
@@ -174,7 +174,7 @@ class RawStore:
             Whose entries were written, bulk rows aside.
         """
         done: list[tuple[str, str]] = []
-        intent = self._read(f"i{b:03d}.json")
+        intent = self._bucket(b).intent()
         if intent is not None:  # killed in the midst: the same answers again, and no others
             done += self._apply(b, [self.journal.folder / name for name in intent["journal"]])
         paths = self.journal.paths(b)
@@ -182,8 +182,9 @@ class RawStore:
 
     def read(self, b: int, keys: Iterable[tuple[str, str]] | None = None) -> Held:
         """Bars and events of a bucket, or of some of its instruments; those that count as absent are left out."""
-        sound = set(self._sound(b))
-        return _of(Held(self._bars(b), self._events(b)), sound if keys is None else sound & set(keys))
+        bucket = self._bucket(b)
+        sound = set(bucket.sound())
+        return _of(bucket.held(), sound if keys is None else sound & set(keys))
 
     def entries(self, b: int | None = None) -> pl.DataFrame:
         """The ledger, of one bucket or of all: columns of `ENTRY`, sorted by key.
@@ -191,7 +192,7 @@ class RawStore:
         An entry whose bars are not on disk as it says is left out, with a warning.
         """
         each = sorted(int(path.stem[1:]) for path in self.root.glob("t*.json")) if b is None else [b]
-        rows = [self._row(entry) for one in each for entry in self._sound(one).values()]
+        rows = [self._row(entry) for one in each for entry in self._bucket(one).sound().values()]
         return pl.DataFrame(rows, schema=self.entry_schema, orient="row").sort(KEY)
 
     def entry(self, key: tuple[str, str]) -> dict[str, Any] | None:
@@ -203,112 +204,33 @@ class RawStore:
         """Hash over all entries of a bucket: content, state and class of error; when it changed, publish again."""
         parts = [
             [*key, entry["content_hash"], entry["state"], entry["error_class"]]
-            for key, entry in sorted(self._sound(b).items())
+            for key, entry in sorted(self._bucket(b).sound().items())
         ]
         return content.text_hash(json.dumps(parts)) if parts else ""
 
+    def _bucket(self, b: int) -> Bucket:
+        return Bucket(self.root, b, self.schema)
+
     def _apply(self, b: int, paths: list[Path]) -> list[tuple[str, str]]:
-        """Fold these files: intent, shards, events, ledger; then remove them, the oldest first."""
+        """Fold these files, then remove them, the oldest first: what a kill leaves is the latest of them."""
         kept = [each for path in paths if path.is_file() for each in [self.journal.read(path)] if each is not None]
-        ledger = self._read(f"t{b:03d}.json") or {}
-        held = Held(self._bars(b), self._events(b))
-        entries = self._sound(b, held)
-        mark = str(ledger.get("base", "")) if len(entries) == len(ledger.get("entries", [])) else ""
+        bucket = self._bucket(b)
+        ledger, held = bucket.ledger(), bucket.held()
+        entries = bucket.sound(held)
+        base = ledger["base"] if len(entries) == len(ledger["entries"]) else ""  # bulk rows may be among what is lost
         held = _of(held, entries)
         said: dict[int, str] = {}
         for some in _rounds(kept, set(entries)):
             held = _merged(held, some)
             said |= _said(some)
         for each in kept:
-            mark = each.entry["mark"] if each.how == "base" else mark
+            base = each.entry["mark"] if each.how == "base" else base
         held = Held(ordered(held.bars), ordered_events(held.events))
         named = _update(entries, kept, held, said)
-        self._write(b, paths, held, {"base": mark, "entries": [entries[key] for key in sorted(entries)]})
+        bucket.write(held, [path.name for path in paths], base, [entries[key] for key in sorted(entries)])
         for path in paths:
             path.unlink(missing_ok=True)
         return named
-
-    def _write(self, b: int, paths: list[Path], held: Held, ledger: dict[str, Any]) -> None:
-        intent, parts = self.root / f"i{b:03d}.json", shards.by_year(held.bars)
-        marks = {year: content.frame_hash(part) for year, part in parts.items()}
-        files = {f"b{b:03d}-{year:04d}.parquet": mark for year, mark in marks.items()}
-        name = f"e{b:03d}.parquet"
-        if held.events.height:
-            files[name] = content.frame_hash(held.events)
-        target = {"files": files, **ledger}
-        if files != self._on_disk(b):
-            write_json({"journal": [path.name for path in paths], **target}, intent)
-            shards.write(self.root, b, parts, marks)
-            if not held.events.height:
-                (self.root / name).unlink(missing_ok=True)
-            elif shards.marked(self.root / name) != files[name]:
-                write_parquet(held.events, self.root / name, {"content": files[name]})
-        write_json(target, self.root / f"t{b:03d}.json")
-        intent.unlink(missing_ok=True)
-
-    def _sound(self, b: int, held: Held | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-        """Entries whose bars are on disk as they say.
-
-        The files' own marks tell it where nothing was touched from outside; where they don't, or where `held` (all
-        that the bucket has) is given, every instrument's content is looked at. Between the steps of a fold each file
-        may be as before it or as after it.
-        """
-        ledger, intent = self._read(f"t{b:03d}.json"), self._read(f"i{b:03d}.json")
-        entries = {(e["asset_class"], e["symbol"]): e for e in (ledger or {}).get("entries", [])}
-        known = [each["files"] for each in (ledger or {"files": {}}, intent) if each is not None]
-        disk = self._on_disk(b)
-        names = {*disk, *(name for files in known for name in files)}
-        in_step = all(disk.get(name) in [files.get(name) for files in known] for name in names)
-        if in_step and (held is None or intent is not None):
-            return entries
-        bars, events = (held.bars, held.events) if held else (self._bars(b), self._events(b))
-        return self._matching(b, entries, (intent or {}).get("entries", []), Held(bars, events))
-
-    def _matching(self, b: int, entries: dict[Any, Any], intended: list[dict[str, Any]], held: Held) -> dict[Any, Any]:
-        found = content.sums(held.bars, held.events)
-        meant = {(e["asset_class"], e["symbol"]): e["content_hash"] for e in intended}
-        sums = {key: found.get(key, {"content_hash": ""})["content_hash"] for key in entries}
-        lost = [key for key, entry in entries.items() if sums[key] not in (entry["content_hash"], meant.get(key))]
-        if lost:
-            names = ", ".join(":".join(key) for key in lost[:3]) + (", ..." if len(lost) > 3 else "")
-            log.warning(
-                "bucket %d: the bars of %d of %d instruments are not what the ledger says (%s):"
-                " they count as absent and are asked for anew",
-                b, len(lost), len(entries), names,
-            )  # fmt: skip
-        return {key: entry for key, entry in entries.items() if key not in set(lost)}
-
-    def _on_disk(self, b: int) -> dict[str, str]:
-        """Files of a bucket's bars and events with their marks."""
-        found = [*shards.paths(self.root, b).values(), self.root / f"e{b:03d}.parquet"]
-        return {path.name: shards.marked(path) for path in found if path.is_file()}
-
-    def _bars(self, b: int) -> pl.DataFrame:
-        read = [self._frame(path, self.schema) for path in shards.paths(self.root, b).values()]
-        return ordered(pl.concat([pl.DataFrame(schema=self.schema), *read]))
-
-    def _events(self, b: int) -> pl.DataFrame:
-        path = self.root / f"e{b:03d}.parquet"
-        return self._frame(path, EVENTS) if path.is_file() else pl.DataFrame(schema=EVENTS)
-
-    def _frame(self, path: Path, schema: dict[str, Any]) -> pl.DataFrame:
-        try:
-            return pl.read_parquet(path, hive_partitioning=False).select(
-                pl.col(name).cast(kind) for name, kind in schema.items()
-            )
-        except (pl.exceptions.PolarsError, OSError) as error:
-            log.warning("%s can't be read: %s", path, (str(error) or type(error).__name__).splitlines()[0])
-            return pl.DataFrame(schema=schema)
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = read_json(self.root / name)
-        except FileNotFoundError:
-            return None
-        except ValueError:
-            log.warning("%s can't be read: its bucket counts as empty", self.root / name)
-            return None
-        return found
 
     def _row(self, entry: dict[str, Any]) -> dict[str, Any]:
         day = dt.date if self.interval == "1d" else dt.datetime
@@ -334,6 +256,8 @@ def _rounds(kept: list[Kept], known: set[tuple[str, str]]) -> Iterator[list[Kept
         if each.how == "base":
             yield [each]
     for each in kept:
+        if each.how == "base":
+            continue
         key = _key(each)
         if each.how == "merge" and key not in known:
             log.warning("%s: a refresh came, and the bars before it are lost: left out", ":".join(key))

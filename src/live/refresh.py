@@ -13,7 +13,8 @@ change.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ MONEY = ("dividend", "capital_gain")
 _ONE_RATIO = 1e-4  # relative: old and rebased prices were each rounded
 _AGREE = 5  # earliest common bars that must agree for bars before them to stay
 _VALUES = [*PRICES, "volume"]
+_CLOSE = _VALUES.index("close")
 _SERIES = [*KEY, "source"]
 KINDS = ("first", "same", "appended", "dividend", "split", "restated", "gap")
 
@@ -187,50 +189,46 @@ def near(left: pl.Expr, right: pl.Expr) -> pl.Expr:
 
 
 def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer, asked: dt.date | None) -> tuple[str, str]:
-    now = _last_of_each_date(answer.bars)
-    begin = _first(now["date"]) if asked is None else min(_first(now["date"]), _like(asked, now["date"]))
-    old = _last_of_each_date(live.filter(pl.col("date") >= begin))
-    both = old.join(now, on="date", how="inner", suffix="_new").sort("date")
-    if not both.height:
-        return "gap", f"none of the {_bars(now.height)} served is among those stored, the last of {_day(live)}"
+    now = _by_date(answer.bars)
+    begin, end = min(now), max(now)
+    begin = begin if asked is None else min(begin, _like(asked, answer.bars["date"]))
+    old = _by_date(live.filter(pl.col("date") >= begin))
+    both = sorted(now.keys() & old.keys())
+    if not both:
+        return "gap", f"none of the {_bars(len(now))} served is among those stored, the last of {_last(live['date'])}"
     changed = _event_changes(live, events, answer)
     splits = [words for kind, words in changed if kind == "split"]
     if splits:
         return "split", "; ".join(splits)
-    moved = both.filter(~near(pl.col("close"), pl.col("close_new")))
-    if moved.height:
-        return _moved(both, moved)
-    gone = old.filter(pl.col("date").is_between(_first(now["date"]), _last(now["date"]))).join(
-        now, on="date", how="anti"
-    )
-    gone = gone.filter((pl.col("close") > 0).fill_null(False))
-    if gone.height:
-        return "restated", f"{_bars(gone.height)} that {_are(gone.height)} stored, {_day(gone)} among them, are gone"
+    moved = [day for day in both if not _equal(old[day][_CLOSE], now[day][_CLOSE])]
+    if moved:
+        return _moved(moved[-1], len(moved), [(old[day][_CLOSE], now[day][_CLOSE]) for day in both], old, now)
+    gone = [day for day in old.keys() - now.keys() if day <= end and (old[day][_CLOSE] or 0) > 0]
+    if gone:
+        return "restated", f"{_bars(len(gone))} stored, the last of {max(gone)}, {_are(len(gone))} no longer served"
     words = [words for _, words in changed]
-    other = both.filter(~pl.all_horizontal(near(pl.col(name), pl.col(f"{name}_new")) for name in _VALUES))
-    if other.height:
-        words.append(f"{_bars(other.height)} corrected but for the close, the last of {_day(other)}")
-    added = now.join(old, on="date", how="anti").height
+    other = [day for day in both if not all(map(_equal, old[day], now[day]))]
+    if other:
+        words.append(f"{_bars(len(other))} corrected but for the close, the last of {other[-1]}")
+    added = len(now.keys() - old.keys())
     if added:
         words.append(f"{_bars(added)} added")
-    behind = old.filter(pl.col("date") > _last(now["date"])).height
+    behind = sum(day > end for day in old)
     if behind:
         words.append(f"the answer ends {_bars(behind)} before what is stored, which stays")
-    kind = "dividend" if changed else "appended" if added or other.height else "same"
-    return kind, "; ".join(words)
+    return "dividend" if changed else "appended" if added or other else "same", "; ".join(words)
 
 
-def _moved(both: pl.DataFrame, moved: pl.DataFrame) -> tuple[str, str]:
+def _moved(
+    last: Any, moved: int, closes: list[tuple[Any, Any]], old: dict[Any, Any], now: dict[Any, Any]
+) -> tuple[str, str]:
     """Whether closes that differ moved by one ratio."""
-    ratio = (both["close_new"] / both["close"]).drop_nulls().drop_nans()
-    middle = ratio.median()
-    if both.height > 1 and moved.height == both.height == len(ratio) and isinstance(middle, float) and middle > 0:
-        spread = (ratio / middle - 1).abs().max()
-        if isinstance(spread, float) and spread <= _ONE_RATIO:
-            return "split", f"all {_bars(both.height)} in common moved by one ratio, {middle:.6g}, without an event"
-    row = moved.row(-1, named=True)
-    words = f"{moved.height:,} of {_bars(both.height)} in common {_have(moved.height)} another close"
-    return "restated", f"{words}: {row['date']} was {row['close']}, is {row['close_new']}"
+    ratios = sorted(new / former for former, new in closes if former and new)
+    if len(closes) > 1 and moved == len(ratios) == len(closes) and 0 < ratios[-1] <= ratios[0] * (1 + _ONE_RATIO):
+        middle = ratios[len(ratios) // 2]
+        return "split", f"all {_bars(len(closes))} in common moved by one ratio, {middle:.6g}, without an event"
+    words = f"{moved:,} of {_bars(len(closes))} in common {'has' if moved == 1 else 'have'} another close"
+    return "restated", f"{words}: that of {last} was {old[last][_CLOSE]}, is {now[last][_CLOSE]}"
 
 
 def _older_stay(kind: str, live: pl.DataFrame, new: pl.DataFrame) -> bool:
@@ -240,32 +238,47 @@ def _older_stay(kind: str, live: pl.DataFrame, new: pl.DataFrame) -> bool:
     """
     if kind == "gap":
         return str(live["asset_class"][0]) == "crypto"
-    old, now = _last_of_each_date(live), _last_of_each_date(new)
-    both = old.join(now, on="date", how="inner", suffix="_new").sort("date").head(_AGREE)
-    begins_later = _first(now["date"]) > _first(old["date"])
-    alike = both.select(near(pl.col("close"), pl.col("close_new")).all()).item()
-    return bool(kind != "split" and begins_later and alike)
+    old, now = _by_date(live), _by_date(new)
+    both = sorted(now.keys() & old.keys())[:_AGREE]
+    alike = all(_equal(old[day][_CLOSE], now[day][_CLOSE]) for day in both)
+    return kind != "split" and min(now) > min(old) and alike
 
 
 def _event_changes(live: pl.DataFrame, events: pl.DataFrame, answer: Answer) -> list[tuple[str, str]]:
     """What came, changed or went among the events that the answer decides on: (kind, words)."""
     first, last = _reach(live, answer.bars)
-    names = ["date", "kind", "nth"]
-    old = _numbered(events.filter(pl.col("source").is_in(answer.bars["source"].unique().to_list())))
-    now = _numbered(answer.events)
-    old = old.filter(_decided(pl.lit(first), pl.lit(last, pl.Date())))
-    both = old.join(now, on=names, how="full", coalesce=True, suffix="_new").sort(names)
-    both = both.filter(~near(pl.col("value"), pl.col("value_new")))
-    return [(row["kind"], _event_words(row)) for row in both.iter_rows(named=True)]
+    names = set(answer.bars["source"])
+    rows = [row for row in _event_rows(events) if row[-1] in names]
+    old = _numbered(row for row in rows if row[0] >= first and (last is None or row[0] <= last))
+    now = _numbered(_event_rows(answer.events))
+    changed = []
+    for day, kind, n in sorted(old.keys() | now.keys()):
+        before, after = old.get((day, kind, n)), now.get((day, kind, n))
+        if before is None or after is None or not _equal(before, after):
+            changed.append((kind, _event_words(day, kind, before, after)))
+    return changed
 
 
-def _event_words(row: dict[str, object]) -> str:
-    what = f"{str(row['kind']).replace('_', ' ')} of {row['date']}"
-    if row["value"] is None:
-        return f"{what}: {row['value_new']} is new"
-    return f"{what}: {row['value']} was " + (
-        "withdrawn" if row["value_new"] is None else f"changed to {row['value_new']}"
-    )
+def _event_words(day: dt.date, kind: str, before: float | None, after: float | None) -> str:
+    what = f"{kind.replace('_', ' ')} of {day}"
+    if before is None:
+        return f"{what}: {after} is new"
+    return f"{what}: {before} was " + ("withdrawn" if after is None else f"changed to {after}")
+
+
+def _event_rows(events: pl.DataFrame) -> list[tuple[Any, ...]]:
+    return ordered_events(events).select("date", "kind", "value", "source").rows() if events.height else []
+
+
+def _numbered(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[dt.date, str, int], float]:
+    """Values by ex-date, kind, and how many of these came before."""
+    found: dict[tuple[dt.date, str, int], float] = {}
+    for day, kind, value, _ in rows:
+        n = 0
+        while (day, kind, n) in found:
+            n += 1
+        found[day, kind, n] = value
+    return found
 
 
 def _merged_events(stored: Held, answer: Held, window: pl.DataFrame) -> pl.DataFrame:
@@ -309,13 +322,19 @@ def _kept_where_equal(
     return both.with_columns(taken).select(new.columns)
 
 
-def _last_of_each_date(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.drop_nulls("date").unique("date", keep="last", maintain_order=True).sort("date")
+def _by_date(frame: pl.DataFrame) -> dict[Any, tuple[Any, ...]]:
+    """Values by date; of repeated dates the last row counts, as in validation."""
+    rows = frame.drop_nulls("date").select("date", *_VALUES).rows()
+    return {row[0]: row[1:] for row in rows}
 
 
-def _numbered(events: pl.DataFrame) -> pl.DataFrame:
-    events = ordered_events(events)
-    return events.select("date", "kind", "value", nth=pl.int_range(pl.len()).over("date", "kind"))
+def _equal(left: float | None, right: float | None) -> bool:
+    """As `near`, of two numbers."""
+    gone = [each is None or math.isnan(each) for each in (left, right)]
+    if left is None or right is None or any(gone):
+        return all(gone)
+    room = TOLERANCE * max(abs(left), abs(right))
+    return left == right or (math.isfinite(room) and abs(left - right) <= room)
 
 
 def _like(day: dt.date, dates: pl.Series) -> Any:
@@ -335,17 +354,9 @@ def _some(names: pl.Series) -> str:
     return " and ".join(sorted(set(names)))
 
 
-def _day(frame: pl.DataFrame) -> str:
-    return str(frame["date"].max())
-
-
 def _bars(n: int) -> str:
     return f"{n:,} bar{'' if n == 1 else 's'}"
 
 
 def _are(n: int) -> str:
-    return "was" if n == 1 else "were"
-
-
-def _have(n: int) -> str:
-    return "has" if n == 1 else "have"
+    return "is" if n == 1 else "are"

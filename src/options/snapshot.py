@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -18,11 +17,10 @@ import polars as pl
 from src.bars import BarStore
 from src.config import Config, ConfigError
 from src.errors import StageError
-from src.files import sweep, write_parquet
-from src.ledger import SCHEMA as STATES
 from src.options.quotes import SCHEMA, marked, table
 from src.options.staleness import aged, session, unmoved
 from src.options.store import OptionStore
+from src.options.tally import Tally, many, published
 from src.options.valuation import valued
 from src.progress import Progress
 from src.sources.provider import OptionChain, ProviderError, Wanted
@@ -43,20 +41,6 @@ class Reply:
 
 
 Replies = Callable[[list[Wanted], Chains], Iterator[Reply]]
-
-
-@dataclass
-class Tally:
-    """States and counts of a snapshot in the making."""
-
-    states: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def put(self, key: tuple[str, str], state: str, reason: str, rows: int = 0) -> None:
-        """Note what became of an underlying; anything but a plain success goes to the log as well."""
-        self.states[key] = (state, reason, rows)
-        if reason:
-            log.info("%s:%s %s: %s", *key, state, reason)
 
 
 def in_turn(wanted: list[Wanted], chains: Chains) -> Iterator[Reply]:
@@ -106,13 +90,13 @@ def snapshot(
     taken = set() if config.fresh else _taken(store, session(today)[0])
     due = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
     tally = Tally()
-    with Progress("quote", len(keys), "underlying") as progress, _published(config, store, tally):
+    with Progress("quote", len(keys), "underlying") as progress, published(config, store, tally):
         progress.advance(len(keys) - len(due))
         for reply in replies(due, chains):
             key = (reply.wanted.asset_class, reply.wanted.symbol)
             _keep(store, tally, key, reply, config.options.risk_free)
             progress.advance(note=key[1])
-    return _summary(config, config.source.kind, tally, len(keys) - len(due))
+    return tally.summary(config, config.source.kind, len(keys) - len(due))
 
 
 def import_files(config: Config) -> str:
@@ -135,7 +119,7 @@ def import_files(config: Config) -> str:
     store, tally, stored, unread = OptionStore(_root(config)), Tally(), 0, []
     classes = _Classes(config)
     narrowed = set(config.only)
-    with Progress("quote", len(found), "file") as progress, _published(config, store, tally):
+    with Progress("quote", len(found), "file") as progress, published(config, store, tally):
         for each in found:
             try:
                 for kind, chain in files.chains(each):
@@ -153,8 +137,8 @@ def import_files(config: Config) -> str:
             progress.advance(note=each.name)
     if len(unread) == len(found):
         raise StageError(f"none of {len(found):,} files could be read: {unread[0]}")
-    line = _summary(config, "files", tally, stored)
-    return f"{line}; {_many(len(unread), 'file')} could not be read" if unread else line
+    line = tally.summary(config, "files", stored)
+    return f"{line}; {many(len(unread), 'file')} could not be read" if unread else line
 
 
 def underlyings(config: Config) -> list[tuple[str, str]]:
@@ -201,11 +185,7 @@ def _keep(store: OptionStore, tally: Tally, key: tuple[str, str], reply: Reply, 
         first = (str(error).strip() or "no message").splitlines()[0]
         tally.put(key, "failed", f"its chain could not be valued: {type(error).__name__}: {first}")
         return
-    clean = int(rows["clean"].sum())
-    tally.put(key, "done", "" if clean else "not one clean quote", rows.height)
-    tally.counts.update(snapshots=1, contracts=rows.height, clean=clean)
-    for flag in ("crossed", "stale_quote", "placeholder_iv", "no_bid"):
-        tally.counts[flag] += int(rows[flag].sum())
+    tally.stored(key, rows)
 
 
 def _checked(store: OptionStore, key: tuple[str, str], chain: OptionChain, risk_free: float) -> pl.DataFrame:
@@ -224,38 +204,6 @@ def _taken(store: OptionStore, opening: dt.datetime) -> set[tuple[str, str]]:
     return {(kind, symbol) for kind, symbol, at, _ in listing.iter_rows() if session(at)[0] == opening}
 
 
-class _published:
-    """Write the states at the end, also where the run is interrupted: former ones stay for who was not asked now."""
-
-    def __init__(self, config: Config, store: OptionStore, tally: Tally) -> None:
-        self.path = Path(config.data.root) / "states" / config.dataset / "quote.parquet"
-        self.store, self.tally = store, tally
-
-    def __enter__(self) -> None:
-        sweep(self.store.root)
-
-    def __exit__(self, *_: object) -> None:
-        states = self._former() | self.tally.states
-        spans = (
-            self.store.snapshots()
-            .group_by("asset_class", "underlying")
-            .agg(first=pl.col("captured").min().dt.date(), last=pl.col("captured").max().dt.date())
-        )
-        rows = [(*key, *values) for key, values in states.items()]
-        names = ("asset_class", "symbol", "state", "reason", "rows")
-        frame = pl.DataFrame(rows, schema={name: STATES[name] for name in names}, orient="row")
-        frame = frame.join(spans, left_on=["asset_class", "symbol"], right_on=["asset_class", "underlying"], how="left")
-        frame = frame.select(STATES.keys()).sort("asset_class", "symbol")
-        if not self.path.is_file() or not pl.read_parquet(self.path).equals(frame):
-            write_parquet(frame, self.path)
-
-    def _former(self) -> dict[tuple[str, str], tuple[str, str, int]]:
-        if not self.path.is_file():
-            return {}
-        rows = pl.read_parquet(self.path).select("asset_class", "symbol", "state", "reason", "rows").iter_rows()
-        return {(kind, symbol): (state, reason, count) for kind, symbol, state, reason, count in rows}
-
-
 class _Classes:
     """The asset class of a symbol for which nobody tells it: the dataset's, else ``source.asset_class``, else stock."""
 
@@ -269,39 +217,6 @@ class _Classes:
         from src.sources import CLASSES
 
         return CLASSES.get(str(told).lower()) or self._known.get(symbol) or self._default
-
-
-def _summary(config: Config, origin: str, tally: Tally, earlier: int) -> str:
-    """The counts in one sentence.
-
-    Raises
-    ------
-    StageError
-        Where every underlying failed.
-    """
-    by_state = Counter(state for state, _, _ in tally.states.values())
-    counts = tally.counts
-    if tally.states and by_state["failed"] == len(tally.states):
-        why = next(iter(tally.states.values()))[1]
-        raise StageError(f"none of {_many(len(tally.states), 'underlying')} could be taken: {why}")
-    if not tally.states:
-        return f"quote: nothing new of {config.dataset} from {origin}; {_many(earlier, 'snapshot')} taken before"
-    flags = (
-        f"{counts['clean']:,} clean, {counts['no_bid']:,} without a bid, {counts['crossed']:,} crossed,"
-        f" {counts['stale_quote']:,} stale, {counts['placeholder_iv']:,} with a placeholder for volatility"
-    )
-    said = [f"{by_state[state]:,} {state}" for state in ("failed", "quarantined", "skipped") if by_state[state]]
-    if earlier:
-        said.append(f"{_many(earlier, 'snapshot')} taken before")
-    return (
-        f"quote: {_many(counts['snapshots'], 'snapshot')} of {_many(by_state['done'], 'underlying')} of"
-        f" {config.dataset} from {origin}: {_many(counts['contracts'], 'contract')} ({flags})"
-        + "".join(f"; {each}" for each in said)
-    )
-
-
-def _many(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def _root(config: Config) -> Path:

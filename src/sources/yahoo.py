@@ -74,7 +74,7 @@ class Yahoo:
 
         asked = yahoo_name(Wanted("stock", underlying, dt.date.min))
         ticker = self._ticker(asked, "America/New_York")
-        expiries = sorted(_tried(lambda: ticker.options))
+        expiries = sorted(_tried(lambda: _told(lambda: ticker.options, asked)))
         moment = dt.datetime.now(dt.UTC)
         first = options.checked(self._session.heard)
         wanted = expiries[:max_expiries]
@@ -91,7 +91,7 @@ class Yahoo:
         """The `count` stocks or ETFs with the largest dollar volume of today; see `src.sources.yahoo_screener`."""
         from src.sources.yahoo_screener import most_traded
 
-        return most_traded(kind, count)
+        return _told(lambda: most_traded(kind, count), f"the most traded of {kind}")
 
     def close(self) -> None:
         """Let go of connections."""
@@ -130,7 +130,7 @@ def connect(name: str, settings: LiveSource, gate: Gate) -> Yahoo:
     warnings.filterwarnings("ignore", module=r"yfinance\.")  # its use of what pandas will drop: printed at every call
     session = YahooSession(settings, gate, lambda: _forget_crumb(YfData))
     YfData(session=session)
-    _forget_crumb(YfData)
+    _forget_crumb(YfData, "basic")
     return Yahoo(name, session)
 
 
@@ -148,18 +148,26 @@ def yahoo_name(wanted: Wanted) -> str:
     return asked.upper()
 
 
-def _served(ask: Callable[[], Any], asked: str) -> dict[str, Any]:
-    """The body that came when yfinance was told to ask."""
-    from src.sources.yahoo_session import Served, Withheld
+def _told(ask: Callable[[], _T], what: str) -> _T:
+    """What yfinance returns; its own trouble with an answer is the answer's."""
+    from src.sources.yahoo_session import Withheld
 
     try:
-        ask()
+        return ask()
+    except Withheld as error:  # a consent page that did not lead on
+        raise Unavailable(f"{what}: {error}") from error
+    except ValueError as error:
+        raise Malformed(f"{what}: yfinance can't read the answer: {error}") from error
+
+
+def _served(ask: Callable[[], Any], asked: str) -> dict[str, Any]:
+    """The body that came when yfinance was told to ask."""
+    from src.sources.yahoo_session import Served
+
+    try:
+        _told(ask, asked)
     except Served as served:
         return served.body
-    except Withheld as error:  # a consent page that did not lead on
-        raise Unavailable(f"{asked}: {error}") from error
-    except ValueError as error:
-        raise Malformed(f"{asked}: yfinance can't read the answer: {error}") from error
     raise Malformed(f"{asked}: yfinance came back without the answer")
 
 
@@ -193,9 +201,15 @@ def keep_caches() -> None:
     yfinance.set_tz_cache_location(str(folder))
 
 
-def _forget_crumb(data: Any) -> None:
-    """Let yfinance fetch cookie and crumb anew with its next request; it has no public way to say so."""
+def _forget_crumb(data: Any, strategy: str | None = None) -> None:
+    """Let yfinance fetch cookie and crumb anew with its next request; it has no public way to say so.
+
+    Without a `strategy` it takes the other of its two ways to a cookie (`basic`, `csrf`), as it does by itself.
+    """
     import yfinance
 
-    data()._crumb = data()._cookie = None
+    held = data()
+    other = "csrf" if held._cookie_strategy == "basic" else "basic"
+    held._cookie_strategy = strategy or other
+    held._crumb = held._cookie = None
     yfinance.cache.get_cookie_cache().store("curlCffi", None)

@@ -138,7 +138,8 @@ class YahooSession(Session):  # type: ignore[type-arg]
             raise Unavailable(f"{host} answered {_shown(response)}")
         if status == 401:
             self._forget()
-            raise Unavailable(f"{host} no longer takes the crumb: {_shown(response)}; it is fetched anew")
+            had = "no longer takes the crumb" if "crumb=" in response.url else "wants a crumb, which was not to be had"
+            raise Unavailable(f"{host} {had}: {_shown(response)}; it is fetched anew")
         body = loaded(response.content, f"{host} answered status {status}")
         for root in _ROOTS:
             part = body.get(root)

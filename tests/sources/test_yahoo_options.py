@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json as plain
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,6 +138,34 @@ def test_a_chain_comes_with_a_fresh_crumb_where_the_old_one_has_ended(script, pr
     script.say(OPTIONS, guarded)
     assert len(provider.chain("AAA", 10).contracts) == 6
     assert script.count(CRUMB) == 2
+
+
+def test_without_a_crumb_the_words_say_so(script, provider):
+    script.say(CRUMB, Reply(429, b"", TEXT))
+    script.say(OPTIONS, complaint(401, "Unauthorized", "Invalid Crumb", "finance"))
+    with pytest.raises(Unavailable, match="wants a crumb, which was not to be had"):
+        provider.chain("AAA", 10)
+    assert script.count(CRUMB) == 1
+
+
+def test_threads_get_their_own_chains(script, provider):
+    seen = threading.Barrier(4, timeout=10)
+
+    def served(request):
+        symbol = request.path.rsplit("/", 1)[1]
+        expiry = int(request.query.get("date", FIRST))
+        return json(page(expiry, price=float(symbol[1:]), symbol=symbol))
+
+    def asked(number):
+        seen.wait()
+        return [provider.chain(f"T{number * 10 + each}", 3) for each in range(3)]
+
+    script.say(OPTIONS, served)
+    with ThreadPoolExecutor(4) as pool:
+        chains = [chain for part in pool.map(asked, range(4)) for chain in part]
+    assert [chain.underlying for chain in chains] == [f"T{a * 10 + b}" for a in range(4) for b in range(3)]
+    for chain in chains:
+        assert chain.contracts["underlying_price"].to_list() == [float(chain.underlying[1:])] * 6
 
 
 def quote(symbol, price, volume, **fields):

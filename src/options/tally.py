@@ -1,0 +1,106 @@
+"""What became of the underlyings of one run: states, counts, and the sentence that sums them up."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from src.config import Config
+from src.errors import StageError
+from src.files import sweep, write_parquet
+from src.ledger import SCHEMA as STATES
+from src.options.store import OptionStore
+
+log = logging.getLogger(__name__)
+_COUNTED = ("clean", "no_bid", "crossed", "stale_quote", "placeholder_iv")
+
+
+@dataclass
+class Tally:
+    """States and counts of a snapshot in the making."""
+
+    states: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def put(self, key: tuple[str, str], state: str, reason: str, rows: int = 0) -> None:
+        """Note what became of an underlying; anything but a plain success goes to the log as well."""
+        self.states[key] = (state, reason, rows)
+        if reason:
+            log.info("%s:%s %s: %s", *key, state, reason)
+
+    def stored(self, key: tuple[str, str], rows: pl.DataFrame) -> None:
+        """Note a snapshot that was stored."""
+        self.counts.update(snapshots=1, contracts=rows.height)
+        for flag in _COUNTED:
+            self.counts[flag] += int(rows[flag].sum())
+        self.put(key, "done", "" if rows["clean"].any() else "not one clean quote", rows.height)
+
+    def summary(self, config: Config, origin: str, earlier: int) -> str:
+        """The counts in one sentence.
+
+        Raises
+        ------
+        StageError
+            Where every underlying failed.
+        """
+        by_state = Counter(state for state, _, _ in self.states.values())
+        counts = self.counts
+        if self.states and by_state["failed"] == len(self.states):
+            why = next(iter(self.states.values()))[1]
+            raise StageError(f"none of {many(len(self.states), 'underlying')} could be taken: {why}")
+        if not self.states:
+            return f"quote: nothing new of {config.dataset} from {origin}; {many(earlier, 'snapshot')} taken before"
+        flags = (
+            f"{counts['clean']:,} clean, {counts['no_bid']:,} without a bid, {counts['crossed']:,} crossed,"
+            f" {counts['stale_quote']:,} stale, {counts['placeholder_iv']:,} with a placeholder for volatility"
+        )
+        said = [f"{by_state[state]:,} {state}" for state in ("failed", "quarantined", "skipped") if by_state[state]]
+        if earlier:
+            said.append(f"{many(earlier, 'snapshot')} taken before")
+        return (
+            f"quote: {many(counts['snapshots'], 'snapshot')} of {many(by_state['done'], 'underlying')} of"
+            f" {config.dataset} from {origin}: {many(counts['contracts'], 'contract')} ({flags})"
+            + "".join(f"; {each}" for each in said)
+        )
+
+
+@contextmanager
+def published(config: Config, store: OptionStore, tally: Tally) -> Iterator[None]:
+    """Write the states at the end, also where the run is interrupted; former ones stay for who was not asked now."""
+    path = Path(config.data.root) / "states" / config.dataset / "quote.parquet"
+    sweep(store.root)
+    try:
+        yield
+    finally:
+        frame = _states(store, _former(path) | tally.states)
+        if not path.is_file() or not pl.read_parquet(path).equals(frame):
+            write_parquet(frame, path)
+
+
+def _states(store: OptionStore, states: dict[tuple[str, str], tuple[str, str, int]]) -> pl.DataFrame:
+    """One row an underlying: its latest state, contracts in its latest snapshot, days of its first and last one."""
+    days = pl.col("captured").dt.date()
+    spans = store.snapshots().group_by("asset_class", "underlying").agg(first=days.min(), last=days.max())
+    rows = [(*key, *values) for key, values in states.items()]
+    names = ("asset_class", "symbol", "state", "reason", "rows")
+    frame = pl.DataFrame(rows, schema={name: STATES[name] for name in names}, orient="row")
+    frame = frame.join(spans, left_on=["asset_class", "symbol"], right_on=["asset_class", "underlying"], how="left")
+    return frame.select(STATES.keys()).sort("asset_class", "symbol")
+
+
+def _former(path: Path) -> dict[tuple[str, str], tuple[str, str, int]]:
+    if not path.is_file():
+        return {}
+    rows = pl.read_parquet(path).select("asset_class", "symbol", "state", "reason", "rows").iter_rows()
+    return {(kind, symbol): (state, reason, count) for kind, symbol, state, reason, count in rows}
+
+
+def many(number: int, thing: str) -> str:
+    """A number with what it counts."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")

@@ -1,0 +1,286 @@
+"""A live hydration as a whole, with a provider that lives in this process; the real clients are elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from src.bars import BarStore
+from src.config import Config, ConfigError, LiveSource
+from src.errors import StageError
+from src.hydrate import hydrate
+from src.live import chain, sessions
+from src.live.raw import RawStore
+from src.sources.provider import EVENTS, Answer, Gate, Unavailable, Unfit, Unknown, Wanted, raw_schema
+from tests.market_case import config as configured
+from tests.market_case import series, write
+
+LAST = sessions.last_complete("stock", "1d", dt.datetime.now(dt.UTC))
+N = 700
+
+
+class Market:
+    """What the providers serve; a test changes it between two runs."""
+
+    def __init__(self) -> None:
+        self.bars: dict[tuple[str, str], pl.DataFrame] = {}
+        self.events: dict[str, list[tuple[dt.date, str, float]]] = {}
+        self.errors: dict[str, Exception] = {}
+        self.asked: list[tuple[str, str, dt.date]] = []
+
+    def list(self, symbol: str, kind: str = "stock", n: int = N, provider: str = "yahoo") -> None:
+        rows = series(symbol, n=n, asset_class=kind)
+        end = LAST if kind != "crypto" else sessions.last_complete("crypto", "1d", dt.datetime.now(dt.UTC))
+        days = pl.date_range(end - dt.timedelta(days=2 * n), end, eager=True)
+        days = days if kind == "crypto" else days.filter(days.dt.weekday() < 6)
+        self.bars[provider, symbol] = rows.with_columns(date=days.tail(n), adj_close=pl.lit(None, pl.Float64))
+
+    def counts(self) -> Counter[str]:
+        return Counter(symbol for _, symbol, _ in self.asked)
+
+    def connect(self, name: str, _settings: LiveSource, gate: Gate) -> Provider:
+        return Provider(name, self, gate)
+
+
+class Provider:
+    def __init__(self, name: str, market: Market, gate: Gate) -> None:
+        self.name, self.market, self.gate = name, market, gate
+
+    def fetch(self, wanted: Wanted) -> Answer:
+        self.gate.enter()
+        self.market.asked.append((self.name, wanted.symbol, wanted.start))
+        self.gate.answered()
+        if wanted.symbol in self.market.errors:
+            raise self.market.errors[wanted.symbol]
+        if (self.name, wanted.symbol) not in self.market.bars:
+            raise Unknown("No data found, symbol may be delisted")
+        rows = self.market.bars[self.name, wanted.symbol].with_columns(source=pl.lit(self.name))
+        rows = rows.filter(pl.col("date") >= wanted.start).select(raw_schema("1d").keys())
+        said = [
+            (wanted.asset_class, wanted.symbol, *each, self.name) for each in self.market.events.get(wanted.symbol, [])
+        ]
+        events = pl.DataFrame(said, schema=EVENTS, orient="row").filter(pl.col("date") >= wanted.start)
+        return Answer(rows, events, {"currency": "USD"})
+
+    def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def market(monkeypatch: pytest.MonkeyPatch) -> Market:
+    made = Market()
+    monkeypatch.setattr(chain, "connector", lambda _name: made.connect)
+    return made
+
+
+def live(tmp_path: Path, *names: str, **settings) -> Config:
+    made = configured(tmp_path, source__kind="auto", source__path=str(tmp_path / "source"), **settings)
+    made.universe.symbols = list(names)
+    fast = dict.fromkeys(("yahoo", "kraken", "coinbaseexchange"), 10_000.0)
+    given = made.source.live
+    made.source.live = LiveSource(
+        chain=given.chain or {"stock": ["yahoo"], "etf": ["yahoo"], "crypto": ["coinbaseexchange", "kraken"]},
+        rates=fast, ceilings=fast, pause=0.02, tries=2, start="2010-01-01",
+    )  # fmt: skip
+    return made
+
+
+def states(tmp_path: Path) -> dict[str, tuple[str, str]]:
+    rows = BarStore(tmp_path / "data" / "bars" / "mine").instruments()
+    return {row["symbol"]: (row["state"], row["reason"]) for row in rows.iter_rows(named=True)}
+
+
+def bars(tmp_path: Path, symbol: str) -> pl.DataFrame:
+    store = BarStore(tmp_path / "data" / "bars" / "mine")
+    return pl.concat([store.read_bucket(b) for b in store.buckets()]).filter(symbol=symbol)
+
+
+def files(tmp_path: Path) -> dict[str, bytes]:
+    """The published store and the raw bars: without ledgers, which hold times."""
+    root = tmp_path / "data" / "bars" / "mine"
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*.parquet"))}
+
+
+NAMES = ("stock:AAA", "stock:BBB", "etf:SPY", "crypto:BTC-USD")
+
+
+def listed(market: Market) -> None:
+    market.list("AAA")
+    market.list("BBB")
+    market.list("SPY", "etf")
+    market.list("BTC-USD", "crypto", provider="coinbaseexchange")
+
+
+def test_what_is_served_is_published_and_the_last_line_counts(tmp_path, market):
+    listed(market)
+    line = hydrate(live(tmp_path, *NAMES))
+    assert "4 instruments of mine from auto: 4 done" in line and "4 of 4 have the last complete session" in line
+    assert bars(tmp_path, "AAA").height == N
+    assert BarStore(tmp_path / "data" / "bars" / "mine").manifest.complete
+
+
+def test_a_second_run_asks_for_nothing_and_changes_no_file(tmp_path, market):
+    listed(market)
+    hydrate(live(tmp_path, *NAMES))
+    before, asked = files(tmp_path), len(market.asked)
+    hydrate(live(tmp_path, *NAMES))
+    assert len(market.asked) == asked and files(tmp_path) == before
+
+
+def test_a_coin_that_the_first_exchange_does_not_list_is_asked_of_the_next(tmp_path, market):
+    market.list("BTC-USD", "crypto", provider="kraken")
+    hydrate(live(tmp_path, "crypto:BTC-USD"))
+    assert [name for name, _, _ in market.asked] == [
+        "coinbaseexchange",
+        "coinbaseexchange",
+        "kraken",
+    ]  # twice to be sure
+    market.asked.clear()
+    hydrate(live(tmp_path, "crypto:BTC-USD", retry="all"))
+    assert [name for name, _, _ in market.asked] == ["kraken"]
+
+
+def test_each_kind_of_failure_has_its_state_and_its_words(tmp_path, market):
+    listed(market)
+    market.errors = {"DOWN": Unavailable("status 503"), "PENCE": Unfit("PENCE is quoted in GBp, not in USD")}
+    line = hydrate(live(tmp_path, *NAMES, "stock:DOWN", "stock:PENCE", "stock:GONE"))
+    found = states(tmp_path)
+    assert found["DOWN"] == ("failed", "yahoo: status 503") and "GBp" in found["PENCE"][1]
+    assert found["PENCE"][0] == "quarantined" and found["GONE"][0] == "skipped"
+    assert "No data found, symbol may be delisted" in found["GONE"][1]
+    assert "4 done (0 repaired), 1 failed, 1 quarantined, 1 skipped" in line
+
+
+def test_what_failed_is_left_alone_until_its_time_unless_retry_says_so(tmp_path, market):
+    listed(market)
+    market.errors = {"AAA": Unavailable("status 503")}
+    hydrate(live(tmp_path, *NAMES))
+    market.errors = {}
+    market.asked.clear()
+    hydrate(live(tmp_path, *NAMES))
+    assert not market.asked and states(tmp_path)["AAA"][0] == "failed"
+    hydrate(live(tmp_path, *NAMES, retry="failed"))
+    assert market.counts() == {"AAA": 1} and states(tmp_path)["AAA"] == ("done", "")
+
+
+def test_bars_of_a_name_that_is_no_longer_served_stay_and_say_so(tmp_path, market):
+    listed(market)
+    hydrate(live(tmp_path, *NAMES))
+    del market.bars["yahoo", "AAA"]
+    hydrate(live(tmp_path, *NAMES, retry="all"))
+    state, reason = states(tmp_path)["AAA"]
+    assert state == "done" and f"no longer served, bars end {LAST}" in reason and bars(tmp_path, "AAA").height == N
+
+
+def test_a_split_is_fetched_whole_and_ends_as_from_scratch(tmp_path, market):
+    listed(market)
+    whole = market.bars["yahoo", "AAA"]
+    market.bars["yahoo", "AAA"] = whole.head(N - 3)
+    hydrate(live(tmp_path / "a", *NAMES))
+    market.asked.clear()
+    market.bars["yahoo", "AAA"] = whole.with_columns(pl.col("open", "high", "low", "close") / 4, pl.col("volume") * 4)
+    market.events = {"AAA": [(whole["date"][N - 2], "split", 4.0)]}
+    hydrate(live(tmp_path / "a", *NAMES, retry="all"))
+    starts = [start for _, symbol, start in market.asked if symbol == "AAA"]
+    assert len(starts) == 2 and starts[1] == dt.date(2010, 1, 1)
+    hydrate(live(tmp_path / "b", *NAMES))
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert set(bars(tmp_path / "a", "AAA")["split"].unique()) == {1.0, 4.0}
+
+
+def test_a_dividend_is_merged_without_fetching_all_and_ends_as_from_scratch(tmp_path, market):
+    listed(market)
+    whole = market.bars["yahoo", "AAA"]
+    market.bars["yahoo", "AAA"] = whole.head(N - 3)
+    hydrate(live(tmp_path / "a", *NAMES))
+    market.asked.clear()
+    market.bars["yahoo", "AAA"] = whole
+    market.events = {"AAA": [(whole["date"][N - 2], "dividend", 0.5)]}
+    hydrate(live(tmp_path / "a", *NAMES, retry="all"))
+    assert market.counts()["AAA"] == 1
+    hydrate(live(tmp_path / "b", *NAMES))
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    factor = bars(tmp_path / "a", "AAA")["factor"]
+    assert factor[N - 3] == 1.0 and factor[N - 2] == pytest.approx(
+        whole["close"][N - 3] / (whole["close"][N - 3] - 0.5)
+    )
+
+
+def test_only_asks_for_the_named_and_leaves_the_others_published(tmp_path, market):
+    listed(market)
+    hydrate(live(tmp_path, *NAMES))
+    market.asked.clear()
+    hydrate(live(tmp_path, *NAMES, only=["BBB"]))
+    assert market.counts() == {"BBB": 1} and len(states(tmp_path)) == 4
+    with pytest.raises(ConfigError, match="there is no CCC"):
+        hydrate(live(tmp_path, *NAMES, only=["CCC"]))
+
+
+def test_an_interruption_loses_nothing_that_was_answered(tmp_path, market, monkeypatch):
+    listed(market)
+    kept = RawStore.keep
+    monkeypatch.setattr(RawStore, "keep", lambda self, *a, **k: (kept(self, *a, **k), _interrupt(market))[0])
+    with pytest.raises(KeyboardInterrupt):
+        hydrate(live(tmp_path, *NAMES))
+    monkeypatch.setattr(RawStore, "keep", kept)
+    hydrate(live(tmp_path, *NAMES))
+    hydrate(live(tmp_path / "b", *NAMES))
+    assert files(tmp_path) == files(tmp_path / "b")
+    assert max(market.counts().values()) <= 3  # once in each of three runs: the answered one not again in the second
+
+
+def _interrupt(market: Market) -> None:
+    if len(market.asked) >= 2:
+        raise KeyboardInterrupt
+
+
+def test_a_provider_that_never_answers_ends_the_run_in_words_and_blames_no_instrument(tmp_path, market):
+    market.errors = dict.fromkeys(("AAA", "BBB", "CCC", "DDD"), Unavailable("can't be reached"))
+    config = live(tmp_path, *(f"stock:{name}" for name in market.errors))
+    config.source.live.patience_hours = 1e-5
+    with pytest.raises(StageError, match=r"no good answer in .*What came is saved|none of .* could be used"):
+        hydrate(config)
+
+
+def test_an_archive_is_read_first_and_topped_up(tmp_path, market):
+    market.list("AAA")
+    whole = market.bars["yahoo", "AAA"]
+    write(whole.head(N - 20).drop("adj_close"), tmp_path / "source" / "bars.parquet")
+    config = live(tmp_path, "stock:AAA", source__live=LiveSource(chain={"stock": ["folder", "yahoo"]}))
+    hydrate(config)
+    assert market.asked[0][2] > dt.date(2014, 1, 1) and len(market.asked) == 1
+    found = bars(tmp_path, "AAA")
+    assert found.height == N and found["close"].to_list() == pytest.approx(whole["close"].to_list(), rel=1e-6)
+
+
+def test_an_archive_that_does_not_fit_the_provider_is_set_aside_and_the_whole_is_fetched(tmp_path, market):
+    market.list("AAA")
+    other = series("AAA", n=N, seed=9).with_columns(date=market.bars["yahoo", "AAA"]["date"])
+    write(other.head(N - 20).drop("adj_close"), tmp_path / "source" / "bars.parquet")
+    chains = LiveSource(chain={"stock": ["folder", "yahoo"]})
+    hydrate(live(tmp_path, "stock:AAA", source__live=chains))
+    assert [start for _, _, start in market.asked][-1] == dt.date(2010, 1, 1) and len(market.asked) == 2
+    assert bars(tmp_path, "AAA")["close"].to_list() == market.bars["yahoo", "AAA"]["close"].to_list()
+    assert "do not fit" in states(tmp_path)["AAA"][1]
+    hydrate(live(tmp_path, "stock:AAA", source__live=chains))
+    assert len(market.asked) == 2
+
+
+def test_the_panel_is_pinned_when_its_candidates_are_in_and_before_the_rest(tmp_path, market, monkeypatch):
+    listed(market)
+    seen = []
+    pin = BarStore.write_panel
+    monkeypatch.setattr(BarStore, "write_panel", lambda self, panel: (seen.append(len(market.asked)), pin(self, panel)))
+    names = [*NAMES, *(f"stock:X{i:03d}" for i in range(100))]
+    for i in range(100):
+        market.list(f"X{i:03d}", n=600)
+    config = live(tmp_path, *names)
+    config.source.live.workers = 1
+    hydrate(config)
+    panel = BarStore(tmp_path / "data" / "bars" / "mine").panel()
+    assert len(seen) == 1 and seen[0] < 60
+    assert {symbol for kind, symbol in panel if kind == "etf"} == {"SPY"} and len(panel) == 5

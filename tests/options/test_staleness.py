@@ -1,0 +1,87 @@
+"""Sessions of the exchange, old trades and frozen quotes."""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+
+from src.options.quotes import marked, table
+from src.options.staleness import aged, session, unmoved
+from src.options.valuation import valued
+from tests.options.oracles import CAPTURED, chain
+
+NY = ZoneInfo("America/New_York")
+
+SESSIONS = {  # when in New York -> day of the session, whether it is on
+    "2026-02-11 12:00": ("2026-02-11", True),
+    "2026-02-11 09:30": ("2026-02-11", True),
+    "2026-02-11 09:00": ("2026-02-10", False),
+    "2026-02-11 16:14": ("2026-02-11", True),
+    "2026-02-11 16:16": ("2026-02-11", False),
+    "2026-02-14 12:00": ("2026-02-13", False),  # Saturday
+    "2026-02-16 12:00": ("2026-02-13", False),  # Washington's birthday
+    "2026-02-17 08:00": ("2026-02-13", False),  # before the opening after the long weekend
+    "2026-07-01 09:45": ("2026-07-01", True),  # in summer time
+    "2026-01-01 12:00": ("2025-12-31", False),
+}
+
+
+@pytest.mark.parametrize("when", SESSIONS)
+def test_the_session_that_a_capture_shows(when):
+    day, on = SESSIONS[when]
+    opening, found = session(dt.datetime.fromisoformat(when).replace(tzinfo=NY))
+    assert (opening.astimezone(NY).date().isoformat(), found) == (day, on)
+    assert opening.astimezone(NY).time() == dt.time(9, 29) and opening.tzinfo is dt.UTC
+
+
+def flags(captured: dt.datetime, traded: dt.datetime) -> set[str]:
+    given = chain(captured=captured)
+    rows = table(given, "stock").with_columns(last_trade=pl.lit(traded).cast(pl.Datetime("us", "UTC")))
+    rows = marked(rows, **aged(rows))
+    return {name for name in ("closed", "stale_trade", "stale_quote") if rows[name].all()}
+
+
+def test_on_saturday_a_trade_of_friday_is_of_the_session_shown_and_one_of_thursday_is_not():
+    saturday = dt.datetime(2026, 2, 14, 12, tzinfo=NY).astimezone(dt.UTC)
+    friday, thursday = (saturday - dt.timedelta(days=n) for n in (1, 2))
+    assert flags(saturday, friday) == {"closed"}
+    assert flags(saturday, thursday) == {"closed", "stale_trade"}
+
+
+def test_before_the_opening_the_trades_of_the_day_before_are_the_latest_there_are():
+    morning = dt.datetime(2026, 2, 11, 8, tzinfo=NY).astimezone(dt.UTC)
+    assert flags(morning, morning - dt.timedelta(hours=17)) == {"closed"}
+    noon = morning + dt.timedelta(hours=4)
+    assert flags(noon, noon - dt.timedelta(hours=21)) == {"stale_trade"}
+
+
+def snapshots(spot: float, moved: float, days: int = 1):
+    """Two valued snapshots; the first two contracts of the second are quoted as in the first."""
+    strikes = (90, 95, 100, 105, 110)
+    first = chain(spot=spot, strikes=strikes)
+    second = chain(spot=spot + moved, strikes=strikes, captured=CAPTURED + dt.timedelta(days=days))
+    old = first.contracts.sort("expiry", "strike", "type").filter(pl.col("expiry") == first.contracts["expiry"].max())
+    frozen = old.head(2)
+    rest = second.contracts.filter(~pl.col("contract").is_in(frozen["contract"].to_list()))
+    both = []
+    for given, frame in ((first, first.contracts), (second, pl.concat([rest, frozen]))):
+        rows = table(type(given)("AAA", None, given.captured, frame), "stock")
+        both.append(valued(marked(rows, **aged(rows)), 0.04))
+    return both[0], both[1], frozen["contract"].to_list()
+
+
+def test_a_quote_that_stayed_while_the_underlying_moved_is_found():
+    former, now, frozen = snapshots(100.0, -4.0)
+    assert [name for name in unmoved(now, former) if name not in frozen] == []
+    assert frozen[0] in unmoved(now, former)  # the call in the money: it had to lose over three dollars
+
+
+def test_a_quote_that_stayed_while_the_underlying_did_is_not():
+    former, now, _ = snapshots(100.0, 0.02)
+    assert unmoved(now, former) == []
+
+
+def test_two_snapshots_of_one_session_prove_nothing():
+    former, now, _ = snapshots(100.0, -4.0, days=0)
+    assert unmoved(now, former) == [] and unmoved(now, now.head(0)) == []

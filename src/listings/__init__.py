@@ -17,7 +17,7 @@ from src.listings import coins, directory, otc, pinned
 from src.listings.book import Book, members
 from src.listings.directory import BadListing
 from src.listings.download import text
-from src.sources import SourceError
+from src.sources import ARCHIVES, SourceError
 from src.sources.provider import ProviderError
 from src.universe import named
 
@@ -33,7 +33,7 @@ COLUMNS: dict[str, Any] = {
     "now": pl.String(),  # symbol after it
     "origin": pl.String(),
 }
-BULK = ("stooq", "folder")
+NO_EXCHANGE = (*ARCHIVES, "yahoo")  # links of a chain that list no coins
 log = logging.getLogger(__name__)
 
 
@@ -74,7 +74,7 @@ def current(
         return known
     today = today or dt.datetime.now(dt.UTC).date()
     book = Book(main_root() / data_root / "listings")
-    wanted = [kind for kind in ASSET_CLASSES if set(live.chain.get(kind, ())) - set(BULK)]
+    wanted = [kind for kind in ASSET_CLASSES if set(live.chain.get(kind, ())) - set(ARCHIVES)]
     parts = []
     taken = [kind for kind in wanted if not names and universe.pinned and getattr(universe, kind) is not None]
     if taken:
@@ -140,15 +140,8 @@ def _of_directory(
     for file in directory.FILES:
         ask = _directory_asker(file, live)
         parts.append(_kept(book, file, ask, today, universe.as_of))
-    if universe.otc and live.contact:
-        listed = pl.concat(parts).filter(pl.col("listed_until").is_null())
-        names = _kept(book, "sec", lambda: otc.entries(text(otc.ADDRESS, live, live.contact)), today, universe.as_of)
-        parts.append(names.join(listed, on="symbol", how="anti"))
-    elif universe.otc:
-        log.warning(
-            "names that trade over the counter are left out: the SEC wants to know who asks; set"
-            " source.live.contact=<your e-mail address>"
-        )
+    if universe.otc:
+        parts += _of_counter(universe, live, book, today, pl.concat(parts))
     frame = pl.concat(parts)
     if not filtered:
         return frame
@@ -156,13 +149,32 @@ def _of_directory(
     return frame.filter((pl.col("asset_class") != "stock") | pl.col("type").is_in(universe.types))
 
 
+def _of_counter(
+    universe: UniverseConfig, live: LiveSource, book: Book, today: dt.date, exchanges: pl.DataFrame
+) -> list[pl.DataFrame]:
+    """Names of the SEC's list that no exchange lists; they come on top, so that without them all goes on."""
+    why = "the SEC wants to know who asks; set source.live.contact=<your e-mail address>"
+    if live.contact:
+        try:
+            names = _kept(book, "sec", _counter_asker(live), today, universe.as_of)
+            return [names.join(exchanges.filter(pl.col("listed_until").is_null()), on="symbol", how="anti")]
+        except SourceError as error:
+            why = str(error)
+    log.warning("names that trade over the counter are left out: %s", why)
+    return []
+
+
 def _directory_asker(file: str, live: LiveSource) -> Callable[[], pl.DataFrame]:
     return lambda: directory.entries(text(directory.ADDRESS.format(file), live), file)
 
 
+def _counter_asker(live: LiveSource) -> Callable[[], pl.DataFrame]:
+    return lambda: otc.entries(text(otc.ADDRESS, live, live.contact))
+
+
 def _of_exchanges(universe: UniverseConfig, live: LiveSource, book: Book, today: dt.date) -> pl.DataFrame:
     """Coins of the chain's exchanges; where it names none, those of the pinned list."""
-    exchanges = [name for name in live.chain["crypto"] if name not in (*BULK, "yahoo")]
+    exchanges = [name for name in live.chain["crypto"] if name not in NO_EXCHANGE]
     if not exchanges and universe.pinned:
         return _of_pinned(universe, ["crypto"])
     if not exchanges:
@@ -172,7 +184,15 @@ def _of_exchanges(universe: UniverseConfig, live: LiveSource, book: Book, today:
             " and ".join(live.chain["crypto"]),
         )
         return pl.DataFrame(schema=COLUMNS)
-    return pl.concat([_kept(book, name, _exchange_asker(name, live), today, universe.as_of) for name in exchanges])
+    parts = []
+    for name in exchanges:
+        try:
+            parts.append(_kept(book, name, _exchange_asker(name, live), today, universe.as_of))
+        except SourceError as error:
+            if name == exchanges[-1] and not parts:
+                raise
+            log.warning("%s; its coins are left out", error)
+    return pl.concat(parts)
 
 
 def _exchange_asker(name: str, live: LiveSource) -> Callable[[], pl.DataFrame]:

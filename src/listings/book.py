@@ -81,7 +81,7 @@ class Book:
         """
         former = self.listing(origin, day)
         listed = former.filter(pl.col("listed_until").is_null()).height if former is not None else 0
-        if not entries.height or entries.height < _SHRUNK * listed:
+        if entries.height < _SHRUNK * listed:
             raise BadListing(
                 f"{origin} must have at least {_SHRUNK:.0%} of the {listed:,} instruments of the last listing, got"
                 f" {entries.height:,}: it is not believed"

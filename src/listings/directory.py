@@ -73,6 +73,8 @@ def entries(text: str, file: str) -> pl.DataFrame:
         asset_class = "etf" if kind.type in ("etf", "etn") else "stock"
         own = provider_symbol(cells[symbol])
         rows.append((asset_class, own, cells[symbol], cells[title], kind.type, kind.by, exchange))
+    if not rows:
+        raise BadListing(f"{file} must list something, got no live security")
     return pl.DataFrame(rows, schema=ENTRY, orient="row").unique(KEY, keep="first").sort("symbol")
 
 

@@ -35,6 +35,8 @@ def entries(text: str) -> pl.DataFrame:
         found = [[row[place] for place in places] for row in table["data"]]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadListing(f"the SEC's list must have the fields {', '.join(_FIELDS)}, got {text[:80]!r}") from error
+    if not found:
+        raise BadListing("the SEC's list must name companies, got none")
     rows = []
     for title, ticker, exchange in found:
         symbol = str(ticker or "").strip().upper()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from src.bars import KEY
 from src.config import ASSET_CLASSES, ROOT, ConfigError
+from src.errors import StageError
 from src.files import write_text
 
 COLUMNS: dict[str, Any] = {
@@ -22,6 +25,7 @@ COLUMNS: dict[str, Any] = {
 }
 SHIPPED = "conf/universe/quick.csv"
 _MARK = "#"
+_SHRUNK = 0.8  # a class below this share of what it was is not believed
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,37 @@ def write(pinned: Pinned, name: str) -> Path:
     path = located(name)
     write_text(text.getvalue(), path)
     return path
+
+
+def replaced(former: Pinned | None, made: Pinned, limits: Mapping[str, int]) -> Pinned:
+    """The list to write: `made`, with the former rows of a class that could not be ranked at all.
+
+    Raises
+    ------
+    StageError
+        Where a class has become much smaller than both the former list and its limit.
+    """
+    parts, kept = [], []
+    for kind, limit in limits.items():
+        new = made.rows.filter(asset_class=kind)
+        old = former.rows.filter(asset_class=kind) if former else new.clear()
+        if new.height < _SHRUNK * min(limit, old.height) and new.height:
+            raise StageError(f"only {new.height:,} of {limit:,} of class {kind} could be ranked: the former list stays")
+        if former and old.height and limit and not new.height:
+            kept.append(f"{kind} as listed on {former.made}")
+        parts.append((new if new.height else old).head(limit))
+    return Pinned(made.made, "; ".join([made.origin, *kept]), pl.concat(parts))
+
+
+def difference(former: Pinned | None, made: Pinned) -> str:
+    """How many of each class, and how many came and went, in words."""
+    count = {kind: made.rows.filter(asset_class=kind).height for kind in ASSET_CLASSES}
+    words = f"{count['stock']:,} stocks, {count['etf']:,} ETFs, {count['crypto']:,} coins"
+    if former is None:
+        return words
+    came = made.rows.join(former.rows, on=KEY, how="anti").height
+    gone = former.rows.join(made.rows, on=KEY, how="anti").height
+    return f"{words}; since {former.made} {came:,} came and {gone:,} went"
 
 
 def _note(line: str) -> tuple[str, str]:

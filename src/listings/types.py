@@ -25,7 +25,7 @@ class Told:
 _CLAUSE = re.compile(
     r"(?:,|\(|;)?\s*\b(?:each|every|exercisable|consisting|comprised|convertible in|exchangeable for|to purchase"
     r"|to acquire|to receive|entitl|with warrants|expiring|represent|repstg|rep\b|rpstg|1/|par value|no par|liquidation"
-    r"|attached)"
+    r"|attached|underlying|evidencing)"
 )
 # The longer kinds first: "common units" are no units, "depositary shares" no shares.
 _WORDS: tuple[tuple[str, str], ...] = (
@@ -35,10 +35,12 @@ _WORDS: tuple[tuple[str, str], ...] = (
         "adr",
         r"american deposit[ao]ry (?:shares?|receipts?|units?)|global depositary (?:shares?|receipts?)|\bad[sr]s?\b",
     ),
-    ("depositary", r"\bdep(?:ositary|\.)? (?:shares?|shs?|receipts?)\b"),
-    ("common", r"(?:common|depositary|partnership|class [a-z]|trust|limited partner\w*) units?\b"),
-    ("preferred", r"trust preferred(?: securities)?|capital securities|preferred units?|\bzones\b"),
-    ("preferred", r"\bpreferr?ed\b|\bpfd\b|\bpreference (?:shares?|stock)|\bprd\b|\bprefs?\b"),
+    ("depositary", r"\bdep(?:osit[ao]ry|\.)? (?:shares?|shs?|receipts?)\b"),
+    ("preferred", r"trust preferred(?: securities)?|capital securities|capital trust [ivx]+\b|\bzones\b"),
+    ("preferred", r"prefer(?:red|ence) units?|\bpreference (?:shares?|stock)"),
+    ("preferred", r"(?:\bpreferr?ed|\bpfd|\bprefs?|\bprd)\b(?!.*\bfund\b)"),
+    ("common", r"(?:common|depositary|partnership|class [a-z]|trust|limited partner\w*|l\.?p\.?) units?\b"),
+    ("common", r"units? of beneficial interests?|beneficial unit certificates?"),
     ("warrant", r"\bwarrants?\b|\bwts?\b"),
     ("unit", r"\b(?:sub)?units?\b"),
     ("right", r"\brights?\b"),
@@ -64,10 +66,15 @@ _NO_FUND = re.compile(
     r"|health ?care|industrial|office|retail|lodging|storage|acquisition|growth properties"
 )
 _CLOSED_END = re.compile(
-    r"^(?:adams diversified|adams natural resources|general american investors|source capital|tri-?continental corp"
-    r"|central securities|asa\b.*gold|eagle point (?:credit|income)|oxford lane|priority income|gabelli .*trust"
-    r"|royce .*trust|gamco .*trust|rivernorth .*(?:trust|inc)|kayne anderson energy|ofs credit|bancroft|ellsworth)"
+    r"^(?:the )?(?:adams (?:diversified|natural)|general american investors|source capital|tri-?continental corp"
+    r"|central securities|asa\b.*gold|eagle point (?:credit|income)|oxford lane|priority income|ellington credit"
+    r"|kayne anderson energy|ofs credit|bancroft|ellsworth|pearl diver|sound point meridian|rivernorth "
+    r"|(?:gabelli|royce|gamco|western asset|john hancock|franklin universal) .*trust"
+    r"|(?:blackrock|gabelli|abrdn|nuveen|eaton vance|invesco|pimco|virtus|mfs|putnam|dws|cohen & steers)"
+    r" .*(?:beneficial (?:interests?|ownership)|municipals))"
 )
+_METAL = re.compile(r"\b(?:gold|silver|platinum|palladium|precious metals|bitcoin|ether|ethereum|solana) trust\b")
+_STAPLED = re.compile(r"^(?!.*(?:each|consist|warrant|right)).*\bunits?$")  # a trust's own shares, quoted in dollars
 _NYSE = {"W": "warrant", "WS": "warrant", "U": "unit", "R": "right"}
 _FIFTH = {"W": "warrant", "R": "right", "U": "unit"} | dict.fromkeys("PONML", "preferred")
 _OTC_FIFTH = _FIFTH | {"Y": "adr"} | dict.fromkeys("GHI", "note")
@@ -93,21 +100,21 @@ def told(symbol: str, title: str, is_etf: bool, nasdaq: bool) -> Told:
     Told
         ``common`` by ``assumed`` where neither name nor symbol says more than a company's name.
     """
+    name = " ".join(title.lower().split())
     if is_etf:
         return Told("etf", "flag")
     suffix = _NYSE.get(symbol.split(".")[1]) if "." in symbol else None
     if suffix:
-        return Told(suffix, "symbol")
-    name = " ".join(title.lower().split())
-    security = name.rpartition(" - ")[2] if nasdaq else name
-    kind = _named(security)
+        return Told("common", "name") if suffix == "unit" and _STAPLED.search(name) else Told(suffix, "symbol")
+    kind = _named(name.rpartition(" - ")[2] if nasdaq else name)
+    fifth = _FIFTH.get(symbol[-1]) if nasdaq and len(symbol) == _NASDAQ_LONG else None
     if "$" in symbol and kind not in ("preferred", "note", "unit"):
         return Told("preferred", "symbol")
-    if kind in (None, "common", "etf") and _is_fund(name):
-        return Told("fund", "name")
-    if kind is None and nasdaq and len(symbol) == _NASDAQ_LONG and symbol[-1] in _FIFTH:
-        return Told(_FIFTH[symbol[-1]], "symbol")
-    return Told(kind, "name") if kind else Told("common", "assumed")
+    if fifth and (kind in (None, "depositary") or (kind, fifth) == ("adr", "warrant")):
+        return Told(fifth, "symbol")
+    if kind in (None, "common", "etf"):
+        kind = "etf" if kind == "etf" or _METAL.search(name) else "fund" if _is_fund(name) else kind
+    return Told("adr" if kind == "depositary" else kind, "name") if kind else Told("common", "assumed")
 
 
 def told_otc(symbol: str) -> Told:
@@ -123,17 +130,24 @@ def told_otc(symbol: str) -> Told:
 
 
 def _named(security: str) -> str | None:
-    """The last kind that the security's name speaks of, or None."""
+    """The last kind that a name speaks of, ``depositary`` where it does not say of what; None where it says nothing."""
     clause = _CLAUSE.search(security)
     head = security[: clause.start()] if clause and clause.start() else security
-    found = [str(match.lastgroup).partition("_")[2] for match in _KIND.finditer(head)]
-    if not found:
-        found = [str(match.lastgroup).partition("_")[2] for match in _KIND.finditer(security)][:1]
+    found = _kinds(head)
+    if not found and re.search(r"\(each representing \d+", security):
+        return "adr"
+    found = found or _kinds(security)[:1]
     if not found:
         return "common" if _INTEREST.search(security) else None
-    if found[-1] != "depositary":
-        return found[-1]
-    return "preferred" if re.search(r"pref|pfd|prd\b|perpetual|cumulative", security) else "adr"
+    if found[-1] == "depositary":
+        if re.search(r"pref|pfd|prd\b|perpetual|cumulative", security):
+            return "preferred"
+        return "common" if _INTEREST.search(security) or "partnership" in security else "depositary"
+    return "adr" if found[-1] == "common" and "adr" in found else found[-1]
+
+
+def _kinds(text: str) -> list[str]:
+    return [str(match.lastgroup).partition("_")[2] for match in _KIND.finditer(text)]
 
 
 def _is_fund(name: str) -> bool:

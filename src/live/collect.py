@@ -248,8 +248,6 @@ class Collection:
         log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.error)
         if outcome.trace:
             log.error("%s:%s\n%s", *instrument.key, outcome.trace)
-        if outcome.kind == "stopped":
-            return None
         known = self.known.get(instrument.key)
         following = self.due.chains[instrument.asset_class].after(provider)
         if outcome.kind == "unknown" and following and not (known and known["rows"]):

@@ -139,10 +139,10 @@ class Collection:
         due = {self._instrument(task).bucket for task in tasks}
         for b in sorted(self._buckets() - due):
             tasks += self._publish(b)
-        self._open.update(self._instrument(task).bucket for task in tasks)
         self._early = sum(self._instrument(task).early for task in tasks)
         if not self._early:
-            self._pin_panel()
+            tasks += self._pin_panel()
+        self._open.update(self._instrument(task).bucket for task in tasks)
         with Progress("hydrate", len(self.instruments)) as progress:
             progress.advance(len(self.instruments) - len(tasks))
             if tasks:
@@ -167,6 +167,8 @@ class Collection:
         try:
             with Pool(self.live, self.gates, self._proofs()) as pool:
                 for outcome in pool.results(tasks, self._fetch):
+                    if outcome.kind == "stopped":
+                        continue  # it stays open: neither its bucket nor the panel is complete
                     more = self._take(outcome)
                     if more is not None:
                         pool.add(more)
@@ -246,8 +248,6 @@ class Collection:
         log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.error)
         if outcome.trace:
             log.error("%s:%s\n%s", *instrument.key, outcome.trace)
-        if outcome.kind == "stopped":
-            return None
         known = self.known.get(instrument.key)
         following = self.due.chains[instrument.asset_class].after(provider)
         if outcome.kind == "unknown" and following and not (known and known["rows"]):
@@ -272,13 +272,12 @@ class Collection:
         if instrument.early and self._early:
             self._early -= 1
             if not self._early:
-                for b in self.raw.pending():
-                    more += self._publish(b)
-                self._pin_panel()
+                more += self._pin_panel()
         if not self._open[instrument.bucket]:
             more += self._publish(instrument.bucket)
         for each in more:
             self._open[self._instrument(each).bucket] += 1
+            self._early += self._instrument(each).early
         return more
 
     def _buckets(self) -> set[int]:
@@ -295,10 +294,15 @@ class Collection:
                 again.append(self.due.question(self.instruments[key], entry["provider"]))
         return again
 
-    def _pin_panel(self) -> None:
-        """Pin the panel once all its candidates have been asked for: the most traded that could be used."""
+    def _pin_panel(self) -> list[Task]:
+        """Pin the panel once all its candidates have been asked for: the most traded that could be used.
+
+        Their buckets are published first, also those whose answers came in a run that was killed. Returns questions
+        that follow from it.
+        """
         if self.store.panel() or self.intake.config.only or self._early:
-            return
+            return []
+        more = [task for b in sorted({each.bucket for each in self._all if each.early}) for task in self._publish(b)]
         candidates = [each.key for each in self._all if each.early]
         keys = pl.DataFrame(candidates, schema=dict.fromkeys(KEY, pl.String()), orient="row")
         states = self.store.instruments().drop("liquidity").join(keys, on=KEY, how="semi")
@@ -308,6 +312,7 @@ class Collection:
             traded = universe.liquidity(pl.concat(months), self.intake.config.split)
             ranked = states.join(traded, on=KEY, how="left")
             self.store.write_panel(universe.panel(ranked, self.intake.config.universe.panel))
+        return more
 
     def _end_of_patience(self) -> None:
         given_up = [gate.gave_up for gate in self.gates.values() if gate.gave_up]

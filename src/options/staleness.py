@@ -57,8 +57,9 @@ def aged(rows: pl.DataFrame) -> dict[str, pl.Expr]:
 
     A contract whose last trade is not known has none in the session, and its quote is given the benefit of the doubt.
     """
-    times = rows["captured"].unique().drop_nulls().to_list()
-    sessions = {time: session(time) for time in times}
+    sessions = {time: session(time) for time in rows["captured"].unique().drop_nulls()}
+    if not sessions:
+        return {}
     stamp = rows.schema["captured"]
     opening = pl.col("captured").replace_strict({t: s[0] for t, s in sessions.items()}, return_dtype=stamp)
     open_ = pl.col("captured").replace_strict({t: s[1] for t, s in sessions.items()}, return_dtype=pl.Boolean)

@@ -13,7 +13,7 @@ from src.config import Config
 from src.errors import StageError
 from src.live.gate import RateGate
 from src.live.pool import Outcome, Pool, Task
-from src.options.snapshot import Chains, Replies, Reply, snapshot
+from src.options.snapshot import Chains, Replies, Reply, due, snapshot
 from src.sources.provider import Answer, OptionChain, Wanted
 
 QUOTING = ("yahoo",)  # providers whose module has `chain`
@@ -49,6 +49,8 @@ def _first(config: Config) -> str | None:
 def snapshot_live(config: Config) -> str:
     """Take a snapshot from the configured provider, with a gate and threads of its own; see `snapshot`."""
     name, settings = quoting(config), config.source.live
+    if not due(config)[0]:
+        return snapshot(config, _nobody)
     gate = RateGate(name, settings)
     provider = importlib.import_module(f"src.sources.{name}").connect(name, settings, gate)
     try:
@@ -56,6 +58,10 @@ def snapshot_live(config: Config) -> str:
             return snapshot(config, chains_of(provider, config), pooled(pool, name))
     finally:
         provider.close()
+
+
+def _nobody(wanted: Wanted) -> OptionChain:
+    raise AssertionError(f"{wanted.symbol}: nothing was due")
 
 
 def chains_of(provider: Any, config: Config) -> Chains:

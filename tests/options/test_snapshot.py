@@ -254,6 +254,7 @@ def test_the_live_source_is_asked_by_its_own_names_and_let_go(tmp_path, monkeypa
     assert quoting(made) == "yahoo"
     assert snapshot_live(made).startswith("quote: 1 snapshot of 1 underlying of mine from yahoo: 28 contracts")
     assert toy.asked == [("AAA", 7)] and toy.closed
+    made.fresh = False
     assert chains_of(toy, made)(Wanted("stock", "BRK.B", CAPTURED.date(), name="BRK-B")).underlying == "BRK-B"
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
 
 from src.config import Config
 from src.errors import StageError
 from src.live.gate import RateGate
 from src.live.pool import Outcome, Pool, Task
-from src.options.snapshot import Chains, Replies, Reply, snapshot
+from src.options.snapshot import Chains, Replies, Reply, due, snapshot
 from src.sources.provider import Answer, OptionChain, Wanted
 
 QUOTING = ("yahoo",)  # providers whose module has `chain`
@@ -46,6 +49,8 @@ def _first(config: Config) -> str | None:
 def snapshot_live(config: Config) -> str:
     """Take a snapshot from the configured provider, with a gate and threads of its own; see `snapshot`."""
     name, settings = quoting(config), config.source.live
+    if not due(config)[0]:
+        return snapshot(config, _nobody)
     gate = RateGate(name, settings)
     provider = importlib.import_module(f"src.sources.{name}").connect(name, settings, gate)
     try:
@@ -53,6 +58,10 @@ def snapshot_live(config: Config) -> str:
             return snapshot(config, chains_of(provider, config), pooled(pool, name))
     finally:
         provider.close()
+
+
+def _nobody(wanted: Wanted) -> OptionChain:
+    raise AssertionError(f"{wanted.symbol}: nothing was due")
 
 
 def chains_of(provider: Any, config: Config) -> Chains:
@@ -64,15 +73,26 @@ def pooled(pool: Pool, name: str) -> Replies:
     """Ask through a pool that has a gate for the provider `name`; replies come in the order in which they arrive."""
 
     def replies(wanted: list[Wanted], chains: Chains) -> Iterator[Reply]:
-        ask = cast(Callable[[Task], Answer], lambda task: chains(task.wanted))  # the pool hands on what it is given
-        for outcome in pool.results((Task(name, each, order) for order, each in enumerate(wanted)), ask):
+        tasks = (Task(name, each, order) for order, each in enumerate(wanted))
+        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.wanted))):
             yield _reply(outcome)
 
     return replies
 
 
+@dataclass(frozen=True)
+class _Quoted(Answer):
+    """A chain in the form in which the pool hands answers on."""
+
+    chain: OptionChain | None = None
+
+    @staticmethod
+    def of(chain: OptionChain) -> _Quoted:
+        return _Quoted(bars=chain.contracts, events=pl.DataFrame(), facts=chain.facts, chain=chain)
+
+
 def _reply(outcome: Outcome) -> Reply:
-    if outcome.kind == "ok":
-        return Reply(outcome.task.wanted, cast(OptionChain, outcome.answer))
+    if isinstance(outcome.answer, _Quoted):
+        return Reply(outcome.task.wanted, outcome.answer.chain)
     words = f"not asked to the end: {outcome.error}" if outcome.kind == "stopped" else outcome.error
     return Reply(outcome.task.wanted, None, outcome.kind, words)

@@ -84,19 +84,26 @@ def snapshot(
     StageError
         Where there is nothing to ask for, or every underlying failed.
     """
-    store = OptionStore(_root(config))
-    keys = underlyings(config)
-    today = dt.datetime.now(dt.UTC) if now is None else now
-    taken = set() if config.fresh else _taken(store, session(today)[0])
-    due = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
-    tally = Tally()
-    with Progress("quote", len(keys), "underlying") as progress, published(config, store, tally):
-        progress.advance(len(keys) - len(due))
-        for reply in replies(due, chains):
+    store, tally = OptionStore(_root(config)), Tally()
+    questions, earlier = due(config, names, now)
+    with Progress("quote", len(questions) + earlier, "underlying") as progress, published(config, store, tally):
+        progress.advance(earlier)
+        for reply in replies(questions, chains):
             key = (reply.wanted.asset_class, reply.wanted.symbol)
             _keep(store, tally, key, reply, config.options.risk_free)
             progress.advance(note=key[1])
-    return tally.summary(config, config.source.kind, len(keys) - len(due))
+    return tally.summary(config, config.source.kind, earlier)
+
+
+def due(
+    config: Config, names: dict[tuple[str, str], str] | None = None, now: dt.datetime | None = None
+) -> tuple[list[Wanted], int]:
+    """Underlyings that are still to be asked for in this session, and how many are taken already; see `snapshot`."""
+    keys = underlyings(config)
+    today = dt.datetime.now(dt.UTC) if now is None else now
+    taken = set() if config.fresh else _taken(OptionStore(_root(config)), session(today)[0])
+    questions = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
+    return questions, len(keys) - len(questions)
 
 
 def import_files(config: Config) -> str:

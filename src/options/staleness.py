@@ -22,6 +22,7 @@ import polars as pl
 
 UNTRADED_DAYS = 30  # without a trade, after which a provider's quote counts as not looked after
 NEW_YORK = "America/New_York"
+CLOSE = dt.time(16, 0)
 _OPEN, _CLOSE = dt.time(9, 29), dt.time(16, 15)  # clocks differ by seconds; options of broad ETFs trade to 16:15
 _TICK = 0.05
 
@@ -57,8 +58,9 @@ def aged(rows: pl.DataFrame) -> dict[str, pl.Expr]:
 
     A contract whose last trade is not known has none in the session, and its quote is given the benefit of the doubt.
     """
-    times = rows["captured"].unique().drop_nulls().to_list()
-    sessions = {time: session(time) for time in times}
+    sessions = {time: session(time) for time in rows["captured"].unique().drop_nulls()}
+    if not sessions:
+        return {}
     stamp = rows.schema["captured"]
     opening = pl.col("captured").replace_strict({t: s[0] for t, s in sessions.items()}, return_dtype=stamp)
     open_ = pl.col("captured").replace_strict({t: s[1] for t, s in sessions.items()}, return_dtype=pl.Boolean)
@@ -67,6 +69,21 @@ def aged(rows: pl.DataFrame) -> dict[str, pl.Expr]:
         "stale_trade": pl.col("last_trade").is_null() | (pl.col("last_trade") < opening),
         "stale_quote": pl.col("captured") - pl.col("last_trade") > pl.duration(days=UNTRADED_DAYS),
     }
+
+
+def quoted(rows: pl.DataFrame) -> pl.Series:
+    """Moment that each quote is of: its capture, or where the market was closed then, the close of the last session.
+
+    A chain read on a Saturday shows prices of Friday at four: counting the time to expiry from Saturday would make
+    every volatility too high.
+    """
+    moments = {}
+    for time in rows["captured"].unique().drop_nulls():
+        opening, on = session(time)
+        close = dt.datetime.combine(opening.astimezone(ZoneInfo(NEW_YORK)), CLOSE, ZoneInfo(NEW_YORK))
+        moments[time] = time if on else close.astimezone(dt.UTC)
+    kind = rows.schema["captured"]
+    return pl.Series("quoted", [moments.get(time) for time in rows["captured"]], dtype=kind)
 
 
 def unmoved(rows: pl.DataFrame, former: pl.DataFrame) -> list[str]:

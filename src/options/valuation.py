@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import polars as pl
@@ -10,9 +9,8 @@ import polars as pl
 from src.options.forwards import curve
 from src.options.pricing import Pricer, Terms
 from src.options.quotes import VALUES, marked
-from src.options.staleness import NEW_YORK
+from src.options.staleness import CLOSE, NEW_YORK, quoted
 
-_CLOSE = dt.time(16, 0)
 _TICK, _CLEARLY = 0.05, 2e-4  # an ask this much below the least value, in money and of the spot, is no rounding
 _COMPUTED = ("iv", "delta", "gamma", "theta", "vega", "rho")
 
@@ -39,8 +37,9 @@ def valued(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     """
     if not rows.height:
         return rows
-    closing = pl.col("expiry").dt.combine(_CLOSE).dt.replace_time_zone(NEW_YORK).dt.convert_time_zone("UTC")
-    seconds = (closing - pl.col("captured")).dt.total_microseconds() / 1e6
+    closing = pl.col("expiry").dt.combine(CLOSE).dt.replace_time_zone(NEW_YORK).dt.convert_time_zone("UTC")
+    rows = rows.with_columns(quoted(rows))
+    seconds = (closing - pl.col("quoted")).dt.total_microseconds() / 1e6
     rows = rows.with_columns(years=seconds / (365 * 86_400), risk_free=pl.lit(risk_free))
     pricer = Pricer(american=not str(rows["underlying"][0]).startswith("^"))
     found = curve(rows, risk_free, pricer)

@@ -10,6 +10,7 @@ import polars as pl
 from src.sources.provider import CHAIN, OptionChain
 
 CAPTURED = dt.datetime(2026, 2, 11, 17, 0, tzinfo=dt.UTC)  # Wednesday noon in New York
+SIGMA = 0.5  # at which early exercise is worth little
 N = NormalDist().cdf
 
 
@@ -47,19 +48,20 @@ def _tree(call, spot, strike, years, rate, sigma, dividend, steps):
 
 
 def years_to(expiry: dt.date, captured: dt.datetime = CAPTURED) -> float:
-    """To four o'clock in New York (winter), in years of 365 days."""
-    return (dt.datetime.combine(expiry, dt.time(21, 0), dt.UTC) - captured).total_seconds() / 86_400 / 365
+    """To four o'clock in New York, in years of 365 days."""
+    close = 20 if dt.date(2026, 3, 8) <= expiry < dt.date(2026, 11, 1) else 21  # summer time
+    return (dt.datetime.combine(expiry, dt.time(close), dt.UTC) - captured).total_seconds() / 86_400 / 365
 
 
 def chain(
     underlying="AAA",
     spot=100.0,
     quoted=None,
-    sigma=0.3,
+    sigma=SIGMA,
     rate=0.04,
     dividend=0.01,
     expiries=(dt.date(2026, 2, 20), dt.date(2026, 5, 15)),
-    strikes=tuple(range(80, 125, 5)),
+    strikes=tuple(range(85, 120, 5)),
     spread=0.04,
     captured=CAPTURED,
     price=black_scholes,

@@ -10,7 +10,7 @@ from src.options.forwards import curve
 from src.options.pricing import Pricer
 from src.options.quotes import table
 from src.options.valuation import valued
-from tests.options.oracles import chain, changed, tree, years_to
+from tests.options.oracles import SIGMA, chain, changed, tree, years_to
 
 NEAR, FAR = dt.date(2026, 2, 20), dt.date(2026, 5, 15)
 
@@ -88,7 +88,7 @@ def test_volatilities_and_greeks_of_a_whole_chain_are_those_it_was_made_with():
     found = valued(table(chain("^AAA", quoted=97.0), "etf"), 0.04)  # an index: European
     priced = found.filter(pl.col("mid") > 0.06)
     assert priced.height > 20
-    assert (priced["iv"] - 0.3).abs().max() < 1e-4
+    assert (priced["iv"] - SIGMA).abs().max() < 1e-4
     calls, puts = (priced.filter(pl.col("type") == kind) for kind in ("call", "put"))
     both = calls.join(puts, on=["expiry", "strike"], suffix="_put")
     growth = (both["forward"] / both["spot"]) * (-0.04 * both["years"]).exp()

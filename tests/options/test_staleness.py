@@ -9,7 +9,7 @@ import pytest
 from src.options.quotes import marked, table
 from src.options.staleness import aged, session, unmoved
 from src.options.valuation import valued
-from tests.options.oracles import CAPTURED, chain
+from tests.options.oracles import CAPTURED, SIGMA, chain
 
 NY = ZoneInfo("America/New_York")
 
@@ -54,6 +54,16 @@ def test_before_the_opening_the_trades_of_the_day_before_are_the_latest_there_ar
     assert flags(morning, morning - dt.timedelta(hours=17)) == {"closed"}
     noon = morning + dt.timedelta(hours=4)
     assert flags(noon, noon - dt.timedelta(hours=21)) == {"stale_trade"}
+
+
+def test_on_saturday_volatilities_are_those_of_friday_s_close():
+    friday = dt.datetime(2026, 2, 13, 16, tzinfo=NY).astimezone(dt.UTC)
+    priced = chain("^AAA", captured=friday)  # at Friday's close, and read on Saturday noon
+    saturday = friday + dt.timedelta(hours=20)
+    rows = valued(table(type(priced)("^AAA", 100.0, saturday, priced.contracts), "etf"), 0.04)
+    assert set(rows["captured"]) == {saturday} and set(rows["quoted"]) == {friday}
+    found = rows.filter(pl.col("mid") > 0.06)
+    assert found.height > 20 and (found["iv"] - SIGMA).abs().max() < 1e-4
 
 
 def snapshots(spot: float, moved: float, days: int = 1):

@@ -31,7 +31,7 @@ def root(tmp_path):
 
 def test_the_latest_snapshot_of_each_underlying_comes_whole_and_in_order(root):
     found = contracts(root)
-    assert found.columns == list(SCHEMA) and found.height == 4 * 36 - 36
+    assert found.columns == list(SCHEMA) and found.height == 4 * 28 - 28
     assert found.select("asset_class", "underlying").unique(maintain_order=True).rows() == [
         ("etf", "SPY"),
         ("stock", "AAA"),
@@ -40,8 +40,8 @@ def test_the_latest_snapshot_of_each_underlying_comes_whole_and_in_order(root):
     aaa = found.filter(pl.col("underlying") == "AAA")
     assert set(aaa["captured"]) == {LATER}
     assert aaa.equals(rows(spot=104.0, captured=LATER))
-    assert contracts(root, "etf:SPY").height == 36 and contracts(root, "SPY").height == 72
-    assert contracts(root, ["AAA", "etf:SPY"]).height == 72
+    assert contracts(root, "etf:SPY").height == 28 and contracts(root, "SPY").height == 56
+    assert contracts(root, ["AAA", "etf:SPY"]).height == 56
 
 
 def test_what_was_known_at_a_moment_is_all_that_it_sees(root):
@@ -103,7 +103,7 @@ def test_any_ticker_is_a_folder_on_every_system_and_comes_back(tmp_path, symbol)
     assert path.parent.name.split(".")[0] == "stock"  # what Windows looks at for its reserved names
     assert not set('<>:"/\\|?*') & set(path.parent.name) and ":" not in path.name
     assert store.snapshots()["underlying"].to_list() == [symbol]
-    assert contracts(tmp_path, symbol).height == 36
+    assert contracts(tmp_path, symbol).height == 28
 
 
 def test_a_killed_write_leaves_no_snapshot(root, monkeypatch):

@@ -165,7 +165,7 @@ def _freshness(found: Json) -> Iterator[str]:
         asked = f", {row['asked_since']:,} asked for since" if row["asked_since"] is not None else ""
         yield (
             f"{row['asset_class']}: {row['have_it']:,} of {row['instruments']:,} have the session of"
-            f" {row['last_session']}{asked}; {row['week_behind']:,} are over a week behind; {span}"
+            f" {row['last_session']}{asked}, {row['week_behind']:,} over a week behind (oldest {row['oldest']})"
         )
 
 

@@ -1,0 +1,133 @@
+"""Say where every stage stands: ``python -m src.status [universe=full] [--watch] [--every 5] [--json]``.
+
+Done, pending, failed, quarantined and skipped by asset class, what runs now, its rate and the time left, what went
+wrong by kind, how fresh the bars are, what passed. It only reads, and may run beside any other command. With --watch
+the picture is redrawn until Ctrl+C; --json prints one object (with --watch one a line), told in docs/status.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from src.config import ConfigError
+
+if TYPE_CHECKING:
+    from src.config import Config
+
+_TRIES = 5  # of a look, where a file is replaced at that moment
+Picture = dict[str, Any]
+
+
+def status(arguments: Sequence[str]) -> int:
+    """Show where the stages stand; return the exit status."""
+    chosen = _parser().parse_intermixed_args(list(arguments))
+    from src.compose import compose
+
+    try:
+        config = compose(chosen.overrides)
+    except ConfigError as error:
+        sys.stderr.write(f"status: {error}\n")
+        return 2
+    if not chosen.watch:
+        _show(look(config), chosen.json)
+        return 0
+    try:
+        _watch(lambda: look(config), chosen.every, chosen.json)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def look(config: Config) -> Picture:
+    """Look once; where a file goes away while it is read, look again."""
+    from polars.exceptions import PolarsError
+
+    from src.overview import overview
+
+    for _ in range(_TRIES - 1):
+        try:
+            return overview(config, dt.datetime.now(dt.UTC))
+        except (OSError, PolarsError, ValueError):
+            time.sleep(0.1)
+    return overview(config, dt.datetime.now(dt.UTC))
+
+
+def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
+    """Show each look until Ctrl+C: redrawn in place on a terminal, else one line whenever something changed."""
+    from src import board, screen
+
+    if as_json:
+        while True:
+            _write(json.dumps(look()))
+            time.sleep(every)
+    if not screen.redrawable(sys.stdout):
+        before = ""
+        while True:
+            line = board.sentence(look())
+            if line.partition(" ")[2] != before:
+                _write(line)
+            before = line.partition(" ")[2]
+            time.sleep(every)
+    colour = screen.coloured(sys.stdout)
+    with screen.redrawn(sys.stdout) as draw:
+        while True:
+            draw([*board.picture(look(), colour), "", f"every {every:g} s; Ctrl+C ends"])
+            time.sleep(every)
+
+
+def _show(found: Picture, as_json: bool) -> None:
+    from src import board, screen
+
+    if as_json:
+        _write(json.dumps(found, indent=2))
+    else:
+        _write("\n".join(board.picture(found, screen.coloured(sys.stdout))))
+
+
+def _write(words: str) -> None:
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    purpose = (__doc__ or "").partition("\n\n")[2]
+    parser = argparse.ArgumentParser(prog="python -m src.status", description=purpose)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for a stage: universe=full data.root=...")
+    parser.add_argument("--watch", action="store_true", help="look again and again, until Ctrl+C")
+    parser.add_argument("--every", type=_seconds, default=5.0, metavar="SECONDS", help="between two looks (5)")
+    parser.add_argument("--json", action="store_true", help="plain values, as told in docs/status.md")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.2 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"must be from 0.2 to 86,400 seconds, got {text}: 5 is the usual value")
+    return value
+
+
+def main() -> None:
+    """Run from the command line; a reader of our output that goes (head, less) is no failure."""
+    from src.config import ROOT
+
+    os.chdir(ROOT)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a Windows console that lacks a letter must not end it
+    try:
+        found = status(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        found = 0
+    sys.exit(found)
+
+
+if __name__ == "__main__":
+    main()

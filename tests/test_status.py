@@ -1,0 +1,402 @@
+"""Where every stage stands: the counts are those of the states, whatever runs, died or has not begun."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from src import accounts, board, heartbeat, screen, status
+from src.config import ROOT, Config
+from src.files import write_json, write_parquet
+from src.ledger import STATES, WAITING, Ledger
+from src.overview import overview
+from tests.pipeline_case import Project
+
+NOW = dt.datetime(2026, 11, 20, 22, 0, tzinfo=dt.UTC)  # a Friday, after New York's close
+KEYS = [*(("stock", f"S{n}") for n in range(6)), ("etf", "E0"), ("crypto", "C0")]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    made = Config()
+    made.data.root, made.data.reports = str(tmp_path / "data"), str(tmp_path / "reports")
+    return made
+
+
+@pytest.fixture(scope="module")
+def hydrated(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("status"))
+    project.must("hydrate")
+    project.must("featurize")
+    return project
+
+
+def states(keys: list[tuple[str, str]], **differing: tuple[str, str]) -> pl.DataFrame:
+    rows = [(*key, *differing.get(key[1], ("done", "")), 100, None, dt.date(2026, 11, 20)) for key in keys]
+    names = ["asset_class", "symbol", "state", "reason", "rows", "first", "last"]
+    schema: dict[str, Any] = dict.fromkeys(names[:4], pl.String) | {"rows": pl.Int64, "first": pl.Date, "last": pl.Date}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def write_bars(config: Config, parts: dict[int, pl.DataFrame], wanted: list[tuple[str, str]] = KEYS) -> None:
+    root = Path(config.data.root) / "bars" / config.dataset
+    extra: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64()}
+    for b, part in parts.items():
+        full = part.with_columns(pl.lit(None, kind).alias(name) for name, kind in extra.items())
+        Ledger(root, extra).record(b, "job", full, digest=f"d{b}")
+    chosen = [(*key, True, "named") for key in wanted] + [("stock", "OUT", False, "not named")]
+    write_parquet(pl.DataFrame(chosen, schema=["asset_class", "symbol", "included", "reason"], orient="row"),
+                  root / "universe.parquet")  # fmt: skip
+
+
+def stage(found: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(each for each in found["stages"] if each["stage"] == name)
+
+
+def row(total: int | None, pending: int | None, **other: int) -> dict[str, int | None]:
+    found: dict[str, int | None] = dict.fromkeys(STATES, 0) | {"pending": pending, "total": total} | other
+    return {name: found[name] for name in (*accounts.COUNTS, "total")}
+
+
+# counts ---------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Config) -> None:
+    found = overview(config, NOW)
+    assert [each["stage"] for each in found["stages"]] == ["hydrate", "featurize", "train"]
+    assert all(each["all"] == row(None, None) and each["state"] == "idle" for each in found["stages"])
+    assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", "\n".join(board.picture(found)))
+
+
+def test_pending_is_what_is_wanted_and_has_no_state(config: Config) -> None:
+    write_bars(config, {0: states(KEYS[:4], S1=("failed", "no answer"), S2=("quarantined", "all flat"))})
+    found = overview(config, NOW)
+    assert stage(found, "hydrate")["all"] == row(8, 4, done=2, failed=1, quarantined=1)
+    assert stage(found, "hydrate")["classes"] == {
+        "stock": row(6, 2, done=2, failed=1, quarantined=1),
+        "etf": row(1, 1),
+        "crypto": row(1, 1),
+    }
+    assert stage(found, "featurize")["all"] == row(8, 8)
+
+
+def test_features_of_other_bars_are_pending_again(config: Config) -> None:
+    write_bars(config, {0: states(KEYS[:4]), 1: states(KEYS[4:])})
+    ledger = Ledger(Path(config.data.root) / "features" / "demo")
+    ledger.record(0, "", states(KEYS[:4], S3=("failed", "log of zero")), bars="d0")
+    ledger.record(1, "", states(KEYS[4:]), bars="older")
+    assert stage(overview(config, NOW), "featurize")["all"] == row(8, 4, done=3, failed=1)
+
+
+def test_who_only_waits_for_features_is_pending_in_training(config: Config) -> None:
+    write_bars(config, {0: states(KEYS)})
+    done = states(KEYS, S0=("skipped", WAITING), S1=("skipped", "300 bars, 500 wanted"))
+    write_parquet(done, Path(config.data.root) / "states" / "demo" / "train.parquet")
+    assert stage(overview(config, NOW), "train")["all"] == row(8, 1, done=6, skipped=1)
+
+
+def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
+    write_bars(config, {0: states(KEYS)})
+    write_parquet(states(KEYS), Path(config.data.root) / "states" / "demo" / "train.parquet")
+    facts = {"states": {"stock": {"done": 2, "failed": 1}}, "runs": {"lightgbm": {"runs": 2, "passed": 1}}}
+    with heartbeat.beating("train", "demo", Path(config.data.root), "python -m src.train") as beat:
+        beat.say(phase="working", done=3, total=8, rate=0.5, left_seconds=10.0, facts=facts, note="1 passes")
+        found = overview(config, NOW)
+    train = stage(found, "train")
+    assert train["all"] == row(8, 5, done=2, failed=1)
+    assert train["classes"]["etf"] == row(1, 1)
+    assert (train["state"], train["finished"], train["of"], train["rate"]) == ("running", 3, 8, 0.5)
+    assert found["passes"] == {"session": "running", "families": {"lightgbm": {"runs": 2, "passed": 1}}}
+    text = "\n".join(board.picture(found))
+    assert "train       [#########...............]  38%  3 of 8, 30.0 a minute, about 10 s left; 1 passes" in text
+    assert "passes, runs by family: lightgbm 1 of 2 so far" in text
+
+
+def test_a_command_on_the_same_name_in_another_folder_is_not_this_datasets(config: Config, tmp_path: Path) -> None:
+    with heartbeat.beating("train", "demo", tmp_path / "elsewhere", "python -m src.train data.root=elsewhere") as beat:
+        beat.say(phase="working")
+        found = overview(config, NOW)
+    assert stage(found, "train")["state"] == "idle"
+    assert [each["verb"] for each in found["commands"]] == ["train"]
+
+
+def entry(key: tuple[str, str], state: str, **other: Any) -> dict[str, Any]:
+    blank = {"provider": "yahoo", "name": "", "tries": 1, "error": "", "error_class": "", "facts": {}}
+    known = {"asset_class": key[0], "symbol": key[1], "state": state, "next_attempt": None, "checked": None}
+    return {**blank, **known, **other}
+
+
+def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) -> None:
+    write_bars(config, {0: states(KEYS[:1])})
+    raw = Path(config.data.root) / "bars" / "demo" / "raw"
+    late = {"error_class": "unavailable", "tries": 4}
+    first = [
+        entry(KEYS[0], "fetched", checked="2026-11-20T21:40:00.000000+00:00"),
+        entry(KEYS[1], "fetched", checked="2026-11-20T20:00:00.000000+00:00"),
+        entry(KEYS[2], "failed", **late, error="timeout after 30 s", next_attempt="2026-11-20T21:00:00.000000+00:00"),
+    ]
+    second = [
+        entry(KEYS[3], "failed", **late, error="timeout after 31 s", next_attempt="2026-11-21T04:00:00.000000+00:00"),
+        entry(KEYS[4], "unknown", error_class="unknown", error="No data found, symbol may be delisted"),
+        entry(KEYS[5], "unfit", error_class="unfit", error="currency is CAD"),
+    ]
+    write_json({"files": {}, "base": "", "entries": first}, raw / "t000.json")
+    write_json({"files": {}, "base": "", "entries": second}, raw / "t001.json")
+    found = overview(config, NOW)
+    fetch = stage(found, "fetch")
+    assert fetch["all"] == row(8, 2, done=2, failed=2, skipped=1, quarantined=1)
+    assert fetch["retry"] == {"due": 1, "later": 1, "next_attempt": "2026-11-21T04:00:00+00:00"}
+    assert fetch["reasons"][0] == {
+        "state": "failed", "kind": "unavailable", "count": 2, "instrument": "stock:S3", "reason": "timeout after 31 s",
+    }  # fmt: skip
+    assert found["freshness"][0]["asked_since"] == 1
+    text = "\n".join(board.picture(found))
+    assert "fetch: 2 failed, unavailable: timeout after 31 s (stock:S3)" in text
+    assert "fetch: 1 failed are due again, 1 later, the next at " in text
+
+
+def test_reasons_that_differ_in_figures_are_one_kind_and_earlier_stages_tell_their_own() -> None:
+    rows = states(
+        KEYS, S0=("skipped", "300 bars, 500 wanted"), S1=("skipped", "71 bars, 500 wanted"),
+        S2=("failed", "log of zero"), S3=("skipped", "quarantined by hydrate: all flat"),
+    )  # fmt: skip
+    found = [(each["state"], each["count"], each["instrument"], each["reason"]) for each in accounts.reasons(rows)]
+    assert found == [("skipped", 2, "stock:S1", "71 bars, 500 wanted"), ("failed", 1, "stock:S2", "log of zero")]
+
+
+def test_freshness_counts_the_last_complete_session(config: Config) -> None:
+    part = states(KEYS).with_columns(
+        last=pl.when(symbol="S0").then(dt.date(2026, 11, 19))
+        .when(symbol="S1").then(dt.date(2026, 11, 12)).otherwise("last")
+    )  # fmt: skip
+    write_bars(config, {0: part})
+    stocks, etfs, coins = overview(config, NOW)["freshness"]
+    assert stocks == {
+        "asset_class": "stock", "instruments": 6, "newest": "2026-11-20", "oldest": "2026-11-12",
+        "last_session": "2026-11-20", "have_it": 4, "week_behind": 1, "asked_since": None,
+    }  # fmt: skip
+    assert (etfs["have_it"], coins["last_session"]) == (1, "2026-11-19")
+
+
+def test_states_of_other_stages_are_shown_as_well(config: Config) -> None:
+    path = Path(config.data.root) / "states" / "demo" / "quote.parquet"
+    write_parquet(states(KEYS[:2], S1=("failed", "no chain")), path)
+    assert stage(overview(config, NOW), "quote")["all"] == row(2, 0, done=1, failed=1)
+
+
+def test_the_counts_are_those_of_the_states_of_a_whole_project(
+    hydrated: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(hydrated.root))
+    folders = [f"data.root='{hydrated.root / 'data'}'", f"data.reports='{hydrated.root / 'reports'}'"]
+    assert status.status(["universe=demo", "--json", *folders]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for name in ("hydrate", "featurize"):
+        table = hydrated.states(name)
+        counts = dict(table["state"].value_counts().iter_rows())
+        assert stage(found, name)["all"] == row(table.height, 0, **counts)
+        for kind, part in table.group_by("asset_class"):
+            counts = dict(part["state"].value_counts().iter_rows())
+            assert stage(found, name)["classes"][str(kind[0])] == row(part.height, 0, **counts)
+    assert stage(found, "train")["all"] == row(7, 7)
+    assert status.status(["universe=demo", *folders]) == 0
+    assert re.search(r"train +0 +7 +0 +0 +0 +7", capsys.readouterr().out)
+
+
+def test_a_killed_stage_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    project, config = Project(tmp_path), Config()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    config.data.root, config.data.reports = str(tmp_path / "data"), str(tmp_path / "reports")
+    process = project.start("hydrate", "source.simulated.stock=3000", "universe.buckets=64")
+    deadline = time.monotonic() + 60
+    while not stage(overview(config, NOW), "hydrate")["of"] and time.monotonic() < deadline:
+        time.sleep(0.05)  # nothing else tells when the other process has begun to count
+    found = stage(overview(config, NOW), "hydrate")
+    assert (found["state"], found["of"], found["all"]["total"]) == ("running", 3003, 3003)
+    process.kill()
+    process.communicate()
+    left = overview(config, NOW)
+    found = stage(left, "hydrate")
+    assert (found["state"], left["commands"]) == ("died", [])
+    held = sum(len(json.loads(path.read_text())["states"]) for path in (tmp_path / "data/bars/demo").glob("b*.json"))
+    assert found["all"]["done"] + found["all"]["quarantined"] == held < 3003
+    assert found["all"]["pending"] == 3003 - held
+    assert "3,003, died (killed, or the machine went down): the same command goes on" in "\n".join(board.picture(left))
+
+
+def test_every_key_of_the_json_is_documented(config: Config) -> None:
+    write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
+    write_json({"entries": [entry(KEYS[0], "fetched")]}, Path(config.data.root) / "bars" / "demo" / "raw" / "t000.json")
+    grades = pl.DataFrame({"family": ["lightgbm"], "passed": [True]})
+    write_parquet(grades, Path(config.data.root) / "grades" / "demo.parquet")
+    with heartbeat.beating("hydrate", "demo", Path(config.data.root), ""):
+        found = overview(config, NOW)
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "status.md").read_text(encoding="utf-8")))
+
+    def keys(value: Any) -> Iterator[str]:
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from keys(each)
+        yield from value if isinstance(value, dict) else ()
+
+    assert set(keys(found)) - told == set()
+
+
+# the terminal ---------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Screen:
+    """A terminal of a few cells that understands what `frame` writes, to see what a person sees."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.cells = [[" "] * columns for _ in range(rows)]
+        self.columns, self.rows, self.x, self.y, self.blanked = columns, rows, 0, 0, 0
+
+    def write(self, text: str) -> None:
+        for code, letter in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z])|([\s\S])", text):
+            if code == "\x1b[H":
+                self.x = self.y = 0
+            elif code == "\x1b[K":
+                self.cells[self.y][self.x :] = [" "] * (self.columns - self.x)
+            elif code == "\x1b[J":
+                self.cells[self.y][self.x :] = [" "] * (self.columns - self.x)
+                for line in self.cells[self.y + 1 :]:
+                    line[:] = [" "] * self.columns
+            elif code == "\x1b[2J":
+                self.blanked += 1
+            elif letter == "\r":
+                self.x = 0
+            elif letter == "\n":
+                assert self.y + 1 < self.rows, "the picture scrolls"
+                self.y += 1
+            elif letter:
+                assert self.x < self.columns, "the picture wraps"
+                self.cells[self.y][self.x] = letter
+                self.x += 1
+
+    @property
+    def lines(self) -> list[str]:
+        return ["".join(line).rstrip() for line in self.cells]
+
+
+def test_a_picture_takes_the_place_of_the_one_before() -> None:
+    terminal = Screen(20, 5)
+    for lines in (["a long line of words that is cut", "second", "third"], ["short", "\x1b[31mred\x1b[0m"]):
+        terminal.write(screen.frame(lines, 20, 5))
+    assert terminal.lines == ["short", "red", "", "", ""]
+    assert terminal.blanked == 0
+    terminal.write(screen.frame([f"line {number}" for number in range(9)], 20, 5))
+    assert terminal.lines == ["line 0", "line 1", "line 2", "line 3", "... 5 more lines"]
+
+
+def test_a_line_is_cut_by_its_letters_and_its_colour_ends_with_it() -> None:
+    assert screen.cut("\x1b[31mabcdef\x1b[0mgh", 3) == "\x1b[31mabc\x1b[0m\x1b[0m"
+    assert screen.cut("ab\x1b[31mcd\x1b[0mef", 5) == "ab\x1b[31mcd\x1b[0me\x1b[0m"
+    assert screen.cut("abc", 3) == "abc"
+
+
+def test_the_last_picture_stays_and_the_cursor_comes_back_even_after_a_failure() -> None:
+    out = Terminal()
+    with pytest.raises(KeyboardInterrupt), screen.redrawn(out) as draw:
+        draw(["first"])
+        draw(["last"])
+        raise KeyboardInterrupt
+    assert out.getvalue().startswith("\x1b[?1049h\x1b[?25l")
+    assert out.getvalue().endswith("\x1b[?25h\x1b[?1049llast\n")
+
+
+def test_a_dumb_terminal_is_not_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert screen.redrawable(Terminal()) or os.name == "nt"
+    assert not screen.redrawable(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not screen.coloured(Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not screen.redrawable(Terminal())
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, *pictures: dict[str, Any]) -> None:
+    """Let the next looks see these pictures, and let Ctrl+C follow."""
+    left = list(pictures)
+
+    def sleep(_seconds: float) -> None:
+        if not left:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "look", lambda _config: left.pop(0))
+    monkeypatch.setattr(status.time, "sleep", sleep)
+
+
+def test_without_a_terminal_a_line_is_said_when_something_changed(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = overview(config, NOW)
+    write_bars(config, {0: states(KEYS[:4])})
+    after = overview(config, NOW + dt.timedelta(minutes=1))
+    looks(monkeypatch, before, before | {"at": after["at"]}, after)
+    assert status.status(["universe=demo", "--watch"]) == 130
+    lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "demo: hydrate nothing yet; featurize nothing yet; train nothing yet",
+        "demo: hydrate 4 done, 4 pending; featurize 8 pending; train 8 pending",
+    ]
+
+
+def test_json_and_watch_give_an_object_a_line(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = overview(config, NOW)
+    looks(monkeypatch, found, found)
+    assert status.status(["--watch", "universe=demo", "--json", "--every", "1"]) == 130
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [found, found]
+
+
+def test_the_plain_picture_has_no_colours_and_only_letters_that_every_console_has(config: Config) -> None:
+    write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
+    text = "\n".join(board.picture(overview(config, NOW)))
+    assert text.isascii()
+    assert "\x1b" not in text
+    coloured = "\n".join(board.picture(overview(config, NOW), colour=True))
+    assert "\x1b[31m" in coloured
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == text
+
+
+def test_a_setting_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status.status(["universes=demo"]) == 2
+    assert capsys.readouterr().err.startswith("status: ")
+
+
+def test_every_must_be_a_sensible_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        status.status(["--every", "0"])
+    assert "must be from 0.2 to 86,400 seconds, got 0" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
+    environment = {**os.environ, "DVC_ROOT": str(tmp_path)}
+    command = [sys.executable, "-m", "src.status", "universe=demo", f"data.root='{tmp_path}'"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0

@@ -17,12 +17,65 @@ if TYPE_CHECKING:
     from src.config import SplitConfig, UniverseConfig
 
 # Coins that follow the price of something else: a ranked universe takes the thing itself instead.
-PEGGED = frozenset(
-    ["USDT", "USDC", "DAI", "BUSD", "TUSD", "FDUSD", "USDP", "GUSD", "USDD", "USDE", "PYUSD", "USTC", "FRAX", "LUSD"]
-) | frozenset(["SUSD", "EURS", "EURT", "EURC", "USD1", "RLUSD", "USD0"])
+PEGGED = (
+    frozenset(
+        [
+            "USDT",
+            "USDC",
+            "DAI",
+            "BUSD",
+            "TUSD",
+            "FDUSD",
+            "USDP",
+            "GUSD",
+            "USDD",
+            "USDE",
+            "PYUSD",
+            "USTC",
+            "FRAX",
+            "LUSD",
+        ]
+    )
+    | frozenset(
+        [
+            "SUSD",
+            "EURS",
+            "EURT",
+            "EURC",
+            "USD1",
+            "RLUSD",
+            "USD0",
+            "USDG",
+            "USDS",
+            "USDQ",
+            "USDR",
+            "USDY",
+            "USDTB",
+            "AUSD",
+        ]
+    )
+    | frozenset(["SUSDE", "EURQ", "EURR", "EUROP", "GYEN", "XSGD", "PAX", "PAXG", "XAUT"])
+)
 WRAPPED = frozenset(
     ["WBTC", "BTCB", "CBBTC", "TBTC", "RENBTC", "WETH", "STETH", "WSTETH", "WEETH", "RETH", "CBETH", "WBNB", "WAVAX"]
-) | frozenset(["WSOL", "WTRX", "BBTC"])
+) | frozenset(
+    [
+        "WSOL",
+        "WTRX",
+        "BBTC",
+        "KBTC",
+        "LBTC",
+        "FBTC",
+        "LSETH",
+        "MSOL",
+        "JITOSOL",
+        "BNSOL",
+        "CBXRP",
+        "CBADA",
+        "CBDOGE",
+        "CBLTC",
+    ]
+)
 _YEAR = 12  # months of which liquidity is the median
 
 

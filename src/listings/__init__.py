@@ -69,6 +69,14 @@ def current(
     SourceError
         Where a list can't be had and none is kept.
     """
+    frame = _once(_listed(universe, live, data_root, today))
+    if set(live.chain.get("crypto", ())) - set(ARCHIVES) != {"yahoo"}:
+        return frame
+    return frame.with_columns(name=pl.col("symbol").replace_strict(coins.YAHOO, default=pl.col("name")))
+
+
+def _listed(universe: UniverseConfig, live: LiveSource, data_root: str | Path, today: dt.date | None) -> pl.DataFrame:
+    """What `current` gives, before each key stands once."""
     names = named(universe)
     if names and (known := _of_names(universe, names)) is not None:
         return known
@@ -85,7 +93,7 @@ def current(
         parts.append(found.filter(pl.col("asset_class").is_in(rest)))
     if "crypto" in rest:
         parts.append(_of_exchanges(universe, live, book, today))
-    return _once(pl.concat(parts) if parts else pl.DataFrame(schema=COLUMNS))
+    return pl.concat(parts) if parts else pl.DataFrame(schema=COLUMNS)
 
 
 def _once(frame: pl.DataFrame) -> pl.DataFrame:

@@ -179,6 +179,14 @@ def test_yahoo_alone_has_no_list_of_coins_and_says_so(no_network, tmp_path, capl
     assert frame.height == 0 and "name an exchange in source.live.chain.crypto" in caplog.text
 
 
+def test_yahoos_numbered_coins_are_named_where_yahoo_alone_serves_coins(no_network, tmp_path):
+    chosen = UniverseConfig(symbols=["UNI-USD", "BTC-USD"])
+    named = listings.current(chosen, LiveSource(chain={"crypto": ["yahoo"]}), tmp_path)
+    assert dict(named.select("symbol", "name").rows()) == {"BTC-USD": "", "UNI-USD": "UNI7083-USD"}
+    mixed = listings.current(chosen, LiveSource(chain={"crypto": ["kraken", "yahoo"]}), tmp_path)
+    assert set(mixed["name"]) == {""}
+
+
 def test_coins_are_those_quoted_in_dollars_that_follow_no_other_price():
     rows = [
         ("BTC/USD", "BTC", "USD", True, ""),

@@ -3,6 +3,8 @@
 import datetime as dt
 import json as plain
 
+import pytest
+
 from src.sources.provider import EVENTS, Wanted, raw_schema
 from tests.loopback.wire import Reply, json
 from tests.sources.yahoo_case import AAA, CHART, DAY, OPEN, START, at, chart, hours, spoiled
@@ -102,6 +104,25 @@ def test_a_day_that_comes_twice_without_being_live_stays_twice(script, provider)
     answer = provider.fetch(AAA)
     assert answer.bars["close"].to_list() == [10.5, 11.25, 12.0]
     assert "live" not in answer.facts
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "day"),
+    [
+        ("America/New_York", dt.datetime(2024, 1, 3, 1, tzinfo=dt.UTC), 2),
+        ("Australia/Sydney", dt.datetime(2024, 1, 1, 23, tzinfo=dt.UTC), 2),
+        ("America/Sao_Paulo", dt.datetime(2024, 1, 2, 1, tzinfo=dt.UTC), 2),  # 22:00 there: a slip, midnight is meant
+        ("Europe/London", dt.datetime(2024, 1, 1, 23, tzinfo=dt.UTC), 2),
+        ("Europe/London", dt.datetime(2024, 1, 2, 23, 30, tzinfo=dt.UTC), 2),
+    ],
+)
+def test_a_bar_is_dated_where_it_traded(script, provider, zone, first, day):
+    def change(result):
+        result["timestamp"] = [int(first.timestamp()) + number * DAY for number in range(3)]
+        result["meta"]["exchangeTimezoneName"] = zone
+
+    script.say(CHART, spoiled(change))
+    assert [each.day for each in provider.fetch(AAA).bars["date"]] == [day, day + 1, day + 2]
 
 
 def test_coins_are_dated_in_utc(script, provider):

@@ -148,6 +148,19 @@ def test_without_a_crumb_the_words_say_so(script, provider):
     assert script.count(CRUMB) == 1
 
 
+def test_a_thread_is_told_what_it_heard_itself(script, provider):
+    script.say(OPTIONS, lambda request: json(page(FIRST, symbol=request.path.rsplit("/", 1)[1])))
+    both = threading.Barrier(2, timeout=10)
+
+    def heard(name):
+        provider._ticker(name, "UTC").options  # noqa: B018 (it asks)
+        both.wait()
+        return provider._session.heard["optionChain"]["result"][0]["quote"]["symbol"]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(heard, ["T1", "T2"])) == ["T1", "T2"]
+
+
 def test_threads_get_their_own_chains(script, provider):
     seen = threading.Barrier(4, timeout=10)
 

@@ -95,8 +95,18 @@ def serving(folder: Path) -> Iterator[tuple[Script, LiveSource]]:
     try:
         yield script, LiveSource(proxy=f"http://127.0.0.1:{port}", ca_file=str(ca), timeout=5)
     finally:
+        asyncio.run_coroutine_threadsafe(_ended(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
+
+
+async def _ended() -> None:
+    """End what still serves a connection."""
+    serving = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 def chart(symbol: str = "AAA", closes: tuple[Any, ...] = (10.5, 11.25, 12.0), **meta: Any) -> dict[str, Any]:

@@ -196,6 +196,14 @@ def _between(config: Config) -> Iterator[tuple[str, bool, str, str]]:
         f"must be at least 0.5 where strategy.short=true (else both overlap), got {config.strategy.threshold}",
         "raise strategy.threshold",
     )
+    for name in ("rates", "ceilings"):
+        rates = getattr(config.source.live, name)
+        yield (
+            f"source.live.{name}",
+            all(0 < rate <= 10_000 for rate in rates.values()),
+            f"must be above 0 and at most 10,000 requests a second, got {rates}",
+            "0.5 for yahoo and 5 for an exchange are usual",
+        )
     yield (
         "universe.symbols",
         not (config.universe.symbols and config.universe.file),

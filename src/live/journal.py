@@ -66,12 +66,11 @@ class Journal:
     def keep(self, b: int, kept: Kept) -> Path:
         """Write one answer; once this returns, no kill takes it away."""
         path = self._new_path(b)
-        said = {
-            "entry": kept.entry,
-            "how": kept.how,
-            "events": kept.events.with_columns(pl.col("date").cast(str)).rows(),
-        }
-        bars = kept.bars.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
+        events = [(*row[:2], row[2].isoformat(), *row[3:]) for row in kept.events.select(EVENTS.keys()).rows()]
+        said = {"entry": kept.entry, "how": kept.how, "events": events}
+        bars = kept.bars
+        if dict(bars.schema) != self.schema:
+            bars = bars.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
         metadata = {"kept": json.dumps(said, ensure_ascii=False)}
         write_atomic(path, lambda to: bars.write_parquet(to, compression="lz4", statistics=False, metadata=metadata))
         return path

@@ -1,5 +1,6 @@
 """Speed of the raw store, printed and not asserted: `make bench`."""
 
+import sys
 import time
 
 import polars as pl
@@ -18,7 +19,8 @@ def timed(words, work, per=1, unit="s"):
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
     scale = (1000 if unit == "ms" else 1) / per
-    print(f"{words}: {(time.perf_counter() - wall) * scale:.2f} {unit}, CPU {(time.process_time() - cpu) * scale:.2f}")
+    spent = (time.perf_counter() - wall) * scale, (time.process_time() - cpu) * scale
+    sys.stdout.write(f"{words}: {spent[0]:.2f} {unit}, CPU {spent[1]:.2f}\n")
     return result
 
 
@@ -34,7 +36,7 @@ def test_keep_fold_and_derive_a_bucket(tmp_path):
 
     early = [Answer(each.bars.head(ROWS - 2), each.events) for each in full]
     latest = [since(each, 12) for each in full]
-    print()
+    sys.stdout.write("\n")
     timed("keep, an answer of 2,500 bars", lambda: keep(early, True), INSTRUMENTS, "ms")
     timed("fold 200 x 2,500 bars", lambda: store.fold(0))
     timed("entries, read and checked against the files", store.entries)

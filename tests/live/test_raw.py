@@ -104,6 +104,39 @@ def test_a_kill_between_any_two_file_operations_of_a_fold_changes_nothing_in_the
         assert left == expected, f"killed before step {step} ({steps[step]}), then {again}"
 
 
+def test_answers_that_come_after_a_kill_are_folded_after_those_of_the_killed_fold(tmp_path):
+    start = filled(tmp_path / "start").root
+
+    def first(made):
+        keep(made, since(answer("AAA", 330), 45), replace=False)
+        keep(made, answer("DDD"))
+
+    def then(made):
+        keep(made, answer("EEE"))
+        keep(made, since(answer("AAA", 340), 15), replace=False)
+
+    shutil.copytree(start, tmp_path / "calm" / "raw")
+    calm = store(tmp_path / "calm")
+    first(calm)
+    with killed_at(-1) as steps:
+        calm.fold(0)
+    then(calm)
+    calm.fold(0)
+    for step, again in [(i, again) for i in range(2, len(steps), 2) for again in (1, 2)]:
+        root = tmp_path / f"k{step}-{again}"
+        shutil.copytree(start, root / "raw")
+        first(store(root))
+        with killed_at(step):
+            store(root).fold(0)
+        then(store(root))
+        with killed_at(again):
+            store(root).fold(0)
+        made = store(root)
+        made.fold(0)
+        left = {name: data for name, data in content(made.root).items() if ".tmp-" not in name}
+        assert left == content(calm.root), f"killed before step {step} ({steps[step]}), then {again}"
+
+
 def test_the_order_of_answers_and_folds_of_different_instruments_leaves_no_trace(tmp_path):
     answers = [answer(symbol) for symbol in "ABCDEF"]
     results = set()

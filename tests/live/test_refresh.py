@@ -255,6 +255,8 @@ def test_bars_that_a_provider_no_longer_serves_stay_where_its_basis_did_not_move
     merged = merge(stored, Held(corrected.bars, corrected.events)).bars
     assert merged.height == 1000 and merged["close"][880] == 1.0
     rescaled = Answer(latest.bars.with_columns(pl.col("close") * 10), latest.events)
+    bent = Answer(latest.bars.with_columns(pl.col("close") * (1 + pl.int_range(pl.len()) / 720 + 0.01)), latest.events)
+    assert told(stored, bent, whole=True).kind == "restated" and told(stored, bent, whole=True).replace
     assert told(stored, rescaled, whole=True).replace  # another basis: what is older can't stand beside it
 
 

@@ -1,8 +1,8 @@
 """One option at a time, by QuantLib: implied volatility with the right of early exercise, and Greeks.
 
 No formula of our own stands here. American prices come from QuantLib's fixed-point method (Andersen, Lake and
-Offengenden, "High-performance American option pricing", 2016), European ones and Greeks from its Black formula on the
-forward. A flat rate and a flat carry up to the expiry are assumed, so a dividend counts as if paid evenly over time.
+Offengenden, "High-performance American option pricing", 2016), European ones from its Black formula on the forward. A
+flat rate and a flat carry up to the expiry are assumed, so a dividend counts as if paid evenly over time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ _SCALED = 100.0  # strike at which American prices are computed: price, strike a
 _ROUNDS = 8
 _EXACT = 2e-5  # of volatility
 _SMALL_STEP = 5e-4  # a correction so small that its own error is below _EXACT to 1e-4: not worth another price
+_PREMIUM = 5e-3  # of the price: a right of early exercise worth less changes no delta by a hundredth
+_BUMP = 5e-3  # of the spot
+_BELOW_MOST = 0.97
 _LOWEST, _HIGHEST = 1e-4, 20.0
 
 
@@ -29,7 +32,7 @@ class Terms(NamedTuple):
 
 
 class Greeks(NamedTuple):
-    """Sensitivities of the European option on the same forward at the implied volatility; units as in `VALUES`."""
+    """Sensitivities; units as in `VALUES`."""
 
     delta: float
     gamma: float
@@ -65,9 +68,13 @@ class Pricer:
             Above 0; None where no volatility gives the price: it is below what the option is worth without any, or
             above what it can be worth at all.
         """
-        sigma = self._european(terms, price)
-        if sigma is None or not self._early(terms):
-            return sigma
+        if not self._early(terms):
+            return self._european(terms, price)
+        discount = math.exp(-terms.rate * terms.years)
+        most = discount * (terms.forward if terms.call else terms.strike)  # of the European option; this one may exceed
+        sigma = self._european(terms, min(price, _BELOW_MOST * most))
+        if sigma is None:
+            return None
         before: tuple[float, float] | None = None
         outside = (terms.forward < terms.strike) == terms.call  # out of the money: the European slope is near enough
         for _ in range(_ROUNDS):
@@ -113,16 +120,32 @@ class Pricer:
         kind = self._kinds[terms.call]
         return float(self._ql.blackFormula(kind, terms.strike, terms.forward, deviation, discount))
 
-    def greeks(self, terms: Terms, volatility: float) -> Greeks:
-        """Greeks of the European option; an American put deep in the money has a delta nearer to -1 than they say."""
+    def greeks(self, terms: Terms, volatility: float, price: float) -> Greeks:
+        """Sensitivities of an option that is worth `price` at the volatility.
+
+        Delta and gamma know of early exercise; theta, vega and rho are the European option's on the same forward, which
+        overstate those of an American put deep in the money.
+        """
         calculator = self._calculator(terms, volatility)
+        delta, gamma = calculator.delta(terms.spot), calculator.gamma(terms.spot)
+        if self._early(terms) and price - self.european_price(terms, volatility) > _PREMIUM * price:
+            delta, gamma = self._slopes(terms, volatility)
         return Greeks(
-            delta=calculator.delta(terms.spot),
-            gamma=calculator.gamma(terms.spot),
+            delta=delta,
+            gamma=gamma,
             theta=calculator.theta(terms.spot, terms.years),
             vega=calculator.vega(terms.years),
             rho=calculator.rho(terms.years),
         )
+
+    def _slopes(self, terms: Terms, volatility: float) -> tuple[float, float]:
+        """Delta and gamma of the American option, by prices a little above and below; the carry stays as it is."""
+        step = _BUMP * terms.spot
+        below, here, above = (
+            self.price(terms._replace(spot=terms.spot * by, forward=terms.forward * by), volatility)
+            for by in (1 - _BUMP, 1.0, 1 + _BUMP)
+        )
+        return (above - below) / (2 * step), (above - 2 * here + below) / step**2
 
     def _early(self, terms: Terms) -> bool:
         """Whether early exercise can be worth anything: a call without a dividend is never exercised early."""

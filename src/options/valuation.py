@@ -19,8 +19,8 @@ def valued(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     """The rows of one underlying's snapshot with all columns of `VALUES` and the flags that need them.
 
     The volatility is that of the mid, on the forward that put-call parity implies. Options on stocks and ETFs are
-    valued with the right of early exercise, on indices (``^SPX``) without. Greeks are of the European option at that
-    volatility: for an American put deep in the money they are an approximation.
+    valued with the right of early exercise, on indices (``^SPX``) without. Delta and gamma are those of the option at
+    that volatility; theta, vega and rho are those of the European option, an approximation for puts in the money.
 
     Parameters
     ----------
@@ -70,6 +70,6 @@ def _values(rows: pl.DataFrame, rate: float, pricer: Pricer) -> tuple[list[Any],
             continue
         terms = Terms(kind == "call", strike, spot, forward, years, rate)
         volatility = pricer.volatility(terms, mid)
-        values.append(nothing if volatility is None else (volatility, *pricer.greeks(terms, volatility)))
+        values.append(nothing if volatility is None else (volatility, *pricer.greeks(terms, volatility, mid)))
         least.append(pricer.least(terms))
     return values, least

@@ -29,7 +29,7 @@ def test_implied_volatility_of_hulls_example():
 
 def test_greeks_of_hulls_example():
     # the same, chapter 19: spot 49, strike 50, rate 5%, volatility 20%, 20 weeks
-    found = EUROPEAN.greeks(terms(True, 49, 50, 0.3846, 0.05), 0.2)
+    found = EUROPEAN.greeks(terms(True, 49, 50, 0.3846, 0.05), 0.2, 2.4)
     assert found.delta == pytest.approx(0.522, abs=0.0005)
     assert found.gamma == pytest.approx(0.066, abs=0.0005)
     assert found.theta == pytest.approx(-4.31, abs=0.005)
@@ -45,7 +45,7 @@ def test_american_put_of_hulls_example():
 @pytest.mark.parametrize("call", [True, False])
 def test_greeks_are_the_slopes_of_the_formula(call):
     spot, strike, years, rate, sigma, dividend = 103.0, 98.0, 0.7, 0.04, 0.27, 0.015
-    found = EUROPEAN.greeks(terms(call, spot, strike, years, rate, dividend), sigma)
+    found = EUROPEAN.greeks(terms(call, spot, strike, years, rate, dividend), sigma, 8.0)
 
     def slope(by, **at):
         base = {"spot": spot, "years": years, "rate": rate, "sigma": sigma} | {"dividend": dividend, "strike": strike}
@@ -91,6 +91,24 @@ def test_a_deep_put_is_valued_with_the_right_of_early_exercise():
     assert EUROPEAN.volatility(asked, price) > 0.28  # what a European formula would have said
 
 
+@pytest.mark.parametrize(("call", "spot", "years", "sigma", "dividend"), GRID)
+def test_deltas_and_gammas_know_of_early_exercise(call, spot, years, sigma, dividend):
+    asked = terms(call, spot, 100.0, years, 0.05, dividend)
+    found = AMERICAN.greeks(asked, sigma, AMERICAN.price(asked, sigma))
+    step = 2.0
+    below, here, above = (
+        tree(call, at, 100.0, years, 0.05, sigma, dividend, steps=1500) for at in (spot - step, spot, spot + step)
+    )
+    assert found.delta == pytest.approx((above - below) / (2 * step), abs=0.015)
+    assert found.gamma == pytest.approx((above - 2 * here + below) / step**2, abs=0.006)
+
+
+def test_a_put_to_be_exercised_at_once_moves_one_to_one():
+    asked = terms(False, 70.0, 100.0, 1.0, 0.06)
+    assert AMERICAN.greeks(asked, 0.2, 30.0).delta == pytest.approx(-1.0, abs=1e-6)
+    assert EUROPEAN.greeks(asked, 0.2, 26.0).delta > -0.96
+
+
 def test_a_call_without_dividend_is_worth_the_same_on_both_styles():
     asked = terms(True, 105.0, 100.0, 0.8, 0.05)
     assert AMERICAN.price(asked, 0.3) == pytest.approx(EUROPEAN.price(asked, 0.3), abs=1e-9)
@@ -102,6 +120,14 @@ def test_a_price_outside_its_bounds_has_no_volatility():
     assert EUROPEAN.volatility(terms(True, 100, 80, 0.5, 0.04), 101.0) is None  # above the underlying
     assert AMERICAN.volatility(terms(False, 100, 130, 0.5, 0.04), 29.0) is None  # below exercise at once
     assert AMERICAN.volatility(terms(False, 100, 130, 0.5, 0.04), 30.0) is None  # exercise at once: tells nothing
+
+
+def test_a_put_worth_more_than_a_european_one_can_be_has_a_volatility():
+    asked = terms(False, 20.0, 20.0, 3.0, 0.0625, 0.0625)
+    price = AMERICAN.price(asked, 2.0)
+    assert price > 20 * math.exp(-3 * 0.0625) and EUROPEAN.volatility(asked, price) is None
+    assert AMERICAN.volatility(asked, price) == pytest.approx(2.0, abs=0.005)
+    assert AMERICAN.volatility(asked, 20.5) is None
 
 
 @settings(max_examples=150, deadline=None)

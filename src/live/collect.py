@@ -143,8 +143,7 @@ class Collection:
         self._early = sum(self._instrument(task).early for task in tasks)
         if not self._early:
             self._pin_panel()
-        with Progress("hydrate", len(self.instruments)) as progress:
-            progress.advance(len(self.instruments) - len(tasks))
+        with Progress("hydrate", len(self.instruments), before=len(self.instruments) - len(tasks)) as progress:
             if tasks:
                 self._ask(tasks, progress)
         for b in sorted(self._buckets()):

@@ -90,8 +90,8 @@ def snapshot(
     taken = set() if config.fresh else _taken(store, session(today)[0])
     due = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
     tally = Tally()
-    with Progress("quote", len(keys), "underlying") as progress, published(config, store, tally):
-        progress.advance(len(keys) - len(due))
+    before = len(keys) - len(due)
+    with Progress("quote", len(keys), "underlying", before=before) as progress, published(config, store, tally):
         for reply in replies(due, chains):
             key = (reply.wanted.asset_class, reply.wanted.symbol)
             _keep(store, tally, key, reply, config.options.risk_free)

@@ -4,10 +4,22 @@ FOUND := $(shell for python in python3.12 python3.13 python3.11 python3 python; 
 	"$$python" -c "" >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 LAUNCH := $(or $(FOUND),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
 
-.PHONY: demo test bench lint ui doctor setup lock clean
+.PHONY: demo hydrate-quick hydrate-full train-massive status test bench lint ui doctor setup lock clean
 
 demo: ## bars to graded, tracked, registered models, offline
 	@$(LAUNCH) demo
+
+hydrate-quick: ## 500 stocks, 200 ETFs and 20 coins from live providers
+	@$(LAUNCH) hydrate_quick
+
+hydrate-full: ## everything that is listed, from live providers, for hours
+	@$(LAUNCH) hydrate_full_universe
+
+train-massive: ## train all that is hydrated, while hydration goes on
+	@$(LAUNCH) train_massive
+
+status: ## where every stage stands
+	@$(LAUNCH) status
 
 test: ## lint, types, direction of imports, then every test
 	@$(LAUNCH) test

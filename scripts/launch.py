@@ -1,6 +1,7 @@
 """One launcher for make, double clicks and shells: finds Python, makes .venv from the lock, runs what was asked.
 
-    python scripts/launch.py setup | demo | test | bench | lint | ui | doctor | run <command ...>
+    python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | train_massive | status | ui | doctor
+    python scripts/launch.py test | bench | lint | clean | run <command ...>
 
 Needs nothing but Python's own library; any Python from 3.8 on may start it, and it looks for a 3.11 to 3.13 itself.
 """
@@ -19,6 +20,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCK = ROOT / "requirements.lock"
+LIVE = ("source=auto",)  # bars and listings from their providers; a source typed behind it wins
 STAMP = VENV / "installed.txt"
 VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
@@ -37,7 +39,10 @@ class Problem(Exception):
 def main(arguments: list) -> int:
     """Run one verb; return its exit status."""
     verbs = {"setup": lambda _rest: 0, "demo": demo, "test": test, "bench": bench, "lint": lint, "run": run}
-    verbs.update({verb: module(verb) for verb in ("ui", "doctor", "clean")})
+    verbs.update({verb: module(verb) for verb in ("ui", "doctor", "clean", "status")})
+    verbs["hydrate_quick"] = module("hydrate", "universe=quick", *LIVE)
+    verbs["hydrate_full_universe"] = module("hydrate", "universe=full", *LIVE)
+    verbs["train_massive"] = massive
     if not arguments or arguments[0] not in verbs:
         say(f"usage: python scripts/launch.py {' | '.join(verbs)}")
         return 2
@@ -94,9 +99,18 @@ def run(rest: list) -> int:
     return call(*rest)
 
 
-def module(verb: str):
-    """A verb that is a module of src."""
-    return lambda rest: call("python", "-m", f"src.{verb}", *rest)
+def module(verb: str, *chosen: str):
+    """A verb that is a module of src, with choices that what is typed behind them overrides."""
+    return lambda rest: call("python", "-m", f"src.{verb}", *chosen, *rest)
+
+
+def massive(rest: list) -> int:
+    """Train all that is hydrated, and what a hydration adds meanwhile: of the full universe, else of the quick one."""
+    named = any(word.startswith("universe=") for word in rest)
+    bars = ROOT / "data" / "bars"
+    quick = not named and not (bars / "full").exists() and (bars / "quick").exists()
+    universe = "universe=quick" if quick else "universe=full"
+    return module("train", universe, *LIVE, "model=all", "follow=true")(rest)
 
 
 def call(*command: str) -> int:

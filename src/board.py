@@ -83,7 +83,11 @@ def _working(found: Json, now: dt.datetime, paint: Paint) -> Iterator[str]:
     others = [each for each in found["commands"] if each["dataset"] != found["dataset"] or each["verb"] not in named]
     for each in others:
         yield ""
-        yield f"also {each['state']} since {_ago(each['started'], now)}: {each['command']} (process {each['pid']})"
+        about = f"; {each['note']}" if each["note"] else ""
+        yield (
+            f"also {each['verb']} on {each['dataset']}: {each['state']}, begun {_ago(each['started'], now)}"
+            f" (process {each['pid']}){about}"
+        )
 
 
 def _bar(stage: Json) -> str:

@@ -16,11 +16,12 @@ import polars as pl
 from src import accounts, heartbeat
 from src.accounts import ROW, Json, no_rows
 from src.bars import KEY, BarStore
-from src.config import Config
+from src.config import ASSET_CLASSES, Config
 from src.files import read_json
 from src.heartbeat import Beat
 from src.ledger import WAITING, Ledger
 from src.live.sessions import due, last_complete
+from src.sources import LIVE
 
 FORMAT = 1  # of what `overview` returns: raised where a key changes its meaning or goes
 _PIPELINE = ("hydrate", "featurize", "train")
@@ -74,12 +75,29 @@ def _read(config: Config, now: dt.datetime) -> _Dataset:
     bars = BarStore(root / "bars" / config.dataset)
     hydrated = bars.instruments()
     chosen = _table(bars.root / "universe.parquet")
-    wanted = None
+    wanted = _configured(config)
     if chosen is not None:
         wanted = pl.concat([chosen.filter("included").select(KEY), hydrated.select(KEY)]).unique(KEY)
     return _Dataset(
         config, now, bars, wanted, hydrated, _asked(bars.root / "raw"), heartbeat.beats(config.dataset, root)
     )
+
+
+def _configured(config: Config) -> pl.DataFrame | None:
+    """What the settings alone say is wanted, before a hydration has chosen: named with their class, or pinned."""
+    chosen = config.universe
+    keys = [(kind, symbol) for kind, _, symbol in (name.partition(":") for name in chosen.symbols) if symbol]
+    if chosen.symbols and len(keys) == len(chosen.symbols):
+        return pl.DataFrame(keys, schema=dict.fromkeys(KEY, pl.String()), orient="row")
+    if chosen.symbols or chosen.file or not chosen.pinned or config.source.kind not in LIVE:
+        return None
+    from src.listings import pinned
+
+    rows = pinned.read(chosen.pinned).rows
+    parts = [rows.filter(asset_class=kind) for kind in ASSET_CLASSES]
+    limits = [getattr(chosen, kind) for kind in ASSET_CLASSES]
+    taken = [part if limit is None else part.head(limit) for part, limit in zip(parts, limits, strict=True)]
+    return pl.concat(taken).select(KEY)
 
 
 def _asked(raw: Path) -> pl.DataFrame | None:
@@ -160,7 +178,7 @@ def _working(beat: Beat | None) -> Json:
 
 
 def _command(beat: Beat) -> Json:
-    fields = ("verb", "dataset", "root", "state", "pid", "host", "command", "started", "updated")
+    fields = ("verb", "dataset", "root", "state", "pid", "host", "command", "started", "updated", "note")
     return {name: getattr(beat, name) for name in fields}
 
 

@@ -237,9 +237,46 @@ def test_the_launcher_can_be_started_by_an_old_python() -> None:
     ast.parse((SCRIPTS / "launch.py").read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
+@pytest.fixture
+def typed(launch: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that the launcher would run."""
+    called: list[str] = []
+    monkeypatch.setattr(launch, "prepare", lambda: None)
+    monkeypatch.setattr(launch, "call", lambda *command: called.append(" ".join(command)) or 0)
+    return called
+
+
+def test_the_live_scripts_are_thin_calls_of_the_verbs(launch: ModuleType, typed: list[str]) -> None:
+    assert launch.main(["hydrate_quick"]) == 0
+    launch.main(["hydrate_full_universe", "source.live.workers=2"])
+    launch.main(["status", "--watch"])
+    assert typed == [
+        "python -m src.hydrate universe=quick source=auto",
+        "python -m src.hydrate universe=full source=auto source.live.workers=2",
+        "python -m src.status --watch",
+    ]
+
+
+def test_massive_training_takes_the_full_universe_unless_only_the_quick_one_is_there(
+    launch: ModuleType, typed: list[str]
+) -> None:
+    end = "source=auto model=all follow=true"
+    launch.main(["train_massive", "fresh=true"])
+    assert typed.pop() == f"python -m src.train universe=full {end} fresh=true"
+    (launch.ROOT / "data" / "bars" / "quick").mkdir(parents=True)
+    launch.main(["train_massive"])
+    assert typed.pop() == f"python -m src.train universe=quick {end}"
+    launch.main(["train_massive", "universe=demo"])
+    assert typed.pop() == f"python -m src.train universe=full {end} universe=demo"  # the last word counts
+    (launch.ROOT / "data" / "bars" / "full").mkdir()
+    launch.main(["train_massive"])
+    assert typed.pop() == f"python -m src.train universe=full {end}"
+
+
 def test_every_double_click_has_a_shell_twin_and_both_call_the_one_launcher() -> None:
     clicks = {path.stem.lower() for path in SCRIPTS.glob("*.bat")}
-    assert clicks == {path.stem.lower() for path in SCRIPTS.glob("*.sh")} == {"demo", "test", "ui", "launch"}
+    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "status"}
+    assert clicks == {path.stem.lower() for path in SCRIPTS.glob("*.sh")} == {"demo", "test", "ui", "launch"} | live
     for verb in clicks - {"launch"}:
         click = (SCRIPTS / f"{verb.upper()}.bat").read_bytes()
         assert click == f'@echo off\r\ncall "%~dp0launch.bat" {verb} %*\r\nexit /b %ERRORLEVEL%\r\n'.encode()
@@ -266,7 +303,8 @@ def test_shell_scripts_can_be_executed() -> None:
 def test_every_make_target_is_a_verb_of_the_launcher(launch: ModuleType) -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     used = set(re.findall(r"\$\(LAUNCH\) (\w+)", text))
-    assert used == {"demo", "test", "bench", "lint", "ui", "doctor", "setup", "run", "clean"}
+    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "status"}
+    assert used == live | {"demo", "test", "bench", "lint", "ui", "doctor", "setup", "run", "clean"}
     words = (SCRIPTS / "launch.py").read_text(encoding="utf-8")
     assert all(f'"{verb}"' in words for verb in used)
 

@@ -81,6 +81,21 @@ def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Co
     assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", "\n".join(board.picture(found)))
 
 
+def test_before_any_hydration_names_with_their_class_are_pending(config: Config) -> None:
+    config.universe.symbols = ["stock:AAPL", "crypto:BTC-USD"]
+    assert stage(overview(config, NOW), "hydrate")["all"] == row(2, 2)
+    config.universe.symbols = ["AAPL"]  # of which class only the source can tell
+    assert stage(overview(config, NOW), "hydrate")["all"] == row(None, None)
+
+
+def test_before_any_hydration_the_pinned_list_is_pending(config: Config, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    rows = ["# made: 2026-11-01", "# origin: a test", "asset_class,symbol,rank,dollar_volume"]
+    path.write_text("\n".join([*rows, "stock,AAPL,1,", "stock,MSFT,2,", "etf,SPY,1,"]), encoding="utf-8")
+    config.universe.pinned, config.universe.stock, config.source.kind = str(path), 1, "yahoo"
+    assert stage(overview(config, NOW), "hydrate")["classes"] == {"stock": row(1, 1), "etf": row(1, 1)}
+
+
 def test_pending_is_what_is_wanted_and_has_no_state(config: Config) -> None:
     write_bars(config, {0: states(KEYS[:4], S1=("failed", "no answer"), S2=("quarantined", "all flat"))})
     found = overview(config, NOW)

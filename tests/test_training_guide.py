@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from src.config import ROOT, Config, EngineConfig, GradeConfig, SplitConfig, StrategyConfig
+from src.config import ROOT, Config, EngineConfig, GradeConfig, LiveSource, SplitConfig, StrategyConfig
 
 GUIDE = ROOT / "docs" / "training-guide.md"
 N, P, B, F, C = 1000, 0.52, 1.0, 0.01, 0.0005
@@ -87,18 +87,29 @@ def test_thresholds_and_defaults_are_those_of_the_configuration(guide: str) -> N
     assert f"next {SplitConfig().fold_months} months" in guide
 
 
-@pytest.mark.parametrize("key", ["engine.workers", "engine.batch_size", "fresh", "split.first_train_bars"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "engine.workers",
+        "engine.batch_size",
+        "fresh",
+        "follow",
+        "split.first_train_bars",
+        "source.live.workers",
+        "source.live.batch_size",
+    ],
+)
 def test_a_knob_that_the_guide_names_exists(guide: str, key: str) -> None:
     part, _, name = key.rpartition(".")
-    holder = {"engine": EngineConfig(), "split": SplitConfig(), "": Config()}[part]
+    parts = {"engine": EngineConfig(), "split": SplitConfig(), "source.live": LiveSource(), "": Config()}
+    holder = parts[part]
     assert hasattr(holder, name)
     assert key in guide
 
 
 def test_every_command_and_script_that_the_guide_offers_exists(guide: str) -> None:
-    today = guide.split("## If you know the former trainer", maxsplit=1)[0]
     verbs = set(re.findall(r"python -m src\.(\w+)", guide))
-    scripts = set(re.findall(r"scripts\\(\w+\.bat)", today))
+    scripts = set(re.findall(r"scripts\\(\w+\.bat)", guide))
     missing = [f"src/{verb}.py" for verb in verbs if not (ROOT / "src" / f"{verb}.py").exists()]
     missing += [f"scripts/{name}" for name in scripts if not (ROOT / "scripts" / name).exists()]
     assert not missing

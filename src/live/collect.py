@@ -143,8 +143,7 @@ class Collection:
         if not self._early:
             tasks += self._pin_panel()
         self._open.update(self._instrument(task).bucket for task in tasks)
-        with Progress("hydrate", len(self.instruments)) as progress:
-            progress.advance(len(self.instruments) - len(tasks))
+        with Progress("hydrate", len(self.instruments), before=len(self.instruments) - len(tasks)) as progress:
             if tasks:
                 self._ask(tasks, progress)
         for b in sorted(self._buckets()):

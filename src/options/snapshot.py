@@ -86,8 +86,8 @@ def snapshot(
     """
     store, tally = OptionStore(_root(config)), Tally()
     questions, earlier = due(config, names, now)
-    with Progress("quote", len(questions) + earlier, "underlying") as progress, published(config, store, tally):
-        progress.advance(earlier)
+    total = len(questions) + earlier
+    with Progress("quote", total, "underlying", before=earlier) as progress, published(config, store, tally):
         for reply in replies(questions, chains):
             key = (reply.wanted.asset_class, reply.wanted.symbol)
             _keep(store, tally, key, reply, config.options.risk_free)

@@ -1,0 +1,3 @@
+@echo off
+call "%~dp0launch.bat" hydrate_full_universe %*
+exit /b %ERRORLEVEL%

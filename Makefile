@@ -4,7 +4,7 @@ FOUND := $(shell for python in python3.12 python3.13 python3.11 python3 python; 
 	"$$python" -c "" >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 LAUNCH := $(or $(FOUND),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
 
-.PHONY: demo hydrate-quick hydrate-full train-massive status test bench lint ui doctor setup lock clean
+.PHONY: demo hydrate-quick hydrate-full train-massive status test bench soak lint ui doctor setup lock clean
 
 demo: ## bars to graded, tracked, registered models, offline
 	@$(LAUNCH) demo
@@ -26,6 +26,9 @@ test: ## lint, types, direction of imports, then every test
 
 bench: ## the budgets, measured on this machine
 	@$(LAUNCH) bench
+
+soak: ## hydration at full size against local servers, with kills: about an hour
+	@$(LAUNCH) soak
 
 lint: ## ruff, mypy and import-linter alone
 	@$(LAUNCH) lint

@@ -1,7 +1,7 @@
 """One launcher for make, double clicks and shells: finds Python, makes .venv from the lock, runs what was asked.
 
     python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | train_massive | status | ui | doctor
-    python scripts/launch.py test | bench | lint | clean | run <command ...>
+    python scripts/launch.py test | bench | soak | lint | clean | run <command ...>
 
 Needs nothing but Python's own library; any Python from 3.8 on may start it, and it looks for a 3.11 to 3.13 itself.
 """
@@ -39,6 +39,7 @@ class Problem(Exception):
 def main(arguments: list) -> int:
     """Run one verb; return its exit status."""
     verbs = {"setup": lambda _rest: 0, "demo": demo, "test": test, "bench": bench, "lint": lint, "run": run}
+    verbs["soak"] = soak
     verbs.update({verb: module(verb) for verb in ("ui", "doctor", "clean", "status")})
     verbs["hydrate_quick"] = module("hydrate", "universe=quick", *LIVE)
     verbs["hydrate_full_universe"] = module("hydrate", "universe=full", *LIVE)
@@ -85,6 +86,11 @@ def test(rest: list) -> int:
 def bench(rest: list) -> int:
     """The benchmarks, which measure and do not pass or fail on time."""
     return call("python", "-m", "pytest", "tests/benchmarks", "-o", "python_files=bench_*.py", "-s", *rest)
+
+
+def soak(rest: list) -> int:
+    """The longest tests, at full size."""
+    return call("python", "-m", "pytest", "tests/soak", "-s", *rest)
 
 
 def lint(_rest: list) -> int:

@@ -46,7 +46,7 @@ class Size:
     seed: int = 11
 
 
-SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=40, seconds=120)
+SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=40, seconds=250)
 FULL = Size(symbols=11_000, faults=0.05, kills=8, start="2014-01-01", buckets=64, ceiling=30, seconds=3000)
 
 
@@ -100,7 +100,7 @@ class Case:
             sys.executable, "-m", "src.hydrate", "universe=full", "universe.name=loop", "source=auto",
             f"universe.buckets={self.size.buckets}", "universe.options=0", f"source.live.start={self.size.start}",
             f"source.live.workers={WORKERS}", f"source.live.rates={{{rates}}}", f"source.live.ceilings={{{rates}}}",
-            "source.live.pause=0.4", "source.live.max_pause=3", "source.live.timeout=2",
+            "source.live.pause=0.4", "source.live.max_pause=3", "source.live.timeout=5",
             "source.live.contact=tests@example.org", *self.loopback.overrides(),
             f"data.root='{self.data(store)}'", f"data.logs='{self.folder / store / 'logs'}'",
             f"data.reports='{self.folder / store / 'reports'}'", *overrides,
@@ -177,7 +177,7 @@ def hydration(size: Size, folder: Path) -> Iterator[Case]:
     """A case with its world running."""
     n = size.symbols
     storms = [f"yahoo:{round(0.2 * n)}:6", f"yahoo:{round(0.6 * n)}:4:1"]
-    arguments = ["--symbols", str(n), "--seed", str(size.seed), "--faults", str(size.faults), "--stall", "3"]
+    arguments = ["--symbols", str(n), "--seed", str(size.seed), "--faults", str(size.faults), "--stall", "7"]
     arguments += [part for storm in storms for part in ("--storm", storm)]
     with running(*arguments, seconds=size.seconds * 6) as loopback:
         world = World(size.seed, n, dt.datetime.fromisoformat(loopback.now))

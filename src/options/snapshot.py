@@ -85,7 +85,8 @@ def snapshot(
         Where there is nothing to ask for, or every underlying failed.
     """
     store, tally = OptionStore(_root(config)), Tally()
-    questions, earlier = due(config, names, now)
+    questions, tally.earlier = due(config, names, now)
+    earlier = len(tally.earlier)
     total = len(questions) + earlier
     with Progress("quote", total, "underlying", before=earlier) as progress, published(config, store, tally):
         for reply in replies(questions, chains):
@@ -97,13 +98,13 @@ def snapshot(
 
 def due(
     config: Config, names: dict[tuple[str, str], str] | None = None, now: dt.datetime | None = None
-) -> tuple[list[Wanted], int]:
-    """Underlyings that are still to be asked for in this session, and how many are taken already; see `snapshot`."""
+) -> tuple[list[Wanted], set[tuple[str, str]]]:
+    """Underlyings that are still to be asked for in this session, and those taken already; see `snapshot`."""
     keys = underlyings(config)
     today = dt.datetime.now(dt.UTC) if now is None else now
     taken = set() if config.fresh else _taken(OptionStore(_root(config)), session(today)[0])
     questions = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
-    return questions, len(keys) - len(questions)
+    return questions, taken & set(keys)
 
 
 def import_files(config: Config) -> str:
@@ -135,6 +136,7 @@ def import_files(config: Config) -> str:
                         continue
                     if not config.fresh and store.path(*key, chain.captured).is_file():
                         stored += 1
+                        tally.earlier.add(key)
                     else:
                         wanted = Wanted(*key, start=chain.captured.date())
                         _keep(store, tally, key, Reply(wanted, chain), config.options.risk_free)

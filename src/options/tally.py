@@ -27,6 +27,7 @@ class Tally:
 
     states: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    earlier: set[tuple[str, str]] = field(default_factory=set)  # stored by an earlier run, which may have been killed
 
     def put(self, key: tuple[str, str], state: str, reason: str, rows: int = 0) -> None:
         """Note what became of an underlying; anything but a plain success goes to the log as well."""
@@ -39,7 +40,7 @@ class Tally:
         self.counts.update(snapshots=1, contracts=rows.height)
         for flag in _COUNTED:
             self.counts[flag] += int(rows[flag].sum())
-        self.put(key, "done", "" if rows["clean"].any() else "not one clean quote", rows.height)
+        self.put(key, *_state(rows))
 
     def summary(self, config: Config, origin: str, earlier: int) -> str:
         """The counts in one sentence.
@@ -78,7 +79,7 @@ def published(config: Config, store: OptionStore, tally: Tally) -> Iterator[None
     try:
         yield
     finally:
-        frame = _states(store, _former(path) | tally.states)
+        frame = _states(store, _former(path) | _on_disk(store, tally.earlier) | tally.states)
         if not path.is_file() or not pl.read_parquet(path).equals(frame):
             write_parquet(frame, path)
 
@@ -92,6 +93,20 @@ def _states(store: OptionStore, states: dict[tuple[str, str], tuple[str, str, in
     frame = pl.DataFrame(rows, schema={name: STATES[name] for name in names}, orient="row")
     frame = frame.join(spans, left_on=["asset_class", "symbol"], right_on=["asset_class", "underlying"], how="left")
     return frame.select(STATES.keys()).sort("asset_class", "symbol")
+
+
+def _on_disk(store: OptionStore, keys: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str, int]]:
+    """States of underlyings by their latest snapshot: a run that was killed has stored it and told nobody."""
+    latest = {(kind, symbol): path for kind, symbol, _, path in store.snapshots().iter_rows() if (kind, symbol) in keys}
+    found = {}
+    for key, path in latest.items():
+        rows = pl.read_parquet(path, columns=["clean"], hive_partitioning=False)
+        found[key] = _state(rows)
+    return found
+
+
+def _state(rows: pl.DataFrame) -> tuple[str, str, int]:
+    return "done", "" if rows["clean"].any() else "not one clean quote", rows.height
 
 
 def _former(path: Path) -> dict[tuple[str, str], tuple[str, str, int]]:

@@ -130,6 +130,22 @@ def test_a_run_interrupted_anywhere_and_run_again_ends_as_an_uninterrupted_one(t
         assert states(tmp_path / at) == states(tmp_path / "whole")
 
 
+def test_a_run_killed_before_it_could_tell_leaves_no_wrong_state(tmp_path):
+    whole = dataset(tmp_path / "whole", NAMES)
+    snapshot(whole, asked_of(), now=CAPTURED)
+    for former in (None, {"AAA": Unavailable("a reset"), "SPY": Unavailable("a reset")}):
+        at = tmp_path / str(bool(former))
+        made = dataset(at, NAMES)
+        path = at / "data" / "states" / "mine" / "quote.parquet"
+        if former:
+            snapshot(made, asked_of(former), now=CAPTURED)
+        before = path.read_bytes() if former else None
+        snapshot(made, asked_of(), now=CAPTURED)
+        path.unlink() if before is None else path.write_bytes(before)  # as kill -9 leaves it
+        snapshot(made, asked_of(), now=CAPTURED)
+        assert states(at) == states(tmp_path / "whole")
+
+
 def test_what_is_wrong_with_one_chain_is_its_own_matter(tmp_path, monkeypatch):
     made = dataset(tmp_path, NAMES)
     nobody = chain("LOW").contracts.with_columns(bid=pl.lit(0.0), ask=pl.lit(0.0))

@@ -23,7 +23,10 @@ NEUTRAL = {
     "masking", "mlflow_home", "model_folder", "network", "progress", "reconciliation", "recorder", "registry_store", "rules",
     "run_content", "shards", "stage", "tracking", "turns",
 }  # fmt: skip
-FRAME = ("complaints", "compose", "config", "disk", "errors", "files", "masking", "progress", "rules", "stage", "turns")
+FRAME = (
+    "complaints", "compose", "config", "disk", "errors", "files", "heartbeat", "masking", "progress", "rules", "stage",
+    "turns",
+)  # fmt: skip
 TOY = """
 import os
 from pathlib import Path

@@ -36,6 +36,7 @@ from src.sources.provider import EVENTS, Answer, Provider
 
 log = logging.getLogger(__name__)
 _RAW_BYTES = 150  # a bar kept as served and as published, with room for a year's shard written anew
+_PAUSE = 5.0  # seconds; a shorter pause is not worth a word
 _BUCKETS_AT_HAND = 4  # whose raw bars are kept in memory to compare answers with
 
 
@@ -165,7 +166,7 @@ class Collection:
             self._provider(name)  # what is wrong with one is said now, not by the first thread
         try:
             with Pool(self.live, self.gates, self._proofs()) as pool:
-                for outcome in pool.results(tasks, self._fetch):
+                for outcome in pool.results(tasks, self._fetch, lambda: self._tell(progress)):
                     if outcome.kind == "stopped":
                         continue  # it stays open: neither its bucket nor the panel is complete
                     more = self._take(outcome)
@@ -178,6 +179,12 @@ class Collection:
         finally:
             for provider in self._providers.values():
                 provider.close()
+
+    def _tell(self, progress: Progress) -> None:
+        """Say why nothing happens, where a provider is left alone for a while."""
+        pauses = [pause for gate in self.gates.values() if (pause := gate.pausing) is not None and pause[0] > _PAUSE]
+        if pauses:
+            progress.tell("; ".join(f"{words}: paused, {seconds:,.0f} s left" for seconds, words in pauses))
 
     def _fetch(self, task: Task) -> Answer:
         """Ask a task's provider; runs in the pool's threads."""

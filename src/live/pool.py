@@ -92,7 +92,9 @@ class Pool:
             self._deliver(crew.lane.closed())
             self._staff(crew)
 
-    def results(self, tasks: Iterable[Task], fetch: Callable[[Task], Answer]) -> Iterator[Outcome]:
+    def results(
+        self, tasks: Iterable[Task], fetch: Callable[[Task], Answer], idle: Callable[[], None] = lambda: None
+    ) -> Iterator[Outcome]:
         """Ask for every task and yield what became of it, as it is decided: one outcome for each task.
 
         Parameters
@@ -102,6 +104,8 @@ class Pool:
         fetch
             Called in the pool's threads; raises a `ProviderError` or `Stopped` where there is no answer. Any other
             exception becomes an outcome of kind error.
+        idle
+            Called in the thread that iterates, several times a second, while nothing is decided.
 
         Yields
         ------
@@ -121,6 +125,7 @@ class Pool:
                     if not reading and self._over():
                         finished = True
                         return
+                    idle()
                     self._look()
         finally:
             self._end(finished)

@@ -176,7 +176,7 @@ class Case:
 def hydration(size: Size, folder: Path) -> Iterator[Case]:
     """A case with its world running."""
     n = size.symbols
-    storms = [f"yahoo:{round(0.2 * n)}:6", f"yahoo:{round(0.6 * n)}:4:1"]
+    storms = [f"yahoo:{round(0.2 * n)}:6", f"yahoo:{round(0.6 * n)}:4:1"] if size.faults else []
     arguments = ["--symbols", str(n), "--seed", str(size.seed), "--faults", str(size.faults), "--stall", "7"]
     arguments += [part for storm in storms for part in ("--storm", storm)]
     with running(*arguments, seconds=size.seconds * 6) as loopback:

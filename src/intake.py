@@ -89,12 +89,7 @@ def run(plan: Intake) -> None:
     source = sources.module(config.source.kind)
     listing = source.listing(config.source)
     chosen = _selection(plan, listing)
-    replacing = config.fresh and not config.only and BarStore(plan.root).exists()
-    store = BarStore(plan.fresh_root if replacing else plan.root)
-    if replacing and store.exists() and store.manifest.job != plan.job:
-        shutil.rmtree(store.root)
-    if not config.fresh and not config.only:
-        provenance.refuse_loss(config, store, chosen)
+    store, replacing = opened(plan, chosen)
     kept = store.manifest.buckets if store.exists() else config.universe.buckets
     wanted = _wanted(chosen, kept)
     _require_disk(plan, source, wanted.height)
@@ -112,6 +107,24 @@ def run(plan: Intake) -> None:
     store.write_manifest(dataclasses.replace(begun, complete=True))
     if replacing:
         swap(store.root, plan.root)
+
+
+def opened(plan: Intake, chosen: pl.DataFrame) -> tuple[BarStore, bool]:
+    """The store to write to, and whether it is a fresh one that replaces the dataset at the end.
+
+    Raises
+    ------
+    ConfigError
+        Where the selection would drop instruments that the dataset holds.
+    """
+    config = plan.config
+    replacing = config.fresh and not config.only and BarStore(plan.root).exists()
+    store = BarStore(plan.fresh_root if replacing else plan.root)
+    if replacing and store.exists() and store.manifest.job != plan.job:
+        shutil.rmtree(store.root)
+    if not config.fresh and not config.only:
+        provenance.refuse_loss(config, store, chosen)
+    return store, replacing
 
 
 def summary(plan: Intake) -> str:

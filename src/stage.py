@@ -25,7 +25,7 @@ from src.masking import masked
 from src.rules import check
 from src.turns import command, turn
 
-__all__ = ["StageError", "main"]
+__all__ = ["StageError", "main", "plain"]
 
 _LOG_NAMES = {"train": "training"}
 _LOG_BYTES = 10_000_000  # a larger log is set aside as .1 when the next command starts
@@ -39,16 +39,21 @@ log = logging.getLogger("src.stage")
 
 def main(verb: str, task: Callable[[Config], str]) -> None:
     """Run `task` as the command ``python -m src.<verb>`` and exit with its status."""
+    plain(lambda _arguments: run(verb, task), unread=1)
+
+
+def plain(task: Callable[[list[str]], int], unread: int = 0) -> None:
+    """Run what takes the command line's words and returns an exit status; `unread` where the reader has gone (head)."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console that lacks a letter must not end the run
     os.chdir(ROOT)
     try:
-        status = run(verb, task)
+        status = task(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
+        status = unread
     sys.exit(status)
 
 

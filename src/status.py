@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -113,21 +112,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def main() -> None:
-    """Run from the command line; a reader of our output that goes (head, less) is no failure."""
-    from src.config import ROOT
-
-    os.chdir(ROOT)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a Windows console that lacks a letter must not end it
-    try:
-        found = status(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        found = 0
-    sys.exit(found)
-
-
 if __name__ == "__main__":
-    main()
+    from src.stage import plain
+
+    plain(status)

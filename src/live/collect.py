@@ -12,14 +12,13 @@ import datetime as dt
 import functools
 import json
 import logging
-import shutil
 import threading
 from collections import Counter
 from typing import Any
 
 import polars as pl
 
-from src import disk, intake, provenance, universe
+from src import disk, intake, universe
 from src.bars import KEY, BarStore
 from src.errors import StageError
 from src.files import sweep, write_parquet
@@ -53,22 +52,26 @@ def run(plan: Intake) -> str:
     """
     config = plan.config
     chosen = selection.select(config)
-    replacing = config.fresh and not config.only and BarStore(plan.root).exists()
-    store = BarStore(plan.fresh_root if replacing else plan.root)
-    if replacing and store.exists() and store.manifest.job != plan.job:
-        shutil.rmtree(store.root)
-    if not config.fresh and not config.only:
-        provenance.refuse_loss(config, store, chosen)
+    store, replacing = intake.opened(plan, chosen)
     instruments = selection.instruments(chosen, store, config)
     disk.require(store.root, len(instruments) * 2800 * _RAW_BYTES, f"hydrating {len(instruments):,} instruments")
     _begin(plan, store, chosen, instruments)
-    collection = Collection(plan, store, instruments, selection.narrowed(instruments, config))
-    collection.run()
+    Collection(plan, store, instruments, selection.narrowed(instruments, config)).run()
     if not config.only:
         store.write_manifest(dataclasses.replace(store.manifest, complete=True))
     if replacing:
         intake.swap(store.root, plan.root)
-    return f"{intake.summary(plan)}; {collection.freshness()}"
+    return f"{intake.summary(plan)}; {freshness(BarStore(plan.root), dt.datetime.now(dt.UTC))}"
+
+
+def freshness(store: BarStore, now: dt.datetime) -> str:
+    """How many usable instruments have the last complete session, in words."""
+    states = store.instruments().filter(pl.col("state") == "done")
+    have = sum(
+        last >= sessions.last_complete(kind, "1d", now)
+        for kind, last in states.select("asset_class", "last").iter_rows()
+    )
+    return f"{have:,} of {states.height:,} have the last complete session"
 
 
 def _begin(plan: Intake, store: BarStore, chosen: pl.DataFrame, instruments: list[Instrument]) -> None:
@@ -118,6 +121,7 @@ class Collection:
         self._providers: dict[str, Provider] = {}
         self._connecting = threading.Lock()
         self._open: Counter[int] = Counter()  # questions without an answer, by bucket
+        self._waiting: Counter[int] = Counter()  # answers since a bucket was last published
         self._early = 0  # and of candidates for the panel
         self.asked = 0
         self._held = functools.lru_cache(maxsize=_BUCKETS_AT_HAND)(self.raw.read)
@@ -151,15 +155,6 @@ class Collection:
             self._publish(b)
         self._pin_panel()
         self._end_of_patience()
-
-    def freshness(self) -> str:
-        """How many instruments have the last complete session, in words."""
-        states = self.store.instruments().filter(pl.col("state") == "done")
-        have = sum(
-            last >= sessions.last_complete(kind, "1d", self.now)
-            for kind, last in states.select("asset_class", "last").iter_rows()
-        )
-        return f"{have:,} of {states.height:,} have the last complete session"
 
     def _ask(self, tasks: list[Task], progress: Progress) -> None:
         for name in sorted({task.provider for task in tasks}):
@@ -268,7 +263,7 @@ class Collection:
         return None
 
     def _settle(self, task: Task) -> list[Task]:
-        """Publish a bucket when its last answer is in, and pin the panel when its last candidate's is.
+        """Publish a bucket after its last answer, or a batch of them; pin the panel after its last candidate's.
 
         Returns questions that follow from it.
         """
@@ -279,7 +274,8 @@ class Collection:
             self._early -= 1
             if not self._early:
                 more += self._pin_panel()
-        if not self._open[instrument.bucket]:
+        self._waiting[instrument.bucket] += 1
+        if not self._open[instrument.bucket] or self._waiting[instrument.bucket] >= self.live.batch_size:
             more += self._publish(instrument.bucket)
         for each in more:
             self._open[self._instrument(each).bucket] += 1
@@ -291,6 +287,7 @@ class Collection:
 
     def _publish(self, b: int) -> list[Task]:
         """Publish a bucket; returns questions about instruments that their archive and their provider tell apart."""
+        self._waiting[b] = 0
         self.raw.fold(b)
         apart = publish(self.intake, self.raw, self.store, b, self._keys) & self.instruments.keys()
         again = []

@@ -13,6 +13,7 @@ from src.bars import BarStore
 from src.config import Config, ConfigError, LiveSource
 from src.errors import StageError
 from src.hydrate import hydrate
+from src.ledger import Ledger
 from src.live import chain, sessions
 from src.live.raw import RawStore
 from src.sources.provider import EVENTS, Answer, Gate, Unavailable, Unfit, Unknown, Wanted, raw_schema
@@ -244,6 +245,29 @@ def test_a_provider_that_never_answers_ends_the_run_in_words_and_blames_no_instr
     config.source.live.patience_hours = 1e-5
     with pytest.raises(StageError, match=r"no good answer in .*What came is saved|none of .* could be used"):
         hydrate(config)
+
+
+def test_a_bucket_is_published_after_each_batch_and_at_its_end(tmp_path, market, monkeypatch):
+    seen = []
+    record = Ledger.record
+    monkeypatch.setattr(Ledger, "record", lambda self, b, *a, **k: (seen.append(a[1].height), record(self, b, *a, **k)))
+    for i in range(7):
+        market.list(f"X{i}", n=600)
+    config = live(tmp_path, *(f"stock:X{i}" for i in range(7)))
+    config.universe.buckets = 1
+    config.source.live.batch_size = 3
+    config.universe.panel = 1
+    hydrate(config)
+    assert len(seen) >= 3 and seen == sorted(seen) and seen[-1] == 7
+
+
+def test_a_fresh_dataset_takes_the_place_of_the_old_one_and_is_counted(tmp_path, market):
+    listed(market)
+    hydrate(live(tmp_path, *NAMES))
+    market.asked.clear()
+    line = hydrate(live(tmp_path, *NAMES, fresh=True))
+    assert {start for _, _, start in market.asked} == {dt.date(2010, 1, 1)}
+    assert "4 of 4 have the last complete session" in line and bars(tmp_path, "AAA").height == N
 
 
 def test_an_archive_is_read_first_and_topped_up(tmp_path, market):

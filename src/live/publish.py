@@ -34,11 +34,12 @@ def publish(plan: Intake, raw: RawStore, store: BarStore, b: int, keys: pl.DataF
     set of (asset_class, symbol)
         Instruments whose archive and provider don't fit: their bars are to be fetched whole from the provider.
     """
-    entries = raw.entries(b).join(keys, on=KEY, how="semi").sort(KEY)
-    job = _job(plan.job, raw.digest(b), entries)
+    folded = raw.folded(b)
+    entries = folded.entries().join(keys, on=KEY, how="semi").sort(KEY)
+    job = _job(plan.job, folded.digest(), entries)
     if store.ledger.done(b, job):
         return set()
-    held = raw.read(b, entries.select(KEY).rows())
+    held = folded.held(entries.select(KEY).rows())
     derived = adjust.derived(held.bars, held.events)
     troubles = [_trouble(row) for row in entries.iter_rows(named=True) if not row["rows"] and row["state"] in _STATES]
     clean, states = intake.judged(plan.config, Batch(b, derived.bars, troubles), entries.select(KEY))

@@ -23,30 +23,13 @@ from src.bars import KEY
 from src.live import content
 from src.live.adjust import disagreements
 from src.live.bucket import Bucket
+from src.live.folded import ENTRY, Folded, ledger_schema, of_keys
 from src.live.journal import Journal, Kept
 from src.live.refresh import BULK, Held, merge, ordered, ordered_events
 from src.sources.provider import EVENTS, Answer, raw_schema
 
 log = logging.getLogger(__name__)
 STATES = ("fetched", "failed", "unknown", "unfit")
-_STAMP = pl.Datetime("us", "UTC")
-ENTRY: dict[str, Any] = {
-    "asset_class": pl.String(),
-    "symbol": pl.String(),
-    "provider": pl.String(),  # the link of the chain that serves it
-    "name": pl.String(),  # what the provider calls it
-    "state": pl.String(),
-    "tries": pl.Int64(),
-    "next_attempt": _STAMP,
-    "error_class": pl.String(),
-    "error": pl.String(),
-    "first": pl.Date(),  # intraday: UTC timestamp, as in the bars
-    "last": pl.Date(),
-    "rows": pl.Int64(),  # bars stored, of all sources
-    "content_hash": pl.String(),  # of its bars and events
-    "checked": _STAMP,  # when a good answer last came; null for bulk rows alone
-    "facts": pl.String(),  # JSON: what the provider says of it (currency, type, ...), and `adjustment` (words)
-}
 
 
 class RawStore:
@@ -67,8 +50,8 @@ class RawStore:
         self.interval = interval
         self.buckets = buckets
         self.schema = raw_schema(interval)
-        self.entry_schema = ENTRY | {"first": self.schema["date"], "last": self.schema["date"]}
         self.journal = Journal(self.root / "pending", interval)
+        self._latest: Folded | None = None  # what the last fold wrote
 
     def bucket(self, key: tuple[str, str]) -> int:
         """Bucket of an instrument."""
@@ -180,11 +163,15 @@ class RawStore:
         paths = self.journal.paths(b)
         return [*done, *(self._apply(b, paths) if paths else [])]
 
+    def folded(self, b: int) -> Folded:
+        """A bucket with its ledger at one moment; read from disk, unless the last `fold` wrote it: then let go here."""
+        latest, self._latest = self._latest, None
+        return latest if latest is not None and latest.bucket.b == b else Folded(self._bucket(b), self.interval)
+
     def read(self, b: int, keys: Iterable[tuple[str, str]] | None = None) -> Held:
         """Bars and events of a bucket, or of some of its instruments; those that count as absent are left out."""
-        bucket = self._bucket(b)
-        sound = set(bucket.sound())
-        return _of(bucket.held(), sound if keys is None else sound & set(keys))
+        found = Folded(self._bucket(b), self.interval)
+        return found.held(found.sound if keys is None else keys)
 
     def entries(self, b: int | None = None) -> pl.DataFrame:
         """The ledger, of one bucket or of all: columns of `ENTRY`, sorted by key.
@@ -192,8 +179,8 @@ class RawStore:
         An entry whose bars are not on disk as it says is left out, with a warning.
         """
         each = sorted(int(path.stem[1:]) for path in self.root.glob("t*.json")) if b is None else [b]
-        rows = [self._row(entry) for one in each for entry in self._bucket(one).sound().values()]
-        return pl.DataFrame(rows, schema=self.entry_schema, orient="row").sort(KEY)
+        parts = [Folded(self._bucket(one), self.interval).entries() for one in each]
+        return pl.concat([pl.DataFrame(schema=ledger_schema(self.interval)), *parts]).sort(KEY)
 
     def entry(self, key: tuple[str, str]) -> dict[str, Any] | None:
         """One instrument's entry, with facts as a dict; None where it is absent."""
@@ -202,11 +189,7 @@ class RawStore:
 
     def digest(self, b: int) -> str:
         """Hash over all entries of a bucket: content, state and class of error; when it changed, publish again."""
-        parts = [
-            [*key, entry["content_hash"], entry["state"], entry["error_class"]]
-            for key, entry in sorted(self._bucket(b).sound().items())
-        ]
-        return content.text_hash(json.dumps(parts)) if parts else ""
+        return Folded(self._bucket(b), self.interval).digest()
 
     def _bucket(self, b: int) -> Bucket:
         return Bucket(self.root, b, self.schema)
@@ -218,7 +201,7 @@ class RawStore:
         ledger, held = bucket.ledger(), bucket.held()
         entries = bucket.sound(held)
         base = dict(ledger["base"]) if len(entries) == len(ledger["entries"]) else {}  # bulk rows may be lost too
-        held = _of(held, entries)
+        held = of_keys(held, entries)
         said: dict[int, str] = {}
         for some in _rounds(kept, set(entries)):
             held = _merged(held, some)
@@ -229,19 +212,8 @@ class RawStore:
         bucket.write(held, [path.name for path in paths], base, [entries[key] for key in sorted(entries)])
         for path in paths:
             path.unlink(missing_ok=True)
+        self._latest = Folded(bucket, self.interval, held, {key: entries[key] for key in sorted(entries)})
         return named
-
-    def _row(self, entry: dict[str, Any]) -> dict[str, Any]:
-        day = dt.date if self.interval == "1d" else dt.datetime
-        times = {name: _time(entry[name], day) for name in ("first", "last")}
-        times |= {name: _time(entry[name], dt.datetime) for name in ("next_attempt", "checked")}
-        return {**entry, **times, "facts": json.dumps(entry["facts"], ensure_ascii=False, sort_keys=True)}
-
-
-def _of(held: Held, keys: Iterable[tuple[str, str]]) -> Held:
-    """What belongs to some instruments."""
-    wanted = pl.DataFrame(list(keys), schema=dict.fromkeys(KEY, pl.String()), orient="row")
-    return Held(*(f.join(wanted, on=KEY, how="semi", maintain_order="left") for f in (held.bars, held.events)))
 
 
 def _rounds(kept: list[Kept], known: set[tuple[str, str]]) -> Iterator[list[Kept]]:
@@ -339,7 +311,3 @@ def _iso(moment: dt.date | dt.datetime | None) -> str | None:
     if isinstance(moment, dt.datetime):
         return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
     return moment.isoformat() if moment is not None else None
-
-
-def _time(text: str | None, kind: type[dt.date]) -> dt.date | None:
-    return kind.fromisoformat(text) if text else None

@@ -124,7 +124,8 @@ class Collection:
         self._waiting: Counter[int] = Counter()  # answers since a bucket was last published
         self._early = 0  # and of candidates for the panel
         self.asked = 0
-        self._held = functools.lru_cache(maxsize=_BUCKETS_AT_HAND)(self.raw.read)
+        self._published: set[int] = set()  # buckets that nothing was kept for since they were
+        self._at_hand = functools.lru_cache(maxsize=_BUCKETS_AT_HAND)(self._by_key)
         self._nothing = Held(pl.DataFrame(schema=self.raw.schema), pl.DataFrame(schema=EVENTS))
 
     def run(self) -> None:
@@ -151,7 +152,7 @@ class Collection:
         with Progress("hydrate", len(self.instruments), before=len(self.instruments) - len(tasks)) as progress:
             if tasks:
                 self._ask(tasks, progress)
-        for b in sorted(self._buckets()):
+        for b in sorted(self._buckets() - self._published):
             self._publish(b)
         self._pin_panel()
         self._end_of_patience()
@@ -219,13 +220,19 @@ class Collection:
         """What is stored of one instrument, as the run found it."""
         if instrument.key not in self.known:
             return self._nothing
-        held = self._held(instrument.bucket)
-        here = (pl.col("asset_class") == instrument.asset_class) & (pl.col("symbol") == instrument.symbol)
-        return Held(held.bars.filter(here), held.events.filter(here))
+        bars, events = self._at_hand(instrument.bucket)
+        none = self._nothing
+        return Held(bars.get(instrument.key, none.bars), events.get(instrument.key, none.events))
+
+    def _by_key(self, b: int) -> tuple[dict[Any, pl.DataFrame], dict[Any, pl.DataFrame]]:
+        """Bars and events of a bucket, as the run found it, by instrument."""
+        held = self.raw.read(b)
+        return held.bars.partition_by(KEY, as_dict=True), held.events.partition_by(KEY, as_dict=True)
 
     def _take(self, outcome: Outcome) -> Task | None:
         """Keep one answer, good or bad; returns the question that has to follow before the instrument is settled."""
         task, instrument = outcome.task, self._instrument(outcome.task)
+        self._published.discard(instrument.bucket)
         if outcome.answer is None:
             return self._failed(outcome, instrument)
         bars = sessions.without_partial(outcome.answer.bars, instrument.asset_class, task.wanted.interval, self.now)
@@ -289,6 +296,7 @@ class Collection:
         """Publish a bucket; returns questions about instruments that their archive and their provider tell apart."""
         self._waiting[b] = 0
         self.raw.fold(b)
+        self._published.add(b)
         apart = publish(self.intake, self.raw, self.store, b, self._keys) & self.instruments.keys()
         again = []
         for key in sorted(apart):
@@ -305,7 +313,8 @@ class Collection:
         """
         if self.store.panel() or self.intake.config.only or self._early:
             return []
-        more = [task for b in sorted({each.bucket for each in self._all if each.early}) for task in self._publish(b)]
+        early = {each.bucket for each in self._all if each.early}
+        more = [task for b in sorted(early - self._published) for task in self._publish(b)]
         candidates = [each.key for each in self._all if each.early]
         keys = pl.DataFrame(candidates, schema=dict.fromkeys(KEY, pl.String()), orient="row")
         states = self.store.instruments().drop("liquidity").join(keys, on=KEY, how="semi")

@@ -187,7 +187,9 @@ class BarStore:
             Where a key stands twice.
         """
         frame = frame.sort(*KEY, "date")
-        if frame.select(*KEY, "date").is_duplicated().any():
+        if frame.select(
+            pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in (*KEY, "date")).slice(1).any()
+        ).item():
             raise ValueError(f"bucket {b}: a bar stands twice; keys must be unique")
         shards.write(self.root, b, shards.by_year(frame))
         return bucket_hash(frame)

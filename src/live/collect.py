@@ -282,7 +282,8 @@ class Collection:
             if not self._early:
                 more += self._pin_panel()
         self._waiting[instrument.bucket] += 1
-        if not self._open[instrument.bucket] or self._waiting[instrument.bucket] >= self.live.batch_size:
+        complete = not self._open[instrument.bucket] and instrument.bucket not in self._published
+        if complete or self._waiting[instrument.bucket] >= self.live.batch_size:
             more += self._publish(instrument.bucket)
         for each in more:
             self._open[self._instrument(each).bucket] += 1

@@ -30,6 +30,7 @@ LASTING = {
     "always 500": "failed",
 }
 ODD = ("duplicate", "disordered", "nan", "zero", "negative", "infinite", "unadjusted split")
+ODD_FROM = np.datetime64("2025-01-01")
 _FOR_COINS = ("429", "429 with Retry-After", "500 JSON", "502 HTML", "reset", "timeout", "truncated", "cut", "empty")
 _PAGE = b"<html><head><title>Yahoo</title></head><body><h1>Will be right back...</h1></body></html>"
 _GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
@@ -157,11 +158,11 @@ def plans(world: World, share: float) -> dict[str, Plan]:
 
 
 def odd(series: Series, kind: str, seed: int, name: str) -> Series:
-    """The series with odd values, on days that the seed chooses: the same whatever window of it is asked."""
+    """The series with odd values, on days of `ODD_FROM` and after that the seed chooses: the same in any window."""
     n = len(series.days)
-    if n < 50:
+    at = int(np.searchsorted(series.days, ODD_FROM)) + int(stream(seed, "odd", name).integers(20, 200))
+    if at + 20 > n:
         return series
-    at = int(stream(seed, "odd", name).integers(n // 4, n // 2))
     if kind in ("duplicate", "disordered"):
         order = np.arange(n)
         if kind == "duplicate":

@@ -139,10 +139,18 @@ def _with_ratio(rows: pl.DataFrame, events: pl.DataFrame, words: dict[Key, list[
             f"dividend of {row['money']:g} on {row['date']} ignored: it is not below the last close"
         )
     step = pl.when(below).then(pl.col("before") / (pl.col("before") - pl.col("money"))).otherwise(1.0)
-    known = clean.select("g", "date", ratio=step.cum_prod().over("g")).sort("date", maintain_order=True)
-    found = rows.with_row_index("_row").sort("date", nulls_last=True, maintain_order=True)
-    found = found.join_asof(known, on="date", by="g", strategy="backward", check_sortedness=False)
-    return found.sort("_row").drop("_row").with_columns(pl.col("ratio").fill_null(1.0))
+    stepped = clean.with_columns(step=step).filter(pl.col("step") != 1)
+    known = stepped.select("g", "date", ratio=pl.col("step").cum_prod().over("g")).sort("date", maintain_order=True)
+    return _asof(rows, known, "date", "backward").with_columns(pl.col("ratio").fill_null(1.0))
+
+
+def _asof(rows: pl.DataFrame, known: pl.DataFrame, on: str, strategy: Any, exact: bool = True) -> pl.DataFrame:
+    """Rows with what is known of their series as of `on`; they are sorted for it only where they are out of order."""
+    mixed = (pl.col("g") == pl.col("g").shift(1)) & (pl.col(on) < pl.col(on).shift(1)).fill_null(True)
+    in_order = not rows.select(mixed.any() | pl.col(on).has_nulls()).item()
+    found = rows if in_order else rows.with_row_index("_row").sort(on, nulls_last=True, maintain_order=True)
+    found = found.join_asof(known, on=on, by="g", strategy=strategy, allow_exact_matches=exact, check_sortedness=False)
+    return found if in_order else found.sort("_row").drop("_row")
 
 
 def _paid(clean: pl.DataFrame, events: pl.DataFrame, words: dict[Key, list[str]]) -> pl.DataFrame:
@@ -165,11 +173,8 @@ def _with_split(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     splits = splits.join(_series(rows), on=_SERIES, maintain_order="left").sort("date", "value", maintain_order=True)
     later = splits.select("g", day="date", split=pl.col("value").cum_prod(reverse=True).over("g"))
     later = later.unique(["g", "day"], keep="first", maintain_order=True)
-    found = rows.with_row_index("_row").with_columns(day=pl.col("date").cast(pl.Date))
-    found = found.sort("day", nulls_last=True, maintain_order=True).join_asof(
-        later, on="day", by="g", strategy="forward", allow_exact_matches=False, check_sortedness=False
-    )
-    return found.sort("_row").drop("_row", "day").with_columns(pl.col("split").fill_null(1.0))
+    found = _asof(rows.with_columns(day=pl.col("date").cast(pl.Date)), later, "day", "forward", exact=False)
+    return found.drop("day").with_columns(pl.col("split").fill_null(1.0))
 
 
 def _series(rows: pl.DataFrame) -> pl.DataFrame:

@@ -73,8 +73,9 @@ def _columns(frame: pl.DataFrame) -> list[tuple[str, Any]]:
             made.append((name, column))
             continue
         kind, fill = (pl.Float64, 0.0) if column.dtype.is_float() else (pl.Int64, 0)
-        values = np.ascontiguousarray(column.to_physical().cast(kind).fill_null(fill).to_numpy())
+        physical = column if column.dtype == kind else column.to_physical().cast(kind)
         gone = np.ascontiguousarray(column.is_null().to_numpy()) if column.null_count() else None
+        values = np.ascontiguousarray((physical if gone is None else physical.fill_null(fill)).to_numpy())
         made.append((name, (values.astype("<f8" if kind == pl.Float64 else "<i8", copy=False), gone)))
     return made
 

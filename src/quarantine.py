@@ -103,14 +103,16 @@ def _figures(bars: pl.DataFrame) -> pl.DataFrame:
     size = 4 * pl.col("move").abs().mean().over("g")
     bars = bars.with_columns(clipped=pl.col("move").clip(-size, size))
     before = pl.when(pl.col("g") == pl.col("g").shift(1)).then(pl.col("clipped").shift(1))
-    marked = bars.with_columns(before=before, run=pl.struct("g", "close").rle_id())
-    runs = marked.group_by("g", "run").agg(
-        pl.len().alias("frozen"), pl.col("date").first().alias("from"), pl.col("date").last().alias("to")
+    marked = bars.with_columns(before=before)
+    again = (pl.col("g") == pl.col("g").shift(1)) & (pl.col("close") == pl.col("close").shift(1)).fill_null(False)
+    still = bars.select("g", "date", since=pl.col("date").shift(1), run=(~again).cum_sum(), again=again).filter("again")
+    runs = still.group_by("g", "run").agg(
+        frozen=pl.len() + 1, **{"from": pl.col("since").first()}, to=pl.col("date").last()
     )
     longest = runs.sort("frozen", "from", descending=[True, False]).unique("g", keep="first").drop("run")
-    held = marked.with_columns(run=pl.struct("g", "jump").rle_id()).filter("jump")
+    held = bars.select("g", "date", "jump", run=(~pl.col("jump")).cum_sum()).filter("jump")
     held = held.group_by("g", "run").agg(pl.len().alias("held"), pl.col("date").first().alias("held_from"))
-    held = held.sort("held", descending=True).unique("g", keep="first").drop("run")
+    held = held.sort("held", "held_from", descending=[True, False]).unique("g", keep="first").drop("run")
     totals = marked.group_by("g").agg(
         pl.col(KEY).first(), pl.len().alias("bars"), (pl.col("volume") > 0).sum().alias("traded"),
         (pl.col("volume") > 0).reverse().arg_max().alias("tail"),
@@ -144,7 +146,7 @@ def _condemned(row: Row) -> Iterator[str]:
         yield f"{row['weekend']:,} bars are on weekends, when no exchange is open: is this a coin?"
     if row["traded"] == 0:
         yield "no bar has an open, a close and volume: nothing can be traded"
-    elif row["frozen"] >= FROZEN:
+    elif (row["frozen"] or 1) >= FROZEN:
         yield f"the price stands still for {row['frozen']:,} bars ({row['from']} to {row['to']}): a frozen series"
     if row["repaired"] > REPAIRS * bars and row["repaired"] > HELD:
         yield f"{row['repaired']:,} of {bars:,} bars need repair, more than {REPAIRS:.0%}"

@@ -82,7 +82,7 @@ _YEAR = 12  # months of which liquidity is the median
 def activity(bars: pl.DataFrame) -> pl.DataFrame:
     """Median daily dollar volume by month: asset_class, symbol, month, dollars. Rows without price or volume leave."""
     dollars = (pl.col("close").cast(pl.Float64) * pl.col("volume").cast(pl.Float64)).alias("dollars")
-    rows = bars.select(*KEY, pl.col("date").cast(pl.Date).dt.truncate("1mo").alias("month"), dollars)
+    rows = bars.select(*KEY, pl.col("date").cast(pl.Date).dt.month_start().alias("month"), dollars)
     rows = rows.filter(pl.col("dollars").is_finite() & (pl.col("dollars") >= 0))
     return rows.group_by(*KEY, "month").agg(pl.col("dollars").median()).sort(*KEY, "month")
 

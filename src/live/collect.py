@@ -25,6 +25,7 @@ from src.files import sweep, write_parquet
 from src.intake import Intake
 from src.live import bases, chain, refresh, selection, sessions
 from src.live.due import Instrument, Key, Plan
+from src.live.folded import Folded
 from src.live.gate import RateGate
 from src.live.pool import Outcome, Pool, Task
 from src.live.publish import publish
@@ -67,10 +68,8 @@ def run(plan: Intake) -> str:
 def freshness(store: BarStore, now: dt.datetime) -> str:
     """How many usable instruments have the last complete session, in words."""
     states = store.instruments().filter(pl.col("state") == "done")
-    have = sum(
-        last >= sessions.last_complete(kind, "1d", now)
-        for kind, last in states.select("asset_class", "last").iter_rows()
-    )
+    expected = {kind: sessions.last_complete(kind, "1d", now) for kind in states["asset_class"].unique()}
+    have = sum(last >= expected[kind] for kind, last in states.select("asset_class", "last").iter_rows())
     return f"{have:,} of {states.height:,} have the last complete session"
 
 
@@ -139,12 +138,15 @@ class Collection:
         bases.load(self.intake, self.raw, self._all)
         for b in self.raw.pending():
             self.raw.fold(b)
-        self.known = {(row["asset_class"], row["symbol"]): row for row in self.raw.entries().iter_rows(named=True)}
+        found = {b: self.raw.folded(b) for b in sorted(self._buckets())}
+        rows = (row for each in found.values() for row in each.entries.iter_rows(named=True))
+        self.known = {(row["asset_class"], row["symbol"]): row for row in rows}
         tasks = list(self.due.tasks(list(self.instruments.values()), self.known))
         self.asked = len(tasks)
         due = {self._instrument(task).bucket for task in tasks}
         for b in sorted(self._buckets() - due):
-            tasks += self._publish(b)
+            tasks += self._publish(b, found[b])
+        del found
         self._early = sum(self._instrument(task).early for task in tasks)
         if not self._early:
             tasks += self._pin_panel()
@@ -293,12 +295,13 @@ class Collection:
     def _buckets(self) -> set[int]:
         return {each.bucket for each in self._all}
 
-    def _publish(self, b: int) -> list[Task]:
+    def _publish(self, b: int, known: Folded | None = None) -> list[Task]:
         """Publish a bucket; returns questions about instruments that their archive and their provider tell apart."""
         self._waiting[b] = 0
-        self.raw.fold(b)
+        if known is None:
+            self.raw.fold(b)
         self._published.add(b)
-        apart = publish(self.intake, self.raw, self.store, b, self._keys) & self.instruments.keys()
+        apart = publish(self.intake, self.raw, self.store, b, self._keys, known) & self.instruments.keys()
         again = []
         for key in sorted(apart):
             entry = self.raw.entry(key)

@@ -64,6 +64,7 @@ class Folded:
         everything = self._whole and len(wanted) == len(self.sound)
         return self._held if everything else of_keys(self._held, wanted)
 
+    @cached_property
     def entries(self) -> pl.DataFrame:
         """The ledger: columns of `ENTRY`, sorted by key."""
         rows = [_row(entry, self.interval) for entry in self.sound.values()]

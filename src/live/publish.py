@@ -13,13 +13,16 @@ from src import intake
 from src.bars import KEY, BarStore
 from src.intake import Intake
 from src.live import adjust
+from src.live.folded import Folded
 from src.live.raw import RawStore
 from src.sources import Batch, Trouble
 
 _STATES = {"failed": "failed", "unknown": "skipped", "unfit": "quarantined"}
 
 
-def publish(plan: Intake, raw: RawStore, store: BarStore, b: int, keys: pl.DataFrame) -> set[tuple[str, str]]:
+def publish(
+    plan: Intake, raw: RawStore, store: BarStore, b: int, keys: pl.DataFrame, known: Folded | None = None
+) -> set[tuple[str, str]]:
     """Bring one bucket of the store up to date with its raw bars.
 
     Instruments that nobody has answered for yet are left out: the rest of the bucket may be used meanwhile.
@@ -28,14 +31,16 @@ def publish(plan: Intake, raw: RawStore, store: BarStore, b: int, keys: pl.DataF
     ----------
     keys
         asset_class, symbol of the bucket's instruments that are selected.
+    known
+        The raw bucket, where it was looked at just now.
 
     Returns
     -------
     set of (asset_class, symbol)
         Instruments whose archive and provider don't fit: their bars are to be fetched whole from the provider.
     """
-    folded = raw.folded(b)
-    entries = folded.entries().join(keys, on=KEY, how="semi").sort(KEY)
+    folded = known or raw.folded(b)
+    entries = folded.entries.join(keys, on=KEY, how="semi").sort(KEY)
     job = _job(plan.job, folded.digest(), entries)
     if store.ledger.done(b, job):
         return set()

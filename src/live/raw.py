@@ -179,7 +179,7 @@ class RawStore:
         An entry whose bars are not on disk as it says is left out, with a warning.
         """
         each = sorted(int(path.stem[1:]) for path in self.root.glob("t*.json")) if b is None else [b]
-        parts = [Folded(self._bucket(one), self.interval).entries() for one in each]
+        parts = [Folded(self._bucket(one), self.interval).entries for one in each]
         return pl.concat([pl.DataFrame(schema=ledger_schema(self.interval)), *parts]).sort(KEY)
 
     def entry(self, key: tuple[str, str]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ Weekdays count as sessions: holidays are not known here, so that an instrument i
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -52,7 +53,7 @@ def due(checked: dt.datetime | None, asset_class: str, interval: str, now: dt.da
     """Whether a bar became final since an instrument was last asked for with a good answer (None: never)."""
     if checked is None:
         return True
-    before, today = (last_complete(asset_class, interval, when) for when in (checked, now))
+    before, today = (_last_complete(asset_class, interval, when) for when in (checked, now))
     return before < today
 
 
@@ -66,6 +67,9 @@ def without_partial(bars: pl.DataFrame, asset_class: str, interval: str, now: dt
     """
     last = pl.lit(last_complete(asset_class, interval, now), dtype=bars.schema["date"])
     return bars.filter((pl.col("date") <= last).fill_null(True))
+
+
+_last_complete = functools.lru_cache(maxsize=256)(last_complete)  # of thousands of instruments, `now` is one
 
 
 def _last_coin_bar(interval: str, final: dt.datetime) -> dt.date | dt.datetime:

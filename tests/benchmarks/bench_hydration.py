@@ -105,8 +105,9 @@ def test_fetch_and_keep_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("buckets", [8, 64])
 def test_a_hydration_of_ten_years(tmp_path: Path, buckets: int) -> None:
-    small, large = (whole(tmp_path / str(symbols), symbols, buckets) for symbols in (300, 1000))
-    say(f"memory in {buckets} buckets: {small:,.0f} MiB for 300 symbols, {large:,.0f} for 1,000: x{large / small:.2f}")
+    small = whole(tmp_path / "small", 250, buckets // 4)  # memory goes with the size of a bucket
+    large = whole(tmp_path / "large", 1000, buckets)
+    say(f"memory for four times the symbols in four times the buckets: {small:,.0f} MiB, x{large / small:.2f}")
 
 
 def whole(folder: Path, symbols: int, buckets: int) -> float:
@@ -129,17 +130,18 @@ def whole(folder: Path, symbols: int, buckets: int) -> float:
 
 def test_stooqs_archive(tmp_path: Path) -> None:
     memory = []
-    for files in (FILES // 4, FILES):
-        archive(tmp_path / f"{files}" / "in", files)
-        done = timed(tmp_path / f"{files}", "universe=full", "universe.options=0", "source=stooq",
-                     f"source.path='{tmp_path / str(files) / 'in'}'")  # fmt: skip
+    for files, buckets in ((FILES // 4, 16), (FILES, 64)):
+        folder = tmp_path / f"{files}"
+        archive(folder / "in", files)
+        settings = ["universe=full", f"universe.buckets={buckets}", "universe.options=0", "source=stooq"]
+        done = timed(folder, *settings, f"source.path='{folder / 'in'}'")
         assert f"{files:,} done" in done.line, done.line
         memory.append(done.memory)
         say(
             f"{files:,} of Stooq's files of {FILE_DAYS:,} days: {done.seconds:.0f} s (budget 120 for {FILES:,}),"
             f" {done.cpu / files * 1e3:.1f} ms of CPU a file, {done.memory:,.0f} MiB"
         )
-    say(f"memory for four times the files: x{memory[1] / memory[0]:.2f}")
+    say(f"memory for four times the files in four times the buckets: x{memory[1] / memory[0]:.2f}")
 
 
 def archive(folder: Path, files: int) -> None:

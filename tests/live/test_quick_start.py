@@ -12,8 +12,8 @@ from tests.loopback.process import running
 
 pytestmark = pytest.mark.timeout(120)
 NARROWED = (
-    "universe.stock=3",
-    "universe.etf=2",
+    "universe.stock=2",
+    "universe.etf=1",
     "universe.crypto=2",
 )  # at the shipped pace of one request in 2 seconds
 
@@ -28,9 +28,9 @@ def test_quick_start_through_a_proxy_of_the_environment(tmp_path):
             command, cwd=ROOT, env=environment, check=False, capture_output=True, encoding="utf-8", timeout=100
         )
         assert done.returncode == 0, done.stderr
-        assert "hydrate: 7 instruments of quick from auto: 7 done" in done.stdout
+        assert "hydrate: 5 instruments of quick from auto: 5 done" in done.stdout
         counts = world.ask("counts")["providers"]
-        assert counts["yahoo"]["requests"] <= 5 + 4  # cookie and crumb beside the charts
+        assert counts["yahoo"]["requests"] <= 3 + 4  # cookie and crumb beside the charts
         assert "www.nasdaqtrader.com" not in counts  # a pinned list needs no directory
     states = pl.read_parquet(tmp_path / "data" / "states" / "quick" / "hydrate.parquet")
     assert states["symbol"].to_list()[:2] == ["BTC-USD", "ETH-USD"] and set(states["state"]) == {"done"}

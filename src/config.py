@@ -266,7 +266,7 @@ class Config:
     seed: int = 7
     fresh: bool = False
     only: list[str] = field(default_factory=list)  # narrow a stage to these symbols
-    retry: str | None = None  # failed: ask at once for what failed, whatever its next attempt; all: whatever is fresh
+    retry: str | None = None  # failed: at once what failed; all: also what is fresh; whole: every series from its start
     follow: bool = False  # train: featurize, train and report again until hydration has nothing pending
 
     @property

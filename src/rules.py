@@ -107,7 +107,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "source.asset_class": ASSET_CLASSES,
     "model.family": (*FAMILIES, "all"),
     "model.device": ("cpu", "gpu"),
-    "retry": ("failed", "all"),
+    "retry": ("failed", "all", "whole"),
 }
 DATES = ("data.until", "universe.as_of", "source.live.start", "split.until", "split.anchor", "source.simulated.first")
 # What becomes part of a file's or a registered model's name on every system.

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def current(
-    universe: UniverseConfig, live: LiveSource, data_root: str | Path, today: dt.date | None = None
+    universe: UniverseConfig, live: LiveSource, data_root: str | Path, today: dt.date | None = None, typed: bool = True
 ) -> pl.DataFrame:
     """Every instrument that a live source may be asked for, as the universe has it.
 
@@ -55,6 +55,8 @@ def current(
         Where ``listings/`` stands, under the main checkout unless absolute.
     today
         UTC; None reads the clock.
+    typed
+        False takes stocks of every type, whatever ``universe.types`` names.
 
     Returns
     -------
@@ -69,13 +71,15 @@ def current(
     SourceError
         Where a list can't be had and none is kept.
     """
-    frame = _once(_listed(universe, live, data_root, today))
+    frame = _once(_listed(universe, live, data_root, today, typed))
     if set(live.chain.get("crypto", ())) - set(ARCHIVES) != {"yahoo"}:
         return frame
     return frame.with_columns(name=pl.col("symbol").replace_strict(coins.YAHOO, default=pl.col("name")))
 
 
-def _listed(universe: UniverseConfig, live: LiveSource, data_root: str | Path, today: dt.date | None) -> pl.DataFrame:
+def _listed(
+    universe: UniverseConfig, live: LiveSource, data_root: str | Path, today: dt.date | None, typed: bool
+) -> pl.DataFrame:
     """What `current` gives, before each key stands once."""
     names = named(universe)
     if names and (known := _of_names(universe, names)) is not None:
@@ -89,7 +93,7 @@ def _listed(universe: UniverseConfig, live: LiveSource, data_root: str | Path, t
         parts.append(_of_pinned(universe, taken))
     rest = [kind for kind in wanted if kind not in taken and (names or getattr(universe, kind) != 0)]
     if {"stock", "etf"} & set(rest):
-        found = _of_directory(universe, live, book, today, filtered=not names)
+        found = _of_directory(universe, live, book, today, filtered=typed and not names)
         parts.append(found.filter(pl.col("asset_class").is_in(rest)))
     if "crypto" in rest:
         parts.append(_of_exchanges(universe, live, book, today))

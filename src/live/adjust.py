@@ -65,7 +65,7 @@ def derived(bars: pl.DataFrame, events: pl.DataFrame) -> Derived:
     words: dict[Key, list[str]] = defaultdict(list)
     apart: set[Key] = set()
     live = pl.col("source").is_in(BULK).not_()
-    rows = _with_split(_with_ratio(_numbered(bars.filter(live)), events, words), events)
+    rows = _with_split(_with_ratio(_numbered(bars.filter(live).with_columns(_volume())), events, words), events)
     bulk = _numbered(bars.filter(~live)).with_columns(ratio=pl.lit(None, pl.Float64), split=pl.lit(None, pl.Float64))
     both = bulk.select(KEY).unique().join(rows.select(KEY).unique(), on=KEY)
     simple = [rows.join(both, on=KEY, how="anti", maintain_order="left").with_columns(_adjusted())]
@@ -74,6 +74,12 @@ def derived(bars: pl.DataFrame, events: pl.DataFrame) -> Derived:
     columns = [*KEY, "date", *PRICES, "volume", "adj_close", "split"]
     whole = pl.concat([part.select(columns) for part in [*simple, *spliced]])
     return Derived(whole.sort(KEY, maintain_order=True), dict(words), apart)
+
+
+def _volume() -> pl.Expr:
+    """Volume in coins, where Yahoo counts that of coins in dollars."""
+    dollars = (pl.col("asset_class") == "crypto") & (pl.col("source") == "yahoo") & (pl.col("close") > 0)
+    return pl.when(dollars).then(pl.col("volume") / pl.col("close")).otherwise("volume").alias("volume")
 
 
 def disagreements(bars: pl.DataFrame, events: pl.DataFrame) -> dict[Key, str]:

@@ -53,6 +53,8 @@ def run(plan: Intake) -> str:
     """
     config = plan.config
     chosen = selection.select(config)
+    if config.only or not config.fresh:
+        chosen = selection.with_held(chosen, BarStore(plan.root), config)
     store, replacing = intake.opened(plan, chosen)
     instruments = selection.instruments(chosen, store, config)
     disk.require(store.root, len(instruments) * 2800 * _RAW_BYTES, f"hydrating {len(instruments):,} instruments")
@@ -111,10 +113,11 @@ class Collection:
         )
         self.raw = RawStore(store.root / "raw", config.universe.interval, store.manifest.buckets)
         self.now = dt.datetime.now(dt.UTC)
-        insist = bool(config.only) or config.retry == "all"
         self.due = Plan(
-            self.live, chain.chains(config.source), config.universe.interval, self.now, insist, config.retry == "failed"
-        )
+            self.live, chain.chains(config.source), config.universe.interval, self.now,
+            insist=bool(config.only) or config.retry in ("all", "whole"), retry_failed=config.retry == "failed",
+            whole=config.retry == "whole" or config.fresh,
+        )  # fmt: skip
         self.gates = {name: RateGate(name, self.live) for name in chain.names(config.source)}
         self.known: dict[Key, dict[str, Any]] = {}  # the ledger as the run found it
         self._providers: dict[str, Provider] = {}

@@ -44,8 +44,9 @@ class Plan:
     chains: Mapping[str, Chain]
     interval: str
     now: dt.datetime  # UTC
-    insist: bool = False  # named by only=, or retry=all: asked though it is fresh
+    insist: bool = False  # named by only=, or retry=all, whole: asked though it is fresh
     retry_failed: bool = False
+    whole: bool = False  # retry=whole, or fresh=true: asked from the beginning, not from the last bars on
 
     def tasks(self, instruments: list[Instrument], entries: Mapping[Key, dict[str, Any]]) -> Iterator[Task]:
         """The questions that are due: candidates for the panel first, then bucket by bucket, by symbol."""
@@ -61,7 +62,7 @@ class Plan:
         if chain is None or not chain.providers or (entry is not None and not self._is_due(instrument, entry)):
             return None
         provider = str(entry["provider"]) if entry and entry["provider"] in chain.providers else chain.providers[0]
-        if entry and entry["last"] and entry["provider"] in (provider, chain.archive):
+        if entry and entry["last"] and not self.whole and entry["provider"] in (provider, chain.archive):
             return self.refresh(instrument, entry, provider)
         return self.question(instrument, provider)
 

@@ -3,7 +3,7 @@
 A refresh asks for the last stored bars again and for what came after. Where those bars' closes are as stored, the
 answer is merged into the store; where they are not, the provider has moved its basis (a split) or corrected its
 history, and the instrument is asked for from the beginning. What changed before the overlap alone is not seen: asking
-for the whole again (``retry=all``) finds it.
+for the whole again (``retry=whole``) finds it.
 
 Two values are equal within `TOLERANCE` of the larger one: providers serve float32 prices (6e-8) that wobble in the last
 digits from one answer to the next. Of equal rows the stored one stays, so that a refresh rewrites nothing that did not
@@ -163,7 +163,8 @@ def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer, asked: dt.da
     splits = [words for kind, words in changed if kind == "split"]
     if splits:
         return "split", "; ".join(splits)
-    moved = [day for day in both if not _equal(old[day][_CLOSE], now[day][_CLOSE])]
+    known = [day for day in both if not _gone(old[day][_CLOSE])]  # a close that came later moves no basis
+    moved = [day for day in known if not _equal(old[day][_CLOSE], now[day][_CLOSE])]
     if moved:
         return _moved(moved[-1], len(moved), [(old[day][_CLOSE], now[day][_CLOSE]) for day in both], old, now)
     gone = [day for day in old.keys() - now.keys() if day <= end and (old[day][_CLOSE] or 0) > 0]
@@ -172,7 +173,8 @@ def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer, asked: dt.da
     words = [words for _, words in changed]
     other = [day for day in both if not all(map(_equal, old[day], now[day]))]
     if other:
-        words.append(f"{_bars(len(other))} corrected but for the close, the last of {other[-1]}")
+        what = "corrected but for the close" if set(other) <= set(known) else "corrected or filled in"
+        words.append(f"{_bars(len(other))} {what}, the last of {other[-1]}")
     added = len(now.keys() - old.keys())
     if added:
         words.append(f"{_bars(added)} added")
@@ -297,11 +299,15 @@ def _by_date(frame: pl.DataFrame) -> dict[Any, tuple[Any, ...]]:
 
 def _equal(left: float | None, right: float | None) -> bool:
     """As `near`, of two numbers."""
-    gone = [each is None or math.isnan(each) for each in (left, right)]
+    gone = [_gone(each) for each in (left, right)]
     if left is None or right is None or any(gone):
         return all(gone)
     room = TOLERANCE * max(abs(left), abs(right))
     return left == right or (math.isfinite(room) and abs(left - right) <= room)
+
+
+def _gone(value: float | None) -> bool:
+    return value is None or math.isnan(value)
 
 
 def _like(day: dt.date, dates: pl.Series) -> Any:

@@ -10,6 +10,7 @@ import polars as pl
 from src import listings, sources, universe
 from src.bars import KEY, BarStore, bucket
 from src.config import ASSET_CLASSES, Config, ConfigError
+from src.listings.types import told_otc
 from src.live import chain
 from src.live.due import Instrument
 
@@ -38,6 +39,34 @@ def select(config: Config) -> pl.DataFrame:
     if not chosen["included"].any():
         raise ConfigError(f"universe={config.universe.name}: none of {known.height:,} instruments is selected")
     return chosen.sort(KEY)
+
+
+def with_held(chosen: pl.DataFrame, store: BarStore, config: Config) -> pl.DataFrame:
+    """The selection, and with it what the dataset has bars of and the lists have no longer: it stays.
+
+    A list that is refreshed, a security whose type is told otherwise today, an archive without a former name: none of
+    it takes an instrument away. Names of one's own, a day of membership and lower limits do: there the choice is meant.
+
+    Parameters
+    ----------
+    chosen
+        From `select`.
+    store
+        Of the dataset; it may hold nothing yet.
+    """
+    path = store.root / "universe.parquet"
+    if config.universe.symbols or config.universe.file or config.universe.as_of or not path.is_file():
+        return chosen
+    done = store.instruments().filter(pl.col("state") == "done")
+    held = pl.read_parquet(path).filter("included").join(done, on=KEY, how="semi")
+    held = held.join(chosen.filter("included"), on=KEY, how="anti")
+    if config.universe.pinned:
+        held = held.join(listings.pinned.read(config.universe.pinned).rows, on=KEY, how="anti")
+    if not held.height:
+        return chosen
+    log.info("%d instruments are in no list any more and stay: %s", held.height, ", ".join(held["symbol"].head(10)))
+    held = held.with_columns(reason=pl.lit("stays with its bars: the lists have it no longer, or as another type"))
+    return pl.concat([chosen.join(held, on=KEY, how="anti"), held.select(chosen.columns)]).sort(KEY)
 
 
 def instruments(chosen: pl.DataFrame, store: BarStore, config: Config) -> list[Instrument]:
@@ -85,13 +114,27 @@ def _leading(rows: pl.DataFrame, size: int) -> list[str]:
 
 
 def _archived(config: Config, listed: pl.DataFrame) -> list[pl.DataFrame]:
-    """What the archives of the chains hold beyond the listing: names that were delisted are only there."""
+    """What the archives of the chains hold beyond the lists: names that were delisted are only there.
+
+    What a list has under a type that is not wanted is none of it; of the type of other stocks the symbol alone speaks.
+    """
     if universe.ranked(config.universe) or config.universe.symbols or config.universe.file:
         return []
-    extra = []
+    extra: list[pl.DataFrame] = []
+    if not sources.archives(config.source):
+        return extra
+    listed = pl.concat([listed, listings.current(config.universe, config.source.live, config.data.root, typed=False)])
     for kind, links in chain.chains(config.source).items():
         if links.archive:
             source = dataclasses.replace(config.source, kind=links.archive)
             held = sources.module(links.archive).listing(source).filter(asset_class=kind)
-            extra.append(held.join(listed, on=KEY, how="anti"))
+            held = held.join(listed, on=KEY, how="anti")
+            extra.append(_of_types(held, config.universe.types) if kind == "stock" else held)
     return extra
+
+
+def _of_types(stocks: pl.DataFrame, types: list[str]) -> pl.DataFrame:
+    wanted = pl.Series([told_otc(symbol).type in types for symbol in stocks["symbol"]], dtype=pl.Boolean)
+    if not wanted.all():
+        log.info("%d stocks of the archive left out by universe.types", (~wanted).sum())
+    return stocks.filter(wanted)

@@ -73,7 +73,9 @@ def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batc
         for (b,), wanted in sorted(request.wanted.partition_by("bucket", as_dict=True).items()):
             frames, troubles = [], []
             for kind, symbol in wanted.select(KEY).rows():
-                name = members[kind, symbol]
+                name = members.get((kind, symbol))
+                if name is None:  # listed by another source: an archive need not have everything
+                    continue
                 try:
                     content = archive.read(name) if archive else Path(name).read_bytes()
                     frames.append(_rows(content, kind, symbol))

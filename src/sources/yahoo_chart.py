@@ -16,6 +16,7 @@ _TYPES = {
     "etf": ("EQUITY", "ETF", "MUTUALFUND"),
     "crypto": ("CRYPTOCURRENCY",),
 }
+_OWN = (None, "", "USD")  # currencies of money in events
 _GRAINS = {"1h": ("1h", "60m")}
 _FACTS = {"currency": "currency", "instrumentType": "type", "fullExchangeName": "exchange", "longName": "name"}
 _LATEST = 100_000_000_000  # seconds since 1970: beyond, it is no time
@@ -60,7 +61,7 @@ def answer(body: dict[str, Any], wanted: Wanted, asked: str, source: str = "yaho
     bars = bars.with_columns(pl.lit(value, pl.String).alias(name) for name, value in key.items())
     return Answer(
         bars.select(pl.col(name).cast(kind) for name, kind in raw_schema(wanted.interval).items()),
-        _events(result.get("events"), zone, key),
+        _events(result.get("events"), zone, key, notes),
         {ours: str(meta[theirs]) for theirs, ours in _FACTS.items() if meta.get(theirs)} | {"zone": zone} | notes,
     )
 
@@ -190,8 +191,11 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-def _events(events: Any, zone: str, key: dict[str, str]) -> pl.DataFrame:
-    """Dividends, capital gains and splits by ex-date (columns of EVENTS), oldest first."""
+def _events(events: Any, zone: str, key: dict[str, str], notes: dict[str, str]) -> pl.DataFrame:
+    """Dividends, capital gains and splits by ex-date (columns of EVENTS), oldest first.
+
+    Money in another currency than the prices is left out, and said: companies abroad pay in their own.
+    """
     rows: list[dict[str, Any]] = []
     for theirs, ours in (("dividends", "dividend"), ("capitalGains", "capital_gain"), ("splits", "split")):
         entries = events.get(theirs) if isinstance(events, dict) else None
@@ -199,9 +203,13 @@ def _events(events: Any, zone: str, key: dict[str, str]) -> pl.DataFrame:
             continue
         if not isinstance(entries, dict) or not all(isinstance(each, dict) for each in entries.values()):
             raise Malformed(f"{key['symbol']}: {theirs} must be events by their time, got {type(entries).__name__}")
+        foreign = sorted({str(each["currency"]) for each in entries.values() if each.get("currency") not in _OWN})
+        if foreign:
+            notes[theirs] = f"those in {', '.join(foreign)} left out: the prices are in USD"
         rows += [
             {"at": each.get("date"), "kind": ours, "value": _value(each, ours, key["symbol"])}
             for each in entries.values()
+            if each.get("currency") in _OWN
         ]
     if not rows:
         return pl.DataFrame(schema=EVENTS)

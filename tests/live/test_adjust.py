@@ -79,6 +79,12 @@ def test_payments_before_the_first_bar_or_that_make_no_sense_change_nothing_and_
     ]
 
 
+@pytest.mark.parametrize(("source", "volume"), [("yahoo", 2.5), ("kraken", 500.0)])
+def test_volume_of_coins_that_yahoo_counts_in_dollars_becomes_coins(source, volume):
+    frame = bars((200.0, 0.0), source=source).with_columns(asset_class=pl.lit("crypto"), volume=500.0)
+    assert derived(frame, events()).bars["volume"].to_list() == [volume, 500.0]  # as it is where there is no price
+
+
 def test_as_traded_prices_are_the_price_times_all_later_splits():
     split = [("2024-01-03", "split", 2.0), ("2024-01-06", "split", 0.1), ("2024-01-02", "split", math.nan)]
     assert derived(bars([10] * 7), events(*split)).bars["split"].to_list() == pytest.approx(

@@ -14,7 +14,7 @@ from src.config import Config, ConfigError, LiveSource
 from src.errors import StageError
 from src.hydrate import hydrate
 from src.ledger import Ledger
-from src.live import chain, sessions
+from src.live import chain, selection, sessions
 from src.live.raw import RawStore
 from src.sources.provider import EVENTS, Answer, Gate, Unavailable, Unfit, Unknown, Wanted, raw_schema
 from tests.market_case import config as configured
@@ -193,6 +193,21 @@ def test_a_split_is_fetched_whole_and_ends_as_from_scratch(tmp_path, market):
     assert set(bars(tmp_path / "a", "AAA")["split"].unique()) == {1.0, 4.0}
 
 
+def test_what_was_corrected_long_ago_is_found_by_asking_for_the_whole(tmp_path, market):
+    listed(market)
+    hydrate(live(tmp_path / "a", *NAMES))
+    whole = market.bars["yahoo", "AAA"]
+    market.bars["yahoo", "AAA"] = whole.with_columns(
+        close=pl.when(pl.col("date") == whole["date"][5]).then(pl.col("low")).otherwise("close")
+    )
+    before = files(tmp_path / "a")
+    hydrate(live(tmp_path / "a", *NAMES, retry="all"))
+    assert files(tmp_path / "a") == before
+    hydrate(live(tmp_path / "a", *NAMES, retry="whole"))
+    hydrate(live(tmp_path / "b", *NAMES))
+    assert files(tmp_path / "a") == files(tmp_path / "b") != before
+
+
 def test_a_dividend_is_merged_without_fetching_all_and_ends_as_from_scratch(tmp_path, market):
     listed(market)
     whole = market.bars["yahoo", "AAA"]
@@ -308,3 +323,48 @@ def test_the_panel_is_pinned_when_its_candidates_are_in_and_before_the_rest(tmp_
     panel = BarStore(tmp_path / "data" / "bars" / "mine").panel()
     assert len(seen) == 1 and seen[0] < 60
     assert {symbol for kind, symbol in panel if kind == "etf"} == {"SPY"} and len(panel) == 5
+
+
+def lists(monkeypatch, *names: str, untyped: tuple[str, ...] = ()) -> None:
+    """The exchanges' lists as of now; what is `untyped` is of a type that is not wanted."""
+
+    def current(*_: object, typed: bool = True) -> pl.DataFrame:
+        rows = [("stock", name, "") for name in (*names, *(() if typed else untyped))]
+        return pl.DataFrame(rows, schema=["asset_class", "symbol", "name"], orient="row")
+
+    monkeypatch.setattr(selection.listings, "current", current)
+
+
+def test_a_name_that_left_the_lists_or_changed_its_type_stays_and_goes_on_being_asked(tmp_path, market, monkeypatch):
+    listed(market)
+    lists(monkeypatch, "AAA", "BBB")
+    hydrate(live(tmp_path))
+    lists(monkeypatch, "AAA")
+    hydrate(live(tmp_path, retry="all"))
+    assert market.counts() == {"AAA": 2, "BBB": 2} and states(tmp_path)["BBB"] == ("done", "")
+    hydrate(live(tmp_path, fresh=True))
+    assert market.counts() == {"AAA": 3, "BBB": 2} and "BBB" not in states(tmp_path)
+
+
+def test_lower_limits_are_meant_and_refused_where_a_dataset_would_lose(tmp_path, market):
+    listed(market)
+    path = tmp_path / "pinned.csv"
+    path.write_text("# made: 2026-01-02\nasset_class,symbol,rank,dollar_volume\nstock,AAA,1,\nstock,BBB,2,\n")
+    limits = {"universe__pinned": str(path), "universe__etf": 0, "universe__crypto": 0}
+    hydrate(live(tmp_path, universe__stock=2, **limits))
+    with pytest.raises(ConfigError, match="holds 1 instruments that this selection leaves out"):
+        hydrate(live(tmp_path, universe__stock=1, **limits))
+    path.write_text("# made: 2026-01-03\nasset_class,symbol,rank,dollar_volume\nstock,AAA,1,\n")
+    hydrate(live(tmp_path, universe__stock=1, **limits))
+    assert set(states(tmp_path)) == {"AAA", "BBB"}
+
+
+def test_an_archive_brings_delisted_names_but_no_type_that_is_not_wanted(tmp_path, market, monkeypatch):
+    names = ("AAA", "BBB", "GONE", "GONEW", "PREF")
+    for name in names:
+        market.list(name)
+    tables = [market.bars["yahoo", name].drop("adj_close") for name in names if name != "BBB"]
+    write(pl.concat(tables), tmp_path / "source" / "bars.parquet")
+    lists(monkeypatch, "AAA", "BBB", untyped=("PREF",))
+    hydrate(live(tmp_path, source__live=LiveSource(chain={"stock": ["folder", "yahoo"]})))
+    assert set(states(tmp_path)) == {"AAA", "BBB", "GONE"}

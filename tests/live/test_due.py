@@ -47,6 +47,11 @@ def test_a_refresh_asks_from_so_many_bars_before_the_last():
     assert start < dt.date(2026, 2, 17) and sessions >= 10 + 1
 
 
+def test_retry_whole_asks_from_the_beginning_and_of_whoever_served():
+    task = plan(insist=True, whole=True).task(BTC, entry(provider="kraken"))
+    assert task.provider == "kraken" and task.wanted.start == dt.date(2014, 1, 1)
+
+
 def test_a_refresh_asks_whoever_served_and_a_provider_that_left_the_chain_is_replaced_by_the_first():
     assert plan().task(BTC, entry(provider="kraken")).provider == "kraken"
     gone = plan().task(BTC, entry(provider="binanceus"))

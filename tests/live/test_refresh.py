@@ -135,6 +135,10 @@ def with_event(given, day, kind, value):
     return Answer(given.bars, pl.concat([given.events, row]), given.facts)
 
 
+def without_close(day):
+    return Held(STORED.bars.with_columns(close=pl.when(pl.col("date") != day).then(pl.col("close"))), STORED.events)
+
+
 def test_the_kinds_are_told_apart_with_words():
     tail, grown = since(WHOLE, 10), since(answer("AAA", 305), 15)
     day, close = tail.bars["date"][4], tail.bars["close"][4]
@@ -143,6 +147,8 @@ def test_the_kinds_are_told_apart_with_words():
     assert told(STORED, grown) == Verdict("appended", "5 bars added")
     assert told(STORED, changed(tail, 4, volume=5.0)).words == f"1 bar corrected but for the close, the last of {day}"
     assert told(STORED, with_event(tail, day, "dividend", 0.4)) == Verdict("dividend", f"dividend of {day}: 0.4 is new")
+    filled = told(without_close(day), tail)
+    assert filled == Verdict("appended", f"1 bar corrected or filled in, the last of {day}")
     split = told(STORED, with_event(tail, day, "split", 2.0))
     assert split == Verdict("split", f"split of {day}: 2.0 is new", refetch=True)
     moved = told(STORED, changed(tail, 4, close=close * 1.01))

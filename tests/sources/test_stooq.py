@@ -91,3 +91,11 @@ def test_the_shared_files_are_read_and_the_empty_one_is_said():
     listed, bars, troubles = read(MARKET / "stooq")
     assert listed.height == 13 and troubles == {"RNLC": ("quarantined", "rnlc.us.txt is empty")}
     assert bars.height == 54_452 - 12 and bars.null_count().sum_horizontal()[0] == 0
+
+
+def test_what_another_source_lists_and_the_archive_lacks_has_no_rows(tmp_path):
+    source = SourceConfig(kind="stooq", path=str(archive(tmp_path, **FILES)))
+    keys = [("stock", "AAPL", 0), ("stock", "LATER", 0), ("stock", "NEW", 1)]
+    wanted = pl.DataFrame(keys, schema=["asset_class", "symbol", "bucket"], orient="row")
+    batches = list(stooq.bars(source, Request(wanted), tmp_path / "scratch"))
+    assert [(b.bucket, b.bars["symbol"].to_list(), b.troubles) for b in batches] == [(0, ["AAPL"], []), (1, [], [])]

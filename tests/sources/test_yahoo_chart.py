@@ -41,6 +41,16 @@ def test_what_is_stored_is_what_was_served(script, provider, gate):
     assert gate.refusals == []
 
 
+def test_a_dividend_in_another_currency_is_left_out_and_said(script, provider):
+    body = chart(closes=(10.0, 11.0, 12.0))
+    paid = [{"amount": 40.0, "date": OPEN, "currency": "JPY"}, {"amount": 0.5, "date": OPEN + DAY, "currency": "USD"}]
+    body["chart"]["result"][0]["events"] = {"dividends": {str(each["date"]): each for each in paid}}
+    script.say(CHART, json(body))
+    answer = provider.fetch(AAA)
+    assert answer.events.select("date", "value").rows() == [(dt.date(2024, 1, 3), 0.5)]
+    assert answer.facts["dividends"] == "those in JPY left out: the prices are in USD"
+
+
 def test_yfinance_s_own_table_of_a_clean_chart_has_the_same_bars_and_events(script, settings, provider):
     import yfinance
     from curl_cffi.requests import Session

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from src import shards
+from src.errors import StageError
 from src.files import read_json, write_json
 from src.ledger import Ledger
 
@@ -38,6 +39,7 @@ SCHEMA: dict[str, Any] = {
 }
 STATE_COLUMNS: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64()}
 BARS_PER_YEAR = {"stock": 252, "etf": 252, "crypto": 365}
+_REMEDY = "run the hydration of this dataset again, it makes anew what is missing"
 _HASHED = ("date", "open", "high", "low", "close", "volume", "factor")
 
 
@@ -142,6 +144,21 @@ class BarStore:
         """
         return self.ledger.states()
 
+    def record(self, b: int, job: str, states: pl.DataFrame, digest: str) -> None:
+        """Write that a bucket is done under `job`, with its states, the hash of its content and what its files are."""
+        self.ledger.record(b, job, states, digest=digest, files=self._sizes(b))
+
+    def done(self, b: int, job: str) -> bool:
+        """Whether a bucket was finished under exactly this job and its files are as they were left."""
+        return self.ledger.done(b, job) and self.intact(b)
+
+    def intact(self, b: int) -> bool:
+        """Whether each file of a bucket has the size that it was left with: none was deleted or cut short since."""
+        return self.ledger.fact(b, "files") in (None, self._sizes(b))
+
+    def _sizes(self, b: int) -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in shards.paths(self.root, b).values()}
+
     def digest(self, b: int) -> str:
         """Hash of a bucket's content, as recorded when it was written; empty where it is not complete."""
         return str(self.ledger.fact(b, "digest") or "")
@@ -159,9 +176,17 @@ class BarStore:
             Columns wanted, in this order; None takes all.
         symbols
             Instruments wanted as (asset_class, symbol); None takes all.
+
+        Raises
+        ------
+        StageError
+            Where a file that was written is not there any more, or can't be read.
         """
         wanted = list(SCHEMA) if columns is None else list(columns)
         files = list(shards.paths(self.root, b).values())
+        lost = sorted((self.ledger.fact(b, "files") or {}).keys() - {path.name for path in files})
+        if lost:
+            raise StageError(f"{self.root / lost[0]} is gone: {_REMEDY}")
         if not files:
             kinds = schema(self.manifest.interval) if self.exists() else SCHEMA
             return pl.DataFrame(schema=kinds).select(wanted)
@@ -171,7 +196,10 @@ class BarStore:
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
         order = [*KEY, "date"]
         needed = [*wanted, *(name for name in order if name not in wanted)]
-        return scan.select(needed).sort(order).select(wanted).collect()
+        try:
+            return scan.select(needed).sort(order).select(wanted).collect()
+        except (pl.exceptions.ComputeError, OSError) as error:
+            raise StageError(f"a file of bucket {b} in {self.root} can't be read ({error}): {_REMEDY}") from error
 
     def write_bucket(self, b: int, frame: pl.DataFrame) -> str:
         """Replace the bars of one bucket; a year whose rows did not change keeps its file.

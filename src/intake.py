@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from src import provenance, sources, universe
-from src.bars import KEY, STATE_COLUMNS, BarStore, Manifest, bucket
+from src.bars import KEY, STATE_COLUMNS, BarStore, Manifest, bucket, schema
 from src.config import Config, ConfigError
 from src.disk import require
 from src.errors import StageError
@@ -72,7 +72,7 @@ def up_to_date(plan: Intake) -> bool:
     if plan.config.fresh or plan.config.only or not store.exists():
         return False
     held = store.manifest
-    return held.complete and held.job == plan.job
+    return held.complete and held.job == plan.job and all(store.intact(b) for b in store.buckets())
 
 
 def run(plan: Intake) -> None:
@@ -166,9 +166,9 @@ def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> N
     config = plan.config
     due = set(wanted["bucket"].unique())
     for b in set(store.ledger.units()) - due:
-        store.write_bucket(b, store.read_bucket(b).head(0))
+        store.write_bucket(b, pl.DataFrame(schema=schema(config.universe.interval)))
         store.ledger.forget(b)
-    pending = wanted.filter(pl.col("bucket").is_in([b for b in due if not store.ledger.done(b, plan.job)]))
+    pending = wanted.filter(pl.col("bucket").is_in([b for b in due if not store.done(b, plan.job)]))
     if wanted.height > pending.height:
         log.info("%d of %d instruments are done already", wanted.height - pending.height, wanted.height)
     before = wanted.height - pending.height
@@ -180,7 +180,7 @@ def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> N
             keys = pending.filter(pl.col("bucket") == batch.bucket)
             clean, states = judged(config, batch, keys)
             digest = store.write_bucket(batch.bucket, clean)
-            store.ledger.record(batch.bucket, plan.job, states, digest=digest)
+            store.record(batch.bucket, plan.job, states, digest)
             say(states)
             progress.advance(keys.height)
 
@@ -204,7 +204,7 @@ def _refill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) ->
             former = store.ledger.states(batch.bucket).join(again, on=KEY, how="anti")
             key = store.ledger.fact(batch.bucket) or "partial"
             digest = store.write_bucket(batch.bucket, pl.concat([bars, clean]))
-            store.ledger.record(batch.bucket, key, pl.concat([former, states]), digest=digest)
+            store.record(batch.bucket, key, pl.concat([former, states]), digest)
             say(states)
 
 
@@ -224,7 +224,7 @@ def _validated(config: Config, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame
     if config.data.until is not None:
         until = pl.lit(config.data.until).str.to_date("%Y-%m-%d")
         raw = raw.filter((pl.col("date").cast(pl.Date) <= until).fill_null(True))
-    return validate(raw, config.source.basis, config.universe.interval)
+    return validate(raw, config.source.basis, config.universe.interval, batch.exact)
 
 
 def _complete(states: pl.DataFrame, troubles: list[Trouble], keys: pl.DataFrame, config: Config) -> pl.DataFrame:

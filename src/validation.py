@@ -49,7 +49,9 @@ REPAIRED = {
 }
 
 
-def validate(raw: pl.DataFrame, basis: str = "auto", interval: str = "1d") -> tuple[pl.DataFrame, pl.DataFrame]:
+def validate(
+    raw: pl.DataFrame, basis: str = "auto", interval: str = "1d", exact: bool = False
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Repair the bars of one instrument or of many, and say of each what was found.
 
     Parameters
@@ -62,6 +64,8 @@ def validate(raw: pl.DataFrame, basis: str = "auto", interval: str = "1d") -> tu
         prices already; ``auto``: by the presence of adj_close, for each instrument.
     interval
         ``1d``, or an intraday one.
+    exact
+        adj_close was derived from events: its small steps are distributions, and not its rounding.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def validate(raw: pl.DataFrame, basis: str = "auto", interval: str = "1d") -> tu
     frame, dropped = _without_faulty_rows(typed, interval)
     frame, leading = _split_off(_closes(frame), pl.col("close").is_null(), "leading")
     frame, stubs = _split_off(frame, _stub(interval), "stub")
-    bars = _factors(_bodies(frame))
+    bars = _factors(_bodies(frame), exact)
     bars = bars.with_columns(repaired=pl.any_horizontal(REPAIRED.keys()))
     dropped = pl.concat([dropped, leading, stubs])
     states = _states(typed, bars, dropped)
@@ -207,7 +211,7 @@ def _ranges(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _factors(frame: pl.DataFrame) -> pl.DataFrame:
+def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
     """Total-return factor, 1 at the first bar and cumulating forward, from the steps that can be distributions.
 
     Ignored are steps of the wrong sign, and those beyond 10% that the price does not show. Steps below `NOISE`, or
@@ -220,7 +224,7 @@ def _factors(frame: pl.DataFrame) -> pl.DataFrame:
     unseen = (size.abs() > _ODD_STEP) & (total > _ODD_RETURN) & (total > 2 * pl.col("price_move").abs())
     frame = frame.with_columns(wrong_sign=pl.col("step") <= 0, wrong_size=(pl.col("step") > 0) & unseen)
     none = pl.any_horizontal("wrong_sign", "wrong_size") | (
-        (pl.col("step") - 1).abs() < pl.max_horizontal(pl.lit(NOISE), _rounding())
+        (pl.col("step") - 1).abs() < pl.max_horizontal(pl.lit(NOISE), pl.lit(0.0) if exact else _rounding())
     )
     frame = frame.with_columns(step=pl.when(none).then(1.0).otherwise("step"))
     return frame.with_columns(

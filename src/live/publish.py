@@ -42,15 +42,15 @@ def publish(
     folded = known or raw.folded(b)
     entries = folded.entries.join(keys, on=KEY, how="semi").sort(KEY)
     job = _job(plan.job, folded.digest(), entries)
-    if store.ledger.done(b, job):
+    if store.done(b, job):
         return set()
     held = folded.held(entries.select(KEY).rows())
     derived = adjust.derived(held.bars, held.events)
     troubles = [_trouble(row) for row in entries.iter_rows(named=True) if not row["rows"] and row["state"] in _STATES]
-    clean, states = intake.judged(plan.config, Batch(b, derived.bars, troubles), entries.select(KEY))
+    clean, states = intake.judged(plan.config, Batch(b, derived.bars, troubles, exact=True), entries.select(KEY))
     states = _with_notes(states, entries, derived.words)
     digest = store.write_bucket(b, clean)
-    store.ledger.record(b, job, states, digest=digest)
+    store.record(b, job, states, digest)
     intake.say(states)
     return derived.apart
 

@@ -77,6 +77,7 @@ class Batch:
     bucket: int
     bars: pl.DataFrame
     troubles: list[Trouble] = field(default_factory=list)
+    exact: bool = False  # adj_close was derived from events, and is no rounded print
 
 
 def module(kind: str) -> ModuleType:

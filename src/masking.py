@@ -7,4 +7,4 @@ import re
 
 def masked(text: str) -> str:
     """`text` with user names and passwords inside addresses replaced by ``***``."""
-    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
+    return re.sub(r"(\w+://)[^/\s]+@", r"\1***@", text)

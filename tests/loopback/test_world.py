@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.loopback.oracle import as_float32
-from tests.loopback.world import Operation, World
+from tests.loopback.world import Event, Operation, World, adjusted
 
 NOW = dt.datetime(2026, 3, 13, 22, 0, tzinfo=dt.UTC)
 DAY = dt.date(2026, 3, 11)
@@ -82,6 +82,12 @@ def test_adjusted_closes_follow_the_dividends_by_a_naive_loop():
             factor *= 1 - paid[series.days[k]] / series.close[k - 1]
     assert len(paid) > 5
     assert np.allclose(series.adj_close, wanted[::-1], rtol=2e-7)
+
+
+def test_what_is_paid_on_one_day_counts_together():
+    days, close = np.array(["2026-03-10", "2026-03-11"], "datetime64[D]"), np.array([50.0, 48.0])
+    events = [Event(days[1], "capital_gain", 1.0), Event(days[1], "dividend", 1.5)]
+    assert adjusted(days, close, events).tolist() == [47.5, 48.0]  # 50 * (1 - 2.5 / 50)
 
 
 def test_a_dividend_lowers_earlier_adjusted_closes_alone():

@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 import functools
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -240,12 +241,14 @@ def walk(random: np.random.Generator, n: int, volatility: float, start: float) -
 
 
 def adjusted(days: np.ndarray, close: np.ndarray, events: list[Event]) -> np.ndarray:
-    """Closes lowered by what was paid later: each payment takes 1 - D / C of the day before from all earlier closes."""
-    factor = np.ones(len(days))
+    """Closes lowered by what was paid later: each day's payments D take 1 - D / C of the day before."""
+    factor, paid = np.ones(len(days)), defaultdict(float)
     for each in events:
-        at = int(np.searchsorted(days, each.day))
-        if each.kind != "split" and 0 < at < len(days):
-            factor[:at] *= 1 - each.value / close[at - 1]
+        paid[each.day] += each.value if each.kind != "split" else 0.0
+    for day, money in paid.items():
+        at = int(np.searchsorted(days, day))
+        if 0 < at < len(days):
+            factor[:at] *= 1 - money / close[at - 1]
     return single(close * factor)
 
 

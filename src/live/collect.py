@@ -23,7 +23,7 @@ from src.bars import KEY, BarStore
 from src.errors import StageError
 from src.files import sweep, write_parquet
 from src.intake import Intake
-from src.live import bases, chain, refresh, selection, sessions
+from src.live import bases, chain, rebase, refresh, selection, sessions
 from src.live.due import Instrument, Key, Plan
 from src.live.folded import Folded
 from src.live.gate import RateGate
@@ -59,7 +59,11 @@ def run(plan: Intake) -> str:
     instruments = selection.instruments(chosen, store, config)
     disk.require(store.root, len(instruments) * 2800 * _RAW_BYTES, f"hydrating {len(instruments):,} instruments")
     _begin(plan, store, chosen, instruments)
-    Collection(plan, store, instruments, selection.narrowed(instruments, config)).run()
+    unfinished = Collection(plan, store, instruments, selection.narrowed(instruments, config)).run()
+    if unfinished:
+        if not replacing and store.instruments().filter(state="done").height:
+            intake.summary(plan)
+        raise StageError(f"{unfinished}. What came is saved: run the same command later to go on")
     if not config.only:
         store.write_manifest(dataclasses.replace(store.manifest, complete=True))
     if replacing:
@@ -123,6 +127,8 @@ class Collection:
         self._providers: dict[str, Provider] = {}
         self._connecting = threading.Lock()
         self._open: Counter[int] = Counter()  # questions without an answer, by bucket
+        self._reached: set[str] = set()  # providers that have answered anything
+        self._doubted: dict[str, list[Outcome]] = {}  # what came of those that have not
         self._waiting: Counter[int] = Counter()  # answers since a bucket was last published
         self._early = 0  # and of candidates for the panel
         self.asked = 0
@@ -130,13 +136,14 @@ class Collection:
         self._at_hand = functools.lru_cache(maxsize=_BUCKETS_AT_HAND)(self._by_key)
         self._nothing = Held(pl.DataFrame(schema=self.raw.schema), pl.DataFrame(schema=EVENTS))
 
-    def run(self) -> None:
+    def run(self) -> str:
         """Ask, keep, publish; whatever ends the run, what came is kept.
 
-        Raises
-        ------
-        StageError
-            Where a provider gave no good answer for as long as patience lasts.
+        Returns
+        -------
+        str
+            Why some could not be asked to the end: a provider gave no good answer for as long as patience lasts, or
+            none at all. Empty where every question has its answer.
         """
         bases.load(self.intake, self.raw, self._all)
         for b in self.raw.pending():
@@ -160,7 +167,7 @@ class Collection:
         for b in sorted(self._buckets() - self._published):
             self._publish(b)
         self._pin_panel()
-        self._end_of_patience()
+        return "; ".join(self._unreached())
 
     def _ask(self, tasks: list[Task], progress: Progress) -> None:
         for name in sorted({task.provider for task in tasks}):
@@ -168,18 +175,32 @@ class Collection:
         try:
             with Pool(self.live, self.gates, self._proofs()) as pool:
                 for outcome in pool.results(tasks, self._fetch, lambda: self._tell(progress)):
-                    if outcome.kind == "stopped":
-                        continue  # it stays open: neither its bucket nor the panel is complete
-                    more = self._take(outcome)
-                    if more is not None:
-                        pool.add(more)
-                        continue
-                    progress.advance(note=f"{outcome.task.provider} {outcome.task.wanted.symbol}")
-                    for task in self._settle(outcome.task):
-                        pool.add(task)
+                    for each in self._believed(outcome):
+                        more = self._take(each)
+                        if more is None:
+                            progress.advance(note=f"{each.task.provider} {each.task.wanted.symbol}")
+                        for task in self._settle(each.task) if more is None else [more]:
+                            pool.add(task)
         finally:
             for provider in self._providers.values():
                 provider.close()
+
+    def _believed(self, outcome: Outcome) -> list[Outcome]:
+        """Outcomes that say something of their instruments, now that this one has come.
+
+        Those of a provider that was never reached say nothing: they wait until it answers, and stay open if it never
+        does. So does what patience left: neither its bucket nor the panel is complete.
+        """
+        name = outcome.task.provider
+        if outcome.kind == "stopped":
+            return []
+        waiting = self._doubted.setdefault(name, [])
+        waiting.append(outcome)
+        if outcome.kind == "unavailable" and name not in self._reached:
+            return []
+        self._reached.add(name)
+        self._doubted[name] = []
+        return waiting
 
     def _tell(self, progress: Progress) -> None:
         """Say why nothing happens, where a provider is left alone for a while."""
@@ -249,6 +270,12 @@ class Collection:
             log.info("%s:%s %s: %s", *instrument.key, verdict.kind, verdict.words)
         if verdict.refetch:
             return self.due.question(instrument, task.provider)
+        same = task.provider in stored.bars["source"]
+        if verdict.kind == "gap" and verdict.replace and same and not self.due.whole:
+            words = f"{verdict.words}: another security under this name? fresh=true only=[{instrument.symbol}] takes it"
+            return self._failed(dataclasses.replace(outcome, answer=None, kind="unfit", error=words), instrument)
+        if verdict.replace:
+            answer = rebase.with_older(stored, answer)
         self.raw.keep(
             instrument.key, task.provider, "fetched", self.now,
             answer=answer, replace=verdict.replace, name=task.wanted.name, facts={"asked_from": self._asked_from(task)},
@@ -333,7 +360,13 @@ class Collection:
             self.store.write_panel(universe.panel(ranked, self.intake.config.universe.panel))
         return more
 
-    def _end_of_patience(self) -> None:
-        given_up = [gate.gave_up for gate in self.gates.values() if gate.gave_up]
-        if given_up:
-            raise StageError(f"{'; '.join(given_up)}. What came is saved: run the same command later to go on")
+    def _unreached(self) -> list[str]:
+        """Why questions stayed open, provider by provider."""
+        words = [gate.gave_up for gate in self.gates.values() if gate.gave_up]
+        for name, outcomes in self._doubted.items():
+            if outcomes and not self.gates[name].gave_up:
+                words.append(
+                    f"{name} was never reached, {len(outcomes):,} instruments wait for it ({outcomes[-1].error}):"
+                    " look at the line, and behind a proxy at HTTPS_PROXY and SSL_CERT_FILE"
+                )
+        return words

@@ -16,6 +16,7 @@ from src.sources.provider import Wanted
 Key = tuple[str, str]
 _DAYS_A_BAR = {"stock": 1.5, "etf": 1.5, "crypto": 1.0}  # calendar days, weekends and holidays included
 _SLACK_DAYS = 4  # a long weekend
+_PUBLISHING = dt.timedelta(hours=3)  # in which a provider puts up the session's bar
 _FIRST = 1_000_000  # buckets that candidates for the panel go ahead of
 _MAX_WAIT_DAYS = 30.0  # between attempts at what failed again and again, or is not known
 
@@ -29,6 +30,7 @@ class Instrument:
     bucket: int
     name: str = ""  # what the stock providers call it, where that is not the symbol
     early: bool = False  # a candidate for the pinned panel: asked before the others
+    moved: bool = False  # listed in another class by now: kept with its bars, and not asked for
 
     @property
     def key(self) -> Key:
@@ -100,7 +102,17 @@ class Plan:
         if entry["state"] != "fetched":
             return self.retry_failed or entry["next_attempt"] is None or self.now >= entry["next_attempt"]
         checked = entry["checked"]
-        return checked is None or sessions.due(checked, instrument.asset_class, self.interval, self.now)
+        return (
+            checked is None
+            or sessions.due(checked, instrument.asset_class, self.interval, self.now)
+            or self._came_early(instrument.asset_class, entry)
+        )
+
+    def _came_early(self, kind: str, entry: dict[str, Any]) -> bool:
+        """Whether the last session was asked for soon after its end and was not there yet: once more, hours later."""
+        last, checked = sessions.last_complete(kind, self.interval, self.now), entry["checked"]
+        before = sessions.last_complete(kind, self.interval, checked - _PUBLISHING)
+        return bool(entry["last"] and entry["last"] < last and before < last and self.now - checked >= _PUBLISHING)
 
 
 def _day(moment: dt.date | dt.datetime) -> dt.date:

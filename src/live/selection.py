@@ -15,6 +15,7 @@ from src.live import chain
 from src.live.due import Instrument
 
 log = logging.getLogger(__name__)
+_STAYS = "stays with its bars: the lists have it no longer, or as another type"
 
 
 def select(config: Config) -> pl.DataFrame:
@@ -65,7 +66,7 @@ def with_held(chosen: pl.DataFrame, store: BarStore, config: Config) -> pl.DataF
     if not held.height:
         return chosen
     log.info("%d instruments are in no list any more and stay: %s", held.height, ", ".join(held["symbol"].head(10)))
-    held = held.with_columns(reason=pl.lit("stays with its bars: the lists have it no longer, or as another type"))
+    held = held.with_columns(reason=pl.lit(_STAYS))
     return pl.concat([chosen.join(held, on=KEY, how="anti"), held.select(chosen.columns)]).sort(KEY)
 
 
@@ -78,20 +79,27 @@ def instruments(chosen: pl.DataFrame, store: BarStore, config: Config) -> list[I
         for kind in ASSET_CLASSES
         for symbol in _leading(rows.filter(asset_class=kind), config.universe.panel)
     }
+    listed = {(symbol, kind != "crypto") for kind, symbol in rows.filter(pl.col("reason") != _STAYS).select(KEY).rows()}
     return [
-        Instrument(kind, symbol, bucket(kind, symbol, buckets), name or "", (kind, symbol) in early)
-        for kind, symbol, name in rows.select(*KEY, "name").iter_rows()
-    ]
+        Instrument(
+            kind, symbol, bucket(kind, symbol, buckets), name or "", (kind, symbol) in early,
+            moved=reason == _STAYS and (symbol, kind != "crypto") in listed,
+        )
+        for kind, symbol, name, reason in rows.select(*KEY, "name", "reason").iter_rows()
+    ]  # fmt: skip
 
 
 def narrowed(all_of_them: list[Instrument], config: Config) -> list[Instrument]:
-    """Those that ``only=[...]`` names; all where it names none.
+    """Those that may be asked for: what ``only=[...]`` names, all where it names none.
+
+    A symbol that is listed in another class by now is asked for in that one alone.
 
     Raises
     ------
     ConfigError
         Where a name means none of them.
     """
+    all_of_them = [each for each in all_of_them if not each.moved]
     if not config.only:
         return all_of_them
     keys = pl.DataFrame([each.key for each in all_of_them], schema=dict.fromkeys(KEY, pl.String()), orient="row")

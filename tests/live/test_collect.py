@@ -258,8 +258,65 @@ def test_a_provider_that_never_answers_ends_the_run_in_words_and_blames_no_instr
     market.errors = dict.fromkeys(("AAA", "BBB", "CCC", "DDD"), Unavailable("can't be reached"))
     config = live(tmp_path, *(f"stock:{name}" for name in market.errors))
     config.source.live.patience_hours = 1e-5
-    with pytest.raises(StageError, match=r"no good answer in .*What came is saved|none of .* could be used"):
+    with pytest.raises(StageError, match=r"(never reached|no good answer in).*What came is saved"):
         hydrate(config)
+    assert states(tmp_path) == {}
+
+
+def test_a_provider_that_is_not_reached_blames_nobody_and_is_asked_by_the_same_command_once_it_is(tmp_path, market):
+    listed(market)
+    market.errors = dict.fromkeys(("AAA", "BBB", "SPY"), Unavailable("can't be reached"))
+    config = live(tmp_path, *NAMES)
+    with pytest.raises(StageError, match=r"yahoo was never reached, 3 instruments wait .*HTTPS_PROXY.*same command"):
+        hydrate(config)
+    assert states(tmp_path) == {"BTC-USD": ("done", "")}
+    market.errors = {}
+    assert "4 done" in hydrate(config)
+
+
+def test_bars_that_are_no_longer_served_are_put_into_the_new_basis_of_a_split(tmp_path, market):
+    listed(market)
+    whole = market.bars["yahoo", "AAA"]
+    market.bars["yahoo", "AAA"] = whole.head(N - 3)
+    market.events = {"AAA": [(whole["date"][50], "dividend", 0.4)]}
+    hydrate(live(tmp_path, *NAMES))
+    before = bars(tmp_path, "AAA")
+    halved = whole.with_columns(pl.col("open", "high", "low", "close") / 2, pl.col("volume") * 2)
+    market.bars["yahoo", "AAA"] = halved.tail(400)  # a provider of its latest bars alone
+    market.events = {"AAA": [(whole["date"][N - 2], "split", 2.0)]}
+    hydrate(live(tmp_path, *NAMES, retry="all"))
+    after = bars(tmp_path, "AAA")
+    assert after["close"].to_list() == pytest.approx(halved["close"].to_list())
+    assert after["volume"].to_list() == pytest.approx(halved["volume"].to_list())
+    assert after["factor"].head(N - 3).to_list() == pytest.approx(before["factor"].to_list())
+    assert after["split"][0] == 2.0
+
+
+def test_another_security_under_a_known_name_does_not_take_the_place_of_the_old_bars(tmp_path, market):
+    listed(market)
+    whole = market.bars["yahoo", "AAA"]
+    market.bars["yahoo", "AAA"] = whole.head(300)
+    hydrate(live(tmp_path, *NAMES))
+    market.bars["yahoo", "AAA"] = whole.tail(100)
+    hydrate(live(tmp_path, *NAMES, retry="all"))
+    state, reason = states(tmp_path)["AAA"]
+    assert state == "done" and "another security under this name? fresh=true only=[AAA]" in reason
+    assert bars(tmp_path, "AAA").height == 300
+    hydrate(live(tmp_path, *NAMES, fresh=True, only=["AAA"]))
+    assert bars(tmp_path, "AAA").height == 100
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:500])])
+def test_a_published_file_that_is_lost_or_cut_short_is_noticed_and_made_anew(tmp_path, market, damage):
+    listed(market)
+    hydrate(live(tmp_path, *NAMES))
+    before = files(tmp_path)
+    victim = sorted((tmp_path / "data" / "bars" / "mine").glob("b*.parquet"))[0]
+    damage(victim)
+    with pytest.raises(StageError, match="run the hydration of this dataset again"):
+        BarStore(victim.parent).read_bucket(int(victim.stem[1:4]))
+    hydrate(live(tmp_path, *NAMES))
+    assert files(tmp_path) == before
 
 
 def test_a_bucket_is_published_after_each_batch_and_at_its_end(tmp_path, market, monkeypatch):

@@ -39,6 +39,16 @@ def test_what_has_the_last_session_is_not_asked_for_unless_the_user_insists():
     assert plan().task(AAA, entry()) is not None
 
 
+def test_a_session_that_was_not_there_soon_after_its_end_is_asked_for_once_more_hours_later():
+    soon, late = NOW - dt.timedelta(hours=1, minutes=15), NOW + dt.timedelta(hours=2)
+    assert plan().task(AAA, entry(checked=soon)) is None
+    later = Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", late)
+    assert later.task(AAA, entry(checked=soon)) is not None
+    assert later.task(AAA, entry(checked=soon, last=dt.date(2026, 3, 4))) is None
+    morning = Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", NOW + dt.timedelta(hours=14))
+    assert morning.task(AAA, entry(checked=late)) is None
+
+
 def test_a_refresh_asks_from_so_many_bars_before_the_last():
     start = plan().task(AAA, entry()).wanted.start
     sessions = sum(

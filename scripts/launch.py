@@ -7,6 +7,7 @@ Needs nothing but Python's own library; any Python from 3.8 on may start it, and
 """
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCK = ROOT / "requirements.lock"
 LIVE = ("source=auto",)  # bars and listings from their providers; a source typed behind it wins
+UNIVERSES = ("quick", "full")  # that train_massive chooses among
 STAMP = VENV / "installed.txt"
 VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
@@ -111,12 +113,70 @@ def module(verb: str, *chosen: str):
 
 
 def massive(rest: list) -> int:
-    """Train all that is hydrated, and what a hydration adds meanwhile: of the full universe, else of the quick one."""
-    named = any(word.startswith("universe=") for word in rest)
-    bars = ROOT / "data" / "bars"
-    quick = not named and not (bars / "full").exists() and (bars / "quick").exists()
-    universe = "universe=quick" if quick else "universe=full"
-    return module("train", universe, *LIVE, "model=all", "follow=true")(rest)
+    """Train all that is hydrated, and what a hydration adds meanwhile, of the universe that is being hydrated."""
+    chosen = []
+    if not any(word.startswith("universe=") for word in rest):
+        universe, why = hydrated()
+        other = "full" if universe == "quick" else "quick"
+        say(f"train_massive: universe={universe}, {why}; to choose otherwise, type universe={other} behind it")
+        chosen = [f"universe={universe}"]
+    return module("train", *chosen, *LIVE, "model=all", "follow=true")(rest)
+
+
+def hydrated() -> tuple:
+    """The universe whose hydration runs now, else the one hydrated last, else the full one; and why it is this one."""
+    data = ROOT / "data"
+    running = [
+        (beat["started"], name)
+        for name in UNIVERSES
+        for path in (data / ".progress").glob(f"hydrate-{name}-*.json")
+        for beat in [read(path)]
+        if beat.get("dataset") == name and "started" in beat and works(beat)
+    ]
+    if running:
+        return max(running)[1], "which is being hydrated now"
+    manifests = [data / "bars" / name / "manifest.json" for name in UNIVERSES]
+    last = [(path.stat().st_mtime, path.parent.name) for path in manifests if path.exists()]
+    if last:
+        return max(last)[1], "the one hydrated last" if len(last) > 1 else "the one that is hydrated"
+    return "full", "as none is hydrated yet"
+
+
+def read(path: Path) -> dict:
+    """A small JSON file; empty where it went away or is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def works(beat: dict) -> bool:
+    """Whether the command that keeps this file (src/heartbeat.py) still runs, as far as this machine can tell."""
+    if beat.get("ended") is not None:
+        return False
+    if beat.get("host") != platform.node():
+        return True
+    if os.name == "nt":
+        return works_on_windows(int(beat["pid"]))
+    try:
+        os.kill(int(beat["pid"]), 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)  # it exists, and belongs to somebody else
+    return True
+
+
+def works_on_windows(pid: int) -> bool:
+    """Whether a process still runs; there, os.kill would end it."""
+    import ctypes
+
+    windows = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]
+    handle = windows.OpenProcess(0x00100000, False, pid)  # SYNCHRONIZE
+    if not handle:
+        return False
+    going = windows.WaitForSingleObject(handle, 0) == 0x102  # WAIT_TIMEOUT: it has not ended
+    windows.CloseHandle(handle)
+    return going
 
 
 def call(*command: str) -> int:

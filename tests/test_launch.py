@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
+import platform
 import re
 import stat
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from src import heartbeat
 from src.config import ROOT
 
 SCRIPTS = ROOT / "scripts"
@@ -257,20 +261,69 @@ def test_the_live_scripts_are_thin_calls_of_the_verbs(launch: ModuleType, typed:
     ]
 
 
-def test_massive_training_takes_the_full_universe_unless_only_the_quick_one_is_there(
-    launch: ModuleType, typed: list[str]
+END = "source=auto model=all follow=true"
+
+
+def manifest(launch: ModuleType, name: str, written: float) -> None:
+    path = launch.ROOT / "data" / "bars" / name / "manifest.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}", encoding="utf-8")
+    os.utime(path, (written, written))
+
+
+def test_massive_training_takes_what_was_hydrated_last_and_says_so(
+    launch: ModuleType, typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    end = "source=auto model=all follow=true"
-    launch.main(["train_massive", "fresh=true"])
-    assert typed.pop() == f"python -m src.train universe=full {end} fresh=true"
-    (launch.ROOT / "data" / "bars" / "quick").mkdir(parents=True)
+    for wanted, why in (("full", "as none"), ("quick", "the one that"), ("full", "the one hydrated last")):
+        if why != "as none":
+            manifest(launch, wanted, 1000.0 if wanted == "quick" else 2000.0)
+        launch.main(["train_massive", "fresh=true"])
+        assert typed.pop() == f"python -m src.train universe={wanted} {END} fresh=true"
+        words = capsys.readouterr().err
+        assert words.count("\n") == 1
+        assert words.startswith(f"train_massive: universe={wanted}, {why}")
+        assert f"type universe={'quick' if wanted == 'full' else 'full'} behind it" in words
+    manifest(launch, "quick", 3000.0)
     launch.main(["train_massive"])
-    assert typed.pop() == f"python -m src.train universe=quick {end}"
+    assert typed.pop() == f"python -m src.train universe=quick {END}"
+
+
+def test_a_universe_that_is_typed_is_the_one_that_is_trained(
+    launch: ModuleType, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest(launch, "quick", 1000.0)
     launch.main(["train_massive", "universe=demo"])
-    assert typed.pop() == f"python -m src.train universe=full {end} universe=demo"  # the last word counts
-    (launch.ROOT / "data" / "bars" / "full").mkdir()
+    assert typed.pop() == f"python -m src.train {END} universe=demo"
+    assert capsys.readouterr().err == ""
+
+
+def test_massive_training_takes_what_is_being_hydrated_now(
+    launch: ModuleType, typed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(launch.ROOT))
+    manifest(launch, "full", 2000.0)
+    with heartbeat.beating("hydrate", "quick", launch.ROOT / "data", "python -m src.hydrate universe=quick") as beat:
+        launch.main(["train_massive"])
+        assert typed.pop() == f"python -m src.train universe=quick {END}"
+        assert "universe=quick, which is being hydrated now; " in capsys.readouterr().err
+        beat.say(ended="interrupted", words="interrupted")
     launch.main(["train_massive"])
-    assert typed.pop() == f"python -m src.train universe=full {end}"
+    assert typed.pop() == f"python -m src.train universe=full {END}"
+
+
+def test_a_hydration_that_was_killed_does_not_run(launch: ModuleType, typed: list[str]) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    beat = {"dataset": "quick", "started": "2026-11-20T10:00:00", "pid": ended.pid, "host": platform.node()}
+    path = launch.ROOT / "data" / ".progress" / f"hydrate-quick-{ended.pid}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(beat), encoding="utf-8")
+    path.with_name("hydrate-quick-1.json").write_text("{half", encoding="utf-8")
+    launch.main(["train_massive"])
+    assert typed.pop() == f"python -m src.train universe=full {END}"
+    path.write_text(json.dumps(beat | {"pid": os.getpid()}), encoding="utf-8")
+    launch.main(["train_massive"])
+    assert typed.pop() == f"python -m src.train universe=quick {END}"
 
 
 def test_every_double_click_has_a_shell_twin_and_both_call_the_one_launcher() -> None:

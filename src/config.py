@@ -30,7 +30,7 @@ class UniverseConfig:
     etf: int | None = None
     crypto: int | None = None
     symbols: list[str] = field(default_factory=list)  # "AAPL" or "stock:AAPL"
-    file: str | None = None  # CSV with a column symbol, optionally asset_class
+    file: str | None = None  # CSV with a column symbol, or one symbol a line
     buckets: int = 4  # shards of the stored tables
     panel: int = 100  # instruments of each class in the pinned panel of market-relative features
     allow_simulated: bool = False

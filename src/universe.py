@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import difflib
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from src import watchlist
 from src.bars import BARS_PER_YEAR, KEY
-from src.config import ASSET_CLASSES, ROOT, ConfigError
+from src.config import ASSET_CLASSES, ConfigError
 
 if TYPE_CHECKING:
     from src.config import SplitConfig, UniverseConfig
@@ -194,19 +194,31 @@ def follows(asset_class: str, symbol: str) -> str:
 
 
 def _named(listing: pl.DataFrame, universe: UniverseConfig) -> pl.DataFrame:
-    wanted = {name: "universe.symbols" for name in universe.symbols}
+    found = {"universe.symbols": matches(listing, universe.symbols, "universe.symbols")}
     if universe.file:
-        wanted = {name: universe.file for name in _file_names(universe.file)} | wanted
+        lines = watchlist.names(universe.file)
+        places = {name: f"line {number}" for name, number in lines.items()}
+        found[universe.file] = matches(listing, list(lines), f"universe.file={universe.file}", places)
     taken: dict[tuple[str, str], str] = {}
-    for name, keys in matches(listing, list(wanted), "universe.symbols").items():
-        also = f"; {name} is listed in {len(keys)} classes, all taken" if len(keys) > 1 else ""
-        taken |= {key: f"named in {wanted[name]}{also}" for key in keys}
+    for setting, hits in reversed(found.items()):
+        for name, keys in hits.items():
+            also = f"; {name} is listed in {len(keys)} classes, all taken" if len(keys) > 1 else ""
+            taken |= {key: f"named in {setting}{also}" for key in keys}
     rows = listing.select(KEY).sort(KEY).rows()
     return _table([(*key, key in taken, taken.get(key, "not named")) for key in rows])
 
 
-def matches(listing: pl.DataFrame, names: list[str], setting: str) -> dict[str, list[tuple[str, str]]]:
+def matches(
+    listing: pl.DataFrame, names: list[str], setting: str, places: Mapping[str, str] | None = None
+) -> dict[str, list[tuple[str, str]]]:
     """Listed instruments that each name means: "AAPL", in any class, or "stock:AAPL"; exact case first, then any.
+
+    Parameters
+    ----------
+    setting
+        Where the names come from, for the words.
+    places
+        Where in it each name stands, for the words.
 
     Raises
     ------
@@ -226,32 +238,13 @@ def matches(listing: pl.DataFrame, names: list[str], setting: str) -> dict[str, 
     if missing:
         said = []
         for name in missing[:5]:
+            place = f" on {places[name]}" if places else ""
             close = difflib.get_close_matches(name.upper(), list(folded), n=3, cutoff=0.5)
-            said.append(f"{name} (close: {', '.join(spelt[hit] for hit in close)})" if close else name)
+            hint = f" (close: {', '.join(spelt[hit] for hit in close)})" if close else ""
+            said.append(f"{name}{place}{hint}")
         more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
         raise ConfigError(f"{setting}: among {len(keys):,} instruments there is no {'; '.join(said)}{more}")
     return found
-
-
-def _file_names(file: str) -> list[str]:
-    """Names in a CSV with a column symbol (or ticker), optionally asset_class; every cell is text, NA and TRUE too."""
-    path = Path(file).expanduser()
-    path = path if path.is_absolute() else ROOT / path
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"universe.file: {path} can't be read: {error}") from error
-    table = csv.DictReader(lines)
-    columns = {name.strip().lower(): name for name in table.fieldnames or []}
-    symbol = columns.get("symbol") or columns.get("ticker")
-    if symbol is None:
-        raise ConfigError(f"universe.file: {path} has no column symbol; it has: {', '.join(columns) or 'nothing'}")
-    kind = columns.get("asset_class", "")
-    rows = [((row.get(kind) or "").strip().lower(), (row[symbol] or "").strip()) for row in table]
-    names = [f"{kind}:{name}" if kind else name for kind, name in rows if name]
-    if not names:
-        raise ConfigError(f"universe.file: {path} names no instrument")
-    return names
 
 
 def panel(states: pl.DataFrame, size: int) -> list[tuple[str, str]]:
@@ -275,9 +268,9 @@ def named(universe: UniverseConfig) -> list[str]:
     Raises
     ------
     ConfigError
-        Where the file can't be read.
+        Where the file can't be read, or a line of it can't be followed.
     """
-    return sorted({*universe.symbols, *(_file_names(universe.file) if universe.file else [])})
+    return sorted({*universe.symbols, *(watchlist.names(universe.file) if universe.file else [])})
 
 
 def content(universe: UniverseConfig) -> dict[str, object]:

@@ -73,13 +73,53 @@ def test_symbols_such_as_na_and_true_in_a_watchlist_are_text(tmp_path):
     assert included(select(LISTED, UniverseConfig(file=str(path)))) == ["stock:NA", "stock:TRUE"]
 
 
-def test_a_watchlist_without_a_symbol_column_or_absent_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AAPL\nSPY\nBTC-USD\n",
+        "\ufeff# mine\n\nstock:AAPL\r\n  etf:SPY  \n # coins\ncrypto:BTC-USD",
+        '"Stock:AAPL"\nspy\nCRYPTO: BTC-USD\nspy\n',
+        "# mine\nticker\nAAPL\n\n#SPY\nSPY\ncrypto:BTC-USD\n",
+        "asset_class,symbol\n# stocks\nStock,AAPL\netf, SPY\n,BTC-USD\ncrypto,\n",
+    ],
+)
+def test_a_watchlist_is_a_table_or_one_symbol_a_line(tmp_path, text):
     path = tmp_path / "watch.csv"
-    path.write_text("name\nAAPL\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"has no column symbol; it has: name"):
+    path.write_text(text, encoding="utf-8", newline="")
+    assert included(select(LISTED, UniverseConfig(file=str(path)))) == ["crypto:BTC-USD", "etf:SPY", "stock:AAPL"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "watch.csv names no instrument: write one symbol a line"),
+        ("# nothing\n\n", "watch.csv names no instrument: write one symbol a line"),
+        ("symbol\n", "watch.csv names no instrument: there is nothing below its header"),
+        ("SPY\n# x\nbond:TSLA\n", "watch.csv, line 3: asset class must be one of stock, etf, crypto, got bond"),
+        ("# x\nsymbol,asset_class\nSPY,etf\nTSLA,Bond\n", "line 4: asset class must be .*, got Bond"),
+        ("symbol\nbond:TSLA\n", "line 2: asset class must be .*, got bond"),
+        ("SPY\nstock:\n", "line 2: symbol must stand after its class, as in stock:AAPL, got stock:"),
+        ("SPY\n:AAPL\n", "line 2: symbol must stand after its class, as in stock:AAPL, got :AAPL"),
+        ("name,price\nAAPL,1\n", "line 1: 'name,price' is no symbol: .*symbol among them"),
+        ("AAPL\nSPY; QQQ\n", "line 2: 'SPY; QQQ' is no symbol: write one a line"),
+        ("\nSPY\nAPPL\n", r"among 7 instruments there is no APPL on line 3 \(close: AAPL"),
+        ("symbol\nSPY\n\nAPPL\n", r"among 7 instruments there is no APPL on line 4 \(close: AAPL"),
+    ],
+)
+def test_what_is_wrong_with_a_watchlist_is_said_with_its_line(tmp_path, text, words):
+    path = tmp_path / "watch.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"^universe.file.*{words}"):
         select(LISTED, UniverseConfig(file=str(path)))
-    with pytest.raises(ConfigError, match="can't be read"):
-        select(LISTED, UniverseConfig(file=str(tmp_path / "none.csv")))
+
+
+def test_a_watchlist_that_is_absent_or_no_text_is_refused(tmp_path):
+    path = tmp_path / "watch.csv"
+    with pytest.raises(ConfigError, match=r"universe.file: .*watch.csv can't be read"):
+        select(LISTED, UniverseConfig(file=str(path)))
+    path.write_text("AAPL", encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"universe.file: .*watch.csv can't be read"):
+        select(LISTED, UniverseConfig(file=str(path)))
 
 
 def test_the_first_possible_prediction_is_on_the_first_boundary_after_the_first_training_window():

@@ -67,7 +67,8 @@ def current(
     Raises
     ------
     ConfigError
-        Where the pinned list can't be read, or nothing is kept of a day as old as ``universe.as_of``.
+        Where the pinned list can't be read or is of a later day than ``universe.as_of``, or nothing is kept of a day
+        as old as that.
     SourceError
         Where a list can't be had and none is kept.
     """
@@ -131,6 +132,12 @@ def _of_names(universe: UniverseConfig, names: list[str]) -> pl.DataFrame | None
 
 def _of_pinned(universe: UniverseConfig, kinds: list[str]) -> pl.DataFrame:
     found = pinned.read(str(universe.pinned))
+    if universe.as_of is not None and dt.date.fromisoformat(universe.as_of) < found.made:
+        raise ConfigError(
+            f"universe.as_of={universe.as_of}: the list of {universe.pinned} was made on {found.made}, and who traded"
+            f" most before is not known from it: take universe=full universe.as_of={universe.as_of}, which needs"
+            " listings kept since then in data/listings, or a list of that day by universe.pinned"
+        )
     log.info("the list of %s, made on %s: %s", universe.pinned, found.made, found.origin)
     parts = []
     for kind in kinds:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from src.config import ConfigError, LiveSource
 from src.masking import masked
 from src.network import ca_file, proxy
+from src.sources import ARCHIVES
 from src.sources.provider import Gate, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
 
 _REFUSED = {403: "forbidden", 418: "banned for a while", 429: "too many requests", 451: "not from this country"}
@@ -58,8 +59,9 @@ def _class(exchange: str) -> Any:
     import ccxt
 
     if exchange not in ccxt.exchanges:
-        close = difflib.get_close_matches(exchange, ccxt.exchanges, n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        links = ["yahoo", *ARCHIVES, *ccxt.exchanges]  # all that a chain may name
+        close = difflib.get_close_matches(exchange.lower(), links, n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ": a link is yahoo or an exchange as ccxt names it"
         raise ConfigError(f"source.live.chain: ccxt has no exchange {exchange}{hint}")
     known = getattr(ccxt, exchange)
     if known().has["fetchOHLCV"] is not True:

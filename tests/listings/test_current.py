@@ -97,6 +97,17 @@ def test_limits_take_the_pinned_list_alone(no_network, tmp_path, caplog):
     assert frame["asset_class"].to_list() == ["crypto"], "a class that the chain does not serve is not there"
 
 
+def test_a_day_before_the_pinned_list_was_made_is_refused_with_the_remedy(no_network, tmp_path):
+    chosen = UniverseConfig(stock=2, etf=5, crypto=1, pinned=pinned_file(tmp_path), as_of="2025-06-30")
+    with pytest.raises(
+        ConfigError,
+        match=r"as_of=2025-06-30: the list of .* made on 2025-07-01, .*universe=full universe.as_of=2025-06-30",
+    ):
+        listings.current(chosen, STOCKS, tmp_path)
+    chosen.as_of = "2025-07-01"
+    assert symbols(listings.current(chosen, STOCKS, tmp_path)) == ["NA", "TRUE"]
+
+
 def test_a_bare_name_is_looked_up_in_the_pinned_list_first(no_network, tmp_path):
     chosen = UniverseConfig(stock=1, etf=1, crypto=1, symbols=["true", "spy"], pinned=pinned_file(tmp_path))
     assert listings.current(chosen, STOCKS, tmp_path).select("asset_class", "symbol").rows() == [

@@ -230,9 +230,20 @@ def test_a_day_that_does_not_begin_at_midnight_utc_is_unfit(exchange):
         provider.fetch(BTC)
 
 
-def test_an_unknown_exchange_is_refused_with_close_names():
-    with pytest.raises(ConfigError, match=r"ccxt has no exchange krakn; did you mean kraken"):
-        ccxt.connect("krakn", LiveSource(), Gate())
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("krakn", "; did you mean kraken"),
+        ("yahooo", "; did you mean yahoo?"),
+        ("Yahoo", "; did you mean yahoo?"),
+        ("stoq", "; did you mean stooq?"),
+        ("zzzz", ": a link is yahoo or an exchange as ccxt names it"),
+    ],
+)
+def test_a_link_that_there_is_not_is_refused_with_close_names(name, meant):
+    with pytest.raises(ConfigError) as caught:
+        ccxt.connect(name, LiveSource(), Gate())
+    assert str(caught.value).startswith(f"source.live.chain: ccxt has no exchange {name}{meant}")
 
 
 def test_no_answer_at_all_is_unavailable(exchange):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from src.config import ConfigError, LiveSource
 from src.masking import masked
 
+PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")  # the first that is set counts, as for urllib
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -39,6 +40,18 @@ def proxy(settings: LiveSource, host: str | None = None) -> str | None:
     system = urllib.request.getproxies()
     found = system.get("https") or system.get("all")
     return _address(found, "HTTPS_PROXY") if found else None
+
+
+def check(settings: LiveSource) -> None:
+    """Look at the form of the proxy's address and for the file of certificates, before any client is loaded.
+
+    Raises
+    ------
+    ConfigError
+        Where the address is none, or there is no such file.
+    """
+    proxy(settings)
+    ca_file(settings)
 
 
 def ca_file(settings: LiveSource) -> str | None:

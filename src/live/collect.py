@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from src import disk, intake, universe
+from src import disk, intake, network, universe
 from src.bars import KEY, BarStore
 from src.errors import StageError
 from src.files import sweep, write_parquet
@@ -46,12 +46,14 @@ def run(plan: Intake) -> str:
     Raises
     ------
     ConfigError
-        Where a name is not listed, or the selection would drop instruments that the dataset holds.
+        Where the proxy or the certificates are none, a name is not listed, or the selection would drop instruments
+        that the dataset holds.
     StageError
         Where a provider could not be reached for as long as patience lasts (all that came is saved), the disk is too
         small, or no instrument could be used.
     """
     config = plan.config
+    network.check(config.source.live)
     chosen = selection.select(config)
     if config.only or not config.fresh:
         chosen = selection.with_held(chosen, BarStore(plan.root), config)

@@ -124,6 +124,18 @@ def test_what_is_served_is_published_and_the_last_line_counts(tmp_path, market):
     assert BarStore(tmp_path / "data" / "bars" / "mine").manifest.complete
 
 
+@pytest.mark.parametrize("setting", ["ca_file", "proxy"])
+def test_wrong_certificates_and_a_wrong_proxy_are_refused_before_anything_is_loaded(
+    tmp_path, market, monkeypatch, setting
+):
+    listed(market)
+    config = live(tmp_path, *NAMES)
+    setattr(config.source.live, setting, "ftp://gone")
+    monkeypatch.setattr(selection, "select", lambda _config: pytest.fail("instruments were looked for"))
+    with pytest.raises(ConfigError, match=f"source.live.{setting} must"):
+        hydrate(config)
+
+
 def test_a_second_run_asks_for_nothing_and_changes_no_file(tmp_path, market):
     listed(market)
     hydrate(live(tmp_path, *NAMES))

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.config import ROOT, Config
+from src import network
+from src.config import ROOT, Config, ConfigError
 from src.disk import free_bytes, in_words
 from src.files import main_root, write_text
 from src.masking import masked
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 GB = 1024**3
 _LONG_PATH = 120  # characters of the project's own path that leave too little of Windows' 260
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 
 
 @dataclass(frozen=True)
@@ -137,26 +136,37 @@ def paths(_config: Config) -> Finding:
     )  # fmt: skip
 
 
-def proxy(_config: Config) -> Finding:
-    """The proxy that live sources would go through, without its password."""
-    found = next((f"{name}={masked(os.environ[name])}" for name in _PROXIES if os.environ.get(name)), None)
-    return Finding("proxy", "ok", found or "none: live sources are reached directly")
+def proxy(config: Config) -> Finding:
+    """The proxy that live sources would go through, without its password; nothing is sent to it."""
+    try:
+        address = network.proxy(config.source.live)
+    except ConfigError as error:
+        return Finding("proxy", "bad", str(error))
+    named = network.named_proxy(config.source.live)
+    if address is None or named is None:
+        return Finding("proxy", "ok", "none: live sources are reached directly")
+    words = f"{named[0]}={masked(address)}: only its form was looked at, whether it answers shows when hydrating"
+    return Finding("proxy", "note", words)
 
 
-def certificates(_config: Config) -> Finding:
+def certificates(config: Config) -> Finding:
     """Certificates that live sources are checked against."""
-    missing = [f"{name}={os.environ[name]}" for name in _BUNDLES if not Path(os.environ.get(name) or ROOT).exists()]
+    named = [("source.live.ca_file", config.source.live.ca_file)]
+    named += [(name, os.environ.get(name)) for name in network.BUNDLES]
+    missing = [f"{name}={file}" for name, file in named if file and not Path(file).expanduser().is_file()]
     if missing:
-        return Finding("certificates", "bad", f"{', '.join(missing)} does not exist: correct or unset it")
+        return Finding("certificates", "bad", f"there is no file {', '.join(missing)}: correct or unset it")
     import certifi
 
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
+    file = network.ca_file(config.source.live) or certifi.where()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError as error:
+        return Finding("certificates", "bad", f"{file} holds no certificates (PEM): {error}: name another file")
     count = context.cert_store_stats()["x509_ca"]
     state = "ok" if count else "bad"
-    return Finding(
-        "certificates", state, f"{count} authorities" if count else "none found: pip install --upgrade certifi"
-    )
+    return Finding("certificates", state, f"{count} authorities in {file}" if count else f"no authority in {file}")
 
 
 def clock(_config: Config) -> Finding:

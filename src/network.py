@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from src.config import ConfigError, LiveSource
 from src.masking import masked
 
-PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")  # the first that is set counts, as for urllib
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -35,11 +35,19 @@ def proxy(settings: LiveSource, host: str | None = None) -> str | None:
     """
     if host is not None and urllib.request.proxy_bypass(host):
         return None
+    found = named_proxy(settings)
+    return _address(found[1], found[0]) if found else None
+
+
+def named_proxy(settings: LiveSource) -> tuple[str, str] | None:
+    """Who names the proxy, and what is named, unchecked; None where nobody does."""
     if settings.proxy:
-        return _address(settings.proxy, "source.live.proxy")
+        return "source.live.proxy", settings.proxy
     system = urllib.request.getproxies()
     found = system.get("https") or system.get("all")
-    return _address(found, "HTTPS_PROXY") if found else None
+    if not found:
+        return None
+    return next((name for name in PROXIES if os.environ.get(name) == found), "the system's proxy"), found
 
 
 def check(settings: LiveSource) -> None:

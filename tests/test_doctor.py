@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 import types
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from src import doctor, health
 from src.config import Config, SourceConfig, TrackingConfig
+from src.network import BUNDLES, PROXIES
 
 
 @pytest.fixture(autouse=True)
@@ -120,18 +122,59 @@ def test_a_file_where_a_folder_belongs_is_bad(tmp_path: Path) -> None:
     assert "data" in found.words
 
 
-def test_the_proxys_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No proxy and no certificates are named."""
+    for name in (*PROXIES, *BUNDLES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, "getproxies", urllib.request.getproxies_environment)
+    return monkeypatch
+
+
+def test_the_proxys_password_is_not_shown(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
     words = health.proxy(Config()).words
     assert "proxy.example:3128" in words
     assert "hunter2" not in words
+
+
+@pytest.mark.parametrize("name", [*PROXIES, "source.live.proxy"])
+def test_a_proxy_is_named_and_said_not_to_have_been_asked(name: str, bare: pytest.MonkeyPatch) -> None:
+    config = Config()
+    assert health.proxy(config).words == "none: live sources are reached directly"
+    if name in PROXIES:
+        bare.setenv(name, "http://127.0.0.1:9")
+    else:
+        config.source.live.proxy = "http://127.0.0.1:9"
+    found = health.proxy(config)
+    assert found.state == "note"
+    told = f"{name}=http://127.0.0.1:9: only its form was looked at"
+    assert found.words.lower().startswith(told.lower()), "Windows knows no case in names of variables"
+
+
+def test_what_live_sources_would_refuse_or_not_use_as_a_proxy_is_told_so(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert health.proxy(Config()).words == "none: live sources are reached directly"
+    bare.setenv("https_proxy", "http://127.0.0.1:port")
+    assert health.proxy(Config()).state == "bad"
 
 
 def test_a_bundle_of_certificates_that_does_not_exist_is_bad(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
     found = health.certificates(Config())
     assert found.state == "bad"
-    assert "absent.pem does not exist" in found.words
+    assert found.words.startswith("there is no file REQUESTS_CA_BUNDLE=")
+    assert "absent.pem: correct" in found.words
+
+
+def test_a_file_that_holds_no_certificates_is_bad(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "authorities in" in health.certificates(Config()).words
+    config = Config()
+    config.source.live.ca_file = str(tmp_path / "own.pem")
+    assert "source.live.ca_file=" in health.certificates(config).words
+    (tmp_path / "own.pem").write_text("not PEM", encoding="utf-8")
+    found = health.certificates(config)
+    assert (found.state, "own.pem holds no certificates (PEM)" in found.words) == ("bad", True)
 
 
 def test_a_clock_in_the_past_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,12 @@ def chains(source: SourceConfig) -> dict[str, Chain]:
     return found
 
 
+def unserved(source: SourceConfig) -> list[str]:
+    """Asset classes that no link of any chain serves."""
+    found = chains(source)
+    return [kind for kind in ASSET_CLASSES if kind not in found or not (found[kind].archive or found[kind].providers)]
+
+
 def names(source: SourceConfig) -> list[str]:
     """Every provider that the chains name, sorted."""
     return sorted({provider for chain in chains(source).values() for provider in chain.providers})

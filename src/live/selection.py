@@ -30,16 +30,35 @@ def select(config: Config) -> pl.DataFrame:
     Raises
     ------
     ConfigError
-        Where a name is not listed, or nothing is selected.
+        Where a name is not listed or of a class that nobody serves, or nothing is selected.
     """
+    unserved = chain.unserved(config.source)
     listed = listings.current(config.universe, config.source.live, config.data.root)
     known = _ranked(pl.concat([listed, *_archived(config, listed)], how="diagonal"), config)
     chosen = universe.select(known, config.universe).join(known.select(*KEY, "name", "rank"), on=KEY, how="left")
     for row in chosen.filter(~pl.col("included")).iter_rows(named=True):
         log.info("%s:%s left out: %s", row["asset_class"], row["symbol"], row["reason"])
+    _refuse_unserved(chosen.filter(pl.col("included") & pl.col("asset_class").is_in(unserved)))
     if not chosen["included"].any():
-        raise ConfigError(f"universe={config.universe.name}: none of {known.height:,} instruments is selected")
+        why = f"; nobody serves {', '.join(unserved)}: name a provider in source.live.chain" if unserved else ""
+        raise ConfigError(f"universe={config.universe.name}: none of {known.height:,} instruments is selected{why}")
+    if unserved:
+        log.info("nobody serves %s: source.live.chain names no provider of that class", " and ".join(unserved))
     return chosen.sort(KEY)
+
+
+def _refuse_unserved(wanted: pl.DataFrame) -> None:
+    """Only names of one's own can be of a class that nobody serves: nothing would ever be asked about them."""
+    if not wanted.height:
+        return
+    kind = wanted["asset_class"][0]
+    symbols = wanted.filter(asset_class=kind)["symbol"]
+    more = f" and {symbols.len() - 5:,} more" if symbols.len() > 5 else ""
+    provider = "coinbaseexchange" if kind == "crypto" else "yahoo"
+    raise ConfigError(
+        f"source.live.chain.{kind} names no provider, so nobody serves {', '.join(symbols.head(5))}{more}: set"
+        f" source.live.chain.{kind}=[{provider}], choose source=auto, or leave the {kind} names out"
+    )
 
 
 def with_held(chosen: pl.DataFrame, store: BarStore, config: Config) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from src import listings
 from src.bars import BarStore
 from src.config import Config, ConfigError, LiveSource
 from src.errors import StageError
@@ -134,6 +135,27 @@ def test_wrong_certificates_and_a_wrong_proxy_are_refused_before_anything_is_loa
     monkeypatch.setattr(selection, "select", lambda _config: pytest.fail("instruments were looked for"))
     with pytest.raises(ConfigError, match=f"source.live.{setting} must"):
         hydrate(config)
+
+
+@pytest.mark.parametrize("links", [{}, {"crypto": []}])
+def test_a_name_of_a_class_that_nobody_serves_is_refused_with_the_key_of_its_chain(tmp_path, market, links):
+    listed(market)
+    config = live(tmp_path, *NAMES)
+    config.source.live.chain = {"stock": ["yahoo"], "etf": ["yahoo"], **links}
+    with pytest.raises(
+        ConfigError, match=r"^source.live.chain.crypto names no provider, .* BTC-USD: set .*source=auto"
+    ):
+        hydrate(config)
+    assert not market.asked and not (tmp_path / "data" / "bars" / "mine").exists()
+
+
+def test_a_universe_of_a_class_that_nobody_serves_says_so(tmp_path, market):
+    config = live(tmp_path, universe__stock=0, universe__etf=0, universe__crypto=5)
+    config.universe.pinned = listings.pinned.SHIPPED
+    config.source.live.chain = {"stock": ["yahoo"], "etf": ["yahoo"]}
+    with pytest.raises(ConfigError, match=r"none of 0 instruments is selected; nobody serves crypto: name a provider"):
+        hydrate(config)
+    assert not market.asked
 
 
 def test_a_second_run_asks_for_nothing_and_changes_no_file(tmp_path, market):

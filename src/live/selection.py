@@ -14,6 +14,7 @@ from src.listings.types import told_otc
 from src.live import chain
 from src.live.due import Instrument
 
+_PROVIDERS = {"stock": "yahoo", "etf": "yahoo", "crypto": "coinbaseexchange"}  # named where a chain is missing
 log = logging.getLogger(__name__)
 _STAYS = "stays with its bars: the lists have it no longer, or as another type"
 
@@ -51,13 +52,13 @@ def _refuse_unserved(wanted: pl.DataFrame) -> None:
     """Only names of one's own can be of a class that nobody serves: nothing would ever be asked about them."""
     if not wanted.height:
         return
-    kind = wanted["asset_class"][0]
-    symbols = wanted.filter(asset_class=kind)["symbol"]
-    more = f" and {symbols.len() - 5:,} more" if symbols.len() > 5 else ""
-    provider = "coinbaseexchange" if kind == "crypto" else "yahoo"
+    kinds = [kind for kind in ASSET_CLASSES if kind in set(wanted["asset_class"])]
+    names = [f"{kind}:{symbol}" for kind, symbol in wanted.select(KEY).head(5).rows()]
+    more = f" and {wanted.height - 5:,} more" if wanted.height > 5 else ""
+    remedy = " ".join(f"source.live.chain.{kind}=[{_PROVIDERS[kind]}]" for kind in kinds)
     raise ConfigError(
-        f"source.live.chain.{kind} names no provider, so nobody serves {', '.join(symbols.head(5))}{more}: set"
-        f" source.live.chain.{kind}=[{provider}], choose source=auto, or leave the {kind} names out"
+        f"source.live.chain has no provider of class {' or '.join(kinds)}, so nobody serves {', '.join(names)}{more}:"
+        f" set {remedy}, choose source=auto, or leave these names out"
     )
 
 

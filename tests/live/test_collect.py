@@ -9,7 +9,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from src import listings
 from src.bars import BarStore
 from src.config import Config, ConfigError, LiveSource
 from src.errors import StageError
@@ -123,33 +122,6 @@ def test_what_is_served_is_published_and_the_last_line_counts(tmp_path, market):
     assert "4 instruments of mine from auto: 4 done" in line and "4 of 4 have the last complete session" in line
     assert bars(tmp_path, "AAA").height == N
     assert BarStore(tmp_path / "data" / "bars" / "mine").manifest.complete
-
-
-@pytest.mark.parametrize("setting", ["ca_file", "proxy"])
-def test_wrong_certificates_and_a_wrong_proxy_are_refused_before_anything_is_loaded(tmp_path, monkeypatch, setting):
-    config = live(tmp_path, *NAMES)
-    setattr(config.source.live, setting, "ftp://gone")
-    monkeypatch.setattr(selection, "select", lambda _config: pytest.fail("instruments were looked for"))
-    with pytest.raises(ConfigError, match=f"source.live.{setting} must"):
-        hydrate(config)
-
-
-def test_names_of_classes_that_nobody_serves_are_refused_with_the_keys_of_their_chains(tmp_path, market):
-    config = live(tmp_path, *NAMES)
-    config.source.live.chain = {"stock": ["yahoo"], "etf": []}
-    with pytest.raises(
-        ConfigError, match=r"of class etf or crypto, .* crypto:BTC-USD, etf:SPY: set .*chain.etf=\[yahoo"
-    ):
-        hydrate(config)
-    assert not market.asked and not (tmp_path / "data" / "bars" / "mine").exists()
-
-
-def test_a_universe_of_a_class_that_nobody_serves_says_so(tmp_path, market):
-    config = live(tmp_path, universe__stock=0, universe__etf=0, universe__crypto=5)
-    config.universe.pinned = listings.pinned.SHIPPED
-    config.source.live.chain = {"stock": ["yahoo"], "etf": ["yahoo"]}
-    with pytest.raises(ConfigError, match=r"none of 0 instruments is selected; nobody serves crypto: name a provider"):
-        hydrate(config)
 
 
 def test_a_second_run_asks_for_nothing_and_changes_no_file(tmp_path, market):

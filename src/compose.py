@@ -219,12 +219,14 @@ def dvc_hint(verb: str, config: Config) -> str | None:
     """How to make DVC agree after `verb` was run by hand: a commit, or the choice in params.yaml that versions it."""
     if verb not in _yaml(ROOT / "dvc.yaml").get("stages", {}):
         return None
-    if config.only:
-        return None
-    chosen = dict(values(compose()))
+    versioned = compose()
+    if config.only or config.dataset != versioned.dataset:
+        return None  # part of a dataset, or one that DVC has nothing to do with
+    chosen = dict(values(versioned))
     differs = [key for key, value in values(config) if chosen.get(key) != value and not key.startswith(_UNVERSIONED)]
     if not differs:
         return f"DVC does not know of this run yet: dvc commit -f {verb}"
     return (
-        f"DVC leaves this run alone ({differs[0]} is not what params.yaml and conf/ choose): set it there to version it"
+        f"dvc repro would make {config.dataset} otherwise: {differs[0]} was not what params.yaml and conf/ say."
+        " To keep this result, set it there and run dvc repro"
     )

@@ -275,5 +275,17 @@ class Config:
         daily = self.universe.interval == "1d"
         return self.universe.name if daily else f"{self.universe.name}-{self.universe.interval}"
 
+    @property
+    def hydrate_command(self) -> str:
+        """What to type to have bars of this dataset; from live providers where no source of real bars is chosen."""
+        words = [f"python -m src.hydrate universe={self.universe.name}"]
+        if self.universe.interval != "1d":
+            words.append(f"universe.interval={self.universe.interval}")
+        if self.source.kind != "simulated":
+            words.append(f"source={self.source.kind}")
+        elif not self.universe.allow_simulated:
+            words.append("source=auto")
+        return " ".join(words)
+
 
 PARAMS: dict[str, type] = {"lightgbm": LightGBMParams, "xgboost": XGBoostParams, "catboost": CatBoostParams}

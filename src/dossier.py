@@ -53,8 +53,8 @@ def known(config: Config, name: str) -> list[Key]:
     keys = pl.concat([table.select(KEY) for table in tables if table is not None]).unique()
     if keys.is_empty():
         raise ConfigError(
-            f"universe={config.dataset} has no instruments on disk: run `python -m src.hydrate"
-            f" universe={config.dataset}` first, or name another universe"
+            f"universe={config.dataset} has no instruments on disk: run `{config.hydrate_command}` first, or name"
+            " another universe"
         )
     return universe.matches(keys, [name], f"universe={config.dataset}")[name]
 

@@ -38,8 +38,7 @@ def featurize(config: Config) -> str:
     data = Path(config.data.root)
     bars = BarStore(data / "bars" / config.dataset)
     if not bars.exists() or not bars.buckets():
-        name = config.dataset
-        raise StageError(f"no bars for universe={name}: run `python -m src.hydrate universe={name}` first")
+        raise StageError(f"no bars for universe={config.dataset}: run `{config.hydrate_command}` first")
     store = FeatureStore(data / "features" / config.dataset)
     store.drop_obsolete(bars.manifest.buckets)
     panel = store.pin_panel(bars)

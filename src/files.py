@@ -153,11 +153,20 @@ def settle(folder: Path) -> None:
         os.close(handle)
 
 
+def remove(path: Path) -> None:
+    """Remove a file that may be gone, waiting as `write_atomic` does where Windows refuses because it is being read."""
+    _patiently(lambda: path.unlink(missing_ok=True))
+
+
 def _replace(temporary: Path, path: Path) -> None:
-    """Replace `path`, waiting a little where Windows refuses because a reader has it open."""
+    _patiently(lambda: temporary.replace(path))
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    """Change a file, waiting a little where Windows refuses because a reader has it open."""
     for attempt in range(_REPLACE_TRIES):
         try:
-            temporary.replace(path)
+            act()
         except PermissionError:
             if os.name != "nt" or attempt == _REPLACE_TRIES - 1:
                 raise

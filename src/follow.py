@@ -13,29 +13,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from src import heartbeat
 from src.bars import BarStore
 from src.config import ROOT, Config, ConfigError
 from src.errors import StageError
+from src.heartbeat import Beat
 
 log = logging.getLogger(__name__)
 STAGES = ("featurize", "train", "report")
 _POLL = 5.0  # seconds between two looks at hydration
+_AGAIN = 300.0  # seconds between two lines on what is waited for
 _GRACE = 120.0  # seconds that a hydration may take to start, or to start again
 _ENDING = 2.0  # seconds after which a stage that did not hear the interruption is told
 _INTERRUPTED, _MISUSED = 130, 2
+_ENDS = {"interrupted": "was interrupted", "died": "was killed", "failed": "failed"}
 
 
 @dataclass(frozen=True)
 class Hydration:
-    """What hydration has published (buckets and their contents), whether it runs, whether all is there."""
+    """What hydration has published (buckets and their contents), whether it runs, whether all is there.
+
+    Attributes
+    ----------
+    words
+        How far it is while it runs; how it ended, and how to go on, where that was badly. Empty where nobody says.
+    """
 
     published: tuple[tuple[int, str], ...]
     running: bool
     complete: bool
+    words: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ def follow(config: Config, say: Callable[[str], None], run: Run | None = None) -
     config
         With `fresh`, the first round that comes to its end trains everything anew; the later ones add to it.
     say
-        Shows a line to the person: one for each round.
+        Shows a line to the person: one for each round, and what is waited for, when that begins and now and then.
     run
         Starts a stage and waits for it; by default as a process.
 
@@ -72,27 +82,63 @@ def follow(config: Config, say: Callable[[str], None], run: Run | None = None) -
         raise ConfigError("follow=true can't be combined with --multirun: start one command for each choice")
     rounds = _Rounds(config, run or _run)
     quiet_since = time.monotonic()
+    waiting = _Waiting(say)
     while True:
         found = hydration(config)
         if found.published and found.published != rounds.tried:
+            waiting.over()
             say(rounds.next(found))
             quiet_since = time.monotonic()
         elif found.running:
             quiet_since = time.monotonic()
-            _wait(f"{rounds.count} rounds; waiting for hydration to publish more")
+            far = f": {found.words}" if found.words else ""
+            waiting.on("running", f"waiting for hydration to publish more{far}")
         elif (found.complete and found.published) or time.monotonic() - quiet_since >= _GRACE:
             return rounds.closing(found)
         else:
-            _wait("waiting for a hydration to start")
+            how = found.words or f"no hydration runs; to start one: {config.hydrate_command}"
+            waiting.on("ended", f"{how} (in another terminal; waited for {_GRACE / 60:.0f} minutes)")
 
 
 def hydration(config: Config) -> Hydration:
     """Look at hydration; whether it runs is asked first, so that what it published before its end is not missed."""
     root = Path(config.data.root)
-    running = any(beat.verb == "hydrate" and beat.alive for beat in heartbeat.beats(config.dataset, root))
+    mine = [beat for beat in heartbeat.beats(config.dataset, root) if beat.verb == "hydrate"]
+    running = any(beat.alive for beat in mine)
     store = BarStore(root / "bars" / config.dataset)
     published = tuple((b, store.digest(b)) for b in store.buckets())
-    return Hydration(published, running, store.exists() and store.manifest.complete)
+    words = next((_told(beat) for beat in reversed(mine) if beat.alive or not running), "")
+    return Hydration(published, running, store.exists() and store.manifest.complete, words)
+
+
+def _told(beat: Beat) -> str:
+    """How far a hydration is, or how it ended and how to go on."""
+    if not beat.alive:
+        return f"hydration {_ENDS.get(beat.state, beat.state)}; to go on: {beat.command}"
+    if not beat.total:
+        return "it has begun"
+    return f"{beat.done:,} of {beat.total:,} {'' if beat.unit == 'instrument' else f'{beat.unit}s '}asked so far"
+
+
+class _Waiting:
+    """Says what is waited for: to whoever looks at once, to the person when it begins and every few minutes."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._what, self._said = "", 0.0
+
+    def on(self, what: str, words: str) -> None:
+        """Wait a moment for `what`, in `words` that may change meanwhile."""
+        now = time.monotonic()
+        if what != self._what or now - self._said >= _AGAIN:
+            self._what, self._said = what, now
+            self._say(words)
+        _note(words)
+        time.sleep(_POLL)
+
+    def over(self) -> None:
+        """Nothing is waited for now."""
+        self._what = ""
 
 
 class _Rounds:
@@ -130,11 +176,11 @@ class _Rounds:
         """The closing line, or the failure that the last round ended with."""
         if self.failure:
             raise StageError(f"follow: {self.failure} failed in round {self.count}: see its line above and its log")
-        name = self.config.dataset
         if not self.count:
+            ended = f" ({found.words})" if found.words else ""
             raise StageError(
-                f"follow: no bars for universe={name} and no hydration runs: start `python -m src.hydrate"
-                f" universe={name}`, then the same command"
+                f"follow: no bars for universe={self.config.dataset} and no hydration runs{ended}: start"
+                f" `{self.config.hydrate_command}`, then the same command"
             )
         left = "nothing is pending" if found.complete else "hydration stopped before its end: start it and this again"
         return f"follow: {self.count} round{'s' if self.count > 1 else ''}, {left}; {self._last}"
@@ -178,11 +224,6 @@ def _let_end(process: subprocess.Popen[str]) -> None:
         if os.name != "nt":  # there, to terminate is to kill
             process.terminate()
         process.communicate()
-
-
-def _wait(note: str) -> None:
-    _note(note)
-    time.sleep(_POLL)
 
 
 def _note(words: str) -> None:

@@ -20,6 +20,7 @@ from src.config import ASSET_CLASSES, Config
 from src.files import read_json
 from src.heartbeat import Beat
 from src.ledger import WAITING, Ledger
+from src.live.journal import heads
 from src.live.sessions import due, last_complete
 from src.sources import LIVE
 
@@ -101,11 +102,20 @@ def _configured(config: Config) -> pl.DataFrame | None:
 
 
 def _asked(raw: Path) -> pl.DataFrame | None:
-    """The ledger of what live providers were asked for, as it says; the bars behind it are not looked at."""
+    """What live providers were asked for, as ledger and journal say; the bars behind it are not looked at.
+
+    An answer that is kept and not folded yet counts: it is saved. The journal is read first, so that what is folded
+    meanwhile is in one or the other.
+    """
+    kept = heads(raw / "pending")
     paths = sorted(raw.glob("t*.json"))
-    if not paths:
+    if not kept and not paths:
         return None
-    rows = [{name: entry.get(name) for name in _ASKED} for path in paths for entry in _json(path).get("entries", [])]
+    entries: dict[tuple[str, str], Json] = {}
+    for entry in [*(entry for path in paths for entry in _json(path).get("entries", [])), *kept]:
+        key = (entry["asset_class"], entry["symbol"])
+        entries[key] = {name: entry.get(name, entries.get(key, {}).get(name)) for name in _ASKED}
+    rows = list(entries.values())
     moments = [pl.col(name).str.to_datetime(time_zone="UTC") for name in ("next_attempt", "checked")]
     return pl.DataFrame(rows, schema=_ASKED, orient="row").with_columns(moments)
 
@@ -144,7 +154,8 @@ def _fetch(data: _Dataset, asked: pl.DataFrame) -> Json:
     failed = asked.filter(state="failed")["next_attempt"]
     later = failed.filter(failed > data.now)
     retry = {"due": len(failed) - len(later), "later": len(later), "next_attempt": _iso(later.min())}
-    return _stage("fetch", rows, data, (data.bars.root / "raw").glob("t*.json")) | {"retry": retry}
+    raw = data.bars.root / "raw"
+    return _stage("fetch", rows, data, [*raw.glob("t*.json"), *raw.glob("pending/*.kept")]) | {"retry": retry}
 
 
 def _featurized(data: _Dataset, ledger: Ledger) -> pl.DataFrame:

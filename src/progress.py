@@ -17,8 +17,8 @@ class Progress:
     """Count finished units of a stage and show them with rate and time left.
 
     On a terminal a bar is drawn in place. Elsewhere (a log, DVC, CI) one plain line without control characters is
-    written every 30 seconds, and none at all for work that is shorter. Either way the command's heartbeat is kept, from
-    which ``python -m src.status`` tells the same in another terminal.
+    written every 30 seconds, and none at all for work that is shorter. Where there is nothing to do, nothing is shown.
+    In any case the command's heartbeat is kept, from which ``python -m src.status`` tells the same in another terminal.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Progress:
         self._started = self._said = time.monotonic()
         if self._beat is not None:
             self._beat.begin(self.total, self.unit, self.done)
-        if self._file.isatty():
+        if self.total and self._file.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -85,15 +85,18 @@ class Progress:
             self._bar.update(n)
             return
         now = time.monotonic()
-        if now - self._said >= _EVERY:
+        if self.total and now - self._said >= _EVERY:
             self._said = now
             self._file.write(self._line(now - self._started, note) + "\n")
             self._file.flush()
 
     def tell(self, note: str) -> None:
         """Show other words beside the count while nothing is finished: that a provider asks for a pause, say."""
-        if note != self._note:
-            self.advance(0, note)
+        if note == self._note:
+            return
+        self.advance(0, note)
+        if self._bar is not None:
+            self._bar.refresh()  # a bar that does not move is not drawn again of itself
 
     def _line(self, elapsed: float, note: str) -> str:
         rate = (self.done - self._before) / elapsed if elapsed > 0 else 0.0

@@ -29,7 +29,8 @@ def refuse_invented(config: Config) -> None:
     if config.source.kind == "simulated" and not config.universe.allow_simulated:
         raise ConfigError(
             f"source=simulated makes invented bars, and universe={config.universe.name} is for real ones: name"
-            " source=folder or source=stooq with source.path=<file or folder>, or set universe.allow_simulated=true"
+            " source=auto (live providers), or source=folder or source=stooq with source.path=<file or folder>, or set"
+            " universe.allow_simulated=true"
         )
 
 

@@ -65,6 +65,7 @@ def run(verb: str, task: Callable[[Config], str]) -> int:
         chosen = configurations(verb)
         for config in chosen:
             check(config)
+            _refuse_unheeded(verb, config)
         return next((status for config in chosen if (status := _attempt(verb, task, config))), 0)
     except ConfigError as error:
         _say(_named(verb, str(error)))
@@ -104,6 +105,14 @@ def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
     _hint(verb, config)
     print(line, flush=True)  # noqa: T201 (the closing line is the command's answer)
     return 0
+
+
+def _refuse_unheeded(verb: str, config: Config) -> None:
+    """Refuse what this verb would pass over in silence."""
+    if config.follow and verb != "train":
+        raise ConfigError(f"follow=true is for train alone, and {verb} would pass over it: leave it out")
+    if config.retry and verb != "hydrate":
+        raise ConfigError(f"retry={config.retry} is for hydrate alone, and {verb} would pass over it: leave it out")
 
 
 def _say(words: str) -> None:

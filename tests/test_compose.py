@@ -125,6 +125,24 @@ def test_an_interval_other_than_daily_is_part_of_the_datasets_name() -> None:
     assert compose(["universe.interval=1h"]).dataset == "demo-1h"
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("universe=demo", ""),
+        ("universe=quick", " source=auto"),
+        ("universe=quick source=yahoo", " source=yahoo"),
+        ("universe=full universe.interval=1h source=auto", " universe.interval=1h source=auto"),
+    ],
+)
+def test_the_command_that_brings_bars_names_a_source_unless_they_are_invented(typed: str, words: str) -> None:
+    named = typed.split()
+    command = compose(named).hydrate_command
+    assert command == f"python -m src.hydrate {named[0]}{words}"
+    typed_again = compose(command.split()[3:])
+    assert typed_again.dataset == compose(named).dataset
+    assert typed_again.source.kind != "simulated" or typed_again.universe.allow_simulated
+
+
 def test_costs_are_set_for_every_class() -> None:
     assert set(compose().strategy.cost_bps) == set(ASSET_CLASSES)
 

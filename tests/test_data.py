@@ -105,7 +105,8 @@ def test_a_name_means_every_class_that_has_it(filled: Config) -> None:
 
 
 def test_an_empty_dataset_says_what_to_run(config: Config) -> None:
-    with pytest.raises(ConfigError, match="universe=demo has no instruments on disk: run `python -m src.hydrate"):
+    config.universe.name = "quick"
+    with pytest.raises(ConfigError, match=r"no instruments on disk: run `.* universe=quick source=auto` first"):
         known(config, "AAPL")
 
 

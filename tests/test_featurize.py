@@ -104,7 +104,7 @@ def test_rows_are_those_of_the_bars_and_values_those_of_one_instrument_alone(con
 
 def test_before_hydrate_the_missing_command_is_named(config):
     with pytest.raises(
-        StageError, match=r"no bars for universe=demo: run `python -m src\.hydrate universe=demo` first"
+        StageError, match=r"no bars for universe=demo: run `python -m src\.hydrate universe=demo source=auto` first"
     ):
         featurize(config)
 

@@ -93,7 +93,9 @@ def test_a_round_begins_whenever_something_new_is_published_until_hydration_has_
     ]
     assert world.follow() == "follow: 2 rounds, nothing is pending; report: line 2"
     assert world.verbs == ROUND * 2
-    assert world.said == ["round 1, 1 buckets hydrated; train: line 1", "round 2, 2 buckets hydrated; train: line 2"]
+    wait = "waiting for hydration to publish more"
+    rounds = ["round 1, 1 buckets hydrated; train: line 1", "round 2, 2 buckets hydrated; train: line 2"]
+    assert world.said == [wait, rounds[0], wait, rounds[1], wait]
 
 
 def test_what_hydration_publishes_just_before_its_end_is_not_missed(world: World) -> None:
@@ -133,7 +135,7 @@ def test_a_failure_waits_for_more_bars_while_hydration_runs_and_is_told_when_it_
     with pytest.raises(StageError, match="follow: featurize failed in round 1: see its line above and its log"):
         world.follow()
     assert world.verbs == ["featurize"]
-    assert world.said == ["round 1, 1 buckets hydrated; featurize failed; again when hydration publishes more"]
+    assert world.said[0] == "round 1, 1 buckets hydrated; featurize failed; again when hydration publishes more"
 
 
 def test_settings_that_a_stage_refuses_end_it_at_once(world: World) -> None:
@@ -171,6 +173,41 @@ def test_a_hydration_that_died_is_told(world: World) -> None:
     line = world.follow()
     assert line.startswith("follow: 1 round, hydration stopped before its end: start it and this again; report: line 1")
     assert world.seconds >= 120
+
+
+def test_waiting_is_said_when_it_begins_and_every_five_minutes(world: World) -> None:
+    steps = [Hydration((), running=True, complete=False, words=f"{n} of 720 asked so far") for n in range(200)]
+    world.steps = [*steps, Hydration((A,), running=False, complete=True)]
+    world.follow()
+    waits = [line for line in world.said if line.startswith("waiting")]
+    assert waits == [f"waiting for hydration to publish more: {n} of 720 asked so far" for n in (0, 60, 120, 180)]
+
+
+def test_a_hydration_that_was_interrupted_is_told_at_once_with_the_way_to_go_on(world: World) -> None:
+    ended = Hydration((A,), running=False, complete=False, words="hydration was interrupted; to go on: this command")
+    world.steps = [Hydration((A,), running=True, complete=False, words="214 of 720 asked so far"), ended]
+    world.follow()
+    assert world.said == [
+        "round 1, 1 buckets hydrated; train: line 1",
+        "waiting for hydration to publish more: 214 of 720 asked so far",
+        "hydration was interrupted; to go on: this command (in another terminal; waited for 2 minutes)",
+    ]
+
+
+def test_the_words_on_a_hydration_are_those_of_its_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    config = Config()
+    config.data.root = str(tmp_path / "data")
+    typed = "python -m src.hydrate universe=demo"
+    with heartbeat.beating("hydrate", "demo", Path(config.data.root), typed) as beat:
+        assert follow.hydration(config).words == "it has begun"
+        beat.say(phase="working", done=214, total=720)
+        assert follow.hydration(config).words == "214 of 720 asked so far"
+        beat.say(done=3, total=9, unit="underlying")
+        assert follow.hydration(config).words == "3 of 9 underlyings asked so far"
+        beat.say(ended="interrupted", words="hydrate interrupted")
+    found = follow.hydration(config)
+    assert (found.running, found.words) == (False, f"hydration was interrupted; to go on: {typed}")
 
 
 def test_several_choices_at_once_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,7 +210,10 @@ def test_a_fresh_hydration_that_can_not_begin_destroys_nothing(tmp_path):
 
 
 def test_invented_bars_are_refused_for_a_universe_of_real_ones(tmp_path):
-    with pytest.raises(ConfigError, match=r"source=simulated makes invented bars, and universe=mine is for real ones"):
+    with pytest.raises(
+        ConfigError,
+        match=r"makes invented bars, and universe=mine is for real ones: name source=auto ",
+    ):
         hydrate(config(tmp_path, source__kind="simulated"))
     with pytest.raises(ConfigError, match=r"source.kind must be one of .*, got stoq; did you mean stooq\?"):
         hydrate(config(tmp_path, source__kind="stoq"))

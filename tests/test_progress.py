@@ -75,3 +75,19 @@ def test_a_terminal_gets_a_bar_that_counts_to_the_end() -> None:
         bar.advance(4, note="AAPL")
     assert "train" in out.getvalue()
     assert "4/4" in out.getvalue()
+
+
+def test_words_beside_a_bar_that_does_not_move_are_drawn() -> None:
+    out = Terminal()
+    with progress.Progress("quote", 9, file=out) as bar:
+        bar.advance(5, note="SPY")
+        bar.tell("37 requests answered")
+        assert "37 requests answered" in out.getvalue()
+
+
+def test_nothing_to_do_draws_nothing(clock: Clock) -> None:
+    for out in (Terminal(), io.StringIO()):
+        with progress.Progress("hydrate", 0, file=out) as bar:
+            clock.now += 60
+            bar.advance(0, note="nothing")
+        assert out.getvalue() == ""

@@ -121,6 +121,24 @@ def test_a_value_out_of_range_stops_with_status_two(run: Run, capsys: pytest.Cap
     )
 
 
+@pytest.mark.parametrize(
+    ("verb", "word", "owner"),
+    [("hydrate", "follow=true", "train"), ("toy", "follow=true", "train"), ("train", "retry=failed", "hydrate")],
+)
+def test_what_a_verb_would_pass_over_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str], verb: str, word: str, owner: str
+) -> None:
+    assert run(raises(AssertionError("the task must not start")), word, verb=verb) == 2
+    assert capsys.readouterr().err == (
+        f"{verb}: {word} is for {owner} alone, and {verb} would pass over it: leave it out\n"
+    )
+
+
+def test_a_verb_heeds_its_own_words(run: Run) -> None:
+    assert run(lambda _config: "hydrate: done", "retry=failed", verb="hydrate") == 0
+    assert run(lambda _config: "train: done", "follow=true", verb="train") == 0
+
+
 def test_a_configuration_that_only_the_task_can_refuse_is_status_two(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -333,8 +351,11 @@ def test_a_hand_run_of_another_configuration_says_how_to_version_it(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DVC_STAGE")
-    run(lambda _config: "train: done", "universe=quick", verb="train")
-    assert "(universe.name is not what params.yaml and conf/ choose)" in capsys.readouterr().err
+    run(lambda _config: "train: done", "split.embargo=9", verb="train")
+    words = "dvc repro would make demo otherwise: split.embargo was not what params.yaml and conf/ say."
+    assert capsys.readouterr().err == f"{words} To keep this result, set it there and run dvc repro\n"
+    run(lambda _config: "train: done", "universe=quick", verb="train")  # another dataset, of which DVC keeps nothing
+    assert capsys.readouterr().err == ""
     run(lambda _config: "train: done", "only=[AAA]", verb="train")
     assert capsys.readouterr().err == ""
     run(lambda _config: "train: done", "engine.workers=1", "fresh=true", verb="train")

@@ -21,7 +21,9 @@ from src import accounts, board, heartbeat, screen, status
 from src.config import ROOT, Config
 from src.files import write_json, write_parquet
 from src.ledger import STATES, WAITING, Ledger
+from src.live.raw import RawStore
 from src.overview import overview
+from tests.live import raw_case
 from tests.pipeline_case import Project
 
 NOW = dt.datetime(2026, 11, 20, 22, 0, tzinfo=dt.UTC)  # a Friday, after New York's close
@@ -181,6 +183,26 @@ def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) ->
     text = "\n".join(board.picture(found))
     assert "fetch: 2 failed, unavailable: timeout after 31 s (stock:S3)" in text
     assert "fetch: 1 failed are due again, 1 later, the next at " in text
+
+
+def test_answers_that_are_kept_count_before_a_bucket_is_folded(config: Config) -> None:
+    write_bars(config, {})
+    root = Path(config.data.root) / "bars" / "demo"
+    store = RawStore(root / "raw", "1d", 2)
+    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", error="a reset", next_attempt=NOW)
+    for key in (KEYS[0], *KEYS[2:4]):
+        store.keep(key, "yahoo", "fetched", NOW, answer=raw_case.answer(key[1], 5))
+    store.keep(KEYS[1], "yahoo", "unknown", NOW, error_class="unknown", error="No data found")
+    (root / "raw" / "pending" / "b000-00000000000000000099.kept").write_bytes(b"{half")
+    fetch = stage(overview(config, NOW), "fetch")
+    assert fetch["all"] == row(8, 4, done=3, skipped=1)
+    assert fetch["changed"] is not None
+    for b in store.pending():
+        store.fold(b)
+    assert stage(overview(config, NOW), "fetch")["all"] == fetch["all"]
+    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", error="a reset", next_attempt=NOW)
+    found = overview(config, NOW)
+    assert stage(found, "fetch")["all"] == row(8, 4, done=2, failed=1, skipped=1)
 
 
 def test_reasons_that_differ_in_figures_are_one_kind_and_earlier_stages_tell_their_own() -> None:

@@ -26,7 +26,7 @@ from src.intake import Intake
 from src.live import bases, chain, rebase, refresh, selection, sessions
 from src.live.due import Instrument, Key, Plan
 from src.live.folded import Folded
-from src.live.gate import RateGate
+from src.live.gate import RateGate, pauses
 from src.live.pool import Outcome, Pool, Task
 from src.live.publish import publish
 from src.live.raw import RawStore
@@ -36,7 +36,6 @@ from src.sources.provider import EVENTS, Answer, Provider
 
 log = logging.getLogger(__name__)
 _RAW_BYTES = 150  # a bar kept as served and as published, with room for a year's shard written anew
-_PAUSE = 5.0  # seconds; a shorter pause is not worth a word
 _BUCKETS_AT_HAND = 4  # whose raw bars are kept in memory to compare answers with
 
 
@@ -206,9 +205,9 @@ class Collection:
 
     def _tell(self, progress: Progress) -> None:
         """Say why nothing happens, where a provider is left alone for a while."""
-        pauses = [pause for gate in self.gates.values() if (pause := gate.pausing) is not None and pause[0] > _PAUSE]
-        if pauses:
-            progress.tell("; ".join(f"{words}: paused, {seconds:,.0f} s left" for seconds, words in pauses))
+        words = pauses(self.gates.values())
+        if words:
+            progress.tell(words)
 
     def _fetch(self, task: Task) -> Answer:
         """Ask a task's provider; runs in the pool's threads."""

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from src.config import LiveSource
@@ -24,16 +24,18 @@ _GROWTH = 1 / 200  # of the ceiling, added to the rate at each clean answer
 _FLOOR = 1 / 8  # of the rate to begin with: no storm slows further
 _SLOWER = 0.8  # what a single refusal leaves of the rate
 _SHORT = 0.1  # of source.live.pause: what a single refusal without a named time stops everybody for
+_PAUSE = 5.0  # seconds; a shorter pause is not worth a word
 _LOOK = 0.25  # seconds between two looks of a waiter: Windows hands Ctrl+C to the main thread between waits alone
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What has passed a gate: requests sent, refusals met, seconds in which nothing was sent because of them."""
+    """What has passed a gate: requests sent, refusals met, seconds of silence because of them, answers."""
 
     requests: int
     refused: int
     paused: float
+    answered: int = 0
 
 
 class RateGate:
@@ -83,7 +85,7 @@ class RateGate:
         self._storms = 0  # in a row
         self._silent: float | None = None  # since when requests are sent and none is answered
         self._down: float | None = None  # since when the provider gives nothing of use
-        self._requests = self._refused = 0
+        self._requests = self._refused = self._answered = 0
         self._paused = 0.0
 
     def enter(self) -> None:
@@ -107,6 +109,7 @@ class RateGate:
     def answered(self) -> None:
         """A request was answered, well or badly, without a refusal."""
         with self._lock:
+            self._answered += 1
             self._silent = None
             if self._of_before():
                 return
@@ -180,7 +183,7 @@ class RateGate:
         """What has passed so far."""
         with self._lock:
             ahead = max(0.0, self._until - self._clock())
-            return Counts(self._requests, self._refused, self._paused - ahead)
+            return Counts(self._requests, self._refused, self._paused - ahead, self._answered)
 
     def _require_going(self, now: float) -> float:
         """Seconds that patience lasts yet; raises `Stopped` where it is at its end, or the gate was stopped."""
@@ -224,6 +227,12 @@ class RateGate:
         if until > self._until:
             self._paused += until - max(now, self._until)
             self._until, self._words = until, words
+
+
+def pauses(gates: Iterable[RateGate]) -> str:
+    """Why nothing happens, where providers are left alone for a while; empty where none is."""
+    found = [pause for gate in gates if (pause := gate.pausing) is not None and pause[0] > _PAUSE]
+    return "; ".join(f"{words}: paused, {seconds:,.0f} s left" for seconds, words in found)
 
 
 def _seconds(retry_after: float | None) -> float:

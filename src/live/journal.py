@@ -113,6 +113,23 @@ class Journal:
         return path
 
 
+def heads(folder: Path) -> list[dict[str, Any]]:
+    """What the kept answers say for the ledger, oldest first, for whoever only looks: their bars are not read.
+
+    Bulk rows, which are of many instruments, are left out, and so is what is damaged or goes away meanwhile.
+    """
+    found = []
+    for path in sorted(folder.glob(f"b*-*{_SUFFIX}"), key=lambda path: path.stem.rpartition("-")[2]):
+        try:
+            with path.open("rb") as stream:
+                entry = json.loads(stream.readline())["entry"]
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+        if isinstance(entry, dict) and "symbol" in entry:
+            found.append(entry)
+    return found
+
+
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 

@@ -20,6 +20,7 @@ import polars as pl
 
 from src import bars as table
 from src.bars import KEY
+from src.files import remove
 from src.live import content
 from src.live.adjust import disagreements
 from src.live.bucket import Bucket
@@ -211,7 +212,7 @@ class RawStore:
         named = _update(entries, kept, held, said)
         bucket.write(held, [path.name for path in paths], base, [entries[key] for key in sorted(entries)])
         for path in paths:
-            path.unlink(missing_ok=True)
+            remove(path)
         self._latest = Folded(bucket, self.interval, held, {key: entries[key] for key in sorted(entries)})
         return named
 

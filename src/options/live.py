@@ -11,9 +11,9 @@ import polars as pl
 
 from src.config import Config
 from src.errors import StageError
-from src.live.gate import RateGate
+from src.live.gate import RateGate, pauses
 from src.live.pool import Outcome, Pool, Task
-from src.options.snapshot import Chains, Replies, Reply, due, snapshot
+from src.options.snapshot import Chains, Replies, Reply, Tell, due, snapshot
 from src.sources.provider import Answer, OptionChain, Wanted
 
 QUOTING = ("yahoo",)  # providers whose module has `chain`
@@ -55,7 +55,7 @@ def snapshot_live(config: Config) -> str:
     provider = importlib.import_module(f"src.sources.{name}").connect(name, settings, gate)
     try:
         with Pool(settings, {name: gate}) as pool:
-            return snapshot(config, chains_of(provider, config), pooled(pool, name))
+            return snapshot(config, chains_of(provider, config), pooled(pool, gate))
     finally:
         provider.close()
 
@@ -69,15 +69,23 @@ def chains_of(provider: Any, config: Config) -> Chains:
     return lambda wanted: provider.chain(wanted.name or wanted.symbol, config.options.max_expiries)
 
 
-def pooled(pool: Pool, name: str) -> Replies:
-    """Ask through a pool that has a gate for the provider `name`; replies come in the order in which they arrive."""
+def pooled(pool: Pool, gate: RateGate) -> Replies:
+    """Ask through a pool that has the gate of a provider; replies come in the order in which they arrive.
 
-    def replies(wanted: list[Wanted], chains: Chains) -> Iterator[Reply]:
-        tasks = (Task(name, each, order) for order, each in enumerate(wanted))
-        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.wanted))):
+    One underlying is many requests, so the requests answered are told while no underlying is finished.
+    """
+
+    def replies(wanted: list[Wanted], chains: Chains, tell: Tell) -> Iterator[Reply]:
+        tasks = (Task(gate.name, each, order) for order, each in enumerate(wanted))
+        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.wanted)), lambda: tell(_so_far(gate))):
             yield _reply(outcome)
 
     return replies
+
+
+def _so_far(gate: RateGate) -> str:
+    pause = pauses([gate])
+    return f"{gate.counts.answered:,} requests answered" + (f"; {pause}" if pause else "")
 
 
 @dataclass(frozen=True)

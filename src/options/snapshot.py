@@ -40,10 +40,11 @@ class Reply:
     error: str = ""
 
 
-Replies = Callable[[list[Wanted], Chains], Iterator[Reply]]
+Tell = Callable[[str], None]  # shows words while no underlying is finished
+Replies = Callable[[list[Wanted], Chains, Tell], Iterator[Reply]]
 
 
-def in_turn(wanted: list[Wanted], chains: Chains) -> Iterator[Reply]:
+def in_turn(wanted: list[Wanted], chains: Chains, _tell: Tell) -> Iterator[Reply]:
     """Ask for one chain after the other in this thread; a provider's error is that underlying's alone."""
     for each in wanted:
         try:
@@ -89,7 +90,7 @@ def snapshot(
     earlier = len(tally.earlier)
     total = len(questions) + earlier
     with Progress("quote", total, "underlying", before=earlier) as progress, published(config, store, tally):
-        for reply in replies(questions, chains):
+        for reply in replies(questions, chains, progress.tell):
             key = (reply.wanted.asset_class, reply.wanted.symbol)
             _keep(store, tally, key, reply, config.options.risk_free)
             progress.advance(note=key[1])
@@ -171,7 +172,7 @@ def underlyings(config: Config) -> list[tuple[str, str]]:
     if not known.height:
         raise StageError(
             f"dataset {config.dataset} has no stock or ETF yet, and the most traded of them are asked for:"
-            f" python -m src.hydrate universe={config.universe.name} first, or name some by only=[SPY]"
+            f" {config.hydrate_command} first, or name some by only=[SPY]"
         )
     ranked = known.sort("liquidity", "symbol", descending=[True, False], nulls_last=True)
     return ranked.head(config.universe.options).select("asset_class", "symbol").rows()

@@ -198,7 +198,9 @@ def test_quotes_that_did_not_move_with_the_underlying_are_found_by_the_snapshot_
 
 def test_with_nothing_to_ask_for_the_words_say_what_to_do(tmp_path):
     made = dataset(tmp_path, {"crypto:BTC-USD": 1.0})
-    with pytest.raises(StageError, match="has no stock or ETF yet.*python -m src.hydrate universe=mine first"):
+    with pytest.raises(
+        StageError, match="has no stock or ETF yet.*python -m src.hydrate universe=mine source=yahoo first"
+    ):
         snapshot(made, asked_of(), now=CAPTURED)
     made.universe.options = 0
     with pytest.raises(StageError, match="universe.options is 0.*set universe.options=100"):
@@ -217,9 +219,31 @@ def test_through_a_pool_the_end_is_the_same_as_one_by_one(tmp_path):
 
     gate = RateGate("toy", QUICK)
     with Pool(QUICK, {"toy": gate}) as pool:
-        snapshot(made, slow, pooled(pool, "toy"), now=CAPTURED)
+        snapshot(made, slow, pooled(pool, gate), now=CAPTURED)
     assert stored(tmp_path / "pool") == stored(tmp_path / "alone")
     assert states(tmp_path / "pool") == states(tmp_path / "alone")
+
+
+def test_requests_answered_and_the_reason_of_a_pause_are_told_while_one_underlying_is_asked_for():
+    gate, said = RateGate("toy", dataclasses.replace(QUICK, pause=60.0, max_pause=60.0)), []
+
+    def many(_wanted):
+        for _ in range(3):
+            gate.enter()
+            gate.answered()
+        until = time.monotonic() + 10
+        while "3 requests answered" not in said and time.monotonic() < until:
+            time.sleep(0.01)
+        gate.refused(30.0)
+        while "paused" not in "".join(said) and time.monotonic() < until:
+            time.sleep(0.01)
+        return asked_of()(_wanted)
+
+    with Pool(QUICK, {"toy": gate}) as pool:
+        wanted = [Wanted("etf", "SPY", start=CAPTURED.date())]
+        assert len(list(pooled(pool, gate)(wanted, many, said.append))) == 1
+    assert "3 requests answered" in said
+    assert said[-1].startswith("3 requests answered; toy asked to be left alone for 30 s: paused, ")
 
 
 def test_what_the_pool_could_not_ask_is_failed_and_due_again(tmp_path):
@@ -235,7 +259,7 @@ def test_what_the_pool_could_not_ask_is_failed_and_due_again(tmp_path):
 
     one = dataclasses.replace(QUICK, workers=1)
     with Pool(one, {"toy": gate}) as pool:
-        snapshot(made, functools.partial(stop_after, "SPY"), pooled(pool, "toy"), now=CAPTURED)
+        snapshot(made, functools.partial(stop_after, "SPY"), pooled(pool, gate), now=CAPTURED)
     assert len(states(tmp_path)) == 4
     asked: list[str] = []
     failed = {symbol for symbol, (state, _, _) in states(tmp_path).items() if state == "failed"}

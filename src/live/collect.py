@@ -366,8 +366,9 @@ class Collection:
         words = [gate.gave_up for gate in self.gates.values() if gate.gave_up]
         for name, outcomes in self._doubted.items():
             if outcomes and not self.gates[name].gave_up:
+                many = f"{len(outcomes):,} instruments wait" if len(outcomes) > 1 else "1 instrument waits"
                 words.append(
-                    f"{name} was never reached, {len(outcomes):,} instruments wait for it ({outcomes[-1].error}):"
+                    f"{name} was never reached, {many} for it ({outcomes[-1].error}):"
                     " look at the line, and behind a proxy at HTTPS_PROXY and SSL_CERT_FILE"
                 )
         return words

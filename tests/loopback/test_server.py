@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -12,10 +13,6 @@ from tests.loopback.oracle import expected
 from tests.loopback.process import running
 from tests.loopback.world import World
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*inplace:Warning"),  # of pandas, about yfinance's own code
-]
 START = dt.date(2015, 1, 1)
 CHART = "https://query2.finance.yahoo.com/v8/finance/chart/{}?period1=1420070400&period2=1999999999&interval=1d"
 
@@ -52,7 +49,9 @@ def test_yfinance_reads_every_value_as_served(world, session, asset_class):
     import yfinance
 
     name = sound(world, asset_class)
-    read = yfinance.Ticker(name, session=session).history(start=START, auto_adjust=False, actions=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas, about yfinance's own code
+        read = yfinance.Ticker(name, session=session).history(start=START, auto_adjust=False, actions=True)
     told = expected(world, Faults(world), world.instruments[name], START)
     if world.running(asset_class):
         assert np.datetime64(read.index[-1].date()) == np.datetime64(world.running(asset_class))

@@ -46,7 +46,7 @@ class Size:
     seed: int = 11
 
 
-SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=20, seconds=250)
+SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=30, seconds=250)
 FULL = Size(symbols=11_000, faults=0.05, kills=8, start="2014-01-01", buckets=64, ceiling=30, seconds=3000)
 
 

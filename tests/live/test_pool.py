@@ -298,7 +298,7 @@ def test_refusals_of_all_threads_at_once_are_asked_again_and_nothing_is_lost():
 
 
 INTERRUPTED = """
-    import _thread, sys, threading, time
+    import _thread, signal, sys, threading, time
     from src.config import LiveSource
     from src.live.gate import RateGate
     from src.live.pool import Pool

@@ -305,6 +305,7 @@ INTERRUPTED = """
     from tests.live.world_case import answer, task
 
     def main():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it
         settings = LiveSource(rates={"yahoo": 1e-4, "kraken": 1000.0}, workers=4)
         gates = {name: RateGate(name, settings) for name in ("yahoo", "kraken")}
         gates["yahoo"].enter()

@@ -18,6 +18,7 @@ _PREMIUM = 5e-3  # of the price: a right of early exercise worth less changes no
 _BUMP = 5e-3  # of the spot
 _BELOW_MOST = 0.97
 _LOWEST, _HIGHEST = 1e-4, 20.0
+_FELT = 1e-5  # of the strike: less above the least price says nothing of a volatility
 
 
 class Terms(NamedTuple):
@@ -70,6 +71,23 @@ class Pricer:
         """
         if not self._early(terms):
             return self._european(terms, price)
+        found = self._by_slopes(terms, price)
+        return found if found is not None else self._by_halves(terms, price)
+
+    def _by_halves(self, terms: Terms, price: float) -> float | None:
+        """Volatility from between bounds, for those that slopes do not lead to, deep in the money."""
+        from scipy.optimize import brentq
+
+        if not price > self.least(terms) + _FELT * terms.strike:
+            return None
+        high = 0.5
+        while self.price(terms, high) < price:
+            high *= 2
+            if high >= _HIGHEST:
+                return None
+        return float(brentq(lambda each: self.price(terms, each) - price, _LOWEST, high, xtol=1e-7))
+
+    def _by_slopes(self, terms: Terms, price: float) -> float | None:
         discount = math.exp(-terms.rate * terms.years)
         most = discount * (terms.forward if terms.call else terms.strike)  # of the European option; this one may exceed
         sigma = self._european(terms, min(price, _BELOW_MOST * most))

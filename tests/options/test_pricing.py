@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from src.options.pricing import Pricer, Terms
@@ -131,6 +131,7 @@ def test_a_put_worth_more_than_a_european_one_can_be_has_a_volatility():
 
 
 @settings(max_examples=150, deadline=None)
+@example(call=True, strike=20.0, moneyness=1.5, years=2.0, sigma=2.0, rate=0.0625, dividend=0.015625)
 @given(
     call=st.booleans(),
     strike=st.floats(20, 500),

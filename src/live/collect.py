@@ -132,7 +132,6 @@ class Collection:
         self._doubted: dict[str, list[Outcome]] = {}  # what came of those that have not
         self._waiting: Counter[int] = Counter()  # answers since a bucket was last published
         self._early = 0  # and of candidates for the panel
-        self.asked = 0
         self._published: set[int] = set()  # buckets that nothing was kept for since they were
         self._at_hand = functools.lru_cache(maxsize=_BUCKETS_AT_HAND)(self._by_key)
         self._nothing = Held(pl.DataFrame(schema=self.raw.schema), pl.DataFrame(schema=EVENTS))
@@ -153,7 +152,6 @@ class Collection:
         rows = (row for each in found.values() for row in each.entries.iter_rows(named=True))
         self.known = {(row["asset_class"], row["symbol"]): row for row in rows}
         tasks = list(self.due.tasks(list(self.instruments.values()), self.known))
-        self.asked = len(tasks)
         due = {self._instrument(task).bucket for task in tasks}
         for b in sorted(self._buckets() - due):
             tasks += self._publish(b, found[b])

@@ -130,11 +130,6 @@ class Exchange:
         return own
 
 
-def _raised(error: Exception) -> Exception:
-    found = translated(error)
-    return found
-
-
 def _kind(market: dict[str, Any]) -> str:
     """What the exchange says of the base: Kraken lists tokens of shares beside coins."""
     return str((market.get("info") or {}).get("aclass_base") or "")

@@ -381,7 +381,8 @@ def test_the_lock_names_no_host_and_a_hash_for_every_package() -> None:
 
 def test_the_lock_holds_every_dependency_of_the_project_at_a_version_it_allows() -> None:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
+    wanted = [text for text in [*project["dependencies"], *extras] if not text.startswith(project["name"])]
     locked = lock()
     for text in wanted:
         need = Requirement(text)

@@ -1,4 +1,4 @@
-"""The same work on local processes (or, later, a cluster): bounded in flight, one dead worker costs one item.
+"""Worker processes of this machine.
 
 Workers are spawned, never forked (a forked OpenMP runtime can deadlock), run one thread each, ignore Ctrl+C (the
 parent decides) and leave when the parent is gone, however it went.
@@ -15,56 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_sentinel
-from typing import Generic, TypeVar
 
 from src.config import EngineConfig
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An item that could not be done: one line for a person, and the traceback for the log."""
-
-    reason: str
-    traceback: str = ""
-
-
-DIED = Failure("the worker process died twice on it (out of memory, or a crash in native code)")
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Item, Result]):
-    """An item with its result, or with why there is none."""
-
-    item: Item
-    result: Result | Failure
-
-
-def workers(config: EngineConfig) -> int:
-    """Number of processes: as configured, else one for each core that this process may use."""
-    if config.workers:
-        return config.workers
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return max(1, len(cores))
+from src.engine import DIED, ONE_THREAD, Failure, Item, Outcome, Result, workers
 
 
 def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineConfig) -> Iterator[Outcome[Item, Result]]:
-    """Do `task` on every item in worker processes and yield outcomes as they come, in no stated order.
-
-    Parameters
-    ----------
-    task : callable
-        A function at module level. What it raises becomes a `Failure`.
-    items : iterable
-        Taken lazily: at most ``config.batch_size`` items are in flight at once.
-    config : EngineConfig
-        Number of workers and of items in flight.
+    """Do `task` on every item; see `src.engine.run`.
 
     Notes
     -----

@@ -38,13 +38,13 @@ def train(config: Config) -> str:
     disk.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
     try:
-        with Progress("train", session.total(), facts=session.facts) as progress:
+        with Progress("train", session.total(), facts=session.states.facts) as progress:
             for outcome in engine.run(train_instrument, session.tasks(), config.engine):
                 session.take(outcome)
-                progress.advance(session.ended - progress.done, session.note())
+                progress.advance(len(session.states) - progress.done, session.states.note())
                 for grades in session.closed():
                     recorder.put(session.store, grades, session.description())
-            progress.advance(session.ended - progress.done, session.note())
+            progress.advance(len(session.states) - progress.done, session.states.note())
     except BaseException:
         recorder.abandon()
         raise

@@ -119,8 +119,8 @@ def test_the_split_history_counts_where_a_feature_looks_at_it(project: Project) 
     bars = bars_of(project).read_bucket(0)
     other = bars.with_columns(split=pl.lit(2.0))
     blind, seeing = session(project, "rsi_14"), session(project, "round_number_distance")
-    assert blind._bars_hash(bars) == blind._bars_hash(other)
-    assert seeing._bars_hash(bars) != seeing._bars_hash(other)
+    assert blind.inputs.bars_hash(bars) == blind.inputs.bars_hash(other)
+    assert seeing.inputs.bars_hash(bars) != seeing.inputs.bars_hash(other)
 
 
 def test_another_split_history_grades_again_without_fitting(project: Project) -> None:

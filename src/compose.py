@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.complaints import complaint, is_complaint, no_such_key
-from src.config import PARAMS, ROOT, Config, ConfigError, ModelConfig
+from src.config import ASSET_CLASSES, PARAMS, ROOT, Config, ConfigError, ModelConfig
 from src.rules import check, values
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONF = ROOT / "conf"
 _OPEN = ("source.columns.", "source.columns=")
-_UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment")  # change no output that DVC keeps
+_UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune.")  # change no output that DVC keeps
 
 
 def configurations(verb: str) -> list[Config]:
@@ -121,21 +121,51 @@ def _in_words() -> Iterator[None]:
 
 
 def families(config: Config) -> list[ModelConfig]:
-    """One `ModelConfig` for each family to train: the chosen one, or the members of ``model=all`` from their files."""
+    """Models to train: the chosen one, or the members of ``model=all`` from their files.
+
+    Of several members of one family, one that names asset classes takes them from the one that names none: each
+    instrument is trained once by each family.
+
+    Raises
+    ------
+    ConfigError
+        A member that isn't there or can't be read, or two of a family for one class.
+    """
     if not config.model.members:
         return [config.model]
-    found = [_member(family, config.model.device) for family in config.model.members]
+    found = [_member(name, config.model.device) for name in config.model.members]
     for model in found:
         check(dataclasses.replace(config, model=model))
-    return found
+    taken = {model.family: set[str]() for model in found}
+    for model in found:
+        if both := taken[model.family] & set(model.classes):
+            raise ConfigError(f"model.members has {model.family} twice for {', '.join(sorted(both))}: leave one out")
+        taken[model.family] |= set(model.classes)
+    rest = [_for_the_rest(model, taken[model.family]) for model in found]
+    general = [model.family for model in found if not model.classes]
+    if twice := {name for name in general if general.count(name) > 1}:
+        raise ConfigError(f"model.members has {', '.join(sorted(twice))} twice for every class: leave one out")
+    return [model for model in rest if model is not None]
 
 
-def _member(family: str, device: str) -> ModelConfig:
-    """A family with the settings of its own file, as choosing it alone would give."""
+def _for_the_rest(model: ModelConfig, taken: set[str]) -> ModelConfig | None:
+    """Leave a model that is for all classes those that no other of its family takes."""
+    if model.classes or not taken:
+        return model
+    left = [name for name in ASSET_CLASSES if name not in taken]
+    return dataclasses.replace(model, classes=left) if left else None
+
+
+def _member(name: str, device: str) -> ModelConfig:
+    """A family with the settings of a file of its own, as choosing that alone would give."""
     from omegaconf import OmegaConf
 
-    path = CONF / "model" / f"{family}.yaml"
+    path = CONF / "model" / f"{name}.yaml"
     written = {key: value for key, value in _yaml(path).items() if key != "defaults"} | {"device": device}
+    family = written.get("family")
+    if family not in PARAMS:
+        words = f"is of family {family}" if path.exists() else "is not there"
+        raise ConfigError(f"model.members names {name}, but conf/model/{path.name} {words}: name files of one family")
     try:
         merged = OmegaConf.merge({"model": OmegaConf.structured(_schema(family))}, {"model": written})
         typed = OmegaConf.to_object(merged)

@@ -202,12 +202,15 @@ class CatBoostParams:
 
 @dataclass
 class ModelConfig:
-    """One model family with its settings; `model=all` names several by `members` and has none itself."""
+    """One model family with its settings; `model=all` names several files by `members` and has none itself."""
 
     family: str = "???"
-    members: list[str] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)  # files; who names an asset class takes it
     params: Any = None
     device: str = "cpu"
+    classes: list[str] = field(default_factory=list)  # asset classes that it is for; empty: all
+    trials: int = 0  # tuning trials among which the params were chosen
+    tuned_before: str | None = None  # the tuning read no bar from this date on, YYYY-MM-DD
 
 
 @dataclass
@@ -237,6 +240,27 @@ class EngineConfig:
 
 
 @dataclass
+class TuneConfig:
+    """How settings are searched for inside the first training window; see docs/tuning.md."""
+
+    trials: int = 40  # of each family and class in all, the default settings' own included
+    instruments: int = 40  # that each trial is tried on; as many others confirm the winner
+    by: str = "class"  # one study for each asset class, or one for all of them
+    batch: int = 10  # instruments between two looks at whether a trial is worth going on
+    prune_p: float = 0.1  # a trial ends where it is behind the best one with a Wilcoxon p-value below this; 0: never
+    fold_months: int = 6  # of the walk-forward inside the window
+    first_train_bars: int = 250  # before its first validation
+    min_gain: float = 2.0  # standard errors by which a winner must beat the default settings on other instruments
+    max_cost: float = 2.0  # CPU of a winner in units of the default settings'
+    timeout: float | None = None  # seconds after which no trial is begun
+    before: str | None = None  # read no bar from this date on; null: the class's first out-of-sample date
+    force: bool = False  # write the winner even where it isn't better by `min_gain`
+    overwrite: bool = False  # replace files of conf/model that a person wrote or changed
+    name: str | None = None  # of the files; null: the dataset's
+    folder: str = "conf/model"
+
+
+@dataclass
 class TrackingConfig:
     """Where MLflow keeps runs and models; a relative sqlite path is under the project's root."""
 
@@ -262,6 +286,7 @@ class Config:
     grade: GradeConfig = field(default_factory=GradeConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     experiment: Any = None
     seed: int = 7
     fresh: bool = False

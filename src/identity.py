@@ -98,7 +98,11 @@ def run_key(asset_class: str, symbol: str, parts: Mapping[str, Any]) -> str:
 def session_key(config: Config, procedure: Procedure, models: list[ModelConfig]) -> str:
     """Key of one resolved training configuration; data, thresholds and evidence stand outside."""
     strategy = {key: value for key, value in asdict(config.strategy).items() if key != "name"}
-    models_part = [{"family": m.family, "params": asdict(m.params), "device": m.device} for m in models]
+    models_part = [
+        {"family": m.family, "params": asdict(m.params), "device": m.device}
+        | ({"classes": m.classes} if m.classes else {})
+        for m in models
+    ]
     parts = {"dataset": config.dataset, "models": models_part, "strategy": strategy, "seed": procedure.seed}
     return digest({**parts, "label": procedure.label, "split": procedure.split, "features": sorted(procedure.features)})
 

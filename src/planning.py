@@ -9,16 +9,19 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from src import files, identity, procedure_code
+from src.bars import tradable
 from src.config import Config, ConfigError, ModelConfig
 from src.models import family
 from src.procedure import Plan
 from src.runs import RunStore
+from src.splits import first_boundary
 
 Key = tuple[str, str]
 
@@ -33,6 +36,7 @@ class Known:
     session_key: str
     strategy_key: str
     fit_seconds: float
+    tuning_trials: int | None
 
 
 def require_known(config: Config, instruments: pl.DataFrame) -> None:
@@ -89,18 +93,42 @@ class Planner:
     def plans(self, key: Key, bars_hash: str, planted: bool, *, again: bool = True) -> list[Plan]:
         """Plan the runs of one instrument, one for each family, in order; `again`: ``fresh=true`` is meant for it."""
         since = self._fresh_since if again else None
-        return [self._plan(key, model, bars_hash, planted, since) for model in self.models]
+        mine = [model for model in self.models if not model.classes or key[0] in model.classes]
+        return [self._plan(key, model, bars_hash, planted, since) for model in mine]
 
-    def n_trials(self, key: Key, plans: list[Plan]) -> int:
-        """Distinct run keys ever graded on the instrument, these included."""
-        return len(self._trials[key] | {plan.identity["run_key"] for plan in plans})
+    def left_out(self, instrument: Mapping[str, Any]) -> str | None:
+        """Say why no model is for an instrument: all that were chosen name other asset classes."""
+        kind, meant = instrument["asset_class"], {name for model in self.models for name in model.classes}
+        if not meant or any(not model.classes or kind in model.classes for model in self.models):
+            return None
+        return f"the chosen model is for class {' and '.join(sorted(meant))}: model.classes=[] trains all with it"
+
+    def n_trials(self, key: Key, plans: list[Plan], bars: pl.DataFrame) -> int:
+        """Distinct run keys ever graded on the instrument, these included.
+
+        Tuning trials count where they looked at days on which the instrument is graded: they chose the settings there.
+        """
+        graded = len(self._trials[key] | {plan.identity["run_key"] for plan in plans})
+        return graded + sum(plan.model.trials for plan in plans if self._looked(plan.model, bars))
+
+    def _looked(self, model: ModelConfig, bars: pl.DataFrame) -> bool:
+        """Whether the tuning of a model's settings read bars from the instrument's first out-of-sample date on."""
+        if not model.trials:
+            return False
+        if model.tuned_before is None:
+            return True
+        dates = bars.filter(tradable(bars))["date"].to_numpy()
+        first = first_boundary(dates, self.config.split, self.config.label.horizon)
+        return first is not None and first < dt.date.fromisoformat(model.tuned_before)
 
     def is_done(self, plan: Plan, n_trials: int, grade_key: str) -> dict[str, Any] | None:
         """Return the grade of a run that needs nothing: trained, graded under this key, model kept if passed."""
         row = self._graded.get(plan.record_id)
         if plan.is_new or row is None or (row["grade_key"], row["n_trials"]) != (grade_key, n_trials):
             return None
-        return None if row["passed"] and not plan.has_model else row
+        if row["passed"] and not plan.has_model:
+            return None
+        return row | {"tuning_trials": max(row.get("tuning_trials") or 0, plan.identity["tuning_trials"])}
 
     def with_stored(self, bucket: int, plans: list[Plan]) -> list[Plan]:
         """Attach the stored predictions to those plans that have some."""
@@ -127,7 +155,7 @@ class Planner:
         if known and not (since and known.created_at < since):
             has_model = self.store.model_path(known.record_id) is not None
             row = {name: getattr(known, name) for name in ("session_key", "strategy_key", "fit_seconds")}
-            row["run_key"] = run_key
+            row |= {"run_key": run_key, "tuning_trials": max(known.tuning_trials or 0, model.trials)}
             return Plan(known.record_id, model, row, is_new=False, has_model=has_model)
         attempt = known.attempt + 1 if known else 0
         record_id = f"{run_key}.{attempt}"
@@ -147,6 +175,7 @@ class Planner:
             "git_commit": identity.git_commit(),
             "created_at": dt.datetime.now(dt.UTC),
             "planted": planted,
+            "tuning_trials": model.trials,
         }
         return Plan(record_id, model, row)
 

@@ -84,7 +84,17 @@ RANGES: dict[str, Range] = {
     "grade.suspicious_sharpe": Range(0, 100, above=True),
     "engine.workers": Range(1, 4096, "processes"),
     "engine.batch_size": Range(1, 100_000, "instruments"),
+    "tune.trials": Range(1, 100_000, "trials"),
+    "tune.instruments": Range(4, 100_000, "instruments"),
+    "tune.batch": Range(1, 100_000, "instruments"),
+    "tune.prune_p": Range(0, 0.5),
+    "tune.fold_months": Range(1, 120, "months"),
+    "tune.first_train_bars": Range(50, 100_000, "bars"),
+    "tune.min_gain": Range(0, 100, "standard errors"),
+    "tune.max_cost": Range(0, 1000, "times the default settings' CPU", above=True),
+    "tune.timeout": Range(0, 1e7, "seconds"),
     "seed": Range(0, 2**31 - 1),
+    "model.trials": Range(0, 10_000_000, "trials"),
     "model.params.rounds": Range(1, 100_000, "trees"),
     "model.params.learning_rate": _FRACTION,
     "model.params.num_leaves": Range(2, 131_072, "leaves"),
@@ -108,10 +118,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.family": (*FAMILIES, "all"),
     "model.device": ("cpu", "gpu"),
     "retry": ("failed", "all", "whole"),
+    "tune.by": ("class", "all"),
 }
-DATES = ("data.until", "universe.as_of", "source.live.start", "split.until", "split.anchor", "source.simulated.first")
+DATES = (
+    "data.until", "universe.as_of", "source.live.start", "split.until", "split.anchor", "source.simulated.first",
+    "model.tuned_before", "tune.before",
+)  # fmt: skip
 # What becomes part of a file's or a registered model's name on every system.
-NAMES = ("universe.name", "features.name", "label.name", "split.name", "strategy.name", "grade.name")
+NAMES = ("universe.name", "features.name", "label.name", "split.name", "strategy.name", "grade.name", "tune.name")
 _NAME = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _INTERVAL = re.compile(r"[1-9]\d{0,2}(m|h|d|wk|mo)")
 
@@ -212,9 +226,15 @@ def _between(config: Config) -> Iterator[tuple[str, bool, str, str]]:
     )
     yield (
         "model.members",
-        (model.family == "all") == bool(model.members) and set(model.members) <= set(FAMILIES),
-        f"must name families ({', '.join(FAMILIES)}) for model=all and be empty otherwise, got {model.members}",
-        "choose model=all or one family",
+        (model.family == "all") == bool(model.members) and all(map(_NAME.fullmatch, model.members)),
+        f"must name files of conf/model for family: all and be empty otherwise, got {model.members}",
+        f"choose model=all or one family ({', '.join(FAMILIES)})",
+    )
+    yield (
+        "model.classes",
+        set(model.classes) <= set(ASSET_CLASSES),
+        f"must be among {', '.join(ASSET_CLASSES)}, got {', '.join(model.classes)}",
+        "leave it out to train all classes",
     )
     yield (
         "model.params",

@@ -25,7 +25,7 @@ Point = tuple[int, int, float]
 """Step, timestamp in milliseconds, value."""
 
 EQUITY = "net_equity"
-_NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded")
+_NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials")
 _PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash", "code": "code_hash"}
 _SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
 _LONGEST = 6000  # characters of a param's value that MLflow keeps
@@ -98,6 +98,7 @@ def registered_name(asset_class: str, symbol: str, interval: str) -> str:
 def _content(config: Config, row: Mapping[str, Any], figures: list[str], curve: list[Point]) -> RunContent:
     parts = json.loads(row["parts"] or "{}")
     values = {**{name: row[name] for name in figures}, **{name: row[name] for name in ("n_train", "n_folds")}}
+    values["tuning_trials"] = row.get("tuning_trials") or None  # a metric: it may grow
     values["fit_seconds"] = row.get("fit_seconds_of_run", row.get("fit_seconds"))
     metrics = {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
     end = _milliseconds(row["created_at"])

@@ -40,6 +40,7 @@ RUN_SCHEMA: dict[str, Any] = {
     "fit_seconds": pl.Float64,
     "created_at": pl.Datetime("us", "UTC"),
     "planted": pl.Boolean,
+    "tuning_trials": pl.Int64,  # among which its settings were chosen, as known when it was trained
 }
 OOS_SCHEMA: dict[str, Any] = {
     "oos_date": pl.List(pl.Datetime("us")),
@@ -64,6 +65,7 @@ GRADE_SCHEMA: dict[str, Any] = {
     "family": pl.String,
     "planted": pl.Boolean,
     "fit_seconds": pl.Float64,
+    "tuning_trials": pl.Int64,  # the most that any session which used the run knew of
     **ASSESSED,
     **CURVE_SCHEMA,
 }
@@ -87,11 +89,10 @@ class RunStore:
     def runs(self, columns: Sequence[str] = tuple(RUN_SCHEMA)) -> pl.DataFrame:
         """Every run ever trained, one row each, with `superseded` true where a later attempt of its key exists."""
         wanted = list(dict.fromkeys(["record_id", "run_key", "attempt", *(c for c in columns if c != "superseded")]))
-        frames = [pl.read_parquet(path, columns=wanted) for path in self._files(".runs")]
-        if not frames:
-            schema = {**RUN_SCHEMA, **IMPORTANCE, **OOS_SCHEMA}
-            return pl.DataFrame(schema={name: schema[name] for name in wanted} | {"superseded": pl.Boolean})
-        runs = pl.concat(frames).unique("record_id", keep="first", maintain_order=True)
+        types = {**RUN_SCHEMA, **IMPORTANCE, **OOS_SCHEMA}
+        empty = pl.DataFrame(schema={name: types[name] for name in wanted})
+        frames = [_known(path, wanted) for path in self._files(".runs")]
+        runs = pl.concat([empty, *frames], how="diagonal").unique("record_id", keep="first", maintain_order=True)
         latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")
         return runs.with_columns(superseded=latest).sort("record_id")
 
@@ -153,7 +154,7 @@ class RunStore:
             return
         target = self.root / f"{shard}.runs.parquet"
         known = [target] if target.exists() else []
-        rows = pl.concat([pl.read_parquet(path) for path in [*known, *pending]])
+        rows = pl.concat([pl.read_parquet(path) for path in [*known, *pending]], how="diagonal")
         rows = rows.unique("record_id", keep="first").sort("asset_class", "symbol", "family", "attempt")
         files.write_parquet(rows, target)
         for path in pending:
@@ -190,6 +191,11 @@ class RunStore:
         found = [pl.scan_parquet(path).select(list(schema)).filter(wanted).collect() for path in paths]
         rows = pl.concat([pl.DataFrame(schema=schema), *found], how="vertical_relaxed")
         return rows.unique("record_id", keep="first", maintain_order=True)
+
+
+def _known(path: Path, wanted: Sequence[str]) -> pl.DataFrame:
+    """Those of the wanted columns that a file has: it may be older than some of them."""
+    return pl.scan_parquet(path).select(pl.col(f"^({'|'.join(wanted)})$")).collect()
 
 
 def grade_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:

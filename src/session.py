@@ -71,8 +71,9 @@ class Session:
     def tasks(self) -> Iterator[Task]:
         """Yield what is to be done, one bucket in memory at a time."""
         for row in self.inputs.instruments.iter_rows(named=True):
-            if row["state"] != "done":
-                self.states.end((row["asset_class"], row["symbol"]), "skipped", _earlier(row["state"], row["reason"]))
+            why = _earlier(row["state"], row["reason"]) if row["state"] != "done" else self.planner.left_out(row)
+            if why:
+                self.states.end((row["asset_class"], row["symbol"]), "skipped", why)
         for bucket in self.inputs.buckets():
             self._open[bucket] = 1
             for task in self._bucket_tasks(bucket):
@@ -89,9 +90,9 @@ class Session:
             if key in self.states:
                 continue
             frame = bars.slice(start, length)
-            again = self._is_wanted(key)
-            plans = self.planner.plans(key, self.inputs.bars_hash(frame), key in self.inputs.planted, again=again)
-            n_trials = self.planner.n_trials(key, plans)
+            marked, again = key in self.inputs.planted, self._is_wanted(key)
+            plans = self.planner.plans(key, self.inputs.bars_hash(frame), marked, again=again)
+            n_trials = self.planner.n_trials(key, plans, frame)
             graded = self._grade_key(frame)
             wanted = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials, graded)]
             if wanted:
@@ -156,7 +157,7 @@ class Session:
         for row in result.grades:
             plan, seconds = plans[row["record_id"]], fitted.get(row["record_id"])
             named = {"asset_class": task.asset_class, "symbol": task.symbol, "family": plan.model.family}
-            made = {name: plan.identity.get(name) for name in ("run_key", "fit_seconds")}
+            made = {name: plan.identity.get(name) for name in ("run_key", "fit_seconds", "tuning_trials")}
             # A run keeps the session that trained it, unless another strategy makes other returns of it.
             same = plan.identity["strategy_key"] == self.strategy_key
             made["session_key"] = plan.identity["session_key"] if same else self.key
@@ -218,7 +219,7 @@ class Session:
     def description(self) -> dict[str, Any]:
         """What MLflow's run of this session is called and says from the start."""
         config = self.config
-        families = "+".join(model.family for model in self._models)
+        families = "+".join(dict.fromkeys(model.family for model in self._models))
         return {
             "key": self.key,
             "name": f"{config.dataset} {families} {config.label.name} {config.strategy.name}",

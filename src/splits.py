@@ -98,6 +98,29 @@ def walk_forward(
     return folds
 
 
+def first_boundary(dates: DateArray, split: SplitConfig, horizon: int) -> dt.date | None:
+    """First day on which a decision may be out of sample: the first fold's boundary of `walk_forward`, by dates alone.
+
+    Parameters
+    ----------
+    dates : datetime64, shape (n,)
+        Of the tradable bars, ascending.
+    split : SplitConfig
+    horizon : int
+        Of the label, in bars.
+
+    Returns
+    -------
+    date, or None where no boundary has a first training window before it.
+    """
+    if dates.size == 0:
+        return None
+    edges = _boundaries(dates, split)
+    long_enough = np.searchsorted(dates, edges) - (horizon + split.embargo) >= split.first_train_bars
+    found: dt.date | None = edges[long_enough][0].astype("datetime64[D]").item() if long_enough.any() else None
+    return found
+
+
 def _boundaries(dates: DateArray, split: SplitConfig) -> DateArray:
     """All fold boundaries from the first bar to the last."""
     anchor = np.datetime64(split.anchor, "D")

@@ -84,6 +84,7 @@ RANGES: dict[str, Range] = {
     "grade.suspicious_sharpe": Range(0, 100, above=True),
     "engine.workers": Range(1, 4096, "processes"),
     "engine.batch_size": Range(1, 100_000, "instruments"),
+    "engine.memory_gib": Range(0, 100_000, "GiB", above=True),
     "seed": Range(0, 2**31 - 1),
     "model.params.rounds": Range(1, 100_000, "trees"),
     "model.params.learning_rate": _FRACTION,

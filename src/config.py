@@ -236,7 +236,8 @@ class EngineConfig:
 
     kind: str = "local"
     workers: int | None = None
-    batch_size: int = 20
+    batch_size: int = 20  # instruments in flight
+    memory_gib: float | None = None  # a worker that takes more ends; null: four fifths of the machine's memory
 
 
 @dataclass

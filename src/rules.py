@@ -93,6 +93,7 @@ RANGES: dict[str, Range] = {
     "tune.min_gain": Range(0, 100, "standard errors"),
     "tune.max_cost": Range(0, 1000, "times the default settings' CPU", above=True),
     "tune.timeout": Range(0, 1e7, "seconds"),
+    "engine.memory_gib": Range(0, 100_000, "GiB", above=True),
     "seed": Range(0, 2**31 - 1),
     "model.trials": Range(0, 10_000_000, "trials"),
     "model.params.rounds": Range(1, 100_000, "trees"),

@@ -1,9 +1,12 @@
 """The engine: every item ends once, whatever happens to the process that works on it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import psutil
@@ -11,6 +14,7 @@ import pytest
 
 from src.config import ROOT, EngineConfig
 from src.engine import Failure, run
+from src.errors import StageError
 
 TWO = EngineConfig(workers=2, batch_size=4)
 
@@ -66,6 +70,152 @@ def test_a_dead_worker_costs_its_item_alone() -> None:
     assert isinstance(failure, Failure)
     assert "died twice" in failure.reason
     assert results == {n: n for n in range(8) if n != 3}
+
+
+def fail_the_first_time(path: Path) -> str:
+    with contextlib.suppress(FileExistsError):
+        path.touch(exist_ok=False)
+        raise OSError("the disk hiccuped")
+    return "done"
+
+
+def fail_with_the_time(_item: int) -> None:
+    raise ValueError(f"it is {time.monotonic_ns()}")
+
+
+def take_memory(mebibytes: int) -> int:
+    taken = [bytearray(b"x" * 2**20) for _ in range(mebibytes)]
+    if mebibytes > 100:
+        time.sleep(60)
+    return len(taken)
+
+
+def run_out_of_memory(number: int) -> int:
+    if number == 1:
+        raise MemoryError("no more")
+    return os.getpid()
+
+
+def kill_itself_on_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def give_back_what_cannot_go(number: int) -> object:
+    return (lambda: number) if number == 1 else number
+
+
+def own_process(_item: int) -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
+class Unborn:
+    """A task that can't be imported where it is to work."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return import_module, ("src.there_is_no_such_module",)
+
+    def __call__(self, item: int) -> int:
+        return item
+
+
+class Stillborn:
+    """A task whose import ends the process."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
+
+    def __call__(self, item: int) -> int:
+        return item
+
+
+def test_what_fails_once_is_tried_again(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(7)]
+    outcomes = list(run(fail_the_first_time, paths, TWO))
+    assert sorted((o.item, o.result) for o in outcomes) == [(path, "done") for path in paths]
+
+
+def test_what_fails_twice_tells_both_tracebacks_and_is_tried_no_more() -> None:
+    (outcome,) = run(fail_with_the_time, [5], TWO)
+    assert isinstance(outcome.result, Failure) and outcome.result.final
+    assert outcome.result.traceback.count("fail_with_the_time") == 2
+    assert outcome.result.traceback.startswith("at first: ValueError: it is")
+    (same,) = run(fail_on_three, [3], TWO)
+    assert isinstance(same.result, Failure)
+    assert same.result.traceback.count("Traceback") == 1 and "the same twice" in same.result.traceback
+
+
+def test_failures_do_not_pile_up_until_the_end() -> None:
+    taken: list[int] = []
+
+    def items():
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    stream = run(fail_with_the_time, items(), EngineConfig(workers=1, batch_size=3))
+    next(stream)
+    assert len(taken) <= 7
+    stream.close()
+
+
+def test_a_worker_that_takes_too_much_memory_costs_its_item_and_says_so() -> None:
+    config = EngineConfig(workers=2, batch_size=4, memory_gib=0.25)
+    results = {o.item: o.result for o in run(take_memory, [1, 2, 400, 3, 4, 5], config)}
+    failure = results.pop(400)
+    assert isinstance(failure, Failure)
+    assert "took more than 0.25 GiB of memory: raise engine.memory_gib" in failure.reason
+    assert results == {n: n for n in (1, 2, 3, 4, 5)}
+
+
+def test_a_worker_that_ran_out_of_memory_is_replaced() -> None:
+    outcomes = {o.item: o.result for o in run(run_out_of_memory, [0, 1, 2], EngineConfig(workers=1, batch_size=1))}
+    assert isinstance(outcomes[1], Failure) and outcomes[1].reason == "MemoryError: no more"
+    assert outcomes[0] != outcomes[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_killed_worker_costs_its_item_and_says_so() -> None:
+    results = {o.item: o.result for o in run(kill_itself_on_three, range(8), TWO)}
+    failure = results.pop(3)
+    assert isinstance(failure, Failure) and "killed: out of memory" in failure.reason
+    assert results == {n: n for n in range(8) if n != 3}
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux's own")
+def test_the_kernel_would_end_a_worker_first() -> None:
+    own = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
+    (outcome,) = run(Path.read_text, [Path("/proc/self/oom_score_adj")], TWO)
+    assert isinstance(outcome.result, str)
+    assert int(outcome.result) >= max(own, 800)
+
+
+def test_what_cannot_be_sent_either_way_costs_its_item() -> None:
+    results = {o.item: o.result for o in run(give_back_what_cannot_go, range(3), TWO)}
+    failure = results.pop(1)
+    assert isinstance(failure, Failure) and "its result can't be sent back" in failure.reason
+    assert results == {0: 0, 2: 2}
+    (outcome,) = run(square, [lambda: 3], TWO)  # type: ignore[list-item]
+    assert isinstance(outcome.result, Failure) and "can't be sent to a worker" in outcome.result.reason
+
+
+@pytest.mark.parametrize(("task", "words"), [(Unborn(), "there_is_no_such_module"), (Stillborn(), "exit status 3")])
+def test_workers_that_cannot_start_end_the_work_with_clear_words(task: object, words: str) -> None:
+    with pytest.raises(StageError, match=words):
+        list(run(task, range(4), TWO))  # type: ignore[arg-type]
+
+
+def test_no_more_workers_are_started_than_there_are_items_in_flight() -> None:
+    for workers, batch in ((3, 1), (1, 5), (2, 5)):
+        found = {o.result for o in run(own_process, range(8), EngineConfig(workers=workers, batch_size=batch))}
+        assert len(found) <= min(workers, batch)
+
+
+def test_a_worker_tells_how_much_memory_it_took() -> None:
+    small, large = (next(run(take_memory, [size], EngineConfig(workers=1))).peak_bytes for size in (1, 90))
+    assert 5e6 < small < large - 60e6
 
 
 SLEEPER = """

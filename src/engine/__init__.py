@@ -1,13 +1,15 @@
 """The same work on local processes or on a Ray cluster: bounded in flight, one dead worker costs one item.
 
 `run` is what stages call; `src/engine/local.py` (``engine=local``) and `src/engine/ray.py` (``engine=ray``) do the
-work, each behind the same signature.
+work, each behind the same signature. What fails is tried once more, on either.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -19,24 +21,31 @@ Result = TypeVar("Result")
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Failure:
-    """An item that could not be done: one line for a person, and the traceback for the log."""
+    """An item that could not be done: one line for a person, and the tracebacks of what was tried.
+
+    `final` says that trying again is no use: it was tried twice already.
+    """
 
     reason: str
     traceback: str = ""
+    final: bool = False
 
 
-DIED = Failure("the worker process died twice on it (out of memory, or a crash in native code)")
+DIED = Failure("the worker process died twice on it (out of memory, or a crash in native code)", final=True)
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Result]):
-    """An item with its result, or with why there is none."""
+    """An item with its result, or with why there is none; and the worker's peak memory so far, where it is known."""
 
     item: Item
     result: Result | Failure
+    peak_bytes: int = 0
 
 
 def workers(config: EngineConfig) -> int:
@@ -53,16 +62,53 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
     Parameters
     ----------
     task : callable
-        A function at module level. What it raises becomes a `Failure`.
+        A function at module level. What it raises becomes a `Failure`, after a second try.
     items : iterable
         Taken lazily: at most ``config.batch_size`` items are in flight at once.
     config : EngineConfig
         The engine (``kind``), number of workers and of items in flight.
+
+    Raises
+    ------
+    StageError
+        Where no worker can be started.
 
     Notes
     -----
     A worker that dies (out of memory, a crash in native code) costs at most the item that kills it twice.
     """
     engine = importlib.import_module(f"src.engine.{config.kind}")
-    outcomes: Iterator[Outcome[Item, Result]] = engine.run(task, items, config)
-    return outcomes
+    failed: dict[int, tuple[Item, Failure]] = {}  # by identity of the item, which is kept here as long as it counts
+    again: deque[Item] = deque()
+
+    def stream() -> Iterator[Item]:
+        """What failed once goes before what is new, so that no more than a batch of failures is ever kept."""
+        for item in items:
+            while again:
+                yield again.popleft()
+            yield item
+        while again:
+            yield again.popleft()
+
+    for _ in range(2):  # what fails while the last items are in flight finds the stream at its end
+        for outcome in engine.run(task, stream(), config):
+            result, before = outcome.result, failed.pop(id(outcome.item), None)
+            if isinstance(result, Failure) and before is None and not result.final:
+                log.info("failed, tried again: %s", result.reason)
+                failed[id(outcome.item)] = (outcome.item, result)
+                again.append(outcome.item)
+            elif isinstance(result, Failure) and before is not None:
+                yield Outcome(outcome.item, _both(before[1], result), outcome.peak_bytes)
+            else:
+                yield outcome
+        if not again:
+            return
+        items = ()
+
+
+def _both(first: Failure, second: Failure) -> Failure:
+    """Two failures of the same item as one: the second's reason, both tracebacks."""
+    if first.traceback == second.traceback:
+        return Failure(second.reason, f"{second.traceback}(the same twice)", final=True)
+    told = (f"at first: {first.reason}", first.traceback, f"again: {second.reason}", second.traceback)
+    return Failure(second.reason, "\n".join(part for part in told if part), final=True)

@@ -1,127 +1,289 @@
-"""Worker processes of this machine.
+"""Worker processes of this machine, each fed by a thread of the parent.
 
-Workers are spawned, never forked (a forked OpenMP runtime can deadlock), run one thread each, ignore Ctrl+C (the
-parent decides) and leave when the parent is gone, however it went.
+Workers are spawned, never forked (a forked OpenMP runtime can deadlock), and each has a line of its own to the parent:
+when one dies it is known which item it had, and with what exit status. That item is tried again with nothing beside
+it, so that only an item that kills its worker fails; all others go on.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import multiprocessing
 import os
-import signal
+import pickle
+import queue
+import sys
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for_sentinel
+from dataclasses import replace
+from typing import Any, Generic
 
+from src import memory
 from src.config import EngineConfig
 from src.engine import DIED, ONE_THREAD, Failure, Item, Outcome, Result, workers
+from src.engine.worker import OVER_MEMORY, READY, Reply, serve
+from src.errors import StageError
+
+log = logging.getLogger(__name__)
+_STARTS = 3  # tries to start a worker, none of which succeeds
+_PATIENCE = 5.0  # seconds that a worker may take to leave
+_MOST = 60 if sys.platform == "win32" else 4096  # workers; Windows waits for no more
 
 
 def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineConfig) -> Iterator[Outcome[Item, Result]]:
     """Do `task` on every item; see `src.engine.run`.
 
-    Notes
-    -----
-    A worker that dies (out of memory, a crash in native code) breaks the pool. The items then in flight are tried
-    again one at a time on a fresh pool, so that only the one that kills its worker fails.
+    Raises
+    ------
+    StageError
+        Where no worker can be started.
     """
-    pending = iter(items)
-    suspects: deque[Item] = deque()
-    while True:
-        with _pool(config) as pool:
-            try:
-                while suspects:
-                    outcome = Outcome(suspects[0], _alone(pool, task, suspects[0]))
-                    suspects.popleft()
-                    yield outcome
-                    if outcome.result is DIED:
-                        break
+    pool: _Pool[Item, Result] = _Pool(task, config)
+    pending, in_flight, exhausted = iter(items), 0, False
+    try:
+        while True:
+            while not exhausted and in_flight < config.batch_size:
+                try:
+                    pool.put(next(pending))
+                except StopIteration:
+                    exhausted = True
                 else:
-                    yield from _stream(pool, task, pending, config.batch_size, suspects)
-                    return
-            except BrokenProcessPool:
-                continue
-            except BaseException:
-                _abandon(pool)
-                raise
+                    in_flight += 1
+            if not in_flight:
+                return
+            outcome = pool.get()
+            in_flight -= 1
+            yield outcome
+    finally:
+        pool.stop()
 
 
-def _stream(
-    pool: ProcessPoolExecutor,
-    task: Callable[[Item], Result],
-    pending: Iterator[Item],
-    in_flight: int,
-    suspects: deque[Item],
-) -> Iterator[Outcome[Item, Result]]:
-    """Keep the pool busy from `pending`; when it breaks, leave what was in flight in `suspects`."""
-    futures: dict[Future[Result | Failure], Item] = {}
-    exhausted = False
-    while futures or not exhausted:
-        while not exhausted and len(futures) < in_flight:
-            try:
-                item = next(pending)
-            except StopIteration:
-                exhausted = True
-                break
-            try:
-                futures[pool.submit(_guarded, task, item)] = item
-            except BrokenProcessPool:
-                suspects.extend([item, *futures.values()])
-                raise
-        # The time-out keeps Ctrl+C alive on Windows, where an endless wait can't be interrupted.
-        for future in wait(futures, timeout=0.5, return_when=FIRST_COMPLETED).done:
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                suspects.extend(futures.values())
-                raise
-            yield Outcome(futures.pop(future), result)
+class _Died(Exception):
+    """The worker process went away, with this exit status."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(f"exit status {status}")
+        self.status = status
 
 
-def _alone(pool: ProcessPoolExecutor, task: Callable[[Item], Result], item: Item) -> Result | Failure:
-    """Try a suspect with nothing beside it: if the worker dies again, that item is the cause."""
-    try:
-        return pool.submit(_guarded, task, item).result()
-    except BrokenProcessPool:
-        return DIED
+class _NotStarted(_Died):
+    """It went away before it was ready."""
 
 
-def _guarded(task: Callable[[Item], Result], item: Item) -> Result | Failure:
-    """Turn what the task raises into a value: some exceptions do not survive pickling."""
-    try:
-        return task(item)
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
-        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+class _Worker:
+    """One process and the line to it."""
+
+    def __init__(self, task: bytes, most_bytes: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._line, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, task, most_bytes), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the line ends with the worker
+
+    def greet(self) -> None:
+        """Wait until it is ready.
+
+        Raises
+        ------
+        StageError
+            It can't import the task.
+        """
+        try:
+            word = self._heard()
+        except _Died as died:
+            raise _NotStarted(died.status) from died
+        if word != READY:
+            trouble = word.decode(errors="replace").strip()
+            log.error("a worker can't import its task:\n%s", trouble)
+            raise StageError(f"worker processes can't start: {trouble.splitlines()[-1]}")
+
+    def do(self, item: Any) -> Reply:
+        """Send an item and wait for what comes of it."""
+        try:
+            sent = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # noqa: BLE001 - pickling raises what it likes, and it is that item's outcome
+            return Reply(_unfit("the item can't be sent to a worker", error), 0)
+        try:
+            self._line.send_bytes(sent)
+        except OSError as error:
+            raise _Died(self._status()) from error
+        found = self._heard()
+        try:
+            reply: Reply = pickle.loads(found)  # noqa: S301 (from our own worker)
+        except Exception as error:  # noqa: BLE001 - as above
+            return Reply(_unfit("its result can't be read", error), 0)
+        return reply
+
+    def stop(self) -> None:
+        """Let it leave, as an idle one does at once; end it where it doesn't."""
+        self._line.close()
+        self._process.join(_PATIENCE)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ValueError, OSError):  # gone already
+            self._process.kill()
+
+    def _heard(self) -> bytes:
+        try:
+            return self._line.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise _Died(self._status()) from error
+
+    def _status(self) -> int | None:
+        self._process.join(_PATIENCE)
+        return self._process.exitcode
 
 
-def _pool(config: EngineConfig) -> ProcessPoolExecutor:
-    """Create a pool of spawned single-threaded workers."""
-    for name in ONE_THREAD:
-        os.environ[name] = "1"
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers(config), mp_context=context, initializer=_start_worker)
+class _Pool(Generic[Item, Result]):
+    """Items that wait, those that are in work, and one thread for each worker."""
+
+    def __init__(self, task: Callable[[Item], Result], config: EngineConfig) -> None:
+        for name in ONE_THREAD:
+            os.environ[name] = "1"
+        self._task, self._config = pickle.dumps(task), config
+        self._ready: deque[Item] = deque()
+        self._suspects: deque[Item] = deque()  # each had a worker that died
+        self._busy, self._alone, self._closed = 0, False, False
+        self._failed_starts = 0
+        self._turn = threading.Condition()
+        self._workers: set[_Worker] = set()
+        self._threads: list[threading.Thread] = []
+        self._outcomes: queue.Queue[Outcome[Item, Result] | BaseException] = queue.Queue()
+
+    def put(self, item: Item) -> None:
+        """Hand over an item; another worker is started for it where all have enough to do."""
+        with self._turn:
+            self._ready.append(item)
+            wanted = self._busy + len(self._ready) + len(self._suspects)
+            if len(self._threads) < min(wanted, workers(self._config), _MOST):
+                self._threads.append(threading.Thread(target=self._feed, daemon=True))
+                self._threads[-1].start()
+            self._turn.notify_all()
+
+    def get(self) -> Outcome[Item, Result]:
+        """Wait for the next outcome."""
+        while True:
+            # The time-out keeps Ctrl+C alive on Windows, where an endless wait can't be interrupted.
+            with contextlib.suppress(queue.Empty):
+                found = self._outcomes.get(timeout=0.5)
+                if isinstance(found, BaseException):
+                    raise found
+                return found
+
+    def stop(self) -> None:
+        """End all workers: idle ones leave; work in flight is lost, which is what an interruption may cost."""
+        with self._turn:
+            self._closed = True
+            left = list(self._workers) if self._busy else []
+            self._turn.notify_all()
+        for worker in left:
+            worker.kill()
+        for thread in self._threads:
+            thread.join(2 * _PATIENCE)
+
+    def _feed(self) -> None:
+        """Keep one worker at work until there is no more to do."""
+        worker: _Worker | None = None
+        try:
+            while (taken := self._take()) is not None:
+                worker = self._serve(worker, *taken)
+        except BaseException as error:  # noqa: BLE001 - told to the thread that waits for outcomes
+            self._outcomes.put(error)
+        finally:
+            if worker is not None:
+                worker.stop()
+
+    def _take(self) -> tuple[Item, bool] | None:
+        """Wait for an item to do, and whether with nothing beside it; None at the end."""
+        with self._turn:
+            while not self._closed:
+                if self._suspects:  # they wait until all others have finished, and nothing is begun before
+                    if not self._busy:
+                        self._busy, self._alone = 1, True
+                        return self._suspects.popleft(), True
+                elif self._ready and not self._alone:
+                    self._busy += 1
+                    return self._ready.popleft(), False
+                self._turn.wait()
+        return None
+
+    def _serve(self, worker: _Worker | None, item: Item, alone: bool) -> _Worker | None:
+        """Have an item done; return the worker where it is good for another."""
+        try:
+            worker = worker or self._started()
+            reply = worker.do(item)
+            self._outcomes.put(Outcome(item, reply.result, reply.peak_bytes))
+            if not reply.leaves:
+                return worker
+            self._drop(worker)
+        except _NotStarted as died:
+            with self._turn:
+                (self._suspects if alone else self._ready).appendleft(item)
+            self._count_failed_start(died)
+        except _Died as died:
+            if alone:
+                self._outcomes.put(Outcome(item, self._cause(died.status)))
+            else:
+                log.warning("a worker process died (exit status %s); its work is tried again alone", died.status)
+                with self._turn:
+                    self._suspects.append(item)
+            if worker is not None:
+                self._drop(worker)
+        finally:
+            with self._turn:
+                self._busy -= 1
+                self._alone = self._alone and not alone
+                self._turn.notify_all()
+        return None
+
+    def _started(self) -> _Worker:
+        worker = _Worker(self._task, memory.bound(self._config.memory_gib))
+        with self._turn:
+            self._workers.add(worker)
+            if self._closed:
+                worker.kill()
+        try:
+            worker.greet()
+        except BaseException:
+            self._drop(worker)
+            raise
+        self._failed_starts = 0
+        return worker
+
+    def _drop(self, worker: _Worker) -> None:
+        worker.stop()
+        with self._turn:
+            self._workers.discard(worker)
+
+    def _count_failed_start(self, died: _NotStarted) -> None:
+        """Try again a few times: an endless loop would hide what is wrong."""
+        with self._turn:
+            self._failed_starts += 1
+            if self._failed_starts < _STARTS or self._closed:
+                return
+        raise StageError(
+            f"worker processes end before they begin (exit status {died.status}, {_STARTS} times): see the lines above;"
+            " where memory is short, lower engine.workers"
+        ) from died
+
+    def _cause(self, status: int | None) -> Failure:
+        """Why a worker died, as its exit status tells."""
+        if status == OVER_MEMORY:
+            most = memory.bound(self._config.memory_gib) / memory.GIB
+            words = f"each time it took more than {most:.3g} GiB of memory: raise engine.memory_gib"
+        elif status == -9:
+            words = "killed: out of memory, or by somebody"
+        elif status is not None and status < 0:
+            words = f"signal {-status}: a crash in native code"
+        else:
+            words = f"exit status {status}"
+        return replace(DIED, reason=f"the worker process died twice on it ({words})")
 
 
-def _start_worker() -> None:
-    """Leave Ctrl+C to the parent, and leave with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_sentinel([parent.sentinel])
-        os._exit(1)
-
-
-def _abandon(pool: ProcessPoolExecutor) -> None:
-    """Stop at once: work in flight is lost, which is what an interruption may cost."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
+def _unfit(words: str, error: Exception) -> Failure:
+    return Failure(f"{words}: {type(error).__name__}: {error}", traceback.format_exc(), final=True)

@@ -1,0 +1,101 @@
+"""What a worker process of this machine does: one item after the other, until its parent has no more or is gone.
+
+It runs one thread, ignores Ctrl+C (the parent decides), leaves when the parent is gone, however it went, and ends
+itself when it takes more memory than it may: where memory runs out it has to be a worker that goes, not the parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for_sentinel
+from pathlib import Path
+from typing import Any
+
+from src import memory
+from src.engine import Failure
+
+READY = b"ready"
+OVER_MEMORY = 71  # exit status of a worker that took more than it may
+_EVERY = 0.1  # seconds between two looks at the memory taken
+_OOM_SCORE = "800"  # of 1,000: whom the kernel ends first where memory runs out
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of an item, the worker's peak memory so far, and whether it leaves now."""
+
+    result: Any
+    peak_bytes: int
+    leaves: bool = False
+
+
+def serve(line: Connection, task: bytes, most_bytes: int) -> None:
+    """Do `task` on each item that comes along the line.
+
+    Parameters
+    ----------
+    line
+        Items come and replies go, pickled by whoever sends them.
+    task
+        The pickled function.
+    most_bytes
+        Resident memory that this process may take.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(most_bytes,), daemon=True).start()
+    with contextlib.suppress(OSError):  # Linux alone has it, and not every container lets it be written
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+    try:
+        work = pickle.loads(task)  # noqa: S301 (from the parent, by a pipe that nobody else has)
+    except Exception:  # noqa: BLE001 - whatever importing the task raises is told to the parent
+        line.send_bytes(traceback.format_exc().encode())
+        return
+    line.send_bytes(READY)
+    leaves = False
+    while not leaves:
+        try:
+            item = line.recv_bytes()
+        except EOFError:
+            return
+        reply = _reply(work, item)
+        leaves = reply.leaves
+        line.send_bytes(_pickled(reply))
+
+
+def _reply(work: Callable[[Any], Any], item: bytes) -> Reply:
+    """Turn what the task raises into a value. After a want of memory the process is no good to others."""
+    try:
+        return Reply(work(pickle.loads(item)), memory.peak_bytes())  # noqa: S301 (from the parent)
+    except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
+        failure = Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Reply(failure, memory.peak_bytes(), isinstance(error, MemoryError))
+
+
+def _pickled(reply: Reply) -> bytes:
+    try:
+        return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - pickling raises what it likes, and it is that item's outcome
+        words = f"its result can't be sent back: {type(error).__name__}: {error}"
+        failure = Failure(words, traceback.format_exc(), final=True)
+        return pickle.dumps(Reply(failure, reply.peak_bytes), pickle.HIGHEST_PROTOCOL)
+
+
+def _watch(most_bytes: int) -> None:
+    """Leave with the parent, and when too much memory is taken."""
+    import psutil
+
+    parent, this = multiprocessing.parent_process(), psutil.Process()
+    sentinels = [] if parent is None else [parent.sentinel]
+    while not wait_for_sentinel(sentinels, timeout=_EVERY):
+        if this.memory_info().rss > most_bytes:
+            os._exit(OVER_MEMORY)
+    os._exit(1)

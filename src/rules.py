@@ -108,6 +108,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.family": (*FAMILIES, "all"),
     "model.device": ("cpu", "gpu"),
     "retry": ("failed", "all", "whole"),
+    "tracking.route": ("auto", "bulk", "client"),
 }
 DATES = ("data.until", "universe.as_of", "source.live.start", "split.until", "split.anchor", "source.simulated.first")
 # What becomes part of a file's or a registered model's name on every system.

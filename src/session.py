@@ -29,6 +29,7 @@ from src.features.choice import select
 from src.features.registry import reach
 from src.features.store import FeatureStore
 from src.ledger import WAITING
+from src.masking import masked
 from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner, require_known
@@ -321,7 +322,7 @@ class Session:
             "name": f"{config.dataset} {families} {config.label.name} {config.strategy.name}",
             "dataset": config.dataset,
             "git_commit": identity.git_commit(),
-            "config_yaml": yaml.safe_dump(asdict(config), sort_keys=False),
+            "config_yaml": masked(yaml.safe_dump(asdict(config), sort_keys=False)),
         }
 
     def figures(self, evidence: SessionEvidence, seconds: float) -> dict[str, Any]:

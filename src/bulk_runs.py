@@ -24,7 +24,7 @@ from src.run_content import EQUITY, RunContent
 REVISION = "dc11669786a5"
 """Alembic revision of the schema that the statements below were tested on (MLflow 3.17)."""
 
-CHANGING = ("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded")
+CHANGING = ("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded", "alpha.strategy_settings")
 """Tags that a later grade of the same returns may change."""
 
 BUSY_SECONDS = 60.0

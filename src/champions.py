@@ -39,6 +39,11 @@ class Version:
         worst = float("-inf")
         return self.metrics.get("z", worst), self.metrics.get("sharpe", worst), self.number
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether a later run of the same model stands in its place."""
+        return bool(self.tags.get("alpha.superseded"))
+
     def __str__(self) -> str:
         shown = ", ".join(f"{name} {self.metrics[name]:.3f}" for name in ("auc", "sharpe", "z") if name in self.metrics)
         return f"version {self.number} ({self.params.get('family', 'unknown family')}; {shown})"
@@ -62,7 +67,7 @@ class Champions:
         self._versions: dict[str, list[Version]] = defaultdict(list)
         for version in self._read():
             self._versions[version.name].append(version)
-        self.current = {name: number for name in self._versions if (number := self._champion(name)) is not None}
+        self.current = dict(self._champions())
 
     @property
     def names(self) -> list[str]:
@@ -72,9 +77,7 @@ class Champions:
     def best(self, name: str) -> Version | None:
         """The best version that clears for promotion and shows the evidence demanded; null where none does."""
         fit = [each for each in self._versions[name] if not self.against(each) and not self._undemonstrated(each)]
-        return max(
-            (each for each in fit if "alpha.superseded" not in each.tags), key=lambda each: each.rank, default=None
-        )
+        return max((each for each in fit if not each.is_superseded), key=lambda each: each.rank, default=None)
 
     def of(self, name: str, number: int) -> Version:
         """A version by its number.
@@ -105,6 +108,11 @@ class Champions:
         before = self.current.get(version.name)
         if before == version.number:
             return f"{version.name}: {version} stays champion"
+        if version.is_superseded:
+            raise StageError(
+                f"{version.name}: {version} is superseded by a later run of the same model (fresh=true, or its figures "
+                "come from code that was mended since): choose another version"
+            )
         with self._target.refusals():
             self._target.client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
         self.current[version.name] = version.number
@@ -138,23 +146,37 @@ class Champions:
                 missed.append(demand)
         return missed
 
-    def _champion(self, name: str) -> int | None:
-        aliases = self._target.client.get_registered_model(name).aliases
-        return int(aliases[CHAMPION]) if CHAMPION in aliases else None
-
-    def _read(self) -> Iterator[Version]:
-        client, dataset = self._target.client, self._target.config.dataset
+    def _champions(self) -> Iterator[tuple[str, int]]:
+        """Name and version of each champion of the dataset, by one search of the registry."""
         token = None
-        while True:
-            page = client.search_model_versions(page_token=token)
+        while self._versions:
+            page = self._target.client.search_registered_models(max_results=1000, page_token=token)
             for each in page:
-                run_id = str(each.run_id)
-                run = client.get_run(run_id).data
-                if run.tags.get("alpha.dataset") == dataset and each.name == run.params.get("registered_name"):
-                    yield Version(each.name, int(each.version), run_id, run.metrics, run.params, run.tags)
+                if each.name in self._versions and CHAMPION in each.aliases:
+                    yield each.name, int(each.aliases[CHAMPION])
             token = page.token
             if not token:
                 return
+
+    def _read(self) -> Iterator[Version]:
+        """Versions of the dataset's instruments, their runs asked for a few hundred at a time."""
+        client, dataset = self._target.client, self._target.config.dataset
+        token = None
+        found: list[Any] = []
+        while True:
+            page = client.search_model_versions(page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                break
+        runs = self._target.runs_by_id(str(each.run_id) for each in found if each.run_id)
+        for each in found:
+            run = runs.get(str(each.run_id))
+            if run is None or each.name != run.data.params.get("registered_name"):
+                continue
+            if run.data.tags.get("alpha.dataset") == dataset:
+                data = run.data
+                yield Version(each.name, int(each.version), run.info.run_id, data.metrics, data.params, data.tags)
 
 
 def clear(target: Tracking, run: str, why: str) -> str:

@@ -265,8 +265,9 @@ class TuneConfig:
 class TrackingConfig:
     """Where MLflow keeps runs and models; a relative sqlite path is under the project's root."""
 
-    uri: str = "sqlite:///mlruns/mlflow.db"
-    artifacts: str = "mlruns/artifacts"
+    uri: str = "sqlite:///mlruns/mlflow.db"  # or postgresql://<user>@<host>/<database>, or http://<server>
+    route: str = "auto"  # bulk: inserts into sqlite; client: MLflow's own; auto: bulk where it is tested
+    artifacts: str = "mlruns/artifacts"  # a folder, or s3://<bucket>/<prefix>; a server keeps them itself
     experiment: str = "alpha-loop"
     enabled: bool = True
 

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 from src import network
 from src.config import ROOT, Config, ConfigError
 from src.disk import free_bytes, in_words
+from src.errors import StageError
 from src.files import main_root, write_text
 from src.masking import masked
+from src.mlflow_home import home
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -73,7 +75,7 @@ def gate(_config: Config) -> Finding:
     """MLflow finds our registry store: without it the registry would take any model."""
     found = importlib.metadata.entry_points(group="mlflow.model_registry_store")
     ours = [entry.name for entry in found if entry.value.startswith("src.")]
-    if "sqlite" not in ours:
+    if not {"sqlite", "postgresql"} <= set(ours):
         return Finding(
             "registry gate", "bad", "MLflow does not know of it: run make setup (it installs the project in place)"
         )
@@ -180,10 +182,13 @@ def clock(_config: Config) -> Finding:
 
 def store(config: Config) -> Finding:
     """MLflow's database opens and nobody holds it."""
-    scheme, _, rest = config.tracking.uri.partition(":///")
-    if scheme != "sqlite":
+    try:
+        where = home(config.tracking)
+    except StageError as error:
+        return Finding("MLflow store", "bad", str(error))
+    path = where.database
+    if path is None:
         return Finding("MLflow store", "ok", masked(config.tracking.uri))
-    path = main_root() / rest
     if not path.exists():
         return Finding("MLflow store", "ok", f"{path} is made by the first training")
     try:

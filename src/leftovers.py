@@ -66,7 +66,7 @@ def of_registry(target: Tracking, champions: Champions) -> Iterator[Leftover]:
     for name in champions.names:
         for version in target.client.search_model_versions(f"name = '{name}'"):
             tags = target.client.get_run(str(version.run_id)).data.tags
-            if "alpha.superseded" in tags and champions.current.get(name) != int(version.version):
+            if tags.get("alpha.superseded") and champions.current.get(name) != int(version.version):
                 yield _version(target, name, version)
 
 

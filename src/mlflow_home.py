@@ -1,7 +1,12 @@
-"""Where MLflow keeps runs and models, and the thresholds that its registry demands. No MLflow here: quick to import."""
+"""Where MLflow keeps runs and models, and the thresholds that its registry demands. No MLflow here: quick to import.
+
+A store is a sqlite file, a PostgreSQL database, or a tracking server that has either behind it. Each has its gate: see
+`src.gate` for what it asks, `src.gate_mark` for what the database carries.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import sqlite3
@@ -11,10 +16,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from src import files, gate
+from src import files, gate_mark
 from src.config import Config, GradeConfig, TrackingConfig
 from src.errors import StageError
 from src.grade import Thresholds
+from src.masking import masked
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -22,6 +28,8 @@ ENVIRONMENT = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
+HTTP_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
+"""Unless the user's environment says otherwise: a server that went away is given up after half a minute of retries."""
 _PATIENCE = 30.0  # seconds that we wait for a database that another program holds
 
 
@@ -29,13 +37,30 @@ class TrackingError(StageError):
     """MLflow's store can't be used as it is: the message says why and what to do."""
 
 
+class Unreachable(TrackingError):
+    """Nothing answers where the store should be: it may do so later."""
+
+
 @dataclass(frozen=True)
 class Home:
-    """The tracking store: its absolute URI, its file where it is sqlite, and where artifacts go."""
+    """The tracking store: its absolute URI, its file where it is sqlite, and the URI below which artifacts go.
+
+    ``artifacts`` is null on a server that keeps them itself.
+    """
 
     uri: str
     database: Path | None
-    artifacts: Path
+    artifacts: str | None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether a tracking server stands before the database."""
+        return self.uri.startswith("http")
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is a PostgreSQL database that we open ourselves."""
+        return self.uri.startswith("postgresql")
 
 
 def home(tracking: TrackingConfig) -> Home:
@@ -44,30 +69,73 @@ def home(tracking: TrackingConfig) -> Home:
     Raises
     ------
     TrackingError
-        For a kind of store whose registry could not be gated.
+        For a kind of store whose registry could not be gated, for a route that it does not have, and where a library
+        that it needs is not installed.
     """
-    root = files.main_root()
-    artifacts = root / tracking.artifacts
     scheme, _, rest = tracking.uri.partition("://")
-    if scheme in ("http", "https"):
-        return Home(tracking.uri.rstrip("/"), None, artifacts)
-    if scheme != "sqlite" or not rest.strip("/"):
+    kind = scheme.removesuffix("+psycopg2")
+    if kind not in ("sqlite", "http", "https", "postgresql") or not rest.strip("/"):
         raise TrackingError(
-            f"tracking.uri must be sqlite:///<file> or the http address of an MLflow server, got {tracking.uri}: "
-            "the gate of the model registry stands in front of these"
+            "tracking.uri must be sqlite:///<file>, postgresql://<user>@<host>/<database> or the http address of an "
+            f"MLflow server, got {masked(tracking.uri)}: the gate of the model registry stands in front of these"
         )
-    database = (root / rest.removeprefix("/")).absolute()
+    if tracking.route == "bulk" and kind != "sqlite":
+        raise TrackingError(
+            f"tracking.route=bulk inserts into a sqlite file, and {masked(tracking.uri)} is none: leave "
+            "tracking.route=auto, which takes MLflow's client there"
+        )
+    artifacts = _artifacts(tracking.artifacts, kept_by_server=kind.startswith("http"))
+    if kind.startswith("http"):
+        return Home(tracking.uri.rstrip("/"), None, artifacts)
+    if kind == "postgresql":
+        _require("psycopg2", "tracking.uri=postgresql://...", "postgres")
+        # The driver is named: SQLAlchemy 2.1 takes psycopg 3 where none is, which MLflow is not tested with.
+        return Home(f"postgresql+psycopg2://{rest}", None, artifacts)
+    database = (files.main_root() / rest.removeprefix("/")).absolute()
     return Home(f"sqlite:///{database.as_posix()}", database, artifacts)
+
+
+def _artifacts(where: str, *, kept_by_server: bool) -> str | None:
+    """The URI below which artifacts go; a server keeps them itself unless a bucket is named."""
+    scheme, is_uri, _ = where.partition("://")
+    if not is_uri:
+        return None if kept_by_server else (files.main_root() / where).absolute().as_uri()
+    if scheme != "s3":
+        raise TrackingError(
+            f"tracking.artifacts must be a folder or s3://<bucket>/<prefix>, got {masked(where)}: a tracking server "
+            "can keep artifacts elsewhere (tracking.uri=http://...)"
+        )
+    _require("boto3", "tracking.artifacts=s3://...", "s3")
+    return where.rstrip("/")
+
+
+def _require(module: str, setting: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise TrackingError(f"{setting} needs the package {module}: pip install -e .[{extra}]")
 
 
 def prepare(where: Home) -> None:
     """Set what MLflow reads from the environment, and make the store's folders."""
     os.environ.update(ENVIRONMENT)
     os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = where.uri
+    if where.is_server:
+        for name, value in HTTP_ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+    if where.artifacts is not None and (folder := folder_of(where.artifacts)):
+        folder.mkdir(parents=True, exist_ok=True)
     if where.database is not None:
         where.database.parent.mkdir(parents=True, exist_ok=True)
-        where.artifacts.mkdir(parents=True, exist_ok=True)
         _wait_for(where.database)
+
+
+def folder_of(location: str) -> Path | None:
+    """The folder that a ``file:`` URI names; null for other places."""
+    from urllib.parse import urlparse
+    from urllib.request import url2pathname
+
+    parsed = urlparse(location)
+    path = f"//{parsed.netloc}{parsed.path}" if parsed.netloc not in ("", "localhost") else parsed.path
+    return Path(url2pathname(path)) if parsed.scheme == "file" else None
 
 
 def thresholds(config: Config) -> Thresholds:
@@ -95,7 +163,7 @@ def mark(database: Path, demanded: Thresholds) -> list[str]:
     try:
         with closing(sqlite3.connect(database, timeout=_PATIENCE, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            return gate.mark(connection, demanded)
+            return gate_mark.mark_sqlite(connection, demanded)
     except sqlite3.OperationalError as error:
         raise locked(database) from error
 

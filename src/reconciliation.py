@@ -76,8 +76,13 @@ def bring_up_to_date(
     written = target.runs.write([content for key, content in wanted.items() if key not in known], parents)
     for key, run_id in written.items():
         known[key] = Known(run_id, dict(wanted[key].tags), dict(wanted[key].metrics))
-    changes = [change for key, content in wanted.items() if (change := _change(known[key], content))]
+    current = _current_key(target.config)
+    changes = [change for key, content in wanted.items() if (change := _change(known[key], content, current))]
+    changes += _outdated(wanted, known, current)
     target.runs.update(changes)
+    by_id = {each.run_id: each for each in known.values()}
+    for change in changes:
+        by_id[change.run_id].tags.update(change.tags)
     _mark_superseded(target, store, wanted.values())
     passed = [content for content in wanted.values() if content.passed]
     features = _features(store, [content.record_id for content in passed])
@@ -92,7 +97,8 @@ def bring_up_to_date(
 def is_registrable(content: RunContent, known: Known, thresholds: Thresholds) -> bool:
     """Whether the gate is expected to let the run's model in."""
     doubt = None if known.tags.get("alpha.cleared") else content.tags.get("alpha.suspicious")
-    return grade(content.metrics, thresholds, doubt).registrable and "alpha.superseded" not in content.tags
+    superseded = content.tags.get("alpha.superseded") or known.tags.get("alpha.superseded")
+    return grade(content.metrics, thresholds, doubt).registrable and not superseded
 
 
 def _contents(
@@ -111,9 +117,34 @@ def _contents(
     return contents(config, runs, grades, equity)
 
 
-def _change(known: Known, content: RunContent) -> Change | None:
-    """What a later grade of the same returns changes: verdict tags, and figures other than those of the gate."""
+def _current_key(config: Config) -> str:
+    from src.identity import strategy_key
+
+    return strategy_key(config)
+
+
+def _outdated(wanted: Mapping[Key, RunContent], known: Mapping[Key, Known], current: str) -> Iterable[Change]:
+    """Runs that today's code grades otherwise: the same record and strategy settings, by code that was mended since."""
+    settings = {
+        record: content.tags["alpha.strategy_settings"]
+        for (record, strategy), content in wanted.items()
+        if strategy == current
+    }
+    now = int(1000 * time.time())
+    for (record, strategy), each in known.items():
+        same = settings.get(record, "") == each.tags.get("alpha.strategy_settings")
+        if strategy != current and same and not each.tags.get("alpha.superseded"):
+            yield Change(each.run_id, {"alpha.superseded": "true"}, {}, now)
+
+
+def _change(known: Known, content: RunContent, current: str) -> Change | None:
+    """What a later grade of the same returns changes: verdict tags, and figures other than those of the gate.
+
+    Whether a run of earlier code is superseded is for the session of today's code to say.
+    """
     wanted = {key: content.tags.get(key, "") for key in CHANGING}
+    if content.strategy_key != current and known.tags.get("alpha.superseded"):
+        del wanted["alpha.superseded"]
     tags = {key: value for key, value in wanted.items() if known.tags.get(key, "") != value}
     moved = {key: value for key, value in content.metrics.items() if key not in COUNTED and _moved(known, key, value)}
     return Change(known.run_id, tags, moved, int(1000 * time.time())) if tags or moved else None
@@ -132,7 +163,7 @@ def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunConten
     if not keys:
         return
     old = store.runs(("run_key",)).filter(pl.col("superseded") & pl.col("run_key").is_in(list(keys)))
-    left = [each for each in target.runs.known(old["record_id"]).values() if "alpha.superseded" not in each.tags]
+    left = [each for each in target.runs.known(old["record_id"]).values() if not each.tags.get("alpha.superseded")]
     now = int(1000 * time.time())
     target.runs.update([Change(each.run_id, {"alpha.superseded": "true"}, {}, now) for each in left])
 

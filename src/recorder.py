@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from src import mlflow_home
 from src.config import Config
 from src.errors import StageError
+from src.masking import masked
 
 if TYPE_CHECKING:
     from src.runs import RunStore
@@ -23,20 +25,33 @@ log = logging.getLogger(__name__)
 class Recorder:
     """Projects the grades of closed buckets into MLflow in the background.
 
+    A store that goes away meanwhile stops no training: what it lacks is tried once more at the end.
+
     Parameters
     ----------
     config : Config
         With ``tracking.enabled`` false nothing is written and nothing imported.
+
+    Raises
+    ------
+    TrackingError
+        Where the store could never be written: of a kind that has no gate, a library missing, a server without it.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlflow")
         self._written: list[Future[pl.DataFrame]] = []
+        if config.tracking.enabled and mlflow_home.home(config.tracking).database is None:
+            _require_gate(config)
 
     def put(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> None:
-        """Queue a bucket's grades."""
-        self._written.append(self._thread.submit(_project, self.config, store, grades, session))
+        """Queue a bucket's grades; once MLflow could not be written, the rest waits for the end."""
+        if any(done.done() and done.exception() for done in self._written[-1:]):
+            return
+        made = self._thread.submit(_project, self.config, store, grades, session)
+        made.add_done_callback(_tell)
+        self._written.append(made)
 
     def close(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
         """Wait for the queue, bring MLflow up to date with all grades and the session's own figures.
@@ -51,9 +66,10 @@ class Recorder:
         StageError
             Where MLflow can't be written; runs and grades are stored all the same.
         """
-        for done in self._written:
-            if error := done.exception():
-                log.info("a bucket could not be written to MLflow at first: %s", error)
+        for number, done in enumerate(self._written):
+            if not done.cancelled() and done.exception():
+                for later in self._written[number + 1 :]:
+                    later.cancel()
         try:
             return _project(self.config, store, grades, session)
         finally:
@@ -64,6 +80,22 @@ class Recorder:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
+def _require_gate(config: Config) -> None:
+    """Look at a store that is not a file of ours before any work; one that does not answer may do so later."""
+    from src.tracking import open_store
+
+    try:
+        with open_store(config):
+            pass
+    except mlflow_home.Unreachable as error:
+        log.warning("%s; training goes on without MLflow meanwhile", error)
+
+
+def _tell(done: Future[pl.DataFrame]) -> None:
+    if not done.cancelled() and (error := done.exception()):
+        log.warning("%s; training goes on", error)
+
+
 def _project(config: Config, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
     if not config.tracking.enabled:
         return pl.DataFrame(schema={"record_id": pl.String, "mlflow_run_id": pl.String})
@@ -71,11 +103,24 @@ def _project(config: Config, store: RunStore, grades: pl.DataFrame, session: dic
 
     try:
         return project(config, store, grades, session)
+    except mlflow_home.Unreachable as error:
+        raise mlflow_home.Unreachable(f"{error}; runs and grades are stored: then run `{_sync(config)}`") from error
     except StageError:
         raise
     except Exception as error:
         log.error("MLflow could not be written", exc_info=error)
+        cause = masked(f"{type(error).__name__}: {error}"[:500])
         raise StageError(
-            f"runs and grades are stored, but MLflow could not be written ({type(error).__name__}: {error}): "
-            f"run `python -m src.sync universe={config.dataset}` once the cause is gone"
+            f"runs and grades are stored, but MLflow could not be written ({cause}): run `{_sync(config)}` once the "
+            "cause is gone"
         ) from error
+
+
+def _sync(config: Config) -> str:
+    """The command that brings MLflow up to date, but for a password in the store's address."""
+    words = f"python -m src.sync universe={config.universe.name}"
+    if config.universe.interval != "1d":
+        words += f" universe.interval={config.universe.interval}"
+    if not config.tracking.uri.startswith("sqlite"):
+        words += f" tracking.uri={masked(config.tracking.uri)}"
+    return words

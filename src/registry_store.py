@@ -1,4 +1,4 @@
-"""MLflow's model registry with a gate: a plugin that takes the place of the built-in sqlite store.
+"""MLflow's model registry with a gate: a plugin that takes the place of the built-in store of sqlite and PostgreSQL.
 
 MLflow loads it through the entry point group ``mlflow.model_registry_store`` for the Python client, for the REST API of
 ``mlflow server`` and so for the UI. Databases without the project's mark pass through untouched.
@@ -29,7 +29,7 @@ _SERVED_FILES = (
 )
 
 
-def make_database(database: Path, artifacts: Path, thresholds: Thresholds) -> None:
+def make_database(database: Path, artifacts: str, thresholds: Thresholds) -> None:
     """Make a new store whole or not at all: tables, mark and triggers, then one rename.
 
     MLflow builds its tables in dozens of steps, and a process killed between two of them leaves a file that no later
@@ -41,7 +41,7 @@ def make_database(database: Path, artifacts: Path, thresholds: Thresholds) -> No
     from src import files, mlflow_home
 
     def build(path: Path) -> None:
-        store = TrackingStore(f"sqlite:///{path.as_posix()}", artifacts.as_uri())
+        store = TrackingStore(f"sqlite:///{path.as_posix()}", artifacts)
         store.engine.dispose()
         mlflow_home.mark(path, thresholds)
 
@@ -54,7 +54,7 @@ def make_database(database: Path, artifacts: Path, thresholds: Thresholds) -> No
 
 
 def gated_store(store_uri: str) -> SqlAlchemyStore:
-    """Build the store for a sqlite URI: what the entry point names."""
+    """Build the store for a sqlite or PostgreSQL URI: what the entry points name."""
     return _gated(_plain_store())(store_uri)
 
 
@@ -153,13 +153,16 @@ class Gate:
     @contextmanager
     def _asked(self, what: str) -> Iterator[tuple[Query, Thresholds | None]]:
         """A look into the database in which a refusal becomes MLflow's PERMISSION_DENIED."""
+        dialect = self.engine.dialect.name
         with self.engine.connect() as connection:
 
             def query(sql: str, values: tuple[Any, ...]) -> list[Any]:
+                if dialect == "postgresql":
+                    sql = sql.replace("%", "%%").replace("?", "%s")
                 return list(connection.exec_driver_sql(sql, values))
 
             try:
-                yield query, gate.limits(query)
+                yield query, gate.limits(query, dialect)
             except Refused as error:
                 raise MlflowException(f"alpha-loop gate: {what} refused: {error}", PERMISSION_DENIED) from error
 

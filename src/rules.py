@@ -120,6 +120,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.device": ("cpu", "gpu"),
     "retry": ("failed", "all", "whole"),
     "tune.by": ("class", "all"),
+    "tracking.route": ("auto", "bulk", "client"),
 }
 DATES = (
     "data.until", "universe.as_of", "source.live.start", "split.until", "split.anchor", "source.simulated.first",

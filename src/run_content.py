@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from src.gate import COUNTED
@@ -95,6 +95,11 @@ def registered_name(asset_class: str, symbol: str, interval: str) -> str:
     return f"{asset_class}.{symbol}" + ("" if interval == "1d" else f"-{interval}")
 
 
+def strategy_settings(config: Config) -> str:
+    """Hash of the strategy's settings without its code: what stays the same where a fault in the code is mended."""
+    return _digest({key: value for key, value in asdict(config.strategy).items() if key != "name"})
+
+
 def _content(config: Config, row: Mapping[str, Any], figures: list[str], curve: list[Point]) -> RunContent:
     parts = json.loads(row["parts"] or "{}")
     values = {**{name: row[name] for name in figures}, **{name: row[name] for name in ("n_train", "n_folds")}}
@@ -142,6 +147,7 @@ def _tags(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any], unde
         "alpha.record_id": row["record_id"],
         "alpha.run_key": row["run_key"],
         "alpha.strategy_key": row["strategy_key"],
+        "alpha.strategy_settings": strategy_settings(config),
         "alpha.session_key": row["session_key"],
         "alpha.dataset": config.dataset,
         "alpha.passed": "true" if row["passed"] else "false",

@@ -83,12 +83,13 @@ def _described(store: RunStore, key: str) -> dict[str, Any]:
 
 
 def _as_then(config: Config, session: dict[str, Any]) -> Config:
-    """The configuration, with the strategy's name as the session had it: its runs are shown under that name."""
+    """The configuration, with the strategy as the session had it: its runs are shown under its name and settings."""
     import yaml
 
     then = yaml.safe_load(session.get("config_yaml") or "") or {}
-    name = then.get("strategy", {}).get("name", config.strategy.name)
-    return dataclasses.replace(config, strategy=dataclasses.replace(config.strategy, name=name))
+    known = {field.name for field in dataclasses.fields(config.strategy)}
+    settings = {name: value for name, value in then.get("strategy", {}).items() if name in known}
+    return dataclasses.replace(config, strategy=dataclasses.replace(config.strategy, **settings))
 
 
 def _completed(grades: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

@@ -11,24 +11,26 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
+from urllib.parse import quote
 
 from src import bulk_runs, mlflow_home
-from src.bulk_runs import BulkRuns, Change, Known
+from src.bulk_runs import BulkRuns
+from src.client_runs import ClientRuns, all_pages, metrics, points, runs_by_id
 from src.grade import Thresholds
-from src.mlflow_home import Home, TrackingError
-from src.reconciliation import Key, Runs, bring_up_to_date
-from src.run_content import EQUITY, RunContent
+from src.masking import masked
+from src.mlflow_home import Home, TrackingError, Unreachable, folder_of
+from src.reconciliation import Runs, bring_up_to_date
+from src.run_content import RunContent
 
 if TYPE_CHECKING:
     import polars as pl
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Run
 
     from src.config import Config
     from src.model_folder import ModelFolder
@@ -38,7 +40,8 @@ __all__ = ["Tracking", "TrackingError", "open_store", "project"]
 
 log = logging.getLogger(__name__)
 _REMEDY = "install the project into this environment once more: pip install --no-deps -e ."
-_PAGE = 1000
+_SLICE = 2000  # runs in memory at a time
+_WRITERS = 4  # requests in flight to a server or to PostgreSQL
 _SWEPT: set[tuple[str, str]] = set()
 
 
@@ -72,13 +75,12 @@ def project(config: Config, store: RunStore, grades: pl.DataFrame, session: Mapp
     if config.tracking.enabled:
         with open_store(config) as target:
             target.sweep()
-            known = bring_up_to_date(target, store, grades, session)
-            ids = {record_id: each.run_id for record_id, each in known.items()}
-            reused = {
-                record: each.run_id
-                for record, each in known.items()
-                if each.tags["alpha.session_key"] != session["key"]
-            }
+            reused: dict[str, str] = {}
+            for part in grades.iter_slices(_SLICE) if grades.height else [grades]:
+                for record, each in bring_up_to_date(target, store, part, session).items():
+                    ids[record] = each.run_id
+                    if each.tags["alpha.session_key"] != session["key"]:
+                        reused[record] = each.run_id
             target.describe(session, reused)
     schema = {"record_id": pl.String, "mlflow_run_id": pl.String}
     return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=schema)
@@ -97,16 +99,7 @@ def open_store(config: Config) -> Iterator[Tracking]:
     try:
         mlflow_home.prepare(where)
         demanded = mlflow_home.thresholds(config)
-        if where.database is not None:
-            _make_database(where.database, where.artifacts, demanded)
-        client = _client(where)
-        if where.database is None:
-            _probe(where)
-        else:
-            _require_plugin(where)
-            if changed := mlflow_home.mark(where.database, demanded):
-                log.warning("thresholds of the model registry changed: %s", ", ".join(changed))
-        yield Tracking(config, client, where, demanded)
+        yield Tracking(config, _opened(where, demanded), where, demanded)
     except Exception as error:
         if "database is locked" not in str(error) or isinstance(error, TrackingError):
             raise
@@ -148,7 +141,7 @@ class Tracking:
         tags = [RunTag(f"alpha.{key}", str(value)) for key, value in said.items() if key not in numbers]
         before = self.client.get_run(run_id).data.metrics
         moved = {key: value for key, value in numbers.items() if before.get(key) != value}
-        self.client.log_batch(run_id, metrics=_metrics(moved, int(1000 * time.time())), tags=tags)
+        self.client.log_batch(run_id, metrics=metrics(moved, int(1000 * time.time())), tags=tags)
         if session.get("config_yaml"):
             self.client.log_text(run_id, str(session["config_yaml"]), "config.yaml")
         if reused:
@@ -163,7 +156,7 @@ class Tracking:
 
         params = [Param(key, value) for key, value in content.params.items()]
         tags = [RunTag(key, value) for key, value in content.tags.items()]
-        _, params, tags = _validate_batch_log_data(_points(content), params, tags)
+        _, params, tags = _validate_batch_log_data(points(content), params, tags)
         return replace(content, params={p.key: p.value for p in params}, tags={t.key: t.value for t in tags})
 
     def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str:
@@ -173,7 +166,7 @@ class Tracking:
         made = self.client.create_logged_model(
             self.experiment, name, run_id, tags={"alpha.record_id": record_id}, model_type=folder.family
         )
-        if self.where.database is not None and (local := _local(made.artifact_location)) is not None:
+        if not self.where.is_server and (local := folder_of(made.artifact_location)) is not None:
             bound = folder.write(local, made.model_id, run_id)
         else:
             with tempfile.TemporaryDirectory() as staged:
@@ -216,22 +209,32 @@ class Tracking:
         if (self.where.uri, self.experiment) in _SWEPT:
             return
         half = "attributes.status = 'RUNNING' AND tags.`alpha.writer` LIKE '%'"
-        for run in self.client.search_runs([self.experiment], half):
-            if not mlflow_home.is_alive(run.data.tags["alpha.writer"], run.info.start_time):
-                self.client.delete_run(run.info.run_id)
-        for model in _all_pages(lambda token: self.client.search_logged_models([self.experiment], page_token=token)):
-            if "alpha.record_id" in model.tags and not self._is_tied(model.model_id, model.source_run_id):
+        for left in self.client.search_runs([self.experiment], half):
+            if not mlflow_home.is_alive(left.data.tags["alpha.writer"], left.info.start_time):
+                self.client.delete_run(left.info.run_id)
+        search = self.client.search_logged_models
+        models = list(all_pages(lambda token: search([self.experiment], page_token=token)))
+        ours = [model for model in models if "alpha.record_id" in model.tags]
+        runs = self.runs_by_id(model.source_run_id for model in ours if model.source_run_id)
+        for model in ours:
+            run = runs.get(model.source_run_id)
+            if run is None or run.data.params.get("model_id") != model.model_id:
                 self.client.delete_logged_model(model.model_id)
-                if self.where.database is not None and (folder := _local(model.artifact_location)):
+                if not self.where.is_server and (folder := folder_of(model.artifact_location)):
                     shutil.rmtree(folder.parent, ignore_errors=True)
         _SWEPT.add((self.where.uri, self.experiment))
+
+    def runs_by_id(self, run_ids: Iterable[str]) -> dict[str, Run]:
+        """Active runs of the dataset's experiment by their ids."""
+        return runs_by_id(self.client, self.experiment, run_ids)
 
     def _experiment(self) -> tuple[str, str]:
         """Id and artifact location of the dataset's experiment, made or taken out of the bin where need be."""
         name = f"{self.config.tracking.experiment}/{self.config.dataset}"
         found = self.client.get_experiment_by_name(name)
         if found is None:
-            location = None if self.where.database is None else (self.where.artifacts / self.config.dataset).as_uri()
+            below = self.where.artifacts
+            location = None if below is None else f"{below}/{quote(self.config.dataset)}"
             made = self.client.create_experiment(name, location, tags={"alpha.dataset": self.config.dataset})
             found = self.client.get_experiment(made)
         elif found.lifecycle_stage != "active":
@@ -239,10 +242,18 @@ class Tracking:
         return str(found.experiment_id), str(found.artifact_location)
 
     def _runs(self) -> Runs:
-        database = self.where.database
-        if database is not None and bulk_runs.revision(database) == bulk_runs.REVISION:
-            return BulkRuns(database, self.experiment, self._artifacts)
-        return ClientRuns(self.client, self.experiment)
+        """Take the route that `tracking.route` names; auto is bulk inserts where they are tested, else the client."""
+        database, route = self.where.database, self.config.tracking.route
+        if database is not None and route != "client":
+            revision = bulk_runs.revision(database)
+            if revision == bulk_runs.REVISION:
+                return BulkRuns(database, self.experiment, self._artifacts)
+            if route == "bulk":
+                raise TrackingError(
+                    f"tracking.route=bulk knows MLflow's tables of revision {bulk_runs.REVISION}, and {database} has "
+                    f"{revision}: leave tracking.route=auto, which takes MLflow's client there"
+                )
+        return ClientRuns(self.client, self.experiment, 1 if database is not None else _WRITERS)
 
     def _new_version(self, run_id: str, model_id: str, name: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -260,89 +271,33 @@ class Tracking:
         self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": listed})
         return str(made.version)
 
-    def _is_tied(self, model_id: str, run_id: str) -> bool:
-        from mlflow.exceptions import MlflowException
 
-        try:
-            return bool(self.client.get_run(run_id).data.params.get("model_id") == model_id)
-        except MlflowException:
-            return False
+def _opened(where: Home, demanded: Thresholds) -> MlflowClient:
+    """MLflow's client on a store that has its tables, its mark and its gate."""
+    if where.is_server:
+        client = _client(where)
+        _probe(where)
+        return client
+    if where.is_postgresql:
+        from src import postgresql
 
-
-class ClientRuns:
-    """Runs of one experiment through MLflow's client: any server, any schema, about 25 ms a run.
-
-    A run is RUNNING while it is written and carries who writes it, so that `Tracking.sweep` can tell what is left over.
-    """
-
-    def __init__(self, client: MlflowClient, experiment: str) -> None:
-        self._client = client
-        self._experiment = experiment
-
-    def known(self, record_ids: Iterable[str]) -> dict[Key, Known]:
-        """Finished runs of these records, by record and strategy."""
-        wanted = set(record_ids)
-        query = "attributes.status = 'FINISHED' AND tags.`alpha.record_id` LIKE '%'"
-        pages = _all_pages(lambda token: self._client.search_runs([self._experiment], query, 1, _PAGE, None, token))
-        found = {}
-        for run in pages:
-            tags, params = run.data.tags, run.data.params
-            if tags["alpha.record_id"] in wanted:
-                key = (tags["alpha.record_id"], tags["alpha.strategy_key"])
-                found[key] = Known(run.info.run_id, dict(tags), dict(run.data.metrics), params.get("model_id"))
-        return found
-
-    def write(self, contents: Sequence[RunContent], parents: Mapping[str, str]) -> dict[Key, str]:
-        """Write runs one by one below the runs of their sessions; returns the ids given."""
-        from mlflow.entities import Param
-
-        ids = {}
-        for content in contents:
-            tags = {
-                **content.tags,
-                "mlflow.parentRunId": parents[content.session_key],
-                "alpha.writer": mlflow_home.writer(),
-            }
-            run = self._client.create_run(self._experiment, content.start, tags, content.name)
-            params = [Param(key, value) for key, value in content.params.items()]
-            self._client.log_batch(run.info.run_id, _points(content), params)
-            self._client.set_terminated(run.info.run_id, "FINISHED", content.end)
-            ids[content.key] = run.info.run_id
-        return ids
-
-    def update(self, changes: Sequence[Change]) -> None:
-        """Set tags and give metrics a further value."""
-        from mlflow.entities import RunTag
-
-        for change in changes:
-            tags = [RunTag(key, value) for key, value in change.tags.items()]
-            self._client.log_batch(change.run_id, _metrics(change.metrics, change.timestamp), tags=tags)
+        with postgresql.alone(where.uri):
+            client = _client(where)
+            client.search_experiments(max_results=1)  # MLflow makes or checks its tables here
+            changed = postgresql.mark(where.uri, demanded)
+        _require_plugin(where)
+    else:
+        assert where.database is not None and where.artifacts is not None
+        _make_database(where.database, where.artifacts, demanded)
+        client = _client(where)
+        _require_plugin(where)
+        changed = mlflow_home.mark(where.database, demanded)
+    if changed:
+        log.warning("thresholds of the model registry changed: %s", ", ".join(changed))
+    return client
 
 
-def _points(content: RunContent) -> list[Metric]:
-    from mlflow.entities import Metric
-
-    curve = [Metric(EQUITY, value, timestamp, step) for step, timestamp, value in content.equity]
-    return _metrics(content.metrics, content.end) + curve
-
-
-def _metrics(values: Mapping[str, float], timestamp: int) -> list[Metric]:
-    from mlflow.entities import Metric
-
-    return [Metric(key, value, timestamp, 0) for key, value in values.items()]
-
-
-def _all_pages(page: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        found = page(token)
-        yield from found
-        token = found.token
-        if not token:
-            return
-
-
-def _make_database(database: Path, artifacts: Path, demanded: Thresholds) -> None:
+def _make_database(database: Path, artifacts: str, demanded: Thresholds) -> None:
     from src.registry_store import make_database
 
     for name in ("alembic", "mlflow.store.db.utils"):
@@ -382,16 +337,17 @@ def _probe(where: Home) -> None:
     try:
         answer = http_request(creds, path, "POST", max_retries=0, raise_on_status=False, json=body)
     except MlflowException as error:
-        raise TrackingError(f"no MLflow server answers at {where.uri}: {error}") from error
+        raise Unreachable(
+            f"no MLflow server answers at {masked(where.uri)} ({masked(_first_line(error))}): start it, or mend "
+            "tracking.uri"
+        ) from error
     if "alpha-loop gate" not in answer.text:
         raise TrackingError(
-            f"the model registry at {where.uri} has no gate, so nothing is tracked there: install this project into "
-            "the server's environment, run python -m src.sync tracking.uri=sqlite:///<its database> there once, and "
-            "start the server again"
+            f"the model registry at {masked(where.uri)} has no gate, so nothing is tracked there: install this project "
+            "into the server's environment, run python -m src.sync tracking.uri=<its database> there once, and start "
+            "the server again"
         )
 
 
-def _local(location: str) -> Path | None:
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    return Path(local_file_uri_to_path(location)) if urlparse(location).scheme == "file" else None
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from src.config import ConfigError, TrackingConfig
 from src.errors import StageError
+from src.masking import masked
 from src.mlflow_home import Home, home, prepare
 
 HOST = "127.0.0.1"
@@ -31,9 +32,9 @@ def serve(where: Home, port: int) -> int:
     StageError
         Where there is nothing to show or the port is taken.
     """
-    if where.database is None:
-        raise StageError(f"the runs are on the server {where.uri}: open that address in a browser")
-    if not where.database.exists():
+    if where.is_server:
+        raise StageError(f"the runs are on the server {masked(where.uri)}: open that address in a browser")
+    if where.database is not None and not where.database.exists():
         raise StageError(f"there is no MLflow store at {where.database} yet: run make demo, or python -m src.train")
     if not _is_free(port):
         raise StageError(
@@ -46,11 +47,11 @@ def serve(where: Home, port: int) -> int:
             signal.signal(getattr(signal, name), signal.default_int_handler)
     # A group of its own: Ctrl+C comes here alone, and the server is ended politely instead of amid its tracebacks.
     apart = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    process = subprocess.Popen(
-        command(where, port), env=environment(), creationflags=apart, start_new_session=os.name != "nt"
-    )
+    told = {**environment(), **stores(where)}
+    process = subprocess.Popen(command(where, port), env=told, creationflags=apart, start_new_session=os.name != "nt")
     try:
-        _say(f"MLflow on {where.database} starts at http://{HOST}:{port}/#/experiments (Ctrl+C ends it)")
+        shown = where.database or masked(where.uri)
+        _say(f"MLflow on {shown} starts at http://{HOST}:{port}/#/experiments (Ctrl+C ends it)")
         return process.wait()
     except KeyboardInterrupt:
         return 0
@@ -59,15 +60,13 @@ def serve(where: Home, port: int) -> int:
 
 
 def command(where: Home, port: int) -> list[str]:
-    """The command line of the server, with every URI said outright."""
-    uris = ["--backend-store-uri", where.uri, "--registry-store-uri", where.uri]
-    files = ["--default-artifact-root", where.artifacts.as_uri(), "--no-serve-artifacts"]
+    """The command line of the server; the store, whose address may hold a password, is told by `stores`."""
+    files = ["--default-artifact-root", str(where.artifacts), "--no-serve-artifacts"]
     return [
         sys.executable,
         "-m",
         "mlflow",
         "server",
-        *uris,
         *files,
         "--host",
         HOST,
@@ -76,6 +75,11 @@ def command(where: Home, port: int) -> list[str]:
         "--workers",
         "1",
     ]
+
+
+def stores(where: Home) -> dict[str, str]:
+    """What tells the server its stores outright, in its environment: anyone can read a command line."""
+    return {"MLFLOW_BACKEND_STORE_URI": where.uri, "MLFLOW_REGISTRY_STORE_URI": where.uri}
 
 
 def environment() -> dict[str, str]:

@@ -21,7 +21,7 @@ from src.grade import Thresholds
 from src.registry_store import make_database
 folder = Path(sys.argv[1])
 print("making", flush=True)
-make_database(folder / "mlflow.db", folder / "artifacts", Thresholds.of(GradeConfig()))
+make_database(folder / "mlflow.db", (folder / "artifacts").as_uri(), Thresholds.of(GradeConfig()))
 """
 
 

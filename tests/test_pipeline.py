@@ -22,6 +22,9 @@ NEUTRAL = {
     "bulk_runs", "complaints", "compose", "disk", "engine", "errors", "files", "follow", "gate", "heartbeat", "ledger",
     "masking", "memory", "mlflow_home", "model_folder", "network", "progress", "reconciliation", "recorder",
     "registry_store", "rules", "run_content", "shards", "stage", "tracking", "turns",
+    "bulk_runs", "client_runs", "complaints", "compose", "disk", "engine", "errors", "files", "follow", "gate",
+    "gate_mark", "heartbeat", "ledger", "masking", "mlflow_home", "model_folder", "network", "postgresql", "progress",
+    "reconciliation", "recorder", "registry_store", "rules", "run_content", "shards", "stage", "tracking", "turns",
 }  # fmt: skip
 FRAME = (
     "complaints", "compose", "config", "disk", "errors", "files", "heartbeat", "masking", "progress", "rules", "stage",

@@ -91,14 +91,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
 def server(base: Case) -> Iterator[str]:
     """MLflow's server on the project's database, with file uploads on: the most open way it is run."""
     port = free_port()
-    command = ui.command(Home(base.uri, base.database, base.root / "mlruns" / "artifacts"), port)
+    where = Home(base.uri, base.database, (base.root / "mlruns" / "artifacts").as_uri())
+    command = ui.command(where, port)
     at = command.index("--no-serve-artifacts")
     command[at : at + 1] = [
         "--serve-artifacts",
         "--artifacts-destination",
         (base.root / "mlruns" / "artifacts").as_uri(),
     ]
-    with running(command, port, "/health", base.root) as url:
+    with running(command, port, "/health", base.root, **ui.stores(where)) as url:
         yield url
 
 

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.exc import IntegrityError
 
 from src import gate
 from src.grade import Thresholds
@@ -26,17 +27,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::Deprec
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
-    """A project with one good and one bad run of every kind that the tests need."""
     with pytest.MonkeyPatch.context() as patch:
-        made = case(tmp_path_factory.mktemp("gate"), patch)
-        made.add("crypto", "BTC-USD")
-        made.add("stock", "AAPL", metrics=BAD)
-        made.add("stock", "SHORT", metrics={**GOOD, "n_oos": 499})
-        made.add("stock", "YOUNG", metrics={**GOOD, "n_oos": 700})
-        made.add("stock", "TOOGOOD", metrics={**GOOD, "auc": 0.7}, suspicious="AUC 0.70 at or above 0.65")
-        made.add("stock", "NODRAWDOWN", metrics={**GOOD, "max_drawdown": None})
-        made.ids = made.project()  # type: ignore[attr-defined]
-        yield made
+        yield stocked(case(tmp_path_factory.mktemp("gate"), patch))
+
+
+def stocked(made: Case) -> Case:
+    """A project with one good and one bad run of every kind that the tests need."""
+    made.add("crypto", "BTC-USD")
+    made.add("stock", "AAPL", metrics=BAD)
+    made.add("stock", "SHORT", metrics={**GOOD, "n_oos": 499})
+    made.add("stock", "YOUNG", metrics={**GOOD, "n_oos": 700})
+    made.add("stock", "TOOGOOD", metrics={**GOOD, "auc": 0.7}, suspicious="AUC 0.70 at or above 0.65")
+    made.add("stock", "NODRAWDOWN", metrics={**GOOD, "max_drawdown": None})
+    made.ids = made.project()  # type: ignore[attr-defined]
+    return made
 
 
 @pytest.fixture(params=["plugin", "triggers"])
@@ -303,8 +307,7 @@ def test_after_raised_thresholds_no_alias_stage_or_copy_is_given(base: Case, reg
 
 
 def raised(made: Case, **changes: float) -> None:
-    with closing(sqlite3.connect(made.database, isolation_level=None)) as connection:
-        gate.mark(connection, Thresholds(**({**vars(Thresholds.of(made.config.grade)), **changes})))
+    made.mark(Thresholds(**({**vars(Thresholds.of(made.config.grade)), **changes})))
 
 
 @pytest.mark.parametrize(
@@ -317,43 +320,38 @@ def raised(made: Case, **changes: float) -> None:
 )  # fmt: skip
 def test_plain_sql_meets_the_triggers(base: Case, sql: str) -> None:
     _, bad = fresh_run(base, BAD)
-    with closing(sqlite3.connect(base.database)) as connection:
-        with pytest.raises(sqlite3.IntegrityError, match="alpha-loop gate"):
-            connection.execute(sql.format(bad=bad))
-        connection.rollback()
+    with base.sql() as execute, pytest.raises(IntegrityError, match="alpha-loop gate"):
+        execute(sql.format(bad=bad))
 
 
 def test_triggers_and_function_agree_on_the_borders(base: Case) -> None:
     limits = Thresholds.of(base.config.grade)
     _, model = fresh_run(base, {})
     steps = {"auc": 0.52, "accuracy": 0.51, "sharpe": 0.5, "max_drawdown": 0.2, "n_oos": 500.0}
-    with closing(sqlite3.connect(base.database, isolation_level=None)) as connection:
-
-        def query(sql: str, values: tuple[Any, ...]) -> list[Any]:
-            return connection.execute(sql, values).fetchall()
-
+    with base.sql() as query:
         found = gate.candidate(query, f"models:/{model}")
         insert = "INSERT INTO metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, 0, 0, ?, ?)"
         answers = set()
         for metric, limit in steps.items():
-            for value, is_nan in [(limit, 0), (limit + 1e-9, 0), (limit - 1e-9, 0), (0.0, 1), (-1.0, 0), (1e308, 0)]:
-                connection.execute("BEGIN")
+            near = [(limit, False), (limit + 1e-9, False), (limit - 1e-9, False)]
+            for value, is_nan in [*near, (0.0, True), (-1.0, False), (1e308, False)]:
                 values = {**GOOD, metric: value}
-                rows = [(key, each, is_nan if key == metric else 0, found.run_id) for key, each in values.items()]
-                connection.executemany(insert, rows)
+                rows = [(key, each, is_nan and key == metric, found.run_id) for key, each in values.items()]
+                for row in rows:
+                    query(insert, row)
                 expected = gate.verdict(query, found, limits).registrable
-                assert _inserts(connection, found) == expected, (metric, value, is_nan)
+                assert _inserts(query, found) == expected, (metric, value, is_nan)
                 answers.add(expected)
-                connection.execute("ROLLBACK")
+                query.rollback()
     assert answers == {True, False}
 
 
-def _inserts(connection: sqlite3.Connection, found: gate.Candidate) -> bool:
+def _inserts(query: Any, found: gate.Candidate) -> bool:
     row = ("my-favourite", 77, f"models:/{found.model_id}", found.location, found.run_id, "None", "default")
     columns = "(name, version, source, storage_location, run_id, current_stage, workspace)"
     try:
-        connection.execute(f"INSERT INTO model_versions {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-    except sqlite3.IntegrityError:
+        query(f"INSERT INTO model_versions {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    except IntegrityError:
         return False
     return True
 

@@ -280,9 +280,11 @@ def test_a_file_that_is_no_database_is_said_in_words(made: Case) -> None:
         made.project()
 
 
-@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns", "postgresql://host/db", "databricks", "sqlite://"])
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "file:///tmp/mlruns", "mysql://me:pw@host/db", "postgres://host/db", "databricks", "sqlite://"]
+)
 def test_a_store_that_can_not_be_gated_is_refused(uri: str) -> None:
-    with pytest.raises(StageError, match=r"tracking.uri must be sqlite:///<file> or the http address"):
+    with pytest.raises(StageError, match=r"tracking.uri must be sqlite:///<file>, postgresql://"):
         mlflow_home.home(TrackingConfig(uri=uri))
 
 

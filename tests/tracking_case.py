@@ -7,7 +7,10 @@ import functools
 import hashlib
 import json
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,7 +153,39 @@ class Case:
 
     @property
     def uri(self) -> str:
-        return f"sqlite:///{self.database.as_posix()}"
+        """The address of the store: a file of the project, unless its config names a database or a server."""
+        chosen = self.config.tracking.uri
+        if chosen.startswith("sqlite"):
+            return f"sqlite:///{self.database.as_posix()}"
+        return chosen.replace("postgresql:", "postgresql+psycopg2:")
+
+    @contextmanager
+    def sql(self) -> Iterator[Any]:
+        """Plain SQL on the store, in one transaction that is rolled back: statement, then values for its `?`."""
+        from sqlalchemy import create_engine
+
+        engine = create_engine(self.uri)
+        with engine.connect() as connection:
+
+            def execute(statement: str, values: Any = ()) -> list[Any]:
+                if engine.dialect.name == "postgresql":
+                    statement = statement.replace("%", "%%").replace("?", "%s")
+                found = connection.exec_driver_sql(statement, values)
+                return [tuple(row) for row in found] if found.returns_rows else []
+
+            execute.rollback = connection.rollback  # type: ignore[attr-defined]
+            yield execute
+        engine.dispose()
+
+    def mark(self, thresholds: Any) -> None:
+        """Give the store other thresholds."""
+        from src import gate_mark, postgresql
+
+        if self.uri.startswith("postgresql"):
+            postgresql.mark(self.uri, thresholds)
+            return
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
+            gate_mark.mark_sqlite(connection, thresholds)
 
     def client(self) -> Any:
         import mlflow
@@ -167,12 +202,18 @@ def local(location: str) -> Path:
     return Path(local_file_uri_to_path(location))
 
 
-def case(folder: Path, monkeypatch: Any) -> Case:
-    """A fresh project in `folder`, with an empty MLflow database copied from a template (making one takes seconds)."""
+def case(folder: Path, monkeypatch: Any, uri: str | None = None) -> Case:
+    """A fresh project in `folder`, with an empty MLflow database copied from a template (making one takes seconds).
+
+    With a `uri` its store is there.
+    """
     monkeypatch.setenv("DVC_ROOT", str(folder))
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.setenv(name, "")  # registers the restoration of what tracking sets
     made = Case(folder)
+    if uri is not None:
+        made.config.tracking.uri = uri
+        return made
     made.database.parent.mkdir(parents=True)
     shutil.copy(_template(), made.database)
     return made

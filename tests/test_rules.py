@@ -137,10 +137,10 @@ def test_symbols_and_a_file_can_not_both_choose() -> None:
         check(both)
 
 
-def test_members_belong_to_all_and_are_families() -> None:
-    for family, members in (("all", []), ("lightgbm", ["xgboost"]), ("all", ["linear"])):
+def test_members_belong_to_all_and_are_names_of_files() -> None:
+    for family, members in (("all", []), ("lightgbm", ["xgboost"]), ("all", ["no file"])):
         made = put(put(config(), "model.family", family), "model.members", members)
-        with pytest.raises(ConfigError, match="model.members must name families"):
+        with pytest.raises(ConfigError, match="model.members must name files"):
             check(made)
 
 

@@ -38,7 +38,7 @@ from src.config import ROOT
 from tests.soak import tiled
 
 DATASET = "full"
-EVERY = 5.0  # seconds between two looks at a command's memory
+EVERY = 2.0  # seconds between two looks at a command's memory
 KILLED_AT = 0.4  # of the instruments
 BIG = 1 << 20
 RUNS = "ajax-api/2.0/mlflow/runs/search"
@@ -380,7 +380,7 @@ def main() -> None:
     parser.add_argument("--instruments", type=int, default=10_000)
     parser.add_argument("--table", action="store_true", help="print the figures of the steps that are done")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="further overrides of every command")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()
     session = FullSession(chosen.folder, chosen.instruments, tuple(chosen.settings))
     if not chosen.table:
         session.whole()

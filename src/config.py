@@ -234,6 +234,8 @@ class EngineConfig:
     kind: str = "local"
     workers: int | None = None
     batch_size: int = 20
+    address: str | None = None  # ray: of a running cluster; null starts one on this machine
+    data: str | None = None  # ray: a folder or bucket that every node reaches; null sends data through Ray
 
 
 @dataclass

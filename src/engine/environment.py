@@ -1,0 +1,49 @@
+"""What the machines of a cluster must have in common for the same task to give the same bits on each of them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import src
+
+_PACKAGES = ("numpy", "scipy", "polars", "lightgbm", "xgboost", "catboost")
+_ABSENT = "none"
+
+Environment = tuple[tuple[str, str], ...]
+
+
+def environment() -> Environment:
+    """What this process computes with: (name, value) pairs of Python, the machine's kind, libraries and our code."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    found = [("Python", python), ("machine", platform.machine()), *((name, _version(name)) for name in _PACKAGES)]
+    return (*found, ("code of src/", _code()))
+
+
+@functools.cache
+def difference(expected: Environment) -> str | None:
+    """How this process differs from what is expected, in words, or None; looked up once a process."""
+    here = dict(environment())
+    for name, wanted in expected:
+        if here[name] != wanted:
+            return f"{name} {here[name]} where this machine has {name} {wanted}"
+    return None
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return _ABSENT
+
+
+def _code() -> str:
+    """Hash of all our modules."""
+    root = Path(str(src.__file__)).parent
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).as_posix()):
+        found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:12]

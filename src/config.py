@@ -238,6 +238,8 @@ class EngineConfig:
     workers: int | None = None
     batch_size: int = 20  # instruments in flight
     memory_gib: float | None = None  # a worker that takes more ends; null: four fifths of the machine's memory
+    address: str | None = None  # ray: of a running cluster; null starts one on this machine
+    data: str | None = None  # ray: a folder or bucket that every node reaches; null sends data through Ray
 
 
 @dataclass
@@ -259,9 +261,6 @@ class TuneConfig:
     overwrite: bool = False  # replace files of conf/model that a person wrote or changed
     name: str | None = None  # of the files; null: the dataset's
     folder: str = "conf/model"
-    batch_size: int = 20
-    address: str | None = None  # ray: of a running cluster; null starts one on this machine
-    data: str | None = None  # ray: a folder or bucket that every node reaches; null sends data through Ray
 
 
 @dataclass

@@ -21,13 +21,7 @@ from src.bars import KEY
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
 from src.inputs import Inputs
-from src.errors import StageError
-from src.features.choice import select
-from src.features.registry import reach
-from src.features.store import FeatureStore
-from src.ledger import WAITING
 from src.masking import masked
-from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner, require_known
 from src.procedure import Plan, Task, Trained, run_rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import polars as pl
 from src.assess import Assessment, assess
 from src.bars import BARS_PER_YEAR
 from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+from src.engine import Failure
 from src.labels import Decisions, decisions
 from src.metrics import equity
 from src.models import Matrix, Vector, family
@@ -67,6 +68,7 @@ class Trained:
     runs: list[dict[str, Any]] = field(default_factory=list)
     grades: list[dict[str, Any]] = field(default_factory=list)
     models: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)  # by family, where others worked
     fit_seconds: float = 0.0
 
 
@@ -85,7 +87,7 @@ def train_instrument(task: Task) -> Trained:
     started = time.process_time()
     for plan in task.plans:
         _do(plan, task, chosen, folds, result)
-    return Trained(None, result.runs, result.grades, result.models, time.process_time() - started)
+    return replace(result, fit_seconds=time.process_time() - started)
 
 
 def bars_per_year(bars: pl.DataFrame, asset_class: str) -> float:

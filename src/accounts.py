@@ -54,16 +54,16 @@ def told(states: dict[str, dict[str, int]], wanted: pl.DataFrame | None) -> Json
     return _accounts(states, late)
 
 
-def reasons(rows: pl.DataFrame) -> list[Json]:
+def reasons(rows: pl.DataFrame, *, done: bool = False) -> list[Json]:
     """The commonest reasons of what is not done, one line a kind, with the last instrument that has it.
 
     Reasons that differ in figures alone are of one kind, as are errors of the same class where `rows` has a column
-    `kind`. What an earlier stage explains is left to it.
+    `kind`. What an earlier stage explains is left to it. `done` takes in what is done but for a part, with its reason.
     """
     alike = pl.col("reason").str.replace_all(r"\d[\d,.:T+-]*", "#")
     kind = pl.when(pl.col("kind") != "").then(pl.col("kind")).otherwise(alike) if "kind" in rows.columns else alike
     table = rows.with_columns(pl.col("reason").fill_null("")).with_columns(kind=kind)
-    table = table.filter((pl.col("state") != "done") & (pl.col("reason") != ""))
+    table = table.filter(((pl.col("state") != "done") | done) & (pl.col("reason") != ""))
     table = table.filter(~pl.col("reason").str.contains(_BEFORE))
     groups = table.group_by("state", "kind", maintain_order=True).agg(
         pl.len().alias("count"),

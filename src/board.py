@@ -176,7 +176,11 @@ def _freshness(found: Json) -> Iterator[str]:
 def _passes(found: Json) -> Iterator[str]:
     passes = found["passes"]
     if passes:
-        each = [f"{name} {row['passed']:,} of {row['runs']:,}" for name, row in passes["families"].items()]
+        each = [
+            f"{name} {row['passed']:,} of {row['runs']:,}"
+            + (f" ({row['failed']:,} failed)" if row.get("failed") else "")
+            for name, row in passes["families"].items()
+        ]
         yield f"passes, runs by family: {', '.join(each)}" + ("" if passes["session"] == "done" else " so far")
     report = found["report"]
     if report["written"]:

@@ -104,6 +104,9 @@ def _grades(found: Json) -> Iterator[str]:
         doubt = f"; suspicious: {row['suspicious']}" if row.get("suspicious") else ""
         verdict = "passed" if row["passed"] else "failed"
         yield f"  {row['family']:<12}{verdict}: {figures}{f'; {why}' if why else ''}{doubt}"
+    for each in found["failures"]:
+        yield f"  {each['family']:<12}could not be trained at {each['at']}: {each['reason']}"
+        yield from (f"    {line}" for line in each["traceback"].rstrip().splitlines())
     old = sum(run["superseded"] for run in found["runs"])
     if found["runs"]:
         last = found["runs"][-1]["created_at"]

@@ -14,6 +14,7 @@ import polars as pl
 from src import universe
 from src.bars import KEY, BarStore, bucket
 from src.config import Config, ConfigError
+from src.failures import Failures
 from src.files import main_root, read_json
 from src.runs import RunStore
 
@@ -88,6 +89,7 @@ def dossier(config: Config, key: Key, last: int) -> Json:
         "events": _rows(_table(raw / f"e{b:03d}.parquet"), key, ("date", "kind", "value", "source")),
         "grades": _rows(_table(root / "grades" / f"{name}.parquet"), key, _GRADES),
         "runs": _runs(root / "runs" / name, key),
+        "failures": [{"family": f, **said} for f, said in Failures(root / "runs" / name).of(key).items()],
     }
     plain: Json = _plain(found)
     return plain

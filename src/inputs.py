@@ -7,7 +7,6 @@ from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from src import bars as bars_table
@@ -16,10 +15,11 @@ from src.bars import KEY, BarStore
 from src.config import Config
 from src.errors import StageError
 from src.features.choice import select
-from src.features.registry import reach
+from src.features.registry import code_hash, reach
 from src.features.store import FeatureStore
 from src.ledger import WAITING
 from src.models import Matrix
+from src.panel import panel_hash
 
 
 class Inputs:
@@ -33,7 +33,7 @@ class Inputs:
     Raises
     ------
     StageError
-        Where features were computed by other code or from other bars than there are now.
+        Where all features were computed by other code or from other bars than there are now.
     """
 
     def __init__(self, config: Config) -> None:
@@ -48,47 +48,63 @@ class Inputs:
         self._looks_at_panel = any(item.needs_panel for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
         self.panel_returns = self._read_panel() if config.label.relative else None
-        self._hashes, _ = self.features.identity(config)
+        self._hashes = {item.name: code_hash(item) for item in chosen}
+        self._panel = self.features.pinned() if self._looks_at_panel else None
+        self.buckets = [b for b in self.features.buckets() if self._is_current(b)]
+        if not self.buckets:
+            self.features.identity(config)  # says why none is
         self.procedure = identity.Procedure.of(config, self._hashes, self._panel_hashes())
-        self.planted = set(map(tuple, self.bars.manifest.planted))
-
-    def buckets(self) -> list[int]:
-        """Buckets that have their features, ascending."""
-        return self.features.buckets()
+        manifest = self.bars.manifest
+        self.planted = set(map(tuple, manifest.planted))
+        self._buckets = manifest.buckets
 
     @cached_property
     def instruments(self) -> pl.DataFrame:
-        """State of every instrument before training; what featurize has not come to waits for it."""
-        ready = self.buckets()
+        """State of every instrument before training; what featurize has not come to, or not again, waits for it."""
         states = pl.read_parquet(self.states_folder / "featurize.parquet").select(*KEY, "state", "reason")
-        hydrated = [self.bars.ledger.states(b).select(KEY) for b in self.bars.buckets() if b not in ready]
+        hydrated = [self.bars.ledger.states(b).select(KEY) for b in self.bars.buckets() if b not in self.buckets]
         waiting = pl.concat([states.select(KEY).clear(), *hydrated])
         waiting = waiting.with_columns(state=pl.lit("skipped"), reason=pl.lit(WAITING))
         left = states.join(waiting, on=KEY, how="anti")
         kept = states.join(waiting, on=KEY, how="semi").filter(pl.col("state") != "done")
         return pl.concat([left, kept, waiting.join(kept, on=KEY, how="anti")]).sort(KEY)
 
-    def read(self, bucket: int) -> tuple[pl.DataFrame, Matrix]:
-        """Bars and features of a bucket, row by row the same.
+    def read(self, bucket: int) -> tuple[pl.DataFrame, Matrix] | None:
+        """Bars and features of a bucket, row by row the same; None where another command is making them anew.
 
         Raises
         ------
         StageError
-            Another command is changing them.
+            They don't fit each other although nobody says that they changed.
         """
         digest = self.bars.digest(bucket)
-        self.features.require_current(bucket, digest, self._hashes, self._looks_at_panel)
-        bars = self._cut(self.bars.read_bucket(bucket))
-        if bars.is_empty():
-            return bars, np.empty((0, len(self.names)), dtype=np.float32)
-        features = self._cut(self.features.read_bucket(bucket, self.names))
-        key = [*KEY, "date"]
-        if self.bars.digest(bucket) != digest or not bars.select(key).equals(features.select(key)):
+        if not self._is_current(bucket):
+            return None
+        try:
+            bars = self._cut(self.bars.read_bucket(bucket))
+            matrix = self.features.read_matrix(bucket, self.names, bars)
+        except (StageError, OSError, pl.exceptions.PolarsError):
+            if self._is_current(bucket):
+                raise
+            return None
+        if self.bars.digest(bucket) != digest or not self._is_current(bucket):
+            return None
+        if matrix is None:
             raise StageError(
                 f"bars or features of {self.config.dataset} changed while training read them: let hydrate and "
                 "featurize end, then run the same command"
             )
-        return bars, features.select(self.names).to_numpy()
+        return bars, matrix
+
+    def bucket(self, key: tuple[str, str]) -> int:
+        """Bucket that an instrument belongs to."""
+        return bars_table.bucket(*key, self._buckets)
+
+    def _is_current(self, bucket: int) -> bool:
+        """Whether a bucket's features are of its bars, by the code that there is, with the panel seen at the start."""
+        pinned = self.features.pinned() if self._looks_at_panel else None
+        digest = self.bars.digest(bucket)
+        return pinned == self._panel and self.features.is_current(bucket, digest, pinned, self._hashes)
 
     def bars_hash(self, bars: pl.DataFrame) -> str:
         """Hash of what a fit takes from the bars: the split history counts where a feature looks at it."""
@@ -104,6 +120,8 @@ class Inputs:
         tables = []
         panel = self.features.panel()
         if panel is not None and self._looks_at_panel:
+            if panel_hash(panel) != self._panel:
+                raise StageError(f"the panel of {self.config.dataset} is made anew: let featurize end, then run this")
             tables.append(self._cut(panel))
         if self.panel_returns is not None:
             tables.append(self.panel_returns)

@@ -168,10 +168,13 @@ def _train(data: _Dataset, path: Path) -> Json:
     """A session that works, or that did not come to its end, tells its counts itself; else the last one's states."""
     states = _table(path)
     rows = no_rows() if states is None else states.select(ROW)
-    stage = _stage("train", rows.filter((pl.col("reason") != WAITING).fill_null(True)), data, [path])
+    rows = rows.filter((pl.col("reason") != WAITING).fill_null(True))
+    stage = _stage("train", rows, data, [path]) | {"reasons": accounts.reasons(rows, done=True)}
     beat = _beat(data, "train")
-    told = beat.facts.get("states") if beat is not None else None
-    return stage | accounts.told(told, data.wanted) if told else stage
+    facts = beat.facts if beat is not None and beat.facts.get("states") else None
+    if facts is None:
+        return stage
+    return stage | accounts.told(facts["states"], data.wanted) | {"reasons": facts.get("reasons", stage["reasons"])}
 
 
 def _beat(data: _Dataset, verb: str) -> Beat | None:

@@ -88,7 +88,12 @@ class Planner:
         self._trials: dict[Key, set[str]] = defaultdict(set)
         self._read_store()
         self._fresh_since = self._fresh_marker() if config.fresh else None
-        self._graded = self._read_grades()
+        self._graded: dict[str, dict[str, Any]] = {}
+
+    def open(self, bucket: int) -> None:
+        """Read the grades that this session gave to a bucket: the one that is asked about from now on."""
+        rows = self.store.grades(self.key, bucket)
+        self._graded = {row["record_id"]: row for row in rows.iter_rows(named=True)}
 
     def plans(self, key: Key, bars_hash: str, planted: bool, *, again: bool = True) -> list[Plan]:
         """Plan the runs of one instrument, one for each family, in order; `again`: ``fresh=true`` is meant for it."""
@@ -186,9 +191,6 @@ class Planner:
             if not row["superseded"]:
                 known = Known(*(row[name] for name in Known.__dataclass_fields__))
                 self._known[row["run_key"]] = known
-
-    def _read_grades(self) -> dict[str, dict[str, Any]]:
-        return {row["record_id"]: row for row in self.store.grades(self.key).iter_rows(named=True)}
 
     @property
     def _marker(self) -> Any:

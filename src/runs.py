@@ -111,9 +111,10 @@ class RunStore:
         found = [*self.root.glob(pattern), *self.root.glob(f"pending/{pattern[:5]}*/*.runs.parquet")]
         return self._read(sorted(found), wanted, {"record_id": pl.String, **OOS_SCHEMA})
 
-    def grades(self, session_key: str) -> pl.DataFrame:
-        """Grades that a session gave, one row a run, with `grade_key` and `n_trials` telling how."""
-        frames = [pl.read_parquet(path) for path in sorted(self.root.glob(f"b*-{session_key[:8]}.grades.parquet"))]
+    def grades(self, session_key: str, bucket: int | None = None) -> pl.DataFrame:
+        """Grades that a session gave, of one bucket or all: a row a run, `grade_key` and `n_trials` telling how."""
+        which = "b*" if bucket is None else f"b{bucket:03d}"
+        frames = [pl.read_parquet(path) for path in sorted(self.root.glob(f"{which}-{session_key[:8]}.grades.parquet"))]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     def equity(self, record_ids: Iterable[str], session_key: str) -> pl.DataFrame:

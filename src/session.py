@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ from typing import Any
 import polars as pl
 import yaml
 
-from src import files, identity
+from src import files, identity, memory
 from src.bars import KEY
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
+from src.failures import Failures
 from src.inputs import Inputs
+from src.ledger import WAITING
 from src.masking import masked
+from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner, require_known
 from src.procedure import Plan, Task, Trained, run_rows
@@ -46,7 +49,9 @@ class Session:
     def __init__(self, config: Config, models: list[ModelConfig]) -> None:
         self.config = config
         self.store = RunStore(Path(config.data.root) / "runs" / config.dataset)
+        files.sweep(self.store.root)
         self.store.compact_all()
+        self.failures = Failures(self.store.root)
         self.inputs = Inputs(config)
         self.planner = Planner(config, models, self.inputs.procedure, self.store)
         self.key = self.planner.key
@@ -56,6 +61,7 @@ class Session:
         self.trained = 0
         self.worked = 0
         self.fit_seconds = 0.0
+        self.memory_worker = 0  # bytes: the most that any worker took
         self._models = models
         self._open: dict[int, int] = {}
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -75,15 +81,20 @@ class Session:
             why = _earlier(row["state"], row["reason"]) if row["state"] != "done" else self.planner.left_out(row)
             if why:
                 self.states.end((row["asset_class"], row["symbol"]), "skipped", why)
-        for bucket in self.inputs.buckets():
+        for bucket in self.inputs.buckets:
+            found = self.inputs.read(bucket)
+            if found is None:
+                log.warning("bucket %d is made anew by another command: its instruments wait for the next run", bucket)
+                continue
             self._open[bucket] = 1
-            for task in self._bucket_tasks(bucket):
+            for task in self._bucket_tasks(bucket, *found):
                 self._open[bucket] += 1
                 yield task
+            found = None  # two buckets are never in memory
             self._close_one(bucket)
 
-    def _bucket_tasks(self, bucket: int) -> Iterator[Task]:
-        bars, matrix = self.inputs.read(bucket)
+    def _bucket_tasks(self, bucket: int, bars: pl.DataFrame, matrix: Matrix) -> Iterator[Task]:
+        self.planner.open(bucket)
         starts = bars.with_row_index("row").group_by(KEY, maintain_order=True).agg(pl.col("row").first(), pl.len())
         work = []
         for asset_class, symbol, start, length in starts.iter_rows():
@@ -97,11 +108,13 @@ class Session:
             graded = self._grade_key(frame)
             wanted = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials, graded)]
             if wanted:
-                work.append((key, frame, matrix[start : start + length], wanted, n_trials))
+                work.append((key, slice(start, start + length), wanted, n_trials))
         stored = self.planner.with_stored(bucket, [plan for *_, wanted, _ in work for plan in wanted])
         by_id = {plan.record_id: plan for plan in stored}
-        for key, frame, rows, wanted, n_trials in work:
-            yield self._task(key, bucket, frame, rows, [by_id[plan.record_id] for plan in wanted], n_trials)
+        for key, rows, wanted, n_trials in work:
+            plans = [by_id[plan.record_id] for plan in wanted]
+            # A copy: a task in flight would keep the whole bucket in memory beside the next.
+            yield self._task(key, bucket, bars[rows], matrix[rows].copy(), plans, n_trials)
 
     def _is_wanted(self, key: Key) -> bool:
         """Whether the command is for this instrument: it may be narrowed to others."""
@@ -139,13 +152,24 @@ class Session:
         task, result = outcome.item, outcome.result
         key = (task.asset_class, task.symbol)
         if isinstance(result, Failure):
-            log.error("%s.%s failed: %s\n%s", *key, result.reason, result.traceback)
-            self.states.end(key, "failed", result.reason)
+            self._account_failed(task, {plan.model.family: result for plan in task.plans})
         elif result.skipped is not None:
             self.states.end(key, "skipped", result.skipped)
         else:
             self._keep(task, result)
+            self._account_failed(task, result.failures)
+        self.memory_worker = max(self.memory_worker, outcome.peak_bytes)
         self._close_one(task.bucket)
+
+    def _account_failed(self, task: Task, failed: Mapping[str, Failure]) -> None:
+        """Keep why families failed, durably, and forget it of those that worked."""
+        key = (task.asset_class, task.symbol)
+        for family, failure in failed.items():
+            log.error("%s.%s %s failed: %s\n%s", *key, family, failure.reason, failure.traceback)
+        worked = {plan.model.family for plan in task.plans} - failed.keys()
+        self.failures.settle(key, self.key, worked, failed)
+        if failed:
+            self.states.failed(key, failed)
 
     def _keep(self, task: Task, result: Trained) -> None:
         for record_id, (name, content) in result.models.items():
@@ -204,7 +228,8 @@ class Session:
     def finish(self) -> SessionEvidence:
         """Write the states of all instruments and add up the evidence over all runs."""
         for key in self.states.missing(self.inputs.instruments.select(KEY).iter_rows()):
-            self.states.end(key, "skipped", f"no bars up to split.until={self.config.split.until}")
+            read = self.inputs.bucket(key) in self._open
+            self.states.end(key, "skipped", f"no bars up to split.until={self.config.split.until}" if read else WAITING)
         self.states.write(self.inputs.states_folder / "train.parquet")
         self.planner.finish()
         grades = pl.concat([grade_rows([]).drop(CURVE_SCHEMA), *self._all], how="diagonal_relaxed")
@@ -245,15 +270,26 @@ class Session:
             "seconds": seconds,
             "fit_seconds": self.fit_seconds,
             "instruments_per_hour": self.worked / seconds * 3600.0 if seconds else 0.0,
+            "memory_parent_gib": memory.peak_bytes() / memory.GIB,
+            "memory_worker_gib": self.memory_worker / memory.GIB,
+            "runs_failed": self.states.lost(),
         }
+
+    def memory(self) -> str:
+        """Say how much memory this process and the largest of its workers took at most."""
+        mine, theirs = (taken / memory.GIB for taken in (memory.peak_bytes(), self.memory_worker))
+        return f"memory: at most {mine:.2f} GiB here, {theirs:.2f} GiB in a worker"
 
     def sentence(self, evidence: SessionEvidence) -> str:
         """Say it all in one line."""
         reused = evidence.grades.height - self.trained
         before = f" ({reused:,} of them from before)" if reused else ""
+        lost = self.states.lost()
+        runs = f" ({lost:,} run{'' if lost == 1 else 's'}: see {self.store.root.as_posix()}/failures)" if lost else ""
+        ended = f"{self.states.count('skipped'):,} skipped, {self.states.count('failed'):,} failed{runs}"
         return (
             f"train: {len(self.states):,} instruments, {evidence.grades.height:,} runs{before}; "
-            f"{evidence.sentence()}; {self.states.count('skipped'):,} skipped, {self.states.count('failed'):,} failed"
+            f"{evidence.sentence()}; {ended}"
         )
 
     def bytes_needed(self) -> int:

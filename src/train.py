@@ -7,6 +7,7 @@ With ``follow=true`` it featurizes, trains and reports in rounds while hydration
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from src.stage import StageError, main
 
 if TYPE_CHECKING:
     from src.config import Config
+
+log = logging.getLogger(__name__)
 
 
 def train(config: Config) -> str:
@@ -49,6 +52,7 @@ def train(config: Config) -> str:
         recorder.abandon()
         raise
     evidence = session.finish()
+    log.info("%s", session.memory())
     figures = session.figures(evidence, time.perf_counter() - started)
     try:
         ids = recorder.close(session.store, evidence.grades, figures)

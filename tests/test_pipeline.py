@@ -19,10 +19,10 @@ from src.config import ROOT
 STAGES = ("hydrate", "featurize", "train", "report")
 # Modules that change nothing in a stage's outputs: the frame, and what only projects results into MLflow.
 NEUTRAL = {
-    "bulk_runs", "client_runs", "complaints", "compose", "disk", "engine", "errors", "files", "follow", "gate",
-    "gate_mark", "heartbeat", "ledger", "masking", "memory", "mlflow_home", "model_folder", "network", "postgresql",
-    "progress", "reconciliation", "recorder", "registry_store", "rules", "run_content", "shards", "stage", "tracking",
-    "turns",
+    "accounts", "bulk_runs", "client_runs", "complaints", "compose", "disk", "engine", "errors", "files", "follow",
+    "gate", "gate_mark", "heartbeat", "ledger", "masking", "memory", "mlflow_home", "model_folder", "network",
+    "postgresql", "progress", "reconciliation", "recorder", "registry_store", "rules", "run_content", "shards", "stage",
+    "tracking", "turns",
 }  # fmt: skip
 FRAME = (
     "complaints", "compose", "config", "disk", "errors", "files", "heartbeat", "masking", "progress", "rules", "stage",

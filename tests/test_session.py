@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from src import board, data
 from src.bars import BarStore
-from src.config import Config, LightGBMParams, ModelConfig
+from src.config import Config, LightGBMParams, ModelConfig, XGBoostParams
+from src.dossier import dossier
+from src.engine import Failure, Outcome
 from src.errors import StageError
 from src.features.store import FeatureStore
 from src.featurize import featurize
+from src.files import write_json
+from src.ledger import WAITING
+from src.overview import overview
+from src.procedure import Task, Trained, train_instrument
 from src.session import Session
 from tests.pipeline_case import Project
 
@@ -98,6 +110,131 @@ def test_bars_that_change_under_training_are_never_paired_with_the_features_of_o
     done = project.run("train", *QUICK, "seed=9")
     assert done.returncode == 1
     assert "changed while training read them" in done.stderr
+
+
+def worked(project: Project, *families: str) -> Session:
+    """A session whose tasks are done in this process."""
+    found = session(project, "rsi_14", "roc_5")
+    params = {"lightgbm": LightGBMParams(rounds=3), "xgboost": XGBoostParams(rounds=3)}
+    return Session(found.config, [ModelConfig(name, params=params[name]) for name in families])
+
+
+def finish(found: Session, spoil: Callable[[Task, Trained], Trained | Failure]) -> dict[tuple[str, str], Any]:
+    for task in found.tasks():
+        found.take(Outcome(task, spoil(task, train_instrument(task))))
+    found.write_grades(found.finish().grades, None)
+    table = pl.read_parquet(found.inputs.states_folder / "train.parquet")
+    return {(row["asset_class"], row["symbol"]): row for row in table.iter_rows(named=True)}
+
+
+def test_an_instrument_that_fails_keeps_its_traceback_and_is_tried_again_by_the_next_run(project: Project) -> None:
+    first = worked(project, "lightgbm")
+    chosen: list[tuple[str, str]] = []
+
+    def spoil(task: Task, trained: Trained) -> Trained | Failure:
+        chosen[:] = chosen or [(task.asset_class, task.symbol)]
+        return Failure("OSError: no disk", "Traceback: here", final=True) if [key_of(task)] == chosen else trained
+
+    states = finish(first, spoil)
+    (key,) = chosen
+    assert (states[key]["state"], states[key]["reason"]) == ("failed", "OSError: no disk")
+    assert "1 failed (1 run: see" in first.sentence(first.finish())
+    told = "\n".join(data.told(dossier(first.config, key, 0)))
+    assert "lightgbm    could not be trained at" in told and "Traceback: here" in told
+    assert first.states.facts()["reasons"][0]["reason"] == "OSError: no disk"
+    tried: list[tuple[str, str]] = []
+    states = finish(worked(project, "lightgbm"), lambda task, trained: tried.append(key_of(task)) or trained)
+    assert tried == [key]
+    assert states[key]["state"] == "done" and states[key]["reason"] == ""
+    assert dossier(first.config, key, 0)["failures"] == []
+
+
+def key_of(task: Task) -> tuple[str, str]:
+    return task.asset_class, task.symbol
+
+
+def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) -> None:
+    def spoil(_task: Task, trained: Trained) -> Trained:
+        lost = [row["record_id"] for row in trained.runs if row["family"] == "xgboost"]
+        runs = [row for row in trained.runs if row["record_id"] not in lost]
+        grades = [row for row in trained.grades if row["record_id"] not in lost]
+        return replace(trained, runs=runs, grades=grades, failures={"xgboost": Failure("ValueError: odd", "there")})
+
+    found = worked(project, "lightgbm", "xgboost")
+    states = finish(found, spoil)
+    done = [row for row in states.values() if row["state"] == "done"]
+    assert done and {row["reason"] for row in done} == {"xgboost failed: ValueError: odd"}
+    assert project.grades()["family"].unique().to_list() == ["lightgbm"]
+    assert found.states.facts()["runs"]["xgboost"] == {"failed": len(done)}
+    shown = "\n".join(board.picture(overview(found.config, dt.datetime.now(dt.UTC))))
+    assert f"train: {len(done)} done, xgboost failed: ValueError: odd" in shown
+    again = worked(project, "lightgbm", "xgboost")
+    tried: set[str] = set()
+
+    def note(task: Task, trained: Trained) -> Trained:
+        tried.update(plan.model.family for plan in task.plans)
+        return trained
+
+    states = finish(again, note)
+    assert tried == {"xgboost"}
+    assert {row["reason"] for row in states.values() if row["state"] == "done"} == {""}
+    assert not list((project.runs / "failures").glob("*"))
+
+
+def test_the_last_family_to_fail_leaves_an_instrument_with_its_earlier_grades_done(project: Project) -> None:
+    finish(worked(project, "lightgbm"), lambda _task, trained: trained)
+    found = worked(project, "lightgbm", "xgboost")
+    states = finish(found, lambda _task, _trained: Failure("ValueError: odd", final=True))
+    assert "failed" not in {row["state"] for row in states.values()}
+    assert "xgboost failed: ValueError: odd" in {row["reason"] for row in states.values()}
+
+
+def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(project: Project) -> None:
+    found = worked(project, "lightgbm")
+    store = bars_of(project)
+    anew = store.buckets()[-1]
+    waiting = keys(store.ledger.states(anew))
+    tasks = found.tasks()
+    first = next(tasks)
+    record = store.ledger._read(anew)
+    assert record is not None
+    store.ledger.forget(anew)  # as hydrate does before it writes
+    for task in (first, *tasks):
+        found.take(Outcome(task, train_instrument(task)))
+    evidence = found.finish()
+    states = pl.read_parquet(found.inputs.states_folder / "train.parquet")
+    assert keys(states.filter(pl.col("reason") == WAITING)) == waiting
+    assert keys(states.filter(state="done")) and not keys(states.filter(state="done")) & waiting
+    assert keys(evidence.grades) == keys(states.filter(state="done"))
+    write_json(record, store.root / f"b{anew:03d}.json")
+    states_after = finish(worked(project, "lightgbm"), lambda _task, trained: trained)
+    assert all(states_after[key]["reason"] != WAITING for key in waiting)
+    assert any(states_after[key]["state"] == "done" for key in waiting)
+
+
+def test_bars_that_are_newer_than_their_features_wait_and_the_rest_is_trained(project: Project) -> None:
+    store = bars_of(project)
+    anew = store.buckets()[-1]
+    rows = store.read_bucket(anew)[:-1]
+    store.ledger.record(anew, str(store.ledger.fact(anew)), store.ledger.states(anew),
+                        digest=store.write_bucket(anew, rows))  # fmt: skip
+    project.must("train", *QUICK)
+    states = project.states("train")
+    assert keys(states.filter(pl.col("reason") == WAITING)) == keys(store.ledger.states(anew))
+    project.must("featurize")
+    project.must("train", *QUICK)
+    assert not (project.states("train")["reason"] == WAITING).any()
+
+
+def test_a_matrix_read_year_by_year_is_the_bucket_in_the_order_of_its_bars(project: Project) -> None:
+    store, names = FeatureStore(project.root / "data" / "features" / "demo"), ["rsi_14", "roc_5"]
+    bars = bars_of(project).read_bucket(0).filter(pl.col("date") <= pl.date(2021, 3, 3))
+    expected = store.read_bucket(0, names).filter(pl.col("date") <= pl.date(2021, 3, 3)).select(names).to_numpy()
+    found = store.read_matrix(0, names, bars)
+    assert found is not None and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(found).any()
+    assert store.read_matrix(0, names, bars[1:]) is None
 
 
 def test_features_of_another_panel_are_refused(project: Project) -> None:

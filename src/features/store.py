@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from src.bars import BarStore
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from src.config import Config, FeaturesConfig
+    from src.models import Matrix
 
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
 _NAME = pl.format("{}:{}", "asset_class", "symbol")
@@ -89,6 +91,31 @@ class FeatureStore:
         wanted = pl.all() if columns is None else [*KEY, "date", *columns]
         scan = pl.scan_parquet(list(shards.values()), hive_partitioning=False)
         return scan.select(wanted).sort(*KEY, "date").collect()
+
+    def read_matrix(self, b: int, columns: list[str], bars: pl.DataFrame) -> Matrix | None:
+        """Features of one bucket for the given rows, year by year, so that they are never twice in memory.
+
+        Parameters
+        ----------
+        bars
+            The bucket's bars, sorted by key and date; rows after their last day are left out of the features.
+
+        Returns
+        -------
+        float32, shape (rows of `bars`, columns)
+            NaN where undefined; None where the features are of other rows.
+        """
+        matrix = np.empty((bars.height, len(columns)), dtype=np.float32)
+        years, last, seen = bars["date"].dt.year(), bars["date"].max(), 0
+        for year, path in self._shards(b).items():
+            rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False)
+            rows = rows.filter(pl.col("date") <= last)
+            where = (years == year).arg_true()
+            if not rows.select(*KEY, "date").equals(bars.select(*KEY, "date")[where]):
+                return None
+            matrix[where.to_numpy()] = rows.select(columns).to_numpy()
+            seen += rows.height
+        return matrix if seen == bars.height else None
 
     def write_bucket(self, b: int, frame: pl.DataFrame) -> None:
         """Replace one bucket; a year whose values didn't change keeps its file."""
@@ -177,6 +204,11 @@ class FeatureStore:
         until = dt.date.fromisoformat(config.split.until) if config.split.until else None
         return hashes, self._panel_hash(chosen, until)
 
+    def pinned(self) -> str | None:
+        """Hash of the stored panel, as buckets recorded it; None where none is pinned."""
+        note = self.root / PANEL_NOTE
+        return str(read_json(note)["hash"]) if note.is_file() else None
+
     def require_current(self, b: int, bars: str, hashes: dict[str, str], looks: bool) -> None:
         """Make sure that a bucket holds these columns as computed by this code from these bars and the stored panel.
 
@@ -197,9 +229,7 @@ class FeatureStore:
             )
         if self.ledger.fact(b, "bars") != bars:
             raise StageError(f"features of universe={self.root.name} are older than its bars: {remedy}")
-        note = self.root / PANEL_NOTE
-        panel = read_json(note)["hash"] if looks and note.is_file() else None
-        if not self.is_current(b, bars, panel, hashes):
+        if not self.is_current(b, bars, self.pinned() if looks else None, hashes):
             raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
 
     def _panel_hash(self, chosen: list[Feature], until: dt.date | None) -> str | None:

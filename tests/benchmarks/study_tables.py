@@ -13,7 +13,7 @@ from src.config import FAMILIES
 from src.grade import Thresholds, grade
 from src.metrics import FloatArray
 from src.strategy import Market, directions, market, performance
-from tests.benchmarks.candidates import ORIGINAL, SHAPES, SLOW, Shape
+from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW, Shape
 from tests.benchmarks.paired import (
     auc_influence,
     block_sums,
@@ -89,8 +89,8 @@ def _daily(folder: Path, shape: Shape, horizon: int) -> tuple[FloatArray, FloatA
 
 
 def bar(found: dict[str, Pooled]) -> str:
-    """The slow setting of the highest rank IC."""
-    return max((name for name in (*SLOW, ORIGINAL) if name in found), key=lambda name: found[name].mean)
+    """The setting of the highest rank IC among the slow ones and the one in use."""
+    return max((name for name in (*SLOW, ORIGINAL, FORMER) if name in found), key=lambda name: found[name].mean)
 
 
 def seconds(folder: Path, family: str) -> dict[str, float]:
@@ -256,7 +256,7 @@ def tables(folder: Path, real: Dataset, planted: dict[str, Dataset], horizons: l
                 together.setdefault(setting, {}).update(each)
         alone = outcomes(folder, "real", real, family)
         for title, found, table in (("Planted", together, planted_table), ("Real", alone, real_table)):
-            if reference := reference_of(pool, found):
+            if reference := reference_of(together, found):
                 yield from (
                     f"{title}, one instrument at a time, against {reference}:",
                     "",
@@ -265,10 +265,12 @@ def tables(folder: Path, real: Dataset, planted: dict[str, Dataset], horizons: l
                 )
 
 
-def reference_of(pool: dict[str, Pooled], found: Outcomes) -> str | None:
-    """The better of the slow settings in the pool that were fitted instrument by instrument."""
-    slow = [name for name in SLOW if name in found and name in pool]
-    return max(slow, key=lambda name: pool[name].mean) if slow else None
+def reference_of(planted: Outcomes, found: Outcomes) -> str | None:
+    """The setting of the highest rank IC on planted edges among the slow ones and the one in use, if it is there."""
+    slow = [name for name in (*SLOW, FORMER) if name in planted]
+    ic = {name: pair(planted[name], planted[FORMER]) for name in slow}
+    best = max(slow, key=lambda name: ic[name].figures[IC] - ic[name].reference[IC]) if slow else FORMER
+    return best if best in found else None
 
 
 def _head(names: Iterable[str]) -> list[str]:

@@ -1,18 +1,19 @@
 """The settings study's own formulas: rank IC, influences, blocks, pairing, and fits that stand for several settings."""
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from src import metrics
-from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+from src.config import FAMILIES, GradeConfig, LabelConfig, ModelConfig, SimulatedSource, SplitConfig, StrategyConfig
 from src.labels import decisions
-from src.models import family
 from src.procedure import Plan, Task, train_instrument
+from src.sources.simulated import instrument as simulated
 from src.splits import walk_forward
 from tests.benchmarks import study_cells, study_tables
-from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW, Shape
+from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW
 from tests.benchmarks.paired import (
     auc_influence,
     block_sums,
@@ -27,17 +28,17 @@ from tests.benchmarks.study_cells import Instrument
 from tests.benchmarks.study_tables import Outcome, pair, ratio_of
 
 RANDOM = np.random.default_rng(1)
-SCORE = RANDOM.normal(size=300).round(1)  # ties
-OUTCOME = 0.4 * SCORE + RANDOM.normal(size=300).round(1)
-LABEL = np.where(RANDOM.uniform(size=300) < 0.1, np.nan, (OUTCOME > 0).astype(float))
-RETURNS = 0.001 + 0.01 * RANDOM.standard_t(5, size=300)
+SCORE = RANDOM.normal(size=150).round(1)  # ties
+OUTCOME = 0.4 * SCORE + RANDOM.normal(size=150).round(1)
+LABEL = np.where(RANDOM.uniform(size=150) < 0.1, np.nan, (OUTCOME > 0).astype(float))
+RETURNS = 0.001 + 0.01 * RANDOM.standard_t(5, size=150)
 
 
 def test_daily_rank_ic_is_scipys_spearman_of_each_day():
-    day = RANDOM.integers(0, 5, size=300)
-    outcome = np.where(RANDOM.uniform(size=300) < 0.1, np.nan, OUTCOME)
+    day = RANDOM.integers(0, 3, size=150)
+    outcome = np.where(RANDOM.uniform(size=150) < 0.1, np.nan, OUTCOME)
     days, ics = daily_rank_ic(day, SCORE, outcome)
-    assert days.tolist() == [0, 1, 2, 3, 4]
+    assert days.tolist() == [0, 1, 2]
     for each, ic in zip(days, ics, strict=True):
         here = (day == each) & np.isfinite(outcome)
         assert ic == pytest.approx(spearmanr(SCORE[here], outcome[here]).statistic, abs=1e-12)
@@ -61,15 +62,15 @@ def test_an_influence_is_what_the_figure_loses_without_the_row(influence, figure
     found, whole, n = influence(*columns), figure(*columns), len(columns[0])
     lost = np.array([(n - 1) * (whole - figure(*(np.delete(column, i) for column in columns))) for i in range(n)])
     assert found.mean() == pytest.approx(0.0, abs=1e-10)
-    assert np.std(found) == pytest.approx(np.std(lost), rel=0.02)
+    assert np.std(found) == pytest.approx(np.std(lost), rel=0.03)
     assert np.corrcoef(found, lost)[0, 1] > 0.999
 
 
 def test_figures_that_do_not_vary_have_no_influence():
-    flat = np.ones(300)
-    assert not auc_influence(np.ones(300), SCORE).any()
+    flat = np.ones(150)
+    assert not auc_influence(np.ones(150), SCORE).any()
     assert not rank_correlation_influence(flat, OUTCOME).any()
-    assert not sharpe_influence(np.zeros(300), 252.0).any()
+    assert not sharpe_influence(np.zeros(150), 252.0).any()
     assert rank_correlation(flat, OUTCOME) == 0.0
 
 
@@ -115,7 +116,7 @@ def test_returns_ahead_compound_and_end_where_they_are_not_known():
     assert np.isnan(found[2:]).all()
 
 
-def instrument(bars):
+def with_folds(bars):
     chosen = decisions(bars, LabelConfig())
     features = np.random.default_rng(2).normal(size=(bars.height, 12)).astype(np.float32)
     folds = walk_forward(chosen.dates, "stock", SplitConfig(), 1)
@@ -124,19 +125,13 @@ def instrument(bars):
 
 @pytest.fixture(scope="module")
 def one():
-    from src.config import SimulatedSource
-    from src.sources.simulated import instrument as simulated
-
     made = simulated(SimulatedSource(), ("stock", "AAA"), "2018-12-31", 0.2)
-    extra = {"factor": 1.0, "repaired": False}
-    import polars as pl
-
-    return made.with_columns(**{name: pl.lit(value) for name, value in extra.items()}).drop("adj_close")
+    return made.with_columns(factor=pl.lit(1.0), repaired=pl.lit(False)).drop("adj_close")
 
 
 @pytest.mark.parametrize("shape", [s for s in SHAPES if s.name == "small"], ids=lambda s: s.family)
 def test_few_rounds_are_the_beginning_of_many_and_the_walk_is_the_projects(shape, one):
-    made = instrument(one)
+    made = with_folds(one)
     found, _ = study_cells.walked(made, shape)
     model = ModelConfig(shape.family, params=shape.cut((30,)).model.params)
     plan = Plan("r", model, {"strategy_key": "", "session_key": ""})
@@ -144,7 +139,8 @@ def test_few_rounds_are_the_beginning_of_many_and_the_walk_is_the_projects(shape
         "stock", "AAA", 0, one, made.features, made.names, [plan], 1, study_cells.SEED,
         LabelConfig(), SplitConfig(), StrategyConfig(), GradeConfig(),
     )  # fmt: skip
-    run, graded = (rows[0] for rows in (train_instrument(task).runs, train_instrument(task).grades))
+    trained = train_instrument(task)
+    run, graded = trained.runs[0], trained.grades[0]
     row = shape.rounds.index(30)
     assert found[row] == pytest.approx(run["oos_probability"], abs=1e-12)
     assert np.abs(found[row] - found[-1]).max() > 1e-3
@@ -155,11 +151,7 @@ def test_few_rounds_are_the_beginning_of_many_and_the_walk_is_the_projects(shape
 
 
 def test_every_family_has_every_setting_and_the_slow_ones():
-    names = {name: {s for shape in SHAPES if shape.family == name for s in shape.settings} for name in family_names()}
+    names = {name: {s for shape in SHAPES if shape.family == name for s in shape.settings} for name in FAMILIES}
     assert len({frozenset(each) for each in names.values()}) == 1
     assert {*SLOW, ORIGINAL, FORMER} <= names["lightgbm"]
-    assert all(isinstance(shape, Shape) and family(shape.family) for shape in SHAPES)
-
-
-def family_names():
-    return sorted({shape.family for shape in SHAPES})
+    assert len({(shape.id, n) for shape in SHAPES for n in shape.rounds}) == sum(map(len, names.values()))

@@ -68,19 +68,28 @@ class Inputs:
         kept = states.join(waiting, on=KEY, how="semi").filter(pl.col("state") != "done")
         return pl.concat([left, kept, waiting.join(kept, on=KEY, how="anti")]).sort(KEY)
 
-    def read(self, bucket: int) -> tuple[pl.DataFrame, Matrix]:
-        """Bars and features of a bucket, row by row the same.
+    def read_bars(self, bucket: int) -> tuple[pl.DataFrame, str]:
+        """Bars of a bucket, with the digest of the files that they come from.
+
+        Raises
+        ------
+        StageError
+            The bucket's features are not of these bars.
+        """
+        digest = self.bars.digest(bucket)
+        self.features.require_current(bucket, digest, self._hashes, self._looks_at_panel)
+        return self._cut(self.bars.read_bucket(bucket)), digest
+
+    def read_features(self, bucket: int, bars: pl.DataFrame, digest: str) -> Matrix:
+        """Features of a bucket, row by row those of its bars as `read_bars` gave them.
 
         Raises
         ------
         StageError
             Another command is changing them.
         """
-        digest = self.bars.digest(bucket)
-        self.features.require_current(bucket, digest, self._hashes, self._looks_at_panel)
-        bars = self._cut(self.bars.read_bucket(bucket))
         if bars.is_empty():
-            return bars, np.empty((0, len(self.names)), dtype=np.float32)
+            return np.empty((0, len(self.names)), dtype=np.float32)
         features = self._cut(self.features.read_bucket(bucket, self.names))
         key = [*KEY, "date"]
         if self.bars.digest(bucket) != digest or not bars.select(key).equals(features.select(key)):
@@ -88,7 +97,7 @@ class Inputs:
                 f"bars or features of {self.config.dataset} changed while training read them: let hydrate and "
                 "featurize end, then run the same command"
             )
-        return bars, features.select(self.names).to_numpy()
+        return features.select(self.names).to_numpy()
 
     def bars_hash(self, bars: pl.DataFrame) -> str:
         """Hash of what a fit takes from the bars: the split history counts where a feature looks at it."""

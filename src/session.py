@@ -59,6 +59,8 @@ class Session:
         self._models = models
         self._open: dict[int, int] = {}
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        self._known_skips = self.store.skips(self.key)
+        self._skips: dict[int, dict[str, str]] = defaultdict(dict)
         self._closed: list[pl.DataFrame] = []
         self._all: list[pl.DataFrame] = []
         require_known(config, self.inputs.instruments)
@@ -83,7 +85,7 @@ class Session:
             self._close_one(bucket)
 
     def _bucket_tasks(self, bucket: int) -> Iterator[Task]:
-        bars, matrix = self.inputs.read(bucket)
+        bars, digest = self.inputs.read_bars(bucket)
         starts = bars.with_row_index("row").group_by(KEY, maintain_order=True).agg(pl.col("row").first(), pl.len())
         work = []
         for asset_class, symbol, start, length in starts.iter_rows():
@@ -96,12 +98,27 @@ class Session:
             n_trials = self.planner.n_trials(key, plans, frame)
             graded = self._grade_key(frame)
             wanted = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials, graded)]
-            if wanted:
-                work.append((key, frame, matrix[start : start + length], wanted, n_trials))
+            if wanted and not self._skip_again(bucket, key, wanted):
+                work.append((key, frame, start, wanted, n_trials))
+        if not work:
+            return  # features are a hundred times what bars are: read where something is to be done alone
+        matrix = self.inputs.read_features(bucket, bars, digest)
         stored = self.planner.with_stored(bucket, [plan for *_, wanted, _ in work for plan in wanted])
         by_id = {plan.record_id: plan for plan in stored}
-        for key, frame, rows, wanted, n_trials in work:
+        for key, frame, start, wanted, n_trials in work:
+            rows = matrix[start : start + frame.height]
             yield self._task(key, bucket, frame, rows, [by_id[plan.record_id] for plan in wanted], n_trials)
+
+    def _skip_again(self, bucket: int, key: Key, plans: list[Plan]) -> bool:
+        """Whether the session found before that there is nothing to train under these keys; if so, say it again."""
+        run_keys = [plan.identity["run_key"] for plan in plans]
+        reasons = {run_key: self._known_skips.get(run_key) for run_key in run_keys}
+        found = {run_key: reason for run_key, reason in reasons.items() if reason is not None}
+        if len(found) < len(reasons):
+            return False
+        self._skips[bucket] |= found
+        self.states.end(key, "skipped", next(iter(found.values())))
+        return True
 
     def _is_wanted(self, key: Key) -> bool:
         """Whether the command is for this instrument: it may be narrowed to others."""
@@ -143,6 +160,7 @@ class Session:
             self.states.end(key, "failed", result.reason)
         elif result.skipped is not None:
             self.states.end(key, "skipped", result.skipped)
+            self._skips[task.bucket] |= {plan.identity["run_key"]: result.skipped for plan in task.plans}
         else:
             self._keep(task, result)
         self._close_one(task.bucket)
@@ -182,6 +200,9 @@ class Session:
         if self._open[bucket]:
             return
         self.store.compact(shard(bucket, self.key))
+        skips = self._skips.pop(bucket, {})
+        if skips != {key: self._known_skips[key] for key in skips if key in self._known_skips}:
+            self.store.write_skips(shard(bucket, self.key), skips)
         if rows := self._grades.pop(bucket, None):
             graded = grade_rows(rows)
             self.store.write_grades(shard(bucket, self.key), graded)

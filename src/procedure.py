@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import dataclass, field
+import traceback
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from src import fits
 from src.assess import Assessment, assess
 from src.bars import BARS_PER_YEAR
 from src.config import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+from src.engine import Failure
+from src.fits import Examples
 from src.labels import Decisions, decisions
 from src.metrics import equity
 from src.models import Matrix, Vector, family
@@ -67,6 +71,7 @@ class Trained:
     runs: list[dict[str, Any]] = field(default_factory=list)
     grades: list[dict[str, Any]] = field(default_factory=list)
     models: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)  # by family, where others worked
     fit_seconds: float = 0.0
 
 
@@ -83,9 +88,15 @@ def train_instrument(task: Task) -> Trained:
     for plan in task.plans:
         family(plan.model.family)  # the import, a second or two for a worker's first instrument, is no fit
     started = time.process_time()
+    known = fits.examples(task.features, chosen)
     for plan in task.plans:
-        _do(plan, task, chosen, folds, result)
-    return Trained(None, result.runs, result.grades, result.models, time.process_time() - started)
+        try:
+            _do(plan, task, chosen, known, folds, result)
+        except Exception as error:
+            if len(result.failures) == len(task.plans) - 1:
+                raise  # none worked: the instrument failed
+            result.failures[plan.model.family] = Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+    return replace(result, fit_seconds=time.process_time() - started)
 
 
 def bars_per_year(bars: pl.DataFrame, asset_class: str) -> float:
@@ -97,14 +108,14 @@ def bars_per_year(bars: pl.DataFrame, asset_class: str) -> float:
     return float(days) * float(str(a_day))
 
 
-def _do(plan: Plan, task: Task, chosen: Decisions, folds: list[Fold], result: Trained) -> None:
-    stored = plan.stored
+def _do(plan: Plan, task: Task, chosen: Decisions, known: Examples, folds: list[Fold], result: Trained) -> None:
+    stored, run = plan.stored, None
     if stored is None:
         started = time.process_time()
-        stored = _out_of_sample(plan.model, task, chosen, folds)
+        stored = _out_of_sample(plan.model, task, chosen, known, folds)
         seconds = time.process_time() - started
-        known = {"n_train": int(folds[-1].train.size), "n_folds": len(folds), "fit_seconds": seconds}
-        result.runs.append({**plan.identity, **known, **stored})
+        figures = {"n_train": int(folds[-1].train.size), "n_folds": len(folds), "fit_seconds": seconds}
+        run = {**plan.identity, **figures, **stored}
     graded = _grade(stored, task, chosen)
     row = graded.row()
     curve: dict[str, Any] = dict.fromkeys(CURVE_SCHEMA)
@@ -116,7 +127,9 @@ def _do(plan: Plan, task: Task, chosen: Decisions, folds: list[Fold], result: Tr
             "always_long": equity(graded.always_net).tolist(),
         }
         if not plan.has_model:
-            result.models[plan.record_id] = _final_model(plan.model, task, chosen)
+            result.models[plan.record_id] = _final_model(plan.model, task, known)
+    if run is not None:
+        result.runs.append(run)
     result.grades.append({"record_id": plan.record_id, **row, **curve})
 
 
@@ -135,24 +148,18 @@ def _rows(task: Task, chosen: Decisions, where: npt.NDArray[np.int64]) -> Matrix
     return np.ascontiguousarray(task.features[chosen.rows[where]])
 
 
-def _fit(model: ModelConfig, task: Task, chosen: Decisions, where: npt.NDArray[np.int64]) -> Any:
-    """Fit on those of the given decisions that have a direction."""
-    labelled = where[np.isfinite(chosen.label[where])]
-    library = family(model.family)
-    x, y = _rows(task, chosen, labelled), chosen.label[labelled]
-    return library.fit(x, y, model.params, task.seed, task.names, model.device)
-
-
-def _out_of_sample(model: ModelConfig, task: Task, chosen: Decisions, folds: list[Fold]) -> dict[str, Any]:
+def _out_of_sample(
+    model: ModelConfig, task: Task, chosen: Decisions, known: Examples, folds: list[Fold]
+) -> dict[str, Any]:
     """Predict each fold's test decisions by a model of its training decisions, and put the folds end to end."""
     library = family(model.family)
+    models = fits.each(known, [fold.train.size for fold in folds], model, task.names, task.seed)
     where: list[npt.NDArray[np.int64]] = []
     probability: list[Vector] = []
     gains: list[Vector] = []
-    for fold in folds:
+    for fold, booster in zip(folds, models, strict=True):
         tradable = fold.test[np.isfinite(chosen.bar_return[fold.test])]
         if tradable.size:
-            booster = _fit(model, task, chosen, fold.train)
             where.append(tradable)
             probability.append(library.predict(booster, _rows(task, chosen, tradable)))
             gains.append(library.importance(booster, task.names))
@@ -176,10 +183,10 @@ def _grade(stored: dict[str, Any], task: Task, chosen: Decisions) -> Assessment:
     return assess(probability, positions, chosen, task.strategy, task.grade, trials=task.n_trials)
 
 
-def _final_model(model: ModelConfig, task: Task, chosen: Decisions) -> tuple[str, bytes]:
+def _final_model(model: ModelConfig, task: Task, known: Examples) -> tuple[str, bytes]:
     """Refit on every decision with a direction: the model to be registered, in its native format."""
     library = family(model.family)
-    booster = _fit(model, task, chosen, np.arange(chosen.label.size))
+    booster = library.fit(known.x, known.y, model.params, task.seed, task.names, model.device)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / library.FILE
         library.save(booster, path)

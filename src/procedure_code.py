@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from src import labels, metrics, procedure, splits, strategy
+from src import fits, labels, metrics, procedure, splits, strategy
 from src.assess import assess
 from src.features.syntax import code_parts, digest
 from src.luck import Shifts
 from src.models import family
 
-_FIT = (procedure.bars_per_year, labels.decisions, splits.walk_forward, procedure._out_of_sample)
+_FIT = (procedure.bars_per_year, labels.decisions, splits.walk_forward, fits.examples, procedure._out_of_sample)
 _RETURNS = (
     procedure.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.market,
     strategy.performance,

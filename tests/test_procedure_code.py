@@ -52,7 +52,8 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
     [
         ("labels", "_direction", "> tolerance", ">= tolerance", {"lightgbm", "xgboost", "relative", "returns"}),
         ("splits", "_boundaries", "edges <= dates[-1]", "edges < dates[-1]", {"lightgbm", "xgboost", "relative"}),
-        ("models.lightgbm", "fit", '"deterministic": True', '"deterministic": False', {"lightgbm", "relative"}),
+        ("models.lightgbm", "_settings", '"deterministic": True', '"deterministic": False', {"lightgbm", "relative"}),
+        ("fits", "each", "model.params, seed", "model.params, seed + 1", {"lightgbm", "xgboost", "relative"}),
         ("labels", "panel_returns", ".median()", ".mean()", {"relative"}),
         ("strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
         ("evidence", "p_value", "math.sqrt(2.0)", "math.sqrt(3.0)", {"grade"}),

@@ -24,8 +24,22 @@ def version() -> str:
 
 def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str], device: str = "cpu") -> Any:
     """Fit one booster on one thread; see `src.models.Family`."""
-    settings = {
+    settings = _settings(params, seed, device)
+    return _boost(lgb.Dataset(x, y, feature_name=names, params=settings), settings, params.rounds)
+
+
+def _boost(data: lgb.Dataset, settings: dict[str, Any], rounds: int) -> lgb.Booster:
+    """Add the trees one by one: `lightgbm.train` ends with a copy of the model through its text."""
+    booster = lgb.Booster(settings, data)
+    for _ in range(rounds):
+        booster.update()
+    return booster
+
+
+def _settings(params: LightGBMParams, seed: int, device: str = "cpu") -> dict[str, Any]:
+    return {
         "objective": "binary",
+        "num_iterations": params.rounds,
         "learning_rate": params.learning_rate,
         "num_leaves": params.num_leaves,
         "max_depth": params.max_depth,
@@ -42,8 +56,6 @@ def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str
         "device_type": device,
         "verbosity": -1,
     }
-    data = lgb.Dataset(x, y, feature_name=names, params=settings, free_raw_data=True)
-    return lgb.train(settings, data, num_boost_round=params.rounds)
 
 
 def predict(model: Any, x: Matrix) -> Vector:

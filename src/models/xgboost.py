@@ -24,7 +24,15 @@ def version() -> str:
 
 def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
     """Fit one booster on one thread; see `src.models.Family`."""
-    settings = {
+    settings = _settings(params, seed, device)
+    data = xgb.QuantileDMatrix(x, y, max_bin=params.max_bin, nthread=1)
+    booster = xgb.train(settings, data, num_boost_round=params.rounds)
+    booster.feature_names = names  # named after the fit: XGBoost would compare the names at every round
+    return booster
+
+
+def _settings(params: XGBoostParams, seed: int, device: str = "cpu") -> dict[str, Any]:
+    return {
         "objective": "binary:logistic",
         "learning_rate": params.learning_rate,
         "max_depth": params.max_depth,
@@ -39,8 +47,6 @@ def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str]
         "device": device,
         "verbosity": 0,
     }
-    data = xgb.QuantileDMatrix(x, y, feature_names=names, max_bin=params.max_bin, nthread=1)
-    return xgb.train(settings, data, num_boost_round=params.rounds)
 
 
 def predict(model: Any, x: Matrix) -> Vector:

@@ -49,6 +49,17 @@ def test_a_saved_model_predicts_the_same_to_the_last_bit(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_a_saved_model_knows_the_features_by_name(name: str, tmp_path: Path) -> None:
+    library = family(name)
+    path = tmp_path / library.FILE
+    library.save(library.fit(*sample(600, 4), PARAMS[name], 7, NAMES), path)
+    loaded = library.load(path)
+    named = {"lightgbm": "feature_name", "xgboost": "feature_names", "catboost": "feature_names_"}[name]
+    found = getattr(loaded, named)
+    assert (found() if callable(found) else found) == NAMES
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_column_that_is_always_missing_does_no_harm(name: str) -> None:
     library, (x, y) = family(name), sample(600, 5)
     x[:, 3] = np.nan

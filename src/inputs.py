@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -20,6 +22,8 @@ from src.features.store import FeatureStore
 from src.ledger import WAITING
 from src.models import Matrix
 from src.panel import panel_hash
+
+Read = TypeVar("Read")
 
 
 class Inputs:
@@ -69,32 +73,41 @@ class Inputs:
         kept = states.join(waiting, on=KEY, how="semi").filter(pl.col("state") != "done")
         return pl.concat([left, kept, waiting.join(kept, on=KEY, how="anti")]).sort(KEY)
 
-    def read(self, bucket: int) -> tuple[pl.DataFrame, Matrix] | None:
-        """Bars and features of a bucket, row by row the same; None where another command is making them anew.
+    def read_bars(self, bucket: int) -> tuple[pl.DataFrame, str] | None:
+        """Bars of a bucket and the digest of their files; None where another command is making the bucket anew."""
+        digest = self.bars.digest(bucket)
+        if not self._is_current(bucket):
+            return None
+        bars = self._unless_changed(bucket, digest, lambda: self._cut(self.bars.read_bucket(bucket)))
+        return None if bars is None else (bars, digest)
+
+    def read_features(self, bucket: int, bars: pl.DataFrame, digest: str) -> Matrix | None:
+        """Features of a bucket, row by row those of its bars as `read_bars` gave them; None as there.
 
         Raises
         ------
         StageError
             They don't fit each other although nobody says that they changed.
         """
-        digest = self.bars.digest(bucket)
-        if not self._is_current(bucket):
+        found = self._unless_changed(bucket, digest, lambda: (self.features.read_matrix(bucket, self.names, bars),))
+        if found is None:
             return None
-        try:
-            bars = self._cut(self.bars.read_bucket(bucket))
-            matrix = self.features.read_matrix(bucket, self.names, bars)
-        except (StageError, OSError, pl.exceptions.PolarsError):
-            if self._is_current(bucket):
-                raise
-            return None
-        if self.bars.digest(bucket) != digest or not self._is_current(bucket):
-            return None
-        if matrix is None:
+        if found[0] is None:
             raise StageError(
                 f"bars or features of {self.config.dataset} changed while training read them: let hydrate and "
                 "featurize end, then run the same command"
             )
-        return bars, matrix
+        return found[0]
+
+    def _unless_changed(self, bucket: int, digest: str, read: Callable[[], Read]) -> Read | None:
+        """Read, or None where the files are no longer those of the digest."""
+        try:
+            found = read()
+        except (StageError, OSError, pl.exceptions.PolarsError):
+            if self.bars.digest(bucket) == digest and self._is_current(bucket):
+                raise
+            return None
+        return found if self.bars.digest(bucket) == digest and self._is_current(bucket) else None
 
     def bucket(self, key: tuple[str, str]) -> int:
         """Bucket that an instrument belongs to."""

@@ -117,6 +117,13 @@ class RunStore:
         frames = [pl.read_parquet(path) for path in sorted(self.root.glob(f"{which}-{session_key[:8]}.grades.parquet"))]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
+    def skips(self, session_key: str) -> dict[str, str]:
+        """Why a session found nothing to train under a run key; the key holds the bars, label and split that say so."""
+        found: dict[str, str] = {}
+        for path in self.root.glob(f"b*-{session_key[:8]}.skips.json"):
+            found |= files.read_json(path)
+        return found
+
     def equity(self, record_ids: Iterable[str], session_key: str) -> pl.DataFrame:
         """Net return and net equity of a session's passing runs: record_id, stamp, net, equity, always_long (equity).
 
@@ -171,6 +178,12 @@ class RunStore:
         if path.exists() and pl.read_parquet(path).equals(rows):
             return
         files.write_parquet(rows, path)
+
+    def write_skips(self, shard: str, reasons: dict[str, str]) -> None:
+        """Replace what a session remembers of one bucket's run keys under which there is nothing to train."""
+        path = self.root / f"{shard}.skips.json"
+        if reasons or path.exists():
+            files.write_json(reasons, path, durable=False)
 
     def write_model(self, record_id: str, name: str, content: bytes) -> None:
         """Keep a run's native model file."""

@@ -24,7 +24,6 @@ from src.failures import Failures
 from src.inputs import Inputs
 from src.ledger import WAITING
 from src.masking import masked
-from src.models import Matrix
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner, require_known
 from src.procedure import Plan, Task, Trained, run_rows
@@ -65,6 +64,9 @@ class Session:
         self._models = models
         self._open: dict[int, int] = {}
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        self._waiting: set[int] = set()  # buckets that another command makes anew
+        self._known_skips = self.store.skips(self.key)
+        self._skips: dict[int, dict[str, str]] = defaultdict(dict)
         self._closed: list[pl.DataFrame] = []
         self._all: list[pl.DataFrame] = []
         require_known(config, self.inputs.instruments)
@@ -82,19 +84,35 @@ class Session:
             if why:
                 self.states.end((row["asset_class"], row["symbol"]), "skipped", why)
         for bucket in self.inputs.buckets:
-            found = self.inputs.read(bucket)
-            if found is None:
-                log.warning("bucket %d is made anew by another command: its instruments wait for the next run", bucket)
-                continue
             self._open[bucket] = 1
-            for task in self._bucket_tasks(bucket, *found):
+            for task in self._bucket_tasks(bucket):
                 self._open[bucket] += 1
                 yield task
-            found = None  # two buckets are never in memory
             self._close_one(bucket)
 
-    def _bucket_tasks(self, bucket: int, bars: pl.DataFrame, matrix: Matrix) -> Iterator[Task]:
+    def _bucket_tasks(self, bucket: int) -> Iterator[Task]:
+        """Yield what is to be done in a bucket; features are many times what bars are, and read where needed alone."""
+        found = self.inputs.read_bars(bucket)
+        if found is None:
+            self._wait(bucket)
+            return
+        bars, digest = found
         self.planner.open(bucket)
+        work = self._work(bucket, bars)
+        matrix = self.inputs.read_features(bucket, bars, digest) if work else None
+        if matrix is None:
+            if work:
+                self._wait(bucket)
+            return
+        stored = self.planner.with_stored(bucket, [plan for *_, wanted, _ in work for plan in wanted])
+        by_id = {plan.record_id: plan for plan in stored}
+        for key, rows, wanted, n_trials in work:
+            plans = [by_id[plan.record_id] for plan in wanted]
+            # A copy: a task in flight would keep the whole bucket in memory beside the next.
+            yield self._task(key, bucket, bars[rows], matrix[rows].copy(), plans, n_trials)
+
+    def _work(self, bucket: int, bars: pl.DataFrame) -> list[tuple[Key, slice, list[Plan], int]]:
+        """Instruments of a bucket that need something, with where their rows are, what they need and their trials."""
         starts = bars.with_row_index("row").group_by(KEY, maintain_order=True).agg(pl.col("row").first(), pl.len())
         work = []
         for asset_class, symbol, start, length in starts.iter_rows():
@@ -107,14 +125,24 @@ class Session:
             n_trials = self.planner.n_trials(key, plans, frame)
             graded = self._grade_key(frame)
             wanted = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials, graded)]
-            if wanted:
+            if wanted and not self._skip_again(bucket, key, wanted):
                 work.append((key, slice(start, start + length), wanted, n_trials))
-        stored = self.planner.with_stored(bucket, [plan for *_, wanted, _ in work for plan in wanted])
-        by_id = {plan.record_id: plan for plan in stored}
-        for key, rows, wanted, n_trials in work:
-            plans = [by_id[plan.record_id] for plan in wanted]
-            # A copy: a task in flight would keep the whole bucket in memory beside the next.
-            yield self._task(key, bucket, bars[rows], matrix[rows].copy(), plans, n_trials)
+        return work
+
+    def _wait(self, bucket: int) -> None:
+        log.warning("bucket %d is made anew by another command: its instruments wait for the next run", bucket)
+        self._waiting.add(bucket)
+
+    def _skip_again(self, bucket: int, key: Key, plans: list[Plan]) -> bool:
+        """Whether the session found before that there is nothing to train under these keys; if so, say it again."""
+        run_keys = [plan.identity["run_key"] for plan in plans]
+        reasons = {run_key: self._known_skips.get(run_key) for run_key in run_keys}
+        found = {run_key: reason for run_key, reason in reasons.items() if reason is not None}
+        if len(found) < len(reasons):
+            return False
+        self._skips[bucket] |= found
+        self.states.end(key, "skipped", next(iter(found.values())))
+        return True
 
     def _is_wanted(self, key: Key) -> bool:
         """Whether the command is for this instrument: it may be narrowed to others."""
@@ -155,6 +183,7 @@ class Session:
             self._account_failed(task, {plan.model.family: result for plan in task.plans})
         elif result.skipped is not None:
             self.states.end(key, "skipped", result.skipped)
+            self._skips[task.bucket] |= {plan.identity["run_key"]: result.skipped for plan in task.plans}
         else:
             self._keep(task, result)
             self._account_failed(task, result.failures)
@@ -211,6 +240,9 @@ class Session:
             self.store.write_grades(shard(bucket, self.key), graded)
             self._closed.append(graded)
             self._all.append(graded.drop(CURVE_SCHEMA))
+        skips = self._skips.pop(bucket, {})
+        if skips != {key: self._known_skips[key] for key in skips if key in self._known_skips}:
+            self.store.write_skips(shard(bucket, self.key), skips)
 
     def announce(self) -> None:
         """Keep what the session is beside its runs, so that a lost MLflow store can be rebuilt with it."""
@@ -228,7 +260,7 @@ class Session:
     def finish(self) -> SessionEvidence:
         """Write the states of all instruments and add up the evidence over all runs."""
         for key in self.states.missing(self.inputs.instruments.select(KEY).iter_rows()):
-            read = self.inputs.bucket(key) in self._open
+            read = self.inputs.bucket(key) in self._open.keys() - self._waiting
             self.states.end(key, "skipped", f"no bars up to split.until={self.config.split.until}" if read else WAITING)
         self.states.write(self.inputs.states_folder / "train.parquet")
         self.planner.finish()

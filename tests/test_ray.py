@@ -1,0 +1,284 @@
+"""engine=ray on a cluster of two nodes: same contract as on local processes, same bits, whatever dies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import psutil
+import pytest
+
+from src.config import PARAMS, EngineConfig, GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+from src.engine import Failure, run
+from src.engine import ray as engine
+from src.errors import StageError
+from src.procedure import Plan, Task, Trained, train_instrument
+from tests import ray_case
+from tests.market_case import series
+from tests.ray_case import AWS, BUCKET, Block, on_posix, until
+
+pytestmark = on_posix
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """An S3 server on the loopback, known to this process and to the nodes that start after it."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**AWS, "AWS_ENDPOINT_URL": url}.items():
+            patch.setenv(name, value)
+        import boto3
+
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        yield url
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(store: str) -> Iterator[Any]:
+    """Two nodes, and a connection that all tests of this module share: workers start once."""
+    with ray_case.two_nodes(sys.modules[__name__], ray_case) as made:
+        before = signal.getsignal(signal.SIGTERM)
+        with engine._connected(engine._library(), EngineConfig(kind="ray", address=made.address)):
+            assert signal.getsignal(signal.SIGTERM) == before, "Ray's answer to SIGTERM in place of the stage's"
+            yield made
+
+
+@pytest.fixture
+def config(cluster: Any) -> EngineConfig:
+    return EngineConfig(kind="ray", address=cluster.address, batch_size=4)
+
+
+# the same bits ----------------------------------------------------------------------------------------------------
+
+
+def task(symbol: str) -> Task:
+    """A small instrument's work: random features, three families, two folds."""
+    bars = series(symbol, 900).drop("adj_close").with_columns(
+        factor=pl.lit(1.0), split=pl.lit(1.0), repaired=pl.lit(False)
+    )  # fmt: skip
+    random = np.random.default_rng(sum(symbol.encode()))
+    features = random.standard_normal((900, 30)).astype(np.float32)
+    features[random.uniform(size=features.shape) < 0.05] = np.nan
+    plans = [Plan(f"{symbol}-{name}", ModelConfig(name, params=PARAMS[name]()), {}) for name in PARAMS]
+    names = [f"f{k}" for k in range(30)]
+    split = SplitConfig(first_train_bars=300, fold_months=12)
+    grade = GradeConfig(min_auc=0.0, min_accuracy=0.0, min_sharpe=-10, max_drawdown=1.0, min_oos=1)
+    return Task(
+        "stock", symbol, 0, bars, features, names, plans, 3, 7, LabelConfig(), split, StrategyConfig(), grade
+    )  # fmt: skip
+
+
+def exact(value: Any) -> Any:
+    """A value with every bit of its numbers, but for the seconds that fits took."""
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tobytes()
+    if isinstance(value, dict):
+        return {key: exact(each) for key, each in value.items() if key != "fit_seconds"}
+    if isinstance(value, list | tuple):
+        return [exact(each) for each in value]
+    return value.hex() if isinstance(value, float) else value
+
+
+def results(config: EngineConfig) -> dict[tuple[str, str], str]:
+    """What training gives for a few instruments: grades, predictions and models to the last bit."""
+    found = {}
+    for outcome in run(train_instrument, map(task, ("AAA", "BBB", "CCC")), config):
+        trained = outcome.result
+        assert isinstance(trained, Trained), trained
+        assert len(trained.grades) == len(trained.runs) == len(trained.models) == 3
+        # CatBoost writes the time of day into its file.
+        models = {name: file for name, file in trained.models.items() if "catboost" not in name}
+        for what, value in (("grades", trained.grades), ("runs", trained.runs), ("models", models)):
+            found[outcome.item.symbol, what] = hashlib.sha256(repr(exact(value)).encode()).hexdigest()
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[tuple[str, str], str]:
+    return results(EngineConfig(workers=1))
+
+
+def test_two_workers_give_the_bits_of_one(alone: dict[tuple[str, str], str]) -> None:
+    assert results(EngineConfig(workers=2)) == alone
+
+
+def test_ray_gives_the_bits_of_one_worker(config: EngineConfig, alone: dict[tuple[str, str], str]) -> None:
+    assert results(config) == alone
+
+
+def test_data_by_a_shared_folder_give_the_same_bits_and_leave_nothing(
+    config: EngineConfig, alone: dict[tuple[str, str], str], tmp_path: Path
+) -> None:
+    assert results(replace(config, data=str(tmp_path))) == alone
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_by_s3_give_the_same_bits_and_leave_nothing(
+    config: EngineConfig, alone: dict[tuple[str, str], str]
+) -> None:
+    import boto3
+
+    assert results(replace(config, data=f"s3://{BUCKET}/staged")) == alone
+    assert boto3.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+
+
+# deaths -----------------------------------------------------------------------------------------------------------
+
+
+def fateful(folder: Path, number: int) -> int:
+    """Item 2 kills its worker once, item 4 always; item 5 raises."""
+    mark = folder / str(number)
+    if number == 4 or (number == 2 and not mark.exists()):
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 5:
+        raise ValueError("five is not wanted")
+    return number
+
+
+def named(function: Callable[..., Any], *arguments: Any) -> Callable[[Any], Any]:
+    """A partial function with a name."""
+    made = partial(function, *arguments)
+    made.__name__ = function.__name__  # type: ignore[attr-defined]
+    return made
+
+
+def test_a_worker_that_dies_costs_an_item_only_the_second_time(
+    config: EngineConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = {o.item: o.result for o in run(named(fateful, tmp_path), range(8), config)}
+    died, raised = found.pop(4), found.pop(5)
+    assert isinstance(died, Failure)
+    assert "died twice" in died.reason
+    assert isinstance(raised, Failure)
+    assert raised.reason == "ValueError: five is not wanted"
+    assert "fateful" in raised.traceback
+    assert found == {number: number for number in (0, 1, 2, 3, 6, 7)}
+    assert capfd.readouterr().out == "", "stdout is for a stage's answer"
+
+
+def waiting(folder: Path, number: int) -> int:
+    """Say who works on it, and wait for the word."""
+    (folder / f"{number}-{os.getpid()}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+    return number
+
+
+def test_a_killed_node_costs_nothing(cluster: Any, config: EngineConfig, tmp_path: Path) -> None:
+    victim = cluster.add_node(num_cpus=1)
+
+    def kill() -> None:
+        until(lambda: len(list(tmp_path.iterdir())) == 3)
+        cluster.remove_node(victim, allow_graceful=False)
+        (tmp_path / "go").touch()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = sorted((o.item, o.result) for o in run(named(waiting, tmp_path), range(7), config))
+    killer.join()
+    assert found == [(number, number) for number in range(7)]
+    began = [path.name.split("-")[0] for path in tmp_path.iterdir() if path.name != "go"]
+    assert len(began) == 8, "one item was begun on the node that died, and again elsewhere"
+
+
+# the stream -------------------------------------------------------------------------------------------------------
+
+
+def total(block: Block) -> float:
+    return float(block.values.sum() + block.shared.sum())
+
+
+def test_items_are_taken_as_they_are_done_and_their_data_are_freed(config: EngineConfig) -> None:
+    from ray._private.internal_api import memory_summary
+
+    taken: list[int] = []
+    shared = np.ones(1_000_000)
+
+    def blocks() -> Iterator[Block]:
+        for number in range(40):
+            taken.append(number)
+            yield Block(number, np.full(1_000_000, float(number)), shared)
+
+    ended, stored = 0, []
+    for outcome in run(total, blocks(), config):
+        ended += 1
+        assert len(taken) <= ended + config.batch_size
+        assert outcome.result == 1_000_000 * (outcome.item.number + 1)
+        if ended in (10, 40):
+            words = memory_summary(config.address, stats_only=True)
+            stored.append(float(words.split("Plasma memory usage ")[1].split(" MiB")[0]))
+    assert ended == 40
+    # Of 8 MB each: what is in flight, the item before, and the part that all share, on two nodes at most.
+    assert max(stored) <= 2 * 8 * (config.batch_size + 2), stored
+
+
+def test_closing_the_stream_ends_what_is_in_flight_and_frees_the_cluster(config: EngineConfig, tmp_path: Path) -> None:
+    stream = run(named(late, tmp_path), range(6), config)
+    assert next(stream).result == 0
+    until(lambda: len(list(tmp_path.iterdir())) >= 2)
+    stream.close()
+    pids = [int(path.name.split("-")[1]) for path in tmp_path.iterdir()]
+    until(lambda: not any(map(psutil.pid_exists, pids)))
+    assert [o.result for o in run(abs, [-1], config)] == [1]
+
+
+def late(folder: Path, number: int) -> int:
+    """The first item at once, the others never."""
+    return waiting(folder, number) if number else 0
+
+
+# nodes ------------------------------------------------------------------------------------------------------------
+
+
+def where(_: int) -> tuple[str, str, dict[str, str | None]]:
+    import src.engine
+
+    mlflow = [name for name in sys.modules if name.partition(".")[0] == "mlflow"]
+    return str(src.engine.__file__), ",".join(mlflow), {name: os.environ.get(name) for name in src.engine.ONE_THREAD}
+
+
+def test_the_drivers_code_travels_and_workers_run_one_thread(config: EngineConfig) -> None:
+    (outcome,) = run(where, [0], config)
+    assert isinstance(outcome.result, tuple), outcome.result
+    path, mlflow, threads = outcome.result
+    assert "runtime_resources" in path, "an older checkout under the same path on a node must not be taken"
+    assert mlflow == ""
+    assert set(threads.values()) == {"1"}
+
+
+def test_a_node_with_other_libraries_is_refused(config: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = [(name, "0.1" if name == "lightgbm" else value) for name, value in engine.environment()]
+    monkeypatch.setattr(engine, "environment", lambda: tuple(ours))
+    with pytest.raises(StageError, match=r"node .* has lightgbm .* where this machine has lightgbm 0\.1.*requirements"):
+        list(run(abs, [1], config))
+
+
+def test_data_that_a_node_cannot_read_end_the_command_with_their_address(
+    config: EngineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = engine.SharedFolder.put
+    monkeypatch.setattr(
+        engine.SharedFolder, "put", lambda self, part: replace(put(self, part), url=f"file://{tmp_path}/gone.npy")
+    )
+    for name in ("hold", "release"):
+        monkeypatch.setattr(engine.SharedFolder, name, lambda *_: None)
+    block = Block(0, np.ones(100_000), np.ones(1))
+    with pytest.raises(StageError, match=r"engine.data: node .* could not read file://.*gone.npy.*every node"):
+        list(run(total, [block], replace(config, data=str(tmp_path))))

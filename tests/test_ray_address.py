@@ -1,0 +1,56 @@
+"""Addresses of clusters, answers that are none, and a machine without Ray."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from src.config import EngineConfig
+from src.engine import ray as engine
+from src.engine import run
+from src.engine.ray_address import require_reachable
+from src.errors import StageError
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    """The port of something that is no Ray."""
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("start", ["", "ray://"])
+def test_an_address_where_nothing_listens_is_refused_with_the_remedy(start: str) -> None:
+    address = f"{start}127.0.0.1:{closed_port()}"
+    with pytest.raises(StageError, match=rf"no Ray cluster answers at engine.address={address} .*ray start --head"):
+        list(run(abs, [1], EngineConfig(kind="ray", address=address)))
+
+
+def test_what_answers_otherwise_than_ray_is_named(web: int) -> None:
+    with pytest.raises(StageError, match="is no Ray cluster"):
+        require_reachable(f"127.0.0.1:{web}")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "host:", ":6379", "ray://host", "host:port"])
+def test_a_malformed_address_is_refused_with_its_forms(address: str) -> None:
+    with pytest.raises(StageError, match=rf"must be auto, host:port or ray://host:port, got {address}"):
+        require_reachable(address)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(StageError, match=r"pip install 'alpha-loop\[ray\]'"):
+        engine._library()

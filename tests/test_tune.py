@@ -51,13 +51,13 @@ def test_what_is_better_becomes_a_file_that_composes_and_says_how_it_was_made(
     skilled: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     conf = copied_conf(tmp_path, monkeypatch)
-    line = tune(tuned(moved(skilled, tmp_path), POOR, trials=10, instruments=8, batch=4, max_cost=20.0))
-    assert "1 study, 10 trials" in line
+    line = tune(tuned(moved(skilled, tmp_path), POOR, trials=8, instruments=8, batch=4, max_cost=20.0))
+    assert "1 study, 8 trials" in line
     assert "1 winner written, 0 times the default settings stay; model=tuned trains with them" in line
     assert "better than its noise: AUC +0." in capsys.readouterr().out
     text = (conf / "model" / "lightgbm_small_stock.yaml").read_text(encoding="utf-8")
     for words in (
-        "the best of 10 trials",
+        "the best of 8 trials",
         "on 8 instruments",
         "no bar of 2017-01-01 or later",
         "standard error of",
@@ -66,12 +66,12 @@ def test_what_is_better_becomes_a_file_that_composes_and_says_how_it_was_made(
         assert words in text
     chosen = compose(["model=lightgbm_small_stock"]).model
     assert (chosen.family, chosen.classes, chosen.trials, chosen.tuned_before) == (
-        "lightgbm", ["stock"], 10, "2017-01-01"
+        "lightgbm", ["stock"], 8, "2017-01-01"
     )  # fmt: skip
     assert str(vars(chosen.params)) in trials(moved_to(skilled, tmp_path))["params"].to_list(), "as it was tried"
     each = families(compose(["model=tuned"]))
     assert [(model.family, model.classes, model.trials) for model in each] == [
-        ("lightgbm", ["stock"], 10), ("lightgbm", ["etf", "crypto"], 0)
+        ("lightgbm", ["stock"], 8), ("lightgbm", ["etf", "crypto"], 0)
     ]  # fmt: skip
     assert each[0].params == chosen.params
     assert each[1].params == LightGBMParams()

@@ -254,7 +254,7 @@ class TuneConfig:
     fold_months: int = 6  # of the walk-forward inside the window
     first_train_bars: int = 250  # before its first validation
     min_gain: float = 2.0  # standard errors by which a winner must beat the default settings on other instruments
-    max_cost: float = 2.0  # CPU of a winner in units of the default settings'
+    max_cost: float = 2.0  # CPU of a trial, as estimated, in units of the default settings'
     timeout: float | None = None  # seconds after which no trial is begun
     before: str | None = None  # read no bar from this date on; null: the class's first out-of-sample date
     force: bool = False  # write the winner even where it isn't better by `min_gain`

@@ -110,7 +110,7 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
     from src.tuning.spaces import SPACES
     from src.tuning.window import inner_split
 
-    defaults = dataclasses.asdict(model.params)
+    defaults, limits = dataclasses.asdict(model.params), (config.tune.prune_p, config.tune.max_cost)
     relies_on = {
         "data": drawn.digest,
         "label": dataclasses.asdict(config.label),
@@ -118,7 +118,7 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
         "defaults": defaults,
         "device": model.device,
         "space": {name: dataclasses.asdict(bounds) for name, bounds in SPACES[model.family].items()},
-        "tune": [config.tune.batch, config.tune.prune_p],
+        "tune": [config.tune.batch, *limits],
         "seed": config.seed,
         "library": family(model.family).version(),
         "code": procedure_code.fit_code(model.family, relative=config.label.relative),
@@ -132,7 +132,7 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
     }
     name = f"{model.family}-{window.scope}-{identity.digest(relies_on)[:12]}"
     path = Path(config.data.root) / "tuning" / config.dataset / "studies.db"
-    search = Search(path, name, model.family, window.scope, defaults, config.seed, config.tune.prune_p, about)
+    search = Search(path, name, model.family, window.scope, defaults, config.seed, *limits, about)
     return Lane(search, model, window, drawn, config.tune, config.seed)
 
 

@@ -101,18 +101,9 @@ class Lane:
         self.start()
 
     def best(self) -> Finished | None:
-        """Best complete trial within the limit on cost; the earlier of equal ones."""
-        affordable = [
-            each
-            for each in self.search.finished
-            if not each.pruned and not each.fault and self.cost(each) <= self.tune.max_cost
-        ]
-        return max(affordable, key=lambda each: (each.value, -each.number), default=None)
-
-    def cost(self, trial: Finished) -> float:
-        """CPU of a trial in units of the default settings', over the instruments that both were tried on."""
-        default = self.search.finished[0].cpu[: len(trial.cpu)]
-        return sum(trial.cpu) / max(sum(default), 1e-9) if trial.number else 1.0
+        """Best complete trial; the earlier of equal ones."""
+        complete = [each for each in self.search.finished if not each.pruned and not each.fault]
+        return max(complete, key=lambda each: (each.value, -each.number), default=None)
 
     def _batch(self) -> None:
         """Make the next instruments' attempts ready."""

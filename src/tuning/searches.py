@@ -61,6 +61,8 @@ class Search:
     seed : int
     prune_p : float
         Wilcoxon p-value below which a trial that is behind the best one ends; 0 never ends one.
+    max_cost : float
+        Most that a trial may cost, in units of the default settings.
     about : dict
         What a person who opens the study should know.
     """
@@ -72,6 +74,7 @@ class Search:
     defaults: dict[str, Any]
     seed: int
     prune_p: float
+    max_cost: float
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +94,7 @@ class Search:
         with _quiet():
             self._study.sampler = self._sampler(len(self.finished))
             self._trial = self._study.ask()
-            self._params = proposal(self._trial, self.family, self.defaults)
+            self._params = proposal(self._trial, self.family, self.defaults, self.max_cost)
         self._scores, self._cpu = [], []
         return dict(self._params)
 
@@ -148,9 +151,12 @@ class Search:
 
     def _open(self) -> Study:
         import optuna
+        from sqlalchemy import event
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         storage = optuna.storages.RDBStorage(f"sqlite:///{self.path.resolve().as_posix()}")
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
         pruner = optuna.pruners.WilcoxonPruner(p_threshold=self.prune_p)
         study = optuna.create_study(
             storage=storage, study_name=self.name, direction="maximize", pruner=pruner, load_if_exists=True
@@ -200,6 +206,12 @@ def _finished(trial: FrozenTrial) -> Finished | None:
     scores = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
     about = trial.user_attrs
     return Finished(trial.number, about["params"], scores, about["cpu"], trial.state.name == "PRUNED", fault)
+
+
+def _write_ahead(connection: Any, _record: Any) -> None:
+    """Wait for the disk once in a while only: a power cut may cost the last scores, which are then made again."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 @contextlib.contextmanager

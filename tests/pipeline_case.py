@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import psutil
 
 from src.config import ROOT
+from src.files import left_behind
+from src.runs import RunStore
 
 SMALL = (
     "universe=demo",
@@ -78,5 +85,63 @@ class Project:
     def stable_grades(self) -> pl.DataFrame:
         return self.grades().drop(VOLATILE).sort("record_id")
 
+    def registered(self) -> list[tuple[str, int, str]]:
+        """Name, version and record of every registered version."""
+        query = """
+            SELECT model_versions.name, model_versions.version, tags.value FROM model_versions
+            JOIN tags ON tags.run_uuid = model_versions.run_id AND tags.key = 'alpha.record_id' ORDER BY 1, 2
+        """
+        return self._asked(query)
+
+    def tracked(self) -> list[tuple[str, str]]:
+        """Record and status of every run below a session that MLflow shows."""
+        query = """
+            SELECT tags.value, runs.status FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
+            WHERE tags.key = 'alpha.record_id' AND runs.lifecycle_stage = 'active' ORDER BY 1
+        """
+        return self._asked(query)
+
+    def _asked(self, query: str) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
+            return list(database.execute(query))
+
+    def stored(self) -> list[str]:
+        """Record of every row of the run store as it stands in its files."""
+        paths = [path for path in self.runs.rglob("*.runs.parquet") if ".tmp-" not in str(path)]
+        return sorted(record for path in paths for record in pl.read_parquet(path, columns=["record_id"])["record_id"])
+
     def states(self, stage: str) -> pl.DataFrame:
         return pl.read_parquet(self.root / "data" / "states" / "demo" / f"{stage}.parquet")
+
+
+def kill(process: subprocess.Popen[str], victim: str, moments: random.Random) -> bool:
+    """``kill -9`` the command, or one of its workers, as `victim` says; whether there was one to kill."""
+    if process.poll() is not None:
+        return False
+    if victim == "command":
+        process.kill()
+        return True
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = psutil.Process(process.pid).children(recursive=True)
+        workers = [each for each in found if "spawn_main" in " ".join(each.cmdline())]
+        if workers:
+            moments.choice(workers).kill()
+            return True
+    return False
+
+
+def differences(project: Project, whole: Project) -> list[str]:
+    """What a training that was killed left otherwise than an undisturbed one; ids and timings aside."""
+    runs = RunStore(project.runs).runs()
+    checks = {
+        "grades": project.stable_grades().equals(whole.stable_grades()),
+        "states": project.states("train").equals(whole.states("train")),
+        "run keys stored once": project.stored() == whole.stored() and not runs["run_key"].is_duplicated().any(),
+        "runs in MLflow": project.tracked() == whole.tracked(),
+        "registered versions": project.registered() == whole.registered(),
+        "each graded run has its id": project.grades()["mlflow_run_id"].null_count() == 0,
+        "nothing pending": not list((project.runs / "pending").glob("*/*")),
+        "no failure kept": not list((project.runs / "failures").glob("*.json")),
+        "no temporary file": not left_behind(project.runs),
+    }
+    return [name for name, right in checks.items() if not right]

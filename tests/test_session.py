@@ -114,7 +114,7 @@ def test_bars_that_change_under_training_are_never_paired_with_the_features_of_o
 
 def worked(project: Project, *families: str) -> Session:
     """A session whose tasks are done in this process."""
-    found = session(project, "rsi_14", "roc_5")
+    found = session(project, "rsi_14", "return_5")
     params = {"lightgbm": LightGBMParams(rounds=3), "xgboost": XGBoostParams(rounds=3)}
     return Session(found.config, [ModelConfig(name, params=params[name]) for name in families])
 
@@ -227,7 +227,7 @@ def test_bars_that_are_newer_than_their_features_wait_and_the_rest_is_trained(pr
 
 
 def test_a_matrix_read_year_by_year_is_the_bucket_in_the_order_of_its_bars(project: Project) -> None:
-    store, names = FeatureStore(project.root / "data" / "features" / "demo"), ["rsi_14", "roc_5"]
+    store, names = FeatureStore(project.root / "data" / "features" / "demo"), ["rsi_14", "return_5"]
     bars = bars_of(project).read_bucket(0).filter(pl.col("date") <= pl.date(2021, 3, 3))
     expected = store.read_bucket(0, names).filter(pl.col("date") <= pl.date(2021, 3, 3)).select(names).to_numpy()
     found = store.read_matrix(0, names, bars)

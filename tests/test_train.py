@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from src.runs import RunStore
-from tests.pipeline_case import Project
+from tests.pipeline_case import Project, differences, kill
 
 NO_MLFLOW = "tracking.enabled=false"
 
@@ -33,16 +33,6 @@ def trained(featurized: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     return project
 
 
-def mlflow_runs(project: Project) -> list[tuple[str, str]]:
-    """Record and status of every run below a session that MLflow shows."""
-    query = """
-        SELECT tags.value, runs.status FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
-        WHERE tags.key = 'alpha.record_id' AND runs.lifecycle_stage = 'active' ORDER BY 1
-    """
-    with sqlite3.connect(project.database) as database:
-        return list(database.execute(query))
-
-
 def test_every_instrument_ends_in_one_state_and_the_counts_add_up(trained: Project) -> None:
     states = trained.states("train")
     assert not states.select("asset_class", "symbol").is_duplicated().any()
@@ -57,7 +47,7 @@ def test_every_instrument_ends_in_one_state_and_the_counts_add_up(trained: Proje
 
 def test_mlflow_has_each_graded_run_once_and_finished(trained: Project) -> None:
     expected = sorted(trained.grades()["record_id"].to_list())
-    assert mlflow_runs(trained) == [(record, "FINISHED") for record in expected]
+    assert trained.tracked() == [(record, "FINISHED") for record in expected]
     assert trained.grades()["mlflow_run_id"].null_count() == 0
 
 
@@ -75,7 +65,7 @@ def test_a_second_run_of_the_same_command_trains_nothing(trained: Project, tmp_p
     assert f"{runs} runs ({runs} of them from before)" in line
     assert {path: path.stat().st_mtime_ns for path in project.runs.rglob("*.parquet")} == before
     assert project.stable_grades().equals(trained.stable_grades())
-    assert len(mlflow_runs(project)) == runs
+    assert len(project.tracked()) == runs
 
 
 def test_one_worker_gives_the_same_metrics_to_the_last_bit(
@@ -92,26 +82,24 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
 ) -> None:
     project = featurized.copy(tmp_path / "p")
     moments = random.Random(5)
-    killed = 0
-    for _ in range(3):
-        process = project.start("train")
+    killed, process = [], None
+    for victim in ("worker", "command", "worker", "command"):
+        process = process or project.start("train")
         deadline = time.monotonic() + 60
-        finished = {path.name for path in project.runs.rglob("*.runs.parquet")}
+        finished = len(set(project.stored()))
         while process.poll() is None and time.monotonic() < deadline:  # wait for work to begin, then a random moment
-            if {path.name for path in project.runs.rglob("*.runs.parquet")} - finished:
+            if len(set(project.stored())) > finished:
                 break
             time.sleep(0.02)
-        time.sleep(moments.uniform(0.0, 1.5))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.communicate()
+        time.sleep(moments.uniform(0.0, 0.7))
+        if kill(process, victim, moments):
+            killed.append(victim)
+        if victim == "command":
+            process.communicate()
+            process = None
     project.must("train")
-    assert killed >= 2
-    assert project.stable_grades().equals(trained.stable_grades())
-    assert project.states("train").equals(trained.states("train"))
-    assert mlflow_runs(project) == mlflow_runs(trained)
-    assert not RunStore(project.runs).runs()["superseded"].any()
+    assert {"worker", "command"} <= set(killed), killed
+    assert differences(project, trained) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -196,7 +184,7 @@ def test_a_locked_mlflow_database_loses_nothing(featurized: Project, tmp_path: P
     assert "locked" in done.stderr
     assert project.grades().height > 0
     project.must("train", "model=lightgbm")
-    assert len(mlflow_runs(project)) == project.grades().height
+    assert len(project.tracked()) == project.grades().height
 
 
 def test_training_before_featurizing_names_the_missing_command(tmp_path: Path) -> None:

@@ -90,12 +90,12 @@ def train_instrument(task: Task) -> Trained:
     started = time.process_time()
     known = fits.examples(task.features, chosen)
     for plan in task.plans:
-        try:
-            _do(plan, task, chosen, known, folds, result)
-        except Exception as error:
-            if len(result.failures) == len(task.plans) - 1:
-                raise  # none worked: the instrument failed
-            result.failures[plan.model.family] = Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        error = _attempt(plan, task, chosen, known, folds, result)
+        if error is not None and len(result.failures) == len(task.plans) - 1:
+            raise error  # none worked: the instrument failed
+        if error is not None:
+            told = "".join(traceback.format_exception(error))
+            result.failures[plan.model.family] = Failure(f"{type(error).__name__}: {error}", told, final=True)
     return replace(result, fit_seconds=time.process_time() - started)
 
 
@@ -106,6 +106,23 @@ def bars_per_year(bars: pl.DataFrame, asset_class: str) -> float:
         return float(days)
     a_day = bars.group_by(pl.col("date").dt.date()).len()["len"].median()
     return float(days) * float(str(a_day))
+
+
+def _attempt(
+    plan: Plan, task: Task, chosen: Decisions, known: Examples, folds: list[Fold], result: Trained
+) -> Exception | None:
+    """Do a plan, with a second try; return what that raised. Want of memory is the worker's end, not the plan's."""
+    for last in (False, True):
+        try:
+            _do(plan, task, chosen, known, folds, result)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a plan raises is that plan's outcome
+            if last:
+                return error
+        else:
+            break
+    return None
 
 
 def _do(plan: Plan, task: Task, chosen: Decisions, known: Examples, folds: list[Fold], result: Trained) -> None:

@@ -88,17 +88,35 @@ def test_a_family_that_raises_costs_its_run_alone(monkeypatch) -> None:
     assert "in broken" in done.failures["xgboost"].traceback
 
 
+def test_a_family_that_raises_once_is_tried_again_and_want_of_memory_is_not(monkeypatch) -> None:
+    raised: list[Exception] = [ArithmeticError("a hiccup")]
+    fit = procedure._out_of_sample
+
+    def faulty(plan_model, *rest):
+        if raised and plan_model.family == "xgboost":
+            raise raised.pop()
+        return fit(plan_model, *rest)
+
+    monkeypatch.setattr(procedure, "_out_of_sample", faulty)
+    made = task("lightgbm", "xgboost")
+    done = train_instrument(made)
+    assert not done.failures and len(done.grades) == 2
+    raised.append(MemoryError())
+    with pytest.raises(MemoryError):
+        train_instrument(made)
+
+
 def test_a_run_is_not_kept_where_its_grade_raises(monkeypatch) -> None:
     grade = procedure._grade
     calls = []
 
-    def second_breaks(*arguments):
+    def all_but_the_first_break(*arguments):
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) > 1:
             raise ArithmeticError("no grade")
         return grade(*arguments)
 
-    monkeypatch.setattr(procedure, "_grade", second_breaks)
+    monkeypatch.setattr(procedure, "_grade", all_but_the_first_break)
     done = train_instrument(task("lightgbm", "xgboost"))
     assert len(done.runs) == len(done.grades) == len(done.failures) == 1
 

@@ -146,6 +146,8 @@ def replicates(sums: FloatArray, seed: int = 1, draws: int = DRAWS) -> FloatArra
     float64, shape (draws, figures): what to add to each figure.
     """
     table = sums[np.any(sums != 0.0, axis=1)]
+    if not len(table):  # a setting beside itself
+        return np.zeros((draws, sums.shape[1]))
     random = np.random.default_rng(seed)
     counts = random.multinomial(len(table), np.full(len(table), 1.0 / len(table)), size=draws)
     return np.asarray(counts @ table)

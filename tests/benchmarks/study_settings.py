@@ -38,8 +38,11 @@ Job = BucketJob | PoolJob
 
 def main(arguments: Sequence[str]) -> int:
     """Make the fits that are missing, then print the tables."""
-    chosen = _parser().parse_args(list(arguments))
+    parser = _parser()
+    chosen = parser.parse_args(list(arguments))
     folder = chosen.folder.resolve()
+    if not (chosen.market or _real(chosen, folder).features.buckets()):
+        parser.error(f"{folder} has no bars yet: name them by --market bars.parquet, or a data folder by --data")
     if chosen.only != "tables":
         _work(chosen, folder)
     if chosen.only == "fits":
@@ -137,7 +140,8 @@ def _chosen(folder: Path, dataset: Dataset, wanted: int) -> set[tuple[str, str]]
 
 
 def _market(chosen: argparse.Namespace) -> list[str]:
-    return ["source=folder", f"source.path={chosen.market}"]
+    """Where the bars of a dataset that isn't there yet come from."""
+    return ["source=folder", f"source.path={chosen.market.resolve()}"] if chosen.market else []
 
 
 def _say(words: str) -> None:

@@ -86,6 +86,7 @@ def test_copies_of_an_instrument_make_nothing_surer():
     one = Outcome(np.zeros(3), np.stack([block_sums(day, RANDOM.normal(size=day.size))] * 3, axis=1), True)
     still = Outcome(np.zeros(3), np.zeros_like(one.sums), True)
     alone = pair({"a": one}, {"a": still})
+    assert not pair({"a": one}, {"a": one}).errors.any()
     copies = pair({name: one for name in "abcde"}, {name: still for name in "abcde"})
     assert copies.errors == pytest.approx(alone.errors)
 
@@ -107,6 +108,9 @@ def test_a_ratio_to_itself_is_one_without_doubt_and_to_another_has_some():
     assert ratio_of(0.02, sums, 0.02, sums) == pytest.approx((1.0, 1.0, 1.0))
     ratio, low, high = ratio_of(0.01, sums, 0.02, others)
     assert low < ratio == 0.5 < high
+    none = np.zeros_like(sums)
+    assert ratio_of(0.01, none, 0.02, others)[1] < 0.499
+    assert ratio_of(0.01, sums, 0.02, none)[1] < 0.499
     assert interval(np.arange(101.0)) == pytest.approx((5.0, 95.0))
 
 

@@ -105,6 +105,21 @@ def memory(config: Config) -> Finding:
     return Finding("memory", "ok", words)
 
 
+def device(config: Config) -> Finding:
+    """Where models are fitted: each library is asked to fit a few rows there."""
+    chosen = config.model.device
+    if chosen == "cpu":
+        return Finding("device", "ok", "cpu")
+    from src.compose import families
+    from src.device import require
+
+    try:
+        require(families(config), config.engine)
+    except ConfigError as error:
+        return Finding("device", "bad", str(error))
+    return Finding("device", "ok", f"{chosen}: every family fits there")
+
+
 def writing(config: Config) -> Finding:
     """Each folder that is written to can be written to."""
     folders = [Path(config.data.root), Path(config.data.logs), Path(config.data.reports), main_root() / "mlruns"]
@@ -230,7 +245,7 @@ def versioning(_config: Config) -> Finding:
 
 
 CHECKS: tuple[Callable[[Config], Finding], ...] = (
-    python, packages, gate, disk, memory, writing, paths, proxy, certificates, clock, store, source, versioning,
+    python, packages, gate, disk, memory, device, writing, paths, proxy, certificates, clock, store, source, versioning,
 )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "source.basis": ("auto", "split_adjusted", "total_return"),
     "source.asset_class": ASSET_CLASSES,
     "model.family": (*FAMILIES, "all"),
-    "model.device": ("cpu", "gpu"),
+    "model.device": ("cpu", "cuda"),
     "retry": ("failed", "all", "whole"),
     "tune.by": ("class", "all"),
     "tracking.route": ("auto", "bulk", "client"),

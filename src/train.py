@@ -28,7 +28,7 @@ def train(config: Config) -> str:
 
         return follow(config, lambda line: print(line, file=sys.stdout, flush=True))  # noqa: T201 (a round's answer)
     _require_features(config)
-    from src import disk, engine
+    from src import device, disk, engine
     from src.compose import families
     from src.procedure import train_instrument
     from src.progress import Progress
@@ -36,8 +36,10 @@ def train(config: Config) -> str:
     from src.session import Session
 
     started = time.perf_counter()
+    models = families(config)
+    device.require(models, config.engine)
     recorder = Recorder(config)
-    session = Session(config, families(config))
+    session = Session(config, models)
     disk.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
     try:

@@ -19,7 +19,8 @@ from src.config import ROOT
 STAGES = ("hydrate", "featurize", "train", "report")
 # Modules that change nothing in a stage's outputs: the frame, and what only projects results into MLflow.
 NEUTRAL = {
-    "accounts", "bulk_runs", "client_runs", "complaints", "compose", "disk", "engine", "errors", "files", "follow",
+    "accounts", "bulk_runs", "client_runs", "complaints", "compose", "device", "disk", "engine", "errors", "files",
+    "follow",
     "gate", "gate_mark", "heartbeat", "ledger", "masking", "memory", "mlflow_home", "model_folder", "network",
     "postgresql", "progress", "reconciliation", "recorder", "registry_store", "rules", "run_content", "shards", "stage",
     "tracking", "turns",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from src.models import Matrix, Vector
 
 FILE = "model.cbm"
+CPU_ALONE = ("rsm", "min_data_in_leaf")  # not for these trees on a GPU
 
 
 def version() -> str:
@@ -24,27 +25,34 @@ def version() -> str:
 
 def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
     """Fit one model on one thread; see `src.models.Family`."""
-    model = cb.CatBoost(
-        {
-            "loss_function": "Logloss",
-            "iterations": params.rounds,
-            "learning_rate": params.learning_rate,
-            "depth": params.depth,
-            "min_data_in_leaf": params.min_data_in_leaf,
-            "rsm": params.rsm if device == "cpu" else None,
-            "bootstrap_type": "Bernoulli",
-            "subsample": params.subsample,
-            "l2_leaf_reg": params.l2,
-            "border_count": params.border_count,
-            "boosting_type": "Plain",
-            "random_seed": seed,
-            "thread_count": 1,
-            "task_type": "GPU" if device == "cuda" else "CPU",
-            "allow_writing_files": False,
-            "logging_level": "Silent",
-        }
-    )
+    model = cb.CatBoost(_settings(params, seed, device))
     return model.fit(cb.Pool(x, y, feature_names=names, thread_count=1))
+
+
+def _settings(params: CatBoostParams, seed: int, device: str) -> dict[str, Any]:
+    settings = {
+        "loss_function": "Logloss",
+        "iterations": params.rounds,
+        "learning_rate": params.learning_rate,
+        "depth": params.depth,
+        "min_data_in_leaf": params.min_data_in_leaf,
+        "rsm": params.rsm,
+        "bootstrap_type": "Bernoulli",
+        "subsample": params.subsample,
+        "l2_leaf_reg": params.l2,
+        "border_count": params.border_count,
+        "boosting_type": "Plain",
+        "random_seed": seed,
+        "thread_count": 1,
+        "task_type": "CPU",
+        "allow_writing_files": False,
+        "logging_level": "Silent",
+    }
+    if device == "cuda":
+        settings["task_type"] = "GPU"
+        for name in CPU_ALONE:
+            del settings[name]
+    return settings
 
 
 def predict(model: Any, x: Matrix) -> Vector:

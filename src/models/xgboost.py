@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,17 @@ def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str]
     settings = _settings(params, seed, device)
     data = xgb.QuantileDMatrix(x, y, max_bin=params.max_bin, nthread=1)
     booster = xgb.train(settings, data, num_boost_round=params.rounds)
+    if device != "cpu":
+        _require_device(booster, device)
     booster.feature_names = names  # named after the fit: XGBoost would compare the names at every round
     return booster
+
+
+def _require_device(booster: xgb.Booster, device: str) -> None:
+    """XGBoost turns to the CPU with a mere warning: a run must not pass for one of another device."""
+    used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    if not used.startswith(device):
+        raise RuntimeError(f"xgboost found no device {device} and fitted on {used}")
 
 
 def _settings(params: XGBoostParams, seed: int, device: str = "cpu") -> dict[str, Any]:

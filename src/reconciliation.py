@@ -70,8 +70,10 @@ def bring_up_to_date(
 ) -> dict[str, Known]:
     """Write, update, give models and register; returns what MLflow now has of each record."""
     target.session_run(session["key"], session.get("name"))
-    wanted = {content.key: target.valid(content) for content in _contents(target.config, store, grades, session)}
-    known = target.runs.known(record for record, _ in wanted)
+    known = target.runs.known(grades["record_id"]) if grades.height else {}
+    wanted = {content.key: content for content in _contents(target.config, store, grades, session, known)}
+    # MLflow's validators take longer than all else here: what it has as it should be needs none.
+    wanted |= {key: target.valid(content) for key, content in wanted.items() if _differs(known.get(key), content)}
     parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
     written = target.runs.write([content for key, content in wanted.items() if key not in known], parents)
     for key, run_id in written.items():
@@ -102,8 +104,9 @@ def is_registrable(content: RunContent, known: Known, thresholds: Thresholds) ->
 
 
 def _contents(
-    config: Config, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+    config: Config, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any], known: Mapping[Key, Known]
 ) -> Iterable[RunContent]:
+    """What MLflow should have of each graded run; equity curves of those alone that it has not."""
     import polars as pl
 
     from src.identity import strategy_key
@@ -112,9 +115,15 @@ def _contents(
         return []
     absent = {"strategy_key": session.get("strategy_key") or strategy_key(config), "session_key": session["key"]}
     grades = grades.with_columns(**{name: pl.lit(key) for name, key in absent.items() if name not in grades.columns})
-    runs = store.runs().filter(pl.col("record_id").is_in(grades["record_id"].to_list()))
-    equity = store.equity(grades.filter(pl.col("passed"))["record_id"].to_list(), session["key"])
+    runs = store.runs(record_ids=grades["record_id"].to_list())
+    passed = grades.filter(pl.col("passed")).select("record_id", "strategy_key").iter_rows()
+    new = [record for record, strategy in passed if (record, strategy) not in known]
+    equity = store.equity(new, session["key"]) if new else pl.DataFrame()
     return contents(config, runs, grades, equity)
+
+
+def _differs(known: Known | None, content: RunContent) -> bool:
+    return known is None or _change(known, content, content.strategy_key) is not None
 
 
 def _current_key(config: Config) -> str:
@@ -169,9 +178,8 @@ def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunConten
 
 
 def _features(store: RunStore, record_ids: list[str]) -> dict[str, list[str]]:
-    import polars as pl
 
-    rows = store.runs(("features",)).filter(pl.col("record_id").is_in(record_ids))
+    rows = store.runs(("features",), record_ids)
     return {record: json.loads(names) for record, names in rows.select("record_id", "features").iter_rows()}
 
 

@@ -24,7 +24,7 @@ from tests.benchmarks.study_tables import tables
 PLANTED = ["source=simulated", "source.simulated.stock=90", "source.simulated.etf=60", "source.simulated.crypto=30"]
 # How far each shape is fitted where there are many small fits: the pool alone is given the longest.
 MANY = {
-    "small": (30, 50),
+    "small": (20, 30, 50),
     "fast": (15, 25, 50),
     "narrow": (30, 50),
     "shallow": (30, 50),

@@ -17,7 +17,7 @@ from src.errors import StageError
 from src.gate import COUNTED
 from src.grade import Thresholds, grade
 from src.model_folder import ModelFolder
-from src.run_content import RunContent, contents
+from src.run_content import RunContent, contents, drawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,10 +70,13 @@ def bring_up_to_date(
 ) -> dict[str, Known]:
     """Write, update, give models and register; returns what MLflow now has of each record."""
     target.session_run(session["key"], session.get("name"))
-    wanted = {content.key: target.valid(content) for content in _contents(target.config, store, grades, session)}
+    runs = _rows(store, grades)
+    wanted = {content.key: content for content in _contents(target.config, runs, grades, session)}
     known = target.runs.known(record for record, _ in wanted)
     parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
-    written = target.runs.write([content for key, content in wanted.items() if key not in known], parents)
+    new = [content for key, content in wanted.items() if key not in known]
+    curves = store.equity([content.record_id for content in new if content.passed], session["key"])
+    written = target.runs.write([target.valid(content) for content in drawn(new, curves)], parents)
     for key, run_id in written.items():
         known[key] = Known(run_id, dict(wanted[key].tags), dict(wanted[key].metrics))
     current = _current_key(target.config)
@@ -85,11 +88,10 @@ def bring_up_to_date(
         by_id[change.run_id].tags.update(change.tags)
     _mark_superseded(target, store, wanted.values())
     passed = [content for content in wanted.values() if content.passed]
-    features = _features(store, [content.record_id for content in passed])
+    features = dict(runs.select("record_id", "features").iter_rows())
     for content in passed:
-        _give_model(
-            target, store.model_path(content.record_id), features[content.record_id], content, known[content.key]
-        )
+        names = json.loads(features[content.record_id])
+        _give_model(target, store.model_path(content.record_id), names, content, known[content.key])
         _register(target, content, known[content.key])
     return {content.record_id: known[key] for key, content in wanted.items()}
 
@@ -101,8 +103,15 @@ def is_registrable(content: RunContent, known: Known, thresholds: Thresholds) ->
     return grade(content.metrics, thresholds, doubt).registrable and not superseded
 
 
+def _rows(store: RunStore, grades: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    wanted = grades["record_id"].to_list() if grades.height else []
+    return store.runs().filter(pl.col("record_id").is_in(wanted))
+
+
 def _contents(
-    config: Config, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+    config: Config, runs: pl.DataFrame, grades: pl.DataFrame, session: Mapping[str, Any]
 ) -> Iterable[RunContent]:
     import polars as pl
 
@@ -112,9 +121,7 @@ def _contents(
         return []
     absent = {"strategy_key": session.get("strategy_key") or strategy_key(config), "session_key": session["key"]}
     grades = grades.with_columns(**{name: pl.lit(key) for name, key in absent.items() if name not in grades.columns})
-    runs = store.runs().filter(pl.col("record_id").is_in(grades["record_id"].to_list()))
-    equity = store.equity(grades.filter(pl.col("passed"))["record_id"].to_list(), session["key"])
-    return contents(config, runs, grades, equity)
+    return contents(config, runs, grades)
 
 
 def _current_key(config: Config) -> str:
@@ -166,13 +173,6 @@ def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunConten
     left = [each for each in target.runs.known(old["record_id"]).values() if not each.tags.get("alpha.superseded")]
     now = int(1000 * time.time())
     target.runs.update([Change(each.run_id, {"alpha.superseded": "true"}, {}, now) for each in left])
-
-
-def _features(store: RunStore, record_ids: list[str]) -> dict[str, list[str]]:
-    import polars as pl
-
-    rows = store.runs(("features",)).filter(pl.col("record_id").is_in(record_ids))
-    return {record: json.loads(names) for record, names in rows.select("record_id", "features").iter_rows()}
 
 
 def _give_model(target: Target, native: Path | None, features: list[str], content: RunContent, known: Known) -> None:

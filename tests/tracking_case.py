@@ -128,7 +128,7 @@ class Case:
 
         for session in {row["session_key"] for row in self.trained}:
             mine = [row for row in self.trained if row["session_key"] == session]
-            rows = [{**dict.fromkeys(OOS_SCHEMA), **row} for row in mine]
+            rows = [{**dict.fromkeys((*RUN_SCHEMA, *OOS_SCHEMA)), **row} for row in mine]
             runs = pl.DataFrame(
                 [{name: row[name] for name in (*RUN_SCHEMA, *OOS_SCHEMA)} for row in rows],
                 schema={**RUN_SCHEMA, **OOS_SCHEMA},

@@ -83,7 +83,8 @@ def _working(found: Json, now: dt.datetime, paint: Paint) -> Iterator[str]:
     others = [each for each in found["commands"] if each["dataset"] != found["dataset"] or each["verb"] not in named]
     for each in others:
         yield ""
-        about = f"; {each['note']}" if each["note"] else ""
+        about = f", {each['finished']:,} of {each['of']:,} {each['unit']}s" if each["of"] else ""
+        about += f"; {each['note']}" if each["note"] else ""
         yield (
             f"also {each['verb']} on {each['dataset']}: {each['state']}, begun {_ago(each['started'], now)}"
             f" (process {each['pid']}){about}"

@@ -161,10 +161,10 @@ class StrategyConfig:
 class LightGBMParams:
     """Settings of LightGBM, named as the library names them but for `rounds` and `l2`."""
 
-    rounds: int = 50
-    learning_rate: float = 0.05
-    num_leaves: int = 7
-    max_depth: int = 4
+    rounds: int = 30
+    learning_rate: float = 0.1
+    num_leaves: int = 4
+    max_depth: int = 2
     min_child_samples: int = 40
     feature_fraction: float = 0.7
     bagging_fraction: float = 0.8
@@ -176,7 +176,7 @@ class LightGBMParams:
 class XGBoostParams:
     """Settings of XGBoost; `colsample` is by tree, `l2` is its lambda."""
 
-    rounds: int = 50
+    rounds: int = 30
     learning_rate: float = 0.05
     max_depth: int = 3
     min_child_weight: float = 10.0
@@ -190,7 +190,7 @@ class XGBoostParams:
 class CatBoostParams:
     """Settings of CatBoost, named as the library names them but for `rounds` and `l2`."""
 
-    rounds: int = 50
+    rounds: int = 30
     learning_rate: float = 0.05
     depth: int = 3
     min_data_in_leaf: int = 40

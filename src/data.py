@@ -102,6 +102,7 @@ def _grades(found: Json) -> Iterator[str]:
         reasons = row.get("reasons")
         why = "; ".join(reasons) if isinstance(reasons, list) else reasons
         doubt = f"; suspicious: {row['suspicious']}" if row.get("suspicious") else ""
+        doubt += f"; settings chosen among {row['tuning_trials']:,} trials" if row.get("tuning_trials") else ""
         verdict = "passed" if row["passed"] else "failed"
         yield f"  {row['family']:<12}{verdict}: {figures}{f'; {why}' if why else ''}{doubt}"
     for each in found["failures"]:

@@ -22,7 +22,7 @@ FORMAT = 1  # of what `dossier` returns: raised where a key changes its meaning 
 STAGES = ("hydrate", "featurize", "train")
 _GRADES = (
     "family", "passed", "auc", "accuracy", "sharpe", "max_drawdown", "n_oos", "first_oos", "last_oos", "luck_rate",
-    "reasons", "suspicious", "run_key", "mlflow_run_id",
+    "reasons", "suspicious", "run_key", "mlflow_run_id", "tuning_trials",
 )  # fmt: skip
 _RUNS = (
     "record_id",

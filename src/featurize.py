@@ -6,6 +6,7 @@ others alone. Interrupted anywhere, the same command goes on.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import traceback
 from collections.abc import Iterator
@@ -107,17 +108,19 @@ def _compute(
 def _results(store: FeatureStore, jobs: list[Job], rows: int, config: Config) -> Iterator[tuple[Job, Filled | Failure]]:
     """Do the jobs in worker processes, or here where there is little to do.
 
-    A bucket's record goes before its files are touched: killed in between, the bucket counts as not done.
+    A bucket's record goes before its files are touched: killed in between, the bucket counts as not done. The files
+    are this machine's, so a choice of Ray is for training alone.
     """
     from src import engine
     from src.features.store import fill
 
+    here = dataclasses.replace(config.engine, kind="local")
     for job in jobs:
         store.ledger.forget(job.bucket)
     if rows < IN_PROCESS or engine.workers(config.engine) == 1:
         yield from ((job, _here(job)) for job in jobs)
     else:
-        yield from ((outcome.item, outcome.result) for outcome in engine.run(fill, jobs, config.engine))
+        yield from ((outcome.item, outcome.result) for outcome in engine.run(fill, jobs, here))
 
 
 def _here(job: Job) -> Filled | Failure:

@@ -193,7 +193,7 @@ def _working(beat: Beat | None) -> Json:
 
 def _command(beat: Beat) -> Json:
     fields = ("verb", "dataset", "root", "state", "pid", "host", "command", "started", "updated", "note")
-    return {name: getattr(beat, name) for name in fields}
+    return {name: getattr(beat, name) for name in fields} | {"finished": beat.done, "of": beat.total, "unit": beat.unit}
 
 
 # bars and models ------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from src.engine import Failure
 from src.fits import Examples
 from src.labels import Decisions, decisions
 from src.metrics import equity
-from src.models import Matrix, Vector, family
+from src.models import Matrix, Vector, family, load
 from src.runs import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SCHEMA
 from src.splits import Fold, InsufficientData, walk_forward
 
@@ -86,7 +86,7 @@ def train_instrument(task: Task) -> Trained:
         return Trained(skipped=str(reason))
     result = Trained()
     for plan in task.plans:
-        family(plan.model.family)  # the import, a second or two for a worker's first instrument, is no fit
+        load(plan.model.family)
     started = time.process_time()
     known = fits.examples(task.features, chosen)
     for plan in task.plans:

@@ -17,7 +17,7 @@ from src.errors import StageError
 from src.gate import COUNTED
 from src.grade import Thresholds, grade
 from src.model_folder import ModelFolder
-from src.run_content import RunContent, contents
+from src.run_content import RunContent, contents, drawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,12 +70,13 @@ def bring_up_to_date(
 ) -> dict[str, Known]:
     """Write, update, give models and register; returns what MLflow now has of each record."""
     target.session_run(session["key"], session.get("name"))
-    known = target.runs.known(grades["record_id"]) if grades.height else {}
-    wanted = {content.key: content for content in _contents(target.config, store, grades, session, known)}
-    # MLflow's validators take longer than all else here: what it has as it should be needs none.
-    wanted |= {key: target.valid(content) for key, content in wanted.items() if _differs(known.get(key), content)}
+    runs = _rows(store, grades)
+    wanted = {content.key: content for content in _contents(target.config, runs, grades, session)}
+    known = target.runs.known(record for record, _ in wanted)
     parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
-    written = target.runs.write([content for key, content in wanted.items() if key not in known], parents)
+    new = [content for key, content in wanted.items() if key not in known]
+    curves = store.equity([content.record_id for content in new if content.passed], session["key"])
+    written = target.runs.write([target.valid(content) for content in drawn(new, curves)], parents)
     for key, run_id in written.items():
         known[key] = Known(run_id, dict(wanted[key].tags), dict(wanted[key].metrics))
     current = _current_key(target.config)
@@ -87,11 +88,10 @@ def bring_up_to_date(
         by_id[change.run_id].tags.update(change.tags)
     _mark_superseded(target, store, wanted.values())
     passed = [content for content in wanted.values() if content.passed]
-    features = _features(store, [content.record_id for content in passed])
+    features = dict(runs.select("record_id", "features").iter_rows())
     for content in passed:
-        _give_model(
-            target, store.model_path(content.record_id), features[content.record_id], content, known[content.key]
-        )
+        names = json.loads(features[content.record_id])
+        _give_model(target, store.model_path(content.record_id), names, content, known[content.key])
         _register(target, content, known[content.key])
     return {content.record_id: known[key] for key, content in wanted.items()}
 
@@ -103,10 +103,13 @@ def is_registrable(content: RunContent, known: Known, thresholds: Thresholds) ->
     return grade(content.metrics, thresholds, doubt).registrable and not superseded
 
 
+def _rows(store: RunStore, grades: pl.DataFrame) -> pl.DataFrame:
+    return store.runs(record_ids=grades["record_id"].to_list() if grades.height else [])
+
+
 def _contents(
-    config: Config, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any], known: Mapping[Key, Known]
+    config: Config, runs: pl.DataFrame, grades: pl.DataFrame, session: Mapping[str, Any]
 ) -> Iterable[RunContent]:
-    """What MLflow should have of each graded run; equity curves of those alone that it has not."""
     import polars as pl
 
     from src.identity import strategy_key
@@ -115,15 +118,7 @@ def _contents(
         return []
     absent = {"strategy_key": session.get("strategy_key") or strategy_key(config), "session_key": session["key"]}
     grades = grades.with_columns(**{name: pl.lit(key) for name, key in absent.items() if name not in grades.columns})
-    runs = store.runs(record_ids=grades["record_id"].to_list())
-    passed = grades.filter(pl.col("passed")).select("record_id", "strategy_key").iter_rows()
-    new = [record for record, strategy in passed if (record, strategy) not in known]
-    equity = store.equity(new, session["key"]) if new else pl.DataFrame()
-    return contents(config, runs, grades, equity)
-
-
-def _differs(known: Known | None, content: RunContent) -> bool:
-    return known is None or _change(known, content, content.strategy_key) is not None
+    return contents(config, runs, grades)
 
 
 def _current_key(config: Config) -> str:
@@ -175,12 +170,6 @@ def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunConten
     left = [each for each in target.runs.known(old["record_id"]).values() if not each.tags.get("alpha.superseded")]
     now = int(1000 * time.time())
     target.runs.update([Change(each.run_id, {"alpha.superseded": "true"}, {}, now) for each in left])
-
-
-def _features(store: RunStore, record_ids: list[str]) -> dict[str, list[str]]:
-
-    rows = store.runs(("features",), record_ids)
-    return {record: json.loads(names) for record, names in rows.select("record_id", "features").iter_rows()}
 
 
 def _give_model(target: Target, native: Path | None, features: list[str], content: RunContent, known: Known) -> None:

@@ -116,6 +116,7 @@ RANGES: dict[str, Range] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "source.basis": ("auto", "split_adjusted", "total_return"),
     "source.asset_class": ASSET_CLASSES,
+    "engine.kind": ("local", "ray"),
     "model.family": (*FAMILIES, "all"),
     "model.device": ("cpu", "cuda"),
     "retry": ("failed", "all", "whole"),
@@ -156,7 +157,7 @@ def check(config: Config) -> None:
         problem = _problem(key, value)
         if problem:
             raise ConfigError(f"{key} {problem}, got {value!r}{_remedy(key)}")
-    for key, holds, rule, remedy in (*_between(config), *_own_features(config)):
+    for key, holds, rule, remedy in (*_between(config), *_engine(config), *_own_features(config)):
         if not holds:
             raise ConfigError(f"{key} {rule}: {remedy}")
 
@@ -243,6 +244,26 @@ def _between(config: Config) -> Iterator[tuple[str, bool, str, str]]:
         model.family == "all" or isinstance(model.params, PARAMS[model.family]),
         f"must be the settings of {model.family}, got {type(model.params).__name__}",
         f"choose model={model.family}",
+    )
+
+
+def _engine(config: Config) -> Iterator[tuple[str, bool, str, str]]:
+    """Rules of the engine's settings, as `_between` gives its own: what an engine would pass over is refused."""
+    chosen = config.engine
+    for name in ("address", "data"):
+        value = getattr(chosen, name)
+        yield (f"engine.{name}", not value or chosen.kind == "ray", f"is for engine=ray, got {value}", "add engine=ray")
+    yield (
+        "engine.workers",
+        not (chosen.workers and chosen.address),
+        f"is for a cluster that this command starts; the one at {chosen.address} has its own, got {chosen.workers}",
+        "leave one of engine.workers and engine.address out",
+    )
+    yield (
+        "engine.memory_gib",
+        chosen.memory_gib is None or chosen.kind == "local",
+        f"is for engine=local, got {chosen.memory_gib}",
+        "leave it out: Ray ends a worker itself when its node runs out of memory",
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from src.gate import COUNTED
@@ -57,8 +57,8 @@ class RunContent:
         return self.tags["alpha.passed"] == "true"
 
 
-def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame, equity: pl.DataFrame) -> Iterator[RunContent]:
-    """Yield the content of each graded run.
+def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame) -> Iterator[RunContent]:
+    """Yield the content of each graded run, without its equity curve (see `drawn`).
 
     Parameters
     ----------
@@ -68,16 +68,27 @@ def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame, equity: p
         Rows of `RunStore.runs`, at least those graded.
     grades : DataFrame
         Rows of the grades table, with ``strategy_key``.
-    equity : DataFrame
-        `RunStore.equity` of the passing runs: record_id, stamp, equity.
     """
-    curves = dict(_curves(equity)) if equity.height else {}
     limits = demanded(config)
     both = grades.join(runs, on="record_id", how="inner", suffix="_of_run")
     figures = [name for name, dtype in grades.schema.items() if dtype.is_numeric() and name not in _NOT_METRICS]
     for row in both.iter_rows(named=True):
         row["suspicious"] = row.get("suspicious") or _too_good(row, limits)
-        yield _content(config, row, figures, curves.get(row["record_id"], []))
+        yield _content(config, row, figures)
+
+
+def drawn(contents: Iterable[RunContent], equity: pl.DataFrame) -> Iterator[RunContent]:
+    """Give runs their month-end equity curves.
+
+    Parameters
+    ----------
+    contents : iterable of RunContent
+    equity : DataFrame
+        `RunStore.equity` of those that passed: record_id, stamp, equity.
+    """
+    curves = dict(_curves(equity)) if equity.height else {}
+    for content in contents:
+        yield replace(content, equity=curves.get(content.record_id, []))
 
 
 def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
@@ -100,14 +111,13 @@ def strategy_settings(config: Config) -> str:
     return _digest({key: value for key, value in asdict(config.strategy).items() if key != "name"})
 
 
-def _content(config: Config, row: Mapping[str, Any], figures: list[str], curve: list[Point]) -> RunContent:
+def _content(config: Config, row: Mapping[str, Any], figures: list[str]) -> RunContent:
     parts = json.loads(row["parts"] or "{}")
     values = {**{name: row[name] for name in figures}, **{name: row[name] for name in ("n_train", "n_folds")}}
     values["tuning_trials"] = row.get("tuning_trials") or None  # a metric: it may grow
     values["fit_seconds"] = row.get("fit_seconds_of_run", row.get("fit_seconds"))
     metrics = {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
     end = _milliseconds(row["created_at"])
-    passed = bool(row["passed"])
     return RunContent(
         record_id=row["record_id"],
         strategy_key=row["strategy_key"],
@@ -118,7 +128,6 @@ def _content(config: Config, row: Mapping[str, Any], figures: list[str], curve: 
         params={key: value[:_LONGEST] for key, value in _params(config, row, parts).items()},
         metrics=metrics,
         tags=_tags(config, row, parts, [name for name in figures if name in COUNTED and name not in metrics]),
-        equity=curve if passed else [],
     )
 
 

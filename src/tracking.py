@@ -128,6 +128,8 @@ class Tracking:
                 made = self.client.create_run(self.experiment, tags=tags, run_name=name or f"session {key[:8]}")
                 self.client.set_terminated(made.info.run_id)
                 found = [made]
+            elif found[0].info.status != "FINISHED":  # who made it was killed on the way
+                self.client.set_terminated(found[0].info.run_id)
             self._sessions[key] = found[0].info.run_id
         return self._sessions[key]
 

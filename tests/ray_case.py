@@ -52,7 +52,7 @@ def two_nodes(*by_value: ModuleType) -> Iterator[Any]:
         ray.cloudpickle.register_pickle_by_value(module)
     cluster = None
     try:
-        cluster = started()
+        cluster = started(short)
         yield cluster
     finally:
         ray.shutdown()
@@ -69,7 +69,7 @@ def two_nodes(*by_value: ModuleType) -> Iterator[Any]:
     assert not left, left
 
 
-def started() -> Any:
+def started(folder: Path) -> Any:
     """A cluster that stands; where a busy machine lets Ray's own limits pass, once more."""
     from ray.cluster_utils import Cluster
 
@@ -81,6 +81,8 @@ def started() -> Any:
             return cluster
         except Exception:
             cluster.shutdown()
+            for process in remaining(folder, 0.0):  # of a node that did not come up, Ray forgets the processes
+                process.kill()
             if attempt == _STARTS - 1:
                 raise
     raise AssertionError
@@ -98,7 +100,7 @@ def remaining(folder: Path, seconds: float = 20.0) -> list[psutil.Process]:
 
 def _command(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return [] if process.status() == psutil.STATUS_ZOMBIE else process.cmdline()
     except psutil.Error:
         return []
 

@@ -82,9 +82,11 @@ def test_packages_that_differ_from_the_lock_are_named(monkeypatch: pytest.Monkey
 def test_a_missing_plugin_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: [])
     assert health.gate(Config()).state == "bad"
-    ours = types.SimpleNamespace(name="sqlite", value="src.registry_store:gated_store")
-    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: [ours])
+    ours = [types.SimpleNamespace(name=name, value="src.registry_store:g") for name in ("sqlite", "postgresql")]
+    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: ours)
     assert health.gate(Config()).state == "ok"
+    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: ours[:1])
+    assert health.gate(Config()).state == "bad"
 
 
 @pytest.mark.parametrize(("free", "state"), [(100, "bad"), (5 * health.GB, "note"), (50 * health.GB, "ok")])

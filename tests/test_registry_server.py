@@ -46,11 +46,13 @@ def running(command: list[str], port: int, ready: str, folder: Path, **environme
             stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     try:
-        for _ in range(600):
+        for _ in range(1800):
             assert process.poll() is None, log.read_text(errors="replace")
             if answers(port, ready):
                 break
             time.sleep(0.1)
+        else:
+            pytest.fail(f"the server did not answer within three minutes: {log.read_text(errors='replace')}")
         yield f"http://{ui.HOST}:{port}"
     finally:
         end(process)
@@ -89,17 +91,19 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def server(base: Case) -> Iterator[str]:
-    """MLflow's server on the project's database, with file uploads on: the most open way it is run."""
-    port = free_port()
-    where = Home(base.uri, base.database, (base.root / "mlruns" / "artifacts").as_uri())
+    artifacts = base.root / "mlruns" / "artifacts"
+    with serving(Home(base.uri, base.database, artifacts.as_uri()), base.root, artifacts) as url:
+        yield url
+
+
+@contextmanager
+def serving(where: Home, folder: Path, kept: Path, port: int | None = None) -> Iterator[str]:
+    """MLflow's server on a store, with artifacts passed on and file uploads on: the most open way it is run."""
+    port = port or free_port()
     command = ui.command(where, port)
     at = command.index("--no-serve-artifacts")
-    command[at : at + 1] = [
-        "--serve-artifacts",
-        "--artifacts-destination",
-        (base.root / "mlruns" / "artifacts").as_uri(),
-    ]
-    with running(command, port, "/health", base.root, **ui.stores(where)) as url:
+    command[at : at + 1] = ["--serve-artifacts", "--artifacts-destination", kept.as_uri()]
+    with running(command, port, "/health", folder, **ui.stores(where)) as url:
         yield url
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src import heartbeat
 from src.bars import BarStore, Manifest
 from src.config import Config
 from src.errors import StageError
@@ -16,6 +17,7 @@ from src.files import write_parquet
 from src.report import gather, report, settings
 from src.reporting.material import tidy_grades
 from src.reporting.stores import luck_of
+from src.runs import RunStore
 from tests.reporting import synthetic
 
 SESSION = "5e551011"
@@ -132,6 +134,20 @@ def test_without_grades_the_missing_command_is_named(tmp_path, monkeypatch):
     with pytest.raises(StageError, match=re.escape("run `python -m src.train universe=demo` first")):
         report(Config())
     assert not (tmp_path / "reports").exists()
+
+
+def test_after_a_training_that_was_interrupted_its_own_command_is_named(dataset, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(Path.cwd()))
+    Path("data/grades/demo.parquet").unlink()
+    runs = RunStore(Path("data/runs/demo")).runs(("record_id",)).height
+    assert runs
+    with heartbeat.beating("train", "demo", Path("data"), "python -m src.train universe=demo seed=9") as beat:
+        with pytest.raises(StageError, match=rf"training works on them \({runs} runs are stored so far\)"):
+            report(Config())
+        beat.say(ended="interrupted")
+    words = rf"its end \({runs} runs are stored\): `python -m src.train universe=demo seed=9` goes on"
+    with pytest.raises(StageError, match=words):
+        report(Config())
 
 
 def test_a_truncated_grades_table_is_named(dataset):

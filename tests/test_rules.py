@@ -131,6 +131,24 @@ def test_costs_name_each_asset_class_and_nothing_else() -> None:
         check(put(config(), "strategy.cost_bps.bonds", 3.0))
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"address": "auto"}, "engine.address is for engine=ray, got auto: add engine=ray"),
+        ({"data": "s3://b/p"}, "engine.data is for engine=ray, got s3://b/p: add engine=ray"),
+        ({"kind": "ray", "address": "auto", "workers": 2}, "engine.workers is for a cluster that this command starts"),
+        ({"kind": "ray", "memory_gib": 2.0}, "engine.memory_gib is for engine=local, got 2.0: leave it out"),
+    ],
+)
+def test_what_an_engine_would_pass_over_is_refused(settings: dict[str, Any], words: str) -> None:
+    made = config()
+    for name, value in settings.items():
+        made = put(made, f"engine.{name}", value)
+    with pytest.raises(ConfigError) as caught:
+        check(made)
+    assert str(caught.value).startswith(words)
+
+
 def test_symbols_and_a_file_can_not_both_choose() -> None:
     both = put(put(config(), "universe.symbols", ["AAPL"]), "universe.file", "watchlist.csv")
     with pytest.raises(ConfigError, match=r"universe.symbols and universe.file=watchlist.csv can't both choose"):

@@ -168,6 +168,10 @@ def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) 
     assert found.states.facts()["runs"]["xgboost"] == {"failed": len(done)}
     shown = "\n".join(board.picture(overview(found.config, dt.datetime.now(dt.UTC))))
     assert f"train: {len(done)} done, xgboost failed: ValueError: odd" in shown
+    states = finish(
+        worked(project, "lightgbm", "xgboost"), lambda _task, _trained: Failure("OSError: odder", final=True)
+    )
+    assert {row["reason"] for row in states.values() if row["state"] == "done"} == {"xgboost failed: OSError: odder"}
     again = worked(project, "lightgbm", "xgboost")
     tried: set[str] = set()
 
@@ -179,14 +183,6 @@ def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) 
     assert tried == {"xgboost"}
     assert {row["reason"] for row in states.values() if row["state"] == "done"} == {""}
     assert not list((project.runs / "failures").glob("*"))
-
-
-def test_the_last_family_to_fail_leaves_an_instrument_with_its_earlier_grades_done(project: Project) -> None:
-    finish(worked(project, "lightgbm"), lambda _task, trained: trained)
-    found = worked(project, "lightgbm", "xgboost")
-    states = finish(found, lambda _task, _trained: Failure("ValueError: odd", final=True))
-    assert "failed" not in {row["state"] for row in states.values()}
-    assert "xgboost failed: ValueError: odd" in {row["reason"] for row in states.values()}
 
 
 def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(project: Project) -> None:

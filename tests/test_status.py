@@ -150,6 +150,15 @@ def test_a_command_on_the_same_name_in_another_folder_is_not_this_datasets(confi
     assert [each["verb"] for each in found["commands"]] == ["train"]
 
 
+def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
+    with heartbeat.beating("tune", "demo", Path(config.data.root), "python -m src.tune") as beat:
+        beat.say(phase="working")
+        beat.begin(120, "trial", 12)
+        found = overview(config, NOW)
+    assert [(each["finished"], each["of"], each["unit"]) for each in found["commands"]] == [(12, 120, "trial")]
+    assert any("also tune on demo" in line and "12 of 120 trials" in line for line in board.picture(found, False))
+
+
 def entry(key: tuple[str, str], state: str, **other: Any) -> dict[str, Any]:
     blank = {"provider": "yahoo", "name": "", "tries": 1, "error": "", "error_class": "", "facts": {}}
     known = {"asset_class": key[0], "symbol": key[1], "state": state, "next_attempt": None, "checked": None}

@@ -124,6 +124,41 @@ def test_another_strategys_returns_are_another_run_of_mlflow(made: Case) -> None
     assert len(children(made)) == 2
 
 
+def test_a_run_of_code_that_was_mended_since_is_superseded_and_not_promoted(
+    made: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from src import identity
+    from src.champions import Champions
+    from src.tracking import open_store
+
+    def graded_by(code: str) -> str:
+        monkeypatch.setattr("src.procedure_code.returns_code", lambda: code)
+        made.graded[0] |= {"strategy_key": identity.strategy_key(made.config)}
+        made.save()
+        return made.project()[made.graded[0]["record_id"]]
+
+    made.add("stock", "AAPL")
+    old = graded_by("faulty")
+    new = graded_by("mended")
+    client = made.client()
+    assert old != new
+    assert client.get_run(old).data.tags["alpha.superseded"] == "true"
+    assert "alpha.superseded" not in client.get_run(new).data.tags
+    with open_store(made.config) as target:
+        champions = Champions(target)
+        assert champions.best("stock.AAPL") == champions.of("stock.AAPL", 2)
+        with pytest.raises(StageError, match="superseded by a later run of the same model"):
+            champions.crown(champions.of("stock.AAPL", 1))
+    made.config.strategy.short = True  # other settings are another run, not a mended one
+    other = graded_by("mended")
+    assert other not in (old, new)
+    assert "alpha.superseded" not in client.get_run(new).data.tags
+    made.config.strategy.short = False
+    assert graded_by("faulty") == old  # the mending is taken back
+    assert not client.get_run(old).data.tags["alpha.superseded"]
+    assert client.get_run(new).data.tags["alpha.superseded"] == "true"
+
+
 def test_a_later_grade_moves_evidence_and_verdict_but_no_gate_metric(made: Case) -> None:
     record = made.add("stock", "AAPL", metrics={**GOOD, "n_oos": 400})
     run = made.project()[record]

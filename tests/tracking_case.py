@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.config import Config
+from src.config import Config, TrackingConfig
 
 FEATURES = ["momentum_21", "volatility_63", "volume_ratio_5"]
 GOOD = {"auc": 0.56, "accuracy": 0.54, "sharpe": 0.9, "max_drawdown": 0.12, "n_oos": 1500}
@@ -128,7 +128,7 @@ class Case:
 
         for session in {row["session_key"] for row in self.trained}:
             mine = [row for row in self.trained if row["session_key"] == session]
-            rows = [{**dict.fromkeys(OOS_SCHEMA), **row} for row in mine]
+            rows = [{**dict.fromkeys((*RUN_SCHEMA, *OOS_SCHEMA)), **row} for row in mine]
             runs = pl.DataFrame(
                 [{name: row[name] for name in (*RUN_SCHEMA, *OOS_SCHEMA)} for row in rows],
                 schema={**RUN_SCHEMA, **OOS_SCHEMA},
@@ -155,14 +155,14 @@ class Case:
     def uri(self) -> str:
         """The address of the store: a file of the project, unless its config names a database or a server."""
         chosen = self.config.tracking.uri
-        if chosen.startswith("sqlite"):
+        if chosen == TrackingConfig().uri:
             return f"sqlite:///{self.database.as_posix()}"
         return chosen.replace("postgresql:", "postgresql+psycopg2:")
 
     @contextmanager
     def sql(self) -> Iterator[Any]:
         """Plain SQL on the store, in one transaction that is rolled back: statement, then values for its `?`."""
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, inspect
 
         engine = create_engine(self.uri)
         with engine.connect() as connection:
@@ -174,6 +174,7 @@ class Case:
                 return [tuple(row) for row in found] if found.returns_rows else []
 
             execute.rollback = connection.rollback  # type: ignore[attr-defined]
+            execute.columns = lambda table: [each["name"] for each in inspect(engine).get_columns(table)]  # type: ignore[attr-defined]
             yield execute
         engine.dispose()
 
@@ -217,6 +218,15 @@ def case(folder: Path, monkeypatch: Any, uri: str | None = None) -> Case:
     made.database.parent.mkdir(parents=True)
     shutil.copy(_template(), made.database)
     return made
+
+
+def make_store(database: Path) -> None:
+    """An empty store of this project in a file, marked."""
+    from src import mlflow_home
+    from src.grade import Thresholds
+
+    shutil.copy(_template(), database)
+    mlflow_home.mark(database, Thresholds.of(Config().grade))
 
 
 @functools.cache

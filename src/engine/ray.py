@@ -35,7 +35,6 @@ _LOSSES = 10  # tries that an item loses with nodes, or with data that can't be 
 _WAIT = 0.5  # seconds; Ctrl+C on Windows is heard between two waits
 _STORE_BYTES = (100_000_000, 2_000_000_000)  # object store of a cluster of our own: at least, at most
 _BYTES_AN_ITEM = 8_000_000  # bars, features and results of one instrument, with room to spare
-_TRAVELS = ["*", "!/src/", "!/src/**", "__pycache__/"]  # patterns of what the nodes do not need
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ class _Work(Generic[Item, Result]):
         except errors.RayTaskError as error:
             if isinstance(error.cause, ImportError):
                 raise StageError(_lacking(str(error.cause))) from error
-            return Failure(f"{type(error.cause).__name__}: {_first_line(error.cause)}", str(error))
+            return Failure(f"{type(error.cause).__name__}: {_first_line(error.cause)}", str(error), final=True)
         if isinstance(result, _Unfit):
             raise StageError(result.words)
         if isinstance(result, _Unread):
@@ -187,14 +186,16 @@ class _Work(Generic[Item, Result]):
     def _lost(self, flight: _Flight[Item], words: str) -> Failure | None:
         flight.losses += 1
         log.warning("lost with its node or data, tried again: %s", words)
-        return Failure(f"lost {flight.losses} times on the cluster: {words}") if flight.losses >= _LOSSES else None
+        if flight.losses < _LOSSES:
+            return None
+        return Failure(f"lost {flight.losses} times on the cluster: {words}", final=True)
 
     def _unread(self, flight: _Flight[Item], words: str) -> None:
         """Count a try, for another node may read what this one could not."""
         flight.losses += 1
         if flight.losses >= _LOSSES:
             raise StageError(f"engine.data: {words}; every node has to reach it under this address")
-        log.warning("%s; tried again", words)
+        log.log(logging.WARNING if flight.losses == 1 else logging.INFO, "%s; tried again", words)
 
 
 _NOTHING: Any = object()
@@ -319,7 +320,7 @@ def _settings(config: EngineConfig) -> dict[str, Any]:
     known: dict[str, Any] = {
         "configure_logging": False,
         "log_to_driver": False,
-        "runtime_env": {"working_dir": str(ROOT), "excludes": _TRAVELS, "env_vars": threads},
+        "runtime_env": {"working_dir": str(ROOT), "excludes": _staying(), "env_vars": threads},
     }
     if config.address is not None:
         return {"address": config.address, **known}
@@ -327,6 +328,11 @@ def _settings(config: EngineConfig) -> dict[str, Any]:
     store = min(max(config.batch_size * _BYTES_AN_ITEM, low), high)
     alone = {"address": "local", "num_cpus": workers(config), "include_dashboard": False, "object_store_memory": store}
     return {**alone, "_node_ip_address": "127.0.0.1", **known}
+
+
+def _staying() -> list[str]:
+    """Patterns of what does not travel: all but ``src/``. (Of a package that excludes `*`, nothing is left.)"""
+    return [*(f"/{path.name}" for path in sorted(ROOT.iterdir()) if path.name != "src"), "__pycache__"]
 
 
 def _refused(address: str | None, error: BaseException) -> str:

@@ -72,8 +72,14 @@ class FeatureStore:
         path = self.root / PANEL_FILE
         return pl.read_parquet(path) if path.is_file() else None
 
-    def read_bucket(self, b: int, columns: list[str] | None = None) -> pl.DataFrame:
-        """Features of one bucket, all years, sorted by key and date.
+    def read_bucket(
+        self,
+        b: int,
+        columns: list[str] | None = None,
+        symbols: list[tuple[str, str]] | None = None,
+        before: dt.date | None = None,
+    ) -> pl.DataFrame:
+        """Features of one bucket, sorted by key and date: of all instruments and days, or of some, before a day.
 
         Returns
         -------
@@ -89,7 +95,13 @@ class FeatureStore:
         if b not in self.buckets() or not shards:
             raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `python -m src.featurize` first")
         wanted = pl.all() if columns is None else [*KEY, "date", *columns]
-        scan = pl.scan_parquet(list(shards.values()), hive_partitioning=False)
+        paths = [path for year, path in shards.items() if before is None or year <= before.year]
+        scan = pl.scan_parquet(paths or [min(shards.items())[1]], hive_partitioning=False)
+        if before is not None:
+            scan = scan.filter(pl.col("date").cast(pl.Date) < before)
+        if symbols is not None:
+            keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
+            scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
         return scan.select(wanted).sort(*KEY, "date").collect()
 
     def read_matrix(self, b: int, columns: list[str], bars: pl.DataFrame) -> Matrix | None:

@@ -7,6 +7,7 @@ Modules are imported on first use: each library costs up to a second to load.
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -40,6 +41,33 @@ class Family(Protocol):
 
     def load(self, path: Path) -> Any:
         """Read the native file; nothing is unpickled."""
+
+
+class Library:
+    """A model library, imported when it is first asked for something: whoever plans the work needs none of them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+def release(name: str) -> str:
+    """Release of a library, without importing it where its package has its name."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # built under another name, as xgboost-cpu is
+        return str(importlib.import_module(name).__version__)
+
+
+def load(name: str) -> None:
+    """Import a family's library, a second or two that are no part of a fit."""
+    family(name)
+    importlib.import_module(name)
 
 
 def shares(gains: Vector) -> Vector:

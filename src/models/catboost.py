@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import catboost as cb
 import numpy as np
 
 from src.config import CatBoostParams
-from src.models import shares
+from src.models import Library, release, shares
 
 if TYPE_CHECKING:
+    import catboost as cb
+
     from src.models import Matrix, Vector
+else:
+    cb = Library("catboost")
 
 FILE = "model.cbm"
 CPU_ALONE = ("rsm", "min_data_in_leaf")  # not for these trees on a GPU
@@ -20,7 +23,7 @@ CPU_ALONE = ("rsm", "min_data_in_leaf")  # not for these trees on a GPU
 
 def version() -> str:
     """Name and version of the library."""
-    return f"catboost {cb.__version__}"
+    return f"catboost {release('catboost')}"
 
 
 def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:

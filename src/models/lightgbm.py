@@ -5,21 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 
 from src.config import LightGBMParams
-from src.models import shares
+from src.models import Library, release, shares
 
 if TYPE_CHECKING:
+    import lightgbm as lgb
+
     from src.models import Matrix, Vector
+else:
+    lgb = Library("lightgbm")
 
 FILE = "model.txt"
 
 
 def version() -> str:
     """Name and version of the library."""
-    return f"lightgbm {lgb.__version__}"
+    return f"lightgbm {release('lightgbm')}"
 
 
 def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str], device: str = "cpu") -> Any:

@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost as xgb
 
 from src.config import XGBoostParams
-from src.models import shares
+from src.models import Library, release, shares
 
 if TYPE_CHECKING:
+    import xgboost as xgb
+
     from src.models import Matrix, Vector
+else:
+    xgb = Library("xgboost")
 
 FILE = "model.ubj"
 
 
 def version() -> str:
     """Name and version of the library."""
-    return f"xgboost {xgb.__version__}"
+    return f"xgboost {release('xgboost')}"
 
 
 def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:

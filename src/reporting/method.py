@@ -113,6 +113,7 @@ def method(material: Material) -> str:
         ("folds", folds(settings)),
         ("thresholds", "; ".join(_bound(material))),
         ("costs", costs(settings)),
+        *((("tuning", tuning(grades)),) if tuning(grades) else ()),
         ("sessions", ", ".join(grades["session_key"].drop_nulls().unique().sort().to_list()[:5]) or DASH),
     ]
     lines = "\n".join(f"{key}: {_setting(value)}" for key, value in sorted(settings.items()))
@@ -122,6 +123,16 @@ def method(material: Material) -> str:
         f"{definitions(MEANINGS, 'meanings')}</details>\n"
         f"<details><summary>Settings in full</summary>\n<pre>{escaped(lines)}</pre></details>\n"
     )
+
+
+def tuning(grades: pl.DataFrame) -> str:
+    """Say among how many trials the settings of runs were chosen; empty where none were."""
+    tuned = grades.filter(pl.col("tuning_trials") > 0).group_by("family", "asset_class", maintain_order=True)
+    most = tuned.agg(pl.col("tuning_trials").max()).sort("family", "asset_class").iter_rows()
+    said = [f"{family} for class {kind} among {trials:,}" for family, kind, trials in most]
+    if not said:
+        return ""
+    return f"settings chosen by trials inside the first training window: {'; '.join(said)}"
 
 
 def folds(settings: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from src import heartbeat
 from src.bars import BarStore
 from src.errors import StageError
 from src.passes import session_evidence
@@ -25,8 +26,20 @@ def graded(root: Path, dataset: str) -> pl.DataFrame:
     """
     path = root / "grades" / f"{dataset}.parquet"
     if not path.exists():
-        raise StageError(f"no grades for universe={dataset}: run `python -m src.train universe={dataset}` first")
+        raise StageError(f"no grades for universe={dataset}: {_remedy(root, dataset)}")
     return tidy_grades(_read(path))
+
+
+def _remedy(root: Path, dataset: str) -> str:
+    """What to run where there are no grades: training, or the one that was interrupted once more."""
+    begun = RunStore(root / "runs" / dataset).runs(("record_id",)).height
+    told = [beat for beat in heartbeat.beats(dataset, root) if beat.verb in ("train", "follow")]
+    command = told[-1].command if told else f"python -m src.train universe={dataset}"
+    if told and told[-1].alive:
+        return f"training works on them ({begun:,} runs are stored so far); run this once it has ended"
+    if begun:
+        return f"training has not come to its end ({begun:,} runs are stored): `{command}` goes on, then run this"
+    return f"run `{command}` first"
 
 
 def states(root: Path, dataset: str) -> dict[str, pl.DataFrame]:

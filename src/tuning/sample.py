@@ -146,9 +146,7 @@ def _read(
     for bucket, keys in sorted(by_bucket.items()):
         digest = bars.digest(bucket)
         rows = _before(bars.read_bucket(bucket, symbols=keys), window)
-        columns = _before(features.read_bucket(bucket, names), window)
-        wanted = pl.DataFrame(keys, schema=dict.fromkeys(KEY, pl.String()), orient="row")
-        columns = columns.join(wanted, on=KEY, how="semi", maintain_order="left")
+        columns = features.read_bucket(bucket, names, keys, window.before)
         place = [*KEY, "date"]
         if bars.digest(bucket) != digest or not rows.select(place).equals(columns.select(place)):
             raise StageError(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src import metrics
+from src import fits, metrics
+from src.fits import Examples
 from src.models import family
 from src.tuning.sample import BLOCKS, Instrument
 
@@ -72,16 +73,15 @@ def attempt(item: Attempt) -> Score | Fault | None:
 
 
 def score(one: Instrument, model: ModelConfig, names: list[str], seed: int) -> Score:
-    """Validate settings on an instrument's folds."""
+    """Validate settings on an instrument's folds, fitted as training fits them."""
     library = family(model.family)  # the import is no fit
     started = time.process_time()
+    positions = np.flatnonzero(np.isfinite(one.label))
+    known = Examples(np.ascontiguousarray(one.x[positions]), one.label[positions], positions)
     where, probability = [], []
-    for fold in one.folds:
-        train = fold.train[np.isfinite(one.label[fold.train])]
+    models = fits.each(known, [fold.train.size for fold in one.folds], model, names, seed)
+    for fold, booster in zip(one.folds, models, strict=True):
         test = fold.test[np.isfinite(one.label[fold.test])]
-        booster = library.fit(
-            np.ascontiguousarray(one.x[train]), one.label[train], model.params, seed, names, model.device
-        )
         where.append(test)
         probability.append(library.predict(booster, np.ascontiguousarray(one.x[test])))
     cpu = time.process_time() - started

@@ -24,7 +24,7 @@ from tests.benchmarks.study_tables import tables
 PLANTED = ["source=simulated", "source.simulated.stock=90", "source.simulated.etf=60", "source.simulated.crypto=30"]
 # How far each shape is fitted where there are many small fits: the pool alone is given the longest.
 MANY = {
-    "small": (30, 50),
+    "small": (20, 30, 50),
     "fast": (15, 25, 50),
     "narrow": (30, 50),
     "shallow": (30, 50),
@@ -91,7 +91,7 @@ def _jobs(chosen: argparse.Namespace, folder: Path, parts: list[str]) -> list[Jo
             found += _buckets(folder, "real", real, _cut(shapes), _chosen(folder, real, chosen.instruments))
         elif part == "seconds":
             real.make(_market(chosen))
-            found += _timed(folder, real, shapes, chosen.timed)
+            found += _timed(folder, real, shapes, _chosen(folder, real, chosen.instruments), chosen.timed)
         else:
             for edge in chosen.edges:
                 planted = Dataset(folder / f"planted-{edge:g}", "demo")
@@ -101,9 +101,11 @@ def _jobs(chosen: argparse.Namespace, folder: Path, parts: list[str]) -> list[Jo
     return found
 
 
-def _timed(folder: Path, dataset: Dataset, shapes: list[Shape], instruments: int) -> list[BucketJob]:
-    """A fit of its own for each number of rounds, instrument by instrument, so that all settings meet the same load."""
-    keys = sorted(_chosen(folder, dataset, instruments))[:instruments]
+def _timed(
+    folder: Path, dataset: Dataset, shapes: list[Shape], among: set[tuple[str, str]], instruments: int
+) -> list[BucketJob]:
+    """A fit of its own for each number of rounds, stock by stock, so that all settings meet the same load."""
+    keys = [key for key in sorted(among) if key[0] == "stock"][:instruments]
     alone = [(n, shape.cut((n,))) for shape in shapes for n in shape.rounds]
     numbers = sorted({n for n, _ in alone})
     return [
@@ -162,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=["fits", "tables"], help="make fits, or print what there is (both)")
     parser.add_argument("--rows", type=int, default=80_000, help="of a pooled fit (80000)")
     parser.add_argument("--instruments", type=int, default=208, help="real ones, at least (208)")
-    parser.add_argument("--timed", type=int, default=6, help="instruments on which seconds are measured (6)")
+    parser.add_argument("--timed", type=int, default=6, help="stocks on which seconds are measured (6)")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     return parser
 

@@ -1,8 +1,11 @@
 """What the page says of how the instruments were chosen."""
 
+from dataclasses import replace
+
+import polars as pl
 import pytest
 
-from src.reporting.method import chosen, limits
+from src.reporting.method import chosen, limits, method, tuning
 from tests.reporting.synthetic import material
 
 
@@ -21,3 +24,14 @@ def test_the_choice_of_instruments_is_said(settings: dict[str, object], words: s
 
 def test_a_ranked_universe_says_before_which_date_it_was_ranked() -> None:
     assert "before the first possible out-of-sample date" in chosen({"universe.stock": 500})
+
+
+def test_settings_that_were_tuned_say_among_how_many_trials() -> None:
+    grades = material().grades
+    assert tuning(grades) == ""
+    assert "chosen by trials" not in method(material())
+    stocks = (pl.col("family") == "xgboost") & (pl.col("asset_class") == "stock")
+    tuned = replace(material(), grades=grades.with_columns(tuning_trials=pl.when(stocks).then(1_200)))
+    words = "chosen by trials inside the first training window: xgboost for class stock among 1,200"
+    assert tuning(tuned.grades).endswith(words)
+    assert words in method(tuned)

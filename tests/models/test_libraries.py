@@ -1,0 +1,38 @@
+"""Libraries are loaded where a model is fitted, and nowhere else."""
+
+import importlib
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from src.config import FAMILIES, ROOT
+from src.models import family, release
+
+PLANNING = """
+import sys
+from src.config import FAMILIES
+from src.models import family
+from src.procedure_code import fit_code
+for name in FAMILIES:
+    family(name).version(), fit_code(name, relative=False)
+print(sorted(set(FAMILIES) & set(sys.modules)))
+"""
+
+
+def test_planning_a_session_imports_no_model_library() -> None:
+    done = subprocess.run([sys.executable, "-c", PLANNING], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_release_is_what_the_library_says_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = importlib.import_module(name).__version__
+    assert family(name).version() == f"{name} {said}"
+
+    def unknown(_name: str) -> str:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", unknown)
+    assert release(name) == said

@@ -104,10 +104,7 @@ def is_registrable(content: RunContent, known: Known, thresholds: Thresholds) ->
 
 
 def _rows(store: RunStore, grades: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
-    wanted = grades["record_id"].to_list() if grades.height else []
-    return store.runs().filter(pl.col("record_id").is_in(wanted))
+    return store.runs(record_ids=grades["record_id"].to_list() if grades.height else [])
 
 
 def _contents(

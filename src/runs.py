@@ -69,6 +69,7 @@ GRADE_SCHEMA: dict[str, Any] = {
     **ASSESSED,
     **CURVE_SCHEMA,
 }
+_IDENTITY = ("record_id", "run_key", "attempt")
 MODEL_FILES = ("model.txt", "model.ubj", "model.cbm")
 
 
@@ -86,15 +87,17 @@ class RunStore:
 
     # reading ------------------------------------------------------------------------------------------------------
 
-    def runs(self, columns: Sequence[str] = tuple(RUN_SCHEMA)) -> pl.DataFrame:
-        """Every run ever trained, one row each, with `superseded` true where a later attempt of its key exists."""
-        wanted = list(dict.fromkeys(["record_id", "run_key", "attempt", *(c for c in columns if c != "superseded")]))
+    def runs(self, columns: Sequence[str] = tuple(RUN_SCHEMA), record_ids: Iterable[str] | None = None) -> pl.DataFrame:
+        """Runs ever trained, all or those asked for; `superseded` is true where a later attempt of a key exists."""
+        wanted = list(dict.fromkeys([*_IDENTITY, *(c for c in columns if c != "superseded")]))
+        asked = None if record_ids is None else pl.Series(list(record_ids), dtype=pl.String)
         types = {**RUN_SCHEMA, **IMPORTANCE, **OOS_SCHEMA}
         empty = pl.DataFrame(schema={name: types[name] for name in wanted})
-        frames = [_known(path, wanted) for path in self._files(".runs")]
+        frames = [_known(path, wanted, asked) for path in self._files(".runs")]
         runs = pl.concat([empty, *frames], how="diagonal").unique("record_id", keep="first", maintain_order=True)
         latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")
-        return runs.with_columns(superseded=latest).sort("record_id")
+        runs = runs.with_columns(superseded=latest).sort("record_id")
+        return runs if asked is None else runs.filter(pl.col("record_id").is_in(asked.implode()))
 
     def oos(self, record_ids: Iterable[str]) -> pl.DataFrame:
         """Out-of-sample rows of the runs: record_id, date, stamp, fold, probability, label, bar_return."""
@@ -207,8 +210,12 @@ class RunStore:
         return rows.unique("record_id", keep="first", maintain_order=True)
 
 
-def _known(path: Path, wanted: Sequence[str]) -> pl.DataFrame:
-    """Those of the wanted columns that a file has: it may be older than some of them."""
+def _known(path: Path, wanted: Sequence[str], asked: pl.Series | None) -> pl.DataFrame:
+    """Those of the wanted columns that a file has: it may be older than some; its keys alone if no run is asked for."""
+    if asked is not None:
+        keys = pl.read_parquet(path, columns=list(_IDENTITY))
+        if not keys["record_id"].is_in(asked.implode()).any():
+            return keys
     return pl.scan_parquet(path).select(pl.col(f"^({'|'.join(wanted)})$")).collect()
 
 

@@ -326,7 +326,7 @@ def _server(uri: str, folder: Path) -> Iterator[str]:
         found.bind((ui.HOST, 0))
         port = int(found.getsockname()[1])
     home = mlflow_home.Home(uri, folder / "mlruns" / "mlflow.db", folder / "mlruns" / "artifacts")
-    environment = {**ui.environment(), **mlflow_home.ENVIRONMENT}
+    environment = {**ui.environment(), **mlflow_home.ENVIRONMENT, **ui.stores(home)}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(ui.command(home, port), env=environment, stdout=log, stderr=log, cwd=folder)
     try:

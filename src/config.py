@@ -190,7 +190,7 @@ class XGBoostParams:
 class CatBoostParams:
     """Settings of CatBoost, named as the library names them but for `rounds` and `l2`."""
 
-    rounds: int = 30
+    rounds: int = 50
     learning_rate: float = 0.05
     depth: int = 3
     min_data_in_leaf: int = 40

@@ -23,6 +23,7 @@ import pytest
 from src.config import PARAMS, EngineConfig, GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.engine import Failure, run
 from src.engine import ray as engine
+from src.engine.ray_cluster import connected
 from src.errors import StageError
 from src.procedure import Plan, Task, Trained, train_instrument
 from tests import ray_case
@@ -55,7 +56,7 @@ def cluster(store: str) -> Iterator[Any]:
     """Two nodes, and a connection that all tests of this module share: workers start once."""
     with ray_case.two_nodes(sys.modules[__name__], ray_case) as made:
         before = signal.getsignal(signal.SIGTERM)
-        with engine._connected(engine._library(), EngineConfig(kind="ray", address=made.address)):
+        with connected(engine._library(), EngineConfig(kind="ray", address=made.address)):
             assert signal.getsignal(signal.SIGTERM) == before, "Ray's answer to SIGTERM in place of the stage's"
             yield made
 

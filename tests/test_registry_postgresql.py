@@ -79,7 +79,7 @@ def test_a_table_of_ones_own_does_not_stand_in_for_mlflows(base: Case) -> None:
         columns = "(name, version, source, storage_location, run_id, current_stage, workspace)"
         with pytest.raises(IntegrityError, match="alpha-loop gate"):
             execute(
-                f"INSERT INTO model_versions {columns} SELECT 'crypto.BTC-USD', 99, 'models:/' || model_id, "
+                f"INSERT INTO model_versions {columns} SELECT 'of-nobody', 99, 'models:/' || model_id, "
                 "artifact_location, source_run_id, 'None', 'default' FROM logged_models WHERE model_id = ?",
                 (bad,),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
@@ -114,9 +115,12 @@ def test_bars_that_change_under_training_are_never_paired_with_the_features_of_o
 
 def worked(project: Project, *families: str) -> Session:
     """A session whose tasks are done in this process."""
-    found = session(project, "rsi_14", "return_5")
+    return Session(session(project, "rsi_14", "return_5").config, models(*families))
+
+
+def models(*families: str) -> list[ModelConfig]:
     params = {"lightgbm": LightGBMParams(rounds=3), "xgboost": XGBoostParams(rounds=3)}
-    return Session(found.config, [ModelConfig(name, params=params[name]) for name in families])
+    return [ModelConfig(name, params=params[name]) for name in families]
 
 
 def finish(found: Session, spoil: Callable[[Task, Trained], Trained | Failure]) -> dict[tuple[str, str], Any]:
@@ -183,6 +187,49 @@ def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) 
     assert tried == {"xgboost"}
     assert {row["reason"] for row in states.values() if row["state"] == "done"} == {""}
     assert not list((project.runs / "failures").glob("*"))
+
+
+def planned(found: Session) -> tuple[set[str], set[str]]:
+    """What the session would fit and what it would grade again, as ``symbol family``."""
+    fits: set[str] = set()
+    grades: set[str] = set()
+    for task in found.tasks():
+        for plan in task.plans:
+            (fits if plan.is_new else grades).add(f"{task.symbol} {plan.model.family}")
+    return fits, grades
+
+
+def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
+    both = ("lightgbm", "xgboost")
+    first = worked(project, *both)
+    finish(first, lambda _task, trained: trained)
+    every = {f"{symbol} {name}" for symbol in project.grades()["symbol"].unique() for name in both}
+    of = {name: {each for each in every if each.endswith(name)} for name in both}
+
+    def changed(change: Callable[[Config], object]) -> tuple[set[str], set[str]]:
+        config = copy.deepcopy(first.config)
+        change(config)
+        return planned(Session(config, models(*both)))
+
+    assert planned(Session(first.config, models(*both))) == (set(), set())
+    assert changed(lambda config: setattr(config.label, "horizon", 2)) == (every, set())
+    assert changed(lambda config: setattr(config.split, "embargo", 9)) == (every, set())
+    assert changed(lambda config: setattr(config.features, "names", ["rsi_14"])) == (every, set())
+    assert changed(lambda config: setattr(config.grade, "min_auc", 0.9)) == (set(), every)
+    assert changed(lambda config: config.strategy.cost_bps.update(stock=50.0)) == (set(), every)
+    other = [
+        ModelConfig("lightgbm", params=LightGBMParams(rounds=3)),
+        ModelConfig("xgboost", params=XGBoostParams(rounds=4)),
+    ]
+    assert planned(Session(first.config, other)) == (of["xgboost"], of["lightgbm"])
+    store = bars_of(project)
+    bars = store.read_bucket(0)
+    symbol = str(bars["symbol"][0])
+    mine = pl.col("symbol") == symbol
+    bars = bars.with_columns(high=pl.when(mine).then(pl.col("high") * 1.01).otherwise("high"))
+    store.ledger.record(0, str(store.ledger.fact(0)), store.ledger.states(0), digest=store.write_bucket(0, bars))
+    featurize(first.config)
+    assert planned(Session(first.config, models(*both))) == ({each for each in every if each.startswith(symbol)}, set())
 
 
 def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(project: Project) -> None:

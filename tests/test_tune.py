@@ -84,13 +84,13 @@ def moved_to(config: Config, to: Path) -> Config:
 def test_where_there_is_no_edge_the_default_settings_stay_and_no_winner_is_written(
     skill_less: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = tuned(moved(skill_less, tmp_path), trials=4, instruments=8, batch=4)
+    config = tuned(moved(skill_less, tmp_path), POOR, trials=6, instruments=8, batch=4, max_cost=20.0)
     assert "0 winners written, 1 times the default settings stay" in tune(config)
     assert "no better than its noise" in capsys.readouterr().out
     written = sorted(path.name for path in Path(config.tune.folder).iterdir())
     assert written == ["tuned.yaml"]
     assert "members: [lightgbm]" in (Path(config.tune.folder) / "tuned.yaml").read_text(encoding="utf-8")
-    assert "1 winner written" in tune(tuned(config, trials=4, instruments=8, batch=4, force=True))
+    assert "1 winner written" in tune(tuned(config, POOR, trials=6, instruments=8, batch=4, max_cost=20.0, force=True))
     text = (Path(config.tune.folder) / "lightgbm_small_stock.yaml").read_text(encoding="utf-8")
     assert "no better than its noise" in text
 

@@ -9,12 +9,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
-import signal
 import socket
-import threading
 import traceback
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,10 +18,10 @@ from typing import Any, Generic
 
 import numpy as np
 
-from src.config import ROOT, EngineConfig
-from src.engine import DIED, ONE_THREAD, Failure, Item, Outcome, Result, staging, workers
+from src.config import EngineConfig
+from src.engine import DIED, Failure, Item, Outcome, Result, staging
 from src.engine.environment import Environment, difference, environment
-from src.engine.ray_address import require_reachable
+from src.engine.ray_cluster import connected, first_line
 from src.engine.staging import Part, SharedFolder, Staged
 from src.errors import StageError
 
@@ -33,8 +29,6 @@ log = logging.getLogger(__name__)
 _DEATHS = 2  # an item that kills its worker this often is given up
 _LOSSES = 10  # tries that an item loses with nodes, or with data that can't be read
 _WAIT = 0.5  # seconds; Ctrl+C on Windows is heard between two waits
-_STORE_BYTES = (100_000_000, 2_000_000_000)  # object store of a cluster of our own: at least, at most
-_BYTES_AN_ITEM = 8_000_000  # bars, features and results of one instrument, with room to spare
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
     elsewhere, as is one whose result was lost before it came here.
     """
     ray = _library()
-    with _connected(ray, config), contextlib.ExitStack() as opened:
+    with connected(ray, config), contextlib.ExitStack() as opened:
         parts = SharedFolder(config.data) if config.data else _ObjectStore(ray)
         opened.callback(parts.close)
         work = _Work(ray, task, parts)
@@ -163,18 +157,18 @@ class _Work(Generic[Item, Result]):
             result = self._ray.get(reference)
         except (errors.WorkerCrashedError, errors.OutOfMemoryError) as error:
             flight.deaths += 1
-            log.warning("a worker died: %s", _first_line(error))
+            log.warning("a worker died: %s", first_line(error))
             return DIED if flight.deaths >= _DEATHS else None
         except (errors.NodeDiedError, errors.ObjectLostError, errors.TaskCancelledError) as error:
-            return self._lost(flight, _first_line(error))
+            return self._lost(flight, first_line(error))
         except errors.LocalRayletDiedError as error:
             raise StageError("Ray on this machine has stopped: start it and run the same command") from error
         except errors.RuntimeEnvSetupError as error:
-            raise StageError(f"a node could not take this project's code: {_first_line(error)}") from error
+            raise StageError(f"a node could not take this project's code: {first_line(error)}") from error
         except errors.RayTaskError as error:
             if isinstance(error.cause, ImportError):
                 raise StageError(_lacking(str(error.cause))) from error
-            return Failure(f"{type(error.cause).__name__}: {_first_line(error.cause)}", str(error), final=True)
+            return Failure(f"{type(error.cause).__name__}: {first_line(error.cause)}", str(error), final=True)
         if isinstance(result, _Unfit):
             raise StageError(result.words)
         if isinstance(result, _Unread):
@@ -229,7 +223,7 @@ def _work(task: Callable[[Any], Any], item: Any, expected: Environment, names: t
     try:
         parts = [staging.read(each) if isinstance(each, Staged) else each for each in placed]
     except Exception as error:  # noqa: BLE001 - a mount that is missing, a bucket without rights: told with its address
-        return _Unread(f"{_node()} could not read {placed[0].url}: {type(error).__name__}: {_first_line(error)}")
+        return _Unread(f"{_node()} could not read {placed[0].url}: {type(error).__name__}: {first_line(error)}")
     try:
         return task(staging.joined(item, dict(zip(names, parts, strict=True))))
     except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
@@ -239,10 +233,6 @@ def _work(task: Callable[[Any], Any], item: Any, expected: Environment, names: t
 def _node() -> str:
     """The name of the machine that a worker is on."""
     return f"node {socket.gethostname()} (process {os.getpid()})"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _unlike(differs: str) -> str:
@@ -259,9 +249,6 @@ def _lacking(words: str) -> str:
     )
 
 
-# the cluster ------------------------------------------------------------------------------------------------------
-
-
 def _library() -> Any:
     # No report of usage leaves the machine unless somebody asks for it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -274,117 +261,3 @@ def _library() -> Any:
             "engine=local"
         ) from error
     return ray
-
-
-@contextlib.contextmanager
-def _connected(ray: Any, config: EngineConfig) -> Iterator[None]:
-    """Connect to the cluster, or start one; on leaving, end only what was started here."""
-    if ray.is_initialized():
-        yield
-        return
-    own = config.address is None
-    if own:
-        _lock_own_cluster()
-    with _same_sigterm():
-        context = _initialised(ray, config)
-    # Ray prints what befalls its workers to stdout, where a stage's answer stands: it goes to the log.
-    ray._private.worker.print_to_stdstream = _logged
-    try:
-        _look(ray, config)
-        yield
-    finally:
-        ray.shutdown()
-        if own:
-            shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)
-
-
-def _initialised(ray: Any, config: EngineConfig) -> Any:
-    """Ray's context.
-
-    Raises
-    ------
-    StageError
-        No connection, in words.
-    """
-    address = config.address
-    if address not in (None, "auto"):
-        require_reachable(str(address))
-    try:
-        return ray.init(**_settings(config))
-    except (Exception, SystemExit) as error:  # Ray leaves by SystemExit where a cluster does not answer
-        raise StageError(_refused(address, error)) from error
-
-
-def _settings(config: EngineConfig) -> dict[str, Any]:
-    threads = dict.fromkeys(ONE_THREAD, "1")
-    known: dict[str, Any] = {
-        "configure_logging": False,
-        "log_to_driver": False,
-        "runtime_env": {"working_dir": str(ROOT), "excludes": _staying(), "env_vars": threads},
-    }
-    if config.address is not None:
-        return {"address": config.address, **known}
-    low, high = _STORE_BYTES
-    store = min(max(config.batch_size * _BYTES_AN_ITEM, low), high)
-    alone = {"address": "local", "num_cpus": workers(config), "include_dashboard": False, "object_store_memory": store}
-    return {**alone, "_node_ip_address": "127.0.0.1", **known}
-
-
-def _staying() -> list[str]:
-    """Patterns of what does not travel: all but ``src/``. (Of a package that excludes `*`, nothing is left.)"""
-    return [*(f"/{path.name}" for path in sorted(ROOT.iterdir()) if path.name != "src"), "__pycache__"]
-
-
-def _refused(address: str | None, error: BaseException) -> str:
-    words = _first_line(error)
-    if address is None:
-        return f"Ray could not start on this machine: {type(error).__name__}: {words}"
-    if "ray[client]" in words:
-        return (
-            f"engine.address={address} needs Ray's client: pip install 'ray[client]', or start the command on a "
-            "machine of the cluster with engine.address=auto"
-        )
-    if "Version mismatch" in words:
-        found = " ".join(str(error).split())
-        return f"engine.address={address}: {found}; use the same Python and requirements.lock on every machine"
-    return (
-        f"no connection to the Ray cluster at engine.address={address} ({words}): start it with `ray start --head`; "
-        "this machine has to be part of it, by `ray start --address=host:6379` (--num-cpus=0 if it only hands out work)"
-    )
-
-
-def _logged(data: dict[str, Any], **_how: Any) -> None:
-    for line in data["lines"]:
-        log.info("Ray: %s", str(line).strip().partition("\n")[0])
-
-
-def _look(ray: Any, config: EngineConfig) -> None:
-    """Say what a running cluster offers, and what would leave it idle."""
-    cpus = int(ray.cluster_resources().get("CPU", 0))
-    log.info("Ray cluster at %s: %d nodes, %d CPUs", config.address or "this machine", len(ray.nodes()), cpus)
-    if not cpus:
-        log.warning("the Ray cluster at %s has no CPU yet: waiting for a node to join it", config.address)
-    elif config.batch_size < cpus:
-        log.warning(
-            "engine.batch_size=%d keeps at most so many of the cluster's %d CPUs at work: raise it to %d",
-            *(config.batch_size, cpus, 2 * cpus),
-        )
-
-
-def _lock_own_cluster() -> None:
-    """Give a cluster of this command alone a key of its own, where Ray would write one into the home folder."""
-    if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
-        os.environ["RAY_AUTH_TOKEN"] = uuid.uuid4().hex
-
-
-@contextlib.contextmanager
-def _same_sigterm() -> Iterator[None]:
-    """Keep the stage's answer to SIGTERM, which Ray replaces by its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -11,10 +11,11 @@ import numpy as np
 from src import metrics
 from src.config import FAMILIES
 from src.grade import Thresholds, grade
-from src.metrics import FloatArray
+from src.metrics import BoolArray, FloatArray
 from src.strategy import Market, directions, market, performance
 from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW, Shape
 from tests.benchmarks.paired import (
+    BLOCKS,
     auc_influence,
     block_sums,
     interval,
@@ -42,18 +43,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pooled:
-    """One setting in the pool: mean daily rank IC at each horizon, and influences by block."""
+    """One setting in the pool: mean daily rank IC at each horizon (NaN: not fitted), and influences by block."""
 
     means: FloatArray
     sums: FloatArray
 
-    @property
-    def mean(self) -> float:
-        return float(self.means.mean())
-
-    @property
-    def together(self) -> FloatArray:
-        return np.asarray(self.sums.mean(axis=1))
+    def over(self, horizons: BoolArray) -> tuple[float, FloatArray]:
+        """Mean over some horizons, and its influences."""
+        return float(self.means[horizons].mean()), np.asarray(self.sums[:, horizons].mean(axis=1))
 
 
 Outcomes = dict[str, dict[str, Outcome]]  # by setting, then instrument
@@ -63,16 +60,18 @@ Outcomes = dict[str, dict[str, Outcome]]  # by setting, then instrument
 
 
 def pooled(folder: Path, family: str, horizons: list[int]) -> dict[str, Pooled]:
-    """Every setting of a family that was fitted on every fold at every horizon."""
+    """Every setting of a family that was fitted on every fold at one horizon at least."""
     found = {}
     for shape in (s for s in SHAPES if s.family == family):
         series = [_daily(folder, shape, horizon) for horizon in horizons]
-        if all(series):
-            for row, setting in enumerate(shape.settings):
-                ics = [(day, ic[row]) for day, ic in series if day is not None and ic is not None]
-                means = np.array([ic.mean() for _, ic in ics])
-                sums = [block_sums(day, (ic - ic.mean()) / ic.size) for day, ic in ics]
-                found[setting] = Pooled(means, np.stack(sums, axis=1))
+        for row, setting in enumerate(shape.settings if any(series) else ()):
+            means, sums = np.full(len(horizons), np.nan), np.zeros((BLOCKS, len(horizons)))
+            for column, each in enumerate(series):
+                if each is not None:
+                    day, ic = each[0], each[1][row]
+                    means[column] = ic.mean()
+                    sums[:, column] = block_sums(day, (ic - ic.mean()) / ic.size)
+            found[setting] = Pooled(means, sums)
     return found
 
 
@@ -90,7 +89,9 @@ def _daily(folder: Path, shape: Shape, horizon: int) -> tuple[FloatArray, FloatA
 
 def bar(found: dict[str, Pooled]) -> str:
     """The setting of the highest rank IC among the slow ones and the one in use."""
-    return max((name for name in (*SLOW, ORIGINAL, FORMER) if name in found), key=lambda name: found[name].mean)
+    here = np.isfinite(found[FORMER].means)
+    slow = [name for name in (*SLOW, ORIGINAL, FORMER) if name in found and np.isfinite(found[name].means[here]).all()]
+    return max(slow, key=lambda name: found[name].over(here)[0])
 
 
 def seconds(folder: Path, family: str) -> dict[str, float]:
@@ -111,11 +112,22 @@ def pooled_table(found: dict[str, Pooled], spent: dict[str, float], horizons: li
     yield from _head(["setting", "CPU s", *ics, "mean", "of the bar (90%)", "keeps"])
     for name, each in found.items():
         errors = replicates(each.sums).std(axis=0)
-        cells = [f"{m:+.4f} ({m / e:.1f})" for m, e in zip(each.means, errors, strict=True)]
-        ratio, low, high = ratio_of(each.mean, each.together, best.mean, best.together)
+        known = np.isfinite(each.means)
+        cells = [f"{m:+.4f} ({m / e:.1f})" if k else "" for m, e, k in zip(each.means, errors, known, strict=True)]
+        ratio, low, high = ratio_of(*each.over(known), *best.over(known))
         shown = f"{ratio:.0%} ({low:.0%} to {high:.0%})" if each is not best else "the bar"
+        mean = f"{each.over(known)[0]:+.4f}" if known.all() else ""
         cost = f"{spent[name]:.2f}" if name in spent else ""
-        yield _row([name, cost, *cells, f"{each.mean:+.4f}", shown, _yes(ratio >= KEPT and low >= LEAST)])
+        yield _row(
+            [
+                name,
+                cost,
+                *cells,
+                mean,
+                shown,
+                _yes(ratio >= KEPT and low >= LEAST),
+            ]
+        )
 
 
 def ratio_of(one: float, sums: FloatArray, other: float, others: FloatArray) -> tuple[float, float, float]:

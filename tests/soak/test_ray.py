@@ -109,7 +109,6 @@ def kill(what: str, driver: subprocess.Popen[str], cluster, rng: random.Random) 
         for process in below:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        cluster.add_node(num_cpus=1)
         return True
     found = [p for p in psutil.process_iter() if "ray::train_instrument" in " ".join(command(p))]
     if found:

@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from src.procedure import run_rows
@@ -97,6 +98,16 @@ def test_a_later_attempt_supersedes_the_former(store: RunStore) -> None:
     runs = store.runs(("superseded",)).sort("attempt")
     assert runs["superseded"].to_list() == [True, False]
     assert store.trials()["n_trials"].to_list() == [1]  # the same key is one trial, however often it was trained
+
+
+def test_runs_that_are_asked_for_are_those_of_the_whole_table(store: RunStore) -> None:
+    for bucket, key, attempt in ((0, "a", 0), (1, "a", 1), (1, "b", 0), (2, "c", 0)):
+        store.add(shard(bucket, SESSION), run_rows([row(key.upper(), key, attempt)]))
+        store.compact(shard(bucket, SESSION))
+    for asked in (["a.0"], ["a.1", "c.0"], ["b.0", "nobody"], []):
+        expected = store.runs().filter(pl.col("record_id").is_in(asked))
+        assert store.runs(record_ids=asked).equals(expected)
+    assert store.runs(record_ids=["a.0"])["superseded"].to_list() == [True]  # by an attempt in another shard
 
 
 def test_predictions_of_a_bucket_come_as_one_row_a_run(store: RunStore) -> None:

@@ -22,6 +22,7 @@ from src.errors import StageError
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.files import write_json
+from src.inputs import Inputs
 from src.ledger import WAITING
 from src.overview import overview
 from src.procedure import Task, Trained, train_instrument
@@ -278,6 +279,33 @@ def test_a_matrix_read_year_by_year_is_the_bucket_in_the_order_of_its_bars(proje
     np.testing.assert_array_equal(found, expected)
     assert np.isnan(found).any()
     assert store.read_matrix(0, names, bars[1:]) is None
+
+
+def test_nothing_to_do_reads_no_features(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = finish(worked(project, "lightgbm"), lambda _task, trained: trained)
+
+    def read(*_: object) -> None:
+        pytest.fail("features were read")
+
+    monkeypatch.setattr(Inputs, "read_features", read)
+    assert finish(worked(project, "lightgbm"), lambda _task, trained: trained) == before
+
+
+def test_too_little_to_train_on_is_not_tried_again_until_the_bars_change(project: Project) -> None:
+    config = worked(project, "lightgbm").config
+    config.split.first_train_bars = 1_000_000
+    first = finish(Session(config, models("lightgbm")), lambda _task, trained: trained)
+    assert {row["state"] for row in first.values()} == {"skipped"}
+    again = Session(config, models("lightgbm"))
+    assert not list(again.tasks())
+    assert finish(again, lambda _task, trained: trained) == first
+    store = bars_of(project)
+    shorter = store.read_bucket(0)
+    symbol = shorter["symbol"][-1]
+    digest = store.write_bucket(0, shorter[:-1])
+    store.ledger.record(0, str(store.ledger.fact(0)), store.ledger.states(0), digest=digest)
+    featurize(config)
+    assert [task.symbol for task in Session(config, models("lightgbm")).tasks()] == [symbol]
 
 
 def test_features_of_another_panel_are_refused(project: Project) -> None:

@@ -28,6 +28,7 @@ def row(symbol: str, key: str, attempt: int = 0, n: int = 3) -> dict:
         "parts": {"bars": "x"},
         "library_version": "lightgbm 4",
         "git_commit": None,
+        "tuning_trials": None,
         "n_train": 500,
         "n_folds": 1,
         "fit_seconds": 0.5,

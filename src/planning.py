@@ -137,7 +137,10 @@ class Planner:
 
     def with_stored(self, bucket: int, plans: list[Plan]) -> list[Plan]:
         """Attach the stored predictions to those plans that have some."""
-        rows = self.store.predictions(bucket, [plan.record_id for plan in plans if not plan.is_new])
+        wanted = {plan.record_id for plan in plans if not plan.is_new}
+        rows = self.store.predictions(bucket, wanted)
+        if left := wanted.difference(rows["record_id"]):  # stored when the universe had another number of buckets
+            rows = pl.concat([rows, self.store.predictions(None, left)])
         stored = {row["record_id"]: row for row in rows.iter_rows(named=True)}
         return [plan if plan.is_new else replace(plan, stored=stored[plan.record_id]) for plan in plans]
 

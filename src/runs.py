@@ -12,7 +12,7 @@ superseded.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class RunStore:
         asked = None if record_ids is None else pl.Series(list(record_ids), dtype=pl.String)
         types = {**RUN_SCHEMA, **IMPORTANCE, **OOS_SCHEMA}
         empty = pl.DataFrame(schema={name: types[name] for name in wanted})
-        frames = [_known(path, wanted, asked) for path in self._files(".runs")]
+        frames = self._frames(".runs", lambda path: _known(path, wanted, asked))
         runs = pl.concat([empty, *frames], how="diagonal").unique("record_id", keep="first", maintain_order=True)
         latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")
         runs = runs.with_columns(superseded=latest).sort("record_id")
@@ -105,14 +105,13 @@ class RunStore:
         rows = self._rows(".runs", record_ids, {"record_id": pl.String, **OOS_SCHEMA})
         return _days(rows.explode(lists).rename({name: name.removeprefix("oos_") for name in lists}))
 
-    def predictions(self, bucket: int, record_ids: Iterable[str]) -> pl.DataFrame:
-        """Stored predictions of runs of one bucket as lists, one row a run: record_id and the columns of OOS_SCHEMA."""
+    def predictions(self, bucket: int | None, record_ids: Iterable[str]) -> pl.DataFrame:
+        """Stored predictions of runs of one bucket, or of any, as lists: a row a run, record_id and OOS_SCHEMA."""
         wanted = list(record_ids)
         if not wanted:
             return pl.DataFrame(schema={"record_id": pl.String, **OOS_SCHEMA})
-        pattern = f"b{bucket:03d}-*.runs.parquet"
-        found = [*self.root.glob(pattern), *self.root.glob(f"pending/{pattern[:5]}*/*.runs.parquet")]
-        return self._read(sorted(found), wanted, {"record_id": pl.String, **OOS_SCHEMA})
+        which = "b" if bucket is None else f"b{bucket:03d}-"
+        return self._rows(".runs", wanted, {"record_id": pl.String, **OOS_SCHEMA}, which)
 
     def grades(self, session_key: str, bucket: int | None = None) -> pl.DataFrame:
         """Grades that a session gave, of one bucket or all: a row a run, `grade_key` and `n_trials` telling how."""
@@ -196,16 +195,19 @@ class RunStore:
 
         files.write_atomic(self.root / "models" / record_id / name, put)
 
-    def _files(self, kind: str) -> list[Path]:
-        return [*sorted(self.root.glob(f"b*{kind}.parquet")), *sorted(self.root.glob(f"pending/*/*{kind}.parquet"))]
+    def _frames(self, kind: str, read: Callable[[Path], pl.DataFrame], which: str = "b") -> list[pl.DataFrame]:
+        """Read every file of a kind; what is pending comes first, since it may be merged meanwhile into its shard."""
+        pending = []
+        for path in sorted(self.root.glob(f"pending/{which}*/*{kind}.parquet")):
+            with contextlib.suppress(FileNotFoundError):  # merged: its rows are in the shard, which is read below
+                pending.append(read(path))
+        return [*(read(path) for path in sorted(self.root.glob(f"{which}*{kind}.parquet"))), *pending]
 
-    def _rows(self, kind: str, record_ids: Iterable[str], schema: dict[str, Any]) -> pl.DataFrame:
-        return self._read(self._files(kind), list(record_ids), schema)
-
-    @staticmethod
-    def _read(paths: Sequence[Path], record_ids: list[str], schema: dict[str, Any]) -> pl.DataFrame:
-        wanted = pl.col("record_id").is_in(record_ids)
-        found = [pl.scan_parquet(path).select(list(schema)).filter(wanted).collect() for path in paths]
+    def _rows(self, kind: str, record_ids: Iterable[str], schema: dict[str, Any], which: str = "b") -> pl.DataFrame:
+        wanted = pl.col("record_id").is_in(list(record_ids))
+        found = self._frames(
+            kind, lambda path: pl.scan_parquet(path).select(list(schema)).filter(wanted).collect(), which
+        )
         rows = pl.concat([pl.DataFrame(schema=schema), *found], how="vertical_relaxed")
         return rows.unique("record_id", keep="first", maintain_order=True)
 

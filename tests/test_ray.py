@@ -256,6 +256,14 @@ def where(_: int) -> tuple[str, str, dict[str, str | None]]:
     return str(src.engine.__file__), ",".join(mlflow), {name: os.environ.get(name) for name in src.engine.ONE_THREAD}
 
 
+def nothing(_item: int) -> None:
+    return None
+
+
+def test_a_task_that_returns_nothing_is_done_once(config: EngineConfig) -> None:
+    assert [outcome.result for outcome in run(nothing, range(3), config)] == [None] * 3
+
+
 def test_the_drivers_code_travels_and_workers_run_one_thread(config: EngineConfig) -> None:
     (outcome,) = run(where, [0], config)
     assert isinstance(outcome.result, tuple), outcome.result

@@ -259,7 +259,7 @@ def test_tracking_to_a_server_without_the_gate_is_refused(base: Case, server: st
     with closing(sqlite3.connect(base.database)) as connection:
         connection.execute(f"ALTER TABLE {gate.MARK} RENAME TO set_aside")
         try:
-            with pytest.raises(TrackingError, match=r"has no gate.*python -m src.sync tracking.uri=sqlite"):
+            with pytest.raises(TrackingError, match=r"has no gate.*python -m src.sync tracking.uri="):
                 other.project()
         finally:
             connection.execute(f"ALTER TABLE set_aside RENAME TO {gate.MARK}")

@@ -139,8 +139,10 @@ def test_without_grades_the_missing_command_is_named(tmp_path, monkeypatch):
 def test_after_a_training_that_was_interrupted_its_own_command_is_named(dataset, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(Path.cwd()))
     Path("data/grades/demo.parquet").unlink()
+    kept = pl.DataFrame({"record_id": ["a.0", "b.0"], "run_key": ["a", "b"], "attempt": [0, 0]})
+    write_parquet(kept.cast({"attempt": pl.Int32}), Path("data/runs/demo/b000-00000000.runs.parquet"))
     runs = RunStore(Path("data/runs/demo")).runs(("record_id",)).height
-    assert runs
+    assert runs == 2
     with heartbeat.beating("train", "demo", Path("data"), "python -m src.train universe=demo seed=9") as beat:
         with pytest.raises(StageError, match=rf"training works on them \({runs} runs are stored so far\)"):
             report(Config())

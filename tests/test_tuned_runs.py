@@ -67,7 +67,7 @@ def test_each_class_is_trained_with_its_settings_and_the_trials_are_recorded(pro
     assert runs["tuning_trials"].to_list() == [0, 40, 40]
     assert ['"rounds": 5}' in params or '"rounds": 5,' in params for params in runs["params"]] == [False, True, True]
     assert grades(project)["tuning_trials"].to_list() == [0, 40, 40]
-    told = list(contents(project, store(project).runs(), grades(project), pl.DataFrame()))
+    told = list(contents(project, store(project).runs(), grades(project)))
     assert [each.metrics.get("tuning_trials") for each in sorted(told, key=lambda each: each.name)] == [
         None,
         40.0,

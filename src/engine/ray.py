@@ -109,7 +109,7 @@ class _Work(Generic[Item, Result]):
             for reference in ready:
                 flight = self._flying.pop(reference)
                 result = self._result(reference, flight)
-                if result is None:
+                if result is _AGAIN:
                     self._again.append(flight)
                 else:
                     self._release(flight)
@@ -150,15 +150,15 @@ class _Work(Generic[Item, Result]):
 
     # back ---------------------------------------------------------------------------------------------------------
 
-    def _result(self, reference: Any, flight: _Flight[Item]) -> Result | Failure | None:
-        """What came of an item, or None where it has to be tried once more."""
+    def _result(self, reference: Any, flight: _Flight[Item]) -> Any:
+        """What came of an item, or `_AGAIN` where it has to be tried once more."""
         errors = self._ray.exceptions
         try:
             result = self._ray.get(reference)
         except (errors.WorkerCrashedError, errors.OutOfMemoryError) as error:
             flight.deaths += 1
             log.warning("a worker died: %s", first_line(error))
-            return DIED if flight.deaths >= _DEATHS else None
+            return DIED if flight.deaths >= _DEATHS else _AGAIN
         except (errors.NodeDiedError, errors.ObjectLostError, errors.TaskCancelledError) as error:
             return self._lost(flight, first_line(error))
         except errors.LocalRayletDiedError as error:
@@ -173,15 +173,15 @@ class _Work(Generic[Item, Result]):
             raise StageError(result.words)
         if isinstance(result, _Unread):
             self._unread(flight, result.words)
-            return None
+            return _AGAIN
         found: Result | Failure = result
         return found
 
-    def _lost(self, flight: _Flight[Item], words: str) -> Failure | None:
+    def _lost(self, flight: _Flight[Item], words: str) -> Any:
         flight.losses += 1
         log.warning("lost with its node or data, tried again: %s", words)
         if flight.losses < _LOSSES:
-            return None
+            return _AGAIN
         return Failure(f"lost {flight.losses} times on the cluster: {words}", final=True)
 
     def _unread(self, flight: _Flight[Item], words: str) -> None:
@@ -193,6 +193,7 @@ class _Work(Generic[Item, Result]):
 
 
 _NOTHING: Any = object()
+_AGAIN: Any = object()
 
 
 class _ObjectStore:

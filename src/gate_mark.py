@@ -61,7 +61,7 @@ def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
         for trigger in _triggers("postgresql"):
             changed = _keep_function(cursor, schema, f"{trigger.name}()", "trigger", trigger.body)
             cursor.execute(
-                "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled <> 'D'",
+                "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
                 (trigger.name, trigger.table),
             )
             if changed or not cursor.fetchall():

@@ -183,6 +183,7 @@ class Session:
             self._account_failed(task, {plan.model.family: result for plan in task.plans})
         elif result.skipped is not None:
             self.states.end(key, "skipped", result.skipped)
+            self._account_failed(task, {})
             self._skips[task.bucket] |= {plan.identity["run_key"]: result.skipped for plan in task.plans}
         else:
             self._keep(task, result)
@@ -208,6 +209,7 @@ class Session:
         plans = {plan.record_id: plan for plan in task.plans}
         fitted = {run["record_id"]: run["fit_seconds"] for run in result.runs}
         key = (task.asset_class, task.symbol)
+        grade_key = self._grade_key(task.bars)
         for row in result.grades:
             plan, seconds = plans[row["record_id"]], fitted.get(row["record_id"])
             named = {"asset_class": task.asset_class, "symbol": task.symbol, "family": plan.model.family}
@@ -217,7 +219,7 @@ class Session:
             made["session_key"] = plan.identity["session_key"] if same else self.key
             how = {
                 "strategy_key": self.strategy_key,
-                "grade_key": self._grade_key(task.bars),
+                "grade_key": grade_key,
                 "graded_by": self.key,
                 "planted": key in self.inputs.planted,
             }
@@ -226,7 +228,7 @@ class Session:
             self.states.graded(key, plan.model.family, row)
             log.info("%s.%s %s: %s", *key, plan.model.family, _summary(row, seconds))
         self.trained += len(result.runs)
-        self.worked += 1
+        self.worked += bool(result.grades)
         self.fit_seconds += result.fit_seconds
 
     def _close_one(self, bucket: int) -> None:

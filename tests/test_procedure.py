@@ -121,10 +121,16 @@ def test_a_run_is_not_kept_where_its_grade_raises(monkeypatch) -> None:
     assert len(done.runs) == len(done.grades) == len(done.failures) == 1
 
 
-def test_an_instrument_on_which_no_family_works_is_an_error(monkeypatch) -> None:
-    def broken(*_):
-        raise ArithmeticError("no split found")
+def test_where_no_family_works_each_says_why_after_two_tries(monkeypatch) -> None:
+    tried = []
+
+    def broken(model, *_):
+        tried.append(model.family)
+        raise ArithmeticError(f"no split found by {model.family}")
 
     monkeypatch.setattr(procedure, "_out_of_sample", broken)
-    with pytest.raises(ArithmeticError, match="no split found"):
-        train_instrument(task("lightgbm", "xgboost"))
+    done = train_instrument(task("lightgbm", "xgboost"))
+    assert tried == ["lightgbm", "lightgbm", "xgboost", "xgboost"]
+    assert done.runs == done.grades == []
+    said = {family: failure.reason for family, failure in done.failures.items()}
+    assert said == {name: f"ArithmeticError: no split found by {name}" for name in ("lightgbm", "xgboost")}

@@ -237,7 +237,7 @@ class EngineConfig:
     kind: str = "local"
     workers: int | None = None
     batch_size: int = 20  # instruments in flight
-    memory_gib: float | None = None  # a worker that takes more ends; null: four fifths of the machine's memory
+    memory_gib: float | None = None  # a worker that takes more ends; null: its part of what the machine has
     address: str | None = None  # ray: of a running cluster; null starts one on this machine
     data: str | None = None  # ray: a folder or bucket that every node reaches; null sends data through Ray
 

@@ -145,7 +145,9 @@ class _Pool(Generic[Item, Result]):
     def __init__(self, task: Callable[[Item], Result], config: EngineConfig) -> None:
         for name in ONE_THREAD:
             os.environ[name] = "1"
-        self._task, self._config = pickle.dumps(task), config
+        self._task = pickle.dumps(task)
+        self._workers_most = min(workers(config), config.batch_size, _MOST)
+        self._bytes_most = memory.bound(config.memory_gib, self._workers_most)
         self._ready: deque[Item] = deque()
         self._suspects: deque[Item] = deque()  # each had a worker that died
         self._busy, self._alone, self._closed = 0, False, False
@@ -160,7 +162,7 @@ class _Pool(Generic[Item, Result]):
         with self._turn:
             self._ready.append(item)
             wanted = self._busy + len(self._ready) + len(self._suspects)
-            if len(self._threads) < min(wanted, workers(self._config), _MOST):
+            if len(self._threads) < min(wanted, self._workers_most):
                 self._threads.append(threading.Thread(target=self._feed, daemon=True))
                 self._threads[-1].start()
             self._turn.notify_all()
@@ -242,7 +244,7 @@ class _Pool(Generic[Item, Result]):
         return None
 
     def _started(self) -> _Worker:
-        worker = _Worker(self._task, memory.bound(self._config.memory_gib))
+        worker = _Worker(self._task, self._bytes_most)
         with self._turn:
             self._workers.add(worker)
             if self._closed:
@@ -274,7 +276,7 @@ class _Pool(Generic[Item, Result]):
     def _cause(self, status: int | None) -> Failure:
         """Why a worker died, as its exit status tells."""
         if status == OVER_MEMORY:
-            most = memory.bound(self._config.memory_gib) / memory.GIB
+            most = self._bytes_most / memory.GIB
             words = f"each time it took more than {most:.3g} GiB of memory: raise engine.memory_gib"
         elif status == -9:
             words = "killed: out of memory, or by somebody"

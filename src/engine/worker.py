@@ -64,11 +64,11 @@ def serve(line: Connection, task: bytes, most_bytes: int) -> None:
     while not leaves:
         try:
             item = line.recv_bytes()
-        except EOFError:
+            reply = _reply(work, item)
+            leaves = reply.leaves
+            line.send_bytes(_pickled(reply))
+        except (EOFError, OSError):  # the parent has closed the line, or is gone: nobody would hear of it
             return
-        reply = _reply(work, item)
-        leaves = reply.leaves
-        line.send_bytes(_pickled(reply))
 
 
 def _reply(work: Callable[[Any], Any], item: bytes) -> Reply:

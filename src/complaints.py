@@ -99,7 +99,8 @@ def _no_such_option(error: Any) -> str:
     group, _, option = missing.rpartition("/")
     if not group:
         return str(error).splitlines()[0]
-    return f"{group}={option}: there is no conf/{missing}.yaml; {near(option, error.options or ())}"
+    written = "python -m src.tune writes it; " if group == "model" and option.startswith("tuned") else ""
+    return f"{group}={option}: there is no conf/{missing}.yaml; {written}{near(option, error.options or ())}"
 
 
 def _setting(error: Any) -> str:

@@ -19,6 +19,7 @@ from src.config import Config, LightGBMParams, ModelConfig, XGBoostParams
 from src.dossier import dossier
 from src.engine import Failure, Outcome
 from src.errors import StageError
+from src.features.registry import Feature, code_hash
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.files import write_json
@@ -231,6 +232,30 @@ def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
     store.ledger.record(0, str(store.ledger.fact(0)), store.ledger.states(0), digest=store.write_bucket(0, bars))
     featurize(first.config)
     assert planned(Session(first.config, models(*both))) == ({each for each in every if each.startswith(symbol)}, set())
+
+
+def test_a_features_code_that_changed_fits_again_what_uses_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = worked(project, "lightgbm")
+    narrow = copy.deepcopy(wide.config)
+    narrow.features.names = ["rsi_14"]
+    finish(wide, lambda _task, trained: trained)
+    finish(Session(narrow, models("lightgbm")), lambda _task, trained: trained)
+    every = {f"{symbol} lightgbm" for symbol in project.grades()["symbol"].unique()}
+    assert planned(Session(narrow, models("lightgbm"))) == (set(), set())
+
+    def edited(item: Feature) -> str:
+        return code_hash(item) + "edited" * (item.name == "return_5")
+
+    for module in ("registry", "store"):
+        monkeypatch.setattr(f"src.features.{module}.code_hash", edited)
+    monkeypatch.setattr("src.inputs.code_hash", edited)
+    with pytest.raises(StageError, match="lack return_5 as it is declared now"):
+        Session(wide.config, models("lightgbm"))
+    featurize(wide.config)
+    assert planned(Session(wide.config, models("lightgbm"))) == (every, set())
+    assert planned(Session(narrow, models("lightgbm"))) == (set(), set())
 
 
 def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(project: Project) -> None:

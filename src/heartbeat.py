@@ -34,7 +34,8 @@ class Beat:
     Attributes
     ----------
     root : str
-        Absolute path of the data that it works on; the same dataset may exist in two places.
+        Folder of the data that it works on, for the same dataset may exist in two places: as seen from the project's
+        folder where it lies therein (so a copy of both tells the same), else its absolute path.
     phase : str
         waiting (its turn) or working.
     done, total : int
@@ -105,6 +106,10 @@ class Heartbeat:
         self._samples = deque([(time.monotonic(), done)])
         self.say(total=total, unit=unit, done=done, rate=None, left_seconds=None, note="", facts={})
 
+    def reuse(self, units: int) -> None:
+        """So many more turn out to have been finished before: they say nothing about the rate."""
+        self._samples = deque((moment, done + units) for moment, done in self._samples)
+
     def count(self, done: int, note: str = "", facts: Callable[[], Facts] | None = None, *, now: bool = False) -> None:
         """Say how many are finished; written where two seconds have passed since the last time, or `now`."""
         moment = time.monotonic()
@@ -139,8 +144,7 @@ def beating(verb: str, dataset: str, root: Path, command: str) -> Iterator[Heart
                 path.unlink(missing_ok=True)
     pid = os.getpid()
     who: dict[str, Any] = {"pid": pid, "born": process_start(pid), "machine": host_tag(), "host": platform.node()}
-    place = str(Path(root).absolute())
-    beat = Beat(verb, dataset, place, **who, command=command, started=_now())
+    beat = Beat(verb, dataset, _place(root), **who, command=command, started=_now())
     heart = Heartbeat(beat, _folder() / f"{verb}-{dataset}-{pid}.json")
     heart.say()
     _current.append(heart)
@@ -162,10 +166,15 @@ def beats(dataset: str | None = None, root: Path | None = None) -> list[Beat]:
     Parameters
     ----------
     dataset, root
-        Only those that work on this dataset, on the data in this folder.
+        Only those that work on this dataset, on the data in this folder. What another machine calls its folder says
+        nothing here, so all of its commands count.
     """
-    place = None if root is None else str(Path(root).absolute())
-    found = [beat for _, beat in _files() if dataset in (None, beat.dataset) and place in (None, beat.root)]
+    place = None if root is None else _place(root)
+    found = [
+        beat
+        for _, beat in _files()
+        if dataset in (None, beat.dataset) and (place in (None, beat.root) or beat.machine != host_tag())
+    ]
     return sorted(found, key=lambda beat: (beat.started, beat.verb))
 
 
@@ -177,6 +186,13 @@ def _files() -> Iterator[tuple[Path, Beat]]:
             yield path, Beat(**{name: value for name, value in content.items() if name in names})
         except (OSError, ValueError, TypeError, AttributeError):
             continue  # gone meanwhile, or damaged from outside
+
+
+def _place(root: Path) -> str:
+    place = Path(root).absolute()
+    with contextlib.suppress(ValueError):
+        return place.relative_to(main_root()).as_posix()
+    return str(place)
 
 
 def _folder() -> Path:

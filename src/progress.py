@@ -90,6 +90,19 @@ class Progress:
             self._file.write(self._line(now - self._started, note) + "\n")
             self._file.flush()
 
+    def reuse(self, n: int) -> None:
+        """Count `n` more that turn out to have been finished before: they are done, and not in the rate."""
+        if not n:
+            return
+        self._before += n
+        if self._beat is not None:
+            self._beat.reuse(n)
+        if self._bar is not None:
+            for name in ("initial", "last_print_n"):
+                setattr(self._bar, name, getattr(self._bar, name) + n)
+            self._bar.n += n
+        self.done += n
+
     def tell(self, note: str) -> None:
         """Show other words beside the count while nothing is finished: that a provider asks for a pause, say."""
         if note == self._note:

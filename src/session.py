@@ -64,6 +64,7 @@ class Session:
         self._models = models
         self._open: dict[int, int] = {}
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        self._out: set[Key] = set()  # instruments whose tasks have not come back; some of their runs may be graded
         self._waiting: set[int] = set()  # buckets that another command makes anew
         self._known_skips = self.store.skips(self.key)
         self._skips: dict[int, dict[str, str]] = defaultdict(dict)
@@ -76,6 +77,10 @@ class Session:
     def total(self) -> int:
         """Number of instruments of the universe."""
         return self.inputs.instruments.height
+
+    def finished(self) -> int:
+        """Number of instruments with nothing left to do."""
+        return len(self.states) - sum(key in self.states for key in self._out)
 
     def tasks(self) -> Iterator[Task]:
         """Yield what is to be done, one bucket in memory at a time."""
@@ -104,6 +109,7 @@ class Session:
             if work:
                 self._wait(bucket)
             return
+        self._out.update(key for key, *_ in work)
         stored = self.planner.with_stored(bucket, [plan for *_, wanted, _ in work for plan in wanted])
         by_id = {plan.record_id: plan for plan in stored}
         for key, rows, wanted, n_trials in work:
@@ -179,6 +185,7 @@ class Session:
         """Keep what came of a task, durable on return."""
         task, result = outcome.item, outcome.result
         key = (task.asset_class, task.symbol)
+        self._out.discard(key)
         if isinstance(result, Failure):
             self._account_failed(task, {plan.model.family: result for plan in task.plans})
         elif result.skipped is not None:

@@ -45,11 +45,13 @@ def train(config: Config) -> str:
     try:
         with Progress("train", session.total(), facts=session.states.facts) as progress:
             for outcome in engine.run(train_instrument, session.tasks(), config.engine):
+                progress.reuse(session.finished() - progress.done)
                 session.take(outcome)
-                progress.advance(len(session.states) - progress.done, session.states.note())
+                progress.advance(1, session.states.note())
                 for grades in session.closed():
                     recorder.put(session.store, grades, session.description())
-            progress.advance(len(session.states) - progress.done, session.states.note())
+            progress.reuse(session.finished() - progress.done)
+            progress.advance(0, session.states.note())
     except BaseException:
         recorder.abandon()
         raise

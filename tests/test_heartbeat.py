@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,34 @@ def test_the_rate_is_of_the_last_ten_minutes(home: Path, clock: Clock) -> None:
                 clock.now += 10
                 progress.advance(pace)
         assert seen().rate == pytest.approx(0.1)
+
+
+def test_what_was_finished_before_says_nothing_of_the_rate_whenever_it_is_found(home: Path, clock: Clock) -> None:
+    with heartbeat.beating("train", "demo", home, ""), Progress("train", 10_000) as progress:
+        for _ in range(10):
+            clock.now += 10
+            progress.reuse(400)
+            progress.advance(5)
+        found = seen()
+    assert found.done == 4050
+    assert found.rate == pytest.approx(0.5)
+    assert found.left_seconds == pytest.approx(5950 / 0.5)
+
+
+def test_a_copy_of_the_project_and_another_machine_tell_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    far = tmp_path_factory.mktemp("far")
+    with heartbeat.beating("train", "demo", home / "data", ""), heartbeat.beating("hydrate", "demo", far, ""):
+        shutil.copytree(home / "data", far / "copy" / "data")
+        assert [beat.verb for beat in heartbeat.beats("demo", home / "data")] == ["train"]
+        assert [beat.verb for beat in heartbeat.beats("demo", far)] == ["hydrate"]
+        monkeypatch.setenv("DVC_ROOT", str(far / "copy"))
+        assert [beat.verb for beat in heartbeat.beats("demo", far / "copy" / "data")] == ["train"]
+        monkeypatch.setattr(heartbeat, "host_tag", lambda: "another")
+        told = heartbeat.beats("demo", far / "copy" / "data")
+        assert {(beat.verb, beat.state) for beat in told} == {("train", "elsewhere"), ("hydrate", "elsewhere")}
+        monkeypatch.setenv("DVC_ROOT", str(home))
 
 
 def test_facts_are_asked_for_and_kept(home: Path, clock: Clock) -> None:

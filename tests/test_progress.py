@@ -77,6 +77,15 @@ def test_a_terminal_gets_a_bar_that_counts_to_the_end() -> None:
     assert "4/4" in out.getvalue()
 
 
+def test_a_bar_counts_what_was_finished_before_without_its_rate(clock: Clock) -> None:
+    out = Terminal()
+    with progress.Progress("train", 1000, file=out) as bar:
+        bar.reuse(990)
+        bar.advance()
+        assert (bar._bar.n, bar._bar.initial, bar.done) == (991, 990, 991)
+    assert "991/1000" in out.getvalue()
+
+
 def test_words_beside_a_bar_that_does_not_move_are_drawn() -> None:
     out = Terminal()
     with progress.Progress("quote", 9, file=out) as bar:

@@ -234,6 +234,19 @@ def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
     assert planned(Session(first.config, models(*both))) == ({each for each in every if each.startswith(symbol)}, set())
 
 
+def test_an_instrument_is_finished_with_its_last_family(project: Project) -> None:
+    finish(worked(project, "lightgbm"), lambda _task, trained: trained)
+    both = worked(project, "lightgbm", "xgboost")
+    finished = []
+    for task in both.tasks():
+        finished.append(both.finished())
+        both.take(Outcome(task, train_instrument(task)))
+    left_out = finished[0]
+    assert finished == list(range(left_out, left_out + len(finished)))
+    both.finish()
+    assert both.finished() == len(both.states) == both.total()
+
+
 def test_a_features_code_that_changed_fits_again_what_uses_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,7 +193,6 @@ class CatBoostParams:
     rounds: int = 50
     learning_rate: float = 0.05
     depth: int = 3
-    min_data_in_leaf: int = 40
     rsm: float = 0.7
     subsample: float = 0.8
     border_count: int = 31

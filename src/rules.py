@@ -102,7 +102,6 @@ RANGES: dict[str, Range] = {
     "model.params.max_depth": Range(1, 64, "levels"),
     "model.params.depth": Range(1, 16, "levels"),
     "model.params.min_child_samples": Range(0, 1_000_000, "bars"),
-    "model.params.min_data_in_leaf": Range(1, 1_000_000, "bars"),
     "model.params.min_child_weight": _L2,
     "model.params.feature_fraction": _FRACTION,
     "model.params.bagging_fraction": _FRACTION,

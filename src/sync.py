@@ -48,7 +48,8 @@ def sync(config: Config) -> str:
         grades = store.grades(session["key"]).join(mine, on=_RUN, how="semi")
         grades = _completed(grades, current)
         ids |= dict(project(_as_then(config, session), store, grades, session).iter_rows())
-    return f"sync: {len(ids):,} runs of {len(found)} sessions of {dataset} are in {masked(config.tracking.uri)}"
+    whose = "1 session" if len(found) == 1 else f"{len(found)} sessions"
+    return f"sync: {len(ids):,} runs of {whose} of {dataset} are in {masked(config.tracking.uri)}"
 
 
 def sessions(store: RunStore) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ else:
     cb = Library("catboost")
 
 FILE = "model.cbm"
-CPU_ALONE = ("rsm", "min_data_in_leaf")  # not for these trees on a GPU
+CPU_ALONE = ("rsm",)  # not for these trees on a GPU
 
 
 def version() -> str:
@@ -38,7 +38,6 @@ def _settings(params: CatBoostParams, seed: int, device: str) -> dict[str, Any]:
         "iterations": params.rounds,
         "learning_rate": params.learning_rate,
         "depth": params.depth,
-        "min_data_in_leaf": params.min_data_in_leaf,
         "rsm": params.rsm,
         "bootstrap_type": "Bernoulli",
         "subsample": params.subsample,

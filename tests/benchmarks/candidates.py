@@ -76,7 +76,7 @@ def _shapes() -> list[Shape]:
     """Every shape: `small` first, then what differs from it, then the slow ones."""
     light = LightGBMParams(50, 0.05, 7, 4, 40, 0.7, 0.8, 31, 1.0)
     extreme = XGBoostParams(50, 0.05, 3, 10.0, 0.7, 0.8, 32, 1.0)
-    cat = CatBoostParams(50, 0.05, 3, 40, 0.7, 0.8, 31, 3.0)
+    cat = CatBoostParams(50, 0.05, 3, 0.7, 0.8, 31, 3.0)
     fraction = {"lightgbm": "feature_fraction", "xgboost": "colsample", "catboost": "rsm"}
     found = []
     for small in (light, extreme, cat):
@@ -104,7 +104,7 @@ def _shapes() -> list[Shape]:
         # The original trainer's, in our words: its subsample did nothing in LightGBM, and depth had no limit there.
         Shape("lightgbm", ORIGINAL, LightGBMParams(400, 0.05, 63, 64, 20, 0.8, 1.0, 255, 0.0), (400,)),
         Shape("xgboost", ORIGINAL, XGBoostParams(300, 0.05, 5, 1.0, 0.8, 0.8, 256, 1.0), (300,)),
-        Shape("catboost", ORIGINAL, CatBoostParams(300, 0.05, 6, 1, 1.0, 0.8, 254, 3.0), (300,)),
+        Shape("catboost", ORIGINAL, CatBoostParams(300, 0.05, 6, 1.0, 0.8, 254, 3.0), (300,)),
     ]
 
 

@@ -339,8 +339,7 @@ def test_a_server_that_goes_away_stops_no_training_and_sync_is_named_at_the_end(
     made.config.tracking.experiment, made.session = "away", {"key": SESSION}
     with way(server[0], port) as url:
         recorder = Recorder(made.config)
-        recorder.put(made.store, made.grades().head(1), made.session)
-        assert recorder._written[-1].result().height == 1
+        assert recorder.put(made.store, made.grades().head(1), made.session).result().height == 1
     recorder.put(made.store, made.grades().tail(1), made.session)
     with pytest.raises(StageError) as caught:
         recorder.close(made.store, made.grades(), made.session)

@@ -35,7 +35,8 @@ class Recorder:
     Raises
     ------
     TrackingError
-        Where the store could never be written: of a kind that has no gate, a library missing, a server without it.
+        Where the store could not be written: of a kind that has no gate, a library missing, a server without it,
+        another command that writes the dataset.
     """
 
     def __init__(self, config: Config) -> None:
@@ -87,7 +88,7 @@ def _require_gate(config: Config) -> None:
     from src.tracking import open_store
 
     try:
-        with open_store(config):
+        with open_store(config, writes=True):
             pass
     except mlflow_home.Unreachable as error:
         log.warning("%s; training goes on without MLflow meanwhile", error)

@@ -77,7 +77,7 @@ def test_cleaning_twice_finds_nothing_more(project: Case) -> None:
 
 
 def test_where_the_registry_can_not_be_read_nothing_is_removed(project: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_config: Config) -> Any:
+    def broken(_config: Config, **_how: bool) -> Any:
         raise OSError("the store is down")
 
     monkeypatch.setattr("src.tracking.open_store", broken)

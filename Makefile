@@ -27,7 +27,7 @@ test: ## lint, types, direction of imports, then every test
 bench: ## the budgets, measured on this machine
 	@$(LAUNCH) bench
 
-soak: ## hydration, training, tuning and a Ray cluster at full size, with kills: for hours
+soak: ## hydration, training, tuning, tracking and a Ray cluster at full size, with kills: for hours
 	@$(LAUNCH) soak
 
 lint: ## ruff, mypy and import-linter alone

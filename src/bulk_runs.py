@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from src.doubles import DOUBLED, SUPERSEDED
 from src.run_content import EQUITY, RunContent
 
 REVISION = "dc11669786a5"
@@ -77,7 +78,8 @@ class BulkRuns:
                 "SELECT t.value, s.value, r.run_uuid FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
                 "JOIN tags s ON s.run_uuid = t.run_uuid AND s.key = 'alpha.strategy_key' "
                 "WHERE t.key = 'alpha.record_id' AND r.experiment_id = ? AND r.lifecycle_stage = 'active' "
-                "AND r.status = 'FINISHED' ORDER BY r.run_uuid DESC",
+                "AND r.status = 'FINISHED' ORDER BY EXISTS (SELECT 1 FROM tags d WHERE d.run_uuid = r.run_uuid "
+                f"AND d.key = '{SUPERSEDED}' AND d.value = '{DOUBLED}') DESC, r.run_uuid DESC",
                 (self._experiment,),
             )
             found = {(record, strategy): Known(run_id) for record, strategy, run_id in rows if record in wanted}

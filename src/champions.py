@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from src.errors import StageError
 from src.gate import CHAMPION
 from src.grade import Grade, grade
+from src.lookup import all_pages
 
 if TYPE_CHECKING:
     from src.tracking import Tracking
@@ -133,6 +134,13 @@ class Champions:
                 words = f"champion {version} no longer clears: {'; '.join(missed)}"
                 yield f"{name}: {words} (withdraw={name} takes it back)"
 
+    def superseded(self) -> Iterator[Version]:
+        """Versions that another run stands in place of and that are no champion."""
+        for name in self.names:
+            for each in self._versions[name]:
+                if each.is_superseded and self.current.get(name) != each.number:
+                    yield each
+
     def _verdict(self, version: Version) -> Grade:
         doubt = None if version.tags.get("alpha.cleared") else version.params.get("suspicious")
         return grade(version.metrics, self._target.thresholds, doubt)
@@ -148,27 +156,15 @@ class Champions:
 
     def _champions(self) -> Iterator[tuple[str, int]]:
         """Name and version of each champion of the dataset, by one search of the registry."""
-        token = None
-        while self._versions:
-            page = self._target.client.search_registered_models(max_results=1000, page_token=token)
-            for each in page:
-                if each.name in self._versions and CHAMPION in each.aliases:
-                    yield each.name, int(each.aliases[CHAMPION])
-            token = page.token
-            if not token:
-                return
+        search = self._target.client.search_registered_models
+        for each in all_pages(lambda token: search(max_results=1000, page_token=token)) if self._versions else ():
+            if each.name in self._versions and CHAMPION in each.aliases:
+                yield each.name, int(each.aliases[CHAMPION])
 
     def _read(self) -> Iterator[Version]:
         """Versions of the dataset's instruments, their runs asked for a few hundred at a time."""
         client, dataset = self._target.client, self._target.config.dataset
-        token = None
-        found: list[Any] = []
-        while True:
-            page = client.search_model_versions(page_token=token)
-            found += page
-            token = page.token
-            if not token:
-                break
+        found = list(all_pages(lambda token: client.search_model_versions(page_token=token)))
         runs = self._target.runs_by_id(str(each.run_id) for each in found if each.run_id)
         for each in found:
             run = runs.get(str(each.run_id))

@@ -31,7 +31,7 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
 
     sizes = datasets(config)
     sure, drop = _checked(request, sizes)
-    found = gather(config, drop)
+    found = gather(config, drop, removes=sure)
     for leftover in found:
         _say(f"{in_words(leftover.size):>10}  {leftover.words}")
         if sure:
@@ -45,12 +45,12 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
     return f"clean: {len(found):,} things, {total} can be removed; nothing was touched, yes=true removes them"
 
 
-def gather(config: Config, drop: str | None = None) -> list[Leftover]:
+def gather(config: Config, drop: str | None = None, *, removes: bool = False) -> list[Leftover]:
     """Everything that can go. The registry is asked first: where it can't say who is champion, nothing is removed."""
     from src import leftovers
 
     found: list[Leftover] = []
-    spared = _champions(config, found)
+    spared = _champions(config, found, removes=removes)
     found += [*leftovers.of_crashes(config), *leftovers.of_logs(config)]
     if drop != config.dataset:
         found += leftovers.of_runs(config, spared)
@@ -67,7 +67,7 @@ def split(arguments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     return own, ["".join(part) for part in parts if part[0] not in _OWN]
 
 
-def _champions(config: Config, found: list[Leftover]) -> set[str]:
+def _champions(config: Config, found: list[Leftover], *, removes: bool = False) -> set[str]:
     """Record ids of the dataset's champions; superseded versions are added to `found`."""
     from src import leftovers
     from src.champions import Champions
@@ -76,7 +76,7 @@ def _champions(config: Config, found: list[Leftover]) -> set[str]:
     database = home(config.tracking).database
     if database is not None and not database.exists():
         return set()
-    with open_store(config) as target:
+    with open_store(config, writes=removes) as target:
         champions = Champions(target)
         found += leftovers.of_registry(target, champions)
         crowned = [champions.of(name, number) for name, number in champions.current.items()]

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from src import mlflow_home
 from src.bulk_runs import Change, Known
+from src.doubles import settle
+from src.lookup import all_pages, runs_by_id
 from src.run_content import EQUITY, RunContent
+from src.writers import WRITER, writer
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 PAGE = 1000
-_IDS = 200  # runs asked for by id in one request
 _RECORDS = "tags.`alpha.record_id` LIKE '%'"
 _INDEX: dict[tuple[str, str], dict[Key, str]] = {}
 
@@ -64,26 +65,24 @@ class ClientRuns:
         list(self._each(self._update_one, changes))
 
     def _look_through(self, wanted: set[str]) -> dict[Key, Known]:
-        """Read the whole experiment once, remember each run's id, and remove the second of what was written twice.
-
-        A request that a server carried out and whose answer was lost is sent again: that doubles a run.
-        """
+        """Read the whole experiment once, remember each run's id, and settle which of two runs of a record counts."""
         query = f"attributes.status = 'FINISHED' AND {_RECORDS}"
         client, experiment = self._client, self._experiment
         order = ["attributes.start_time ASC"]
         index: dict[Key, str] = {}
         found: dict[Key, Known] = {}
+        doubled: dict[Key, list[str]] = {}
         for run in all_pages(lambda token: client.search_runs([experiment], query, 1, PAGE, order, token)):
-            key, each = _key(run), _known(run)
-            first = index.get(key)
-            if first is not None and each.model_id is None:
-                client.delete_run(each.run_id)
-                continue
-            if first is not None:
-                client.delete_run(first)
-            index[key] = each.run_id
-            if key[0] in wanted:
-                found[key] = each
+            key = _key(run)
+            if index.setdefault(key, run.info.run_id) != run.info.run_id:
+                doubled.setdefault(key, [index[key]]).append(run.info.run_id)
+            elif key[0] in wanted:
+                found[key] = _known(run)
+        runs = runs_by_id(client, experiment, (each for ids in doubled.values() for each in ids))
+        for run in settle(client, ([runs[each] for each in ids if each in runs] for ids in doubled.values())):
+            index[_key(run)] = run.info.run_id
+            if _key(run)[0] in wanted:
+                found[_key(run)] = _known(run)
         _INDEX[self._place] = index
         return found
 
@@ -93,7 +92,7 @@ class ClientRuns:
         tags = {
             **content.tags,
             "mlflow.parentRunId": parents[content.session_key],
-            "alpha.writer": mlflow_home.writer(),
+            WRITER: writer(),
         }
         run = self._client.create_run(self._experiment, content.start, tags, content.name)
         run_id = str(run.info.run_id)
@@ -125,17 +124,6 @@ def forget() -> None:
     _INDEX.clear()
 
 
-def runs_by_id(client: MlflowClient, experiment: str, run_ids: Iterable[str]) -> dict[str, Run]:
-    """Active runs of an experiment by their ids, a few hundred in one request; unknown ids are left out."""
-    ids = sorted(set(run_ids))
-    found = {}
-    for start in range(0, len(ids), _IDS):
-        listed = ", ".join(f"'{each}'" for each in ids[start : start + _IDS])
-        page = client.search_runs([experiment], f"attributes.run_id IN ({listed})", max_results=_IDS)
-        found.update({run.info.run_id: run for run in page})
-    return found
-
-
 def points(content: RunContent) -> list[Metric]:
     """All metric values of a run: one of each, and the equity curve."""
     from mlflow.entities import Metric
@@ -149,17 +137,6 @@ def metrics(values: Mapping[str, float], timestamp: int) -> list[Metric]:
     from mlflow.entities import Metric
 
     return [Metric(key, value, timestamp, 0) for key, value in values.items()]
-
-
-def all_pages(page: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Everything that a paged search finds."""
-    token = None
-    while True:
-        found = page(token)
-        yield from found
-        token = found.token
-        if not token:
-            return
 
 
 def _key(run: Run) -> Key:

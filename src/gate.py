@@ -55,10 +55,16 @@ class Candidate:
 
 
 MARKED = {
-    "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
-    "postgresql": "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?",
+    "postgresql": "SELECT quote_ident(n.nspname) || '.' || m.relname FROM pg_class v JOIN pg_namespace n "
+    "ON n.oid = v.relnamespace JOIN pg_class m ON m.relnamespace = n.oid AND m.relname = ? "
+    "WHERE v.oid = to_regclass('model_versions')",
 }
-"""By dialect, whether a table is there; PostgreSQL's answers also whoever may not read the table."""
+"""By dialect, the mark as a statement names it, where there is one.
+
+In PostgreSQL it is that of the schema that MLflow's tables are in: no other on the search path stands in for it. The
+catalogue answers also whoever may not read the mark.
+"""
 
 
 def limits(query: Query, dialect: str = "sqlite") -> Thresholds | None:
@@ -69,10 +75,11 @@ def limits(query: Query, dialect: str = "sqlite") -> Thresholds | None:
     Refused
         Where the mark is there and a threshold is missing or no number: a broken mark opens nothing.
     """
-    if not query(MARKED[dialect], (MARK,)):
+    found = query(MARKED[dialect], (MARK,))
+    if not found:
         return None
     try:
-        return Thresholds.of(dict(tuple(row) for row in query(f"SELECT name, value FROM {MARK}", ())))
+        return Thresholds.of(dict(tuple(row) for row in query(f"SELECT name, value FROM {found[0][0]}", ())))
     except ValueError as error:
         raise Refused(f"the database's own thresholds are broken ({error}): run python -m src.sync") from error
 

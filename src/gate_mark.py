@@ -2,7 +2,8 @@
 
 The triggers stand behind `src.registry_store` for clients that run without our plugin. They say the same as `src.gate`
 in SQL, but for the files and the words, in the dialect of sqlite or of PostgreSQL; a test holds both against the
-function. Whoever may change the schema can take them away: in PostgreSQL the owner of MLflow's tables.
+function. Whoever may change the schema can take them away, and in PostgreSQL change the thresholds: the owner of
+MLflow's tables.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from src.errors import StageError
 from src.gate import ASSET_PREFIXES, CHAMPION, DELETED, LARGEST, MARK, READY
 from src.grade import RULES, Rule, Thresholds
 
@@ -46,10 +48,12 @@ def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
     """
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ALONE,))
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL, current_schema()", (MARK,))
-        is_marked, schema = cursor.fetchone()
-        if not is_marked:
+        schema = _enter_schema(cursor)
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (MARK,))
+        if not cursor.fetchone()[0]:
             cursor.execute(f"CREATE TABLE {MARK} (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)")
+            cursor.execute(f"REVOKE ALL ON {MARK} FROM PUBLIC")
+            cursor.execute(f"GRANT SELECT ON {MARK} TO PUBLIC")
         cursor.execute(f"SELECT name, value FROM {MARK}")
         before = dict(cursor.fetchall())
         wanted = {name: float(value) for name, value in asdict(thresholds).items()}
@@ -59,32 +63,55 @@ def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
                 cursor.execute(put, (name, value))
         _keep_function(cursor, schema, f"{MARK}_said(said text)", "boolean", _SAID)
         for trigger in _triggers("postgresql"):
-            changed = _keep_function(cursor, schema, f"{trigger.name}()", "trigger", trigger.body)
-            cursor.execute(
-                "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
-                (trigger.name, trigger.table),
-            )
-            if changed or not cursor.fetchall():
-                cursor.execute(f"DROP TRIGGER IF EXISTS {trigger.name} ON {trigger.table}")
-                cursor.execute(trigger.postgresql)
+            _keep_trigger(cursor, schema, trigger.name, trigger.table, trigger.postgresql, trigger.body)
+        _keep_trigger(cursor, schema, _OWNERS, MARK, _OWNERS_TRIGGER, _OWNERS_BODY)
     return _changed(before, wanted)
 
 
-def _keep_function(cursor: Any, schema: str, signature: str, returns: str, body: str) -> bool:
-    """Make a function unless it is there as it should be; whether it was made.
+def _enter_schema(cursor: Any) -> str:
+    """Take the schema that MLflow's tables are in for the rest of the transaction; returns its name, quoted.
 
-    Its search path ends with the temporary schema: no table that a session makes for itself stands in for MLflow's.
+    The temporary schema comes last, so that no table that a session makes for itself stands in for one of MLflow's.
+
+    Raises
+    ------
+    StageError
+        Where the role finds none of MLflow's tables.
     """
     cursor.execute(
+        "SELECT quote_ident(n.nspname), set_config('search_path', quote_ident(n.nspname) || ', pg_temp', true) "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('model_versions')"
+    )
+    found = cursor.fetchone()
+    if found is None:
+        raise StageError("this role finds no tables of MLflow in the database: grant it USAGE on their schema")
+    return str(found[0])
+
+
+def _keep_trigger(cursor: Any, schema: str, name: str, table: str, statement: str, body: str) -> None:
+    """Make a trigger and its function unless they are there as they should be."""
+    changed = _keep_function(cursor, schema, f"{name}()", "trigger", body)
+    cursor.execute(
+        "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
+        (name, table),
+    )
+    if changed or not cursor.fetchall():
+        cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+        cursor.execute(statement)
+
+
+def _keep_function(cursor: Any, schema: str, signature: str, returns: str, body: str) -> bool:
+    """Make a function unless it is there as it should be, and looks into no other schema; whether it was made."""
+    cursor.execute(
         "SELECT prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-        "WHERE n.nspname = %s AND p.proname = %s",
+        "WHERE quote_ident(n.nspname) = %s AND p.proname = %s",
         (schema, signature.split("(", maxsplit=1)[0]),
     )
     if [row[0] for row in cursor.fetchall()] == [body]:
         return False
     cursor.execute(
         f"CREATE OR REPLACE FUNCTION {signature} RETURNS {returns} LANGUAGE plpgsql "
-        f'SET search_path = "{schema}", pg_temp AS $gate${body}$gate$'
+        f"SET search_path = {schema}, pg_temp AS $gate${body}$gate$"
     )
     return True
 
@@ -201,4 +228,15 @@ _SAID = (
     "BEGIN RETURN "
     + " AND ".join(f"trim(coalesce(said::json ->> '{key}', '')) <> ''" for key in ("who", "why"))
     + "; EXCEPTION WHEN OTHERS THEN RETURN false; END"
+)
+
+_OWNERS = f"{MARK}_owners"
+_OWNERS_BODY = (
+    f"BEGIN IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = '{MARK}'::regclass), 'MEMBER') "
+    "THEN RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = "
+    "'alpha-loop gate: thresholds are changed by the owner of the tables alone'; END IF; RETURN NULL; END"
+)
+_OWNERS_TRIGGER = (  # whatever was granted: GRANT ... ON ALL TABLES reaches the mark as well
+    f"CREATE TRIGGER {_OWNERS} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {MARK} "
+    f"FOR EACH STATEMENT EXECUTE FUNCTION {_OWNERS}()"
 )

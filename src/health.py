@@ -20,7 +20,7 @@ from src.config import ROOT, Config, ConfigError
 from src.disk import free_bytes, in_words
 from src.errors import StageError
 from src.files import main_root, write_text
-from src.masking import masked
+from src.masking import masked, masked_address
 from src.mlflow_home import home
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def store(config: Config) -> Finding:
         return Finding("MLflow store", "bad", str(error))
     path = where.database
     if path is None:
-        return Finding("MLflow store", "ok", masked(config.tracking.uri))
+        return Finding("MLflow store", "ok", masked_address(config.tracking.uri))
     if not path.exists():
         return Finding("MLflow store", "ok", f"{path} is made by the first training")
     try:

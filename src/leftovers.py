@@ -10,14 +10,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING
 
 from src.files import left_behind, main_root, tree
+from src.lookup import all_pages, versions_by_run
+from src.mlflow_home import folder_of
 
 if TYPE_CHECKING:
-    from src.champions import Champions
+    from src.champions import Champions, Version
     from src.config import Config
     from src.tracking import Tracking
 
@@ -63,11 +63,14 @@ def of_runs(config: Config, spared: set[str]) -> Iterator[Leftover]:
 
 def of_registry(target: Tracking, champions: Champions) -> Iterator[Leftover]:
     """Registered versions of superseded runs that are no champion, with the files of their models."""
-    for name in champions.names:
-        for version in target.client.search_model_versions(f"name = '{name}'"):
-            tags = target.client.get_run(str(version.run_id)).data.tags
-            if tags.get("alpha.superseded") and champions.current.get(name) != int(version.version):
-                yield _version(target, name, version)
+    found = list(champions.superseded())
+    if not found:
+        return
+    search, where = target.client.search_logged_models, [target.experiment]
+    models = all_pages(lambda token: search(where, page_token=token))
+    folders = {model.model_id: folder_of(model.artifact_location) for model in models}
+    for version in found:
+        yield _version(target, version, folders.get(version.params.get("model_id", "")))
 
 
 def of_dataset(config: Config, dataset: str, has_champions: bool) -> Iterator[Leftover]:
@@ -91,18 +94,19 @@ def datasets(config: Config) -> dict[str, int]:
     return dict(sorted(sizes.items()))
 
 
-def _version(target: Tracking, name: str, version: Any) -> Leftover:
-    model_id = str(version.source).removeprefix("models:/")
-    location = urlparse(target.client.get_logged_model(model_id).artifact_location)
-    folder = Path(url2pathname(location.path)).parent if location.scheme == "file" else None
+def _version(target: Tracking, version: Version, files: Path | None) -> Leftover:
+    folder = None if files is None else files.parent
 
     def remove() -> None:
-        target.client.delete_model_version(name, str(version.version))
-        target.client.delete_logged_model(model_id)
+        client, run_id = target.client, version.run_id
+        client.delete_model_version(version.name, str(version.number))
+        if versions_by_run(client, [run_id]):  # under another name, as a person registered it
+            return
+        client.delete_logged_model(version.params["model_id"])
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    words = f"version {version.version} of {name}: its run was superseded"
+    words = f"version {version.number} of {version.name}: its run was superseded"
     return Leftover(words, _size([folder] if folder else []), remove)
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import sqlite3
-import time
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,7 +18,7 @@ from src import files, gate_mark
 from src.config import Config, GradeConfig, TrackingConfig
 from src.errors import StageError
 from src.grade import Thresholds
-from src.masking import masked
+from src.masking import masked, masked_address
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -77,11 +75,12 @@ def home(tracking: TrackingConfig) -> Home:
     if kind not in ("sqlite", "http", "https", "postgresql") or not rest.strip("/"):
         raise TrackingError(
             "tracking.uri must be sqlite:///<file>, postgresql://<user>@<host>/<database> or the http address of an "
-            f"MLflow server, got {masked(tracking.uri)}: the gate of the model registry stands in front of these"
+            f"MLflow server, got {masked_address(tracking.uri)}: the gate of the model registry stands in front of "
+            "these"
         )
     if tracking.route == "bulk" and kind != "sqlite":
         raise TrackingError(
-            f"tracking.route=bulk inserts into a sqlite file, and {masked(tracking.uri)} is none: leave "
+            f"tracking.route=bulk inserts into a sqlite file, and {masked_address(tracking.uri)} is none: leave "
             "tracking.route=auto, which takes MLflow's client there"
         )
     artifacts = _artifacts(tracking.artifacts, kept_by_server=kind.startswith("http"))
@@ -174,21 +173,6 @@ def locked(database: Path | None) -> TrackingError:
         f"the MLflow database {database} is locked by another program (an open database browser?): close it; what was "
         "trained is safe under data/runs, and python -m src.sync brings MLflow up to date"
     )
-
-
-def writer() -> str:
-    """What tells whether the process that writes a run is still there."""
-    return f"{platform.node()}:{os.getpid()}"
-
-
-def is_alive(tag: str, started: int) -> bool:
-    """Whether another process, of `writer` tag and run start in milliseconds, may still be writing."""
-    import psutil
-
-    host, _, pid = tag.rpartition(":")
-    if host != platform.node():
-        return time.time() - started / 1000 < 24 * 3600
-    return int(pid) != os.getpid() and psutil.pid_exists(int(pid))
 
 
 def _wait_for(database: Path) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from src import mlflow_home
 from src.config import Config
 from src.errors import StageError
-from src.masking import masked
+from src.masking import masked, masked_address
 
 if TYPE_CHECKING:
     from src.runs import RunStore
@@ -35,23 +35,22 @@ class Recorder:
     Raises
     ------
     TrackingError
-        Where the store could never be written: of a kind that has no gate, a library missing, a server without it.
+        Where the store could not be written: of a kind that has no gate, a library missing, a server without it,
+        another command that writes the dataset.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlflow")
-        self._written: list[Future[pl.DataFrame]] = []
+        self._has_failed = False
         if config.tracking.enabled and mlflow_home.home(config.tracking).database is None:
             _require_gate(config)
 
-    def put(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> None:
+    def put(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> Future[pl.DataFrame]:
         """Queue a bucket's grades; once MLflow could not be written, the rest waits for the end."""
-        if any(done.done() and done.exception() for done in self._written[-1:]):
-            return
-        made = self._thread.submit(_project, self.config, store, grades, session)
-        made.add_done_callback(_tell)
-        self._written.append(made)
+        queued = self._thread.submit(self._write, store, grades, session)
+        queued.add_done_callback(_tell)
+        return queued
 
     def close(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
         """Wait for the queue, bring MLflow up to date with all grades and the session's own figures.
@@ -66,14 +65,18 @@ class Recorder:
         StageError
             Where MLflow can't be written; runs and grades are stored all the same.
         """
-        for number, done in enumerate(self._written):
-            if not done.cancelled() and done.exception():
-                for later in self._written[number + 1 :]:
-                    later.cancel()
+        self._thread.shutdown()
+        return _project(self.config, store, grades, session)
+
+    def _write(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
+        """Project in turn; what was queued behind a failure is not tried, as each try may wait for half a minute."""
+        if self._has_failed:
+            return _nothing()
         try:
             return _project(self.config, store, grades, session)
-        finally:
-            self._thread.shutdown()
+        except BaseException:
+            self._has_failed = True
+            raise
 
     def abandon(self) -> None:
         """Drop what is queued; a later session or sync writes it."""
@@ -85,7 +88,7 @@ def _require_gate(config: Config) -> None:
     from src.tracking import open_store
 
     try:
-        with open_store(config):
+        with open_store(config, writes=True):
             pass
     except mlflow_home.Unreachable as error:
         log.warning("%s; training goes on without MLflow meanwhile", error)
@@ -98,7 +101,7 @@ def _tell(done: Future[pl.DataFrame]) -> None:
 
 def _project(config: Config, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
     if not config.tracking.enabled:
-        return pl.DataFrame(schema={"record_id": pl.String, "mlflow_run_id": pl.String})
+        return _nothing()
     from src.tracking import project
 
     try:
@@ -116,11 +119,15 @@ def _project(config: Config, store: RunStore, grades: pl.DataFrame, session: dic
         ) from error
 
 
+def _nothing() -> pl.DataFrame:
+    return pl.DataFrame(schema={"record_id": pl.String, "mlflow_run_id": pl.String})
+
+
 def _sync(config: Config) -> str:
     """The command that brings MLflow up to date, but for a password in the store's address."""
     words = f"python -m src.sync universe={config.universe.name}"
     if config.universe.interval != "1d":
         words += f" universe.interval={config.universe.interval}"
     if not config.tracking.uri.startswith("sqlite"):
-        words += f" tracking.uri={masked(config.tracking.uri)}"
+        words += f" tracking.uri={masked_address(config.tracking.uri)}"
     return words

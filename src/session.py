@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from src.engine import Failure, Outcome
 from src.failures import Failures
 from src.inputs import Inputs
 from src.ledger import WAITING
-from src.masking import masked
+from src.masking import masked, masked_address
 from src.passes import SessionEvidence, session_evidence
 from src.planning import Key, Planner, require_known
 from src.procedure import Plan, Task, Trained, run_rows
@@ -292,7 +292,7 @@ class Session:
             "name": f"{config.dataset} {families} {config.label.name} {config.strategy.name}",
             "dataset": config.dataset,
             "git_commit": identity.git_commit(),
-            "config_yaml": masked(yaml.safe_dump(asdict(config), sort_keys=False)),
+            "config_yaml": settings(config),
         }
 
     def figures(self, evidence: SessionEvidence, seconds: float) -> dict[str, Any]:
@@ -348,3 +348,9 @@ def _summary(row: dict[str, Any], seconds: float | None) -> str:
     shown = ", ".join(f"{name} {'undefined' if value is None else f'{value:.3f}'}" for name, value in figures.items())
     verdict = "passed" if row["passed"] else "failed"
     return f"{verdict}; {shown}; " + ("graded again" if seconds is None else f"fitted in {seconds:.2f} s")
+
+
+def settings(config: Config) -> str:
+    """The configuration as YAML, without passwords: YAML would fold one with spaces."""
+    shown = replace(config, tracking=replace(config.tracking, uri=masked_address(config.tracking.uri)))
+    return masked(yaml.safe_dump(asdict(shown), sort_keys=False))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from src import files
 from src.errors import StageError
-from src.masking import masked
+from src.masking import masked_address
 from src.stage import main
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def sync(config: Config) -> str:
     latest = data / "grades" / f"{dataset}.parquet"
     current = pl.read_parquet(latest) if latest.exists() else pl.DataFrame()
     found = list(sessions(store))
-    with open_store(config):
+    with open_store(config, writes=True):
         pass  # also without any run: marks a new database, so that a server on it is gated
     ids: dict[str, str] = {}
     latest_of = _latest(store, [session["key"] for session in found])
@@ -49,7 +49,7 @@ def sync(config: Config) -> str:
         grades = _completed(grades, current)
         ids |= dict(project(_as_then(config, session), store, grades, session).iter_rows())
     whose = "1 session" if len(found) == 1 else f"{len(found)} sessions"
-    return f"sync: {len(ids):,} runs of {whose} of {dataset} are in {masked(config.tracking.uri)}"
+    return f"sync: {len(ids):,} runs of {whose} of {dataset} are in {masked_address(config.tracking.uri)}"
 
 
 def sessions(store: RunStore) -> list[dict[str, Any]]:

@@ -20,12 +20,14 @@ from urllib.parse import quote
 
 from src import bulk_runs, mlflow_home
 from src.bulk_runs import BulkRuns
-from src.client_runs import ClientRuns, all_pages, metrics, points, runs_by_id
+from src.client_runs import ClientRuns, metrics, points
 from src.grade import Thresholds
+from src.lookup import all_pages, runs_by_id, versions_by_run
 from src.masking import masked
 from src.mlflow_home import Home, TrackingError, Unreachable, folder_of
 from src.reconciliation import Runs, bring_up_to_date
 from src.run_content import RunContent
+from src.writers import WRITER, is_alive, writer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,7 +75,7 @@ def project(config: Config, store: RunStore, grades: pl.DataFrame, session: Mapp
 
     ids: dict[str, str] = {}
     if config.tracking.enabled:
-        with open_store(config) as target:
+        with open_store(config, writes=True) as target:
             target.sweep()
             reused: dict[str, str] = {}
             for part in grades.iter_slices(_SLICE) if grades.height else [grades]:
@@ -87,19 +89,32 @@ def project(config: Config, store: RunStore, grades: pl.DataFrame, session: Mapp
 
 
 @contextmanager
-def open_store(config: Config) -> Iterator[Tracking]:
+def open_store(config: Config, *, writes: bool = False) -> Iterator[Tracking]:
     """Open MLflow's store and see that its registry is gated.
+
+    Parameters
+    ----------
+    config : Config
+    writes : bool
+        Whether runs are written: in PostgreSQL the process is then, until it ends, the only one that writes the
+        dataset.
 
     Raises
     ------
     TrackingError
-        Where the plugin is not active, on this side or the server's, or the database is locked or broken.
+        Where the plugin is not active, on this side or the server's, the database is locked or broken, or another
+        command writes the dataset.
     """
     where = mlflow_home.home(config.tracking)
     try:
         mlflow_home.prepare(where)
         demanded = mlflow_home.thresholds(config)
-        yield Tracking(config, _opened(where, demanded), where, demanded)
+        client = _opened(where, demanded)
+        if writes and where.is_postgresql:
+            from src import postgresql
+
+            postgresql.claim(where.uri, _experiment_name(config))
+        yield Tracking(config, client, where, demanded)
     except Exception as error:
         if "database is locked" not in str(error) or isinstance(error, TrackingError):
             raise
@@ -166,7 +181,7 @@ class Tracking:
         from mlflow.entities import LoggedModelOutput, Param
 
         made = self.client.create_logged_model(
-            self.experiment, name, run_id, tags={"alpha.record_id": record_id}, model_type=folder.family
+            self.experiment, name, run_id, {"alpha.record_id": record_id, WRITER: writer()}, model_type=folder.family
         )
         if not self.where.is_server and (local := folder_of(made.artifact_location)) is not None:
             bound = folder.write(local, made.model_id, run_id)
@@ -207,24 +222,39 @@ class Tracking:
             raise TrackingError(error.message) from error
 
     def sweep(self) -> None:
-        """Remove half-written runs of dead processes, and models that no run is tied to; once a process."""
+        """Remove half-written runs, and models that no run is tied to, whose writer has ended; once a process.
+
+        What is registered stays, and what another machine's command may be busy with.
+        """
         if (self.where.uri, self.experiment) in _SWEPT:
             return
-        half = "attributes.status = 'RUNNING' AND tags.`alpha.writer` LIKE '%'"
-        for left in self.client.search_runs([self.experiment], half):
-            if not mlflow_home.is_alive(left.data.tags["alpha.writer"], left.info.start_time):
-                self.client.delete_run(left.info.run_id)
+        half = f"attributes.status = 'RUNNING' AND tags.`{WRITER}` LIKE '%'"
+        found = all_pages(lambda token: self.client.search_runs([self.experiment], half, 1, page_token=token))
+        left = [run.info.run_id for run in found if not is_alive(run.data.tags[WRITER])]
+        loose = list(self._loose_models())
+        held = versions_by_run(self.client, [*left, *(model.source_run_id for model in loose)])
+        for run_id in left:
+            if run_id not in held:
+                self.client.delete_run(run_id)
+        for model in loose:
+            if any(_may_hold(version, model.model_id) for version in held.get(model.source_run_id, [])):
+                continue
+            self.client.delete_logged_model(model.model_id)
+            if not self.where.is_server and (folder := folder_of(model.artifact_location)):
+                shutil.rmtree(folder.parent, ignore_errors=True)
+        _SWEPT.add((self.where.uri, self.experiment))
+
+    def _loose_models(self) -> Iterator[Any]:
+        """Models of ours that their run does not name as its own, and that nobody is logging any more."""
         search = self.client.search_logged_models
         models = list(all_pages(lambda token: search([self.experiment], page_token=token)))
-        ours = [model for model in models if "alpha.record_id" in model.tags]
-        runs = self.runs_by_id(model.source_run_id for model in ours if model.source_run_id)
+        ours = [model for model in models if "alpha.record_id" in model.tags and model.source_run_id]
+        runs = self.runs_by_id(model.source_run_id for model in ours)
         for model in ours:
             run = runs.get(model.source_run_id)
-            if run is None or run.data.params.get("model_id") != model.model_id:
-                self.client.delete_logged_model(model.model_id)
-                if not self.where.is_server and (folder := folder_of(model.artifact_location)):
-                    shutil.rmtree(folder.parent, ignore_errors=True)
-        _SWEPT.add((self.where.uri, self.experiment))
+            is_tied = run is not None and run.data.params.get("model_id") == model.model_id
+            if not is_tied and (WRITER not in model.tags or not is_alive(model.tags[WRITER])):
+                yield model
 
     def runs_by_id(self, run_ids: Iterable[str]) -> dict[str, Run]:
         """Active runs of the dataset's experiment by their ids."""
@@ -232,7 +262,7 @@ class Tracking:
 
     def _experiment(self) -> tuple[str, str]:
         """Id and artifact location of the dataset's experiment, made or taken out of the bin where need be."""
-        name = f"{self.config.tracking.experiment}/{self.config.dataset}"
+        name = _experiment_name(self.config)
         found = self.client.get_experiment_by_name(name)
         if found is None:
             below = self.where.artifacts
@@ -272,6 +302,15 @@ class Tracking:
         listed = json.dumps([{"name": name, "version": int(made.version)}])
         self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": listed})
         return str(made.version)
+
+
+def _experiment_name(config: Config) -> str:
+    return f"{config.tracking.experiment}/{config.dataset}"
+
+
+def _may_hold(version: Any, model_id: str) -> bool:
+    """Whether a version's files may be this model's: it names the model, or is a copy that names another version."""
+    return str(version.source) == f"models:/{model_id}" or not str(version.source).startswith("models:/m-")
 
 
 def _opened(where: Home, demanded: Thresholds) -> MlflowClient:

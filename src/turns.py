@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.files import main_root, read_json, write_json
-from src.masking import masked
+from src.masking import masked, masked_address
 
 # Verbs that write the same files share a group; any other verb is a group of its own.
 GROUPS = {"train": "runs", "regrade": "runs", "sync": "runs", "clean": "runs"}
@@ -53,7 +53,8 @@ def command() -> str:
     """The command line of this process as typed, with passwords in addresses masked."""
     program = Path(sys.argv[0])
     module = f"python -m src.{program.stem}" if program.parent.name == "src" else program.name
-    return masked(" ".join([module, *sys.argv[1:]]))
+    words = [name + is_set + masked_address(value) for name, is_set, value in (w.partition("=") for w in sys.argv[1:])]
+    return masked(" ".join([module, *words]))
 
 
 def _holder(path: Path) -> str:

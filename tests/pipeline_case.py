@@ -62,16 +62,21 @@ class Project:
         return [sys.executable, "-m", f"src.{verb}", *SMALL, *folders, *overrides]
 
     def start(self, verb: str, *overrides: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            self.arguments(verb, *overrides), cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=pipe
-        )
+        return self._started(self.arguments(verb, *overrides))
 
     def run(self, verb: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(verb, *overrides)
-        out, error = process.communicate(timeout=280)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+        return _ended(self.start(verb, *overrides))
+
+    def impatient(self, verb: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that waits for a locked MLflow database a moment only, instead of half a minute."""
+        python, _, _, *rest = self.arguments(verb, *overrides)
+        code = f"from src import mlflow_home, {verb}, stage; mlflow_home._PATIENCE = 0.2; "
+        return _ended(self._started([python, "-c", f"{code}stage.main({verb!r}, {verb}.{verb})", *rest]))
+
+    def _started(self, command: list[str]) -> subprocess.Popen[str]:
+        environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=pipe)
 
     def must(self, verb: str, *overrides: str) -> str:
         """Run a command that has to succeed; returns its last line."""
@@ -112,6 +117,11 @@ class Project:
 
     def states(self, stage: str) -> pl.DataFrame:
         return pl.read_parquet(self.root / "data" / "states" / "demo" / f"{stage}.parquet")
+
+
+def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, error = process.communicate(timeout=280)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, error)
 
 
 def kill(process: subprocess.Popen[str], victim: str, moments: random.Random) -> bool:

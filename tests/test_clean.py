@@ -76,8 +76,34 @@ def test_cleaning_twice_finds_nothing_more(project: Case) -> None:
     assert clean(project.config, {"yes": "true"}) == "clean: removed 0 things, 0 bytes"
 
 
+def test_the_registry_is_asked_in_pages_and_a_model_that_a_person_registered_too_stays(
+    project: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    client = project.client()
+    old = client.get_model_version("stock.BBB", "1")
+    client.create_registered_model("my-own")
+    client.create_model_version("my-own", old.source, old.run_id)
+    asked: list[str] = []
+
+    def counting(name: str) -> Any:
+        real = getattr(mlflow.MlflowClient, name)
+        return lambda *arguments, **named: asked.append(name) or real(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        for name in ("get_run", "get_logged_model", "search_model_versions"):
+            patch.setattr(mlflow.MlflowClient, name, counting(name))
+        found = [each.words for each in cleaning.gather(project.config)]
+    assert "version 1 of stock.BBB: its run was superseded" in found
+    assert asked == ["search_model_versions"]
+    clean(project.config, {"yes": "true"})
+    assert versions(project) == {"my-own": [1], "stock.AAA": [1, 2], "stock.BBB": [2]}
+    assert mlflow.pyfunc.load_model("models:/my-own/1") is not None
+
+
 def test_where_the_registry_can_not_be_read_nothing_is_removed(project: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_config: Config) -> Any:
+    def broken(_config: Config, **_how: bool) -> Any:
         raise OSError("the store is down")
 
     monkeypatch.setattr("src.tracking.open_store", broken)

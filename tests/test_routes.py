@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket
 import socketserver
-import subprocess
-import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,126 +16,35 @@ from urllib.parse import urlsplit
 import pytest
 
 from src import client_runs, mlflow_home, tracking
-from src.bulk_runs import BulkRuns
 from src.client_runs import ClientRuns
-from src.config import ROOT, TrackingConfig
+from src.config import TrackingConfig
 from src.errors import StageError
-from src.mlflow_home import Home
 from src.promote import promote
 from src.recorder import Recorder
 from src.sync import sync
-from tests import postgresql_case
-from tests.test_registry_server import free_port, serving
-from tests.tracking_case import BAD, GOOD, SESSION, Case, case, make_store
+from tests.routes_case import ended_at, look_anew, project_at, rows, store_server, written_by_bulk
+from tests.test_registry_server import free_port
+from tests.tracking_case import SESSION, case
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Path]:
-    with postgresql_case.cluster() as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A tracking server that keeps runs in a file of its own and passes artifacts on; its address and the file's."""
-    folder = tmp_path_factory.mktemp("server")
-    database = folder / "server.db"
-    make_store(database)
-    where = Home(f"sqlite:///{database.as_posix()}", database, (folder / "unused").as_uri())
-    with serving(where, folder, folder / "kept") as url:
-        yield url, where.uri
-
-
-def project_at(folder: Path, patch: pytest.MonkeyPatch, uri: str | None = None) -> Case:
-    """A project with a run that passes, one that fails, one with an undefined metric, and one of another session."""
-    made = case(folder, patch, uri)
-    made.add("crypto", "BTC-USD")
-    made.add("stock", "AAPL", metrics={**BAD, "accuracy": None})
-    made.add("etf", "SPY", "xgboost", session="6" * 24)
-    made.add("stock", "TOOGOOD", metrics={**GOOD, "auc": 0.7}, suspicious="AUC 0.70 at or above 0.65")
-    tracking._SWEPT.clear()
-    client_runs.forget()
-    return made
-
-
-NOISE = {
-    "runs": ("run_uuid", "experiment_id", "artifact_uri", "user_id"),
-    "tags": ("run_uuid", "experiment_id"),
-    "params": ("run_uuid", "experiment_id"),
-    "metrics": ("run_uuid", "experiment_id"),
-    "latest_metrics": ("run_uuid", "experiment_id"),
-}
-FREE = ("alpha.writer", "model_id", "model_digest", "mlflow.parentRunId", "mlflow.user")
-
-
-def rows(uri: str, experiment: str) -> dict[str, Any]:
-    """All that a store has of an experiment's runs: ids, places, times of writing and who wrote apart."""
-    holder = Case(Path())
-    holder.config.tracking.uri = uri
-    with holder.sql() as execute:
-
-        def table(name: str, where: str, *values: str) -> list[dict[str, Any]]:
-            columns = execute.columns(name)
-            found = execute(f"SELECT * FROM {name} WHERE {where}", values)
-            return [dict(zip(columns, row, strict=True)) for row in found]
-
-        number = execute("SELECT experiment_id FROM experiments WHERE name = ?", (experiment,))[0][0]
-        runs = table("runs", "experiment_id = ? AND lifecycle_stage = 'active'", number)
-        names = {run["run_uuid"]: run["name"] for run in runs}
-        shown: dict[str, Any] = {}
-        for run in runs:
-            own: dict[str, Any] = {"runs": [_shown("runs", run)]}
-            for name in ("tags", "params", "metrics", "latest_metrics"):
-                kept = [row for row in table(name, "run_uuid = ?", run["run_uuid"]) if row["key"] not in FREE]
-                own[name] = sorted(map(repr, (_shown(name, row) for row in kept)))
-            is_session = any("'alpha.session'" in tag for tag in own["tags"])
-            if is_session:  # its times are those of the clock
-                own["runs"] = [{k: v for k, v in own["runs"][0].items() if k not in ("start_time", "end_time")}]
-                own["metrics"] = own["latest_metrics"] = []
-            parent = "SELECT value FROM tags WHERE run_uuid = ? AND key = 'mlflow.parentRunId'"
-            parents = execute(parent, (run["run_uuid"],))
-            own["parent"] = [names[parent] for (parent,) in parents]
-            own["bound"] = execute(
-                "SELECT key FROM params WHERE run_uuid = ? AND key LIKE 'model_%' ORDER BY key", (run["run_uuid"],)
-            )
-            shown[run["name"]] = own
-        assert len(shown) == len(runs)
-        joined = "model_versions v JOIN runs r ON r.run_uuid = v.run_id"
-        versions = execute(f"SELECT v.name, r.name, v.source FROM {joined} WHERE r.experiment_id = ?", (number,))
-        versions = [(name, run, source[:10]) for name, run, source in versions]
-        shown["versions"] = sorted(versions)
-    return shown
-
-
-def _shown(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: bool(value) if name == "is_nan" else value for name, value in row.items()}
-    if plain.get("key") == "alpha.registered":  # the number counts what other tests registered as well
-        plain["value"] = plain["value"].split("/")[0]
-    return {name: value for name, value in sorted(plain.items()) if name not in NOISE[table]}
+    with store_server(tmp_path_factory.mktemp("server")) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
 def by_bulk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the bulk route writes: the measure of the others."""
-    with pytest.MonkeyPatch.context() as patch:
-        made = project_at(tmp_path_factory.mktemp("bulk"), patch)
-        with tracking.open_store(made.config) as target:
-            assert isinstance(target.runs, BulkRuns)
-        sync(made.config)
-        return rows(made.uri, "alpha-loop/demo")
+    return written_by_bulk(tmp_path_factory.mktemp("bulk"))
 
 
-@pytest.mark.parametrize("route", ["client", "http", "postgresql"])
+@pytest.mark.parametrize("route", ["client", "http"])  # PostgreSQL: tests/test_registry_postgresql.py
 def test_every_route_gives_what_bulk_inserts_give_and_a_second_sync_nothing_more(
     route: str, by_bulk: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any
 ) -> None:
-    uri, stored = None, None
-    if route == "http":
-        uri, stored = request.getfixturevalue("server")
-    elif route == "postgresql":
-        uri = postgresql_case.make(request.getfixturevalue("cluster"), "routes")
+    uri, stored = request.getfixturevalue("server") if route == "http" else (None, None)
     made = project_at(tmp_path, monkeypatch, uri)
     made.config.tracking.route = "client" if route == "client" else "auto"
     with tracking.open_store(made.config) as target:
@@ -146,7 +54,7 @@ def test_every_route_gives_what_bulk_inserts_give_and_a_second_sync_nothing_more
     assert found == by_bulk
     assert [name for name, *_ in found["versions"]] == ["crypto.BTC-USD", "etf.SPY"]
     assert found["crypto.BTC-USD lightgbm"]["runs"][0]["status"] == "FINISHED"
-    client_runs.forget()  # as another process would look
+    look_anew()
     sync(made.config)
     assert rows(stored or made.uri, "alpha-loop/demo") == by_bulk
 
@@ -184,74 +92,14 @@ def _count(patch: pytest.MonkeyPatch, name: str, counted: Counter[str]) -> None:
     patch.setattr(mlflow.MlflowClient, name, counting)
 
 
-KILLED = """
-import os, sys
-import mlflow
-from src.config import Config
-from src.sync import sync
-
-url, root, experiment = sys.argv[1:]
-real = mlflow.MlflowClient.set_terminated
-left = 2
-
-def dying(self, run_id, *status):
-    global left
-    left -= len(status) > 0
-    if left < 0:
-        os._exit(137)  # as by kill -9: nothing is closed, nothing is said, a run is RUNNING
-    return real(self, run_id, *status)
-
-mlflow.MlflowClient.set_terminated = dying
-config = Config()
-config.data.root, config.tracking.uri, config.tracking.experiment = f"{root}/data", url, experiment
-sync(config)
-"""
-
-
-def test_a_sync_that_was_killed_is_finished_by_the_next(
+def test_a_sync_that_ended_at_a_run_half_written_is_ended_by_the_next(
     by_bulk: dict[str, Any], server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One step of many, here without a kill: tests/soak/test_tracking.py goes through the others."""
     made = project_at(tmp_path, monkeypatch, server[0])
-    made.config.tracking.experiment = "killed"
-    command = [sys.executable, "-c", KILLED, server[0], str(tmp_path), "killed"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == 137, done.stderr.decode()
-    client = made.client()
-    number = client.get_experiment_by_name("killed/demo").experiment_id
-    assert [run for run in client.search_runs([number]) if run.info.status == "RUNNING"]
-    sync(made.config)
-    assert rows(server[1], "killed/demo") == by_bulk
-
-
-@pytest.mark.parametrize(
-    ("step", "times"),
-    [("create_run", 2), ("set_terminated", 2), ("create_logged_model", 0), ("log_model_artifacts", 0),
-     ("create_model_version", 0)],
-)  # fmt: skip
-def test_wherever_a_sync_ends_the_next_one_ends_it(
-    step: str, times: int, by_bulk: dict[str, Any], server: tuple[str, str], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    import mlflow
-
-    made = project_at(tmp_path, monkeypatch, server[0])
-    made.config.tracking.experiment = f"ended-{step}"
-    real, calls = getattr(mlflow.MlflowClient, step), Counter[str]()
-
-    def dying(self: Any, *arguments: Any, **named: Any) -> Any:
-        calls[step] += 1
-        if calls[step] > times:
-            raise KeyboardInterrupt
-        return real(self, *arguments, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(mlflow.MlflowClient, step, dying)
-        with pytest.raises(KeyboardInterrupt):
-            sync(made.config)
-    tracking._SWEPT.clear()
-    client_runs.forget()
-    sync(made.config)
-    assert rows(server[1], f"ended-{step}/demo") == by_bulk
+    made.config.tracking.experiment = "ended"
+    ended_at("set_terminated", 2, made)
+    assert rows(server[1], "ended/demo") == by_bulk
 
 
 def test_a_run_written_twice_as_its_answer_was_lost_is_there_once(
@@ -269,6 +117,39 @@ def test_a_run_written_twice_as_its_answer_was_lost_is_there_once(
         client_runs.forget()
         assert target.runs.known(row["record_id"] for row in made.graded) == known
         assert len(target.client.search_runs([target.experiment], "tags.`alpha.record_id` LIKE '%'")) == 4
+
+
+def test_two_machines_at_one_server_leave_each_record_once_and_a_champion_where_it_is(
+    server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second began before it could see what the first wrote: every run, model and version is there twice."""
+    made = project_at(tmp_path, monkeypatch, server[0])
+    made.config.tracking.experiment = "two"
+    sync(made.config)
+    with monkeypatch.context() as patch:
+        patch.setattr(ClientRuns, "known", lambda *_: {})
+        patch.setattr("platform.node", lambda: "elsewhere")
+        sync(made.config)
+    client = made.client()
+    number = client.get_experiment_by_name("two/demo").experiment_id
+    written = "tags.`alpha.record_id` LIKE '%'"
+    held = {str(each.run_id): each.version for each in client.search_model_versions("name = 'etf.SPY'")}
+    mine = [held[run.info.run_id] for run in client.search_runs([number], written) if run.info.run_id in held]
+    client.set_registered_model_alias("etf.SPY", "champion", str(max(mine)))
+    now = time.time()
+    monkeypatch.setattr("src.writers.time.time", lambda: now + 2 * 24 * 3600)
+    look_anew()
+    sync(made.config)
+    left = client.search_runs([number], written)
+    counts = [run for run in left if not run.data.tags.get("alpha.superseded")]
+    assert len({run.data.tags["alpha.record_id"] for run in counts}) == len(counts) == 4
+    assert sorted(run.info.run_name for run in left if run not in counts) == [
+        "crypto.BTC-USD lightgbm",
+        "etf.SPY xgboost",
+    ]
+    champion = client.get_model_version_by_alias("etf.SPY", "champion")
+    assert champion.version == max(mine)
+    assert champion.run_id in {run.info.run_id for run in counts}
 
 
 @pytest.mark.parametrize(
@@ -339,8 +220,7 @@ def test_a_server_that_goes_away_stops_no_training_and_sync_is_named_at_the_end(
     made.config.tracking.experiment, made.session = "away", {"key": SESSION}
     with way(server[0], port) as url:
         recorder = Recorder(made.config)
-        recorder.put(made.store, made.grades().head(1), made.session)
-        assert recorder._written[-1].result().height == 1
+        assert recorder.put(made.store, made.grades().head(1), made.session).result().height == 1
     recorder.put(made.store, made.grades().tail(1), made.session)
     with pytest.raises(StageError) as caught:
         recorder.close(made.store, made.grades(), made.session)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from src import bulk_runs, mlflow_home
+from src import bulk_runs, files, mlflow_home
 from src.config import ROOT, TrackingConfig
 from src.errors import StageError
 from tests.tracking_case import BAD, GOOD, SESSION, Case, case, local, native
@@ -211,9 +213,12 @@ def test_what_a_killed_process_left_is_swept(made: Case) -> None:
     made.add("stock", "AAPL")
     made.project()
     client, where = made.client(), experiment(made)
-    left = client.create_run(where, tags={"alpha.record_id": "x.0", "alpha.writer": f"{platform.node()}:999999"})
-    alive = client.create_run(where, tags={"alpha.record_id": "y.0", "alpha.writer": f"{platform.node()}:1"})
-    model = client.create_logged_model(where, "half", left.info.run_id, tags={"alpha.record_id": "x.0"})
+    parent = f"{os.getppid()}:{files.process_start(os.getppid())}"
+    dead, living = (f"{platform.node()}:{process}:{int(time.time())}" for process in ("999999:1", parent))
+    left = client.create_run(where, tags={"alpha.record_id": "x.0", "alpha.writer": dead})
+    alive = client.create_run(where, tags={"alpha.record_id": "y.0", "alpha.writer": living})
+    tags = {"alpha.record_id": "x.0", "alpha.writer": dead}
+    model = client.create_logged_model(where, "half", left.info.run_id, tags=tags)
     foreign = client.create_logged_model(where, "a-persons-own")
     tracking._SWEPT.clear()
     made.project()

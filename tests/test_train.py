@@ -178,7 +178,7 @@ def test_a_locked_mlflow_database_loses_nothing(featurized: Project, tmp_path: P
     project.must("sync")  # makes the store
     with sqlite3.connect(project.database, isolation_level=None) as lock:
         lock.execute("BEGIN EXCLUSIVE")
-        done = project.run("train", "model=lightgbm")
+        done = project.impatient("train", "model=lightgbm")
         lock.execute("ROLLBACK")
     assert done.returncode == 1
     assert "locked" in done.stderr

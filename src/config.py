@@ -180,7 +180,7 @@ class XGBoostParams:
     learning_rate: float = 0.05
     max_depth: int = 3
     min_child_weight: float = 10.0
-    colsample: float = 0.7
+    colsample: float = 0.3
     subsample: float = 0.8
     max_bin: int = 32
     l2: float = 1.0
@@ -190,10 +190,10 @@ class XGBoostParams:
 class CatBoostParams:
     """Settings of CatBoost, named as the library names them but for `rounds` and `l2`."""
 
-    rounds: int = 50
+    rounds: int = 30
     learning_rate: float = 0.05
     depth: int = 3
-    rsm: float = 0.7
+    rsm: float = 0.3
     subsample: float = 0.8
     border_count: int = 31
     l2: float = 3.0

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 
+from src import ui
 from src.config import ROOT
 from src.sync import sync
 from tests.routes_case import ended_at, look_anew, project_at, rows, store_server, written_by_bulk
-from tests.test_registry_server import shown_by_the_ui
-from tests.tracking_case import case
+from tests.test_registry_server import answers, free_port, post, running, send
+from tests.tracking_case import FEATURES, Case, case, training_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -133,9 +139,63 @@ def test_two_at_once_leave_each_record_once_and_every_version_whole(
             assert mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}") is not None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a Ctrl+C can't be sent to another process group of Windows")
-def test_the_ui_command_ends_by_sigterm_as_by_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = case(tmp_path, monkeypatch)
-    made.add("crypto", "BTC-USD")
-    made.project()
-    shown_by_the_ui(made, signal.SIGTERM)
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    with pytest.MonkeyPatch.context() as patch:
+        made = case(tmp_path_factory.mktemp("ui"), patch)
+        made.add("crypto", "BTC-USD")
+        made.project()
+        yield made
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a Ctrl+C can't be sent to another process group of Windows")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_ui_command_shows_the_store_and_its_server_ends_with_it(base: Case, end: signal.Signals) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "src.ui", f"port={port}"], cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True,
+        env={**os.environ, "DVC_ROOT": str(base.root), "PATH": os.defpath}, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        assert f"http://127.0.0.1:{port}/#/experiments (Ctrl+C ends it)" in process.stderr.readline()
+        for _ in range(600):
+            if answers(port, "/health"):
+                break
+            time.sleep(0.1)
+        assert answers(port, "/")
+        status, found = post(f"http://127.0.0.1:{port}", "experiments/search", {"max_results": 10})
+        assert status == 200
+        assert "alpha-loop/demo" in [each["name"] for each in found["experiments"]]
+        put = f"http://127.0.0.1:{port}/api/2.0/mlflow-artifacts/artifacts/demo/x.txt"
+        with pytest.raises((urllib.error.HTTPError, json.JSONDecodeError)):
+            assert send("PUT", put, b"x")[0] != 200
+            raise json.JSONDecodeError("refused as it should be", "", 0)
+    finally:
+        os.kill(process.pid, end)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert not answers(port, "/health")
+
+
+def test_the_champion_is_served_over_http(base: Case) -> None:
+    client, port = base.client(), free_port()
+    client.set_registered_model_alias("crypto.BTC-USD", "champion", "1")
+    rows, _ = training_rows()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/crypto.BTC-USD@champion"]
+    command += ["--env-manager", "local", "--host", ui.HOST, "--port", str(port)]
+    uris = {"MLFLOW_TRACKING_URI": base.uri, "MLFLOW_REGISTRY_URI": base.uri}
+    data = [[None if np.isnan(value) else float(value) for value in row] for row in rows[:20]]
+    body = json.dumps({"dataframe_split": {"columns": FEATURES, "data": data}}).encode()
+    with running(command, port, "/ping", base.root, **uris) as url:
+        status, answer = send("POST", f"{url}/invocations", body)
+        status_without, _ = send("POST", f"{url}/invocations", json.dumps({"inputs": {FEATURES[0]: [0.1]}}).encode())
+    import pandas as pd
+
+    expected = mlflow.pyfunc.load_model("models:/crypto.BTC-USD@champion").predict(
+        pd.DataFrame(rows[:20], columns=FEATURES)
+    )
+    assert status == 200
+    assert answer["predictions"] == pytest.approx(list(expected))
+    assert status_without == 400

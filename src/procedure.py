@@ -62,6 +62,11 @@ class Task:
     grade: GradeConfig
     panel_returns: pl.DataFrame | None = None
 
+    @property
+    def device(self) -> str:
+        """Where it is fitted: one command's models are all for one device."""
+        return self.plans[0].model.device if self.plans else "cpu"
+
 
 @dataclass(frozen=True)
 class Trained:

@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine's loopback, and items and tasks that say on which node they ran."""
+"""A Ray cluster on this machine's loopback, what runs on it, and items with large parts."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "120000",
+    "RAY_enable_worker_prestart": "0",  # a worker without this project's code is of no use
+    "RAY_prestart_worker_first_driver": "0",
 }
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "alpha-loop"
+LEAN = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+"""What a node goes without: nobody looks at it, and it doesn't grow."""
 _STARTS = 3
 
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="Ray's test cluster is for POSIX systems")
@@ -41,10 +45,10 @@ class Block:
 
 
 @contextlib.contextmanager
-def two_nodes(*by_value: ModuleType) -> Iterator[Any]:
-    """Ray's own test cluster, one CPU a node; what the modules define reaches the workers by value."""
+def nodes(*cpus: int, by_value: tuple[ModuleType, ...] = (), gpus: int = 0) -> Iterator[Any]:
+    """Ray's own test cluster, of nodes with so many CPUs; what the modules define reaches the workers by value."""
     short = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # a socket's address has at most 107 bytes
-    before = dict(os.environ)
+    before, python = dict(os.environ), sys.executable
     os.environ.update(SETTINGS, RAY_TMPDIR=str(short))
     import ray
 
@@ -52,7 +56,10 @@ def two_nodes(*by_value: ModuleType) -> Iterator[Any]:
         ray.cloudpickle.register_pickle_by_value(module)
     cluster = None
     try:
-        cluster = started(short)
+        if " " in python:  # `ray start` can't be in such a path
+            (short / "venv").symlink_to(sys.prefix)
+            sys.executable = str(short / "venv" / Path(python).relative_to(sys.prefix))
+        cluster = started(short, cpus, gpus)
         yield cluster
     finally:
         ray.shutdown()
@@ -62,6 +69,7 @@ def two_nodes(*by_value: ModuleType) -> Iterator[Any]:
             ray.cloudpickle.unregister_pickle_by_value(module)
         os.environ.clear()
         os.environ.update(before)
+        sys.executable = python
         left = remaining(short)
         for process in left:
             process.kill()
@@ -69,15 +77,15 @@ def two_nodes(*by_value: ModuleType) -> Iterator[Any]:
     assert not left, left
 
 
-def started(folder: Path) -> Any:
+def started(folder: Path, cpus: tuple[int, ...], gpus: int) -> Any:
     """A cluster that stands; where a busy machine lets Ray's own limits pass, once more."""
     from ray.cluster_utils import Cluster
 
     for attempt in range(_STARTS):
         cluster = Cluster()
         try:
-            for _ in range(2):
-                cluster.add_node(num_cpus=1, include_dashboard=False)
+            for count in cpus:
+                cluster.add_node(num_cpus=count, num_gpus=gpus, **LEAN)
             return cluster
         except Exception:
             cluster.shutdown()
@@ -103,6 +111,24 @@ def _command(process: psutil.Process) -> list[str]:
         return [] if process.status() == psutil.STATUS_ZOMBIE else process.cmdline()
     except psutil.Error:
         return []
+
+
+def workers(cluster: Any, task: str) -> list[psutil.Process]:
+    """Processes of this cluster alone that are at work on a task."""
+    found = []
+    for node in cluster.list_all_nodes():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True)
+    return [process for process in found if f"ray::{task}" in " ".join(_command(process))]
+
+
+def kill_node(cluster: Any, node: Any) -> None:
+    """SIGKILL, with all that runs on it."""
+    below = psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True)
+    cluster.remove_node(node, allow_graceful=False)
+    for process in below:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:

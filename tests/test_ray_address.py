@@ -44,6 +44,13 @@ def test_what_answers_otherwise_than_ray_is_named(web: int) -> None:
         require_reachable(f"127.0.0.1:{web}")
 
 
+def test_of_a_cluster_behind_tls_no_answer_is_asked(web: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    require_reachable(f"127.0.0.1:{web}")
+    with pytest.raises(StageError, match="no Ray cluster answers"):
+        require_reachable(f"127.0.0.1:{closed_port()}")
+
+
 @pytest.mark.parametrize("address", ["nonsense", "host:", ":6379", "ray://host", "host:port"])
 def test_a_malformed_address_is_refused_with_its_forms(address: str) -> None:
     with pytest.raises(StageError, match=rf"must be auto, host:port or ray://host:port, got {address}"):

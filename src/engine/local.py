@@ -8,6 +8,7 @@ it, so that only an item that kills its worker fails; all others go on.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import multiprocessing
 import os
@@ -33,8 +34,11 @@ _PATIENCE = 5.0  # seconds that a worker may take to leave
 _MOST = 60 if sys.platform == "win32" else 4096  # workers; Windows waits for no more
 
 
-def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineConfig) -> Iterator[Outcome[Item, Result]]:
-    """Do `task` on every item; see `src.engine.run`.
+@contextlib.contextmanager
+def opened(
+    task: Callable[[Item], Result], config: EngineConfig
+) -> Iterator[Callable[[Iterable[Item]], Iterator[Outcome[Item, Result]]]]:
+    """Give what does `task` on every item of a stream, as often as it is called; see `src.engine.run`.
 
     Raises
     ------
@@ -42,23 +46,28 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
         Where no worker can be started.
     """
     pool: _Pool[Item, Result] = _Pool(task, config)
-    pending, in_flight, exhausted = iter(items), 0, False
     try:
-        while True:
-            while not exhausted and in_flight < config.batch_size:
-                try:
-                    pool.put(next(pending))
-                except StopIteration:
-                    exhausted = True
-                else:
-                    in_flight += 1
-            if not in_flight:
-                return
-            outcome = pool.get()
-            in_flight -= 1
-            yield outcome
+        yield functools.partial(_outcomes, pool, config.batch_size)
     finally:
         pool.stop()
+
+
+def _outcomes(pool: _Pool[Item, Result], most: int, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
+    """Keep `most` items in flight and yield each when it has ended."""
+    pending, in_flight, exhausted = iter(items), 0, False
+    while True:
+        while not exhausted and in_flight < most:
+            try:
+                pool.put(next(pending))
+            except StopIteration:
+                exhausted = True
+            else:
+                in_flight += 1
+        if not in_flight:
+            return
+        outcome = pool.get()
+        in_flight -= 1
+        yield outcome
 
 
 class _Died(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from src.errors import StageError
@@ -12,7 +13,7 @@ _SETTINGS = 4  # type of the frame that a server of HTTP/2, which gRPC is, answe
 
 
 def require_reachable(address: str) -> None:
-    """Make sure that something which speaks gRPC listens at ``host:port`` or ``ray://host:port``.
+    """Make sure that something which speaks gRPC, or TLS by RAY_USE_TLS, listens at ``[ray://]host:port``.
 
     Raises
     ------
@@ -27,6 +28,8 @@ def require_reachable(address: str) -> None:
         )
     try:
         with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
+            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+                return  # what speaks TLS answers nothing else; Ray itself says whether the certificates fit
             connection.sendall(_HTTP2)
             answer = connection.recv(9)
     except (OSError, OverflowError) as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import shutil
 import signal
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -29,9 +31,11 @@ def connected(ray: Any, config: EngineConfig) -> Iterator[None]:
         yield
         return
     own = config.address is None
-    if own:
-        _lock_own_cluster()
-    with _same_sigterm():
+    with contextlib.ExitStack() as during:
+        if own:
+            _lock_own_cluster()
+            during.enter_context(_on_loopback(ray))
+        during.enter_context(_same_sigterm())
         context = _initialised(ray, config)
     # Ray prints what befalls its workers to stdout, where a stage's answer stands: it goes to the log.
     ray._private.worker.print_to_stdstream = _logged
@@ -73,6 +77,8 @@ def _settings(config: EngineConfig) -> dict[str, Any]:
     low, high = _STORE_BYTES
     store = min(max(config.batch_size * _BYTES_AN_ITEM, low), high)
     alone = {"address": "local", "num_cpus": workers(config), "include_dashboard": False, "object_store_memory": store}
+    if os.name == "posix":  # a shell starts the workers there, and Ray doesn't quote what may have a space
+        known["runtime_env"]["py_executable"] = shlex.quote(sys.executable)
     return {**alone, "_node_ip_address": "127.0.0.1", **known}
 
 
@@ -117,8 +123,37 @@ def _look(ray: Any, config: EngineConfig) -> None:
         )
 
 
+def workers_live(ray: Any) -> bool:
+    """Whether any worker of the cluster is alive; taken for granted behind ``ray://``, where nobody can ask."""
+    return not ray._private.worker.global_worker.connected or bool(ray._private.state.workers())
+
+
+def logs(ray: Any) -> str:
+    """Where it stands why no worker is alive, and the cause that is found least easily."""
+    folder = ray._private.worker.global_worker.node.get_logs_dir_path()
+    return (
+        f"see raylet.err and worker-*.err in {folder}, on each node of the cluster (`ray start` must not be one in a "
+        "path with a space: workers end before they begin there)"
+    )
+
+
+@contextlib.contextmanager
+def _on_loopback(ray: Any) -> Iterator[None]:
+    """Keep a cluster of our own to the loopback: elsewhere Ray puts the network's address in the place of 127.0.0.1."""
+    constants = ray._private.ray_constants
+    name, before = constants.ENABLE_RAY_CLUSTERS_ENV_VAR, constants.ENABLE_RAY_CLUSTER
+    told = os.environ.get(name)
+    constants.ENABLE_RAY_CLUSTER, os.environ[name] = False, "0"  # for this process, and for those that it starts
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
+        os.environ.pop(name) if told is None else os.environ.update({name: told})
+
+
 def _lock_own_cluster() -> None:
     """Give a cluster of this command alone a key of its own, where Ray would write one into the home folder."""
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # that it has a key is no warning
     if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         os.environ["RAY_AUTH_TOKEN"] = uuid.uuid4().hex
 

@@ -33,6 +33,11 @@ class Attempt:
     names: tuple[str, ...] = ()
     seed: int = 0
 
+    @property
+    def device(self) -> str:
+        """Where it is fitted."""
+        return self.model.device if self.model else "cpu"
+
 
 @dataclass(frozen=True)
 class Score:

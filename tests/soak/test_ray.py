@@ -1,4 +1,4 @@
-"""A session on a two-node cluster whose workers, driver and a node are killed: it ends as the undisturbed one does."""
+"""Sessions on a cluster whose workers, drivers and a node are killed, fifty times in all, end as if undisturbed."""
 
 from __future__ import annotations
 
@@ -8,61 +8,99 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tests import ray_case
-from tests.pipeline_case import Project
+from tests.pipeline_case import Project, differences
 
 pytestmark = [ray_case.on_posix, pytest.mark.timeout(2 * 3600)]
 
-SIZE = ("universe.buckets=5", "source.simulated.stock=28", "source.simulated.etf=8", "source.simulated.crypto=4")
-MODEL = ("model=lightgbm",)
-KILLS = 12
+SIZE = ("universe.buckets=5", "source.simulated.stock=66", "source.simulated.etf=24", "source.simulated.crypto=10")
+MODEL = ("model=all",)
+KILLS = {"worker": 33, "driver": 16, "node": 1}
 LIMIT = 3600.0  # seconds for one command, on however busy a machine
-_PAUSE = (4.0, 15.0)  # seconds between two kills
+_PAUSE = (0.5, 4.0)  # seconds of work between two kills
+_LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 
 def test_a_session_on_ray_ends_as_undisturbed_whatever_is_killed(tmp_path: Path) -> None:
     rng = random.Random(5)
-    quiet = Project(tmp_path / "quiet")
+    featurized = Project(tmp_path / "featurized")
     for verb in ("hydrate", "featurize"):
-        quiet.must(verb, *SIZE)
-    disturbed = quiet.copy(tmp_path / "disturbed")
-    finish(quiet.start("train", *SIZE, *MODEL))
-    killed: dict[str, int] = {"worker": 0, "driver": 0, "node": 0}
-    with ray_case.two_nodes() as cluster:
+        featurized.must(verb, *SIZE)
+    whole = featurized.copy(tmp_path / "whole")
+    began = time.monotonic()
+    finish(whole.start("train", *SIZE, *MODEL))
+    say(f"undisturbed, on local processes: {whole.grades().height} runs in {time.monotonic() - began:.0f} s")
+    plan = [what for what, times in KILLS.items() for _ in range(times)]
+    rng.shuffle(plan)
+    killed: Counter[str] = Counter()
+    began, rounds = time.monotonic(), 0
+    with ray_case.nodes(1, 1) as cluster:
         overrides = (*SIZE, *MODEL, "engine=ray", f"engine.address={cluster.address}", "engine.workers=null")
-        attempts, started = 1, time.monotonic()
-        driver = disturbed.start("train", *overrides)
-        plan = rng.choices(("worker", "driver"), (2, 1), k=KILLS - 1)
-        plan.insert(KILLS // 2, "node")
-        for what in plan:
-            deadline = time.monotonic() + rng.uniform(*_PAUSE)
-            while driver.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.1)
-            if driver.poll() == 0:
-                break
-            if kill(what, driver, cluster, rng):
-                killed[what] += 1
-            if driver.poll() is not None:
-                driver.communicate()
-                driver, attempts = disturbed.start("train", *overrides), attempts + 1
-        driver.communicate(timeout=LIMIT)
-        attempts += driver.returncode != 0  # the last kill was of the driver
-        line = finish(disturbed.start("train", *overrides))
-        seconds = time.monotonic() - started
-    sys.stdout.write(f"\n{line}\nkilled {killed}, {attempts} attempts, {seconds:.0f} s\n")
-    assert killed["worker"] and killed["driver"] and killed["node"] == 1, killed
-    assert disturbed.stable_grades().equals(quiet.stable_grades())
-    assert disturbed.states("train").equals(quiet.states("train"))
-    grades = disturbed.grades()
-    assert grades["mlflow_run_id"].null_count() == 0
-    assert grades["mlflow_run_id"].n_unique() == grades["record_id"].n_unique() == grades.height
-    assert recorded(disturbed) == recorded(quiet)
+        while plan:
+            rounds += 1
+            project = featurized.copy(tmp_path / f"round-{rounds}")
+            killed += disturbed(project, overrides, plan, cluster, rng)
+            finish(project.start("train", *overrides))
+            said = f"round {rounds}, after {dict(killed)} in {time.monotonic() - began:.0f} s"
+            assert differences(project, whole) == [], said
+            say(f"{said}: the same as undisturbed")
+
+
+def disturbed(
+    project: Project, overrides: tuple[str, ...], plan: list[str], cluster: Any, rng: random.Random
+) -> Counter[str]:
+    """Kill what the plan says until it is used up or a command has come to its end; what was killed."""
+    killed: Counter[str] = Counter()
+    while True:
+        driver = project.start("train", *overrides)
+        while plan and driver.poll() is None:
+            at_work(cluster, driver, rng.uniform(*_PAUSE))
+            if driver.poll() is None and kill(plan[-1], driver, cluster, rng):
+                killed[plan.pop()] += 1
+        out, error = driver.communicate(timeout=LIMIT)
+        assert driver.returncode in (0, -9), (out, error)
+        if driver.returncode == 0:
+            return killed
+
+
+def say(words: str) -> None:
+    sys.stdout.write(f"\n{words}\n")
+
+
+def at_work(cluster: Any, driver: subprocess.Popen[str], seconds: float) -> None:
+    """Wait until tasks are being done, and so much longer; or until the command has ended."""
+    deadline = time.monotonic() + LIMIT
+    while not ray_case.workers(cluster, "train_instrument") and driver.poll() is None:
+        assert time.monotonic() < deadline, "no work was begun"
+        time.sleep(0.1)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        driver.wait(seconds)
+
+
+def kill(what: str, driver: subprocess.Popen[str], cluster: Any, rng: random.Random) -> bool:
+    """SIGKILL the command, a node with all that is on it, or a worker in its work; False where there is none."""
+    if what == "driver":
+        driver.kill()
+        driver.wait()
+        return True
+    if what == "node":
+        (node,) = cluster.worker_nodes
+        ray_case.kill_node(cluster, node)
+        return True
+    found = ray_case.workers(cluster, "train_instrument")
+    with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+        rng.choice(found).kill()
+        return True
+    return False
 
 
 def finish(process: subprocess.Popen[str]) -> str:
@@ -72,7 +110,7 @@ def finish(process: subprocess.Popen[str]) -> str:
     return out.strip().splitlines()[-1]
 
 
-def test_a_cluster_of_the_commands_own_ends_with_it_and_leaves_nothing(
+def test_a_cluster_of_the_commands_own_keeps_to_itself_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
@@ -81,57 +119,34 @@ def test_a_cluster_of_the_commands_own_ends_with_it_and_leaves_nothing(
         quiet.must(verb)
     project = quiet.copy(tmp_path / "ray")
     quiet.must("train", "tracking.enabled=false")
-    # A home that can't be written, and the settings of a machine on which Ray was never used.
-    for name, value in {**ray_case.SETTINGS, "RAY_TMPDIR": str(short), "HOME": str(tmp_path / "none")}.items():
-        monkeypatch.setenv(name, value)
+    # A home that can't be written, a path with a space, and no other setting: a machine on which Ray was never used.
     (tmp_path / "none").touch()
-    done = project.run("train", "tracking.enabled=false", "engine=ray", "engine.workers=2")
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.strip().splitlines()) == 1, done.stdout
-    assert "Ray" not in done.stderr
+    (tmp_path / "a folder").symlink_to(sys.prefix)
+    monkeypatch.setenv("RAY_TMPDIR", str(short))
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "a folder" / Path(sys.executable).relative_to(sys.prefix)))
+    command = project.start("train", "tracking.enabled=false", "engine=ray", "engine.workers=2")
+    heard: set[str] = set()
+    listener = threading.Thread(target=listen, args=(psutil.Process(command.pid), heard))
+    listener.start()
+    out, error = command.communicate(timeout=LIMIT)
+    listener.join()
+    assert command.returncode == 0, error
+    assert len(out.strip().splitlines()) == 1, out
+    assert "Ray" not in error, error
+    assert heard and heard <= set(_LOOPBACK), heard
     assert project.stable_grades().equals(quiet.stable_grades())
     assert not ray_case.remaining(short)
-    assert not [path for path in short.glob("session_*") if not path.is_symlink()]
+    assert not [path for path in short.rglob("session_*") if not path.is_symlink()]
     shutil.rmtree(short)
 
 
-def kill(what: str, driver: subprocess.Popen[str], cluster, rng: random.Random) -> bool:
-    """SIGKILL; False where there was nothing of the kind to kill."""
-    if what == "driver":
-        driver.kill()
-        driver.wait()
-        return True
-    if what == "node":
-        (node,) = cluster.worker_nodes
-        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-        below = raylet.children(recursive=True)
-        cluster.remove_node(node, allow_graceful=False)
-        for process in below:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        return True
-    found = [p for p in psutil.process_iter() if "ray::train_instrument" in " ".join(command(p))]
-    if found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            rng.choice(found).kill()
-    return bool(found)
-
-
-def command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-def recorded(project: Project) -> dict[str, int]:
-    """How much MLflow holds of each kind: a run of each grade, models and versions of what passed."""
-    import sqlite3
-
-    queries = {
-        "runs": "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active' AND status = 'FINISHED'",
-        "models": "SELECT count(*) FROM logged_models WHERE lifecycle_stage = 'active'",
-        "versions": "SELECT count(*) FROM model_versions",
-    }
-    with contextlib.closing(sqlite3.connect(project.database)) as database:
-        return {name: database.execute(query).fetchone()[0] for name, query in queries.items()}
+def listen(command: psutil.Process, heard: set[str]) -> None:
+    """Gather the addresses on which a command and all below it listen, until it ends."""
+    while command.is_running() and command.status() != psutil.STATUS_ZOMBIE:
+        with contextlib.suppress(psutil.Error):
+            for process in [command, *command.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    found = process.net_connections(kind="inet")
+                    heard.update(each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN)
+        time.sleep(0.2)

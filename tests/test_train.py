@@ -86,9 +86,9 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
     for victim in ("worker", "command", "worker", "command"):
         process = process or project.start("train")
         deadline = time.monotonic() + 60
-        finished = len(set(project.stored()))
+        finished = RunStore(project.runs).runs().height
         while process.poll() is None and time.monotonic() < deadline:  # wait for work to begin, then a random moment
-            if len(set(project.stored())) > finished:
+            if RunStore(project.runs).runs().height > finished:
                 break
             time.sleep(0.02)
         time.sleep(moments.uniform(0.0, 0.7))

@@ -30,7 +30,7 @@ AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAUL
 BUCKET = "alpha-loop"
 LEAN = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 """What a node goes without: nobody looks at it, and it doesn't grow."""
-_STARTS = 3
+_STARTS = 4
 
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="Ray's test cluster is for POSIX systems")
 

@@ -61,15 +61,25 @@ def disturbed(
     """Kill what the plan says until it is used up or a command has come to its end; what was killed."""
     killed: Counter[str] = Counter()
     while True:
+        before = len(project.stored())
         driver = project.start("train", *overrides)
         while plan and driver.poll() is None:
             at_work(cluster, driver, rng.uniform(*_PAUSE))
+            while plan[-1] == "driver" and driver.poll() is None and not progressed(project, before):
+                time.sleep(0.2)  # a command that stored nothing has nothing to lose
             if driver.poll() is None and kill(plan[-1], driver, cluster, rng):
                 killed[plan.pop()] += 1
         out, error = driver.communicate(timeout=LIMIT)
         assert driver.returncode in (0, -9), (out, error)
         if driver.returncode == 0:
             return killed
+
+
+def progressed(project: Project, before: int) -> bool:
+    try:
+        return len(project.stored()) > before
+    except FileNotFoundError:  # a bucket was compacted while it was read
+        return True
 
 
 def say(words: str) -> None:

@@ -26,7 +26,8 @@ DOUBLED = "doubled"
 def settle(client: MlflowClient, doubled: Iterable[Sequence[Run]]) -> list[Run]:
     """Keep one run of each record: a champion's, else the one registered first; returns those kept.
 
-    Of the others, those with a version get a tag, and those without are removed once their writer has ended.
+    Of the others, those without a version are removed once their writer has ended; until then, and for good where they
+    have one, a tag says what they are.
     """
     groups = [runs for runs in doubled if runs]
     held = versions_by_run(client, (run.info.run_id for runs in groups for run in runs))
@@ -40,11 +41,11 @@ def settle(client: MlflowClient, doubled: Iterable[Sequence[Run]]) -> list[Run]:
             client.set_tag(first.info.run_id, SUPERSEDED, "")
             first.data.tags[SUPERSEDED] = ""
         for run in others:
-            if run.info.run_id in held:
-                if not run.data.tags.get(SUPERSEDED):
-                    client.set_tag(run.info.run_id, SUPERSEDED, DOUBLED)
-            elif WRITER not in run.data.tags or not is_alive(run.data.tags[WRITER]):
+            has_ended = WRITER not in run.data.tags or not is_alive(run.data.tags[WRITER])
+            if has_ended and run.info.run_id not in held:
                 client.delete_run(run.info.run_id)
+            elif not run.data.tags.get(SUPERSEDED):
+                client.set_tag(run.info.run_id, SUPERSEDED, DOUBLED)
     return kept
 
 

@@ -56,14 +56,3 @@ def test_killed_while_the_tables_are_made_it_is_made_anew(tmp_path: Path) -> Non
     start(tmp_path).communicate(timeout=120)
     assert {"model_versions", "runs", "logged_models"} <= tables(database)
     assert not list(tmp_path.glob(".tmp-*"))  # what the killed process left is swept
-
-
-def test_two_at_once_make_it_once_and_gated(tmp_path: Path) -> None:
-    pair = [start(tmp_path) for _ in range(2)]
-    for process in pair:
-        process.communicate(timeout=120)
-        assert process.returncode == 0
-    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
-        triggers = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'").fetchone()[0]
-        assert triggers > 0
-        assert connection.execute("SELECT count(*) FROM experiments").fetchone()[0] == 1

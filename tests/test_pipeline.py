@@ -22,8 +22,9 @@ NEUTRAL = {
     "accounts", "bulk_runs", "client_runs", "complaints", "compose", "device", "disk", "engine", "errors", "files",
     "follow",
     "gate", "gate_mark", "heartbeat", "ledger", "masking", "memory", "mlflow_home", "model_folder", "network",
-    "postgresql", "progress", "reconciliation", "recorder", "registry_store", "rules", "run_content", "shards", "stage",
-    "tracking", "turns",
+    "doubles", "lookup", "postgresql", "progress", "reconciliation", "recorder", "registry_store", "rules",
+    "run_content", "shards", "stage",
+    "tracking", "turns", "writers",
 }  # fmt: skip
 FRAME = (
     "complaints", "compose", "config", "disk", "errors", "files", "heartbeat", "masking", "progress", "rules", "stage",

@@ -53,6 +53,15 @@ def test_long_work_says_a_plain_line_each_half_minute(clock: Clock) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f]", out.getvalue().replace("\n", ""))
 
 
+def test_the_rate_of_a_plain_line_leaves_out_what_was_finished_before(clock: Clock) -> None:
+    out = io.StringIO()
+    with progress.Progress("train", 1000, file=out) as bar:
+        bar.reuse(880)
+        clock.now += 30
+        bar.advance(60)
+    assert out.getvalue() == "train: 940 of 1,000 instruments, 2.0 a second, about 30 s left\n"
+
+
 def test_slow_work_is_counted_by_the_minute_and_hours_are_said(clock: Clock) -> None:
     out = io.StringIO()
     with progress.Progress("hydrate", 1000, unit="symbol", file=out) as bar:

@@ -235,16 +235,29 @@ def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
 
 
 def test_an_instrument_is_finished_with_its_last_family(project: Project) -> None:
-    finish(worked(project, "lightgbm"), lambda _task, trained: trained)
-    both = worked(project, "lightgbm", "xgboost")
+    def without_xgboost(_task: Task, trained: Trained) -> Trained:
+        kept = {run["record_id"] for run in trained.runs if run["family"] == "lightgbm"}
+        runs, grades = ([row for row in rows if row["record_id"] in kept] for rows in (trained.runs, trained.grades))
+        return replace(trained, runs=runs, grades=grades, failures={"xgboost": Failure("ValueError: odd", "")})
+
+    finish(worked(project, "lightgbm", "xgboost"), without_xgboost)
+    again = worked(project, "lightgbm", "xgboost")
     finished = []
-    for task in both.tasks():
-        finished.append(both.finished())
-        both.take(Outcome(task, train_instrument(task)))
-    left_out = finished[0]
-    assert finished == list(range(left_out, left_out + len(finished)))
-    both.finish()
-    assert both.finished() == len(both.states) == both.total()
+    for task in again.tasks():
+        assert [plan.model.family for plan in task.plans] == ["xgboost"]
+        assert (task.asset_class, task.symbol) in again.states
+        finished.append(again.finished())
+        again.take(Outcome(task, train_instrument(task)))
+    assert finished == list(range(finished[0], finished[0] + len(finished)))
+    again.finish()
+    assert again.finished() == len(again.states) == again.total()
+
+
+def test_an_instrument_that_is_skipped_keeps_no_failure_of_before(project: Project) -> None:
+    finish(worked(project, "lightgbm"), lambda _task, _trained: Failure("OSError: no disk", "", final=True))
+    assert list((project.runs / "failures").glob("*"))
+    finish(worked(project, "lightgbm"), lambda _task, _trained: Trained(skipped="too thin"))
+    assert not list((project.runs / "failures").glob("*"))
 
 
 def test_a_features_code_that_changed_fits_again_what_uses_it(

@@ -23,6 +23,7 @@ def featurized(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("featurized") / "a project")
     project.must("hydrate")
     project.must("featurize")
+    project.must("sync")  # makes MLflow's tables, once for all
     return project
 
 
@@ -83,7 +84,7 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
     project = featurized.copy(tmp_path / "p")
     moments = random.Random(5)
     killed, process = [], None
-    for victim in ("worker", "command", "worker", "command"):
+    for victim in ("worker", "command"):
         process = process or project.start("train")
         deadline = time.monotonic() + 60
         finished = RunStore(project.runs).runs().height
@@ -175,7 +176,6 @@ def test_only_a_symbol_that_there_is_not_is_refused_and_changes_nothing(trained:
 
 def test_a_locked_mlflow_database_loses_nothing(featurized: Project, tmp_path: Path) -> None:
     project = featurized.copy(tmp_path / "p")
-    project.must("sync")  # makes the store
     with sqlite3.connect(project.database, isolation_level=None) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         done = project.impatient("train", "model=lightgbm")

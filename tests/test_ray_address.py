@@ -59,5 +59,5 @@ def test_a_malformed_address_is_refused_with_its_forms(address: str) -> None:
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(StageError, match=r"pip install 'alpha-loop\[ray\]'"):
+    with pytest.raises(StageError, match=r"pip install -e \.\[ray\]"):
         engine._library()

@@ -26,6 +26,8 @@ UNIVERSES = ("quick", "full")  # that train_massive chooses among
 STAMP = VENV / "installed.txt"
 VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
+# Files of tests go to processes of their own, in the order of tests/conftest.py; three, since some of them mostly wait.
+SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 LINT = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -82,7 +84,7 @@ def demo(rest: list) -> int:
 def test(rest: list) -> int:
     """Lint and types, then the tests; the tests run even where lint complains, and their summary comes last."""
     linted = lint([])
-    return call("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *rest) or linted
+    return call("python", "-m", "pytest", *SPREAD, *rest) or linted
 
 
 def bench(rest: list) -> int:

@@ -361,7 +361,6 @@ def _library() -> Any:
         import ray
     except ImportError as error:
         raise StageError(
-            f"engine=ray needs Ray, which is not installed ({error}): pip install -e .[ray], or take "
-            "engine=local"
+            f"engine=ray needs Ray, which is not installed ({error}): pip install -e .[ray], or take engine=local"
         ) from error
     return ray

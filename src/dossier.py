@@ -15,7 +15,7 @@ from src import universe
 from src.bars import KEY, BarStore, bucket
 from src.config import Config, ConfigError
 from src.failures import Failures
-from src.files import main_root, read_json
+from src.files import main_root, read_json, told
 from src.runs import RunStore
 
 FORMAT = 1  # of what `dossier` returns: raised where a key changes its meaning or goes
@@ -154,7 +154,8 @@ def _rows(table: pl.DataFrame | None, key: Key, columns: tuple[str, ...]) -> lis
 def _table(path: Path) -> pl.DataFrame | None:
     """A table, or None where there is none; read whole, because Windows lets nobody replace a file that is open."""
     try:
-        return pl.read_parquet(path.read_bytes())
+        with told(path, "the stage that writes it makes it anew"):
+            return pl.read_parquet(path.read_bytes())
     except FileNotFoundError:
         return None
 

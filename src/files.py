@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config import ROOT
+from src.errors import StageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,6 +26,26 @@ _PREFIX = ".tmp-"
 _FOREIGN_AGE = 24 * 3600.0  # seconds after which another machine's temporary file counts as left behind
 _COUNTER = itertools.count()
 _REPLACE_TRIES = 8
+
+
+@contextlib.contextmanager
+def told(path: Path, remedy: str) -> Iterator[None]:
+    """Name the file and the remedy where it can't be read; one that is gone stays a `FileNotFoundError`.
+
+    Raises
+    ------
+    StageError
+        For whatever reading a table may raise.
+    """
+    import polars as pl
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, pl.exceptions.PolarsError) as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StageError(f"{path.as_posix()} can't be read ({cause}): {remedy}") from error
 
 
 def main_root() -> Path:

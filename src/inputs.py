@@ -12,7 +12,7 @@ from typing import TypeVar
 import polars as pl
 
 from src import bars as bars_table
-from src import identity, labels
+from src import files, identity, labels
 from src.bars import KEY, BarStore
 from src.config import Config
 from src.errors import StageError
@@ -65,7 +65,9 @@ class Inputs:
     @cached_property
     def instruments(self) -> pl.DataFrame:
         """State of every instrument before training; what featurize has not come to, or not again, waits for it."""
-        states = pl.read_parquet(self.states_folder / "featurize.parquet").select(*KEY, "state", "reason")
+        path = self.states_folder / "featurize.parquet"
+        with files.told(path, "run `python -m src.featurize` again, which makes it anew"):
+            states = pl.read_parquet(path).select(*KEY, "state", "reason")
         hydrated = [self.bars.ledger.states(b).select(KEY) for b in self.bars.buckets() if b not in self.buckets]
         waiting = pl.concat([states.select(KEY).clear(), *hydrated])
         waiting = waiting.with_columns(state=pl.lit("skipped"), reason=pl.lit(WAITING))

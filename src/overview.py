@@ -17,7 +17,7 @@ from src import accounts, heartbeat
 from src.accounts import ROW, Json, no_rows
 from src.bars import KEY, BarStore
 from src.config import ASSET_CLASSES, Config
-from src.files import read_json
+from src.files import read_json, told
 from src.heartbeat import Beat
 from src.ledger import WAITING, Ledger
 from src.live.journal import heads
@@ -253,7 +253,8 @@ def _report(config: Config) -> Json:
 def _table(path: Path, columns: list[str] | None = None) -> pl.DataFrame | None:
     """A table, or None where there is none; read whole, because Windows lets nobody replace a file that is open."""
     try:
-        return pl.read_parquet(path.read_bytes(), columns=columns)
+        with told(path, "the stage that writes it makes it anew"):
+            return pl.read_parquet(path.read_bytes(), columns=columns)
     except FileNotFoundError:
         return None
 

@@ -28,6 +28,7 @@ EQUITY = "net_equity"
 _NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials")
 _PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash", "code": "code_hash"}
 _SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
+_NOT_IN_NAMES = "/:%?@#;\\\"'"
 _LONGEST = 6000  # characters of a param's value that MLflow keeps
 
 
@@ -102,8 +103,13 @@ def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
 
 
 def registered_name(asset_class: str, symbol: str, interval: str) -> str:
-    """Name of an instrument's registered model: ``crypto.BTC-USD``, the interval appended unless daily."""
-    return f"{asset_class}.{symbol}" + ("" if interval == "1d" else f"-{interval}")
+    """Name of an instrument's registered model: ``crypto.BTC-USD``, the interval appended unless daily.
+
+    What MLflow's names and its ``models:/`` addresses have no room for stands as in a web address, so that no two
+    symbols share a name: ``BRK/B`` is ``stock.BRK%2FB``.
+    """
+    written = "".join(f"%{ord(each):02X}" if each in _NOT_IN_NAMES or ord(each) < 32 else each for each in symbol)
+    return f"{asset_class}.{written}" + ("" if interval == "1d" else f"-{interval}")
 
 
 def strategy_settings(config: Config) -> str:

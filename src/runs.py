@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from src import files
+from src import files, shards
 from src.assess import SCHEMA as ASSESSED
 
 RUN_SCHEMA: dict[str, Any] = {
@@ -70,6 +70,7 @@ GRADE_SCHEMA: dict[str, Any] = {
     **CURVE_SCHEMA,
 }
 _IDENTITY = ("record_id", "run_key", "attempt")
+_REMEDY = "move it away and run `python -m src.train` again, which makes anew what is missing"
 MODEL_FILES = ("model.txt", "model.ubj", "model.cbm")
 
 
@@ -116,7 +117,7 @@ class RunStore:
     def grades(self, session_key: str, bucket: int | None = None) -> pl.DataFrame:
         """Grades that a session gave, of one bucket or all: a row a run, `grade_key` and `n_trials` telling how."""
         which = "b*" if bucket is None else f"b{bucket:03d}"
-        frames = [pl.read_parquet(path) for path in sorted(self.root.glob(f"{which}-{session_key[:8]}.grades.parquet"))]
+        frames = [_table(path) for path in sorted(self.root.glob(f"{which}-{session_key[:8]}.grades.parquet"))]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     def skips(self, session_key: str) -> dict[str, str]:
@@ -164,7 +165,7 @@ class RunStore:
             return
         target = self.root / f"{shard}.runs.parquet"
         known = [target] if target.exists() else []
-        rows = pl.concat([pl.read_parquet(path) for path in [*known, *pending]], how="diagonal")
+        rows = pl.concat([_table(path) for path in [*known, *pending]], how="diagonal")
         rows = rows.unique("record_id", keep="first").sort("asset_class", "symbol", "family", "attempt")
         files.write_parquet(rows, target)
         for path in pending:
@@ -177,7 +178,7 @@ class RunStore:
         """Replace the grades that a session gave to the runs of one bucket."""
         path = self.root / f"{shard}.grades.parquet"
         rows = rows.sort("asset_class", "symbol", "family")
-        if path.exists() and pl.read_parquet(path).equals(rows):
+        if shards.same(path, rows):
             return
         files.write_parquet(rows, path)
 
@@ -195,8 +196,13 @@ class RunStore:
 
         files.write_atomic(self.root / "models" / record_id / name, put)
 
-    def _frames(self, kind: str, read: Callable[[Path], pl.DataFrame], which: str = "b") -> list[pl.DataFrame]:
+    def _frames(self, kind: str, reads: Callable[[Path], pl.DataFrame], which: str = "b") -> list[pl.DataFrame]:
         """Read every file of a kind; what is pending comes first, since it may be merged meanwhile into its shard."""
+
+        def read(path: Path) -> pl.DataFrame:
+            with files.told(path, _REMEDY):
+                return reads(path)
+
         pending = []
         for path in sorted(self.root.glob(f"pending/{which}*/*{kind}.parquet")):
             with contextlib.suppress(FileNotFoundError):  # merged: its rows are in the shard, which is read below
@@ -210,6 +216,11 @@ class RunStore:
         )
         rows = pl.concat([pl.DataFrame(schema=schema), *found], how="vertical_relaxed")
         return rows.unique("record_id", keep="first", maintain_order=True)
+
+
+def _table(path: Path) -> pl.DataFrame:
+    with files.told(path, _REMEDY):
+        return pl.read_parquet(path)
 
 
 def _known(path: Path, wanted: Sequence[str], asked: pl.Series | None) -> pl.DataFrame:

@@ -51,6 +51,9 @@ def plain(task: Callable[[list[str]], int], unread: int = 0) -> None:
     try:
         status = task(sys.argv[1:])
         sys.stdout.flush()
+    except StageError as error:
+        _say(str(error))
+        status = 1
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = unread

@@ -35,8 +35,7 @@ def status(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"status: {error}\n")
         return 2
     if not chosen.watch:
-        _show(look(config), chosen.json)
-        return 0
+        return _show(look(config), chosen.json)
     try:
         _watch(lambda: look(config), chosen.every, chosen.json)
     except KeyboardInterrupt:
@@ -45,17 +44,28 @@ def status(arguments: Sequence[str]) -> int:
 
 
 def look(config: Config) -> Picture:
-    """Look once; where a file goes away while it is read, look again."""
+    """Look once; where a file goes away while it is read, look again.
+
+    Returns
+    -------
+    dict
+        As told in docs/status.md; `problem` alone, in words, where a file can't be read.
+    """
     from polars.exceptions import PolarsError
 
+    from src.errors import StageError
     from src.overview import overview
 
-    for _ in range(_TRIES - 1):
+    words = ""
+    for _ in range(_TRIES):
         try:
             return overview(config, dt.datetime.now(dt.UTC))
-        except (OSError, PolarsError, ValueError):
-            time.sleep(0.1)
-    return overview(config, dt.datetime.now(dt.UTC))
+        except StageError as error:
+            words = str(error)
+        except (OSError, PolarsError, ValueError) as error:
+            words = f"a file can't be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        time.sleep(0.1)
+    return {"problem": words}
 
 
 def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
@@ -69,7 +79,8 @@ def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
     if not screen.redrawable(sys.stdout):
         before = ""
         while True:
-            line = board.sentence(look())
+            found = look()
+            line = f"? {found['problem']}" if "problem" in found else board.sentence(found)
             if line.partition(" ")[2] != before:
                 _write(line)
             before = line.partition(" ")[2]
@@ -77,17 +88,23 @@ def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
     colour = screen.coloured(sys.stdout)
     with screen.redrawn(sys.stdout) as draw:
         while True:
-            draw([*board.picture(look(), colour), "", f"every {every:g} s; Ctrl+C ends"])
+            found = look()
+            lines = [found["problem"]] if "problem" in found else board.picture(found, colour)
+            draw([*lines, "", f"every {every:g} s; Ctrl+C ends"])
             time.sleep(every)
 
 
-def _show(found: Picture, as_json: bool) -> None:
+def _show(found: Picture, as_json: bool) -> int:
     from src import board, screen
 
+    if "problem" in found:
+        sys.stderr.write(f"status: {found['problem']}\n")
+        return 1
     if as_json:
         _write(json.dumps(found, indent=2))
     else:
         _write("\n".join(board.picture(found, screen.coloured(sys.stdout))))
+    return 0
 
 
 def _write(words: str) -> None:

@@ -37,7 +37,8 @@ def sync(config: Config) -> str:
     data, dataset = Path(config.data.root), config.dataset
     store = RunStore(data / "runs" / dataset)
     latest = data / "grades" / f"{dataset}.parquet"
-    current = pl.read_parquet(latest) if latest.exists() else pl.DataFrame()
+    with files.told(latest, "run `python -m src.train` again, which makes it anew"):
+        current = pl.read_parquet(latest) if latest.exists() else pl.DataFrame()
     found = list(sessions(store))
     with open_store(config, writes=True):
         pass  # also without any run: marks a new database, so that a server on it is gated
@@ -58,7 +59,9 @@ def sessions(store: RunStore) -> list[dict[str, Any]]:
 
     first: dict[str, float] = {}
     for path in store.root.glob("b*-*.grades.parquet"):
-        for key in pl.scan_parquet(path).select(pl.col("graded_by").unique()).collect()["graded_by"]:
+        with files.told(path, "move it away and run `python -m src.train` again, which makes it anew"):
+            keys = pl.read_parquet(path, columns=["graded_by"])["graded_by"].unique()
+        for key in keys:
             first[key] = min(first.get(key, path.stat().st_mtime), path.stat().st_mtime)
     return [_described(store, key) for key in sorted(first, key=lambda each: (first[each], each))]
 

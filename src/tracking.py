@@ -211,13 +211,13 @@ class Tracking:
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
-        """Turn the registry's refusal, and a version or model that is not there, into a `TrackingError`."""
+        """Turn the registry's refusal, a bad name, and a version or model that is not there into a `TrackingError`."""
         from mlflow.exceptions import MlflowException
 
         try:
             yield
         except MlflowException as error:
-            if error.error_code not in ("PERMISSION_DENIED", "RESOURCE_DOES_NOT_EXIST"):
+            if error.error_code not in ("PERMISSION_DENIED", "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             raise TrackingError(error.message) from error
 

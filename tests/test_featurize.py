@@ -210,6 +210,20 @@ def test_an_unreadable_bucket_fails_its_instruments_and_is_tried_again(config, s
     assert " 0 failed, 1 skipped" in featurize(config)
 
 
+def test_a_damaged_file_is_named_and_made_anew_by_fresh(config, store):
+    featurize(config)
+    whole = {path: path.read_bytes() for path in sorted(store.root.glob("b*.parquet"))}
+    path, b = next(iter(whole)), store.buckets()[0]
+    path.write_bytes(whole[path][:500])
+    rows = BarStore(Path(config.data.root) / "bars" / config.dataset).read_bucket(b)
+    for read in (lambda: store.read_matrix(b, ["rsi_14"], rows), lambda: store.read_bucket(b)):
+        with pytest.raises(StageError, match=r"can't be read .*src.featurize.*fresh=true"):
+            read()
+    config.fresh = True
+    featurize(config)
+    assert {path: path.read_bytes() for path in whole} == whole
+
+
 def test_only_narrows_to_the_buckets_of_the_named_symbols(config, store):
     config.only = ["etf:S1"]
     featurize(config)

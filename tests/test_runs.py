@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.errors import StageError
 from src.procedure import run_rows
 from src.runs import RunStore, grade_rows, shard
 
@@ -145,3 +146,18 @@ def test_temporary_files_of_a_dead_writer_are_no_runs(store: RunStore) -> None:
     (store.root / ".tmp-1-x").mkdir()
     (store.root / ".tmp-1-x" / "b000-1a2b3c4d.runs.parquet").write_bytes(b"half")
     assert store.runs().height == 1
+
+
+@pytest.mark.parametrize("kind", ["runs", "grades"])
+def test_a_damaged_file_is_named_with_the_remedy_and_the_rest_is_read_without_it(store: RunStore, kind: str) -> None:
+    for number, session in ((0, SESSION), (1, SESSION)):
+        store.add(shard(number, session), run_rows([row(f"S{number}", str(number))]))
+        store.compact(shard(number, session))
+        store.write_grades(shard(number, session), grade_rows([{"record_id": f"{number}.0"}]))
+    broken = store.root / f"{shard(0, SESSION)}.{kind}.parquet"
+    broken.write_bytes(broken.read_bytes()[:200])
+    with pytest.raises(StageError, match=rf"{broken.name} can't be read .*move it away and run .*src.train"):
+        store.runs() if kind == "runs" else store.grades(SESSION)
+    broken.unlink()
+    assert store.runs().height == (1 if kind == "runs" else 2)
+    assert store.grades(SESSION).height == (2 if kind == "runs" else 1)

@@ -406,6 +406,26 @@ def test_without_a_terminal_a_line_is_said_when_something_changed(
     ]
 
 
+def test_a_damaged_file_is_named_and_the_watch_goes_on(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Path(config.data.root) / "grades" / "demo.parquet"
+    table.parent.mkdir(parents=True)
+    table.write_bytes(b"half a file")
+    here = [f"data.root={config.data.root}", "universe=demo"]
+    assert status.status(here) == 1
+    assert "status: " in (said := capsys.readouterr().err) and "demo.parquet can't be read" in said
+    broken = status.look(config)
+    assert list(broken) == ["problem"]
+    table.unlink()
+    found = overview(config, NOW)
+    looks(monkeypatch, broken, broken, found)
+    assert status.status([*here, "--watch"]) == 130
+    first, last = capsys.readouterr().out.splitlines()
+    assert "demo.parquet can't be read" in first
+    assert "train nothing yet" in last
+
+
 def test_json_and_watch_give_an_object_a_line(
     config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,6 +278,40 @@ def test_a_registered_model_loads_by_its_champion_alias_and_says_what_it_is(made
     assert [line.split("==")[0] for line in lines] == ["catboost", "mlflow", "numpy", "pandas"]
 
 
+def test_symbols_that_mlflow_has_no_room_for_are_registered_under_names_of_their_own(made: Case) -> None:
+    import mlflow
+
+    symbols = {"BTC/USD": "BTC%2FUSD", "BTC:USD": "BTC%3AUSD", "BTC%2FUSD": "BTC%252FUSD", "BTC-USD": "BTC-USD",
+               "B'\"C": "B%27%22C", "A@B?#1": "A%40B%3F%231", "^X=F": "^X=F", "é Z": "é Z"}  # fmt: skip
+    for symbol in symbols:
+        made.add("crypto", symbol)
+    ids = made.project()
+    assert len(ids) == len(symbols)
+    client = made.client()
+    versions = client.search_model_versions()
+    runs = {each.name: client.get_run(each.run_id).data.params["symbol"] for each in versions}
+    assert runs == {f"crypto.{name}": symbol for symbol, name in symbols.items()}
+    for name, symbol in runs.items():
+        client.set_registered_model_alias(name, "champion", "1")
+        model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+        assert client.get_run(model.metadata.run_id).data.params["symbol"] == symbol
+    made.project()
+    assert len(client.search_model_versions()) == len(symbols)
+
+
+def test_a_name_that_the_registry_refuses_costs_its_run_alone(
+    made: Case, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from src import run_content
+
+    monkeypatch.setattr(run_content, "_NOT_IN_NAMES", "")
+    for symbol in ("BTC/USD", "ETH-USD"):
+        made.add("crypto", symbol)
+    assert len(made.project()) == 2
+    assert [each.name for each in made.client().search_registered_models()] == ["crypto.ETH-USD"]
+    assert "crypto.BTC/USD" in caplog.text
+
+
 def test_runs_reused_from_an_earlier_session_keep_their_parent_and_are_listed(made: Case) -> None:
     record = made.add("stock", "AAPL", metrics=BAD)
     run = made.project()[record]

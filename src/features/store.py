@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from src import files
 from src.bars import BarStore
 from src.errors import StageError
 from src.features.choice import select
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from src.config import Config, FeaturesConfig
     from src.models import Matrix
 
+_REMEDY = "run `python -m src.featurize` for this universe with fresh=true, which makes it anew"
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
 _NAME = pl.format("{}:{}", "asset_class", "symbol")
 
@@ -70,7 +72,8 @@ class FeatureStore:
     def panel(self) -> pl.DataFrame | None:
         """Daily table of the pinned panel that the features were computed with; None where none is stored."""
         path = self.root / PANEL_FILE
-        return pl.read_parquet(path) if path.is_file() else None
+        with files.told(path, _REMEDY):
+            return pl.read_parquet(path) if path.is_file() else None
 
     def read_bucket(
         self,
@@ -102,7 +105,8 @@ class FeatureStore:
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
-        return scan.select(wanted).sort(*KEY, "date").collect()
+        with files.told(self.root, _REMEDY):
+            return scan.select(wanted).sort(*KEY, "date").collect()
 
     def read_matrix(self, b: int, columns: list[str], bars: pl.DataFrame) -> Matrix | None:
         """Features of one bucket for the given rows, year by year, so that they are never twice in memory.
@@ -120,7 +124,8 @@ class FeatureStore:
         matrix = np.empty((bars.height, len(columns)), dtype=np.float32)
         years, last, seen = bars["date"].dt.year(), bars["date"].max(), 0
         for year, path in self._shards(b).items():
-            rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False)
+            with files.told(path, _REMEDY):
+                rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False)
             rows = rows.filter(pl.col("date") <= last)
             where = (years == year).arg_true()
             if not rows.select(*KEY, "date").equals(bars.select(*KEY, "date")[where]):

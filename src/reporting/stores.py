@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src import heartbeat
+from src import files, heartbeat
 from src.bars import BarStore
 from src.errors import StageError
 from src.passes import session_evidence
@@ -120,7 +120,5 @@ def luck_of(grades: pl.DataFrame) -> Luck:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    try:
+    with files.told(path, "make it again"):
         return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise StageError(f"{path.as_posix()} can't be read ({str(error).splitlines()[0]}): make it again") from error

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from src import files, gate_mark
-from src.config import Config, GradeConfig, TrackingConfig
+from src.config import ROOT, Config, ConfigError, GradeConfig, TrackingConfig
 from src.errors import StageError
 from src.grade import Thresholds
 from src.masking import masked, masked_address
@@ -28,11 +30,16 @@ ENVIRONMENT = {
 }
 HTTP_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
 """Unless the user's environment says otherwise: a server that went away is given up after half a minute of retries."""
+_PLAIN = re.compile(r"[\w:/.@+-]+")  # what neither a shell nor Hydra reads as more than its letters
 _PATIENCE = 30.0  # seconds that we wait for a database that another program holds
 
 
 class TrackingError(StageError):
     """MLflow's store can't be used as it is: the message says why and what to do."""
+
+
+class WrongSetting(TrackingError, ConfigError):
+    """A store that no setting can name: wrong usage, where a store that fails is a failure."""
 
 
 class Unreachable(TrackingError):
@@ -66,20 +73,21 @@ def home(tracking: TrackingConfig) -> Home:
 
     Raises
     ------
+    WrongSetting
+        For a kind of store whose registry could not be gated, and for a route that it does not have.
     TrackingError
-        For a kind of store whose registry could not be gated, for a route that it does not have, and where a library
-        that it needs is not installed.
+        Where a library that it needs is not installed.
     """
     scheme, _, rest = tracking.uri.partition("://")
     kind = scheme.removesuffix("+psycopg2")
     if kind not in ("sqlite", "http", "https", "postgresql") or not rest.strip("/"):
-        raise TrackingError(
+        raise WrongSetting(
             "tracking.uri must be sqlite:///<file>, postgresql://<user>@<host>/<database> or the http address of an "
             f"MLflow server, got {masked_address(tracking.uri)}: the gate of the model registry stands in front of "
             "these"
         )
     if tracking.route == "bulk" and kind != "sqlite":
-        raise TrackingError(
+        raise WrongSetting(
             f"tracking.route=bulk inserts into a sqlite file, and {masked_address(tracking.uri)} is none: leave "
             "tracking.route=auto, which takes MLflow's client there"
         )
@@ -100,7 +108,7 @@ def _artifacts(where: str, *, kept_by_server: bool) -> str | None:
     if not is_uri:
         return None if kept_by_server else (files.main_root() / where).absolute().as_uri()
     if scheme != "s3":
-        raise TrackingError(
+        raise WrongSetting(
             f"tracking.artifacts must be a folder or s3://<bucket>/<prefix>, got {masked(where)}: a tracking server "
             "can keep artifacts elsewhere (tracking.uri=http://...)"
         )
@@ -111,6 +119,22 @@ def _artifacts(where: str, *, kept_by_server: bool) -> str | None:
 def _require(module: str, setting: str, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise TrackingError(f"{setting} needs the package {module}: pip install -e .[{extra}]")
+
+
+def sync_command(config: Config) -> str:
+    """The command that brings this very store up to date, as a shell takes it; a password in its address is masked."""
+    name = config.universe.name
+    has_file = (ROOT / "conf" / "universe" / f"{name}.yaml").is_file()
+    words = [f"python -m src.sync {'universe' if has_file else 'universe.name'}={name}"]
+    if config.universe.interval != "1d":
+        words.append(f"universe.interval={config.universe.interval}")
+    usual = Config()
+    for key in ("tracking.uri", "tracking.artifacts", "tracking.experiment", "tracking.route", "data.root"):
+        value = attrgetter(key)(config)
+        if value != attrgetter(key)(usual):
+            shown = masked_address(value) if key == "tracking.uri" else value
+            words.append(f"{key}={shown}" if _PLAIN.fullmatch(shown) else f"\"{key}='{shown}'\"")
+    return " ".join(words)
 
 
 def prepare(where: Home) -> None:

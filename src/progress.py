@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from src import heartbeat
 
 _EVERY = 30.0  # seconds between plain lines
+_HANDFUL = 5  # finished units before a time left is said: the first ones carry the start-up
 
 
 class Progress:
@@ -114,7 +115,7 @@ class Progress:
     def _line(self, elapsed: float, note: str) -> str:
         rate = (self.done - self._before) / elapsed if elapsed > 0 else 0.0
         words = f"{self.verb}: {self.done:,} of {self.total:,} {self.unit}s, {pace(rate)}"
-        if rate > 0 and self.total > self.done:
+        if rate > 0 and self.total > self.done and self.done - self._before >= _HANDFUL:
             words += f", about {duration((self.total - self.done) / rate)} left"
         return f"{words}; {note}" if note else words
 

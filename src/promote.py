@@ -33,6 +33,7 @@ _DEMAND = re.compile(r"(min|max)_[a-z0-9_]+")
 def promote(config: Config, request: Mapping[str, str]) -> str:
     """Do what the request asks, say each step, return the closing line."""
     from src.champions import Champions, clear
+    from src.mlflow_home import sync_command
     from src.tracking import open_store
 
     demands = _checked(request)
@@ -54,7 +55,7 @@ def promote(config: Config, request: Mapping[str, str]) -> str:
             name = config.dataset
             return (
                 f"promote: no version of {name} is registered: none passed, or it is not trained "
-                f"(python -m src.train universe={name}), or MLflow's store is new (python -m src.sync universe={name})"
+                f"(python -m src.train universe={name}), or MLflow's store is new ({sync_command(config)})"
             )
         counts = f"{len(champions.names):,} instruments with versions, {len(champions.current):,} champions"
         return f"promote: {counts}, {changed:,} changed, {len(left):,} no longer clear"

@@ -14,7 +14,8 @@ import polars as pl
 from src import mlflow_home
 from src.config import Config
 from src.errors import StageError
-from src.masking import masked, masked_address
+from src.masking import masked
+from src.mlflow_home import sync_command
 
 if TYPE_CHECKING:
     from src.runs import RunStore
@@ -107,27 +108,19 @@ def _project(config: Config, store: RunStore, grades: pl.DataFrame, session: dic
     try:
         return project(config, store, grades, session)
     except mlflow_home.Unreachable as error:
-        raise mlflow_home.Unreachable(f"{error}; runs and grades are stored: then run `{_sync(config)}`") from error
+        raise mlflow_home.Unreachable(
+            f"{error}; runs and grades are stored: then run `{sync_command(config)}`"
+        ) from error
     except StageError:
         raise
     except Exception as error:
         log.error("MLflow could not be written", exc_info=error)
         cause = masked(f"{type(error).__name__}: {error}"[:500])
         raise StageError(
-            f"runs and grades are stored, but MLflow could not be written ({cause}): run `{_sync(config)}` once the "
-            "cause is gone"
+            f"runs and grades are stored, but MLflow could not be written ({cause}): run `{sync_command(config)}` "
+            "once the cause is gone"
         ) from error
 
 
 def _nothing() -> pl.DataFrame:
     return pl.DataFrame(schema={"record_id": pl.String, "mlflow_run_id": pl.String})
-
-
-def _sync(config: Config) -> str:
-    """The command that brings MLflow up to date, but for a password in the store's address."""
-    words = f"python -m src.sync universe={config.universe.name}"
-    if config.universe.interval != "1d":
-        words += f" universe.interval={config.universe.interval}"
-    if not config.tracking.uri.startswith("sqlite"):
-        words += f" tracking.uri={masked_address(config.tracking.uri)}"
-    return words

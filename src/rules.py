@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from src.config import ASSET_CLASSES, FAMILIES, INDICATOR_LIBRARIES, PARAMS, Config, ConfigError
+from src.engine.ray_address import is_address
 
 
 @dataclass(frozen=True)
@@ -252,6 +253,12 @@ def _engine(config: Config) -> Iterator[tuple[str, bool, str, str]]:
     for name in ("address", "data"):
         value = getattr(chosen, name)
         yield (f"engine.{name}", not value or chosen.kind == "ray", f"is for engine=ray, got {value}", "add engine=ray")
+    yield (
+        "engine.address",
+        not chosen.address or is_address(chosen.address),
+        f"must be auto, host:port or ray://host:port, got {chosen.address}",
+        "10.0.0.1:6379 is usual",
+    )
     yield (
         "engine.workers",
         not (chosen.workers and chosen.address),

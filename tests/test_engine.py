@@ -81,6 +81,11 @@ def kill_itself_on_three(number: int) -> int:
     return number
 
 
+def ask_itself_to_end(asked: int) -> int:
+    os.kill(os.getpid(), asked)
+    return asked
+
+
 def own_process(_item: int) -> int:
     time.sleep(0.05)
     return os.getpid()
@@ -202,6 +207,12 @@ def test_a_killed_worker_costs_its_item_and_says_so() -> None:
     failure = results.pop(3)
     assert isinstance(failure, Failure) and "killed: out of memory" in failure.reason
     assert results == {n: n for n in range(8) if n != 3}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_leaves_it_to_its_parent_what_a_signal_to_all_means(asked: signal.Signals) -> None:
+    assert [o.result for o in run(ask_itself_to_end, [asked], TWO)] == [asked]
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux's own")

@@ -65,9 +65,19 @@ def test_the_rate_of_a_plain_line_leaves_out_what_was_finished_before(clock: Clo
 def test_slow_work_is_counted_by_the_minute_and_hours_are_said(clock: Clock) -> None:
     out = io.StringIO()
     with progress.Progress("hydrate", 1000, unit="symbol", file=out) as bar:
-        clock.now += 60
-        bar.advance()
-    assert out.getvalue() == "hydrate: 1 of 1,000 symbols, 1.0 a minute, about 16 h 39 min left\n"
+        clock.now += 300
+        bar.advance(5)
+    assert out.getvalue() == "hydrate: 5 of 1,000 symbols, 1.0 a minute, about 16 h 35 min left\n"
+
+
+def test_a_time_left_is_said_from_a_handful_on(clock: Clock) -> None:
+    out = io.StringIO()
+    with progress.Progress("train", 1000, file=out, before=10) as bar:
+        for _ in range(5):
+            clock.now += 31
+            bar.advance()
+    lines = out.getvalue().splitlines()
+    assert [" left" in line for line in lines] == [False] * 4 + [True]
 
 
 def test_the_last_unit_leaves_no_time_left(clock: Clock) -> None:

@@ -13,7 +13,7 @@ import pytest
 from src.config import EngineConfig
 from src.engine import ray as engine
 from src.engine import run
-from src.engine.ray_address import require_reachable
+from src.engine.ray_address import is_address, require_reachable
 from src.errors import StageError
 
 
@@ -51,10 +51,14 @@ def test_of_a_cluster_behind_tls_no_answer_is_asked(web: int, monkeypatch: pytes
         require_reachable(f"127.0.0.1:{closed_port()}")
 
 
-@pytest.mark.parametrize("address", ["nonsense", "host:", ":6379", "ray://host", "host:port"])
-def test_a_malformed_address_is_refused_with_its_forms(address: str) -> None:
-    with pytest.raises(StageError, match=rf"must be auto, host:port or ray://host:port, got {address}"):
-        require_reachable(address)
+@pytest.mark.parametrize("address", ["nonsense", "host:", ":6379", "ray://host", "host:port", "host:99999"])
+def test_a_malformed_address_is_none(address: str) -> None:
+    assert not is_address(address)
+
+
+@pytest.mark.parametrize("address", ["auto", "head:6379", "ray://10.0.0.1:10001", "[::1]:6379"])
+def test_an_address_of_each_form_is_taken(address: str) -> None:
+    assert is_address(address)
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,7 +226,8 @@ def test_a_server_that_goes_away_stops_no_training_and_sync_is_named_at_the_end(
         recorder.close(made.store, made.grades(), made.session)
     said = str(caught.value)
     assert f"no MLflow server answers at {url}" in said
-    assert f"runs and grades are stored: then run `python -m src.sync universe=demo tracking.uri={url}`" in said
+    here = f"tracking.uri={url} tracking.experiment=away data.root={made.config.data.root}"
+    assert f"runs and grades are stored: then run `python -m src.sync universe=demo {here}`" in said
     assert "; training goes on" in caplog.text
     Recorder(made.config).abandon()  # a session that starts without the server goes on as well
     assert "training goes on without MLflow meanwhile" in caplog.text

@@ -136,6 +136,7 @@ def test_costs_name_each_asset_class_and_nothing_else() -> None:
     [
         ({"address": "auto"}, "engine.address is for engine=ray, got auto: add engine=ray"),
         ({"data": "s3://b/p"}, "engine.data is for engine=ray, got s3://b/p: add engine=ray"),
+        ({"kind": "ray", "address": "foo"}, "engine.address must be auto, host:port or ray://host:port, got foo: 10.0"),
         ({"kind": "ray", "address": "auto", "workers": 2}, "engine.workers is for a cluster that this command starts"),
         ({"kind": "ray", "memory_gib": 2.0}, "engine.memory_gib is for engine=local, got 2.0: leave it out"),
     ],

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from src import bulk_runs, files, mlflow_home
-from src.config import ROOT, TrackingConfig
+from src.config import ROOT, Config, ConfigError, TrackingConfig
 from src.errors import StageError
 from tests.tracking_case import BAD, GOOD, SESSION, Case, case, local, native
 
@@ -358,7 +358,7 @@ def test_a_file_that_is_no_database_is_said_in_words(made: Case) -> None:
     "uri", ["mlruns", "file:///tmp/mlruns", "mysql://me:pw@host/db", "postgres://host/db", "databricks", "sqlite://"]
 )
 def test_a_store_that_can_not_be_gated_is_refused(uri: str) -> None:
-    with pytest.raises(StageError, match=r"tracking.uri must be sqlite:///<file>, postgresql://"):
+    with pytest.raises(ConfigError, match=r"tracking.uri must be sqlite:///<file>, postgresql://"):
         mlflow_home.home(TrackingConfig(uri=uri))
 
 
@@ -390,3 +390,18 @@ def test_a_command_that_looks_away_registers_nothing_too_good_to_be_true(made: C
     assert run.data.tags["alpha.passed"] == "true"
     assert run.data.params["suspicious"].startswith("auc 0.70 is at or above 0.65")
     assert not made.client().search_model_versions(f"run_id = '{run.info.run_id}'")
+
+
+def test_the_command_that_mends_names_the_very_store() -> None:
+    from src.mlflow_home import sync_command
+
+    config = Config()
+    config.universe.name = "full"
+    assert sync_command(config) == "python -m src.sync universe=full"
+    config.tracking.uri, config.tracking.artifacts = "sqlite:///my runs/x.db", "mlruns/x"
+    config.universe.name = "mine"
+    assert sync_command(config) == (
+        "python -m src.sync universe.name=mine \"tracking.uri='sqlite:///my runs/x.db'\" tracking.artifacts=mlruns/x"
+    )
+    config.tracking.uri = "postgresql://me:secret@host/db"
+    assert "secret" not in sync_command(config)

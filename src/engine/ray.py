@@ -86,9 +86,10 @@ def opened(
     before it came here.
     """
     ray = _library()
-    with _in_words(ray), connected(ray, config), contextlib.ExitStack() as held:
+    with _in_words(ray), contextlib.ExitStack() as held:
         parts = SharedFolder(config.data) if config.data else _ObjectStore(ray)
         held.callback(parts.close)
+        held.enter_context(connected(ray, config))
         work: _Work[Item, Result] = _Work(ray, task, parts)
         held.callback(work.cancel)
         yield functools.partial(work.stream, config.batch_size)

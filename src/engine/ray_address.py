@@ -18,24 +18,30 @@ def require_reachable(address: str) -> None:
     Raises
     ------
     StageError
-        Nothing does, or the address is none.
+        Nothing does.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdigit():
-        raise StageError(
-            f"engine.address must be auto, host:port or ray://host:port, got {address}: 10.0.0.1:6379 is usual"
-        )
+    host, port = _parts(address)
     try:
         with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
             if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
                 return  # what speaks TLS answers nothing else; Ray itself says whether the certificates fit
             connection.sendall(_HTTP2)
             answer = connection.recv(9)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise StageError(f"no Ray cluster answers at engine.address={address} ({_why(error)}): {_REMEDY}") from error
     if len(answer) < 4 or answer[3] != _SETTINGS:
         raise StageError(f"what listens at engine.address={address} is no Ray cluster: {_REMEDY}")
+
+
+def is_address(address: str) -> bool:
+    """Whether this is ``auto``, or ``host:port`` with or without ``ray://``."""
+    host, port = _parts(address)
+    return address == "auto" or (bool(host) and port.isdigit() and int(port) < 65_536)
+
+
+def _parts(address: str) -> tuple[str, str]:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    return host.strip("[]"), port
 
 
 _REMEDY = (

@@ -67,6 +67,7 @@ def _initialised(ray: Any, config: EngineConfig) -> Any:
 
 def _settings(config: EngineConfig) -> dict[str, Any]:
     threads = dict.fromkeys(ONE_THREAD, "1")
+    os.environ.setdefault("RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES", "")  # we say what stays; Ray would say its own
     known: dict[str, Any] = {
         "configure_logging": False,
         "log_to_driver": False,

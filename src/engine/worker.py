@@ -1,6 +1,7 @@
 """What a worker process of this machine does: one item after the other, until its parent has no more or is gone.
 
-It runs one thread, ignores Ctrl+C (the parent decides), leaves when the parent is gone, however it went, and ends
+It runs one thread, ignores Ctrl+C and SIGTERM, which a service manager sends to all processes of a command (the parent
+decides), leaves when the parent is gone, however it went, and ends
 itself when it takes more memory than it may: where memory runs out it has to be a worker that goes, not the parent.
 """
 
@@ -50,7 +51,8 @@ def serve(line: Connection, task: bytes, most_bytes: int) -> None:
     most_bytes
         Resident memory that this process may take.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(most_bytes,), daemon=True).start()
     with contextlib.suppress(OSError):  # Linux alone has it, and not every container lets it be written
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from src.features.registry import Feature
     from src.features.store import FeatureStore, Filled, Job
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("src.featurize")  # run as a command this module's own name is __main__
 IN_PROCESS = 150_000  # bars below which starting workers takes longer than the work
 
 

@@ -8,7 +8,7 @@ from src.config import Config
 from src.errors import StageError
 from src.stage import main
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("src.hydrate")  # run as a command this module's own name is __main__
 
 
 def hydrate(config: Config) -> str:

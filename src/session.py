@@ -16,11 +16,12 @@ from typing import Any
 import polars as pl
 import yaml
 
-from src import files, identity, memory
+from src import files, identity, memory, mlflow_home
 from src.bars import KEY
 from src.config import Config, ModelConfig
 from src.engine import Failure, Outcome
 from src.failures import Failures
+from src.grade import RULES, Thresholds, grade
 from src.inputs import Inputs
 from src.ledger import WAITING
 from src.masking import masked, masked_address
@@ -320,6 +321,14 @@ class Session:
         """Say how much memory this process and the largest of its workers took at most."""
         mine, theirs = (taken / memory.GIB for taken in (memory.peak_bytes(), self.memory_worker))
         return f"memory: at most {mine:.2f} GiB here, {theirs:.2f} GiB in a worker"
+
+    def left_out(self, grades: pl.DataFrame) -> int:
+        """Passes by this command's own thresholds alone: the registry keeps to those of its file."""
+        demanded = mlflow_home.thresholds(self.config)
+        if demanded == Thresholds.of(self.config.grade):
+            return 0
+        figures = [rule.metric for rule in RULES]
+        return sum(not grade(row, demanded).passed for row in grades.filter("passed").select(figures).to_dicts())
 
     def sentence(self, evidence: SessionEvidence) -> str:
         """Say it all in one line."""

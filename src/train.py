@@ -18,7 +18,7 @@ from src.stage import StageError, main
 if TYPE_CHECKING:
     from src.config import Config
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("src.train")  # run as a command this module's own name is __main__
 
 
 def train(config: Config) -> str:
@@ -57,6 +57,9 @@ def train(config: Config) -> str:
         raise
     evidence = session.finish()
     log.info("%s", session.memory())
+    if left_out := session.left_out(evidence.grades):
+        words = "%d of %d passes are by this command's thresholds alone; the registry keeps to conf/grade/default.yaml"
+        log.warning(words, left_out, evidence.passes)
     figures = session.figures(evidence, time.perf_counter() - started)
     try:
         ids = recorder.close(session.store, evidence.grades, figures)

@@ -234,6 +234,16 @@ def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
     assert planned(Session(first.config, models(*both))) == ({each for each in every if each.startswith(symbol)}, set())
 
 
+def test_passes_by_looser_thresholds_than_the_registrys_are_counted(project: Project) -> None:
+    made = session(project)
+    figures = {"accuracy": 0.6, "sharpe": 0.6, "max_drawdown": 0.1, "passed": True}
+    grades = pl.DataFrame([{"auc": auc, **figures} for auc in (0.51, 0.519, 0.52)])
+    assert made.left_out(grades) == 0
+    made.config.grade.min_auc = 0.51
+    assert made.left_out(grades) == 2
+    assert made.left_out(grades.with_columns(passed=False)) == 0
+
+
 def test_an_instrument_is_finished_with_its_last_family(project: Project) -> None:
     def without_xgboost(_task: Task, trained: Trained) -> Trained:
         kept = {run["record_id"] for run in trained.runs if run["family"] == "lightgbm"}

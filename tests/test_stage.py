@@ -253,6 +253,13 @@ def test_our_warnings_reach_the_terminal_and_a_librarys_only_the_log(
     assert "retrying" in log_of(tmp_path)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "src").glob("*.py")), ids=lambda path: path.stem)
+def test_what_is_run_as_a_command_warns_under_its_own_name(path: Path) -> None:
+    """`__name__` is `__main__` there: its warnings would reach the log alone, as a library's do."""
+    code = path.read_text(encoding="utf-8")
+    assert 'if __name__ == "__main__"' not in code or "getLogger(__name__)" not in code
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_with_status_130_and_says_that_the_state_is_saved(tmp_path: Path, number: int) -> None:

@@ -253,6 +253,20 @@ def test_our_warnings_reach_the_terminal_and_a_librarys_only_the_log(
     assert "retrying" in log_of(tmp_path)
 
 
+def test_a_clear_failure_of_what_is_no_stage_is_one_line_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def look(_arguments: list[str]) -> int:
+        raise StageError("b001.parquet can't be read: move it away")
+
+    monkeypatch.setattr(sys, "argv", ["data"])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        stage.plain(look)
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "b001.parquet can't be read: move it away\n"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "src").glob("*.py")), ids=lambda path: path.stem)
 def test_what_is_run_as_a_command_warns_under_its_own_name(path: Path) -> None:
     """`__name__` is `__main__` there: its warnings would reach the log alone, as a library's do."""

@@ -5,39 +5,17 @@ The parts are kept beside the key, so that two runs can be compared and a person
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from src.config import ROOT
+from src.core.hashing import json_digest
 
 if TYPE_CHECKING:
     from src.config import Config, LabelConfig, ModelConfig, SplitConfig
-
-KEY_LENGTH = 24
-"""Hexadecimal digits of a key: 96 bits, no collision among 10^9 runs to be expected (birthday bound 6e-12)."""
-
-
-def digest(parts: Any) -> str:
-    """Hash of a JSON-able value, independent of the order of keys."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str, allow_nan=False)
-    return hashlib.blake2b(text.encode("utf-8"), digest_size=KEY_LENGTH // 2).hexdigest()
-
-
-def table_digest(table: pl.DataFrame) -> str:
-    """Hash of a table's values, independent of how it is chunked or stored."""
-    state = hashlib.blake2b(digest_size=KEY_LENGTH // 2)
-    for name in sorted(table.columns):
-        values = table[name]
-        content = "\0".join(values.to_list()).encode() if values.dtype == pl.String else values.to_numpy().tobytes()
-        state.update(name.encode() + content)
-    return state.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,7 +70,7 @@ def run_parts(
 
 def run_key(asset_class: str, symbol: str, parts: Mapping[str, Any]) -> str:
     """Key of one run: an instrument under the given parts."""
-    return digest({"asset_class": asset_class, "symbol": symbol, **parts})
+    return json_digest({"asset_class": asset_class, "symbol": symbol, **parts})
 
 
 def session_key(config: Config, procedure: Procedure, models: list[ModelConfig]) -> str:
@@ -104,7 +82,9 @@ def session_key(config: Config, procedure: Procedure, models: list[ModelConfig])
         for m in models
     ]
     parts = {"dataset": config.dataset, "models": models_part, "strategy": strategy, "seed": procedure.seed}
-    return digest({**parts, "label": procedure.label, "split": procedure.split, "features": sorted(procedure.features)})
+    return json_digest(
+        {**parts, "label": procedure.label, "split": procedure.split, "features": sorted(procedure.features)}
+    )
 
 
 def strategy_key(config: Config) -> str:
@@ -112,14 +92,14 @@ def strategy_key(config: Config) -> str:
     from src.procedure_code import returns_code
 
     settings = {key: value for key, value in asdict(config.strategy).items() if key != "name"}
-    return digest({**settings, "code": returns_code()})
+    return json_digest({**settings, "code": returns_code()})
 
 
 def grade_key(config: Config) -> str:
     """Key of what grades returns: strategy, thresholds, the settings of the evidence, and the code of it all."""
     from src.procedure_code import grade_code
 
-    return digest({"strategy": strategy_key(config), "grade": asdict(config.grade), "code": grade_code()})
+    return json_digest({"strategy": strategy_key(config), "grade": asdict(config.grade), "code": grade_code()})
 
 
 @cache

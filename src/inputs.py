@@ -15,6 +15,7 @@ from src import bars as bars_table
 from src import files, identity, labels
 from src.bars import KEY, BarStore
 from src.config import Config
+from src.core.hashing import json_digest, table_digest
 from src.errors import StageError
 from src.features.choice import select
 from src.features.registry import code_hash, reach
@@ -124,7 +125,7 @@ class Inputs:
     def bars_hash(self, bars: pl.DataFrame) -> str:
         """Hash of what a fit takes from the bars: the split history counts where a feature looks at it."""
         found = bars_table.content_hash(bars, None)
-        return identity.digest([found, identity.table_digest(bars.select("split"))]) if self._looks_at_splits else found
+        return json_digest([found, table_digest(bars.select("split"))]) if self._looks_at_splits else found
 
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows that training may use."""
@@ -143,8 +144,8 @@ class Inputs:
         found: dict[str, list[str]] = defaultdict(list)
         for table in tables:
             for (asset_class,), rows in table.group_by("asset_class"):
-                found[str(asset_class)].append(identity.table_digest(rows.sort("date")))
-        return {asset_class: identity.digest(parts) for asset_class, parts in found.items()}
+                found[str(asset_class)].append(table_digest(rows.sort("date")))
+        return {asset_class: json_digest(parts) for asset_class, parts in found.items()}
 
     def _read_panel(self) -> pl.DataFrame:
         """Read the pinned panel's returns over the label's horizon."""

@@ -18,6 +18,7 @@ import polars as pl
 from src import files, identity, procedure_code
 from src.bars import tradable
 from src.config import Config, ConfigError, ModelConfig
+from src.core.hashing import json_digest
 from src.models import family
 from src.procedure import Plan
 from src.runs import RunStore
@@ -80,7 +81,7 @@ class Planner:
         self.store = store
         self.key = identity.session_key(config, procedure, models)
         self._strategy_key = identity.strategy_key(config)
-        self._features = identity.digest(dict(procedure.features))
+        self._features = json_digest(dict(procedure.features))
         self._libraries = {model.family: family(model.family).version() for model in models}
         relative = config.label.relative
         self._code = {model.family: procedure_code.fit_code(model.family, relative=relative) for model in models}

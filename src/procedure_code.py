@@ -5,13 +5,12 @@ Like those of features, the hashes are of normalised syntax: a comment or a docs
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from src import fits, labels, metrics, procedure, splits, strategy
 from src.assess import assess
-from src.features.syntax import code_parts, digest
+from src.core.code_hash import code_digest
 from src.luck import Shifts
 from src.models import family
 
@@ -28,23 +27,16 @@ def fit_code(name: str, *, relative: bool) -> str:
     """Hash of label, split and fit for one model family; a relative label's panel is part of it."""
     library: Any = family(name)
     panel = (labels.panel_returns,) if relative else ()
-    return _hash(*_FIT, *panel, library.fit, library.predict)
+    return code_digest(*_FIT, *panel, library.fit, library.predict)
 
 
 @cache
 def returns_code() -> str:
     """Hash of what turns stored predictions into returns and into the four metrics."""
-    return _hash(*_RETURNS)
+    return code_digest(*_RETURNS)
 
 
 @cache
 def grade_code() -> str:
     """Hash of all that a grade holds: the four metrics, the baselines, the verdict and the evidence."""
-    return _hash(assess, Shifts.common, Shifts.luck_rate.fget)  # type: ignore[attr-defined]
-
-
-def _hash(*functions: Callable[..., Any]) -> str:
-    parts: dict[str, str] = {}
-    for function in functions:
-        parts |= code_parts(function)
-    return digest(*(f"{name}={text}" for name, text in sorted(parts.items())))
+    return code_digest(assess, Shifts.common, Shifts.luck_rate.fget)  # type: ignore[attr-defined]

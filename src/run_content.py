@@ -182,9 +182,9 @@ def _tags(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any], unde
 
 
 def _digest(settings: Mapping[str, Any]) -> str:
-    from src.identity import digest
+    from src.core.hashing import json_digest
 
-    return digest(dict(settings))
+    return json_digest(dict(settings))
 
 
 def _curves(equity: pl.DataFrame) -> Iterator[tuple[str, list[Point]]]:

@@ -19,6 +19,7 @@ import yaml
 from src import files, identity, memory, mlflow_home
 from src.bars import KEY
 from src.config import Config, ModelConfig
+from src.core.hashing import json_digest, table_digest
 from src.engine import Failure, Outcome
 from src.failures import Failures
 from src.grade import RULES, Thresholds, grade
@@ -158,7 +159,7 @@ class Session:
 
     def _grade_key(self, bars: pl.DataFrame) -> str:
         """Key of what grades an instrument's runs: costs look at the split history, doubts at the marks of repairs."""
-        return identity.digest([self.grade_key, identity.table_digest(bars.select("split", "repaired"))])
+        return json_digest([self.grade_key, table_digest(bars.select("split", "repaired"))])
 
     def _reuse(self, bucket: int, key: Key, plan: Plan, n_trials: int, grade_key: str) -> bool:
         """Take a run's grade as it stands, or leave the run out where the command is narrowed to other symbols."""

@@ -103,7 +103,8 @@ def _lanes(config: Config, models: list[ModelConfig]) -> tuple[list[Lane], list[
 
 def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> Lane:
     """Open the study whose name holds the hash of all that a trial's value depends on."""
-    from src import identity, procedure_code
+    from src import procedure_code
+    from src.core.hashing import json_digest
     from src.models import family
     from src.tuning.lanes import Lane
     from src.tuning.searches import Search
@@ -130,7 +131,7 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
         "confirming": [":".join(one.key) for one in drawn.confirm],
         "relies_on": relies_on,
     }
-    name = f"{model.family}-{window.scope}-{identity.digest(relies_on)[:12]}"
+    name = f"{model.family}-{window.scope}-{json_digest(relies_on)[:12]}"
     path = Path(config.data.root) / "tuning" / config.dataset / "studies.db"
     search = Search(path, name, model.family, window.scope, defaults, config.seed, *limits, about)
     return Lane(search, model, window, drawn, config.tune, config.seed)

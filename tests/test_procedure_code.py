@@ -10,13 +10,13 @@ import pytest
 
 from src import procedure_code
 from src.config import ROOT
-from src.features import syntax
+from src.core import code_hash
 
 
 def hashes() -> dict[str, str]:
     for cached in (procedure_code.fit_code, procedure_code.returns_code, procedure_code.grade_code):
         cached.cache_clear()
-    syntax._normalised.cache_clear()
+    code_hash.forget()
     return {
         "lightgbm": procedure_code.fit_code("lightgbm", relative=False),
         "xgboost": procedure_code.fit_code("xgboost", relative=False),

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from src.core.code_hash import code_digest
 from src.features.registry import Feature, FeatureError
-from src.features.syntax import code_parts
 from src.features.windows import Array
 
 LIBRARIES = {"pandas_ta": "pandas-ta", "talib": "TA-Lib"}
@@ -67,7 +67,8 @@ class Indicator:
         """Library with its release (and TA-Lib's, which pandas-ta calls), indicator and parameters."""
         call = {"pandas_ta": pandas_ta_values, "talib": talib_values}[self.library]
         releases = {name: version(name) for name in {LIBRARIES[self.library], "TA-Lib"}}
-        return code_parts(call) | releases | {self.label: json.dumps([self.library, self.name, self.parameters])}
+        named = json.dumps([self.library, self.name, self.parameters])
+        return releases | {"call": code_digest(call), "indicator": named}
 
     def __str__(self) -> str:
         said = "".join(f", {name}: {json.dumps(value)}" for name, value in self.parameters)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config import ROOT
+from src.core.hashing import text_digest
 from src.features.extras import PRICES, features_of
 from src.features.registry import Feature, FeatureError, Windows, declared, gathered
-from src.features.syntax import digest
 
 if TYPE_CHECKING:
     from src.config import FeaturesConfig
@@ -84,7 +84,7 @@ def _of_files(names: tuple[str, ...], vet: bool) -> list[Feature]:
             content = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FeatureError(f"features.files: can't read {name} ({error}): give its path from {ROOT}") from error
-        found += _file(name, path, digest(content), vet)
+        found += _file(name, path, text_digest(content), vet)
     return found
 
 

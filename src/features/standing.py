@@ -12,10 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.bars import tradable
+from src.core.code_hash import code_digest
+from src.core.hashing import text_digest
 from src.features.evaluation import COLUMNS, Market, Plan, evaluate
 from src.features.ingredients import dollar_volume_growth
 from src.features.registry import MEMBERS, Feature, code_hash, declared
-from src.features.syntax import code_parts, digest
 from src.panel import MIN_MEMBERS
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def sorted_by_day(rows: NDArray[np.uint32], values: NDArray[np.float32], days: i
 
 def standings_code() -> str:
     """Hash of all that decides the columns besides the bars."""
-    return digest(code_parts(with_standings), *(code_hash(item) for item in _measures()))
+    return text_digest(code_digest(with_standings), *(code_hash(item) for item in _measures()))
 
 
 def _measures() -> list[Feature]:

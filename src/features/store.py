@@ -11,12 +11,13 @@ import polars as pl
 
 from src import files
 from src.bars import BarStore
+from src.core.code_hash import code_digest
+from src.core.hashing import text_digest
 from src.errors import StageError
 from src.features.choice import select
 from src.features.evaluation import KEY, Market, Plan, evaluate
 from src.features.registry import Feature, Windows, code_hash
 from src.features.standing import standings_code, with_standings
-from src.features.syntax import code_parts, digest
 from src.files import read_json, sweep, write_json, write_parquet
 from src.ledger import Ledger
 from src.panel import panel_hash, panel_table
@@ -192,8 +193,9 @@ class FeatureStore:
     def pin_panel(self, bars: BarStore) -> str:
         """Bring the panel's daily table up to date with the bars and return its hash."""
         sweep(self.root)
-        code = (*code_parts(panel_table).items(), standings_code())
-        made_from = digest(*code, bars.panel(), *(bars.digest(b) for b in bars.buckets()))
+        made_from = text_digest(
+            code_digest(panel_table), standings_code(), bars.panel(), *(bars.digest(b) for b in bars.buckets())
+        )
         note = self.root / PANEL_NOTE
         stored = read_json(note) if note.is_file() else {}
         if stored.get("made_from") == made_from and self.panel() is not None:

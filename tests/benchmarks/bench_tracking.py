@@ -22,7 +22,8 @@ import pytest
 
 from src import client_runs, files, ui
 from src.config import FAMILIES
-from src.identity import digest, strategy_key
+from src.core.hashing import json_digest
+from src.identity import strategy_key
 from src.mlflow_home import Home
 from src.runs import RUN_SCHEMA, grade_rows, shard
 from src.tracking import open_store, project
@@ -70,7 +71,7 @@ def session(made: Case, key: str, runs: int, seed: int) -> list[pl.DataFrame]:
 def row(number: int, key: str, strategy: str, parts: str, rng: Any, stamps: list[dt.datetime]) -> dict[str, Any]:
     """One run with its grade, with the figures that a skill-less one may have."""
     symbol, family = f"S{number // 3:05d}", FAMILIES[number % 3]
-    run_key = digest({"symbol": symbol, "family": family, "session": key})
+    run_key = json_digest({"symbol": symbol, "family": family, "session": key})
     passed = rng.random() < PASSING
     auc, sharpe = (0.54, 0.9) if passed else (0.5 + 0.012 * rng.normal(), 0.4 * rng.normal())
     figures = {name: float(rng.random()) for name in ("luck_rate", "p_value", "deflated_sharpe", "turnover", "z")}

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from src.config import ConfigError
+from src.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from src.config import Config
+    from src.config.schema import Config
 
 _TRIES = 5  # of a look, where a file is replaced at that moment
 Picture = dict[str, Any]
@@ -27,7 +27,7 @@ Picture = dict[str, Any]
 def status(arguments: Sequence[str]) -> int:
     """Show where the stages stand; return the exit status."""
     chosen = _parser().parse_intermixed_args(list(arguments))
-    from src.compose import compose
+    from src.config.compose import compose
 
     try:
         config = compose(chosen.overrides)
@@ -53,8 +53,8 @@ def look(config: Config) -> Picture:
     """
     from polars.exceptions import PolarsError
 
-    from src.errors import StageError
-    from src.overview import overview
+    from src.core.errors import StageError
+    from src.inspection.overview import overview
 
     words = ""
     for _ in range(_TRIES):
@@ -70,7 +70,7 @@ def look(config: Config) -> Picture:
 
 def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
     """Show each look until Ctrl+C: redrawn in place on a terminal, else one line whenever something changed."""
-    from src import board, screen
+    from src.inspection import screen, status_view
 
     if as_json:
         while True:
@@ -80,7 +80,7 @@ def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
         before = ""
         while True:
             found = look()
-            line = f"? {found['problem']}" if "problem" in found else board.sentence(found)
+            line = f"? {found['problem']}" if "problem" in found else status_view.sentence(found)
             if line.partition(" ")[2] != before:
                 _write(line)
             before = line.partition(" ")[2]
@@ -89,13 +89,13 @@ def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
     with screen.redrawn(sys.stdout) as draw:
         while True:
             found = look()
-            lines = [found["problem"]] if "problem" in found else board.picture(found, colour)
+            lines = [found["problem"]] if "problem" in found else status_view.picture(found, colour)
             draw([*lines, "", f"every {every:g} s; Ctrl+C ends"])
             time.sleep(every)
 
 
 def _show(found: Picture, as_json: bool) -> int:
-    from src import board, screen
+    from src.inspection import screen, status_view
 
     if "problem" in found:
         sys.stderr.write(f"status: {found['problem']}\n")
@@ -103,7 +103,7 @@ def _show(found: Picture, as_json: bool) -> int:
     if as_json:
         _write(json.dumps(found, indent=2))
     else:
-        _write("\n".join(board.picture(found, screen.coloured(sys.stdout))))
+        _write("\n".join(status_view.picture(found, screen.coloured(sys.stdout))))
     return 0
 
 
@@ -130,6 +130,6 @@ def _seconds(text: str) -> float:
 
 
 if __name__ == "__main__":
-    from src.stage import plain
+    from src.runtime.command import plain
 
     plain(status)

@@ -17,13 +17,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-from src import accounts, board, heartbeat, screen, status
-from src.config import ROOT, Config
-from src.files import write_json, write_parquet
-from src.ledger import STATES, WAITING, Ledger
-from src.live.raw import RawStore
-from src.overview import overview
-from tests.live import raw_case
+from src import status
+from src.config.schema import Config
+from src.core.project import ROOT
+from src.hydration.live.raw_store import RawStore
+from src.inspection import screen, status_view
+from src.inspection.overview import overview
+from src.runtime import heartbeat
+from src.storage import state_counts
+from src.storage.atomic import write_json, write_parquet
+from src.storage.ledger import STATES, WAITING, Ledger
+from tests.hydration.live import raw_case
 from tests.pipeline_case import Project
 
 NOW = dt.datetime(2026, 11, 20, 22, 0, tzinfo=dt.UTC)  # a Friday, after New York's close
@@ -70,7 +74,7 @@ def stage(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 def row(total: int | None, pending: int | None, **other: int) -> dict[str, int | None]:
     found: dict[str, int | None] = dict.fromkeys(STATES, 0) | {"pending": pending, "total": total} | other
-    return {name: found[name] for name in (*accounts.COUNTS, "total")}
+    return {name: found[name] for name in (*state_counts.COUNTS, "total")}
 
 
 # counts ---------------------------------------------------------------------------------------------------------------
@@ -80,7 +84,7 @@ def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Co
     found = overview(config, NOW)
     assert [each["stage"] for each in found["stages"]] == ["hydrate", "featurize", "train"]
     assert all(each["all"] == row(None, None) and each["state"] == "idle" for each in found["stages"])
-    assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", "\n".join(board.picture(found)))
+    assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", "\n".join(status_view.picture(found)))
 
 
 def test_before_any_hydration_names_with_their_class_are_pending(config: Config) -> None:
@@ -137,7 +141,7 @@ def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
     assert train["classes"]["etf"] == row(1, 1)
     assert (train["state"], train["finished"], train["of"], train["rate"]) == ("running", 3, 8, 0.5)
     assert found["passes"] == {"session": "running", "families": {"lightgbm": {"runs": 2, "passed": 1}}}
-    text = "\n".join(board.picture(found))
+    text = "\n".join(status_view.picture(found))
     assert "train       [#########...............]  38%  3 of 8, 30.0 a minute, about 10 s left; 1 passes" in text
     assert "passes, runs by family: lightgbm 1 of 2 so far" in text
 
@@ -156,7 +160,7 @@ def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
         beat.begin(120, "trial", 12)
         found = overview(config, NOW)
     assert [(each["finished"], each["of"], each["unit"]) for each in found["commands"]] == [(12, 120, "trial")]
-    assert any("also tune on demo" in line and "12 of 120 trials" in line for line in board.picture(found, False))
+    assert any("also tune on demo" in line and "12 of 120 trials" in line for line in status_view.picture(found, False))
 
 
 def entry(key: tuple[str, str], state: str, **other: Any) -> dict[str, Any]:
@@ -189,7 +193,7 @@ def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) ->
         "state": "failed", "kind": "unavailable", "count": 2, "instrument": "stock:S3", "reason": "timeout after 31 s",
     }  # fmt: skip
     assert found["freshness"][0]["asked_since"] == 1
-    text = "\n".join(board.picture(found))
+    text = "\n".join(status_view.picture(found))
     assert "fetch: 2 failed, unavailable: timeout after 31 s (stock:S3)" in text
     assert "fetch: 1 failed are due again, 1 later, the next at " in text
 
@@ -219,7 +223,7 @@ def test_reasons_that_differ_in_figures_are_one_kind_and_earlier_stages_tell_the
         KEYS, S0=("skipped", "300 bars, 500 wanted"), S1=("skipped", "71 bars, 500 wanted"),
         S2=("failed", "log of zero"), S3=("skipped", "quarantined by hydrate: all flat"),
     )  # fmt: skip
-    found = [(each["state"], each["count"], each["instrument"], each["reason"]) for each in accounts.reasons(rows)]
+    found = [(each["state"], each["count"], each["instrument"], each["reason"]) for each in state_counts.reasons(rows)]
     assert found == [("skipped", 2, "stock:S1", "71 bars, 500 wanted"), ("failed", 1, "stock:S2", "log of zero")]
 
 
@@ -280,7 +284,9 @@ def test_a_killed_stage_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch, tm
     held = sum(len(json.loads(path.read_text())["states"]) for path in (tmp_path / "data/bars/demo").glob("b*.json"))
     assert found["all"]["done"] + found["all"]["quarantined"] == held < 3003
     assert found["all"]["pending"] == 3003 - held
-    assert "3,003, died (killed, or the machine went down): the same command goes on" in "\n".join(board.picture(left))
+    assert "3,003, died (killed, or the machine went down): the same command goes on" in "\n".join(
+        status_view.picture(left)
+    )
 
 
 def test_every_key_of_the_json_is_documented(config: Config) -> None:
@@ -437,10 +443,10 @@ def test_json_and_watch_give_an_object_a_line(
 
 def test_the_plain_picture_has_no_colours_and_only_letters_that_every_console_has(config: Config) -> None:
     write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
-    text = "\n".join(board.picture(overview(config, NOW)))
+    text = "\n".join(status_view.picture(overview(config, NOW)))
     assert text.isascii()
     assert "\x1b" not in text
-    coloured = "\n".join(board.picture(overview(config, NOW), colour=True))
+    coloured = "\n".join(status_view.picture(overview(config, NOW), colour=True))
     assert "\x1b[31m" in coloured
     assert re.sub(r"\x1b\[\d+m", "", coloured) == text
 

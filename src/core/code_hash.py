@@ -160,7 +160,7 @@ class _Writer:
                     yield name
                     yield from self._tokens(value)
 
-    def _reference(self, node: ast.AST) -> str | None:
+    def _reference(self, node: ast.AST) -> str | None:  # noqa: PLR0911 (one return for each kind of thing)
         """Digest of what a name or a dotted name refers to, or None where it is local or another library's."""
         if isinstance(node, ast.arg) and node.arg in self._inputs:
             return f"arg {self._inputs[node.arg]}"
@@ -350,12 +350,14 @@ def _items(value: Any) -> Iterator[Any]:
             yield getattr(value, each.name)
 
 
-def _leaf(value: Any) -> str:
+def _leaf(value: Any) -> str:  # noqa: PLR0911 (one return for each kind of value)
     """Text of a single value."""
     if isinstance(value, logging.Logger):
         return "logger"
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{_root(value)}:{value.__qualname__}"
+    if isinstance(value, types.ModuleType):
+        return "project module" if _root(value) in PROJECT else value.__name__
     if isinstance(value, PurePath):
         return "folder" if value.is_absolute() else value.as_posix()
     if hasattr(value, "tobytes"):

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from src.config import ConfigError
 from src.core.code_hash import code_digest, declaration
+from src.core.errors import ConfigError
 from src.core.hashing import text_digest
 from src.features.windows import Array, as_of, finish
 
@@ -145,7 +145,7 @@ def ingredient(function: F) -> F:
 def declared() -> dict[str, Feature]:
     """Return every declared feature by name, family by family."""
     for family in FAMILIES:
-        importlib.import_module(f"src.features.{family}")
+        importlib.import_module(f"src.features.families.{family}")
     order = list(FAMILIES)
     return {item.name: item for item in sorted(_FEATURES.values(), key=lambda item: order.index(item.family))}
 

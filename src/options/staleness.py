@@ -95,7 +95,7 @@ def unmoved(rows: pl.DataFrame, former: pl.DataFrame) -> list[str]:
     Parameters
     ----------
     rows, former
-        Valued snapshots of one underlying, rows of `src.options.quotes.SCHEMA`.
+        Valued snapshots of one underlying, rows of `src.chains.quotes.SCHEMA`.
 
     Returns
     -------

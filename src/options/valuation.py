@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from src.chains.quotes import VALUES, marked
 from src.options.forwards import curve
 from src.options.pricing import Pricer, Terms
-from src.options.quotes import VALUES, marked
 from src.options.staleness import CLOSE, NEW_YORK, quoted
 
 _TICK, _CLEARLY = 0.05, 2e-4  # an ask this much below the least value, in money and of the spot, is no rounding

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from src.reporting.material import KEY, STATES, Material
+from src.reporting.formatting import counted, escaped, listed, whole
+from src.reporting.session_data import KEY, STATES, Material
 from src.reporting.summary import state_counts
 from src.reporting.tables import Column, Row, table
-from src.reporting.words import counted, escaped, listed, whole
 
 MOST_REASONS = 25
 _FIGURES = re.compile(r"[-+]?\d[\d.,:%/x-]*")

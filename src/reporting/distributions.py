@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from src.reporting.figures import histogram
-from src.reporting.material import Material
+from src.reporting.charts import histogram
+from src.reporting.formatting import METRIC_FORMS, escaped, share
+from src.reporting.session_data import Material
 from src.reporting.summary import distribution
-from src.reporting.words import METRIC_FORMS, escaped, share
 
 
 def distributions(material: Material) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from src.config import FAMILIES
-from src.reporting.material import Material
+from src.models.registry import FAMILIES
+from src.reporting.formatting import escaped, listed, share
+from src.reporting.session_data import Material
 from src.reporting.tables import Column, Row, table
-from src.reporting.words import escaped, listed, share
 
 MOST_FEATURES = 15
 ALL = "all runs"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from src.reporting.figures import luck_picture, luck_strip, reach, z_histogram
-from src.reporting.material import KEY, Group, Luck, Material
+from src.reporting.charts import luck_picture, luck_strip, reach, z_histogram
+from src.reporting.formatting import about, chance, counted, escaped, expected_count, listed, share, two_digits, whole
+from src.reporting.session_data import KEY, Group, Luck, Material
 from src.reporting.tables import Column, Row, bullets, definitions, table
-from src.reporting.words import about, chance, counted, escaped, expected_count, listed, share, two_digits, whole
 
 CREDIBLE_Q = 0.10
 CREDIBLE_DEFLATED_SHARPE = 0.95

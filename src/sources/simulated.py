@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.bars import KEY
-from src.config import SimulatedSource, SourceConfig
-from src.sources import Batch, Request
+from src.config.schema import SimulatedSource, SourceConfig
+from src.core.instruments import KEY
+from src.sources.registry import Batch, Request
 
 LAST = "2024-12-31"  # last date unless data.until says otherwise
 _WINDOW = {"stock": 10, "etf": 10, "crypto": 40}  # bars of the average that the edge tends back to

@@ -20,15 +20,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import client_runs, files, ui
-from src.config import FAMILIES
+from src import ui
 from src.core.hashing import json_digest
-from src.identity import strategy_key
-from src.mlflow_home import Home
-from src.runs import RUN_SCHEMA, grade_rows, shard
-from src.tracking import open_store, project
-from tests.test_registry_server import free_port, running
-from tests.tracking_case import Case, case, native
+from src.models.registry import FAMILIES
+from src.storage import atomic
+from src.tracking import client_runs
+from src.tracking.location import Home
+from src.tracking.store import open_store, project
+from src.training.run_key import strategy_key
+from src.training.run_store import RUN_SCHEMA, grade_rows, shard
+from tests.tracking.test_registry_server import free_port, running
+from tests.tracking.tracking_case import Case, case, native
 
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"), pytest.mark.timeout(0)]
 
@@ -62,7 +64,7 @@ def session(made: Case, key: str, runs: int, seed: int) -> list[pl.DataFrame]:
             if each["passed"]:
                 made.store.write_model(each["record_id"], "model.txt", native("lightgbm"))
         kept = pl.DataFrame([{name: each.get(name) for name in RUN_SCHEMA} for each in rows], schema=RUN_SCHEMA)
-        files.write_parquet(kept, made.store.root / f"{shard(bucket, key)}.runs.parquet")
+        atomic.write_parquet(kept, made.store.root / f"{shard(bucket, key)}.runs.parquet")
         graded.append(grade_rows(rows))
         made.store.write_grades(shard(bucket, key), graded[-1])
     return graded

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from src.config import FeaturesConfig
+from src.config.schema import FeaturesConfig
 from src.core import code_hash as code_hash_module
 from src.core.code_hash import code_digest
-from src.features import bias, registry
-from src.features.choice import select
+from src.features import registry
+from src.features.families import bias
 from src.features.registry import Feature, FeatureError, code_hash, declared
+from src.features.selection import select
 
 
 def test_there_are_more_than_a_hundred_and_both_groups_are_there():

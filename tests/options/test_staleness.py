@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from src.options.quotes import marked, table
+from src.chains.quotes import marked, table
 from src.options.staleness import aged, session, unmoved
 from src.options.valuation import valued
 from tests.options.oracles import CAPTURED, SIGMA, chain

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 from dateutil.easter import easter
 
-from src.config import ROOT, SimulatedSource, SourceConfig
-from src.sources import Request, simulated
+from src.config.schema import SimulatedSource, SourceConfig
+from src.core.project import ROOT
+from src.hydration.validation import validate
+from src.sources import simulated
+from src.sources.registry import Request
 from src.sources.simulated import calendar, instrument
-from src.validation import validate
 
 SOURCE = SourceConfig()
 

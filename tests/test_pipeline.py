@@ -32,7 +32,7 @@ import os
 from pathlib import Path
 from src.config.compose import families
 from src.storage.atomic import read_json, write_json, write_text
-from src.storage.paths import main_root
+from src.config.paths import main_root
 from src.runtime.command import StageError, main
 
 OUTS = {outs!r}

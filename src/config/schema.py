@@ -7,7 +7,10 @@ the ranges and the rules between fields. Stages receive a `Config`; libraries re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from src.config.paths import DatasetPaths
 
 INDICATOR_LIBRARIES = ("pandas_ta", "talib")
 
@@ -252,6 +255,11 @@ class Config:
         """Name of the stored tables: the universe, and the interval unless daily."""
         daily = self.universe.interval == "1d"
         return self.universe.name if daily else f"{self.universe.name}-{self.universe.interval}"
+
+    @property
+    def paths(self) -> DatasetPaths:
+        """Where everything stored of the dataset lies."""
+        return DatasetPaths(Path(self.data.root), self.dataset, Path(self.data.reports))
 
     @property
     def hydrate_command(self) -> str:

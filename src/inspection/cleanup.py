@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.config.paths import main_root
 from src.storage.atomic import left_behind, tree
-from src.storage.paths import main_root
 from src.tracking.location import folder_of
 from src.tracking.search import all_pages, versions_by_run
 

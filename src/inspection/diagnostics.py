@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
@@ -22,7 +23,6 @@ from src.fetching import network
 from src.runtime.disk_space import free_bytes, in_words
 from src.runtime.redaction import masked, masked_address
 from src.storage.atomic import write_text
-from src.storage.paths import main_root
 from src.tracking.location import home
 
 if TYPE_CHECKING:

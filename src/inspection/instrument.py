@@ -11,13 +11,13 @@ from typing import Any
 
 import polars as pl
 
+from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.core.instruments import KEY
 from src.market import universe
 from src.market.bars import BarStore, bucket
 from src.storage.atomic import read_json, told
-from src.storage.paths import main_root
 from src.training.failures import Failures
 from src.training.run_store import RunStore
 

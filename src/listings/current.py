@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.paths import main_root
 from src.config.schema import LiveSource, UniverseConfig
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES, KEY
@@ -20,7 +21,6 @@ from src.listings.directory import BadListing
 from src.listings.history import Book, members
 from src.market.universe import named
 from src.sources.registry import ARCHIVES, SourceError
-from src.storage.paths import main_root
 
 COLUMNS: dict[str, Any] = {
     "asset_class": pl.String(),

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.config.paths import main_root
 from src.core.process import host_tag, is_alive, process_start
 from src.storage.atomic import read_json, write_json
-from src.storage.paths import main_root
 
 Facts = dict[str, Any]
 _EVERY = 2.0  # seconds between two writes

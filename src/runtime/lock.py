@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from src.config.paths import main_root
 from src.runtime.redaction import masked, masked_address
 from src.storage.atomic import read_json, write_json
-from src.storage.paths import main_root
 
 # Verbs that write the same files share a group; any other verb is a group of its own.
 GROUPS = {"train": "runs", "regrade": "runs", "sync": "runs", "clean": "runs"}

@@ -20,9 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from src.config.paths import main_root
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
-from src.storage.paths import main_root
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,12 +16,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from src.config import paths
 from src.config.schema import Config, GradeConfig, TrackingConfig
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked, masked_address
-from src.storage import paths
 from src.tracking import gate_triggers
 
 ENVIRONMENT = {

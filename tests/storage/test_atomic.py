@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.config import paths
 from src.core import process as process_module
 from src.core.project import ROOT
-from src.storage import atomic, paths
+from src.storage import atomic
 
 KILLED = """
 import os, signal, sys

@@ -15,9 +15,9 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from src.config.paths import main_root
 from src.config.schema import LiveSource
 from src.fetching.provider import Answer, Gate, Malformed, OptionChain, Refusal, Unavailable, Unfit, Wanted
-from src.storage.paths import main_root
 
 if TYPE_CHECKING:
     import polars as pl

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from src.models import loader
 from src.tracking import registry_gate
 
-LOADER = Path(__file__).parent / "models" / "loader.py"
+LOADER = Path(loader.__file__)
 _SUPPORT = ("mlflow", "numpy", "pandas")
 version = functools.cache(metadata.version)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -13,7 +14,7 @@ from src.config import ConfigError, LiveSource
 from src.errors import StageError
 from src.hydrate import hydrate
 from src.ledger import Ledger
-from src.live import selection
+from src.live import collect, selection
 from src.live.raw import RawStore
 from src.sources.provider import Unavailable, Unfit
 from tests.live.collect_case import LAST, NAMES, Market, N, bars, files, listed, live, states
@@ -34,6 +35,21 @@ def test_a_second_run_asks_for_nothing_and_changes_no_file(tmp_path, market):
     before, asked = files(tmp_path), len(market.asked)
     hydrate(live(tmp_path, *NAMES))
     assert len(market.asked) == asked and files(tmp_path) == before
+
+
+def test_thanksgiving_costs_no_request_for_stocks_and_one_for_each_coin(tmp_path, market, monkeypatch):
+    listed(market)
+    asked = {}
+    for now in ("2025-11-26T22:00", "2025-11-27T23:00", "2025-11-28T14:00", "2025-11-28T19:00"):
+        moment = dt.datetime.fromisoformat(now).replace(tzinfo=dt.UTC)
+        clock = SimpleNamespace(now=lambda _zone, moment=moment: moment)
+        monkeypatch.setattr(collect, "dt", SimpleNamespace(datetime=clock, UTC=dt.UTC))
+        market.asked.clear()
+        line = hydrate(live(tmp_path, *NAMES))
+        asked[now] = set(market.counts())
+        assert "4 of 4 have the last complete session" in line
+    everything, coin = {"AAA", "BBB", "SPY", "BTC-USD"}, {"BTC-USD"}
+    assert list(asked.values()) == [everything, coin, coin, {"AAA", "BBB", "SPY"}]
 
 
 def test_a_coin_that_the_first_exchange_does_not_list_is_asked_of_the_next(tmp_path, market):

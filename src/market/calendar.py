@@ -162,14 +162,10 @@ def last_final_session(asset_class: str, now: dt.datetime, settling: dt.timedelt
     """
     if now.tzinfo is None:
         raise ValueError(f"now must have a time zone, got {now}: give it in UTC")
-    day = latest_session(asset_class, now.astimezone(_zone(asset_class)).date())
+    day = latest_session(asset_class, now.astimezone(dt.UTC).date())  # New York's date is never later
     while session_close(asset_class, day) + settling > now:
         day = previous_session(asset_class, day)
     return day
-
-
-def _zone(asset_class: str) -> dt.tzinfo:
-    return dt.UTC if asset_class == "crypto" else NEW_YORK
 
 
 def _moved(asset_class: str, day: dt.date, roll: Any) -> dt.date:

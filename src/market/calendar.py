@@ -8,6 +8,8 @@ table costs 1 millisecond, once in a process.
 Years before 1971 come from QuantLib, because exchange_calendars 4.13 lacks their holidays. Outside the table (before
 1953 and after 2050) every weekday counts as a session. Opening and regular closing are today's, 9:30 and 16:00 New York
 time, in every year: the exchange opened at 10:00 until September 1985 and closed at 15:30 until September 1974.
+
+Sources: exchange_calendars 4.13, ``exchange_calendar_xnys``; QuantLib 1.44, ``UnitedStates::NYSE``.
 """
 
 from __future__ import annotations
@@ -99,6 +101,7 @@ def session_open(asset_class: str, day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, _OPEN, NEW_YORK).astimezone(dt.UTC)
 
 
+@functools.lru_cache(maxsize=4096)  # thousands of instruments ask about a few days
 def session_close(asset_class: str, day: dt.date) -> dt.datetime:
     """Close of a session in UTC: 16:00 New York time or the early close; for coins the next midnight UTC.
 
@@ -168,6 +171,7 @@ def last_final_session(asset_class: str, now: dt.datetime, settling: dt.timedelt
     return day
 
 
+@functools.lru_cache(maxsize=4096)
 def _moved(asset_class: str, day: dt.date, roll: Any) -> dt.date:
     found = np.busday_offset(np.datetime64(day, "D"), 0, roll=roll, busdaycal=_sessions(asset_class))
     session: dt.date = found.item()

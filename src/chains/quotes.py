@@ -16,7 +16,7 @@ KEY: dict[str, Any] = {"asset_class": pl.String(), "underlying": pl.String()}
 VALUES: dict[str, Any] = {
     "mid": pl.Float64(),  # (bid + ask) / 2, a missing bid counting as 0; null without an ask
     "quoted": pl.Datetime("us", "UTC"),  # moment that the quotes are of: the capture's, or the last close before it
-    "years": pl.Float64(),  # from then to 16:00 New York of the expiry, in years of 365 days
+    "years": pl.Float64(),  # from then to the close of the expiry's session, in years of 365 days
     "risk_free": pl.Float64(),  # a year, continuously compounded, as assumed
     "spot": pl.Float64(),  # of the underlying, as the chain implies it, else as quoted
     "forward": pl.Float64(),

@@ -202,7 +202,7 @@ def _command(beat: Beat) -> Json:
 
 
 def _freshness(kind: str, data: _Dataset) -> Json:
-    """How recent the bars of a class are, beside the last session that is complete (holidays are not known)."""
+    """How recent the bars of a class are, beside the last session that is complete."""
     rows = data.hydrated.filter(asset_class=kind, state="done")
     found: Json = {"asset_class": kind, "instruments": rows.height}
     found |= {"newest": _iso(rows["last"].max()), "oldest": _iso(rows["last"].min())}

@@ -1,29 +1,29 @@
-"""Which bar is the last that is final, so that no bar still in the making is stored and nothing is asked in vain.
-
-Weekdays count as sessions: holidays are not known here, so that an instrument is asked once more on the day after one.
-"""
+"""Which bar is the last that is final, so that no bar still in the making is stored and nothing is asked in vain."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
-_NEW_YORK = ZoneInfo("America/New_York")
-_DAY, _HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
-_FINAL = dt.time(16, 30)  # New York: daily bars of stocks and ETFs, closing auctions and late prints included
-_FIRST_HOUR, _LAST_HOUR = dt.time(9, 30), dt.time(15, 30)  # starts of hourly bars; the last one ends at 16:00
+from src.market import calendar
+
+_HOUR = dt.timedelta(hours=1)
+_SETTLING = {  # after the end of a daily bar: closing auctions and late prints
+    "stock": dt.timedelta(minutes=30),
+    "etf": dt.timedelta(minutes=30),
+    "crypto": dt.timedelta(minutes=10),
+}
 _QUOTES_LATE = dt.timedelta(minutes=15)  # delay of the exchanges' quotes, so of an hourly bar
-_COINS_LATE = dt.timedelta(minutes=10)
 
 
 def last_complete(asset_class: str, interval: str, now: dt.datetime) -> dt.date | dt.datetime:
     """Date, or start in UTC where intraday, of the last bar that will not change any more.
 
-    Stocks and ETFs: daily bars are final at 16:30 New York time on weekdays, hourly ones (9:30 to 15:30) a quarter of
-    an hour after their end. Coins trade without a break: bars are final ten minutes after their end, in UTC.
+    Stocks and ETFs: daily bars are final half an hour after the session's close (16:30 New York time, 13:30 where it
+    closes early). Hourly bars start at 9:30, the last one covers the half hour before the close, and they are final a
+    quarter of an hour after their end. Coins trade without a break: bars are final ten minutes after their end, in UTC.
 
     Parameters
     ----------
@@ -43,10 +43,11 @@ def last_complete(asset_class: str, interval: str, now: dt.datetime) -> dt.date 
         raise ValueError(f"live bars have the interval 1d or 1h, got {interval!r}: set universe.interval")
     if now.tzinfo is None:
         raise ValueError(f"now must have a time zone, got {now}: give it in UTC")
+    if interval == "1d":
+        return calendar.last_final_session(asset_class, now, _SETTLING[asset_class])
     if asset_class == "crypto":
-        return _last_coin_bar(interval, now.astimezone(dt.UTC) - _COINS_LATE)
-    there = now.astimezone(_NEW_YORK)
-    return _last_session(there) if interval == "1d" else _last_session_hour(there)
+        return _hour(now.astimezone(dt.UTC) - _SETTLING[asset_class]) - _HOUR
+    return _last_session_hour(asset_class, now.astimezone(dt.UTC))
 
 
 def due(checked: dt.datetime | None, asset_class: str, interval: str, now: dt.datetime) -> bool:
@@ -72,28 +73,16 @@ def without_partial(bars: pl.DataFrame, asset_class: str, interval: str, now: dt
 _last_complete = functools.lru_cache(maxsize=256)(last_complete)  # of thousands of instruments, `now` is one
 
 
-def _last_coin_bar(interval: str, final: dt.datetime) -> dt.date | dt.datetime:
-    if interval == "1d":
-        return final.date() - _DAY
-    return final.replace(minute=0, second=0, microsecond=0) - _HOUR
+def _hour(moment: dt.datetime) -> dt.datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def _last_session(there: dt.datetime) -> dt.date:
-    day = there.date() if there.time() >= _FINAL else there.date() - _DAY
-    while day.weekday() > 4:
-        day -= _DAY
-    return day
-
-
-def _last_session_hour(there: dt.datetime) -> dt.datetime:
+def _last_session_hour(asset_class: str, now: dt.datetime) -> dt.datetime:
     """Start of the last hourly bar that ended long enough ago. No clock is put forward in a session's hours."""
-    if there.weekday() <= 4:
-        for hour in range(_LAST_HOUR.hour, _FIRST_HOUR.hour - 1, -1):
-            start = there.replace(hour=hour, minute=_FIRST_HOUR.minute, second=0, microsecond=0)
-            length = _HOUR / 2 if start.time() == _LAST_HOUR else _HOUR
-            if start + length + _QUOTES_LATE <= there:
-                return start.astimezone(dt.UTC)
-    day = there.date() - _DAY
-    while day.weekday() > 4:
-        day -= _DAY
-    return dt.datetime.combine(day, _LAST_HOUR, _NEW_YORK).astimezone(dt.UTC)
+    day = calendar.latest_session(asset_class, now.astimezone(calendar.NEW_YORK).date())
+    start, final = calendar.session_open(asset_class, day), now - _QUOTES_LATE
+    if final >= calendar.session_close(asset_class, day):
+        return calendar.session_close(asset_class, day) - _HOUR / 2
+    if final >= start + _HOUR:
+        return start + ((final - start) // _HOUR - 1) * _HOUR
+    return calendar.session_close(asset_class, calendar.previous_session(asset_class, day)) - _HOUR / 2

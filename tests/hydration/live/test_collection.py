@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ from src.config.schema import LiveSource
 from src.core.errors import ConfigError, StageError
 from src.fetching.provider import Unavailable, Unfit
 from src.hydrate import hydrate
-from src.hydration.live import selection
+from src.hydration.live import collection, selection
 from src.hydration.live.raw_store import RawStore
 from src.market.bars import BarStore
 from src.storage.ledger import Ledger
@@ -34,6 +35,21 @@ def test_a_second_run_asks_for_nothing_and_changes_no_file(tmp_path, market):
     before, asked = files(tmp_path), len(market.asked)
     hydrate(live(tmp_path, *NAMES))
     assert len(market.asked) == asked and files(tmp_path) == before
+
+
+def test_thanksgiving_costs_no_request_for_stocks_and_one_for_each_coin(tmp_path, market, monkeypatch):
+    listed(market)
+    asked = {}
+    for now in ("2025-11-26T22:00", "2025-11-27T23:00", "2025-11-28T14:00", "2025-11-28T19:00"):
+        moment = dt.datetime.fromisoformat(now).replace(tzinfo=dt.UTC)
+        clock = SimpleNamespace(now=lambda _zone, moment=moment: moment)
+        monkeypatch.setattr(collection, "dt", SimpleNamespace(datetime=clock, UTC=dt.UTC))
+        market.asked.clear()
+        line = hydrate(live(tmp_path, *NAMES))
+        asked[now] = set(market.counts())
+        assert "4 of 4 have the last complete session" in line
+    everything, coin = {"AAA", "BBB", "SPY", "BTC-USD"}, {"BTC-USD"}
+    assert list(asked.values()) == [everything, coin, coin, {"AAA", "BBB", "SPY"}]
 
 
 def test_a_coin_that_the_first_exchange_does_not_list_is_asked_of_the_next(tmp_path, market):

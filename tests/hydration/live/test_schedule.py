@@ -22,6 +22,14 @@ def plan(**settings) -> Plan:
     return Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", NOW, **settings)
 
 
+def at(now: dt.datetime) -> Plan:
+    return Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", now)
+
+
+def utc(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
 def entry(**changes) -> dict:
     made = {
         "provider": "yahoo", "state": "fetched", "checked": NOW - dt.timedelta(days=1), "next_attempt": None,
@@ -46,11 +54,22 @@ def test_what_has_the_last_session_is_not_asked_for_unless_the_user_insists():
 def test_a_session_that_was_not_there_soon_after_its_end_is_asked_for_once_more_hours_later():
     soon, late = NOW - dt.timedelta(hours=1, minutes=15), NOW + dt.timedelta(hours=2)
     assert plan().task(AAA, entry(checked=soon)) is None
-    later = Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", late)
+    later = at(late)
     assert later.task(AAA, entry(checked=soon)) is not None
     assert later.task(AAA, entry(checked=soon, last=dt.date(2026, 3, 4))) is None
-    morning = Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", NOW + dt.timedelta(hours=14))
+    morning = at(NOW + dt.timedelta(hours=14))
     assert morning.task(AAA, entry(checked=late)) is None
+
+
+def test_on_thanksgiving_no_stock_is_asked_for_and_on_the_evening_after_it_each_is():
+    wednesday, thursday = utc("2026-11-25T22:00"), utc("2026-11-26T23:00")
+    stocks = [Instrument("stock", f"S{n}", n % 4) for n in range(40)]
+    fresh = {each.key: entry(checked=wednesday, last=dt.date(2026, 11, 25)) for each in stocks}
+    for now in (thursday, utc("2026-11-27T14:00")):
+        assert list(at(now).tasks(stocks, fresh)) == []
+        coin = entry(provider="kraken", checked=wednesday, last=dt.date(2026, 11, 24))
+        assert at(now).task(BTC, coin) is not None
+    assert len(list(at(utc("2026-11-27T18:30")).tasks(stocks, fresh))) == 40  # it closed at 13:00 in New York
 
 
 def test_a_refresh_asks_from_so_many_bars_before_the_last():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.hydration.live.sessions import due, last_complete, without_partial
+from tests.market.nyse_case import CLOSES
 
 NEW_YORK = ZoneInfo("America/New_York")
 moments = st.datetimes(dt.datetime(2015, 1, 1), dt.datetime(2035, 1, 1), timezones=st.just(dt.UTC))
@@ -28,6 +29,12 @@ def utc(text: str) -> dt.datetime:
         ("2026-02-15T12:00:00", "stock", "2026-02-13"),  # Sunday
         ("2026-02-16T12:00:00", "stock", "2026-02-13"),  # Monday morning
         ("2026-02-12T03:00:00", "stock", "2026-02-11"),  # still the 11th there
+        ("2026-11-27T12:00:00", "stock", "2026-11-25"),  # the morning after Thanksgiving
+        ("2026-11-27T18:29:59", "stock", "2026-11-25"),
+        ("2026-11-27T18:30:00", "stock", "2026-11-27"),  # closed at 13:00 there
+        ("2026-04-03T23:00:00", "etf", "2026-04-02"),  # Good Friday
+        ("2025-01-09T23:00:00", "stock", "2025-01-08"),  # a day of mourning, announced eleven days before
+        ("2026-11-27T12:00:00", "crypto", "2026-11-26"),
         ("2026-02-12T00:09:59", "crypto", "2026-02-10"),
         ("2026-02-12T00:10:00", "crypto", "2026-02-11"),
         ("2026-02-15T12:00:00", "crypto", "2026-02-14"),
@@ -44,7 +51,11 @@ def test_last_daily_bar(now, asset_class, last):
         ("2026-02-11T15:45:00", "stock", "2026-02-11T14:30"),
         ("2026-02-11T21:14:59", "stock", "2026-02-11T19:30"),
         ("2026-02-11T21:15:00", "stock", "2026-02-11T20:30"),  # the last half hour, from 15:30
-        ("2026-07-06T04:30:00", "stock", "2026-07-03T19:30"),
+        ("2026-07-06T04:30:00", "stock", "2026-07-02T19:30"),  # closed on the Friday before Independence Day
+        ("2026-11-27T17:59:59", "stock", "2026-11-27T16:30"),  # the day after Thanksgiving closes at 13:00
+        ("2026-11-27T18:14:59", "stock", "2026-11-27T16:30"),
+        ("2026-11-27T18:15:00", "stock", "2026-11-27T17:30"),
+        ("2026-11-27T23:00:00", "stock", "2026-11-27T17:30"),
         ("2026-03-09T12:00:00", "stock", "2026-03-06T20:30"),  # the clock went forward at the weekend
         ("2026-02-11T12:09:59", "crypto", "2026-02-11T10:00"),
         ("2026-02-11T12:10:00", "crypto", "2026-02-11T11:00"),
@@ -67,14 +78,14 @@ def bars_of(asset_class: str, interval: str, now: dt.datetime):
             for hour in range(24):
                 start = midnight + dt.timedelta(hours=hour)
                 yield start, start + dt.timedelta(hours=1, minutes=10)
-        elif day.isoweekday() <= 5:
-            at = [dt.datetime.combine(day, dt.time(h, m), NEW_YORK).astimezone(dt.UTC) for h, m in ((16, 30), (9, 30))]
+        elif day in CLOSES:
             if interval == "1d":
-                yield day, at[0]
+                yield day, CLOSES[day] + dt.timedelta(minutes=30)
                 continue
-            for hour in range(7):
-                start = at[1] + dt.timedelta(hours=hour)
-                yield start, min(start + dt.timedelta(hours=1), at[0] - dt.timedelta(minutes=30)) + dt.timedelta(0, 900)
+            start = dt.datetime.combine(day, dt.time(9, 30), NEW_YORK).astimezone(dt.UTC)
+            while start < CLOSES[day]:
+                yield start, min(start + dt.timedelta(hours=1), CLOSES[day]) + dt.timedelta(minutes=15)
+                start += dt.timedelta(hours=1)
 
 
 @given(now=moments, asset_class=st.sampled_from(["stock", "etf", "crypto"]), interval=st.sampled_from(["1d", "1h"]))
@@ -96,6 +107,12 @@ def test_a_weekend_makes_no_stock_due_but_every_coin():
     friday, sunday = utc("2026-02-13T22:00"), utc("2026-02-15T22:00")
     assert not due(friday, "stock", "1d", sunday)
     assert due(friday, "crypto", "1d", sunday)
+
+
+def test_a_holiday_makes_no_stock_due_but_every_coin():
+    wednesday, thanksgiving = utc("2026-11-25T23:00"), utc("2026-11-27T05:00")  # midnight in New York
+    assert not due(wednesday, "stock", "1d", thanksgiving) and not due(wednesday, "etf", "1h", thanksgiving)
+    assert due(wednesday, "crypto", "1d", thanksgiving)
 
 
 def test_the_bar_in_the_making_is_dropped_and_nothing_else():

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import market_calendar
-from src.config import ROOT
+from src.core.project import ROOT
 from src.market import calendar
 from tests.market.nyse_case import CLOSES
 

@@ -278,12 +278,12 @@ class Tracking:
         database, route = self.where.database, self.config.tracking.route
         if database is not None and route != "client":
             revision = bulk_runs.revision(database)
-            if revision == bulk_runs.REVISION:
+            if revision in bulk_runs.REVISIONS:
                 return BulkRuns(database, self.experiment, self._artifacts)
             if route == "bulk":
                 raise TrackingError(
-                    f"tracking.route=bulk knows MLflow's tables of revision {bulk_runs.REVISION}, and {database} has "
-                    f"{revision}: leave tracking.route=auto, which takes MLflow's client there"
+                    f"tracking.route=bulk knows MLflow's tables of revision {' or '.join(bulk_runs.REVISIONS)}, and "
+                    f"{database} has {revision}: leave tracking.route=auto, which takes MLflow's client there"
                 )
         return ClientRuns(self.client, self.experiment, 1 if database is not None else _WRITERS)
 

@@ -95,7 +95,7 @@ def dump(made: Case) -> dict[str, list[Any]]:
 def test_the_bulk_route_writes_row_for_row_what_the_client_writes(made: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [made.add("crypto", "BTC-USD"), made.add("stock", "AAPL", metrics=BAD)]
     bulk = made.project()
-    monkeypatch.setattr(bulk_runs, "REVISION", "another")
+    monkeypatch.setattr(bulk_runs, "REVISIONS", {})
     made.config.tracking.experiment = "by-client"
     client = made.project()
     with closing(sqlite3.connect(made.database)) as connection:

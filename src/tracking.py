@@ -24,7 +24,7 @@ from src.client_runs import ClientRuns, metrics, points
 from src.grade import Thresholds
 from src.lookup import all_pages, runs_by_id, versions_by_run
 from src.masking import masked
-from src.mlflow_home import Home, TrackingError, Unreachable, folder_of
+from src.mlflow_home import REINSTALL, Home, TrackingError, Unreachable, folder_of
 from src.reconciliation import Runs, bring_up_to_date
 from src.run_content import RunContent
 from src.writers import WRITER, is_alive, writer
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Tracking", "TrackingError", "open_store", "project"]
 
 log = logging.getLogger(__name__)
-_REMEDY = "install the project into this environment once more: pip install --no-deps -e ."
 _SLICE = 2000  # runs in memory at a time
 _WRITERS = 4  # requests in flight to a server or to PostgreSQL
 _SWEPT: set[tuple[str, str]] = set()
@@ -319,6 +318,7 @@ def _opened(where: Home, demanded: Thresholds) -> MlflowClient:
         client = _client(where)
         _probe(where)
         return client
+    mlflow_home.require_gate()
     if where.is_postgresql:
         from src import postgresql
 
@@ -363,7 +363,7 @@ def _require_plugin(where: Home) -> None:
     from src.registry_store import Gate
 
     if not isinstance(_get_store(where.uri, where.uri), Gate):
-        raise TrackingError(f"the gate of the model registry is not active, so nothing is tracked: {_REMEDY}")
+        raise TrackingError(f"the gate of the model registry is not active, so nothing is tracked: {REINSTALL}")
 
 
 def _probe(where: Home) -> None:

@@ -26,7 +26,7 @@ from src.masking import masked, masked_address
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # what 3.18 names instead would refuse our models' loader as well
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 HTTP_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
@@ -229,6 +229,17 @@ def locked(database: Path | None) -> TrackingError:
     return TrackingError(
         f"the MLflow database {database} is locked by another program (an open database browser?): close it; what was "
         "trained is safe under data/runs, and python -m src.sync brings MLflow up to date"
+    )
+
+
+def of_another_mlflow(where: Home, error: Exception) -> TrackingError:
+    """The error for a store whose tables another version of MLflow made, and this one does not migrate by itself."""
+    revisions = re.search(r"found version (\w+), but expected (\w+)", str(error))
+    found, needed = revisions.groups() if revisions else ("another", "its own")
+    return TrackingError(
+        f"the tables of {masked(where.uri)} are of revision {found}, and MLflow {importlib.metadata.version('mlflow')} "
+        f'needs {needed}: {REINSTALL}, which installs the MLflow that this code is tested with; "A newer MLflow" in '
+        "docs/tracking.md says what to do where it is installed already"
     )
 
 

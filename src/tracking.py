@@ -101,8 +101,8 @@ def open_store(config: Config, *, writes: bool = False) -> Iterator[Tracking]:
     Raises
     ------
     TrackingError
-        Where the plugin is not active, on this side or the server's, the database is locked or broken, or another
-        command writes the dataset.
+        Where the plugin is not active, on this side or the server's, the database is locked, broken or of another
+        MLflow, or another command writes the dataset.
     """
     where = mlflow_home.home(config.tracking)
     try:
@@ -115,9 +115,13 @@ def open_store(config: Config, *, writes: bool = False) -> Iterator[Tracking]:
             postgresql.claim(where.uri, _experiment_name(config))
         yield Tracking(config, client, where, demanded)
     except Exception as error:
-        if "database is locked" not in str(error) or isinstance(error, TrackingError):
+        if isinstance(error, TrackingError):
             raise
-        raise mlflow_home.locked(where.database) from error
+        if "database is locked" in str(error):
+            raise mlflow_home.locked(where.database) from error
+        if "out-of-date database schema" in str(error):
+            raise mlflow_home.of_another_mlflow(where, error) from error
+        raise
 
 
 class Tracking:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 
-from src.config import ROOT
+from src.core.project import ROOT
 
 
 @functools.cache

@@ -37,7 +37,7 @@ def sync(config: Config) -> str:
     data, dataset = Path(config.data.root), config.dataset
     store = RunStore(data / "runs" / dataset)
     latest = data / "grades" / f"{dataset}.parquet"
-    with atomic.told(latest, "run `python -m src.train` again, which makes it anew"):
+    with atomic.read_errors(latest, "run `python -m src.train` again, which makes it anew"):
         current = pl.read_parquet(latest) if latest.exists() else pl.DataFrame()
     found = list(sessions(store))
     with open_store(config, writes=True):
@@ -59,7 +59,7 @@ def sessions(store: RunStore) -> list[dict[str, Any]]:
 
     first: dict[str, float] = {}
     for path in store.root.glob("b*-*.grades.parquet"):
-        with atomic.told(path, "move it away and run `python -m src.train` again, which makes it anew"):
+        with atomic.read_errors(path, "move it away and run `python -m src.train` again, which makes it anew"):
             keys = pl.read_parquet(path, columns=["graded_by"])["graded_by"].unique()
         for key in keys:
             first[key] = min(first.get(key, path.stat().st_mtime), path.stat().st_mtime)

@@ -17,7 +17,7 @@ import polars as pl
 import psutil
 
 from src.core.project import ROOT
-from src.storage.atomic import left_behind
+from src.storage.atomic import stale_temporaries
 from src.training.run_store import RunStore
 
 SMALL = (
@@ -153,6 +153,6 @@ def differences(project: Project, whole: Project) -> list[str]:
         "each graded run has its id": project.grades()["mlflow_run_id"].null_count() == 0,
         "nothing pending": not list((project.runs / "pending").glob("*/*")),
         "no failure kept": not list((project.runs / "failures").glob("*.json")),
-        "no temporary file": not left_behind(project.runs),
+        "no temporary file": not stale_temporaries(project.runs),
     }
     return [name for name, right in checks.items() if not right]

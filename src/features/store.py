@@ -19,7 +19,7 @@ from src.features.selection import select
 from src.market.bars import BarStore
 from src.market.panel import panel_hash, panel_table
 from src.storage import atomic
-from src.storage.atomic import read_json, sweep, write_json, write_parquet
+from src.storage.atomic import read_json, remove_temporaries, write_json, write_parquet
 from src.storage.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class FeatureStore:
     def panel(self) -> pl.DataFrame | None:
         """Daily table of the pinned panel that the features were computed with; None where none is stored."""
         path = self.root / PANEL_FILE
-        with atomic.told(path, _REMEDY):
+        with atomic.read_errors(path, _REMEDY):
             return pl.read_parquet(path) if path.is_file() else None
 
     def read_bucket(
@@ -106,7 +106,7 @@ class FeatureStore:
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
-        with atomic.told(self.root, _REMEDY):
+        with atomic.read_errors(self.root, _REMEDY):
             return scan.select(wanted).sort(*KEY, "date").collect()
 
     def read_matrix(self, b: int, columns: list[str], bars: pl.DataFrame) -> Matrix | None:
@@ -125,7 +125,7 @@ class FeatureStore:
         matrix = np.empty((bars.height, len(columns)), dtype=np.float32)
         years, last, seen = bars["date"].dt.year(), bars["date"].max(), 0
         for year, path in self._shards(b).items():
-            with atomic.told(path, _REMEDY):
+            with atomic.read_errors(path, _REMEDY):
                 rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False)
             rows = rows.filter(pl.col("date") <= last)
             where = (years == year).arg_true()
@@ -192,7 +192,7 @@ class FeatureStore:
 
     def pin_panel(self, bars: BarStore) -> str:
         """Bring the panel's daily table up to date with the bars and return its hash."""
-        sweep(self.root)
+        remove_temporaries(self.root)
         made_from = text_digest(
             code_digest(panel_table), standings_code(), bars.panel(), *(bars.digest(b) for b in bars.buckets())
         )

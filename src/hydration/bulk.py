@@ -27,7 +27,7 @@ from src.runtime.disk_space import require
 from src.runtime.progress import Progress
 from src.sources import registry
 from src.sources.registry import Batch, Request, Trouble
-from src.storage.atomic import sweep, write_parquet
+from src.storage.atomic import remove_temporaries, write_parquet
 from src.storage.ledger import SCHEMA
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def run(plan: Intake) -> None:
     wanted = _wanted(chosen, kept)
     _require_disk(plan, source, wanted.height)
     store.root.mkdir(parents=True, exist_ok=True)
-    sweep(store.root)
+    remove_temporaries(store.root)
     if config.only:
         _refill(plan, store, source, wanted)
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.config.paths import main_root
-from src.storage.atomic import left_behind, tree
+from src.storage.atomic import files_with_sizes, stale_temporaries
 from src.tracking.location import folder_of
 from src.tracking.search import all_pages, versions_by_run
 
@@ -37,7 +37,7 @@ class Leftover:
 def of_crashes(config: Config) -> Iterator[Leftover]:
     """Temporary files of killed processes."""
     for folder in (Path(config.data.root), Path(config.data.reports), main_root() / "mlruns"):
-        found = left_behind(folder)
+        found = stale_temporaries(folder)
         if found:
             yield _paths(f"{_count(len(found), 'file')} of killed processes in {folder}", found)
 
@@ -123,7 +123,9 @@ def _paths(words: str, paths: list[Path]) -> Leftover:
 
 
 def _size(paths: list[Path]) -> int:
-    return sum(path.stat().st_size if path.is_file() else sum(size for _, size in tree(path)) for path in paths)
+    return sum(
+        path.stat().st_size if path.is_file() else sum(size for _, size in files_with_sizes(path)) for path in paths
+    )
 
 
 def _count(number: int, thing: str) -> str:

@@ -17,7 +17,7 @@ from src.core.errors import ConfigError
 from src.core.instruments import KEY
 from src.market import universe
 from src.market.bars import BarStore, bucket
-from src.storage.atomic import read_json, told
+from src.storage.atomic import read_errors, read_json
 from src.training.failures import Failures
 from src.training.run_store import RunStore
 
@@ -157,7 +157,7 @@ def _rows(table: pl.DataFrame | None, key: Key, columns: tuple[str, ...]) -> lis
 def _table(path: Path) -> pl.DataFrame | None:
     """A table, or None where there is none; read whole, because Windows lets nobody replace a file that is open."""
     try:
-        with told(path, "the stage that writes it makes it anew"):
+        with read_errors(path, "the stage that writes it makes it anew"):
             return pl.read_parquet(path.read_bytes())
     except FileNotFoundError:
         return None

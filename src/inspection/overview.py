@@ -22,7 +22,7 @@ from src.runtime import heartbeat
 from src.runtime.heartbeat import Beat
 from src.sources.registry import LIVE
 from src.storage import state_counts
-from src.storage.atomic import read_json, told
+from src.storage.atomic import read_errors, read_json
 from src.storage.ledger import WAITING, Ledger
 from src.storage.state_counts import ROW, Json, no_rows
 
@@ -176,7 +176,11 @@ def _train(data: _Dataset, path: Path) -> Json:
     facts = beat.facts if beat is not None and beat.facts.get("states") else None
     if facts is None:
         return stage
-    return stage | state_counts.told(facts["states"], data.wanted) | {"reasons": facts.get("reasons", stage["reasons"])}
+    return (
+        stage
+        | state_counts.running_counts(facts["states"], data.wanted)
+        | {"reasons": facts.get("reasons", stage["reasons"])}
+    )
 
 
 def _beat(data: _Dataset, verb: str) -> Beat | None:
@@ -255,7 +259,7 @@ def _report(config: Config) -> Json:
 def _table(path: Path, columns: list[str] | None = None) -> pl.DataFrame | None:
     """A table, or None where there is none; read whole, because Windows lets nobody replace a file that is open."""
     try:
-        with told(path, "the stage that writes it makes it anew"):
+        with read_errors(path, "the stage that writes it makes it anew"):
             return pl.read_parquet(path.read_bytes(), columns=columns)
     except FileNotFoundError:
         return None

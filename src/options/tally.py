@@ -14,7 +14,7 @@ import polars as pl
 from src.chains.store import OptionStore
 from src.config.schema import Config
 from src.core.errors import StageError
-from src.storage.atomic import sweep, write_parquet
+from src.storage.atomic import remove_temporaries, write_parquet
 from src.storage.ledger import SCHEMA as STATES
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Tally:
 def published(config: Config, store: OptionStore, tally: Tally) -> Iterator[None]:
     """Write the states at the end, also where the run is interrupted; former ones stay for who was not asked now."""
     path = Path(config.data.root) / "states" / config.dataset / "quote.parquet"
-    sweep(store.root)
+    remove_temporaries(store.root)
     try:
         yield
     finally:

@@ -121,5 +121,5 @@ def luck_of(grades: pl.DataFrame) -> Luck:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    with atomic.told(path, "make it again"):
+    with atomic.read_errors(path, "make it again"):
         return pl.read_parquet(path)

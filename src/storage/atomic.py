@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the folder that owns what is shared between working copies."""
+"""Files that appear whole or not at all, and the errors of reading them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ _REPLACE_TRIES = 8
 
 
 @contextlib.contextmanager
-def told(path: Path, remedy: str) -> Iterator[None]:
-    """Name the file and the remedy where it can't be read; one that is gone stays a `FileNotFoundError`.
+def read_errors(path: Path, remedy: str) -> Iterator[None]:
+    """Turn an error of reading `path` into one that names the file and the remedy.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder that is read inside the ``with`` block.
+    remedy : str
+        What the user can do, as the end of a sentence.
 
     Raises
     ------
     StageError
-        For whatever reading a table may raise.
+        If reading fails. A file that is missing still raises `FileNotFoundError`.
     """
     import polars as pl
 
@@ -45,19 +52,29 @@ def told(path: Path, remedy: str) -> Iterator[None]:
         raise StageError(f"{path.as_posix()} can't be read ({cause}): {remedy}") from error
 
 
-def write_atomic(path: Path, write: Callable[[Path], None], *, durable: bool = True, settled: bool = True) -> None:
-    """Let `write` fill a temporary file of the same name and put it in place of `path` in one step.
+def write_atomic(path: Path, write: Callable[[Path], None], *, durable: bool = True, sync: bool = True) -> None:
+    """Let `write` fill a temporary file, then move it to `path` in one step.
 
-    The temporary file stands in a folder of its own beside `path` (``.tmp-...``), so it keeps the name and suffix that
-    writers look at, and no ``*.parquet`` pattern finds it. Parent folders are made. When `write` raises, or the process
-    is killed, `path` is as it was before; `sweep` removes what a killed process left. What need not outlive a power cut
-    is written with `durable` false, which waits for no disk. Of many files in one folder each is written with `settled`
-    false, and `settle` is called once after the last.
+    The temporary file has the same name and stands in a folder of its own beside `path` (``.tmp-...``): writers see
+    the suffix they expect, and no ``*.parquet`` pattern matches it. If `write` raises or the process is killed, `path`
+    stays as it was; `remove_temporaries` deletes what a killed process left.
+
+    Parameters
+    ----------
+    path : Path
+        The target; parent folders are created.
+    write : callable
+        Gets the path of the temporary file and writes it.
+    durable : bool
+        Wait until the content is on disk, so that it survives a power cut.
+    sync : bool
+        Also make the rename durable. When many files of one folder are written, pass False and call `sync_folder` once
+        after the last.
 
     Raises
     ------
     OSError
-        Where the folder can't be written or the disk is full; `path` is untouched.
+        If the folder can't be written or the disk is full; `path` is untouched.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,65 +90,148 @@ def write_atomic(path: Path, write: Callable[[Path], None], *, durable: bool = T
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    if durable and settled:
-        settle(path.parent)
+    if durable and sync:
+        sync_folder(path.parent)
 
 
 def write_text(text: str, path: Path, *, durable: bool = True) -> None:
-    """Write UTF-8 text with plain line feeds on every system."""
+    """Write UTF-8 text with ``\\n`` line ends on every system.
+
+    Parameters
+    ----------
+    text : str
+        The content.
+    path : Path
+        The target; see `write_atomic`.
+    durable : bool
+        Whether to wait for the disk.
+    """
     write_atomic(path, lambda temporary: _write_text(text, temporary), durable=durable)
 
 
 def write_parquet(
-    frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None, *, settled: bool = True
+    frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None, *, sync: bool = True
 ) -> None:
-    """Write a Polars frame as zstd Parquet with statistics, and texts of one's own in its metadata."""
+    """Write a frame as Parquet, compressed with zstd.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The rows.
+    path : Path
+        The target; see `write_atomic`.
+    metadata : dict of str to str, optional
+        Entries for the metadata of the file.
+    sync : bool
+        Whether to make the rename durable.
+    """
     write_atomic(
         path,
         lambda temporary: frame.write_parquet(temporary, compression="zstd", statistics=True, metadata=metadata),
-        settled=settled,
+        sync=sync,
     )
 
 
 def write_json(value: Any, path: Path, *, durable: bool = True) -> None:
-    """Write JSON (dates as ISO text, paths with forward slashes, NumPy scalars as numbers).
+    """Write JSON: dates as ISO text, paths with forward slashes, NumPy scalars as numbers.
+
+    Parameters
+    ----------
+    value : object
+        What `json` can write, with the types above.
+    path : Path
+        The target; see `write_atomic`.
+    durable : bool
+        Whether to wait for the disk.
 
     Raises
     ------
     ValueError
-        On NaN or an infinity: a value that is not defined is written as null by whoever knows why.
+        If a number is NaN or infinite: write an undefined value as null.
+    TypeError
+        If a value has no JSON form.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_jsonable)
     write_text(text + "\n", path, durable=durable)
 
 
 def read_json(path: Path) -> Any:
-    """Read what `write_json` wrote."""
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+
+    Returns
+    -------
+    object
+        The value as `json` reads it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is absent.
+    ValueError
+        If it isn't JSON.
+    """
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def left_behind(folder: Path) -> list[Path]:
-    """Temporary files under `folder` that dead processes left.
+def stale_temporaries(folder: Path) -> list[Path]:
+    """Temporary files under `folder` whose process no longer runs.
 
-    Files of living processes are not among them, nor those of another machine (on a shared disk) until they are a day
-    old.
+    Parameters
+    ----------
+    folder : Path
+        Searched with all its subfolders.
+
+    Returns
+    -------
+    list of Path
+        Sorted. Files of running processes are left out, and files of another machine (on a shared disk) until they are
+        a day old.
     """
-    return [found for found in sorted(Path(folder).rglob(f"{_PREFIX}*")) if _is_left_behind(found)]
+    return [path for path in sorted(Path(folder).rglob(f"{_PREFIX}*")) if _is_stale(path)]
 
 
-def sweep(folder: Path) -> int:
-    """Remove what is `left_behind` under `folder`, and count it."""
-    left = left_behind(folder)
-    for found in left:
-        shutil.rmtree(found, ignore_errors=True)
-    return sum(not found.exists() for found in left)
+def remove_temporaries(folder: Path) -> int:
+    """Delete the `stale_temporaries` under `folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with all its subfolders.
+
+    Returns
+    -------
+    int
+        How many were deleted.
+    """
+    stale = stale_temporaries(folder)
+    for path in stale:
+        shutil.rmtree(path, ignore_errors=True)
+    return sum(not path.exists() for path in stale)
 
 
-def tree(folder: Path, pattern: str = "*") -> Iterator[tuple[Path, int]]:
-    """Yield each file under `folder` that matches, with its size in bytes; nothing where the folder is absent."""
-    for found in sorted(Path(folder).rglob(pattern)):
-        if found.is_file():
-            yield found, found.stat().st_size
+def files_with_sizes(folder: Path, pattern: str = "*") -> Iterator[tuple[Path, int]]:
+    """Yield each file under `folder` that matches, with its size.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with all its subfolders; it may be absent.
+    pattern : str
+        Glob pattern of the file names.
+
+    Yields
+    ------
+    tuple of (Path, int)
+        The file and its size in bytes, sorted by path.
+    """
+    for path in sorted(Path(folder).rglob(pattern)):
+        if path.is_file():
+            yield path, path.stat().st_size
 
 
 def _write_text(text: str, path: Path) -> None:
@@ -139,7 +239,7 @@ def _write_text(text: str, path: Path) -> None:
         stream.write(text)
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     if isinstance(value, dt.date | dt.datetime):
         return value.isoformat()
     if isinstance(value, Path):
@@ -154,8 +254,14 @@ def _flush(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def settle(folder: Path) -> None:
-    """Make renames in a folder durable where the system can open a folder (Windows can't)."""
+def sync_folder(folder: Path) -> None:
+    """Make the renames in a folder durable; Windows can't open folders, so nothing happens there.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    """
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -167,16 +273,22 @@ def settle(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file that may be gone, waiting as `write_atomic` does where Windows refuses because it is being read."""
-    _patiently(lambda: path.unlink(missing_ok=True))
+    """Delete a file if it exists; on Windows wait a little for a reader that has it open.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it may be absent.
+    """
+    _retry_on_windows(lambda: path.unlink(missing_ok=True))
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    _patiently(lambda: temporary.replace(path))
+    _retry_on_windows(lambda: temporary.replace(path))
 
 
-def _patiently(act: Callable[[], object]) -> None:
-    """Change a file, waiting a little where Windows refuses because a reader has it open."""
+def _retry_on_windows(act: Callable[[], object]) -> None:
+    """Change a file; try again for some seconds where Windows refuses because a reader has it open."""
     for attempt in range(_REPLACE_TRIES):
         try:
             act()
@@ -193,12 +305,12 @@ def _process_tag() -> str:
     return f"{host_tag()}-{pid}-{process_start(pid)}"
 
 
-def _is_left_behind(found: Path) -> bool:
-    parts = found.name.removeprefix(_PREFIX).split("-")
+def _is_stale(path: Path) -> bool:
+    parts = path.name.removeprefix(_PREFIX).split("-")
     if len(parts) != 4 or not (parts[1].isdigit() and parts[2].isdigit()):
         return False
     if parts[0] != host_tag():
         with contextlib.suppress(OSError):
-            return time.time() - found.stat().st_mtime > _FOREIGN_AGE
+            return time.time() - path.stat().st_mtime > _FOREIGN_AGE
         return False
     return not is_alive(int(parts[1]), int(parts[2]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from src.storage.atomic import settle, write_parquet
+from src.storage.atomic import sync_folder, write_parquet
 
 _AT_ONCE = 4  # years written at a time: most of it is waiting for the disk
 UNDATED = 0  # the year of rows without a date
@@ -52,13 +52,13 @@ def write(root: Path, b: int, parts: dict[int, pl.DataFrame], marks: dict[int, s
         path, mark = Path(root) / name(b, year), (marks or {}).get(year)
         if marked(path) == mark if mark else same(path, parts[year]):
             return False
-        write_parquet(parts[year], path, {"content": mark} if mark else None, settled=False)
+        write_parquet(parts[year], path, {"content": mark} if mark else None, sync=False)
         return True
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         written = any(list(pool.map(put, sorted(parts))))
     if written:
-        settle(Path(root))
+        sync_folder(Path(root))
     for year in present.keys() - parts.keys():
         present[year].unlink()
 

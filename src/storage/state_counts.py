@@ -45,7 +45,7 @@ def counted(rows: pl.DataFrame, wanted: pl.DataFrame | None) -> Json:
     return _accounts(found, None if waiting is None else _by_class(waiting))
 
 
-def told(states: dict[str, dict[str, int]], wanted: pl.DataFrame | None) -> Json:
+def running_counts(states: dict[str, dict[str, int]], wanted: pl.DataFrame | None) -> Json:
     """The same of the counts by class and state that a running command tells itself."""
     if wanted is None:
         return _accounts(states, None)

@@ -50,7 +50,7 @@ def make_database(database: Path, artifacts: str, thresholds: Thresholds) -> Non
         return
     with FileLock(database.with_name(f".{database.name}.lock")):
         if not database.exists():
-            atomic.sweep(database.parent)
+            atomic.remove_temporaries(database.parent)
             atomic.write_atomic(database, build)
 
 

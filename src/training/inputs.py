@@ -70,7 +70,7 @@ class Inputs:
     def instruments(self) -> pl.DataFrame:
         """State of every instrument before training; what featurize has not come to, or not again, waits for it."""
         path = self.states_folder / "featurize.parquet"
-        with atomic.told(path, "run `python -m src.featurize` again, which makes it anew"):
+        with atomic.read_errors(path, "run `python -m src.featurize` again, which makes it anew"):
             states = pl.read_parquet(path).select(*KEY, "state", "reason")
         hydrated = [self.bars.ledger.states(b).select(KEY) for b in self.bars.buckets() if b not in self.buckets]
         waiting = pl.concat([states.select(KEY).clear(), *hydrated])

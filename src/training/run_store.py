@@ -200,7 +200,7 @@ class RunStore:
         """Read every file of a kind; what is pending comes first, since it may be merged meanwhile into its shard."""
 
         def read(path: Path) -> pl.DataFrame:
-            with atomic.told(path, _REMEDY):
+            with atomic.read_errors(path, _REMEDY):
                 return reads(path)
 
         pending = []
@@ -219,7 +219,7 @@ class RunStore:
 
 
 def _table(path: Path) -> pl.DataFrame:
-    with atomic.told(path, _REMEDY):
+    with atomic.read_errors(path, _REMEDY):
         return pl.read_parquet(path)
 
 

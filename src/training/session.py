@@ -53,7 +53,7 @@ class Session:
     def __init__(self, config: Config, models: list[ModelConfig]) -> None:
         self.config = config
         self.store = RunStore(Path(config.data.root) / "runs" / config.dataset)
-        atomic.sweep(self.store.root)
+        atomic.remove_temporaries(self.store.root)
         self.store.compact_all()
         self.failures = Failures(self.store.root)
         self.inputs = Inputs(config)

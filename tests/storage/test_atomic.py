@@ -85,18 +85,18 @@ def test_a_killed_writer_leaves_the_former_file_and_its_rest_is_swept(tmp_path: 
     process.communicate()
     assert path.read_text(encoding="utf-8") == "former"
     assert len(list(tmp_path.iterdir())) == 2
-    assert atomic.sweep(tmp_path) == 1
+    assert atomic.remove_temporaries(tmp_path) == 1
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_sweeping_leaves_the_files_of_a_living_writer(tmp_path: Path) -> None:
     process = writer(tmp_path / "runs.parquet")
     try:
-        assert atomic.sweep(tmp_path) == 0
+        assert atomic.remove_temporaries(tmp_path) == 0
     finally:
         process.communicate(b"")
     assert (tmp_path / "runs.parquet").read_text(encoding="utf-8") == "half"
-    assert atomic.sweep(tmp_path) == 0
+    assert atomic.remove_temporaries(tmp_path) == 0
 
 
 def test_a_process_number_that_was_reused_does_not_protect_a_dead_writers_file(tmp_path: Path) -> None:
@@ -105,21 +105,21 @@ def test_a_process_number_that_was_reused_does_not_protect_a_dead_writers_file(t
         / f".tmp-{process_module.host_tag()}-{os.getpid()}-{process_module.process_start(os.getpid()) - 1000}-0"
     )
     left.mkdir()
-    assert atomic.sweep(tmp_path) == 1
+    assert atomic.remove_temporaries(tmp_path) == 1
 
 
 def test_another_machines_file_is_left_for_a_day(tmp_path: Path) -> None:
     left = tmp_path / ".tmp-abcdef-1-1-0"
     left.mkdir()
-    assert atomic.sweep(tmp_path) == 0
+    assert atomic.remove_temporaries(tmp_path) == 0
     old = time.time() - 2 * 24 * 3600
     os.utime(left, (old, old))
-    assert atomic.sweep(tmp_path) == 1
+    assert atomic.remove_temporaries(tmp_path) == 1
 
 
 def test_a_foreign_folder_that_looks_alike_is_never_swept(tmp_path: Path) -> None:
     (tmp_path / ".tmp-mine").mkdir()
-    assert atomic.sweep(tmp_path) == 0
+    assert atomic.remove_temporaries(tmp_path) == 0
 
 
 def test_json_comes_back_and_dates_paths_and_numpy_numbers_become_plain(tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ def test_the_main_checkout_is_the_one_that_dvc_names(monkeypatch: pytest.MonkeyP
 
 def test_a_tree_lists_files_with_sizes_and_an_absent_folder_is_empty(tmp_path: Path) -> None:
     atomic.write_text("abc", tmp_path / "x" / "y.txt")
-    assert list(atomic.tree(tmp_path)) == [(tmp_path / "x" / "y.txt", 3)]
-    assert list(atomic.tree(tmp_path / "absent")) == []
+    assert list(atomic.files_with_sizes(tmp_path)) == [(tmp_path / "x" / "y.txt", 3)]
+    assert list(atomic.files_with_sizes(tmp_path / "absent")) == []
 
 
 def test_the_bytes_of_a_json_file_are_the_same_on_every_system(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ class Journal:
         rest = stream.getvalue()
         said = {"entry": kept.entry, "how": kept.how, "events": events, "hash": _hash(rest)}
         line = json.dumps(said, ensure_ascii=False).encode()
-        write_atomic(path, lambda to: _write(to, line + b"\n" + rest), settled=False)
+        write_atomic(path, lambda to: _write(to, line + b"\n" + rest), sync=False)
         return path
 
     def read(self, path: Path) -> Kept | None:

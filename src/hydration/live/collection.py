@@ -37,7 +37,7 @@ from src.market import universe
 from src.market.bars import BarStore
 from src.runtime import disk_space
 from src.runtime.progress import Progress
-from src.storage.atomic import sweep, write_parquet
+from src.storage.atomic import remove_temporaries, write_parquet
 
 log = logging.getLogger(__name__)
 _RAW_BYTES = 150  # a bar kept as served and as published, with room for a year's shard written anew
@@ -89,7 +89,7 @@ def _begin(plan: Intake, store: BarStore, chosen: pl.DataFrame, instruments: lis
     """Put down what will be hydrated; naming a few of a dataset (``only=``) changes nothing of that."""
     config = plan.config
     store.root.mkdir(parents=True, exist_ok=True)
-    sweep(store.root)
+    remove_temporaries(store.root)
     if config.only and store.exists():
         return
     buckets = store.manifest.buckets if store.exists() else config.universe.buckets

@@ -95,7 +95,7 @@ def test_a_kill_between_any_two_file_operations_of_a_fold_changes_nothing_in_the
         if again is not None:  # and once more, in the midst of the replay
             with killed_at(again):
                 store(root).fold(0)
-        atomic.sweep(root)
+        atomic.remove_temporaries(root)
         made = store(root)
         for b in made.pending():
             made.fold(b)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from src.core.errors import StageError
 from src.fetching.pool import Outcome, Pool, Task
 from src.fetching.provider import Answer, OptionChain, Wanted
 from src.fetching.rate_gate import RateGate, pauses
+from src.hydration.live.provider_chain import connector
 from src.options.snapshot import Chains, Replies, Reply, Tell, due, snapshot
 
 QUOTING = ("yahoo",)  # providers whose module has `chain`
@@ -52,7 +52,7 @@ def snapshot_live(config: Config) -> str:
     if not due(config)[0]:
         return snapshot(config, _nobody)
     gate = RateGate(name, settings)
-    provider = importlib.import_module(f"src.sources.{name}").connect(name, settings, gate)
+    provider = connector(name)(name, settings, gate)
     try:
         with Pool(settings, {name: gate}) as pool:
             return snapshot(config, chains_of(provider, config), pooled(pool, gate))

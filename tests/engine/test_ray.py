@@ -320,7 +320,8 @@ def late(folder: Path, number: int) -> int:
 
 
 def where(_: int) -> tuple[str, str, dict[str, str | None]]:
-    import src.engine
+    import src.engine.dispatch
+    import src.engine.outcome
 
     mlflow = [name for name in sys.modules if name.partition(".")[0] == "mlflow"]
     return (

@@ -50,15 +50,39 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
 @pytest.mark.parametrize(
     ("module", "function", "old", "new", "changed"),
     [
-        ("labels", "_direction", "> tolerance", ">= tolerance", {"lightgbm", "xgboost", "relative", "returns"}),
-        ("splits", "_boundaries", "edges <= dates[-1]", "edges < dates[-1]", {"lightgbm", "xgboost", "relative"}),
+        (
+            "evaluation.labels",
+            "_direction",
+            "> tolerance",
+            ">= tolerance",
+            {"lightgbm", "xgboost", "relative", "returns"},
+        ),
+        (
+            "evaluation.splits",
+            "_boundaries",
+            "edges <= dates[-1]",
+            "edges < dates[-1]",
+            {"lightgbm", "xgboost", "relative"},
+        ),
         ("models.lightgbm", "_settings", '"deterministic": True', '"deterministic": False', {"lightgbm", "relative"}),
-        ("fits", "each", "model.params, seed", "model.params, seed + 1", {"lightgbm", "xgboost", "relative"}),
-        ("labels", "panel_returns", ".median()", ".mean()", {"relative"}),
-        ("strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
-        ("evidence", "p_value", "math.sqrt(2.0)", "math.sqrt(3.0)", {"grade"}),
-        ("luck", "common_shifts", "365.25", "365.0", {"grade"}),
-        ("strategy", "turnovers", "    change: FloatArray =", "    # a comment\n    change: FloatArray =", set()),
+        (
+            "training.expanding_window",
+            "each",
+            "model.params, seed",
+            "model.params, seed + 1",
+            {"lightgbm", "xgboost", "relative"},
+        ),
+        ("evaluation.labels", "panel_returns", ".median()", ".mean()", {"relative"}),
+        ("evaluation.strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
+        ("evaluation.significance", "p_value", "math.sqrt(2.0)", "math.sqrt(3.0)", {"grade"}),
+        ("evaluation.shift_test", "common_shifts", "365.25", "365.0", {"grade"}),
+        (
+            "evaluation.strategy",
+            "turnovers",
+            "    change: FloatArray =",
+            "    # a comment\n    change: FloatArray =",
+            set(),
+        ),
     ],
 )
 def test_an_edit_changes_what_depends_on_it(module, function, old, new, changed, edited):

@@ -14,9 +14,10 @@ import polars as pl
 import pytest
 
 from src import data
-from src.config.schema import Config, ModelConfig
+from src.config.schema import Config, GradeConfig, ModelConfig
 from src.core.errors import StageError
 from src.engine.outcome import Failure, Outcome
+from src.evaluation.grade import Thresholds
 from src.features.registry import Feature, code_hash
 from src.features.store import FeatureStore
 from src.featurize import featurize
@@ -241,10 +242,11 @@ def test_passes_by_looser_thresholds_than_the_registrys_are_counted(project: Pro
     made = session(project)
     figures = {"accuracy": 0.6, "sharpe": 0.6, "max_drawdown": 0.1, "passed": True}
     grades = pl.DataFrame([{"auc": auc, **figures} for auc in (0.51, 0.519, 0.52)])
-    assert made.left_out(grades) == 0
+    demanded = Thresholds.of(GradeConfig())
+    assert made.left_out(grades, demanded) == 0
     made.config.grade.min_auc = 0.51
-    assert made.left_out(grades) == 2
-    assert made.left_out(grades.with_columns(passed=False)) == 0
+    assert made.left_out(grades, demanded) == 2
+    assert made.left_out(grades.with_columns(passed=False), demanded) == 0
 
 
 def test_an_instrument_is_finished_with_its_last_family(project: Project) -> None:

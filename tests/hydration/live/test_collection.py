@@ -309,7 +309,7 @@ def lists(monkeypatch, *names: str, untyped: tuple[str, ...] = ()) -> None:
         rows = [("stock", name, "") for name in (*names, *(() if typed else untyped))]
         return pl.DataFrame(rows, schema=["asset_class", "symbol", "name"], orient="row")
 
-    monkeypatch.setattr(selection.listings, "current", current)
+    monkeypatch.setattr(selection.current, "current", current)
 
 
 def test_a_name_that_left_the_lists_or_changed_its_type_stays_and_goes_on_being_asked(tmp_path, market, monkeypatch):

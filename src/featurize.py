@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from src.runtime.command import main
 
 if TYPE_CHECKING:
     from src.config.schema import Config
-    from src.engine.outcome import Failure
+    from src.core.failure import Failure
     from src.features.registry import Feature
     from src.features.store import FeatureStore, Filled, Job
     from src.market.bars import BarStore
@@ -83,7 +82,7 @@ def _compute(
     store: FeatureStore, bars: BarStore, jobs: list[Job], hashes: dict[str, str], panel: str, config: Config
 ) -> dict[int, str]:
     """Compute the stale buckets and record each as it is done; return those that could not be, with the reason."""
-    from src.engine.outcome import Failure
+    from src.core.failure import Failure
     from src.runtime import disk_space
     from src.runtime.progress import Progress
 
@@ -112,13 +111,13 @@ def _results(store: FeatureStore, jobs: list[Job], rows: int, config: Config) ->
     are this machine's, so a choice of Ray is for training alone.
     """
     from src.engine import dispatch
-    from src.engine import outcome as outcome_module
+    from src.engine.cores import worker_count
     from src.features.store import fill
 
     here = dataclasses.replace(config.engine, kind="local")
     for job in jobs:
         store.ledger.forget(job.bucket)
-    if rows < IN_PROCESS or outcome_module.workers(config.engine) == 1:
+    if rows < IN_PROCESS or worker_count(config.engine) == 1:
         yield from ((job, _here(job)) for job in jobs)
     else:
         yield from ((outcome.item, outcome.result) for outcome in dispatch.run(fill, jobs, here))
@@ -126,13 +125,13 @@ def _results(store: FeatureStore, jobs: list[Job], rows: int, config: Config) ->
 
 def _here(job: Job) -> Filled | Failure:
     """Do a job in this process; a bucket that can't be read or written fails alone, as it does in a worker."""
-    from src.engine.outcome import Failure
+    from src.core.failure import Failure
     from src.features.store import fill
 
     try:
         return fill(job)
     except Exception as error:  # noqa: BLE001 - whatever it raises is that bucket's outcome
-        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Failure.of(error)
 
 
 if __name__ == "__main__":

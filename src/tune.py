@@ -139,9 +139,9 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
 
 def _in_flight(config: Config) -> int:
     """Attempts handed out at a time: on this machine two a worker, so that none waits behind others' rests."""
-    from src.engine.outcome import workers
+    from src.engine.cores import worker_count
 
-    return 2 * workers(config.engine) if config.engine.kind == "local" else config.engine.batch_size
+    return 2 * worker_count(config.engine) if config.engine.kind == "local" else config.engine.batch_size
 
 
 def _sentence(config: Config, lanes: list[Lane], found: list[Verdict]) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 
 from src.config.schema import EngineConfig, ModelConfig
 from src.core.errors import ConfigError
+from src.core.failure import Failure
 from src.engine import dispatch
-from src.engine.outcome import Failure
 from src.models.registry import family
 
 ROWS, FEATURES = 256, 4

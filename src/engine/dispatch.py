@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from src.config.schema import EngineConfig
-from src.engine.outcome import Failure, Item, Outcome, Result
+from src.core.failure import Failure
+from src.engine.outcome import Item, Outcome, Result
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,9 @@ from typing import Any, Generic
 
 from src.config.schema import EngineConfig
 from src.core.errors import StageError
-from src.engine.outcome import DIED, ONE_THREAD, Failure, Item, Outcome, Result, workers
+from src.core.failure import Failure
+from src.engine.cores import ONE_THREAD, worker_count
+from src.engine.outcome import DIED, Item, Outcome, Result
 from src.engine.worker import OVER_MEMORY, READY, Reply, serve
 from src.runtime import memory
 
@@ -155,7 +157,7 @@ class _Pool(Generic[Item, Result]):
         for name in ONE_THREAD:
             os.environ[name] = "1"
         self._task = pickle.dumps(task)
-        self._workers_most = min(workers(config), config.batch_size, _MOST)
+        self._workers_most = min(worker_count(config), config.batch_size, _MOST)
         self._bytes_most = memory.bound(config.memory_gib, self._workers_most)
         self._ready: deque[Item] = deque()
         self._suspects: deque[Item] = deque()  # each had a worker that died

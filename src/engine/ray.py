@@ -21,9 +21,10 @@ import numpy as np
 
 from src.config.schema import EngineConfig
 from src.core.errors import StageError
+from src.core.failure import Failure
 from src.engine import staging
 from src.engine.environment import Environment, difference, environment
-from src.engine.outcome import DIED, Failure, Item, Outcome, Result
+from src.engine.outcome import DIED, Item, Outcome, Result
 from src.engine.ray_cluster import connected, first_line, logs, workers_live
 from src.engine.staging import Part, SharedFolder, Staged
 from src.runtime import memory
@@ -328,7 +329,7 @@ def _work(task: Callable[[Any], Any], item: Any, expected: Environment, names: t
     try:
         result = task(staging.joined(item, dict(zip(names, parts, strict=True))))
     except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
-        result = Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        result = Failure.of(error)
     return _Done(result, memory.peak_bytes())
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from src.config.schema import EngineConfig
 from src.core.errors import StageError
 from src.core.project import ROOT
-from src.engine.outcome import ONE_THREAD, workers
+from src.engine.cores import ONE_THREAD, worker_count
 from src.engine.ray_address import require_reachable
 
 log = logging.getLogger(__name__)
@@ -78,10 +78,15 @@ def _settings(config: EngineConfig) -> dict[str, Any]:
         return {"address": config.address, **known}
     low, high = _STORE_BYTES
     store = min(max(config.batch_size * _BYTES_AN_ITEM, low), high)
-    alone = {"address": "local", "num_cpus": workers(config), "include_dashboard": False, "object_store_memory": store}
+    alone = {
+        "address": "local",
+        "num_cpus": worker_count(config),
+        "include_dashboard": False,
+        "object_store_memory": store,
+    }
     if os.name == "posix":  # a shell starts the workers there, and Ray doesn't quote what may have a space
         known["runtime_env"]["py_executable"] = shlex.quote(sys.executable)
-    return {**alone, "_node_ip_address": "127.0.0.1", **known}
+    return {**alone, "include_dashboard": False, "_node_ip_address": "127.0.0.1", **known}
 
 
 def _staying() -> list[str]:

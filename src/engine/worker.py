@@ -21,7 +21,7 @@ from multiprocessing.connection import wait as wait_for_sentinel
 from pathlib import Path
 from typing import Any
 
-from src.engine.outcome import Failure
+from src.core.failure import Failure
 from src.runtime import memory
 
 READY = b"ready"
@@ -78,7 +78,7 @@ def _reply(work: Callable[[Any], Any], item: bytes) -> Reply:
     try:
         return Reply(work(pickle.loads(item)), memory.peak_bytes())  # noqa: S301 (from the parent)
     except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
-        failure = Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        failure = Failure.of(error)
         return Reply(failure, memory.peak_bytes(), isinstance(error, MemoryError))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from src.engine.outcome import Failure
+from src.core.failure import Failure
 from src.storage import atomic
 
 Key = tuple[str, str]

@@ -18,9 +18,10 @@ import yaml
 
 from src.config.schema import Config, ModelConfig
 from src.core import git
+from src.core.failure import Failure
 from src.core.hashing import json_digest, table_digest
 from src.core.instruments import KEY
-from src.engine.outcome import Failure, Outcome
+from src.engine.outcome import Outcome
 from src.evaluation.grade import RULES, Thresholds, grade
 from src.evaluation.multiple_testing import SessionEvidence, session_evidence
 from src.runtime import memory

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from src.engine.outcome import Failure
+from src.core.failure import Failure
 from src.storage import atomic, state_counts
 from src.storage.ledger import WAITING
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-import traceback
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import polars as pl
 
 from src.config.schema import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.core.arrays import Matrix, Vector
-from src.engine.outcome import Failure
+from src.core.failure import Failure
 from src.evaluation.assessment import Assessment, assess
 from src.evaluation.labels import Decisions, decisions
 from src.evaluation.metrics import equity
@@ -98,8 +97,7 @@ def train_instrument(task: Task) -> Trained:
     for plan in task.plans:
         error = _attempt(plan, task, chosen, known, folds, result)
         if error is not None:
-            told = "".join(traceback.format_exception(error))
-            result.failures[plan.model.family] = Failure(f"{type(error).__name__}: {error}", told, final=True)
+            result.failures[plan.model.family] = Failure.of(error, final=True)
     return replace(result, fit_seconds=time.process_time() - started)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.engine.outcome import Failure
+from src.core.failure import Failure
 from src.tuning.trial import Attempt, Fault, Score
 
 if TYPE_CHECKING:

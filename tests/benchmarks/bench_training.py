@@ -23,9 +23,10 @@ import pytest
 
 from src.config.compose import compose, families
 from src.config.schema import Config, EngineConfig
+from src.core.failure import Failure
 from src.core.project import ROOT
 from src.engine import dispatch
-from src.engine import outcome as outcome_module
+from src.engine.cores import worker_count
 from src.evaluation.labels import Decisions, decisions
 from src.evaluation.splits import Fold, InsufficientData, walk_forward
 from src.models.registry import family
@@ -214,7 +215,7 @@ def cpu_of(work: Any, tasks: list[Task]) -> list[float]:
     """CPU seconds of `work` for each task that is not skipped, as many at once as training has workers."""
     found = []
     for outcome in dispatch.run(work, tasks, EngineConfig()):
-        assert not isinstance(outcome.result, outcome_module.Failure), outcome.result
+        assert not isinstance(outcome.result, Failure), outcome.result
         if outcome.result is not None:
             found.append(outcome.result)
     return found
@@ -243,7 +244,7 @@ def test_instruments_an_hour_and_what_they_cost(bench: Bench) -> None:
         f"memory at most: {whole.total:,.0f} MiB in total (budget 4,096), parent {whole.parent:,.0f}, "
         f"largest worker {whole.worker:,.0f}"
     )
-    spent = cpu_of(usual, [task for task in rest if folds_of(task)][: outcome_module.workers(EngineConfig())])
+    spent = cpu_of(usual, [task for task in rest if folds_of(task)][: worker_count(EngineConfig())])
     say(
         f"the usual loop (TimeSeriesSplit, {TREES['xgboost']} to {TREES['lightgbm']} trees, 5 folds and a refit) on "
         f"{len(spent)} of them: {np.mean(spent):.0f} s of CPU an instrument, {np.mean(spent) * done / cost:.0f} times"

@@ -15,9 +15,9 @@ import pytest
 
 from src.config.schema import EngineConfig
 from src.core.errors import StageError
+from src.core.failure import Failure
 from src.core.project import ROOT
 from src.engine.dispatch import run
-from src.engine.outcome import Failure
 
 TWO = EngineConfig(workers=2, batch_size=4)
 

@@ -22,9 +22,9 @@ import pytest
 
 from src.config.schema import EngineConfig, GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.core.errors import StageError
+from src.core.failure import Failure
 from src.engine import ray as engine
 from src.engine.dispatch import run
-from src.engine.outcome import Failure
 from src.engine.ray_cluster import connected
 from src.models.registry import PARAMS
 from src.training.walk_forward import Plan, Task, Trained, train_instrument
@@ -320,14 +320,14 @@ def late(folder: Path, number: int) -> int:
 
 
 def where(_: int) -> tuple[str, str, dict[str, str | None]]:
+    import src.engine.cores
     import src.engine.dispatch
-    import src.engine.outcome
 
     mlflow = [name for name in sys.modules if name.partition(".")[0] == "mlflow"]
     return (
         str(src.engine.dispatch.__file__),
         ",".join(mlflow),
-        {name: os.environ.get(name) for name in src.engine.outcome.ONE_THREAD},
+        {name: os.environ.get(name) for name in src.engine.cores.ONE_THREAD},
     )
 
 

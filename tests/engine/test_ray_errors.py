@@ -13,10 +13,11 @@ import pytest
 
 from src.config.schema import EngineConfig
 from src.core.errors import StageError
+from src.core.failure import Failure
 from src.engine import ray as engine
 from src.engine import ray_cluster
 from src.engine.dispatch import run
-from src.engine.outcome import DIED, Failure, Outcome
+from src.engine.outcome import DIED, Outcome
 
 ray = pytest.importorskip("ray")
 KINDS = [each for each in vars(ray.exceptions).values() if isinstance(each, type)]

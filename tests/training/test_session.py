@@ -16,7 +16,8 @@ import pytest
 from src import data
 from src.config.schema import Config, GradeConfig, ModelConfig
 from src.core.errors import StageError
-from src.engine.outcome import Failure, Outcome
+from src.core.failure import Failure
+from src.engine.outcome import Outcome
 from src.evaluation.grade import Thresholds
 from src.features.registry import Feature, code_hash
 from src.features.store import FeatureStore

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+Key = tuple[str, str]
+"""Asset class and symbol of one instrument."""
 ASSET_CLASSES = ("stock", "etf", "crypto")
 KEY = ["asset_class", "symbol"]
 """Columns that name an instrument in every table; a ticker alone is no key."""

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from src.config.schema import Config
+from src.core.end_state import EndState
 from src.core.errors import ConfigError, StageError
 from src.core.instruments import KEY
 from src.hydration import provenance
@@ -26,7 +27,7 @@ from src.market.bars import STATE_COLUMNS, BarStore, Manifest, bucket, schema
 from src.runtime.disk_space import require
 from src.runtime.progress import Progress
 from src.sources import registry
-from src.sources.registry import Batch, Request, Trouble
+from src.sources.registry import Batch, Request
 from src.storage.atomic import remove_temporaries, write_parquet
 from src.storage.ledger import SCHEMA
 
@@ -219,7 +220,7 @@ def judged(config: Config, batch: Batch, keys: pl.DataFrame) -> tuple[pl.DataFra
         states = states.with_columns(liquidity=pl.lit(None, pl.Float64))
     else:
         states = states.join(liquid.select(*KEY, "liquidity"), on=KEY, how="left")
-    return clean, _complete(states.select(STATES.keys()), batch.troubles, keys, config)
+    return clean, _complete(states.select(STATES.keys()), batch.unusable, keys, config)
 
 
 def _validated(config: Config, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -230,8 +231,8 @@ def _validated(config: Config, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame
     return validate(raw, config.source.basis, config.universe.interval, batch.exact)
 
 
-def _complete(states: pl.DataFrame, troubles: list[Trouble], keys: pl.DataFrame, config: Config) -> pl.DataFrame:
-    rows = [(t.asset_class, t.symbol, t.state, t.reason) for t in troubles]
+def _complete(states: pl.DataFrame, unusable: list[EndState], keys: pl.DataFrame, config: Config) -> pl.DataFrame:
+    rows = [(t.asset_class, t.symbol, t.state, t.reason) for t in unusable]
     kinds = dict.fromkeys((*KEY, "state", "reason"), pl.String())
     bad = pl.DataFrame(rows, schema=kinds, orient="row").unique(KEY, keep="first").join(states, on=KEY, how="anti")
     seen = pl.concat([states.select(KEY), bad.select(KEY)])

@@ -14,7 +14,7 @@ import polars as pl
 from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.core.instruments import KEY
+from src.core.instruments import KEY, Key
 from src.market import universe
 from src.market.bars import BarStore, bucket
 from src.storage.atomic import read_errors, read_json
@@ -40,7 +40,6 @@ _RUNS = (
 )
 
 Json = dict[str, Any]
-Key = tuple[str, str]
 
 
 def known(config: Config, name: str) -> list[Key]:

@@ -15,11 +15,12 @@ from pathlib import Path
 import polars as pl
 
 from src.config.schema import SourceConfig
+from src.core.end_state import EndState
 from src.core.errors import ConfigError
 from src.core.instruments import KEY
 from src.market.bars import PRICES
 from src.sources.columns import ColumnError, Layout, date_column, layout
-from src.sources.registry import CLASSES, Batch, Request, SourceError, Trouble, asset_class, located
+from src.sources.registry import CLASSES, Batch, Request, SourceError, asset_class, located
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
 _NUMBERS = [*PRICES, "adj_close", "volume", "split"]
@@ -73,9 +74,9 @@ def listing(source: SourceConfig) -> pl.DataFrame:
     SourceError
         Where a table can't be read, no file can, or an asset class is unknown.
     """
-    readable, troubles = _inspected(source)
+    readable, unusable = _inspected(source)
     rows = [(str(f.asset_class), str(f.symbol)) for f in readable if not f.is_table]
-    rows += [(t.asset_class, t.symbol) for t in troubles]
+    rows += [(t.asset_class, t.symbol) for t in unusable]
     kinds = dict.fromkeys(KEY, pl.String())
     tables = [_keys(f) for f in readable if f.is_table]
     return pl.concat([pl.DataFrame(rows, schema=kinds, orient="row"), *tables]).unique().sort(KEY)
@@ -87,7 +88,7 @@ def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batc
     Tables are first cut into parts by bucket under `scratch`, a million rows at a time, so that memory follows the
     bucket and not the file.
     """
-    readable, troubles = _inspected(source)
+    readable, unusable = _inspected(source)
     wanted = request.wanted
     tables = [f for f in readable if f.is_table]
     shutil.rmtree(scratch, ignore_errors=True)
@@ -98,10 +99,10 @@ def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batc
     for file in readable:
         if not file.is_table and (b := place.get((str(file.asset_class), str(file.symbol)))) is not None:
             singles.setdefault(b, []).append(file)
-    failed: dict[int, list[Trouble]] = {}
-    for trouble in troubles:
-        if (b := place.get((trouble.asset_class, trouble.symbol))) is not None:
-            failed.setdefault(b, []).append(trouble)
+    failed: dict[int, list[EndState]] = {}
+    for ended in unusable:
+        if (b := place.get(ended.key)) is not None:
+            failed.setdefault(b, []).append(ended)
     for b in sorted(set(place.values())):
         frames, bad = [], failed.get(b, [])
         for part in sorted(scratch.glob(f"*/bucket={b}/*.parquet")):
@@ -110,7 +111,7 @@ def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batc
             try:
                 frames += list(_chunks(file, request.interval))
             except (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeDecodeError) as error:
-                bad = [*bad, Trouble(str(file.asset_class), str(file.symbol), "failed", _unreadable(file.path, error))]
+                bad = [*bad, EndState(str(file.asset_class), str(file.symbol), "failed", _unreadable(file.path, error))]
         yield Batch(b, _joined(frames), bad)
     shutil.rmtree(scratch, ignore_errors=True)
 
@@ -125,10 +126,10 @@ def _suffix(path: Path) -> str | None:
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
-def _inspected(source: SourceConfig) -> tuple[list[File], list[Trouble]]:
+def _inspected(source: SourceConfig) -> tuple[list[File], list[EndState]]:
     """Look at every file's header: those that can be read, and the instruments of those that can't."""
     found = files(source)
-    readable, troubles, errors = [], [], []
+    readable, unusable, errors = [], [], []
     for path in found:
         kind = asset_class(path) or source.asset_class
         stem = path.name[: -len(_suffix(path) or path.suffix)] or path.name
@@ -137,7 +138,7 @@ def _inspected(source: SourceConfig) -> tuple[list[File], list[Trouble]]:
             header = layout(path, source.columns)
         except ColumnError as error:
             errors.append(error)
-            troubles.append(Trouble(kind or "stock", symbol, error.state, str(error)))
+            unusable.append(EndState(kind or "stock", symbol, error.state, str(error)))
             continue
         table = "symbol" in header.columns
         if kind is None and "asset_class" not in header.columns:
@@ -148,7 +149,7 @@ def _inspected(source: SourceConfig) -> tuple[list[File], list[Trouble]]:
         readable.append(File(path, header, kind, None if table else symbol))
     if not readable:
         raise SourceError(str(errors[0]) + (f" ({len(errors):,} files like this)" if len(errors) > 1 else ""))
-    return readable, troubles
+    return readable, unusable
 
 
 def _chunks(file: File, interval: str) -> Iterator[pl.DataFrame]:

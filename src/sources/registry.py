@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from src.config.paths import main_root
+from src.core.end_state import EndState
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 
@@ -44,16 +45,6 @@ class SourceError(StageError):
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """An instrument whose bars could not be taken from the source, and why."""
-
-    asset_class: str
-    symbol: str
-    state: str  # failed or quarantined
-    reason: str
-
-
-@dataclass(frozen=True)
 class Request:
     """Which instruments are wanted, at which interval, up to when.
 
@@ -72,11 +63,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of one bucket's instruments, as found, in the order of the source."""
+    """The rows of one bucket's instruments, as found, in the order of the source.
+
+    Attributes
+    ----------
+    unusable : list of EndState
+        Instruments whose bars could not be taken: failed or quarantined, with the reason.
+    """
 
     bucket: int
     bars: pl.DataFrame
-    troubles: list[Trouble] = field(default_factory=list)
+    unusable: list[EndState] = field(default_factory=list)
     exact: bool = False  # adj_close was derived from events, and is no rounded print
 
 

@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from src.config.schema import SourceConfig
+from src.core.end_state import EndState
 from src.core.instruments import KEY
-from src.sources.registry import Batch, Request, SourceError, Trouble, asset_class, located
+from src.sources.registry import Batch, Request, SourceError, asset_class, located
 
 HEADER = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>"
 _FIELDS = {"<OPEN>": "open", "<HIGH>": "high", "<LOW>": "low", "<CLOSE>": "close", "<VOL>": "volume"}
@@ -66,12 +67,12 @@ def listing(source: SourceConfig) -> pl.DataFrame:
 
 
 def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
-    """Yield the rows of the wanted instruments bucket by bucket; empty and unreadable files become troubles."""
+    """Yield the rows of the wanted instruments bucket by bucket, and the instruments whose file is empty or unreadable."""
     members = _members(source)
     path = located(source.path)
     with zipfile.ZipFile(path) if path.is_file() else nullcontext() as archive:
         for (b,), wanted in sorted(request.wanted.partition_by("bucket", as_dict=True).items()):
-            frames, troubles = [], []
+            frames, unusable = [], []
             for kind, symbol in wanted.select(KEY).rows():
                 name = members.get((kind, symbol))
                 if name is None:  # listed by another source: an archive need not have everything
@@ -80,8 +81,8 @@ def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batc
                     content = archive.read(name) if archive else Path(name).read_bytes()
                     frames.append(_rows(content, kind, symbol))
                 except (ValueError, OSError, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
-                    troubles.append(_trouble(kind, symbol, PurePosixPath(name).name, error))
-            yield Batch(int(str(b)), pl.concat(frames) if frames else pl.DataFrame(schema=_RAW), troubles)
+                    unusable.append(_unusable(kind, symbol, PurePosixPath(name).name, error))
+            yield Batch(int(str(b)), pl.concat(frames) if frames else pl.DataFrame(schema=_RAW), unusable)
 
 
 def planted(source: SourceConfig) -> list[tuple[str, str]]:  # noqa: ARG001 (the contract of a source)
@@ -93,9 +94,9 @@ class _Empty(ValueError):
     """A file without a row: Stooq ships some."""
 
 
-def _trouble(kind: str, symbol: str, name: str, error: Exception) -> Trouble:
+def _unusable(kind: str, symbol: str, name: str, error: Exception) -> EndState:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return Trouble(kind, symbol, "quarantined" if isinstance(error, _Empty) else "failed", f"{name} {first}")
+    return EndState(kind, symbol, "quarantined" if isinstance(error, _Empty) else "failed", f"{name} {first}")
 
 
 def _members(source: SourceConfig) -> dict[tuple[str, str], str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from src.core.instruments import Key
 from src.tracking.duplicates import settle
 from src.tracking.run_record import EQUITY, RunContent
 from src.tracking.search import all_pages, runs_by_id
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-Key = tuple[str, str]
 PAGE = 1000
 _RECORDS = "tags.`alpha.record_id` LIKE '%'"
 _INDEX: dict[tuple[str, str], dict[Key, str]] = {}

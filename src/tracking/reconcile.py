@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from src.core.errors import StageError
+from src.core.instruments import Key
 from src.evaluation.grade import Thresholds, grade
 from src.tracking.model_package import ModelFolder
 from src.tracking.registry_gate import COUNTED
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from src.config.schema import Config
     from src.training.run_store import RunStore
 
-Key = tuple[str, str]
 log = logging.getLogger(__name__)
 _NOTE = {"graded": "the walk-forward procedure", "model": "a refit on all data up to the run's last bar"}
 

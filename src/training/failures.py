@@ -13,9 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from src.core.failure import Failure
+from src.core.instruments import Key
 from src.storage import atomic
-
-Key = tuple[str, str]
 
 
 class Failures:

@@ -19,6 +19,7 @@ from src.config.schema import Config, ModelConfig
 from src.core import git
 from src.core.errors import ConfigError
 from src.core.hashing import json_digest
+from src.core.instruments import Key
 from src.evaluation.splits import first_boundary
 from src.market.bars import tradable
 from src.models.registry import family
@@ -27,8 +28,6 @@ from src.training import code_keys
 from src.training import run_key as run_key_module
 from src.training.run_store import RunStore
 from src.training.walk_forward import Plan
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)

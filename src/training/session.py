@@ -20,7 +20,7 @@ from src.config.schema import Config, ModelConfig
 from src.core import git
 from src.core.failure import Failure
 from src.core.hashing import json_digest, table_digest
-from src.core.instruments import KEY
+from src.core.instruments import KEY, Key
 from src.engine.outcome import Outcome
 from src.evaluation.grade import RULES, Thresholds, grade
 from src.evaluation.multiple_testing import SessionEvidence, session_evidence
@@ -31,7 +31,7 @@ from src.storage.ledger import WAITING
 from src.training import run_key as run_key_module
 from src.training.failures import Failures
 from src.training.inputs import Inputs
-from src.training.planner import Key, Planner, require_known
+from src.training.planner import Planner, require_known
 from src.training.run_store import CURVE_SCHEMA, RunStore, grade_rows, shard
 from src.training.session_states import SessionStates
 from src.training.walk_forward import Plan, Task, Trained, run_rows

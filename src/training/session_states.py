@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from src.core.failure import Failure
+from src.core.instruments import Key
 from src.storage import atomic, state_counts
 from src.storage.ledger import WAITING
 
-Key = tuple[str, str]
 SCHEMA = {
     "asset_class": pl.String,
     "symbol": pl.String,

@@ -14,7 +14,7 @@ import polars as pl
 
 from src.core.arrays import FloatArray, IntArray, Matrix
 from src.core.errors import StageError
-from src.core.instruments import KEY
+from src.core.instruments import KEY, Key
 from src.evaluation import labels
 from src.evaluation.labels import DateArray
 from src.evaluation.splits import Fold, walk_forward
@@ -22,7 +22,7 @@ from src.features.selection import select
 from src.features.store import FeatureStore
 from src.market.bars import BarStore, tradable
 from src.training.walk_forward import bars_per_year
-from src.tuning.window import Candidate, Key, Window, inner_split, usable_bars
+from src.tuning.window import Candidate, Window, inner_split, usable_bars
 
 if TYPE_CHECKING:
     from src.config.schema import Config

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from src.core.errors import StageError
-from src.core.instruments import ASSET_CLASSES, KEY
+from src.core.instruments import ASSET_CLASSES, KEY, Key
 from src.evaluation.labels import DateArray
 from src.evaluation.splits import InsufficientData, first_boundary, walk_forward
 from src.features.store import FeatureStore
@@ -22,7 +22,6 @@ from src.training.walk_forward import bars_per_year
 if TYPE_CHECKING:
     from src.config.schema import Config, SplitConfig
 
-Key = tuple[str, str]
 _READ = ["asset_class", "symbol", "date", "open", "close", "volume"]
 
 

@@ -13,13 +13,13 @@ from tests.market_case import series, write
 
 
 def read(path, keys=None, interval="1d", **settings):
-    """Listing and rows (and troubles) of a source in one bucket."""
+    """Listing and rows (and unusable instruments) of a source in one bucket."""
     source = SourceConfig(kind="folder", path=str(path), **settings)
     listed = folder.listing(source)
     wanted = listed if keys is None else pl.DataFrame(keys, schema=["asset_class", "symbol"], orient="row")
     batches = list(folder.bars(source, Request(wanted.with_columns(bucket=0), interval), path.parent / "scratch"))
     assert len(batches) == 1 and not (path.parent / "scratch").exists()
-    return listed, batches[0].bars, batches[0].troubles
+    return listed, batches[0].bars, batches[0].unusable
 
 
 def csv(path, frame):
@@ -51,9 +51,9 @@ def test_one_file_of_all_instruments_is_split_by_bucket(tmp_path, name):
 def test_one_file_an_instrument_takes_symbol_and_class_from_its_path(tmp_path):
     for name in ("stocks/AAA.csv", "etfs/SPY.parquet", "crypto/BTC-USD.csv", "stocks/PRN_.csv"):
         write(PLAIN, tmp_path / "in" / name)
-    listed, bars, troubles = read(tmp_path / "in")
+    listed, bars, unusable = read(tmp_path / "in")
     assert listed.rows() == [("crypto", "BTC-USD"), ("etf", "SPY"), ("stock", "AAA"), ("stock", "PRN")]
-    assert bars.height == 120 and not troubles
+    assert bars.height == 120 and not unusable
 
 
 def test_gzipped_csv_and_other_separators_are_read(tmp_path):
@@ -113,9 +113,9 @@ def test_one_bad_file_among_good_ones_is_one_failed_instrument(tmp_path):
     (tmp_path / "in" / "EEE.csv").write_text(
         "date,open,high,low,close,volume\n2020-01-02,1,1\n2020-01-03,1,1,1,1,1,1,1\n", encoding="utf-8"
     )
-    listed, bars, troubles = read(tmp_path / "in", asset_class="stock")
+    listed, bars, unusable = read(tmp_path / "in", asset_class="stock")
     assert listed.height == 5 and bars["symbol"].unique().to_list() == ["AAA"]
-    said = {t.symbol: (t.state, t.reason) for t in troubles}
+    said = {t.symbol: (t.state, t.reason) for t in unusable}
     assert said["BBB"][0] == "failed" and "has no column for volume" in said["BBB"][1]
     assert said["CCC"] == ("quarantined", "CCC.csv is empty")
     assert said["DDD"][0] == "failed" and "can't be read" in said["DDD"][1] and "truncated" in said["DDD"][1]
@@ -211,8 +211,8 @@ def test_a_day_that_may_be_a_month_and_an_unreadable_date_are_said(tmp_path):
         row = f"date,open,high,low,close,volume\n{text},1,1,1,1,1\n"
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{name}.csv").write_text(row, encoding="utf-8")
-    _, _, troubles = read(tmp_path / "in", asset_class="stock")
-    said = {t.symbol: t.reason for t in troubles}
+    _, _, unusable = read(tmp_path / "in", asset_class="stock")
+    said = {t.symbol: t.reason for t in unusable}
     assert "reads '01/02/2020': day or month first?" in said["AAA"]
     assert "reads 'soon', which is no date: write YYYY-MM-DD" in said["BBB"]
 
@@ -221,6 +221,6 @@ def test_intraday_bars_carry_utc_timestamps(tmp_path):
     text = "date,open,high,low,close,volume\n2024-01-02T09:30:00-05:00,1,1,1,1,1\n2024-07-02T09:30:00-04:00,1,1,1,1,1\n"
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "AAA.csv").write_text(text, encoding="utf-8")
-    _, bars, troubles = read(tmp_path / "in", asset_class="stock", interval="1h")
-    assert not troubles and bars.schema["date"] == pl.Datetime("us", "UTC")
+    _, bars, unusable = read(tmp_path / "in", asset_class="stock", interval="1h")
+    assert not unusable and bars.schema["date"] == pl.Datetime("us", "UTC")
     assert bars["date"].dt.strftime("%F %H:%M").to_list() == ["2024-01-02 14:30", "2024-07-02 13:30"]

@@ -40,7 +40,7 @@ def read(path):
     source = SourceConfig(kind="stooq", path=str(path))
     listed = stooq.listing(source)
     (batch,) = stooq.bars(source, Request(listed.with_columns(bucket=0)), path.parent / "scratch")
-    return listed, batch.bars, {t.symbol: (t.state, t.reason) for t in batch.troubles}
+    return listed, batch.bars, {t.symbol: (t.state, t.reason) for t in batch.unusable}
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -49,7 +49,7 @@ def test_the_archive_is_read_as_folder_and_as_zip(tmp_path, zipped):
     path = tmp_path / "d_us_txt.zip" if zipped else path
     if zipped:
         shutil.make_archive(str(tmp_path / "d_us_txt"), "zip", tmp_path / "in")
-    listed, bars, troubles = read(path)
+    listed, bars, unusable = read(path)
     assert listed.rows() == [
         ("crypto", "BTC"),
         ("etf", "HEAD"),
@@ -62,15 +62,15 @@ def test_the_archive_is_read_as_folder_and_as_zip(tmp_path, zipped):
     assert bars.group_by("symbol").len().sort("symbol").rows() == [("AAPL", 1), ("BRK-B", 2), ("BTC", 1), ("SPY", 1)]
     first = bars.filter(pl.col("symbol") == "SPY").row(0, named=True)
     assert (str(first["date"]), first["open"], first["close"], first["volume"]) == ("2024-01-02", 10.5, 10.75, 1234.5)
-    assert troubles["NONE"] == ("quarantined", "none.us.txt is empty")
-    assert troubles["HEAD"] == ("quarantined", "head.us.txt has a header and no rows")
-    assert troubles["ODD"][0] == "failed" and "is not in Stooq's layout" in troubles["ODD"][1]
+    assert unusable["NONE"] == ("quarantined", "none.us.txt is empty")
+    assert unusable["HEAD"] == ("quarantined", "head.us.txt has a header and no rows")
+    assert unusable["ODD"][0] == "failed" and "is not in Stooq's layout" in unusable["ODD"][1]
 
 
 def test_a_file_cut_off_in_a_row_loses_that_row_only(tmp_path):
     path = archive(tmp_path, **{"us/nasdaq stocks/a.us.txt": HEAD + ROW + "X.US,D,202401"})
-    _, bars, troubles = read(path)
-    assert not troubles and bars["date"].is_null().to_list() == [False, True]
+    _, bars, unusable = read(path)
+    assert not unusable and bars["date"].is_null().to_list() == [False, True]
 
 
 def test_an_incomplete_zip_and_a_folder_of_something_else_are_clear_errors(tmp_path):
@@ -89,8 +89,8 @@ def test_an_incomplete_zip_and_a_folder_of_something_else_are_clear_errors(tmp_p
 
 @pytest.mark.skipif(not (MARKET / "stooq").is_dir(), reason="the shared market files are not at hand")
 def test_the_shared_files_are_read_and_the_empty_one_is_said():
-    listed, bars, troubles = read(MARKET / "stooq")
-    assert listed.height == 13 and troubles == {"RNLC": ("quarantined", "rnlc.us.txt is empty")}
+    listed, bars, unusable = read(MARKET / "stooq")
+    assert listed.height == 13 and unusable == {"RNLC": ("quarantined", "rnlc.us.txt is empty")}
     assert bars.height == 54_452 - 12 and bars.null_count().sum_horizontal()[0] == 0
 
 
@@ -99,4 +99,4 @@ def test_what_another_source_lists_and_the_archive_lacks_has_no_rows(tmp_path):
     keys = [("stock", "AAPL", 0), ("stock", "LATER", 0), ("stock", "NEW", 1)]
     wanted = pl.DataFrame(keys, schema=["asset_class", "symbol", "bucket"], orient="row")
     batches = list(stooq.bars(source, Request(wanted), tmp_path / "scratch"))
-    assert [(b.bucket, b.bars["symbol"].to_list(), b.troubles) for b in batches] == [(0, ["AAPL"], []), (1, [], [])]
+    assert [(b.bucket, b.bars["symbol"].to_list(), b.unusable) for b in batches] == [(0, ["AAPL"], []), (1, [], [])]

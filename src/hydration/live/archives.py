@@ -45,6 +45,6 @@ def _read(plan: Intake, raw: RawStore, archive: str, wanted: list[Instrument], m
     )
     with bulk.scratch(config) as folder:
         for batch in registry.module(archive).bars(source, request, folder):
-            for trouble in batch.troubles:
-                log.info("%s:%s is not taken from %s: %s", trouble.asset_class, trouble.symbol, archive, trouble.reason)
+            for ended in batch.unusable:
+                log.info("%s:%s is not taken from %s: %s", *ended.key, archive, ended.reason)
             raw.base(batch.bucket, batch.bars, mark, archive)

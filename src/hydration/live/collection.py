@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from src.core.errors import StageError
-from src.core.instruments import KEY
+from src.core.instruments import KEY, Key
 from src.fetching import network
 from src.fetching.pool import Outcome, Pool, Task
 from src.fetching.provider import EVENTS, Answer, Provider
@@ -32,7 +32,7 @@ from src.hydration.live.publish import publish
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.raw_view import Folded
 from src.hydration.live.refresh import Held
-from src.hydration.live.schedule import Instrument, Key, Plan
+from src.hydration.live.schedule import Instrument, Plan
 from src.market import universe
 from src.market.bars import BarStore
 from src.runtime import disk_space

@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.core.instruments import KEY
+from src.core.instruments import KEY, Key
 from src.hydration.live.refresh import BULK, MONEY
 from src.market.bars import PRICES
 
-Key = tuple[str, str]
 OVERLAP = 60  # bars in common, the latest, that the splice looks at
 MIN_OVERLAP = 5
 SPLICE = 2e-4  # relative, beside the rounding of both sources' closes

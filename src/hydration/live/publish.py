@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from src.core.end_state import EndState
 from src.core.instruments import KEY
 from src.hydration import bulk
 from src.hydration.bulk import Intake
@@ -16,7 +17,7 @@ from src.hydration.live import corporate_actions
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.raw_view import Folded
 from src.market.bars import BarStore
-from src.sources.registry import Batch, Trouble
+from src.sources.registry import Batch
 
 _STATES = {"failed": "failed", "unknown": "skipped", "unfit": "quarantined"}
 
@@ -47,8 +48,8 @@ def publish(
         return set()
     held = folded.held(entries.select(KEY).rows())
     derived = corporate_actions.derived(held.bars, held.events)
-    troubles = [_trouble(row) for row in entries.iter_rows(named=True) if not row["rows"] and row["state"] in _STATES]
-    clean, states = bulk.judged(plan.config, Batch(b, derived.bars, troubles, exact=True), entries.select(KEY))
+    unusable = [_unusable(row) for row in entries.iter_rows(named=True) if not row["rows"] and row["state"] in _STATES]
+    clean, states = bulk.judged(plan.config, Batch(b, derived.bars, unusable, exact=True), entries.select(KEY))
     states = _with_notes(states, entries, derived.words)
     digest = store.write_bucket(b, clean)
     store.record(b, job, states, digest)
@@ -62,12 +63,12 @@ def _job(job: str, digest: str, entries: pl.DataFrame) -> str:
     return hashlib.blake2b(json.dumps([job, digest, known]).encode(), digest_size=16).hexdigest()
 
 
-def _trouble(entry: dict[str, Any]) -> Trouble:
+def _unusable(entry: dict[str, Any]) -> EndState:
     """Why an instrument has no bars at all."""
-    words = f"{entry['provider']}: {entry['error']}"
+    reason = f"{entry['provider']}: {entry['error']}"
     if entry["state"] == "unknown":
-        words = f"not known there, or delisted without a trace ({words})"
-    return Trouble(entry["asset_class"], entry["symbol"], _STATES[entry["state"]], words)
+        reason = f"not known there, or delisted without a trace ({reason})"
+    return EndState(entry["asset_class"], entry["symbol"], _STATES[entry["state"]], reason)
 
 
 def _with_notes(states: pl.DataFrame, entries: pl.DataFrame, words: dict[tuple[str, str], list[str]]) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from src.core.instruments import Key
 from src.fetching.provider import EVENTS
 from src.hydration.live import content_hash
 from src.hydration.live.refresh import Held, ordered
@@ -19,7 +20,6 @@ from src.storage import partitions
 from src.storage.atomic import read_json, write_json, write_parquet
 
 log = logging.getLogger(__name__)
-Key = tuple[str, str]
 
 
 class Bucket:

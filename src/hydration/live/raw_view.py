@@ -10,13 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from src.core.instruments import KEY
+from src.core.instruments import KEY, Key
 from src.fetching.provider import raw_schema
 from src.hydration.live import content_hash
 from src.hydration.live.raw_bucket import Bucket
 from src.hydration.live.refresh import Held
 
-Key = tuple[str, str]
 _STAMP = pl.Datetime("us", "UTC")
 ENTRY: dict[str, Any] = {
     "asset_class": pl.String(),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.config.schema import LiveSource
+from src.core.instruments import Key
 from src.fetching.pool import Task
 from src.fetching.provider import Wanted
 from src.hydration.live import sessions
 from src.hydration.live.provider_chain import Chain
 
-Key = tuple[str, str]
 _DAYS_A_BAR = {"stock": 1.5, "etf": 1.5, "crypto": 1.0}  # calendar days, weekends and holidays included
 _SLACK_DAYS = 4  # a long weekend
 _PUBLISHING = dt.timedelta(hours=3)  # in which a provider puts up the session's bar

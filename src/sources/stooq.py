@@ -67,7 +67,7 @@ def listing(source: SourceConfig) -> pl.DataFrame:
 
 
 def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
-    """Yield the rows of the wanted instruments bucket by bucket, and the instruments whose file is empty or unreadable."""
+    """Yield the rows of the wanted instruments bucket by bucket, with those whose file is empty or unreadable."""
     members = _members(source)
     path = located(source.path)
     with zipfile.ZipFile(path) if path.is_file() else nullcontext() as archive:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from src.config.schema import Config
     from src.core.failure import Failure
     from src.features.registry import Feature
-    from src.features.store import FeatureStore, Filled, Job
+    from src.features.store import FeatureStore, Filled, BucketTask
     from src.market.bars import BarStore
 
 log = logging.getLogger("src.featurize")  # run as a command this module's own name is __main__
@@ -29,7 +29,7 @@ IN_PROCESS = 150_000  # bars below which starting workers takes longer than the 
 def featurize(config: Config) -> str:
     """Bring the dataset's features up to date and write the state of every instrument; return the closing line."""
     from src.features.registry import code_hash
-    from src.features.store import FeatureStore, Job
+    from src.features.store import FeatureStore, BucketTask
     from src.market.bars import BarStore
     from src.storage import atomic
 
@@ -45,8 +45,8 @@ def featurize(config: Config) -> str:
     seen = panel if any(item.needs_panel for item in chosen) else None
     stale = [b for b in _wanted(bars, config) if config.fresh or not store.is_current(b, bars.digest(b), seen, hashes)]
     windows = {item.name: (item.window, item.tolerance) for item in chosen}
-    jobs = [Job(bars.root, store.root, b, config.features, config.universe.interval, windows) for b in stale]
-    lost = _compute(store, bars, jobs, hashes, panel, config)
+    tasks = [BucketTask(bars.root, store.root, b, config.features, config.universe.interval, windows) for b in stale]
+    lost = _compute(store, bars, tasks, hashes, panel, config)
     states = store.states(bars, lost)
     atomic.write_parquet(states, data / "states" / config.dataset / "featurize.parquet")
     counts = dict(states["state"].value_counts().iter_rows())
@@ -79,33 +79,35 @@ def _wanted(bars: BarStore, config: Config) -> list[int]:
 
 
 def _compute(
-    store: FeatureStore, bars: BarStore, jobs: list[Job], hashes: dict[str, str], panel: str, config: Config
+    store: FeatureStore, bars: BarStore, tasks: list[BucketTask], hashes: dict[str, str], panel: str, config: Config
 ) -> dict[int, str]:
     """Compute the stale buckets and record each as it is done; return those that could not be, with the reason."""
     from src.core.failure import Failure
     from src.runtime import disk_space
     from src.runtime.progress import Progress
 
-    sizes = {job.bucket: bars.ledger.states(job.bucket) for job in jobs}
+    sizes = {task.bucket: bars.ledger.states(task.bucket) for task in tasks}
     rows = sum(int(states["rows"].sum()) for states in sizes.values())
     total = sum(states.height for states in sizes.values())
     disk_space.require(store.root, rows * (4 * len(hashes) + 8), f"{len(hashes)} features of {total:,} instruments")
     lost: dict[int, str] = {}
     with Progress("featurize", total) as progress:
-        for job, result in _results(store, jobs, rows, config):
+        for task, result in _results(store, tasks, rows, config):
             if isinstance(result, Failure):
-                lost[job.bucket] = result.reason
-                log.error("bucket %d failed: %s\n%s", job.bucket, result.reason, result.traceback)
+                lost[task.bucket] = result.reason
+                log.error("bucket %d failed: %s\n%s", task.bucket, result.reason, result.traceback)
             else:
-                store.record(job.bucket, bars, result, panel, hashes)
+                store.record(task.bucket, bars, result, panel, hashes)
                 for (kind, symbol), reason in result.failed.items():
                     log.warning("%s:%s failed: %s", kind, symbol, reason)
-            progress.advance(sizes[job.bucket].height)
+            progress.advance(sizes[task.bucket].height)
     return lost
 
 
-def _results(store: FeatureStore, jobs: list[Job], rows: int, config: Config) -> Iterator[tuple[Job, Filled | Failure]]:
-    """Do the jobs in worker processes, or here where there is little to do.
+def _results(
+    store: FeatureStore, tasks: list[BucketTask], rows: int, config: Config
+) -> Iterator[tuple[BucketTask, Filled | Failure]]:
+    """Do the tasks in worker processes, or here where there is little to do.
 
     A bucket's record goes before its files are touched: killed in between, the bucket counts as not done. The files
     are this machine's, so a choice of Ray is for training alone.
@@ -115,21 +117,21 @@ def _results(store: FeatureStore, jobs: list[Job], rows: int, config: Config) ->
     from src.features.store import fill
 
     here = dataclasses.replace(config.engine, kind="local")
-    for job in jobs:
-        store.ledger.forget(job.bucket)
+    for task in tasks:
+        store.ledger.forget(task.bucket)
     if rows < IN_PROCESS or worker_count(config.engine) == 1:
-        yield from ((job, _here(job)) for job in jobs)
+        yield from ((task, _here(task)) for task in tasks)
     else:
-        yield from ((outcome.item, outcome.result) for outcome in dispatch.run(fill, jobs, here))
+        yield from ((outcome.item, outcome.result) for outcome in dispatch.run(fill, tasks, here))
 
 
-def _here(job: Job) -> Filled | Failure:
-    """Do a job in this process; a bucket that can't be read or written fails alone, as it does in a worker."""
+def _here(task: BucketTask) -> Filled | Failure:
+    """Do a task in this process; a bucket that can't be read or written fails alone, as it does in a worker."""
     from src.core.failure import Failure
     from src.features.store import fill
 
     try:
-        return fill(job)
+        return fill(task)
     except Exception as error:  # noqa: BLE001 - whatever it raises is that bucket's outcome
         return Failure.of(error)
 

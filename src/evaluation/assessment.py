@@ -13,7 +13,14 @@ from src.evaluation import metrics, significance
 from src.evaluation.grade import Grade, Thresholds, grade
 from src.evaluation.labels import DateArray, Decisions
 from src.evaluation.shift_test import Shifts, shifts
-from src.evaluation.strategy import Market, Performance, directions, exposures, market, performance
+from src.evaluation.strategy import (
+    Performance,
+    TradingConditions,
+    directions,
+    exposures,
+    performance,
+    trading_conditions,
+)
 
 if TYPE_CHECKING:
     from src.config.schema import GradeConfig, StrategyConfig
@@ -117,8 +124,8 @@ def assess(
     _check(probability, positions, decisions)
     label, yearly = decisions.label[positions], decisions.bars_per_year
     exposure = exposures(directions(probability, strategy), decisions.horizon)
-    place = market(positions, decisions, strategy)
-    earned = performance(exposure, place)
+    conditions = trading_conditions(positions, decisions, strategy)
+    earned = performance(exposure, conditions)
     four = {
         "auc": metrics.auc(label, probability),
         "accuracy": metrics.accuracy(label, probability),
@@ -127,12 +134,14 @@ def assess(
         "n_oos": int(positions.size),
     }
     limits, lags = Thresholds.of(gate), gate.exclude_lags
-    shifted = shifts(label, probability, exposure, place, bars_per_year=yearly, thresholds=limits, exclude_lags=lags)
+    shifted = shifts(
+        label, probability, exposure, conditions, bars_per_year=yearly, thresholds=limits, exclude_lags=lags
+    )
     crypto = decisions.asset_class == "crypto"
-    late = significance.one_bar_later(label, probability, exposure, place, yearly) if crypto else (None, None)
+    late = significance.one_bar_later(label, probability, exposure, conditions, yearly) if crypto else (None, None)
     doubt = _doubt(positions, decisions, gate, four, late)
     verdict = grade(four, limits, doubt)
-    always = performance(np.ones(positions.size), place)
+    always = performance(np.ones(positions.size), conditions)
     values = {
         "asset_class": decisions.asset_class,
         "symbol": decisions.symbol,
@@ -140,7 +149,7 @@ def assess(
         "last_oos": _day(decisions.dates[positions[-1]]),
         **four,
         "majority_accuracy": metrics.majority_accuracy(label),
-        **_beside(exposure, earned, always, place, yearly),
+        **_beside(exposure, earned, always, conditions, yearly),
         "deflated_sharpe": significance.deflated_sharpe_of(_active(earned, always), trials),
         "passed": verdict.passed,
         "reasons": list(verdict.reasons),
@@ -166,10 +175,12 @@ def _active(earned: Performance, always: Performance) -> FloatArray:
 
 
 def _beside(
-    exposure: FloatArray, earned: Performance, always: Performance, place: Market, yearly: float
+    exposure: FloatArray, earned: Performance, always: Performance, conditions: TradingConditions, yearly: float
 ) -> dict[str, float | None]:
     """Compute the baselines that need returns, and the turnover a year."""
-    unsized = performance(exposure, Market(np.ones(place.size.size), place.cost, place.change))
+    unsized = performance(
+        exposure, TradingConditions(np.ones(conditions.size.size), conditions.cost, conditions.change)
+    )
     return {
         "buy_hold_sharpe": metrics.sharpe(always.net, yearly),
         "unsized_drawdown": metrics.max_drawdown(unsized.net),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from src.core.arrays import BoolArray, FloatArray, IntArray
 from src.evaluation.grade import Thresholds
 from src.evaluation.metrics import midranks
-from src.evaluation.strategy import Market, net_returns
+from src.evaluation.strategy import TradingConditions, net_returns
 
 COMMON_SPAN_DAYS = 2200  # displacements are spread over six years: no more, so that few runs need to wrap them round
 GOLDEN = 0.6180339887498949
@@ -62,7 +62,7 @@ def shifts(
     label: FloatArray,
     score: FloatArray,
     exposure: FloatArray,
-    market: Market,
+    conditions: TradingConditions,
     *,
     bars_per_year: float,
     thresholds: Thresholds,
@@ -74,7 +74,7 @@ def shifts(
     ----------
     label, score, exposure : float64, shape (n,)
         Of the out-of-sample decisions; label in {0, 1, NaN}.
-    market : Market
+    conditions : TradingConditions
         Sizes, costs and returns of the same decisions: these stay in place.
     bars_per_year : float
     thresholds : Thresholds
@@ -84,12 +84,12 @@ def shifts(
     n = label.size
     areas = shifted_auc(label, score)
     right = shifted_accuracy(label, score)
-    ratios = shifted_sharpe(exposure, market, bars_per_year)
+    ratios = shifted_sharpe(exposure, conditions, bars_per_year)
     with np.errstate(invalid="ignore"):
         clears = (areas >= thresholds.min_auc) & (right >= thresholds.min_accuracy) & (ratios >= thresholds.min_sharpe)
     admissible = np.arange(1, n - min(exclude_lags, n // 4), dtype=np.int64)
     survivors = admissible[clears[admissible]]
-    kept = shifted_drawdown(exposure, market, survivors) <= thresholds.max_drawdown
+    kept = shifted_drawdown(exposure, conditions, survivors) <= thresholds.max_drawdown
     clears = np.zeros(n, dtype=np.bool_)
     clears[survivors[kept]] = True
     return Shifts(auc=areas, accuracy=right, sharpe=ratios, clears=clears, admissible=admissible)
@@ -174,8 +174,8 @@ def shifted_accuracy(label: FloatArray, probability: FloatArray) -> FloatArray:
     return (agreement + known) / (2.0 * known)
 
 
-def shifted_sharpe(exposure: FloatArray, market: Market, bars_per_year: float) -> FloatArray:
-    """Sharpe ratio of ``exposure`` rolled by each s against the market, shape (n,); NaN where undefined.
+def shifted_sharpe(exposure: FloatArray, conditions: TradingConditions, bars_per_year: float) -> FloatArray:
+    """Sharpe ratio of ``exposure`` rolled by each s against the conditions, shape (n,); NaN where undefined.
 
     Every pair (previous, current exposure) that occurs gets its indicator and the net return it would earn on each bar;
     the first bar, entered from cash, is looked up instead.
@@ -188,9 +188,12 @@ def shifted_sharpe(exposure: FloatArray, market: Market, bars_per_year: float) -
     before, now = levels[pairs // levels.size], levels[pairs % levels.size]
     trading = (before != 0.0) | (now != 0.0)
     indicators = (pair == np.flatnonzero(trading)[:, None]).astype(np.float64)
-    net = _pair_returns(before[trading], now[trading], market)
+    net = _pair_returns(before[trading], now[trading], conditions)
     transformed = np.conj(np.fft.rfft(indicators))
-    first = exposure * market.size[0] * market.change[0] - np.abs(exposure) * market.size[0] * market.cost[0]
+    first = (
+        exposure * conditions.size[0] * conditions.change[0]
+        - np.abs(exposure) * conditions.size[0] * conditions.cost[0]
+    )
     first = first[-np.arange(n) % n]
     total = np.fft.irfft((np.fft.rfft(net) * transformed).sum(axis=0), n) + first
     squares = np.fft.irfft((np.fft.rfft(net**2) * transformed).sum(axis=0), n) + first**2
@@ -203,18 +206,18 @@ def shifted_sharpe(exposure: FloatArray, market: Market, bars_per_year: float) -
     return out
 
 
-def _pair_returns(before: FloatArray, now: FloatArray, market: Market) -> FloatArray:
+def _pair_returns(before: FloatArray, now: FloatArray, conditions: TradingConditions) -> FloatArray:
     """Net return of each bar (column) for each pair of exposures (row); zero on the first bar, exit on the last."""
-    position = now[:, None] * market.size
+    position = now[:, None] * conditions.size
     held = np.zeros_like(position)
-    held[:, 1:] = before[:, None] * market.size[:-1]
-    net = position * market.change - np.abs(position - held) * market.cost
-    net[:, -1] -= np.abs(position[:, -1]) * market.cost[-1]
+    held[:, 1:] = before[:, None] * conditions.size[:-1]
+    net = position * conditions.change - np.abs(position - held) * conditions.cost
+    net[:, -1] -= np.abs(position[:, -1]) * conditions.cost[-1]
     net[:, 0] = 0.0
     return net
 
 
-def shifted_drawdown(exposure: FloatArray, market: Market, chosen: IntArray) -> FloatArray:
+def shifted_drawdown(exposure: FloatArray, conditions: TradingConditions, chosen: IntArray) -> FloatArray:
     """Maximum drawdown of ``exposure`` rolled by each chosen s, shape of ``chosen``."""
     n = exposure.size
     out = np.empty(chosen.size)
@@ -222,7 +225,7 @@ def shifted_drawdown(exposure: FloatArray, market: Market, chosen: IntArray) -> 
     width = max(1, _CELLS // 8 // max(n, 1))
     for start in range(0, chosen.size, width):
         some = chosen[start : start + width]
-        net = net_returns(twice[n - some] * market.size, market)
+        net = net_returns(twice[n - some] * conditions.size, conditions)
         curve = np.cumprod(np.maximum(1.0 + net, 0.0), axis=1)
         peak = np.maximum(np.maximum.accumulate(curve, axis=1), 1.0)
         out[start : start + width] = np.max(1.0 - curve / peak, axis=1)

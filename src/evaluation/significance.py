@@ -12,7 +12,7 @@ from src.core.arrays import FloatArray, IntArray
 from src.evaluation.labels import Decisions
 from src.evaluation.metrics import auc, sharpe
 from src.evaluation.shift_test import Shifts
-from src.evaluation.strategy import Market, performance
+from src.evaluation.strategy import TradingConditions, performance
 
 if TYPE_CHECKING:
     from src.config.schema import GradeConfig
@@ -163,7 +163,7 @@ def active_returns(
 
 
 def one_bar_later(
-    label: FloatArray, score: FloatArray, exposure: FloatArray, market: Market, bars_per_year: float
+    label: FloatArray, score: FloatArray, exposure: FloatArray, conditions: TradingConditions, bars_per_year: float
 ) -> tuple[float | None, float | None]:
     """AUC and Sharpe with every prediction acted on one bar late.
 
@@ -171,7 +171,7 @@ def one_bar_later(
     a bar later.
     """
     late = np.concatenate(([0.0], exposure[:-1]))
-    return auc(label[1:], score[:-1]), sharpe(performance(late, market).net, bars_per_year)
+    return auc(label[1:], score[:-1]), sharpe(performance(late, conditions).net, bars_per_year)
 
 
 def suspicion(

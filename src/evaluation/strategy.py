@@ -22,7 +22,7 @@ ON_EXCHANGE = ("stock", "etf")  # quoted in cents; coins are not
 
 
 @dataclass(frozen=True)
-class Market:
+class TradingConditions:
     """What the strategy meets on its consecutive out-of-sample decisions, whatever it predicts.
 
     Attributes
@@ -74,7 +74,7 @@ def returns(
     strategy : StrategyConfig
     """
     exposure = exposures(directions(probability, strategy), decisions.horizon)
-    return performance(exposure, market(positions, decisions, strategy))
+    return performance(exposure, trading_conditions(positions, decisions, strategy))
 
 
 def directions(probability: FloatArray, strategy: StrategyConfig) -> FloatArray:
@@ -100,14 +100,16 @@ def exposures(direction: FloatArray, horizon: int) -> FloatArray:
     return sums / float(horizon)
 
 
-def market(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> Market:
+def trading_conditions(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> TradingConditions:
     """Look up size, cost and return at the positions."""
     volatility = trailing_volatility(decisions.close_return, positions, strategy.volatility_window)
     annual = volatility * np.sqrt(decisions.bars_per_year)
     size = np.zeros(positions.size)
     known = annual > 1e-9  # a frozen or unknown price says nothing of its risk: no position
     size[known] = np.minimum(strategy.target_volatility / annual[known], strategy.max_leverage)
-    return Market(size=size, cost=costs(positions, decisions, strategy), change=decisions.bar_return[positions])
+    return TradingConditions(
+        size=size, cost=costs(positions, decisions, strategy), change=decisions.bar_return[positions]
+    )
 
 
 def trailing_volatility(close_return: FloatArray, positions: IntArray, window: int) -> FloatArray:
@@ -154,18 +156,18 @@ def turnovers(position: FloatArray) -> FloatArray:
     return change
 
 
-def net_returns(position: FloatArray, market: Market) -> FloatArray:
+def net_returns(position: FloatArray, conditions: TradingConditions) -> FloatArray:
     """Hold each position over its bar: entry, resizing, changes of fold and the last exit pay, shape of ``position``.
 
     The exit pays the rate of the last decision and is booked with its return.
     """
-    net: FloatArray = position * market.change - turnovers(position) * market.cost
+    net: FloatArray = position * conditions.change - turnovers(position) * conditions.cost
     return net
 
 
-def performance(exposure: FloatArray, market: Market) -> Performance:
+def performance(exposure: FloatArray, conditions: TradingConditions) -> Performance:
     """Trade an exposure in [-1, 1] for each bar of the market."""
-    position = exposure * market.size
+    position = exposure * conditions.size
     turnover = turnovers(position)
-    gross, cost = position * market.change, turnover * market.cost
+    gross, cost = position * conditions.change, turnover * conditions.cost
     return Performance(position=position, gross=gross, cost=cost, net=gross - cost, turnover=turnover)

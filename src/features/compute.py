@@ -26,7 +26,7 @@ Known = dict[str, Any]  # arrays of shape (bars,), or `Members`
 Step = tuple[str, Callable[..., Array], tuple[str, ...]]
 
 
-class Plan:
+class FeatureGraph:
     """Features in an order in which each finds its inputs computed; shared intermediate results come once."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
@@ -64,7 +64,7 @@ class Plan:
         return {item.name: known[item.name] for item in self.features}
 
 
-class Market:
+class PanelLookup:
     """The panel's daily table, by asset class, ready to be looked up by an instrument's bars."""
 
     def __init__(self, panel: pl.DataFrame | None) -> None:
@@ -109,32 +109,34 @@ def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame
     FeatureError
         A formula raised on an instrument.
     """
-    table, failed = evaluate(bars, Plan(features), Market(panel))
+    table, failed = evaluate(bars, FeatureGraph(features), PanelLookup(panel))
     for key, reason in failed.items():
         raise FeatureError(f"{key[0]}:{key[1]}: {reason}")
     return table
 
 
-def evaluate(bars: pl.DataFrame, plan: Plan, market: Market) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
+def evaluate(
+    bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup
+) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
     """Like `compute`, but an instrument on which a formula raises gets null columns, its reason beside them."""
     order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
     in_order = bool((order[1:] > order[:-1]).all())
     table = bars if in_order else bars[order]
     known = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
     known["day"] = day_numbers(table["date"])
-    block = np.full((len(plan.features), len(table)), np.nan, dtype=np.float32)
+    block = np.full((len(graph.features), len(table)), np.nan, dtype=np.float32)
     failed: dict[tuple[str, str], str] = {}
     for key, rows in instruments(table):
         own = {name: values[rows] for name, values in known.items()}
         own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
         try:
-            block[:, rows] = plan.values(own | market.at(key[0], own["day"]))
+            block[:, rows] = graph.values(own | panel.at(key[0], own["day"]))
         except FeatureError as error:
             failed[key] = str(error)
     if not in_order:
         block[:, order] = block.copy()
     columns = [
-        pl.Series(item.name, block[at], dtype=pl.Float32, nan_to_null=True) for at, item in enumerate(plan.features)
+        pl.Series(item.name, block[at], dtype=pl.Float32, nan_to_null=True) for at, item in enumerate(graph.features)
     ]
     return bars.select(*KEY, "date").with_columns(columns), failed
 

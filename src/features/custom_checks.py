@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.features.compute import Known, Plan
-from src.features.indicators import Column, Indicator, remedy_ahead
+from src.features.compute import FeatureGraph, Known
+from src.features.indicators import Indicator, IndicatorColumn, remedy_ahead
 from src.features.registry import Feature, FeatureError
 from src.features.trial_bars import BARS, part, rewritten, times, trial
 from src.features.windows import Array
@@ -170,8 +170,8 @@ def _suffices(
 
 def _columns(features: Sequence[Feature], known: Known) -> Columns:
     """Bare values, warm-up not cut and infinities kept."""
-    plan = Plan(features)
-    return {name: np.asarray(values, dtype=np.float64) for name, values in plan.bare(known).items()}
+    graph = FeatureGraph(features)
+    return {name: np.asarray(values, dtype=np.float64) for name, values in graph.bare(known).items()}
 
 
 def _is(a: Array, b: Array, tolerance: float = 1e-6) -> bool:
@@ -186,17 +186,17 @@ def _seven() -> float:
 
 
 def _indicator(item: Feature) -> Indicator:
-    assert isinstance(item.function, Column)
+    assert isinstance(item.function, IndicatorColumn)
     return item.function.indicator
 
 
 def _over_close(item: Feature) -> Feature:
-    assert isinstance(item.function, Column)
+    assert isinstance(item.function, IndicatorColumn)
     return replace(item, function=replace(item.function, over_close=True))
 
 
 def _named(item: Feature) -> str:
     """How the user knows it: the entry in YAML and its output, or the declaration's name."""
-    if isinstance(item.function, Column):
+    if isinstance(item.function, IndicatorColumn):
         return f"features.extra: {item.function.title} of {item.function.indicator}"
     return item.name

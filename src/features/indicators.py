@@ -76,7 +76,7 @@ class Indicator:
 
 
 @dataclass(frozen=True)
-class Column:
+class IndicatorColumn:
     """One output of an indicator, over the close where it is in units of the price."""
 
     indicator: Indicator
@@ -158,7 +158,8 @@ def features_of(settings: Mapping[str, Any], prices: Iterable[Array]) -> list[Fe
     return [
         Feature(
             name=tried.label if len(titles) == 1 else f"{tried.label}_{_sanitised(title)}",
-            family="extra", function=Column(indicator, at, title), bars=None, window=1, scale="none", tolerance=0.0,
+            family="extra", function=IndicatorColumn(indicator, at, title), bars=None, window=1, scale="none",
+            tolerance=0.0,
             source=f"{LIBRARIES[tried.library]} {version(LIBRARIES[tried.library])}",
             shelf={tried.ingredient: indicator},
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from src.core.code_hash import code_digest
 from src.core.hashing import text_digest
-from src.features.compute import COLUMNS, Market, Plan, evaluate
+from src.features.compute import COLUMNS, FeatureGraph, PanelLookup, evaluate
 from src.features.ingredients import dollar_volume_growth
 from src.features.registry import MEMBERS, Feature, code_hash, declared
 from src.market.bars import tradable
@@ -47,7 +47,7 @@ def with_standings(table: pl.DataFrame, store: BarStore) -> pl.DataFrame:
 
 def member_values(bars: pl.DataFrame) -> pl.DataFrame:
     """Measures of tradable bars: asset_class, date and a column for each, NaN where undefined."""
-    values, _ = evaluate(bars, Plan(_measures()), Market(None))
+    values, _ = evaluate(bars, FeatureGraph(_measures()), PanelLookup(None))
     columns = [pl.col(item.name).fill_null(float("nan")).alias(name) for name, item in _by_name().items()]
     return values.with_columns(traded=bars.select(tradable()).to_series()).filter("traded").select(
         "asset_class", "date", *columns

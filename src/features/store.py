@@ -12,7 +12,7 @@ import polars as pl
 from src.core.code_hash import code_digest
 from src.core.errors import StageError
 from src.core.hashing import text_digest
-from src.features.compute import KEY, Market, Plan, evaluate
+from src.features.compute import KEY, FeatureGraph, PanelLookup, evaluate
 from src.features.panel_members import standings_code, with_standings
 from src.features.registry import Feature, Windows, code_hash
 from src.features.selection import select
@@ -34,7 +34,7 @@ _NAME = pl.format("{}:{}", "asset_class", "symbol")
 
 
 @dataclass(frozen=True)
-class Job:
+class BucketTask:
     """One bucket to compute: plain values, so that any process can take it."""
 
     bars: Path
@@ -259,13 +259,13 @@ class FeatureStore:
         return {int(path.stem.split("-")[1]): path for path in sorted(self.root.glob(f"b{b:03d}-*.parquet"))}
 
 
-def fill(job: Job) -> Filled:
+def fill(task: BucketTask) -> Filled:
     """Compute and write one bucket; the record that it is done is left to the caller."""
-    store = FeatureStore(job.features)
-    bars = BarStore(job.bars).read_bucket(job.bucket)
-    plan = Plan(select(job.choice, job.interval, job.windows))
-    table, failed = evaluate(bars, plan, Market(store.panel()))
-    store.write_bucket(job.bucket, table)
+    store = FeatureStore(task.features)
+    bars = BarStore(task.bars).read_bucket(task.bucket)
+    graph = FeatureGraph(select(task.choice, task.interval, task.windows))
+    table, failed = evaluate(bars, graph, PanelLookup(store.panel()))
+    store.write_bucket(task.bucket, table)
     return Filled(table.height, failed)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from src.features.compute import Known, Market
+from src.features.compute import Known, PanelLookup
 from src.features.panel_members import POINTS
 from src.features.registry import MARKET, MEMBERS
 from src.features.windows import Members
@@ -40,7 +40,7 @@ def trial(intraday: bool = False) -> Known:
         "day": day,
         "always_open": np.zeros(BARS),
     }
-    return bars | Market(_panel(day)).at("stock", day)
+    return bars | PanelLookup(_panel(day)).at("stock", day)
 
 
 def part(known: Known, rows: slice) -> Known:

@@ -23,7 +23,7 @@ _FIT = (
     walk_forward._out_of_sample,
 )
 _RETURNS = (
-    walk_forward.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.market,
+    walk_forward.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.trading_conditions,
     strategy.performance,
     metrics.auc, metrics.accuracy, metrics.sharpe, metrics.max_drawdown,
 )  # fmt: skip

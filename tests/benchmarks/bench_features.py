@@ -6,7 +6,7 @@ import time
 import polars as pl
 import pytest
 
-from src.features.compute import Market, Plan, evaluate
+from src.features.compute import FeatureGraph, PanelLookup, evaluate
 from src.features.registry import declared
 from tests.features.series import lively, market
 
@@ -56,8 +56,8 @@ def cpu_ms(work, repeats: int) -> float:
 def of_ours(names) -> float:
     """CPU time an instrument of a bucket."""
     bars = pl.concat(lively(ROWS, seed, symbol=f"S{seed:02d}") for seed in range(INSTRUMENTS))
-    plan, crowd = Plan([declared()[name] for name in names]), Market(market(ROWS))
-    return cpu_ms(lambda: evaluate(bars, plan, crowd), 5) / INSTRUMENTS
+    graph, panel = FeatureGraph([declared()[name] for name in names]), PanelLookup(market(ROWS))
+    return cpu_ms(lambda: evaluate(bars, graph, panel), 5) / INSTRUMENTS
 
 
 def test_all_columns_for_each_instrument_of_a_bucket(capsys):

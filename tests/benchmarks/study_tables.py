@@ -11,7 +11,7 @@ import numpy as np
 from src.core.arrays import BoolArray, FloatArray
 from src.evaluation import metrics
 from src.evaluation.grade import Thresholds, grade
-from src.evaluation.strategy import Market, directions, market, performance
+from src.evaluation.strategy import TradingConditions, directions, performance, trading_conditions
 from src.models.registry import FAMILIES
 from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW, Shape
 from tests.benchmarks.paired import (
@@ -149,23 +149,23 @@ def outcomes(folder: Path, part: str, dataset: Dataset, family: str) -> Outcomes
         keys = set(dataset.bars.ledger.states(bucket).select("asset_class", "symbol").rows())
         wanted = {key for key in keys if ".".join(key) in have}
         for instrument in members(dataset, bucket, wanted, []) if wanted else ():
-            place = market(instrument.test, instrument.chosen, config().strategy)
+            conditions = trading_conditions(instrument.test, instrument.chosen, config().strategy)
             for shape in shapes:
                 path = cell(folder, part, shape, instrument.name)
                 if path.is_file():
                     stored = read(path)
                     for n, row in zip(stored["rounds"].tolist(), stored["probability"], strict=True):
                         setting = shape.name if shape.name == ORIGINAL else f"{shape.name}-{n}"
-                        outcome = outcome_of(instrument, row.astype(np.float64), place)
+                        outcome = outcome_of(instrument, row.astype(np.float64), conditions)
                         found.setdefault(setting, {})[f"{part}:{instrument.name}"] = outcome
     return found
 
 
-def outcome_of(instrument: Instrument, probability: FloatArray, place: Market) -> Outcome:
+def outcome_of(instrument: Instrument, probability: FloatArray, conditions: TradingConditions) -> Outcome:
     """The figures of one setting's predictions, as the grade computes them, and their influences."""
     chosen, test, yearly = instrument.chosen, instrument.test, instrument.chosen.bars_per_year
     label, change = chosen.label[test], chosen.bar_return[test]
-    net = performance(directions(probability, config().strategy), place).net
+    net = performance(directions(probability, config().strategy), conditions).net
     four = {
         "auc": metrics.auc(label, probability),
         "accuracy": metrics.accuracy(label, probability),

@@ -7,13 +7,13 @@ from sklearn.metrics import roc_auc_score
 from src.config.schema import GradeConfig
 from src.evaluation import metrics, shift_test
 from src.evaluation.grade import Thresholds, grade
-from src.evaluation.strategy import Market, exposures, performance
+from src.evaluation.strategy import TradingConditions, exposures, performance
 
 LIMITS = Thresholds.of(GradeConfig())
 
 
 def one_run(n=331, seed=0, *, horizon=1, short=False, ties=True, zeros=0.05, persistence=0.9):
-    """Make one run's label, score, exposure and market, with zero-return days and tied scores."""
+    """Make one run's label, score, exposure and conditions, with zero-return days and tied scores."""
     rng = np.random.default_rng(seed)
     size = np.exp(rng.normal(size=n) * 0.3) * 0.6
     change = rng.standard_t(4, size=n) * 0.01 + 0.0005
@@ -27,16 +27,16 @@ def one_run(n=331, seed=0, *, horizon=1, short=False, ties=True, zeros=0.05, per
         score = np.round(score, 2)
     direction = (score > 0.5) * 1.0 - ((score < 0.5) * 1.0 if short else 0.0)
     cost = 0.0005 + 0.0005 * rng.random(n)
-    return label, score, exposures(direction, horizon), Market(size=size, cost=cost, change=change)
+    return label, score, exposures(direction, horizon), TradingConditions(size=size, cost=cost, change=change)
 
 
-def shifted_by_hand(label, score, exposure, market, limits):
+def shifted_by_hand(label, score, exposure, conditions, limits):
     """Grade every shift by the public metric functions, one after another."""
     n = label.size
     rows = []
     for s in range(n):
         rolled = np.roll(score, s)
-        net = performance(np.roll(exposure, s), market).net
+        net = performance(np.roll(exposure, s), conditions).net
         four = {
             "auc": metrics.auc(label, rolled),
             "accuracy": metrics.accuracy(label, rolled),
@@ -65,10 +65,10 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_shift_equals_a_loop_over_all_shifts(case, seed):
-    label, score, exposure, market = one_run(seed=seed, **case)
+    label, score, exposure, conditions = one_run(seed=seed, **case)
     easy = Thresholds(0.5, 0.5, 0.0, 0.1, 1, 1)  # so that many shifts reach the drawdown
-    got = shift_test.shifts(label, score, exposure, market, bars_per_year=252.0, thresholds=easy, exclude_lags=126)
-    auc, accuracy, sharpe, clears, admissible = shifted_by_hand(label, score, exposure, market, easy)
+    got = shift_test.shifts(label, score, exposure, conditions, bars_per_year=252.0, thresholds=easy, exclude_lags=126)
+    auc, accuracy, sharpe, clears, admissible = shifted_by_hand(label, score, exposure, conditions, easy)
     np.testing.assert_allclose(got.auc, auc.astype(float), atol=1e-12)
     np.testing.assert_allclose(got.accuracy, accuracy.astype(float), atol=1e-12)
     np.testing.assert_allclose(got.sharpe, sharpe.astype(float), atol=1e-9)
@@ -80,13 +80,13 @@ def test_every_shift_equals_a_loop_over_all_shifts(case, seed):
 def test_the_cases_above_do_reach_the_drawdown():
     rates = []
     for seed in (1, 2):
-        label, score, exposure, market = one_run(seed=seed)
+        label, score, exposure, conditions = one_run(seed=seed)
         easy = Thresholds(0.5, 0.5, 0.0, 0.1, 1, 1)
         loose = Thresholds(0.5, 0.5, 0.0, 1.0, 1, 1)
         for limits in (easy, loose):
             rates.append(
                 shift_test.shifts(
-                    label, score, exposure, market, bars_per_year=252.0, thresholds=limits, exclude_lags=126
+                    label, score, exposure, conditions, bars_per_year=252.0, thresholds=limits, exclude_lags=126
                 ).luck_rate
             )
     assert 0 < rates[0] < rates[1]
@@ -115,17 +115,19 @@ def test_no_shift_pairs_a_prediction_with_a_return_just_before_it():
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 9])
 def test_a_tiny_run_is_graded_without_a_crash(n):
-    label, score, exposure, market = one_run(n=n, zeros=0.0)
-    got = shift_test.shifts(label, score, exposure, market, bars_per_year=252.0, thresholds=LIMITS, exclude_lags=126)
+    label, score, exposure, conditions = one_run(n=n, zeros=0.0)
+    got = shift_test.shifts(
+        label, score, exposure, conditions, bars_per_year=252.0, thresholds=LIMITS, exclude_lags=126
+    )
     assert got.clears.shape == (n,)
     assert (got.luck_rate is None) == (got.admissible.size == 0)
     assert got.common(200, 252.0).shape == (200,)
 
 
 def test_a_run_that_never_trades_has_sharpe_zero_at_every_shift_and_no_luck():
-    label, score, _, market = one_run()
+    label, score, _, conditions = one_run()
     got = shift_test.shifts(
-        label, score * 0, np.zeros(331), market, bars_per_year=252.0, thresholds=LIMITS, exclude_lags=126
+        label, score * 0, np.zeros(331), conditions, bars_per_year=252.0, thresholds=LIMITS, exclude_lags=126
     )
     assert (got.sharpe == 0.0).all()
     assert (got.auc == 0.5).all()
@@ -133,9 +135,9 @@ def test_a_run_that_never_trades_has_sharpe_zero_at_every_shift_and_no_luck():
 
 
 def test_one_class_only_leaves_auc_undefined_and_no_luck():
-    label, score, exposure, market = one_run()
+    label, score, exposure, conditions = one_run()
     got = shift_test.shifts(
-        label * 0 + 1, score, exposure, market, bars_per_year=252.0, thresholds=LIMITS, exclude_lags=126
+        label * 0 + 1, score, exposure, conditions, bars_per_year=252.0, thresholds=LIMITS, exclude_lags=126
     )
     assert np.isnan(got.auc).all()
     assert got.luck_rate == 0.0
@@ -161,8 +163,8 @@ def test_the_first_common_shifts_do_not_depend_on_how_many_there_are():
 
 
 def test_long_histories_are_cut_into_blocks_without_changing_the_drawdown(monkeypatch):
-    _, _, exposure, market = one_run()
+    _, _, exposure, conditions = one_run()
     chosen = np.arange(1, 250)
-    whole = shift_test.shifted_drawdown(exposure, market, chosen)
+    whole = shift_test.shifted_drawdown(exposure, conditions, chosen)
     monkeypatch.setattr(shift_test, "_CELLS", 331 * 8 * 7)
-    assert shift_test.shifted_drawdown(exposure, market, chosen).tolist() == whole.tolist()
+    assert shift_test.shifted_drawdown(exposure, conditions, chosen).tolist() == whole.tolist()

@@ -7,7 +7,7 @@ from scipy import stats
 from src.config.schema import GradeConfig
 from src.evaluation import significance
 from src.evaluation.shift_test import Shifts
-from src.evaluation.strategy import Market
+from src.evaluation.strategy import TradingConditions
 
 
 def null_of(auc):
@@ -112,8 +112,8 @@ def test_a_bounce_of_the_last_print_is_gone_one_bar_later():
     change = -bounce * 0.01 + rng.normal(size=2000) * 0.01
     label, score = (change > 0) * 1.0, 0.5 - 0.02 * bounce
     exposure = (score > 0.5) * 1.0
-    place = Market(np.ones(2000), np.full(2000, 0.001), change)
-    area, ratio = significance.one_bar_later(label, score, exposure, place, 365.0)
+    conditions = TradingConditions(np.ones(2000), np.full(2000, 0.001), change)
+    area, ratio = significance.one_bar_later(label, score, exposure, conditions, 365.0)
     assert area == pytest.approx(0.5, abs=0.04)
     assert ratio < 0.5
 
@@ -122,8 +122,8 @@ def test_a_drift_that_lasts_is_still_there_one_bar_later():
     rng = np.random.default_rng(7)
     slow = np.convolve(rng.normal(size=2100), np.ones(30) / 30, "valid")[:2000]
     change = slow * 0.05 + rng.normal(size=2000) * 0.01
-    place = Market(np.ones(2000), np.full(2000, 0.0001), change)
-    area, ratio = significance.one_bar_later((change > 0) * 1.0, 0.5 + slow, (slow > 0) * 1.0, place, 365.0)
+    conditions = TradingConditions(np.ones(2000), np.full(2000, 0.0001), change)
+    area, ratio = significance.one_bar_later((change > 0) * 1.0, 0.5 + slow, (slow > 0) * 1.0, conditions, 365.0)
     assert area > 0.6
     assert ratio > 1.0
 

@@ -7,13 +7,13 @@ from src.config.schema import StrategyConfig
 from src.evaluation import strategy as module
 from src.evaluation.labels import Decisions
 from src.evaluation.strategy import (
-    Market,
+    TradingConditions,
     costs,
     directions,
     exposures,
-    market,
     performance,
     returns,
+    trading_conditions,
     trailing_volatility,
 )
 from src.market.spread import spread
@@ -90,22 +90,22 @@ def test_net_returns_are_those_of_a_naive_loop(horizon, short, asset_class, pric
 
 
 def test_entry_resizing_and_the_last_exit_pay_worked_by_hand():
-    place = Market(
+    conditions = TradingConditions(
         size=np.array([0.5, 0.8, 0.8]), cost=np.array([0.001, 0.001, 0.002]), change=np.array([0.01, 0, 0.02])
     )
-    got = performance(np.ones(3), place)
+    got = performance(np.ones(3), conditions)
     np.testing.assert_allclose(got.turnover, [0.5, 0.3, 0.8])
     np.testing.assert_allclose(got.net, [0.005 - 0.0005, -0.0003, 0.016 - 0.0016])
 
 
 def test_going_flat_pays_once():
-    place = Market(size=np.ones(3), cost=np.full(3, 0.001), change=np.zeros(3))
-    assert performance(np.array([1.0, 0.0, 0.0]), place).cost.tolist() == [0.001, 0.001, 0.0]
+    conditions = TradingConditions(size=np.ones(3), cost=np.full(3, 0.001), change=np.zeros(3))
+    assert performance(np.array([1.0, 0.0, 0.0]), conditions).cost.tolist() == [0.001, 0.001, 0.0]
 
 
 def test_a_position_held_over_a_change_of_fold_pays_nothing_and_a_turned_one_pays_for_both_sides():
-    place = Market(size=np.ones(4), cost=np.full(4, 0.001), change=np.zeros(4))
-    np.testing.assert_allclose(performance(np.array([1.0, 1.0, -1.0, -1.0]), place).cost, [0.001, 0, 0.002, 0.001])
+    conditions = TradingConditions(size=np.ones(4), cost=np.full(4, 0.001), change=np.zeros(4))
+    np.testing.assert_allclose(performance(np.array([1.0, 1.0, -1.0, -1.0]), conditions).cost, [0.001, 0, 0.002, 0.001])
 
 
 def test_directions_long_flat_and_long_short():
@@ -124,10 +124,10 @@ def test_a_longer_horizon_holds_the_mean_of_its_last_decisions():
 def test_size_meets_the_volatility_target_and_the_leverage_cap():
     decided = made()
     positions = np.arange(40, 118)
-    got = market(positions, decided, PLAIN)
+    got = trading_conditions(positions, decided, PLAIN)
     volatility = trailing_volatility(decided.close_return, positions, 20) * 252**0.5
     np.testing.assert_allclose(got.size * volatility, 0.10)
-    assert (market(positions, decided, replace(PLAIN, target_volatility=2.0)).size == 1.0).all()
+    assert (trading_conditions(positions, decided, replace(PLAIN, target_volatility=2.0)).size == 1.0).all()
 
 
 def test_size_and_cost_look_at_no_later_bar():
@@ -139,7 +139,10 @@ def test_size_and_cost_look_at_no_later_bar():
         for name in ("close_return", "high", "low", "close", "traded_price", "bar_return")
     }
     positions = np.arange(40, 61)
-    before, after = market(positions, decided, PLAIN), market(positions, replace(decided, **blend), PLAIN)
+    before, after = (
+        trading_conditions(positions, decided, PLAIN),
+        trading_conditions(positions, replace(decided, **blend), PLAIN),
+    )
     assert before.size.tolist() == after.size.tolist()
     assert before.cost.tolist() == after.cost.tolist()
 
@@ -155,7 +158,7 @@ def test_volatility_ends_at_the_decision():
 
 def test_a_frozen_price_gets_no_position():
     decided = replace(made(), close_return=np.zeros(120))
-    assert (market(np.arange(40, 118), decided, PLAIN).size == 0).all()
+    assert (trading_conditions(np.arange(40, 118), decided, PLAIN).size == 0).all()
 
 
 def test_cost_is_the_largest_of_basis_points_half_a_cent_and_half_the_spread():
@@ -178,7 +181,7 @@ def test_half_a_cent_is_taken_over_the_price_as_traded_not_over_a_split_adjusted
 
 def test_rows_of_positions_are_costed_one_by_one():
     rows = np.random.default_rng(4).random((3, 10))
-    place = Market(np.ones(10), np.full(10, 0.001), np.random.default_rng(5).normal(size=10) * 0.01)
-    together = module.net_returns(rows, place)
+    conditions = TradingConditions(np.ones(10), np.full(10, 0.001), np.random.default_rng(5).normal(size=10) * 0.01)
+    together = module.net_returns(rows, conditions)
     for row, net in zip(rows, together, strict=True):
-        np.testing.assert_allclose(performance(row, place).net, net)
+        np.testing.assert_allclose(performance(row, conditions).net, net)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.features.compute import Market, compute
+from src.features.compute import PanelLookup, compute
 from src.features.panel_members import POINTS, joined, member_values, sorted_by_day, with_standings
 from src.features.registry import MEMBERS, Feature, declared
 from src.features.windows import Members, share_below
@@ -136,4 +136,4 @@ def test_a_rank_among_tomorrows_members_is_caught():
 def test_an_older_table_without_measures_gives_null_ranks(table):
     old = compute(lively(320, 41), RANKS, table.drop(MEMBERS))
     assert all(old[item.name].null_count() == 320 for item in RANKS)
-    assert Market(None).at("stock", np.array([1.0]))[MEMBERS[0]].row.tolist() == [-1]
+    assert PanelLookup(None).at("stock", np.array([1.0]))[MEMBERS[0]].row.tolist() == [-1]

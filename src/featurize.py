@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from src.config.schema import Config
     from src.core.failure import Failure
     from src.features.registry import Feature
-    from src.features.store import FeatureStore, Filled, BucketTask
+    from src.features.store import BucketTask, FeatureStore, Filled
     from src.market.bars import BarStore
 
 log = logging.getLogger("src.featurize")  # run as a command this module's own name is __main__
@@ -29,7 +29,7 @@ IN_PROCESS = 150_000  # bars below which starting workers takes longer than the 
 def featurize(config: Config) -> str:
     """Bring the dataset's features up to date and write the state of every instrument; return the closing line."""
     from src.features.registry import code_hash
-    from src.features.store import FeatureStore, BucketTask
+    from src.features.store import BucketTask, FeatureStore
     from src.market.bars import BarStore
     from src.storage import atomic
 

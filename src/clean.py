@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from src.core.errors import ConfigError
 from src.runtime.command import main
-from src.runtime.disk_space import in_words
+from src.runtime.disk_space import format_bytes
 from src.tracking.location import home
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
     sure, drop = _checked(request, sizes)
     found = gather(config, drop, removes=sure)
     for leftover in found:
-        _say(f"{in_words(leftover.size):>10}  {leftover.words}")
+        _say(f"{format_bytes(leftover.size):>10}  {leftover.words}")
         if sure:
             leftover.remove()
-    total = in_words(sum(leftover.size for leftover in found))
+    total = format_bytes(sum(leftover.size for leftover in found))
     if sure:
         return f"clean: removed {len(found):,} things, {total}"
     for name, size in sizes.items():
         if name not in (config.dataset, drop):
-            _say(f"{in_words(size):>10}  dataset {name} stays; drop={name} would remove it")
+            _say(f"{format_bytes(size):>10}  dataset {name} stays; drop={name} would remove it")
     return f"clean: {len(found):,} things, {total} can be removed; nothing was touched, yes=true removes them"
 
 

@@ -144,6 +144,6 @@ def _bars_wanted(text: str) -> int:
 
 
 if __name__ == "__main__":
-    from src.runtime.command import plain
+    from src.runtime.command import run_command
 
-    plain(data)
+    run_command(data)

@@ -38,12 +38,12 @@ def hydrate(config: Config) -> str:
 def _options(config: Config) -> str:
     """Take the session's snapshot of option chains where the universe has any; bars that are in don't fail with it."""
     from src.options import live
-    from src.runtime.lock import turn
+    from src.runtime.lock import dataset_lock
 
     if not config.universe.options or config.only or not live.quotes(config):
         return ""
     try:
-        with turn("quote", config.dataset, log.warning):
+        with dataset_lock("quote", config.dataset, log.warning):
             return f"; options: {live.snapshot_live(config).removeprefix('quote: ')}"
     except StageError as error:
         log.warning("option chains: %s", error)

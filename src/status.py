@@ -130,6 +130,6 @@ def _seconds(text: str) -> float:
 
 
 if __name__ == "__main__":
-    from src.runtime.command import plain
+    from src.runtime.command import run_command
 
-    plain(status)
+    run_command(status)

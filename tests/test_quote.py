@@ -26,7 +26,7 @@ def run(monkeypatch, tmp_path):
 
     def command(*more: str) -> int:
         monkeypatch.setattr(sys, "argv", ["src/quote.py", *overrides(tmp_path, *more)])
-        return command_module.run("quote", quote)
+        return command_module.run_verb("quote", quote)
 
     return command
 

@@ -158,7 +158,7 @@ class _Pool(Generic[Item, Result]):
             os.environ[name] = "1"
         self._task = pickle.dumps(task)
         self._workers_most = min(worker_count(config), config.batch_size, _MOST)
-        self._bytes_most = memory.bound(config.memory_gib, self._workers_most)
+        self._bytes_most = memory.limit_bytes(config.memory_gib, self._workers_most)
         self._ready: deque[Item] = deque()
         self._suspects: deque[Item] = deque()  # each had a worker that died
         self._busy, self._alone, self._closed = 0, False, False

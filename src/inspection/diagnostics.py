@@ -20,7 +20,7 @@ from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.fetching import network
-from src.runtime.disk_space import free_bytes, in_words
+from src.runtime.disk_space import format_bytes, free_bytes
 from src.runtime.redaction import masked, masked_address
 from src.storage.atomic import write_text
 from src.tracking.location import TrackingError, gated_schemes, home, require_gate
@@ -87,7 +87,7 @@ def disk(config: Config) -> Finding:
     free = min(free_bytes(Path(config.data.root)), free_bytes(main_root()))
     state = "bad" if free < GB else "note" if free < 10 * GB else "ok"
     remedy = "" if state == "ok" else ": the demo takes under 1 GB, 10,000 instruments about 20 GB"
-    return Finding("disk", state, f"{in_words(free)} free at {Path(config.data.root).absolute()}{remedy}")
+    return Finding("disk", state, f"{format_bytes(free)} free at {Path(config.data.root).absolute()}{remedy}")
 
 
 def memory(config: Config) -> Finding:
@@ -97,10 +97,12 @@ def memory(config: Config) -> Finding:
     free, cores = psutil.virtual_memory().available, os.cpu_count() or 1
     workers = config.engine.workers or cores
     needed = GB // 2 * workers + GB
-    words = f"{in_words(free)} free, {cores} cores, {workers} workers"
+    words = f"{format_bytes(free)} free, {cores} cores, {workers} workers"
     if free < needed:
         return Finding(
-            "memory", "note", f"{words}: {in_words(needed)} would be comfortable; engine.workers={max(1, workers // 2)}"
+            "memory",
+            "note",
+            f"{words}: {format_bytes(needed)} would be comfortable; engine.workers={max(1, workers // 2)}",
         )
     return Finding("memory", "ok", words)
 
@@ -213,7 +215,7 @@ def store(config: Config) -> Finding:
             runs = database.execute("SELECT COUNT(*) FROM runs").fetchone()[0]
     except sqlite3.Error as error:
         return Finding("MLflow store", "bad", f"{path}: {error}; close the program that holds it, or restore the file")
-    return Finding("MLflow store", "ok", f"{runs:,} runs in {path} ({in_words(path.stat().st_size)})")
+    return Finding("MLflow store", "ok", f"{runs:,} runs in {path} ({format_bytes(path.stat().st_size)})")
 
 
 def source(config: Config) -> Finding:
@@ -229,7 +231,7 @@ def source(config: Config) -> Finding:
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.suffix.lower() in wanted]
     if not files:
         return Finding("source", "bad", f"{kind}: no {' or '.join(sorted(wanted))} file under {path.absolute()}")
-    size = in_words(sum(each.stat().st_size for each in files))
+    size = format_bytes(sum(each.stat().st_size for each in files))
     return Finding("source", "ok", f"{kind}: {len(files):,} file{'s' if len(files) > 1 else ''}, {size}, in {path}")
 
 

@@ -194,7 +194,7 @@ def _working(beat: Beat | None) -> Json:
     if beat is None:
         return {"state": "idle"} | dict.fromkeys(fields)
     said = (beat.pid, beat.started, beat.updated, beat.done, beat.total, beat.unit, beat.rate, beat.left_seconds)
-    return {"state": beat.state} | dict(zip(fields, (*said, beat.note, beat.words), strict=True))
+    return {"state": beat.state} | dict(zip(fields, (*said, beat.note, beat.message), strict=True))
 
 
 def _command(beat: Beat) -> Json:

@@ -1,7 +1,7 @@
-"""The frame of every verb: configuration, log file, turn, one closing line, and an exit status that tells the truth.
+"""Run a verb: configuration, log file, heartbeat, lock, one closing line and an exit status.
 
-A stage is ``def train(config: Config) -> str`` and, below it, ``if __name__ == "__main__": main("train", train)``. The
-string it returns is the stage's closing line. Exit status: 0 done, 1 failed, 2 wrong usage or configuration,
+A stage is ``def train(config: Config) -> str`` followed by ``if __name__ == "__main__": main("train", train)``. The
+string that it returns is the closing line. Exit status: 0 done, 1 failed, 2 wrong usage or configuration,
 130 interrupted with the state saved.
 """
 
@@ -23,28 +23,42 @@ from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.runtime import heartbeat
-from src.runtime.lock import command, turn
+from src.runtime.lock import command_line, dataset_lock
+from src.runtime.log_file import SHOWN, log_file
 from src.runtime.redaction import masked
 
-__all__ = ["StageError", "main", "plain"]
+__all__ = ["StageError", "main", "run_command", "run_verb"]
 
 _LOG_NAMES = {"train": "training"}
-_LOG_BYTES = 10_000_000  # a larger log is set aside as .1 when the next command starts
-_LOG_KEPT = 3
-_HARD_STOP = 3  # the Ctrl+C that no longer waits for the work in hand
-_SAID = {"said": True}  # marks a log record that the terminal has already shown in words
+_FORCED_STOP = 3  # the Ctrl+C that ends the process at once
 _FULL_DISK = ("No space left on device", "database or disk is full", "os error 112", "Disk quota exceeded")
 
 log = logging.getLogger("src.runtime.command")
 
 
 def main(verb: str, task: Callable[[Config], str]) -> None:
-    """Run `task` as the command ``python -m src.<verb>`` and exit with its status."""
-    plain(lambda _arguments: run(verb, task), unread=1)
+    """Run a stage as the command ``python -m src.<verb>`` and exit with its status.
+
+    Parameters
+    ----------
+    verb : str
+    task : callable
+        Takes the configuration and returns the closing line.
+    """
+    run_command(lambda _arguments: run_verb(verb, task), broken_pipe_status=1)
 
 
-def plain(task: Callable[[list[str]], int], unread: int = 0) -> None:
-    """Run what takes the command line's words and returns an exit status; `unread` where the reader has gone (head)."""
+def run_command(task: Callable[[list[str]], int], broken_pipe_status: int = 0) -> None:
+    """Run a command in the project's folder and exit with its status.
+
+    Parameters
+    ----------
+    task : callable
+        Takes the arguments of the command line and returns the exit status. A `StageError` that it raises is shown as
+        one line.
+    broken_pipe_status : int
+        Exit status if the reader of the output (``head``, ``less``) has closed it.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console that lacks a letter must not end the run
@@ -53,198 +67,160 @@ def plain(task: Callable[[list[str]], int], unread: int = 0) -> None:
         status = task(sys.argv[1:])
         sys.stdout.flush()
     except StageError as error:
-        _say(str(error))
+        _show(str(error))
         status = 1
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = unread
+        status = broken_pipe_status
     sys.exit(status)
 
 
-def run(verb: str, task: Callable[[Config], str]) -> int:
-    """Compose and check the configuration from the command line, run `task`, return the exit status."""
+def run_verb(verb: str, task: Callable[[Config], str]) -> int:
+    """Compose and check the configuration from the command line, then run a stage.
+
+    Parameters
+    ----------
+    verb : str
+    task : callable
+        Takes the configuration and returns the closing line. It runs once for each configuration of a multirun.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
     from src.config.compose import configurations
 
     try:
-        chosen = configurations(verb)
-        for config in chosen:
+        configs = configurations(verb)
+        for config in configs:
             check(config)
-            _refuse_unheeded(verb, config)
-        return next((status for config in chosen if (status := _attempt(verb, task, config))), 0)
+            _refuse_ignored_settings(verb, config.follow, config.retry)
+        return next((status for config in configs if (status := _attempt(verb, task, config))), 0)
     except ConfigError as error:
-        _say(_named(verb, str(error)))
+        _show(_with_verb(verb, str(error)))
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         raise
     except OSError as error:  # the task's own failures end in its log; this is about the log itself
-        _say(f"{verb}: can't write the log: {error}; change data.logs or the folder's owner")
+        _show(f"{verb}: can't write the log: {error}; change data.logs or the folder's owner")
         return 1
 
 
 def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
     if verb == "train" and config.follow:
-        verb = "follow"  # has a turn and a log of its own: each round starts training, which takes the turn of `train`
+        verb = "follow"  # has a lock and a log of its own: each round starts training, which takes the lock of `train`
     path = Path(config.data.logs) / f"{_LOG_NAMES.get(verb, verb)}.log"
-    beating = heartbeat.beating(verb, config.dataset, Path(config.data.root), command())
-    with _logging(path), _interrupts(verb), beating as beat:
+    beating = heartbeat.beating(verb, config.dataset, Path(config.data.root), command_line())
+    with log_file(path), _interrupts(verb), beating as beat:
         try:
-            with turn(verb, config.dataset, lambda words: _wait(beat, words)):
+            with dataset_lock(verb, config.dataset, lambda message: _show_wait(beat, message)):
                 beat.say(phase="working", note="")
-                log.info("started: %s (process %d)", command(), os.getpid())
-                line = task(config)
+                log.info("started: %s (process %d)", command_line(), os.getpid())
+                closing_line = task(config)
         except KeyboardInterrupt:
-            return _end(
-                beat, 130, f"{verb} interrupted; what was finished is saved, the same command goes on from there"
-            )
+            return _end(beat, 130, f"{verb} interrupted; finished work is saved, run the same command to continue")
         except ConfigError as error:
-            return _end(beat, 2, _named(verb, str(error)))
+            return _end(beat, 2, _with_verb(verb, str(error)))
         except StageError as error:
-            return _end(beat, 1, _named(verb, str(error)))
+            return _end(beat, 1, _with_verb(verb, str(error)))
         except Exception as error:
-            log.error("unexpected failure", exc_info=error, extra=_SAID)
-            return _end(beat, 1, f"{_in_words(verb, error)} (details: {path})")
-        log.info("%s", line)
-    _hint(verb, config)
-    print(line, flush=True)  # noqa: T201 (the closing line is the command's answer)
+            log.error("unexpected failure", exc_info=error, extra=SHOWN)
+            return _end(beat, 1, f"{_explain(verb, error)} (details: {path})")
+        log.info("%s", closing_line)
+    _show_dvc_hint(verb, config)
+    print(closing_line, flush=True)  # noqa: T201 (the closing line is the command's answer)
     return 0
 
 
-def _refuse_unheeded(verb: str, config: Config) -> None:
-    """Refuse what this verb would pass over in silence."""
-    if config.follow and verb != "train":
-        raise ConfigError(f"follow=true is for train alone, and {verb} would pass over it: leave it out")
-    if config.retry and verb != "hydrate":
-        raise ConfigError(f"retry={config.retry} is for hydrate alone, and {verb} would pass over it: leave it out")
+def _refuse_ignored_settings(verb: str, follow: bool, retry: str | None) -> None:
+    """Refuse a setting that this verb would ignore silently."""
+    if follow and verb != "train":
+        raise ConfigError(f"follow=true is for train only: leave it out for {verb}")
+    if retry and verb != "hydrate":
+        raise ConfigError(f"retry={retry} is for hydrate only: leave it out for {verb}")
 
 
-def _say(words: str) -> None:
-    """One line for the person at the terminal."""
-    sys.stderr.write(masked(words) + "\n")
+def _show(message: str) -> None:
+    """Write one line to the terminal."""
+    sys.stderr.write(masked(message) + "\n")
     sys.stderr.flush()
 
 
-def _wait(beat: heartbeat.Heartbeat, words: str) -> None:
-    """Say that another command has the turn, here and to whoever looks."""
-    _say(words)
-    beat.say(note=masked(words))
+def _show_wait(beat: heartbeat.Heartbeat, message: str) -> None:
+    """Show which command holds the lock, on the terminal and in the heartbeat."""
+    _show(message)
+    beat.say(note=masked(message))
 
 
-def _end(beat: heartbeat.Heartbeat, status: int, words: str) -> int:
-    beat.say(ended="interrupted" if status == 130 else "failed", words=masked(words))
-    log.warning("%s", words, extra=_SAID)
-    _say(words)
+def _end(beat: heartbeat.Heartbeat, status: int, message: str) -> int:
+    beat.say(ended="interrupted" if status == 130 else "failed", message=masked(message))
+    log.warning("%s", message, extra=SHOWN)
+    _show(message)
     return status
 
 
-def _named(verb: str, words: str) -> str:
-    return words if words.startswith(f"{verb}:") else f"{verb}: {words}"
+def _with_verb(verb: str, message: str) -> str:
+    return message if message.startswith(f"{verb}:") else f"{verb}: {message}"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it groups and what it was raised from."""
+    """The error, the errors that it groups, and the errors that it was raised from."""
     while error is not None:
         yield error
-        for each in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-            yield from _chain(each)
+        for grouped in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+            yield from _chain(grouped)
         error = error.__cause__ or error.__context__
 
 
-def _in_words(verb: str, error: BaseException) -> str:
-    """One line for a failure nobody foresaw, in plain words for the two that happen to everyone."""
-    for each in _chain(error):
-        full = isinstance(each, OSError) and each.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
-        if full or any(sign in str(each) for sign in _FULL_DISK):
+def _explain(verb: str, error: BaseException) -> str:
+    """One line for an unexpected failure; the common causes get a remedy."""
+    for cause in _chain(error):
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
+        if full or any(sign in str(cause) for sign in _FULL_DISK):
             return f"{verb}: disk full; make room (python -m src.clean shows what can go) and run the same command"
-        if isinstance(each, MemoryError):
+        if isinstance(cause, MemoryError):
             return f"{verb}: out of memory; lower engine.workers or engine.batch_size and run the same command"
-        if isinstance(each, PermissionError) and each.filename:
-            place = Path(str(each.filename)).parent
-            return f"{verb}: no right to write in {place} (its owner, or a read-only disk): give it and run this again"
-        if isinstance(each, sqlite3.OperationalError) and "locked" in str(each):
+        if isinstance(cause, PermissionError) and cause.filename:
+            folder = Path(str(cause.filename)).parent
+            return f"{verb}: no permission to write in {folder} (another owner, or a read-only disk): change that first"
+        if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
             return f"{verb}: the MLflow database is locked by another program; close it and run the same command"
     first = (str(error).strip() or "no message").splitlines()[0]
     return f"{verb} failed: {type(error).__name__}: {first}"
 
 
-def _hint(verb: str, config: Config) -> None:
-    """After a hand run, the words that make DVC agree with what is now on disk."""
+def _show_dvc_hint(verb: str, config: Config) -> None:
+    """After a run by hand, show the command that records the new files in DVC."""
     if "DVC_STAGE" in os.environ or not (ROOT / ".dvc").is_dir():
         return
     from src.config.compose import dvc_hint
 
-    words = dvc_hint(verb, config)
-    if words:
-        _say(words)
-
-
-class _Masked(logging.Formatter):
-    """A formatter through which no password passes, in a message or in a traceback."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return masked(super().format(record))
-
-
-@contextlib.contextmanager
-def _logging(path: Path) -> Iterator[None]:
-    """Append to the verb's log file; only our own warnings go to the terminal as well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _set_aside(path)
-    to_file = logging.FileHandler(path, encoding="utf-8")
-    to_file.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    to_person = logging.StreamHandler()
-    to_person.setLevel(logging.WARNING)
-    to_person.addFilter(lambda record: record.name.startswith("src.") and not hasattr(record, "said"))
-    to_person.setFormatter(_Masked("%(message)s"))
-    root, ours = logging.getLogger(), logging.getLogger("src")
-    level = ours.level
-    root.addHandler(to_file)
-    root.addHandler(to_person)
-    ours.setLevel(logging.INFO)
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        ours.setLevel(level)
-        root.removeHandler(to_person)
-        root.removeHandler(to_file)
-        to_file.close()
-
-
-def _set_aside(path: Path) -> None:
-    """Rotate between commands, never within one: on Windows an open log can't be renamed."""
-    try:
-        if path.stat().st_size < _LOG_BYTES:
-            return
-        for number in range(_LOG_KEPT - 1, 0, -1):
-            older = path.with_name(f"{path.name}.{number}")
-            if older.exists():
-                older.replace(path.with_name(f"{path.name}.{number + 1}"))
-        path.replace(path.with_name(f"{path.name}.1"))
-    except OSError:
-        return  # absent, or open in another process: append to it
+    hint = dvc_hint(verb, config)
+    if hint:
+        _show(hint)
 
 
 @contextlib.contextmanager
 def _interrupts(verb: str) -> Iterator[None]:
-    """First Ctrl+C (or a polite kill): finish cleanly. A later one is answered, the third ends at once."""
-    seen = 0
+    """On the first Ctrl+C (or SIGTERM) finish cleanly; answer the second one; end at once on the third."""
+    count = 0
 
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == 1:
+        nonlocal count
+        count += 1
+        if count == 1:
             raise KeyboardInterrupt
-        if seen >= _HARD_STOP:
+        if count >= _FORCED_STOP:
             os._exit(130)
-        _say(f"{verb}: saving and stopping, one moment (once more stops at once)")
+        _show(f"{verb}: saving and stopping, one moment (once more stops at once)")
 
     names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), interrupted) for name in names}
+    handlers = {name: signal.signal(getattr(signal, name), interrupted) for name in names}
     try:
         yield
     finally:
-        for name, handler in before.items():
+        for name, handler in handlers.items():
             signal.signal(getattr(signal, name), handler)

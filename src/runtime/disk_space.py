@@ -1,4 +1,4 @@
-"""Free space is asked for before the work, not discovered in the middle of it."""
+"""Check that a disk has enough free space before the work starts."""
 
 from __future__ import annotations
 
@@ -15,31 +15,57 @@ class DiskError(StageError):
 
 
 def require(path: Path, needed: int, purpose: str) -> None:
-    """Check that the disk of `path` has `needed` bytes free for `purpose` ("the features of 724 instruments").
+    """Check that the disk of a path has enough free space.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder that will be written; it need not exist yet.
+    needed : int
+        Bytes.
+    purpose : str
+        What the space is for, as the message names it: "the features of 724 instruments".
 
     Raises
     ------
     DiskError
-        Where it has not. `path` itself need not exist yet.
+        If less than `needed` is free.
     """
     free = free_bytes(path)
     if free < needed:
         raise DiskError(
-            f"disk: {purpose} needs {in_words(needed)} in {path}, {in_words(free)} is free: "
+            f"disk: {purpose} needs {format_bytes(needed)} in {path}, {format_bytes(free)} is free: "
             "make room (python -m src.clean shows what can go) or set data.root to another disk"
         )
 
 
 def free_bytes(path: Path) -> int:
-    """Free space in bytes on the disk that holds `path`, or would hold it once made."""
+    """Free space on the disk that holds a path.
+
+    Parameters
+    ----------
+    path : Path
+        If it does not exist yet, its nearest existing parent counts.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
     place = Path(path).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
     return shutil.disk_usage(place).free
 
 
-def in_words(size: float) -> str:
-    """Bytes as people say them: 1,536 is `1.5 KB`."""
+def format_bytes(size: float) -> str:
+    """Format a size for reading: 1,536 bytes are ``1.5 KB``.
+
+    Parameters
+    ----------
+    size : float
+        Bytes.
+    """
     for unit in _UNITS:
         if size < 1024 or unit == _UNITS[-1]:
             break

@@ -1,8 +1,8 @@
-"""What runs now, and how far it is, for whoever looks from another terminal.
+"""Which commands run now and how far they are, readable from another terminal.
 
 Each command keeps one small file under ``data/.progress`` while it works, written at most every two seconds, and
-removes it when it is done. An interruption or a failure leaves its words in the file until the same verb starts again
-on the same dataset; a killed command leaves it as it was, and a reader sees that its process is gone.
+removes it when it is done. After an interruption or a failure the file keeps the message until the same verb starts
+again on the same dataset. After a kill the file stays as it was, and a reader sees that its process is gone.
 """
 
 from __future__ import annotations
@@ -19,42 +19,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.config.paths import main_root
+from src.config import paths
 from src.core.process import host_tag, is_alive, process_start
 from src.storage.atomic import read_json, write_json
 
 Facts = dict[str, Any]
-_EVERY = 2.0  # seconds between two writes
-_WINDOW = 600.0  # seconds of which the rate is the mean
+_WRITE_SECONDS = 2.0  # between two writes
+_RATE_SECONDS = 600.0  # window of the mean rate
 _current: list[Heartbeat] = []
 
 
 @dataclass(frozen=True)
 class Beat:
-    """What a command said last.
+    """Last report of a command.
 
     Attributes
     ----------
     root : str
-        Folder of the data that it works on, for the same dataset may exist in two places: as seen from the project's
-        folder where it lies therein (so a copy of both tells the same), else its absolute path.
+        Folder of the data that the command works on, as the same dataset may exist in two places. Relative to the
+        project's folder if it lies inside (so that a copy of both matches), else absolute.
+    process_start : int
+        When the process started, as `src.core.process.process_start` gives it: a process number alone may be reused.
     phase : str
-        waiting (its turn) or working.
+        ``waiting`` (for the lock) or ``working``.
     done, total : int
-        Finished units and units in all; a total of null where the command does not count.
+        Finished units and units in all; `total` is None if the command does not count.
     rate : float
-        Units a second over the last ten minutes; null before any was finished.
+        Units per second over the last ten minutes; None before the first is finished.
     facts : dict
-        What else the command knows: ``states`` by asset class, ``runs`` by model family.
+        Other counts that the command keeps: ``states`` by asset class, ``runs`` by model family.
     ended : str
-        interrupted or failed, with `words`; null while it works, and for ever where it was killed.
+        ``interrupted`` or ``failed``, with `message`; None while the command works, and if it was killed.
     """
 
     verb: str
     dataset: str
     root: str
     pid: int
-    born: int
+    process_start: int
     machine: str
     host: str
     command: str
@@ -69,27 +71,34 @@ class Beat:
     note: str = ""
     facts: Facts = field(default_factory=dict)
     ended: str | None = None
-    words: str = ""
+    message: str = ""
 
     @property
     def state(self) -> str:
-        """Running, waiting, interrupted, failed or died; elsewhere where another machine would have to be asked."""
+        """State of the command, as far as this machine can see.
+
+        Returns
+        -------
+        str
+            ``running``, ``waiting``, ``interrupted``, ``failed``, ``died`` (its process is gone), or ``elsewhere``
+            (its process is on another machine and can't be checked).
+        """
         if self.ended is not None:
             return self.ended
         if self.machine != host_tag():
             return "elsewhere"
-        if not is_alive(self.pid, self.born):
+        if not is_alive(self.pid, self.process_start):
             return "died"
         return "running" if self.phase == "working" else "waiting"
 
     @property
     def alive(self) -> bool:
-        """Whether the command still works or waits, as far as this machine can tell."""
+        """Whether the command still works or waits, as far as this machine can see."""
         return self.state in ("running", "waiting", "elsewhere")
 
 
 class Heartbeat:
-    """Keeps the file of one command up to date. A disk that refuses it never stops the work."""
+    """Writer of one command's file. A disk that refuses the file never stops the work."""
 
     def __init__(self, beat: Beat, path: Path) -> None:
         self._beat, self._path = beat, path
@@ -97,40 +106,74 @@ class Heartbeat:
         self._samples: deque[tuple[float, int]] = deque()
 
     def say(self, **changes: Any) -> None:
-        """Change some fields of the beat and write it at once."""
+        """Change fields of the beat and write it at once.
+
+        Parameters
+        ----------
+        **changes
+            Fields of `Beat`.
+        """
         self._beat = dataclasses.replace(self._beat, **changes, updated=_now())
         self._written = time.monotonic()
         with contextlib.suppress(OSError, ValueError):
             write_json(vars(self._beat), self._path, durable=False)
 
     def begin(self, total: int, unit: str, done: int = 0) -> None:
-        """Start to count: `done` of the `total` were finished before and say nothing about the rate."""
+        """Start to count.
+
+        Parameters
+        ----------
+        total : int
+            Units in all.
+        unit : str
+            Name of one unit, such as ``instrument``.
+        done : int
+            Units that were finished before; they do not count for the rate.
+        """
         self._samples = deque([(time.monotonic(), done)])
         self.say(total=total, unit=unit, done=done, rate=None, left_seconds=None, note="", facts={})
 
     def reuse(self, units: int) -> None:
-        """So many more turn out to have been finished before: they say nothing about the rate."""
+        """Leave units that were finished earlier out of the rate.
+
+        Parameters
+        ----------
+        units : int
+            How many more of them were found.
+        """
         self._samples = deque((moment, done + units) for moment, done in self._samples)
 
     def count(self, done: int, note: str = "", facts: Callable[[], Facts] | None = None, *, now: bool = False) -> None:
-        """Say how many are finished; written where two seconds have passed since the last time, or `now`."""
+        """Report how many units are finished; the file is written every two seconds at most.
+
+        Parameters
+        ----------
+        done : int
+            Finished units.
+        note : str
+            Shown beside the count.
+        facts : callable, optional
+            Called for `Beat.facts` only if the file is written.
+        now : bool
+            Write even if the last write was less than two seconds ago.
+        """
         moment = time.monotonic()
-        if moment - self._written < _EVERY and not now:
+        if moment - self._written < _WRITE_SECONDS and not now:
             return
         rate = self._rate(moment, done)
         total = self._beat.total or 0
         left = max(total - done, 0) / rate if rate else None
-        said = {} if facts is None else {"facts": facts()}
-        self.say(done=done, note=note, rate=rate, left_seconds=left, **said)
+        more = {} if facts is None else {"facts": facts()}
+        self.say(done=done, note=note, rate=rate, left_seconds=left, **more)
 
     def remove(self) -> None:
-        """Take the file away, unless it holds the words of an end."""
+        """Remove the file, unless it says how the command ended."""
         if self._beat.ended is None:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
     def _rate(self, moment: float, done: int) -> float | None:
-        while len(self._samples) > 1 and moment - self._samples[0][0] > _WINDOW:
+        while len(self._samples) > 1 and moment - self._samples[0][0] > _RATE_SECONDS:
             self._samples.popleft()
         self._samples.append((moment, done))
         since, before = self._samples[0]
@@ -139,14 +182,26 @@ class Heartbeat:
 
 @contextlib.contextmanager
 def beating(verb: str, dataset: str, root: Path, command: str) -> Iterator[Heartbeat]:
-    """Keep a file for a command while the block runs; what an earlier one left for the same work is removed."""
+    """Keep a file for a command while the block runs.
+
+    Files that ended commands left for the same verb and dataset are removed first.
+
+    Parameters
+    ----------
+    verb, dataset : str
+    root : Path
+        Folder of the data.
+    command : str
+        The command line, shown to people.
+    """
     for path, beat in _files():
         if (beat.verb, beat.dataset) == (verb, dataset) and not beat.alive:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
     pid = os.getpid()
-    who: dict[str, Any] = {"pid": pid, "born": process_start(pid), "machine": host_tag(), "host": platform.node()}
-    beat = Beat(verb, dataset, _place(root), **who, command=command, started=_now())
+    process: dict[str, Any] = {"pid": pid, "process_start": process_start(pid)}
+    machine: dict[str, Any] = {"machine": host_tag(), "host": platform.node()}
+    beat = Beat(verb, dataset, _place(root), **process, **machine, command=command, started=_now())
     heart = Heartbeat(beat, _folder() / f"{verb}-{dataset}-{pid}.json")
     heart.say()
     _current.append(heart)
@@ -158,47 +213,60 @@ def beating(verb: str, dataset: str, root: Path, command: str) -> Iterator[Heart
 
 
 def current() -> Heartbeat | None:
-    """The heartbeat of the command that this process runs; None in tests and in worker processes."""
+    """Heartbeat of the command that this process runs.
+
+    Returns
+    -------
+    Heartbeat or None
+        None in worker processes, and wherever no command runs.
+    """
     return _current[-1] if _current else None
 
 
 def beats(dataset: str | None = None, root: Path | None = None) -> list[Beat]:
-    """Every command that runs, and the last words of those that ended badly, the earliest first.
+    """Beats of all commands that run, and of those that ended badly.
 
     Parameters
     ----------
-    dataset, root
-        Only those that work on this dataset, on the data in this folder. What another machine calls its folder says
-        nothing here, so all of its commands count.
+    dataset : str, optional
+        Only commands on this dataset.
+    root : Path, optional
+        Only commands on the data in this folder. Commands on other machines always count, because the name of their
+        folder can't be compared.
+
+    Returns
+    -------
+    list of Beat
+        The earliest first.
     """
     place = None if root is None else _place(root)
-    found = [
+    matches = [
         beat
         for _, beat in _files()
         if dataset in (None, beat.dataset) and (place in (None, beat.root) or beat.machine != host_tag())
     ]
-    return sorted(found, key=lambda beat: (beat.started, beat.verb))
+    return sorted(matches, key=lambda beat: (beat.started, beat.verb))
 
 
 def _files() -> Iterator[tuple[Path, Beat]]:
-    names = {each.name for each in dataclasses.fields(Beat)}
+    names = {field.name for field in dataclasses.fields(Beat)}
     for path in sorted(_folder().glob("*.json")):
         try:
             content = read_json(path)
             yield path, Beat(**{name: value for name, value in content.items() if name in names})
         except (OSError, ValueError, TypeError, AttributeError):
-            continue  # gone meanwhile, or damaged from outside
+            continue  # removed meanwhile, or damaged
 
 
 def _place(root: Path) -> str:
     place = Path(root).absolute()
     with contextlib.suppress(ValueError):
-        return place.relative_to(main_root()).as_posix()
+        return place.relative_to(paths.main_root()).as_posix()
     return str(place)
 
 
 def _folder() -> Path:
-    return main_root() / "data" / ".progress"
+    return paths.heartbeats()
 
 
 def _now() -> str:

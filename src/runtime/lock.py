@@ -1,4 +1,4 @@
-"""Two commands on the same data wait in turn: a lock that dies with its process, and a word about who holds it."""
+"""Locks between commands: only one at a time may write the same files of a dataset."""
 
 from __future__ import annotations
 
@@ -10,39 +10,48 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from src.config.paths import main_root
+from src.config import paths
 from src.runtime.redaction import masked, masked_address
 from src.storage.atomic import read_json, write_json
 
 # Verbs that write the same files share a group; any other verb is a group of its own.
 GROUPS = {"train": "runs", "regrade": "runs", "sync": "runs", "clean": "runs"}
-_REMIND = 600.0  # seconds between reminders while waiting
-_POLL = 0.5
+_REMINDER_SECONDS = 600.0  # between two notifications while waiting
+_POLL_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def turn(verb: str, dataset: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the turn of `verb` on `dataset`; where another process has it, `say` who, and wait until it ends.
+def dataset_lock(verb: str, dataset: str, notify: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a verb on a dataset, waiting while another process holds it.
 
-    The system releases the lock when its process ends, however it ends, so nothing has to be cleaned up by hand.
+    The operating system releases the lock when the process ends, however it ends, so a killed command leaves nothing
+    to clean up.
+
+    Parameters
+    ----------
+    verb : str
+        The command, such as ``train``. Verbs of one group in `GROUPS` share a lock.
+    dataset : str
+    notify : callable
+        Called with one line that names the holder, when waiting begins and every ten minutes after that.
     """
     from filelock import FileLock, Timeout
 
-    folder = main_root() / "data" / ".locks"
+    folder = paths.locks()
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{GROUPS.get(verb, verb)}-{dataset}"
     lock = FileLock(folder / f"{name}.lock")
     holder = folder / f"{name}.json"
-    limit = 0.0
+    timeout = 0.0
     while True:
         try:
-            lock.acquire(timeout=limit, poll_interval=_POLL)
+            lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
             break
         except Timeout:
-            say(f"{verb} waits its turn on {dataset}: {_holder(holder)} (Ctrl+C gives up waiting)")
-            limit = _REMIND
+            notify(f"{verb} waits for the lock on {dataset}: {_describe_holder(holder)} (Ctrl+C stops waiting)")
+            timeout = _REMINDER_SECONDS
     try:
-        write_json({"pid": os.getpid(), "command": command(), "since": time.strftime("%Y-%m-%d %H:%M")}, holder)
+        write_json({"pid": os.getpid(), "command": command_line(), "since": time.strftime("%Y-%m-%d %H:%M")}, holder)
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -50,17 +59,18 @@ def turn(verb: str, dataset: str, say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def command() -> str:
+def command_line() -> str:
     """The command line of this process as typed, with passwords in addresses masked."""
     program = Path(sys.argv[0])
     module = f"python -m src.{program.stem}" if program.parent.name == "src" else program.name
-    words = [name + is_set + masked_address(value) for name, is_set, value in (w.partition("=") for w in sys.argv[1:])]
-    return masked(" ".join([module, *words]))
+    parts = (argument.partition("=") for argument in sys.argv[1:])
+    arguments = [name + separator + masked_address(value) for name, separator, value in parts]
+    return masked(" ".join([module, *arguments]))
 
 
-def _holder(path: Path) -> str:
+def _describe_holder(path: Path) -> str:
     try:
-        held: dict[str, Any] = read_json(path)
-        return f"process {held['pid']} runs `{held['command']}` since {held['since']}"
+        holder: dict[str, Any] = read_json(path)
+        return f"process {holder['pid']} has run `{holder['command']}` since {holder['since']}"
     except (OSError, ValueError, KeyError):
-        return "another process is at work"
+        return "another process is running"

@@ -1,4 +1,4 @@
-"""How much memory a process took, and how much it may take."""
+"""How much memory a process has used, and how much it may use."""
 
 from __future__ import annotations
 
@@ -7,44 +7,64 @@ import sys
 from pathlib import Path
 
 GIB = 2**30
-_SHARE = 0.8  # of the machine's memory, for all processes that were given no bound
-_LEAST = GIB  # three times what a worker takes for ten years of daily bars
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_SHARE = 0.8  # of the machine's memory, for all worker processes together
+_MINIMUM = GIB  # three times what a worker needs for ten years of daily bars
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def peak_bytes() -> int:
-    """The most resident memory that this process ever had, in bytes."""
+    """Peak resident memory of this process.
+
+    Returns
+    -------
+    int
+        Bytes; 0 in a Linux container whose kernel does not report the peak.
+    """
     if sys.platform == "win32":
         import psutil
 
         return int(psutil.Process().memory_info().peak_wset)
     if sys.platform == "linux":  # not getrusage: a spawned process inherits its parent's peak there
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        # Not every container's kernel tells the peak.
         return 1024 * next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
     import resource
 
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def bound(gib: float | None, processes: int) -> int:
-    """Bytes that each of so many processes may take: as configured, else its part of what there is.
+def limit_bytes(gib: float | None, processes: int) -> int:
+    """Memory that each worker process may use.
 
-    Notes
-    -----
-    Where many share little, each may still take what ordinary work needs; whom the kernel ends is then its own choice.
+    Parameters
+    ----------
+    gib : float or None
+        The configured limit in GiB. If None, the processes share 80% of the machine's memory.
+    processes : int
+        Number of worker processes.
+
+    Returns
+    -------
+    int
+        Bytes; without a configured limit at least 1 GiB, which ordinary work needs. If the machine has less than that
+        for each process, the kernel decides which one to kill.
     """
     if gib is not None:
         return int(gib * GIB)
-    return max(int(available() * _SHARE) // processes, _LEAST)
+    return max(int(total_bytes() * _SHARE) // processes, _MINIMUM)
 
 
-def available() -> int:
-    """Memory of this machine, or of the container that this process is in, in bytes."""
+def total_bytes() -> int:
+    """Memory of this machine, or of the container that this process runs in.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
     import psutil
 
-    found = [int(psutil.virtual_memory().total)]
-    for limit in _LIMITS:  # a container without a limit says "max", or nothing
+    sizes = [int(psutil.virtual_memory().total)]
+    for path in _CGROUP_LIMITS:  # the file says "max", or is missing, in a container without a limit
         with contextlib.suppress(OSError, ValueError):
-            found.append(int(limit.read_text(encoding="ascii")))
-    return min(each for each in found if each > 0)
+            sizes.append(int(path.read_text(encoding="ascii")))
+    return min(size for size in sizes if size > 0)

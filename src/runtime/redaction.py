@@ -1,4 +1,4 @@
-"""Secrets never reach a log, a run, a report or a terminal: what is shown passes through here."""
+"""Mask secrets in everything that is shown: logs, runs, reports and the terminal."""
 
 from __future__ import annotations
 
@@ -25,14 +25,34 @@ _ARGUMENT = re.compile(
 
 
 def masked(text: str) -> str:
-    """`text` with user names and passwords inside addresses, and secrets among arguments, replaced by ``***``."""
+    """Replace secrets in a text by ``***``.
+
+    Parameters
+    ----------
+    text : str
+        Any text: a log line, a traceback, a page.
+
+    Returns
+    -------
+    str
+        Without user names and passwords inside addresses, and without secrets among ``key=value`` arguments.
+    """
     return _ARGUMENT.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
 
 
 def masked_address(uri: str) -> str:
-    """An address of the settings, masked as SQLAlchemy takes it apart where it names a database.
+    """Replace secrets in one address by ``***``.
 
-    Alone it is known where it ends; inside a text a password with spaces is told by how it looks.
+    Parameters
+    ----------
+    uri : str
+        An address from the settings, alone. SQLAlchemy takes the address of a database apart, so a password may hold
+        anything; inside a longer text, `masked` has to guess where a password with spaces ends.
+
+    Returns
+    -------
+    str
+        The address without user name and password.
     """
     if uri.startswith("postgresql"):
         from sqlalchemy import exc, make_url

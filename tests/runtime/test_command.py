@@ -1,4 +1,4 @@
-"""The frame of every verb: exit statuses, closing line, log file, turns, interrupts. A toy stands for the stage."""
+"""The frame of every verb: exit statuses, closing line, log file, locks, interrupts. A toy verb stands for a stage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.runtime import command as command_module
-from src.runtime import lock
+from src.runtime import lock, log_file
 
 TOY = """
 import sys, time
@@ -52,7 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
             sys, "argv", [f"src/{verb}.py", f"data.logs='{(tmp_path / 'logs').as_posix()}'", *overrides]
         )
         before = list(logging.getLogger().handlers)
-        status = command_module.run(verb, task)
+        status = command_module.run_verb(verb, task)
         assert logging.getLogger().handlers == before
         return status
 
@@ -127,16 +127,14 @@ def test_a_value_out_of_range_stops_with_status_two(run: Run, capsys: pytest.Cap
     ("verb", "word", "owner"),
     [("hydrate", "follow=true", "train"), ("toy", "follow=true", "train"), ("train", "retry=failed", "hydrate")],
 )
-def test_what_a_verb_would_pass_over_is_refused(
+def test_a_setting_that_a_verb_would_ignore_is_refused(
     run: Run, capsys: pytest.CaptureFixture[str], verb: str, word: str, owner: str
 ) -> None:
     assert run(raises(AssertionError("the task must not start")), word, verb=verb) == 2
-    assert capsys.readouterr().err == (
-        f"{verb}: {word} is for {owner} alone, and {verb} would pass over it: leave it out\n"
-    )
+    assert capsys.readouterr().err == (f"{verb}: {word} is for {owner} only: leave it out for {verb}\n")
 
 
-def test_a_verb_heeds_its_own_words(run: Run) -> None:
+def test_a_verb_accepts_its_own_settings(run: Run) -> None:
     assert run(lambda _config: "hydrate: done", "retry=failed", verb="hydrate") == 0
     assert run(lambda _config: "train: done", "follow=true", verb="train") == 0
 
@@ -176,19 +174,19 @@ def test_an_unexpected_failure_keeps_its_traceback_in_the_log_and_says_where(
         ExceptionGroup("workers", [OSError(errno.ENOSPC, "No space left on device")]),
     ],
 )
-def test_a_full_disk_is_said_in_words(run: Run, capsys: pytest.CaptureFixture[str], error: Exception) -> None:
+def test_a_full_disk_is_explained(run: Run, capsys: pytest.CaptureFixture[str], error: Exception) -> None:
     assert run(raises(error)) == 1
     assert capsys.readouterr().err.startswith("toy: disk full; make room (python -m src.clean shows what can go)")
 
 
-def test_a_locked_database_and_exhausted_memory_are_said_in_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_locked_database_and_exhausted_memory_are_explained(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(raises(sqlite3.OperationalError("database is locked"))) == 1
     assert "the MLflow database is locked by another program" in capsys.readouterr().err
     assert run(raises(MemoryError())) == 1
     assert "out of memory; lower engine.workers" in capsys.readouterr().err
 
 
-def test_a_log_that_can_not_be_written_is_said_in_one_line(
+def test_a_log_that_can_not_be_written_is_reported_in_one_line(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "logs").write_text("a file where the folder belongs", encoding="utf-8")
@@ -206,7 +204,7 @@ def test_passwords_in_addresses_reach_neither_log_nor_terminal(
     assert "hunter2" not in capsys.readouterr().err
 
 
-def test_help_tells_the_purpose_the_groups_and_the_values_and_starts_no_work(
+def test_help_shows_the_purpose_the_groups_and_the_values_and_starts_no_work(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules["__main__"], "__doc__", "Do what toys do.\n")
@@ -232,7 +230,7 @@ def test_no_outputs_folder_appears(run: Run, tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_large_log_is_set_aside_and_three_are_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_module, "_LOG_BYTES", 10)
+    monkeypatch.setattr(log_file, "_ROTATE_BYTES", 10)
     for number in range(6):
         run(lambda _config, n=number: f"toy: {n}")
     logs = tmp_path / "logs"
@@ -255,7 +253,7 @@ def test_our_warnings_reach_the_terminal_and_a_librarys_only_the_log(
     assert "retrying" in log_of(tmp_path)
 
 
-def test_a_clear_failure_of_what_is_no_stage_is_one_line_as_well(
+def test_a_clear_failure_of_a_command_that_is_no_stage_is_one_line_as_well(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def look(_arguments: list[str]) -> int:
@@ -264,13 +262,13 @@ def test_a_clear_failure_of_what_is_no_stage_is_one_line_as_well(
     monkeypatch.setattr(sys, "argv", ["data"])
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
-        command_module.plain(look)
+        command_module.run_command(look)
     assert ended.value.code == 1
     assert capsys.readouterr().err == "b001.parquet can't be read: move it away\n"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src").glob("*.py")), ids=lambda path: path.stem)
-def test_what_is_run_as_a_command_warns_under_its_own_name(path: Path) -> None:
+def test_a_module_that_is_run_as_a_command_logs_under_its_own_name(path: Path) -> None:
     """`__name__` is `__main__` there: its warnings would reach the log alone, as a library's do."""
     code = path.read_text(encoding="utf-8")
     assert 'if __name__ == "__main__"' not in code or "getLogger(__name__)" not in code
@@ -284,7 +282,7 @@ def test_an_interrupt_ends_with_status_130_and_says_that_the_state_is_saved(tmp_
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err == "toy interrupted; what was finished is saved, the same command goes on from there\n"
+    assert err == "toy interrupted; finished work is saved, run the same command to continue\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
@@ -297,7 +295,7 @@ def test_a_second_interrupt_lets_the_cleanup_finish(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.startswith("toy: saving and stopping, one moment (once more stops at once)\n")
-    assert err.endswith("the same command goes on from there\n")
+    assert err.endswith("run the same command to continue\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
@@ -315,13 +313,13 @@ def test_a_third_interrupt_stops_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
-def test_a_second_command_on_the_same_dataset_waits_in_turn_and_names_the_first(tmp_path: Path) -> None:
+def test_a_second_command_on_the_same_dataset_waits_and_names_the_first(tmp_path: Path) -> None:
     first = start_toy(tmp_path)
     wait_for_work(first)
     second = start_toy(tmp_path)
     assert second.stderr is not None
     word = second.stderr.readline()
-    assert word.startswith(f"toy waits its turn on demo: process {first.pid} runs `toy.py data.logs=")
+    assert word.startswith(f"toy waits for the lock on demo: process {first.pid} has run `toy.py data.logs=")
     first.kill()  # the system releases the lock, whatever ended its holder
     wait_for_work(second)
     second.send_signal(signal.SIGINT)
@@ -340,20 +338,20 @@ def test_another_dataset_does_not_wait(tmp_path: Path) -> None:
         process.communicate(timeout=30)
 
 
-def test_verbs_that_write_the_same_files_share_a_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verbs_that_write_the_same_files_share_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     for verb in ("train", "sync", "hydrate"):
-        with lock.turn(verb, "demo", lambda _words: None):
+        with lock.dataset_lock(verb, "demo", lambda _message: None):
             pass
     locks = {path.name for path in (tmp_path / "data" / ".locks").glob("*.lock")}
     assert locks <= {"runs-demo.lock", "hydrate-demo.lock"}
 
 
-def test_the_turn_says_who_holds_it_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_names_its_holder_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["/x/src/train.py", "model=all"])
     holder = tmp_path / "data" / ".locks" / "runs-demo.json"
-    with lock.turn("train", "demo", lambda _words: None):
+    with lock.dataset_lock("train", "demo", lambda _message: None):
         held = json.loads(holder.read_text(encoding="utf-8"))
         assert held["pid"] == os.getpid()
         assert held["command"] == "python -m src.train model=all"

@@ -1,4 +1,4 @@
-"""Free space is asked for in words before the work."""
+"""Free space is checked before the work starts."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def test_too_little_room_names_the_purpose_what_is_needed_what_is_free_and_the_r
     with pytest.raises(disk_space.DiskError) as caught:
         disk_space.require(tmp_path, 8 * 1024**3, "the features of 724 instruments")
     assert isinstance(caught.value, StageError)
-    words = str(caught.value)
-    assert words.startswith("disk: the features of 724 instruments needs 8.0 GB in ")
-    assert "5.0 MB is free" in words
-    assert "python -m src.clean" in words
+    message = str(caught.value)
+    assert message.startswith("disk: the features of 724 instruments needs 8.0 GB in ")
+    assert "5.0 MB is free" in message
+    assert "python -m src.clean" in message
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
+    ("size", "text"),
     [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KB"), (200 * 1024**2, "200 MB"), (2 * 1024**4, "2.0 TB")],
 )
-def test_sizes_are_said_as_people_say_them(size: int, words: str) -> None:
-    assert disk_space.in_words(size) == words
+def test_sizes_are_formatted_for_reading(size: int, text: str) -> None:
+    assert disk_space.format_bytes(size) == text

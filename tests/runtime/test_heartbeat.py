@@ -134,8 +134,8 @@ def test_facts_are_asked_for_and_kept(home: Path, clock: Clock) -> None:
         clock.now += 3
         progress.advance(3)
         assert seen().facts == {"states": {"stock": {"done": 3}}, "runs": {"lightgbm": {"runs": 3, "passed": 1}}}
-        beat.say(ended="failed", words="train: disk full")
-    assert (seen().state, seen().words, seen().done) == ("failed", "train: disk full", 3)
+        beat.say(ended="failed", message="train: disk full")
+    assert (seen().state, seen().message, seen().done) == ("failed", "train: disk full", 3)
 
 
 def test_what_is_told_of_a_pause_is_seen_though_nothing_is_finished(home: Path, clock: Clock) -> None:
@@ -168,13 +168,13 @@ def test_a_killed_command_is_seen_to_have_died_and_its_successor_tidies_up(home:
 
 def test_a_number_given_to_another_process_does_not_revive_the_dead(home: Path) -> None:
     with heartbeat.beating("train", "demo", home, "") as beat:
-        beat.say(born=seen().born - 1000)
+        beat.say(process_start=seen().process_start - 1000)
         assert seen().state == "died"
 
 
 def test_another_machine_on_a_shared_disk_is_not_judged(home: Path) -> None:
     with heartbeat.beating("train", "demo", home, "") as beat:
-        beat.say(machine="ffffff", host="other", born=1)
+        beat.say(machine="ffffff", host="other", process_start=1)
         assert (seen().state, seen().alive) == ("elsewhere", True)
 
 
@@ -205,10 +205,10 @@ def test_a_disk_that_refuses_the_file_does_not_stop_the_work(home: Path) -> None
 def command(home: Path, task: object, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(sys, "argv", ["src/toy.py", f"data.logs='{(home / 'logs').as_posix()}'"])
     monkeypatch.setenv("DVC_STAGE", "toy")
-    return command_module.run("toy", task)  # type: ignore[arg-type]
+    return command_module.run_verb("toy", task)  # type: ignore[arg-type]
 
 
-def test_every_end_of_a_command_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_end_of_a_command_is_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_config: Config) -> str:
         raise StageError("nothing to work on")
 
@@ -221,9 +221,9 @@ def test_every_end_of_a_command_is_told(home: Path, monkeypatch: pytest.MonkeyPa
         return "toy: done"
 
     assert command(home, fail, monkeypatch) == 1
-    assert (seen().state, seen().words) == ("failed", "toy: nothing to work on")
+    assert (seen().state, seen().message) == ("failed", "toy: nothing to work on")
     assert command(home, interrupt, monkeypatch) == 130
     assert seen().state == "interrupted"
-    assert seen().words == "toy interrupted; what was finished is saved, the same command goes on from there"
+    assert seen().message == "toy interrupted; finished work is saved, run the same command to continue"
     assert command(home, work, monkeypatch) == 0
     assert heartbeat.beats() == []

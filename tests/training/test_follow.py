@@ -206,7 +206,7 @@ def test_the_words_on_a_hydration_are_those_of_its_heartbeat(tmp_path: Path, mon
         assert follow.hydration(config).words == "214 of 720 asked so far"
         beat.say(done=3, total=9, unit="underlying")
         assert follow.hydration(config).words == "3 of 9 underlyings asked so far"
-        beat.say(ended="interrupted", words="hydrate interrupted")
+        beat.say(ended="interrupted", message="hydrate interrupted")
     found = follow.hydration(config)
     assert (found.running, found.words) == (False, f"hydration was interrupted; to go on: {typed}")
 
@@ -228,7 +228,7 @@ def test_hydration_is_seen_by_its_heartbeat_and_its_ledger(tmp_path: Path, monke
         assert not follow.hydration(config).running
 
 
-def test_the_rounds_hold_no_turn_that_a_stage_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rounds_hold_no_lock_that_a_stage_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("DVC_STAGE", "train")
     monkeypatch.setattr(sys, "argv", ["src/train.py", f"data.logs='{(tmp_path / 'logs').as_posix()}'", "follow=true"])
@@ -238,12 +238,12 @@ def test_the_rounds_hold_no_turn_that_a_stage_needs(tmp_path: Path, monkeypatch:
 
     def task(config: Config) -> str:
         for verb in follow.STAGES:
-            with lock.turn(verb, config.dataset, refuse):
+            with lock.dataset_lock(verb, config.dataset, refuse):
                 pass
         assert [beat.verb for beat in heartbeat.beats()] == ["follow"]
         return "follow: done"
 
-    assert command.run("train", task) == 0
+    assert command.run_verb("train", task) == 0
     assert (tmp_path / "logs" / "follow.log").exists()
 
 

@@ -86,13 +86,42 @@ class Beat:
         return self.state in ("running", "waiting", "elsewhere")
 
 
+class Pace:
+    """Units finished a second, over the last ten minutes.
+
+    Parameters
+    ----------
+    moment : float
+        When the work began, in seconds of a monotonic clock.
+    done : int
+        Units that were finished before.
+    """
+
+    def __init__(self, moment: float, done: int) -> None:
+        self._before = done
+        self._samples = deque([(moment, 0)])
+
+    def reuse(self, units: int) -> None:
+        """Count units that turn out to have been finished before: they say nothing about the rate."""
+        self._before += units
+
+    def rate(self, moment: float, done: int) -> float | None:
+        """Give the rate at a moment when `done` are finished; null before any was."""
+        while len(self._samples) > 1 and moment - self._samples[0][0] > _WINDOW:
+            self._samples.popleft()
+        fresh = done - self._before
+        self._samples.append((moment, fresh))
+        since, before = self._samples[0]
+        return (fresh - before) / (moment - since) if moment > since and fresh > before else None
+
+
 class Heartbeat:
     """Keeps the file of one command up to date. A disk that refuses it never stops the work."""
 
     def __init__(self, beat: Beat, path: Path) -> None:
         self._beat, self._path = beat, path
         self._written = float("-inf")
-        self._samples: deque[tuple[float, int]] = deque()
+        self._pace = Pace(time.monotonic(), 0)
 
     def say(self, **changes: Any) -> None:
         """Change some fields of the beat and write it at once."""
@@ -103,19 +132,19 @@ class Heartbeat:
 
     def begin(self, total: int, unit: str, done: int = 0) -> None:
         """Start to count: `done` of the `total` were finished before and say nothing about the rate."""
-        self._samples = deque([(time.monotonic(), done)])
+        self._pace = Pace(time.monotonic(), done)
         self.say(total=total, unit=unit, done=done, rate=None, left_seconds=None, note="", facts={})
 
     def reuse(self, units: int) -> None:
-        """So many more turn out to have been finished before: they say nothing about the rate."""
-        self._samples = deque((moment, done + units) for moment, done in self._samples)
+        """Count units that turn out to have been finished before: they say nothing about the rate."""
+        self._pace.reuse(units)
 
     def count(self, done: int, note: str = "", facts: Callable[[], Facts] | None = None, *, now: bool = False) -> None:
         """Say how many are finished; written where two seconds have passed since the last time, or `now`."""
         moment = time.monotonic()
         if moment - self._written < _EVERY and not now:
             return
-        rate = self._rate(moment, done)
+        rate = self._pace.rate(moment, done)
         total = self._beat.total or 0
         left = max(total - done, 0) / rate if rate else None
         said = {} if facts is None else {"facts": facts()}
@@ -126,13 +155,6 @@ class Heartbeat:
         if self._beat.ended is None:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
-
-    def _rate(self, moment: float, done: int) -> float | None:
-        while len(self._samples) > 1 and moment - self._samples[0][0] > _WINDOW:
-            self._samples.popleft()
-        self._samples.append((moment, done))
-        since, before = self._samples[0]
-        return (done - before) / (moment - since) if moment > since and done > before else None
 
 
 @contextlib.contextmanager

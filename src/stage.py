@@ -119,7 +119,7 @@ def _refuse_unheeded(verb: str, config: Config) -> None:
 
 
 def _say(words: str) -> None:
-    """One line for the person at the terminal."""
+    """Write one line for the person at the terminal; a progress bar that is drawn there moves below it."""
     sys.stderr.write(masked(words) + "\n")
     sys.stderr.flush()
 
@@ -185,6 +185,17 @@ class _Masked(logging.Formatter):
         return masked(super().format(record))
 
 
+class _ToPerson(logging.Handler):
+    """Hands each record to whatever standard error is by then: a StreamHandler would write through a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as one line."""
+        try:
+            _say(self.format(record))
+        except (OSError, ValueError):  # standard error is gone
+            self.handleError(record)
+
+
 @contextlib.contextmanager
 def _logging(path: Path) -> Iterator[None]:
     """Append to the verb's log file; only our own warnings go to the terminal as well."""
@@ -192,7 +203,7 @@ def _logging(path: Path) -> Iterator[None]:
     _set_aside(path)
     to_file = logging.FileHandler(path, encoding="utf-8")
     to_file.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    to_person = logging.StreamHandler()
+    to_person = _ToPerson()
     to_person.setLevel(logging.WARNING)
     to_person.addFilter(lambda record: record.name.startswith("src.") and not hasattr(record, "said"))
     to_person.setFormatter(_Masked("%(message)s"))

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from src.config import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console, Group
+
     from src.config import Config
 
 _TRIES = 5  # of a look, where a file is replaced at that moment
@@ -70,41 +72,75 @@ def look(config: Config) -> Picture:
 
 def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
     """Show each look until Ctrl+C: redrawn in place on a terminal, else one line whenever something changed."""
-    from src import board, screen
+    from src.progress import terminal
 
+    console = terminal(sys.stdout)
     if as_json:
         while True:
             _write(json.dumps(look()))
             time.sleep(every)
-    if not screen.redrawable(sys.stdout):
-        before = ""
-        while True:
-            found = look()
-            line = f"? {found['problem']}" if "problem" in found else board.sentence(found)
-            if line.partition(" ")[2] != before:
-                _write(line)
-            before = line.partition(" ")[2]
-            time.sleep(every)
-    colour = screen.coloured(sys.stdout)
-    with screen.redrawn(sys.stdout) as draw:
-        while True:
-            found = look()
-            lines = [found["problem"]] if "problem" in found else board.picture(found, colour)
-            draw([*lines, "", f"every {every:g} s; Ctrl+C ends"])
-            time.sleep(every)
+    elif console is None:
+        _write_changes(look, every)
+    else:
+        _redraw(look, every, console)
+
+
+def _write_changes(look: Callable[[], Picture], every: float) -> None:
+    from src import board
+
+    before = ""
+    while True:
+        line = board.sentence(look())
+        if line.partition(" ")[2] != before:
+            _write(line)
+        before = line.partition(" ")[2]
+        time.sleep(every)
+
+
+def _redraw(look: Callable[[], Picture], every: float, console: Console) -> None:
+    """Redraw on the terminal's other screen, as `top` does; the last picture stays on the usual one."""
+    from rich.console import Group
+    from rich.live import Live
+
+    from src import board
+
+    last = Group()
+    live = Live(
+        console=console, screen=True, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+    )
+    try:
+        with live:
+            while True:
+                last = board.picture(look())
+                live.update(board.Fitted(last, f"every {every:g} s; Ctrl+C ends"), refresh=True)
+                time.sleep(every)
+    finally:
+        _print(console, last)
 
 
 def _show(found: Picture, as_json: bool) -> int:
-    from src import board, screen
+    from src import board
+    from src.progress import terminal
 
     if "problem" in found:
         sys.stderr.write(f"status: {found['problem']}\n")
         return 1
+    console = terminal(sys.stdout)
     if as_json:
         _write(json.dumps(found, indent=2))
+    elif console is None:
+        _write(board.text(found).rstrip("\n"))
     else:
-        _write("\n".join(board.picture(found, screen.coloured(sys.stdout))))
+        _print(console, board.picture(found))
     return 0
+
+
+def _print(console: Console, picture: Group) -> None:
+    """Print whole lines; the terminal wraps them, so that they can be copied."""
+    from src import board
+
+    console.width = board.WIDE
+    console.print(picture)
 
 
 def _write(words: str) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import polars as pl
+from markupsafe import Markup
 
 from src.config import FAMILIES
 from src.reporting.material import Material
+from src.reporting.rendering import render
 from src.reporting.tables import Column, Row, table
-from src.reporting.words import escaped, listed, share
+from src.reporting.words import listed, share
 
 MOST_FEATURES = 15
 ALL = "all runs"
 
 
-def importance(material: Material) -> str:
+def importance(material: Material) -> Markup:
     """Write the shares by feature family and the leading features; nothing where no run carries any."""
     gains = material.importance
     if gains.is_empty():
-        return ""
+        return Markup()
     families = by_family(gains)
     models = [name for name in (*FAMILIES, ALL) if name in families.columns]
     columns = [
@@ -26,17 +28,12 @@ def importance(material: Material) -> str:
         Column("of all columns", lambda r: share(r["even"]), lambda r: r["even"]),
         *(_share_column(name) for name in models),
     ]
-    words = (
-        "Shares of the gain of all splits, the mean over folds and over the graded runs, passed or not. Noise gives "
-        "each family about its share of the columns: only what lies well above that says something, and it says what "
-        "the models used, not that it was of use."
-    )
     leading = gains.sort(ALL, "feature", descending=[True, False]).head(MOST_FEATURES)
     names = [f"{row['feature']} {share(row[ALL])}" for row in leading.iter_rows(named=True)]
-    return (
-        f"<p>{escaped(words)}</p>\n"
-        + table(columns, families.iter_rows(named=True), "Share of the gain by feature family")
-        + f"<p>The leading features: {escaped(listed(names, MOST_FEATURES))}.</p>\n"
+    return render(
+        "importance",
+        families=table(columns, families.iter_rows(named=True), "Share of the gain by feature family"),
+        leading=listed(names, MOST_FEATURES),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import polars as pl
+from markupsafe import Markup
 
 from src.config import ASSET_CLASSES
 from src.reporting.material import Material
-from src.reporting.tables import bullets, definitions
-from src.reporting.words import DASH, day, escaped, limit, plain, whole
+from src.reporting.rendering import render
+from src.reporting.words import DASH, day, limit, plain, whole
 
 MEANINGS = (
     (
@@ -73,7 +74,7 @@ def chosen(settings: Mapping[str, object]) -> str:
     return "The universe is all that the source lists, whatever is traded of it."
 
 
-def limits(material: Material) -> str:
+def limits(material: Material) -> Markup:
     """Write what the reader must know before putting money on any of this."""
     survivors = (
         "These bars are simulated, so no instrument is missing from the list. On real data, a universe picked from "
@@ -83,8 +84,9 @@ def limits(material: Material) -> str:
         "survived did better than those that did not, so results here are biased upwards, always-long's included; "
         "compare with always-long rather than with zero."
     )
-    return bullets(
-        [
+    return render(
+        "limits",
+        limits=[
             chosen(material.settings),
             survivors,
             "A grade is of the procedure (walk-forward refits). A registered model is refitted on all data and has "
@@ -92,11 +94,11 @@ def limits(material: Material) -> str:
             "Evidence from shifts runs a little high for trees, which makes it conservative; runs of one instrument, "
             "and instruments of one market, are not independent.",
             "Costs are estimates: large orders, borrowing, taxes and outages are not in them.",
-        ]
+        ],
     )
 
 
-def method(material: Material) -> str:
+def method(material: Material) -> Markup:
     """Write how the session was made: data, dates, thresholds, costs, meanings, and the settings in full."""
     grades, settings = material.grades, material.settings
     span = grades.select(
@@ -117,12 +119,7 @@ def method(material: Material) -> str:
         ("sessions", ", ".join(grades["session_key"].drop_nulls().unique().sort().to_list()[:5]) or DASH),
     ]
     lines = "\n".join(f"{key}: {_setting(value)}" for key, value in sorted(settings.items()))
-    return (
-        f"{definitions(pairs, 'made')}"
-        "<details open><summary>What each figure means</summary>\n"
-        f"{definitions(MEANINGS, 'meanings')}</details>\n"
-        f"<details><summary>Settings in full</summary>\n<pre>{escaped(lines)}</pre></details>\n"
-    )
+    return render("method", made=pairs, meanings=MEANINGS, settings=lines)
 
 
 def tuning(grades: pl.DataFrame) -> str:

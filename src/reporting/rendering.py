@@ -1,0 +1,54 @@
+"""Templates of the page: the sections compute values, the templates beside this module hold the markup."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from src.reporting.words import visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(name: str, **values: object) -> Markup:
+    """Fill the template ``templates/<name>.html.jinja``.
+
+    Parameters
+    ----------
+    name : str
+        Of the template.
+    **values : object
+        What it shows. Text is escaped; markup (of `drawn`, or rendered before) is taken as it is.
+
+    Returns
+    -------
+    Markup
+        Finished HTML.
+
+    Raises
+    ------
+    jinja2.UndefinedError
+        Where the template names a value that was not passed.
+    """
+    return Markup(_environment().get_template(f"{name}.html.jinja").render(**values))  # escaped by the templates
+
+
+def drawn(svg: str) -> Markup:
+    """Declare a drawing of `src.reporting.figures` as markup; its words were escaped where it was drawn."""
+    return Markup(svg)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_shown,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+
+def _shown(value: object) -> object:
+    """Replace the characters that XML forbids; markup stays as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -143,7 +143,7 @@ def terminal(stream: TextIO) -> Console | None:
     """
     if not stream.isatty():
         return None
-    from rich.console import Console  # here, because it takes 60 ms that no --help should wait for
+    from rich.console import Console  # takes a tenth of a second, for which --help need not wait
 
     console = Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
     return None if console.is_dumb_terminal else console

@@ -154,7 +154,7 @@ def read(path: Path) -> dict:
 
 
 def works(beat: dict) -> bool:
-    """Whether the command that keeps this file (src/heartbeat.py) still runs, as far as this machine can tell."""
+    """Whether the command that keeps this file still runs, as far as this machine can tell."""
     if beat.get("ended") is not None:
         return False
     if beat.get("host") != platform.node():

@@ -13,21 +13,21 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from src.config import ConfigError
-from src.disk import in_words
-from src.mlflow_home import home
-from src.stage import main
+from src.core.errors import ConfigError
+from src.runtime.command import main
+from src.runtime.disk_space import in_words
+from src.tracking.location import home
 
 if TYPE_CHECKING:
-    from src.config import Config
-    from src.leftovers import Leftover
+    from src.config.schema import Config
+    from src.inspection.cleanup import Leftover
 
 _OWN = ("yes", "drop")
 
 
 def clean(config: Config, request: Mapping[str, str]) -> str:
     """Show what can be removed, remove it where the request says yes, return the closing line."""
-    from src.leftovers import datasets
+    from src.inspection.cleanup import datasets
 
     sizes = datasets(config)
     sure, drop = _checked(request, sizes)
@@ -47,16 +47,16 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
 
 def gather(config: Config, drop: str | None = None, *, removes: bool = False) -> list[Leftover]:
     """Everything that can go. The registry is asked first: where it can't say who is champion, nothing is removed."""
-    from src import leftovers
+    from src.inspection import cleanup
 
     found: list[Leftover] = []
     spared = _champions(config, found, removes=removes)
-    found += [*leftovers.of_crashes(config), *leftovers.of_logs(config)]
+    found += [*cleanup.of_crashes(config), *cleanup.of_logs(config)]
     if drop != config.dataset:
-        found += leftovers.of_runs(config, spared)
+        found += cleanup.of_runs(config, spared)
     if drop is not None:
         other = dataclasses.replace(config, universe=dataclasses.replace(config.universe, name=drop, interval="1d"))
-        found += leftovers.of_dataset(config, drop, has_champions=bool(_champions(other, [])))
+        found += cleanup.of_dataset(config, drop, has_champions=bool(_champions(other, [])))
     return found
 
 
@@ -69,16 +69,16 @@ def split(arguments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 
 def _champions(config: Config, found: list[Leftover], *, removes: bool = False) -> set[str]:
     """Record ids of the dataset's champions; superseded versions are added to `found`."""
-    from src import leftovers
-    from src.champions import Champions
-    from src.tracking import open_store
+    from src.inspection import cleanup
+    from src.tracking.champions import Champions
+    from src.tracking.store import open_store
 
     database = home(config.tracking).database
     if database is not None and not database.exists():
         return set()
     with open_store(config, writes=removes) as target:
         champions = Champions(target)
-        found += leftovers.of_registry(target, champions)
+        found += cleanup.of_registry(target, champions)
         crowned = [champions.of(name, number) for name, number in champions.current.items()]
         return {each.tags["alpha.record_id"] for each in crowned}
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from src.config import ConfigError
+from src.core.errors import ConfigError
 
 Json = dict[str, Any]
 _BARS = ("date", "open", "high", "low", "close", "volume", "factor", "split")
@@ -24,8 +24,8 @@ def data(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_intermixed_args(list(arguments))
     overrides = [word for word in chosen.words if "=" in word]
     names = [word for word in chosen.words if "=" not in word]
-    from src.compose import compose
-    from src.dossier import dossier, known
+    from src.config.compose import compose
+    from src.inspection.instrument import dossier, known
 
     try:
         if not names:
@@ -144,6 +144,6 @@ def _bars_wanted(text: str) -> int:
 
 
 if __name__ == "__main__":
-    from src.stage import plain
+    from src.runtime.command import plain
 
     plain(data)

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
-from src.config import Config, ConfigError
-from src.health import CHECKS, Finding, of_configuration
+from src.config.schema import Config
+from src.core.errors import ConfigError
+from src.inspection.diagnostics import CHECKS, Finding, of_configuration
 
 _MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -44,7 +45,7 @@ def doctor(arguments: list[str]) -> int:
 
 
 def _findings(overrides: list[str]) -> list[Finding]:
-    from src.compose import compose
+    from src.config.compose import compose
 
     try:
         config = compose(overrides)
@@ -67,7 +68,7 @@ def _verdict(bad: list[Finding]) -> str:
 
 
 if __name__ == "__main__":
-    from src.config import ROOT
+    from src.core.project import ROOT
 
     os.chdir(ROOT)
     sys.exit(doctor(sys.argv[1:]))

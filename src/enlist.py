@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.config import ASSET_CLASSES, Config, ConfigError
-from src.stage import main
+from src.config.schema import Config
+from src.core.errors import ConfigError
+from src.core.instruments import ASSET_CLASSES
+from src.runtime.command import main
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,15 +56,15 @@ def split(arguments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _of_dataset(config: Config, dataset: str, limits: Mapping[str, int]) -> tuple[pl.DataFrame, str]:
-    from src.bars import BarStore
     from src.listings import ranking
+    from src.market.bars import BarStore
 
     rows = ranking.by_bars(BarStore(Path(config.data.root) / "bars" / dataset), config.split, limits)
     return rows, f"median daily dollar volume in dataset {dataset}, of the year before the first possible prediction"
 
 
 def _of_today(config: Config, limits: Mapping[str, int]) -> tuple[pl.DataFrame, str]:
-    from src.live.today import traded
+    from src.listings.most_traded import traded
 
     return traded(config.universe, config.source.live, config.data.root, limits)
 

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import StageError
-from src.stage import main
+from src.core.errors import StageError
+from src.runtime.command import main
 
 if TYPE_CHECKING:
-    from src.bars import BarStore
-    from src.config import Config
-    from src.engine import Failure
+    from src.config.schema import Config
+    from src.engine.outcome import Failure
     from src.features.registry import Feature
     from src.features.store import FeatureStore, Filled, Job
+    from src.market.bars import BarStore
 
 log = logging.getLogger("src.featurize")  # run as a command this module's own name is __main__
 IN_PROCESS = 150_000  # bars below which starting workers takes longer than the work
@@ -29,10 +29,10 @@ IN_PROCESS = 150_000  # bars below which starting workers takes longer than the 
 
 def featurize(config: Config) -> str:
     """Bring the dataset's features up to date and write the state of every instrument; return the closing line."""
-    from src import files
-    from src.bars import BarStore
     from src.features.registry import code_hash
     from src.features.store import FeatureStore, Job
+    from src.market.bars import BarStore
+    from src.storage import atomic
 
     chosen = _chosen(config)
     hashes = {item.name: code_hash(item) for item in chosen}
@@ -49,7 +49,7 @@ def featurize(config: Config) -> str:
     jobs = [Job(bars.root, store.root, b, config.features, config.universe.interval, windows) for b in stale]
     lost = _compute(store, bars, jobs, hashes, panel, config)
     states = store.states(bars, lost)
-    files.write_parquet(states, data / "states" / config.dataset / "featurize.parquet")
+    atomic.write_parquet(states, data / "states" / config.dataset / "featurize.parquet")
     counts = dict(states["state"].value_counts().iter_rows())
     rows = states.filter(state="done")["rows"].sum()
     return (
@@ -60,9 +60,9 @@ def featurize(config: Config) -> str:
 
 def _chosen(config: Config) -> list[Feature]:
     """Chosen features, the user's own after their checks."""
-    from src.config import ConfigError
-    from src.features.choice import select
+    from src.core.errors import ConfigError
     from src.features.registry import FeatureError
+    from src.features.selection import select
 
     try:
         return select(config.features, config.universe.interval)
@@ -83,14 +83,14 @@ def _compute(
     store: FeatureStore, bars: BarStore, jobs: list[Job], hashes: dict[str, str], panel: str, config: Config
 ) -> dict[int, str]:
     """Compute the stale buckets and record each as it is done; return those that could not be, with the reason."""
-    from src import disk
-    from src.engine import Failure
-    from src.progress import Progress
+    from src.engine.outcome import Failure
+    from src.runtime import disk_space
+    from src.runtime.progress import Progress
 
     sizes = {job.bucket: bars.ledger.states(job.bucket) for job in jobs}
     rows = sum(int(states["rows"].sum()) for states in sizes.values())
     total = sum(states.height for states in sizes.values())
-    disk.require(store.root, rows * (4 * len(hashes) + 8), f"{len(hashes)} features of {total:,} instruments")
+    disk_space.require(store.root, rows * (4 * len(hashes) + 8), f"{len(hashes)} features of {total:,} instruments")
     lost: dict[int, str] = {}
     with Progress("featurize", total) as progress:
         for job, result in _results(store, jobs, rows, config):
@@ -111,21 +111,22 @@ def _results(store: FeatureStore, jobs: list[Job], rows: int, config: Config) ->
     A bucket's record goes before its files are touched: killed in between, the bucket counts as not done. The files
     are this machine's, so a choice of Ray is for training alone.
     """
-    from src import engine
+    from src.engine import dispatch
+    from src.engine import outcome as outcome_module
     from src.features.store import fill
 
     here = dataclasses.replace(config.engine, kind="local")
     for job in jobs:
         store.ledger.forget(job.bucket)
-    if rows < IN_PROCESS or engine.workers(config.engine) == 1:
+    if rows < IN_PROCESS or outcome_module.workers(config.engine) == 1:
         yield from ((job, _here(job)) for job in jobs)
     else:
-        yield from ((outcome.item, outcome.result) for outcome in engine.run(fill, jobs, here))
+        yield from ((outcome.item, outcome.result) for outcome in dispatch.run(fill, jobs, here))
 
 
 def _here(job: Job) -> Filled | Failure:
     """Do a job in this process; a bucket that can't be read or written fails alone, as it does in a worker."""
-    from src.engine import Failure
+    from src.engine.outcome import Failure
     from src.features.store import fill
 
     try:

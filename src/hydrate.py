@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from src.config import Config
-from src.errors import StageError
-from src.stage import main
+from src.config.schema import Config
+from src.core.errors import StageError
+from src.runtime.command import main
 
 log = logging.getLogger("src.hydrate")  # run as a command this module's own name is __main__
 
@@ -21,23 +21,24 @@ def hydrate(config: Config) -> str:
     StageError
         Where the source can't be used at all, a provider can't be reached for hours, or the disk is too small.
     """
-    from src import intake, sources
+    from src.hydration import bulk
+    from src.sources import registry
 
-    plan = intake.intake(config)
-    if config.source.kind in sources.LIVE:
-        from src.live import collect
+    plan = bulk.intake(config)
+    if config.source.kind in registry.LIVE:
+        from src.hydration.live import collection
 
-        return f"hydrate: {collect.run(plan)}{_options(config)}"
-    if intake.up_to_date(plan):
-        return f"hydrate: nothing to do; {intake.summary(plan)}"
-    intake.run(plan)
-    return f"hydrate: {intake.summary(plan)}"
+        return f"hydrate: {collection.run(plan)}{_options(config)}"
+    if bulk.up_to_date(plan):
+        return f"hydrate: nothing to do; {bulk.summary(plan)}"
+    bulk.run(plan)
+    return f"hydrate: {bulk.summary(plan)}"
 
 
 def _options(config: Config) -> str:
     """Take the session's snapshot of option chains where the universe has any; bars that are in don't fail with it."""
     from src.options import live
-    from src.turns import turn
+    from src.runtime.lock import turn
 
     if not config.universe.options or config.only or not live.quotes(config):
         return ""

@@ -19,12 +19,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from src.config import ConfigError
-from src.stage import main
+from src.core.errors import ConfigError
+from src.runtime.command import main
 
 if TYPE_CHECKING:
-    from src.champions import Champions
-    from src.config import Config
+    from src.config.schema import Config
+    from src.tracking.champions import Champions
 
 _OWN = ("name", "version", "withdraw", "clear", "why")
 _DEMAND = re.compile(r"(min|max)_[a-z0-9_]+")
@@ -32,9 +32,9 @@ _DEMAND = re.compile(r"(min|max)_[a-z0-9_]+")
 
 def promote(config: Config, request: Mapping[str, str]) -> str:
     """Do what the request asks, say each step, return the closing line."""
-    from src.champions import Champions, clear
-    from src.mlflow_home import sync_command
-    from src.tracking import open_store
+    from src.tracking.champions import Champions, clear
+    from src.tracking.location import sync_command
+    from src.tracking.store import open_store
 
     demands = _checked(request)
     with open_store(config) as target:

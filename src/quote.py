@@ -7,8 +7,8 @@ python -m src.quote universe=full options.path=chains/  files of your own (CSV o
 
 from __future__ import annotations
 
-from src.config import Config
-from src.stage import main
+from src.config.schema import Config
+from src.runtime.command import main
 
 
 def quote(config: Config) -> str:

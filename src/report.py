@@ -10,11 +10,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.stage import main
+from src.runtime.command import main
 
 if TYPE_CHECKING:
-    from src.config import Config
-    from src.reporting.material import Material
+    from src.config.schema import Config
+    from src.reporting.session_data import Material
 
 # What shaped the figures; engine and tracking did not, and paths are this machine's own business.
 _TOLD = ("universe", "source", "features", "label", "split", "strategy", "model", "grade")
@@ -23,10 +23,10 @@ _UNTOLD = ("source.path", "universe.file")
 
 def report(config: Config) -> str:
     """Write the report of the configured dataset and return the closing line."""
-    from src.files import write_json, write_text
     from src.reporting.page import page
-    from src.reporting.picture import picture
     from src.reporting.summary import metrics, plots
+    from src.reporting.summary_image import picture
+    from src.storage.atomic import write_json, write_text
 
     folder = Path(config.data.reports) / config.dataset
     material = gather(config)
@@ -40,19 +40,19 @@ def report(config: Config) -> str:
 
 def gather(config: Config) -> Material:
     """Read all that the report shows."""
-    from src.reporting import stores
-    from src.reporting.material import Material, groups, thresholds
-    from src.reporting.passing import best_instruments
+    from src.reporting import loading
+    from src.reporting.passing_runs import best_instruments
+    from src.reporting.session_data import Material, groups, thresholds
 
     where = Path(config.data.root), config.dataset
-    grades = stores.graded(*where)
-    about, planted, simulated = stores.bars(*where)
+    grades = loading.graded(*where)
+    about, planted, simulated = loading.bars(*where)
     material = Material(
         dataset=config.dataset,
         grades=grades,
-        states=stores.states(*where),
-        luck=stores.luck_of(grades),
-        groups=groups(grades, stores.luck_of),
+        states=loading.states(*where),
+        luck=loading.luck_of(grades),
+        groups=groups(grades, loading.luck_of),
         thresholds=thresholds(config.grade),
         planted=planted,
         simulated=simulated,
@@ -61,15 +61,15 @@ def gather(config: Config) -> Material:
     )
     return dataclasses.replace(
         material,
-        equity=stores.equity(*where, best_instruments(material)),
-        importance=stores.importance(*where, material.grades),
+        equity=loading.equity(*where, best_instruments(material)),
+        importance=loading.importance(*where, material.grades),
     )
 
 
 def closing_line(material: Material, page: Path) -> str:
     """Give the stage's last line: instruments, runs, the sentence on luck, and where the page is."""
+    from src.reporting.formatting import counted
     from src.reporting.verdict import sentence
-    from src.reporting.words import counted
 
     universe = max((table.height for table in material.states.values()), default=0)
     instruments, runs = counted(universe, "instrument"), counted(material.grades.height, "run")

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from src.config import ConfigError
+from src.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
-    from src.config import Config
+    from src.config.schema import Config
 
 _TRIES = 5  # of a look, where a file is replaced at that moment
 Picture = dict[str, Any]
@@ -29,7 +29,7 @@ Picture = dict[str, Any]
 def status(arguments: Sequence[str]) -> int:
     """Show where the stages stand; return the exit status."""
     chosen = _parser().parse_intermixed_args(list(arguments))
-    from src.compose import compose
+    from src.config.compose import compose
 
     try:
         config = compose(chosen.overrides)
@@ -55,8 +55,8 @@ def look(config: Config) -> Picture:
     """
     from polars.exceptions import PolarsError
 
-    from src.errors import StageError
-    from src.overview import overview
+    from src.core.errors import StageError
+    from src.inspection.overview import overview
 
     words = ""
     for _ in range(_TRIES):
@@ -72,7 +72,7 @@ def look(config: Config) -> Picture:
 
 def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
     """Show each look until Ctrl+C: redrawn in place on a terminal, else one line whenever something changed."""
-    from src.progress import terminal
+    from src.runtime.progress import terminal
 
     console = terminal(sys.stdout)
     if as_json:
@@ -86,11 +86,11 @@ def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
 
 
 def _write_changes(look: Callable[[], Picture], every: float) -> None:
-    from src import board
+    from src.inspection import status_view
 
     before = ""
     while True:
-        line = board.sentence(look())
+        line = status_view.sentence(look())
         if line.partition(" ")[2] != before:
             _write(line)
         before = line.partition(" ")[2]
@@ -102,7 +102,7 @@ def _redraw(look: Callable[[], Picture], every: float, console: Console) -> None
     from rich.console import Group
     from rich.live import Live
 
-    from src import board
+    from src.inspection import status_view
 
     last = Group()
     live = Live(
@@ -111,16 +111,16 @@ def _redraw(look: Callable[[], Picture], every: float, console: Console) -> None
     try:
         with live:
             while True:
-                last = board.picture(look())
-                live.update(board.Fitted(last, f"every {every:g} s; Ctrl+C ends"), refresh=True)
+                last = status_view.picture(look())
+                live.update(status_view.Fitted(last, f"every {every:g} s; Ctrl+C ends"), refresh=True)
                 time.sleep(every)
     finally:
         _print(console, last)
 
 
 def _show(found: Picture, as_json: bool) -> int:
-    from src import board
-    from src.progress import terminal
+    from src.inspection import status_view
+    from src.runtime.progress import terminal
 
     if "problem" in found:
         sys.stderr.write(f"status: {found['problem']}\n")
@@ -129,17 +129,17 @@ def _show(found: Picture, as_json: bool) -> int:
     if as_json:
         _write(json.dumps(found, indent=2))
     elif console is None:
-        _write(board.text(found).rstrip("\n"))
+        _write(status_view.text(found).rstrip("\n"))
     else:
-        _print(console, board.picture(found))
+        _print(console, status_view.picture(found))
     return 0
 
 
 def _print(console: Console, picture: Group) -> None:
     """Print whole lines; the terminal wraps them, so that they can be copied."""
-    from src import board
+    from src.inspection import status_view
 
-    console.width = board.WIDE
+    console.width = status_view.WIDE
     console.print(picture)
 
 
@@ -166,6 +166,6 @@ def _seconds(text: str) -> float:
 
 
 if __name__ == "__main__":
-    from src.stage import plain
+    from src.runtime.command import plain
 
     plain(status)

@@ -11,16 +11,16 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src import files
-from src.errors import StageError
-from src.masking import masked_address
-from src.stage import main
+from src.core.errors import StageError
+from src.runtime.command import main
+from src.runtime.redaction import masked_address
+from src.storage import atomic
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from src.config import Config
-    from src.runs import RunStore
+    from src.config.schema import Config
+    from src.training.run_store import RunStore
 
 _RUN = ("record_id", "strategy_key")
 
@@ -29,15 +29,15 @@ def sync(config: Config) -> str:
     """Project every session of the dataset into MLflow; return the closing line."""
     import polars as pl
 
-    from src.runs import RunStore
-    from src.tracking import open_store, project
+    from src.tracking.store import open_store, project
+    from src.training.run_store import RunStore
 
     if not config.tracking.enabled:
         raise StageError("tracking.enabled=false: there is nothing to bring up to date")
     data, dataset = Path(config.data.root), config.dataset
     store = RunStore(data / "runs" / dataset)
     latest = data / "grades" / f"{dataset}.parquet"
-    with files.told(latest, "run `python -m src.train` again, which makes it anew"):
+    with atomic.told(latest, "run `python -m src.train` again, which makes it anew"):
         current = pl.read_parquet(latest) if latest.exists() else pl.DataFrame()
     found = list(sessions(store))
     with open_store(config, writes=True):
@@ -59,7 +59,7 @@ def sessions(store: RunStore) -> list[dict[str, Any]]:
 
     first: dict[str, float] = {}
     for path in store.root.glob("b*-*.grades.parquet"):
-        with files.told(path, "move it away and run `python -m src.train` again, which makes it anew"):
+        with atomic.told(path, "move it away and run `python -m src.train` again, which makes it anew"):
             keys = pl.read_parquet(path, columns=["graded_by"])["graded_by"].unique()
         for key in keys:
             first[key] = min(first.get(key, path.stat().st_mtime), path.stat().st_mtime)
@@ -82,7 +82,7 @@ def _latest(store: RunStore, keys: list[str]) -> pl.DataFrame:
 def _described(store: RunStore, key: str) -> dict[str, Any]:
     """What the session said of itself when it began; its key alone where that is lost."""
     path = store.root / f"session-{key[:8]}.json"
-    said: dict[str, Any] = files.read_json(path) if path.is_file() else {}
+    said: dict[str, Any] = atomic.read_json(path) if path.is_file() else {}
     return said if said.get("key") == key else {"key": key}
 
 

@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.stage import StageError, main
+from src.runtime.command import StageError, main
 
 if TYPE_CHECKING:
-    from src.config import Config
+    from src.config.schema import Config
 
 log = logging.getLogger("src.train")  # run as a command this module's own name is __main__
 
@@ -24,27 +24,29 @@ log = logging.getLogger("src.train")  # run as a command this module's own name 
 def train(config: Config) -> str:
     """Train the configured families; write runs, grades and states; return the closing line."""
     if config.follow:
-        from src.follow import follow
+        from src.training.follow import follow
 
         return follow(config, lambda line: print(line, file=sys.stdout, flush=True))  # noqa: T201 (a round's answer)
     _require_features(config)
-    from src import device, disk, engine
-    from src.compose import families
-    from src.procedure import train_instrument
-    from src.progress import Progress
-    from src.recorder import Recorder
-    from src.session import Session
+    from src.config.compose import families
+    from src.engine import device, dispatch
+    from src.runtime import disk_space
+    from src.runtime.progress import Progress
+    from src.tracking import location
+    from src.tracking.recorder import Recorder
+    from src.training.session import Session
+    from src.training.walk_forward import train_instrument
 
     started = time.perf_counter()
     models = families(config)
     device.require(models, config.engine)
     recorder = Recorder(config)
     session = Session(config, models)
-    disk.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
+    disk_space.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
     try:
         with Progress("train", session.total(), facts=session.states.facts) as progress:
-            for outcome in engine.run(train_instrument, session.tasks(), config.engine):
+            for outcome in dispatch.run(train_instrument, session.tasks(), config.engine):
                 progress.reuse(session.finished() - progress.done)
                 session.take(outcome)
                 progress.advance(1, session.states.note())
@@ -57,7 +59,7 @@ def train(config: Config) -> str:
         raise
     evidence = session.finish()
     log.info("%s", session.memory())
-    if left_out := session.left_out(evidence.grades):
+    if left_out := session.left_out(evidence.grades, location.thresholds(config)):
         words = "%d of %d passes are by this command's thresholds alone; the registry keeps to conf/grade/default.yaml"
         log.warning(words, left_out, evidence.passes)
     figures = session.figures(evidence, time.perf_counter() - started)

@@ -12,30 +12,30 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.stage import StageError, main
+from src.runtime.command import StageError, main
 
 if TYPE_CHECKING:
-    from src.config import Config, ModelConfig
-    from src.tuning.lanes import Lane
+    from src.config.schema import Config, ModelConfig
     from src.tuning.sample import Sample
+    from src.tuning.scheduler import Lane
     from src.tuning.window import Window
-    from src.tuning.winners import Verdict
+    from src.tuning.winner import Verdict
 
 FEWEST = 4  # instruments that search, and that confirm, below which a class is not tuned
 
 
 def tune(config: Config) -> str:
     """Search, confirm and write; return the closing line."""
-    from src import engine
-    from src.compose import families
-    from src.progress import Progress
-    from src.tuning import winners
-    from src.tuning.lanes import Lanes
-    from src.tuning.validation import attempt
+    from src.config.compose import families
+    from src.engine import dispatch
+    from src.runtime.progress import Progress
+    from src.tuning import winner
+    from src.tuning.scheduler import Lanes
+    from src.tuning.trial import attempt
 
     models = families(config)
     _require_sense(config, models)
-    winners.require_ours(config, _names(config, models))
+    winner.require_ours(config, _names(config, models))
     lanes, left_out = _lanes(config, models)
     _say(left_out)
     spread = dataclasses.replace(config.engine, batch_size=_in_flight(config))
@@ -43,19 +43,19 @@ def tune(config: Config) -> str:
     before = sum(len(lane.search.finished) for lane in lanes)
     work = Lanes(lanes)
     with Progress("tune", total, unit="trial", before=before) as progress:
-        for outcome in engine.run(attempt, work.attempts(), spread):
+        for outcome in dispatch.run(attempt, work.attempts(), spread):
             work.take(outcome.item, outcome.result)
             progress.advance(work.trials - progress.done)
-    found = [winners.verdict(lane) for lane in lanes]
+    found = [winner.verdict(lane) for lane in lanes]
     for each in found:
-        wrote = f"; written to {winners.write(config, each).as_posix()}" if each.settings is not None else ""
+        wrote = f"; written to {winner.write(config, each).as_posix()}" if each.settings is not None else ""
         _say([f"{each.lane.search.family} {each.lane.window.scope}: {each.words}{wrote}"])
-    winners.write_index(config, [model.family for model in models], found)
+    winner.write_index(config, [model.family for model in models], found)
     return _sentence(config, lanes, found)
 
 
 def _require_sense(config: Config, models: list[ModelConfig]) -> None:
-    from src.config import ConfigError
+    from src.core.errors import ConfigError
 
     if not (Path(config.data.root) / "states" / config.dataset / "featurize.parquet").exists():
         name = config.dataset
@@ -74,8 +74,8 @@ def _require_sense(config: Config, models: list[ModelConfig]) -> None:
 
 def _names(config: Config, models: list[ModelConfig]) -> list[str]:
     """Files that this command may write."""
-    from src.config import ASSET_CLASSES
-    from src.tuning.winners import file_name, index_name
+    from src.core.instruments import ASSET_CLASSES
+    from src.tuning.winner import file_name, index_name
 
     scopes = ("all",) if config.tune.by == "all" else ASSET_CLASSES
     return [index_name(config), *(file_name(config, model.family, scope) for model in models for scope in scopes)]
@@ -103,11 +103,12 @@ def _lanes(config: Config, models: list[ModelConfig]) -> tuple[list[Lane], list[
 
 def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> Lane:
     """Open the study whose name holds the hash of all that a trial's value depends on."""
-    from src import identity, procedure_code
-    from src.models import family
-    from src.tuning.lanes import Lane
-    from src.tuning.searches import Search
-    from src.tuning.spaces import SPACES
+    from src.core.hashing import json_digest
+    from src.models.registry import family
+    from src.training import code_keys
+    from src.tuning.scheduler import Lane
+    from src.tuning.search_space import SPACES
+    from src.tuning.study import Search
     from src.tuning.window import inner_split
 
     defaults, limits = dataclasses.asdict(model.params), (config.tune.prune_p, config.tune.max_cost)
@@ -121,7 +122,7 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
         "tune": [config.tune.batch, *limits],
         "seed": config.seed,
         "library": family(model.family).version(),
-        "code": procedure_code.fit_code(model.family, relative=config.label.relative),
+        "code": code_keys.fit_code(model.family, relative=config.label.relative),
     }
     about = {
         "before": str(window.before),
@@ -130,7 +131,7 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
         "confirming": [":".join(one.key) for one in drawn.confirm],
         "relies_on": relies_on,
     }
-    name = f"{model.family}-{window.scope}-{identity.digest(relies_on)[:12]}"
+    name = f"{model.family}-{window.scope}-{json_digest(relies_on)[:12]}"
     path = Path(config.data.root) / "tuning" / config.dataset / "studies.db"
     search = Search(path, name, model.family, window.scope, defaults, config.seed, *limits, about)
     return Lane(search, model, window, drawn, config.tune, config.seed)
@@ -138,13 +139,13 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
 
 def _in_flight(config: Config) -> int:
     """Attempts handed out at a time: on this machine two a worker, so that none waits behind others' rests."""
-    from src.engine import workers
+    from src.engine.outcome import workers
 
     return 2 * workers(config.engine) if config.engine.kind == "local" else config.engine.batch_size
 
 
 def _sentence(config: Config, lanes: list[Lane], found: list[Verdict]) -> str:
-    from src.tuning.winners import index_name
+    from src.tuning.winner import index_name
 
     trials = [each for lane in lanes for each in lane.search.finished]
     pruned, failed = sum(each.pruned for each in trials), sum(each.fault is not None for each in trials)

@@ -15,10 +15,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from src.config import ConfigError, TrackingConfig
-from src.errors import StageError
-from src.masking import masked
-from src.mlflow_home import Home, home, prepare
+from src.config.schema import TrackingConfig
+from src.core.errors import ConfigError, StageError
+from src.runtime.redaction import masked
+from src.tracking.location import Home, home, prepare
 
 HOST = "127.0.0.1"
 PORT = 5000

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-LONGEST = ("test_train.py", "live/test_hydration_end_to_end.py", "test_session.py", "test_ray.py", "test_pipeline.py")
+LONGEST = (
+    "test_train.py", "hydration/live/test_hydration_end_to_end.py", "training/test_session.py", "engine/test_ray.py",
+    "test_pipeline.py",
+)  # fmt: skip
 """Files that take minutes: begun first, so that none is left alone with one processor when all the rest has ended."""
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src.config import ROOT, Config, DataConfig, SourceConfig, UniverseConfig
+from src.config.schema import Config, DataConfig, SourceConfig, UniverseConfig
+from src.core.project import ROOT
 
 MARKET = ROOT.parent / "shared" / "market"
 

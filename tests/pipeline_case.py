@@ -16,9 +16,9 @@ from typing import Any
 import polars as pl
 import psutil
 
-from src.config import ROOT
-from src.files import left_behind
-from src.runs import RunStore
+from src.core.project import ROOT
+from src.storage.atomic import left_behind
+from src.training.run_store import RunStore
 
 SMALL = (
     "universe=demo",
@@ -70,8 +70,9 @@ class Project:
     def impatient(self, verb: str, *overrides: str) -> subprocess.CompletedProcess[str]:
         """Run a command that waits for a locked MLflow database a moment only, instead of half a minute."""
         python, _, _, *rest = self.arguments(verb, *overrides)
-        code = f"from src import mlflow_home, {verb}, stage; mlflow_home._PATIENCE = 0.2; "
-        return _ended(self._started([python, "-c", f"{code}stage.main({verb!r}, {verb}.{verb})", *rest]))
+        code = f"from src import {verb}; from src.runtime import command; from src.tracking import location; "
+        code += "location._PATIENCE = 0.2; "
+        return _ended(self._started([python, "-c", f"{code}command.main({verb!r}, {verb}.{verb})", *rest]))
 
     def _started(self, command: list[str]) -> subprocess.Popen[str]:
         environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from src.config import ROOT
+from src.core.project import ROOT
 
 PATIENCE = 60.0  # seconds before a command that says nothing is given up
 CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

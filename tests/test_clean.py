@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from src import clean as cleaning
-from src import leftovers
 from src.clean import clean, split
-from src.config import Config, ConfigError
-from src.files import write_text
-from tests.tracking_case import Case, case
+from src.config.schema import Config
+from src.core.errors import ConfigError
+from src.inspection import cleanup
+from src.storage.atomic import write_text
+from tests.tracking.tracking_case import Case, case
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_where_the_registry_can_not_be_read_nothing_is_removed(project: Case, mo
     def broken(_config: Config, **_how: bool) -> Any:
         raise OSError("the store is down")
 
-    monkeypatch.setattr("src.tracking.open_store", broken)
+    monkeypatch.setattr("src.tracking.store.open_store", broken)
     before = models(project)
     with pytest.raises(OSError, match="the store is down"):
         clean(project.config, {"yes": "true"})
@@ -122,7 +123,7 @@ def test_a_dataset_with_champions_keeps_what_they_came_from(project: Case) -> No
 
 
 def stored(root: Path, dataset: str) -> None:
-    for table in leftovers.TABLES:
+    for table in cleanup.TABLES:
         write_text("x" * 2048, root / "data" / table / dataset / "manifest.json")
     write_text("x", root / "data" / "grades" / f"{dataset}.parquet")
     write_text("x", root / "reports" / dataset / "index.html")
@@ -145,11 +146,11 @@ def test_a_dataset_without_champions_goes_whole_and_the_others_stay(
 def test_older_logs_and_files_of_killed_processes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    from src import files
+    from src.core import process
 
     write_text("new", tmp_path / "logs" / "training.log")
     write_text("old", tmp_path / "logs" / "training.log.1")
-    left = tmp_path / "data" / "bars" / "demo" / f".tmp-{files.host_tag()}-4194000-1-0"
+    left = tmp_path / "data" / "bars" / "demo" / f".tmp-{process.host_tag()}-4194000-1-0"
     left.mkdir(parents=True)
     found = cleaning.gather(Config())
     assert [each.words for each in found] == ["1 file of killed processes in data", "1 older log"]

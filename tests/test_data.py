@@ -11,10 +11,12 @@ import polars as pl
 import pytest
 
 from src import data
-from src.bars import BarStore, Manifest, bucket
-from src.config import ROOT, Config, ConfigError
-from src.dossier import dossier, known
-from src.files import write_json, write_parquet
+from src.config.schema import Config
+from src.core.errors import ConfigError
+from src.core.project import ROOT
+from src.inspection.instrument import dossier, known
+from src.market.bars import BarStore, Manifest, bucket
+from src.storage.atomic import write_json, write_parquet
 
 KEY = ("stock", "AAPL")
 COIN = ("crypto", "AAPL")

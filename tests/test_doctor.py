@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from src import doctor, health
-from src.config import Config, SourceConfig, TrackingConfig
-from src.network import BUNDLES, PROXIES
+from src import doctor
+from src.config.schema import Config, SourceConfig, TrackingConfig
+from src.fetching.network import BUNDLES, PROXIES
+from src.inspection import diagnostics
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +29,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_findings_are_lines_and_the_last_names_what_to_mend(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bad = health.Finding("disk", "bad", "none left")
-    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [health.Finding("Python", "ok", "3.12"), bad])
+    bad = diagnostics.Finding("disk", "bad", "none left")
+    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [diagnostics.Finding("Python", "ok", "3.12"), bad])
     assert doctor.doctor([]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "ok    Python        3.12",
         "BAD   disk          none left",
         "doctor: 1 to mend first: disk",
     ]
-    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [health.Finding("clock", "note", "late")])
+    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [diagnostics.Finding("clock", "note", "late")])
     assert doctor.doctor(["--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [{"name": "clock", "state": "note", "words": "late"}]
 
@@ -45,11 +46,11 @@ def test_a_wrong_configuration_is_a_finding_and_hides_none_of_the_others() -> No
     findings = doctor._findings(["split.embargo=-1"])
     assert findings[0].state == "bad"
     assert findings[0].words.startswith("split.embargo must be from 0 to 1,000 bars, got -1")
-    assert len(findings) == len(health.CHECKS) + 1
+    assert len(findings) == len(diagnostics.CHECKS) + 1
 
 
 def test_a_check_that_breaks_is_a_finding() -> None:
-    def broken(_config: Config) -> health.Finding:
+    def broken(_config: Config) -> diagnostics.Finding:
         raise OSError("no such device")
 
     (found,) = doctor.examine(Config(), [broken])
@@ -65,14 +66,16 @@ def test_every_check_speaks_on_this_machine() -> None:
 
 def test_an_old_python_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
-    assert health.python(Config()).state == "bad"
-    assert "needs 3.11 to 3.13, 64 bits" in health.python(Config()).words
+    assert diagnostics.python(Config()).state == "bad"
+    assert "needs 3.11 to 3.13, 64 bits" in diagnostics.python(Config()).words
 
 
 def test_packages_that_differ_from_the_lock_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = health._installed
-    monkeypatch.setattr(health, "_installed", lambda name: {"polars": "0.1", "numpy": None}.get(name, installed(name)))
-    found = health.packages(Config())
+    installed = diagnostics._installed
+    monkeypatch.setattr(
+        diagnostics, "_installed", lambda name: {"polars": "0.1", "numpy": None}.get(name, installed(name))
+    )
+    found = diagnostics.packages(Config())
     assert found.state == "bad"
     assert "polars 0.1" in found.words
     assert "numpy missing" in found.words
@@ -80,33 +83,35 @@ def test_packages_that_differ_from_the_lock_are_named(monkeypatch: pytest.Monkey
 
 
 def test_a_missing_plugin_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: [])
-    assert health.gate(Config()).state == "bad"
-    ours = [types.SimpleNamespace(name=name, value="src.registry_store:g") for name in ("sqlite", "postgresql")]
-    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: ours)
-    assert health.gate(Config()).state == "ok"
-    monkeypatch.setattr(health.importlib.metadata, "entry_points", lambda **_group: ours[:1])
-    assert health.gate(Config()).state == "bad"
+    monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: [])
+    assert diagnostics.gate(Config()).state == "bad"
+    ours = [
+        types.SimpleNamespace(name=name, value="src.tracking.registry_store:g") for name in ("sqlite", "postgresql")
+    ]
+    monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: ours)
+    assert diagnostics.gate(Config()).state == "ok"
+    monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: ours[:1])
+    assert diagnostics.gate(Config()).state == "bad"
 
 
-@pytest.mark.parametrize(("free", "state"), [(100, "bad"), (5 * health.GB, "note"), (50 * health.GB, "ok")])
+@pytest.mark.parametrize(("free", "state"), [(100, "bad"), (5 * diagnostics.GB, "note"), (50 * diagnostics.GB, "ok")])
 def test_disk_space_is_judged(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=free))
-    assert health.disk(Config()).state == state
+    assert diagnostics.disk(Config()).state == state
 
 
 def test_little_memory_suggests_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     import psutil
 
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=health.GB))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=diagnostics.GB))
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    found = health.memory(Config())
+    found = diagnostics.memory(Config())
     assert found.state == "note"
     assert found.words.endswith("engine.workers=4")
 
 
 def test_folders_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
-    assert health.writing(Config()).state == "ok"
+    assert diagnostics.writing(Config()).state == "ok"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,12 +119,12 @@ def test_folders_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
 def test_a_folder_that_can_not_be_written_to_is_bad(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o500)
-    assert health.writing(Config()).state == "bad"
+    assert diagnostics.writing(Config()).state == "bad"
 
 
 def test_a_file_where_a_folder_belongs_is_bad(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("", encoding="utf-8")
-    found = health.writing(Config())
+    found = diagnostics.writing(Config())
     assert found.state == "bad"
     assert "data" in found.words
 
@@ -135,7 +140,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_the_proxys_password_is_not_shown(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
-    words = health.proxy(Config()).words
+    words = diagnostics.proxy(Config()).words
     assert "proxy.example:3128" in words
     assert "hunter2" not in words
 
@@ -143,12 +148,12 @@ def test_the_proxys_password_is_not_shown(bare: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [*PROXIES, "source.live.proxy"])
 def test_a_proxy_is_named_and_said_not_to_have_been_asked(name: str, bare: pytest.MonkeyPatch) -> None:
     config = Config()
-    assert health.proxy(config).words == "none: live sources are reached directly"
+    assert diagnostics.proxy(config).words == "none: live sources are reached directly"
     if name in PROXIES:
         bare.setenv(name, "http://127.0.0.1:9")
     else:
         config.source.live.proxy = "http://127.0.0.1:9"
-    found = health.proxy(config)
+    found = diagnostics.proxy(config)
     assert found.state == "note"
     told = f"{name}=http://127.0.0.1:9: only its form was looked at"
     assert found.words.lower().startswith(told.lower()), "Windows knows no case in names of variables"
@@ -156,54 +161,54 @@ def test_a_proxy_is_named_and_said_not_to_have_been_asked(name: str, bare: pytes
 
 def test_what_live_sources_would_refuse_or_not_use_as_a_proxy_is_told_so(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert health.proxy(Config()).words == "none: live sources are reached directly"
+    assert diagnostics.proxy(Config()).words == "none: live sources are reached directly"
     bare.setenv("https_proxy", "http://127.0.0.1:port")
-    assert health.proxy(Config()).state == "bad"
+    assert diagnostics.proxy(Config()).state == "bad"
 
 
 def test_a_bundle_of_certificates_that_does_not_exist_is_bad(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
-    found = health.certificates(Config())
+    found = diagnostics.certificates(Config())
     assert found.state == "bad"
     assert found.words.startswith("there is no file REQUESTS_CA_BUNDLE=")
     assert "absent.pem: correct" in found.words
 
 
 def test_a_file_that_holds_no_certificates_is_bad(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert "authorities in" in health.certificates(Config()).words
+    assert "authorities in" in diagnostics.certificates(Config()).words
     config = Config()
     config.source.live.ca_file = str(tmp_path / "own.pem")
-    assert "source.live.ca_file=" in health.certificates(config).words
+    assert "source.live.ca_file=" in diagnostics.certificates(config).words
     (tmp_path / "own.pem").write_text("not PEM", encoding="utf-8")
-    found = health.certificates(config)
+    found = diagnostics.certificates(config)
     assert (found.state, "own.pem holds no certificates (PEM)" in found.words) == ("bad", True)
 
 
 def test_a_clock_in_the_past_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health.time, "time", lambda: 0.0)
-    assert health.clock(Config()).state == "bad"
+    monkeypatch.setattr(diagnostics.time, "time", lambda: 0.0)
+    assert diagnostics.clock(Config()).state == "bad"
 
 
 def test_a_database_that_is_held_or_broken_is_bad(tmp_path: Path) -> None:
     path = tmp_path / "mlruns" / "mlflow.db"
-    assert "is made by the first training" in health.store(Config()).words
+    assert "is made by the first training" in diagnostics.store(Config()).words
     path.parent.mkdir()
     holder = sqlite3.connect(path)
     holder.execute("CREATE TABLE runs (x)")
     holder.commit()
-    assert health.store(Config()).words.startswith("0 runs in ")
+    assert diagnostics.store(Config()).words.startswith("0 runs in ")
     holder.execute("BEGIN EXCLUSIVE")
-    found = health.store(Config())
+    found = diagnostics.store(Config())
     holder.close()
     assert found.state == "bad"
     assert "database is locked; close the program that holds it" in found.words
     path.write_bytes(b"not a database, much longer than a header of a hundred bytes" * 10)
-    assert health.store(Config()).state == "bad"
+    assert diagnostics.store(Config()).state == "bad"
 
 
 def test_a_remote_store_is_shown_without_its_password() -> None:
     config = Config(tracking=TrackingConfig(uri="https://me:hunter2@mlflow.example"))
-    assert health.store(config).words == "https://***@mlflow.example"
+    assert diagnostics.store(config).words == "https://***@mlflow.example"
 
 
 @pytest.mark.parametrize(
@@ -222,23 +227,23 @@ def test_each_source_is_looked_at(kind: str, name: str | None, state: str, words
     if name is not None:
         folder.mkdir()
         (folder / name).write_bytes(b"x")
-    found = health.source(Config(source=SourceConfig(kind=kind, path=str(folder))))
+    found = diagnostics.source(Config(source=SourceConfig(kind=kind, path=str(folder))))
     assert (found.state, found.words[: len(words)]) == (state, words)
 
 
 def test_long_paths_matter_on_windows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert health.paths(Config()).state == "ok"
+    assert diagnostics.paths(Config()).state == "ok"
     monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setattr(health, "_long_paths_enabled", lambda: False)
-    monkeypatch.setattr(health, "ROOT", Path("C:/" + "x" * 150))
-    assert health.paths(Config()).state == "bad"
-    monkeypatch.setattr(health, "ROOT", Path("C:/alpha"))
-    assert health.paths(Config()).state == "note"
+    monkeypatch.setattr(diagnostics, "_long_paths_enabled", lambda: False)
+    monkeypatch.setattr(diagnostics, "ROOT", Path("C:/" + "x" * 150))
+    assert diagnostics.paths(Config()).state == "bad"
+    monkeypatch.setattr(diagnostics, "ROOT", Path("C:/alpha"))
+    assert diagnostics.paths(Config()).state == "note"
 
 
 def test_dvc_without_git_is_noted_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "ROOT", tmp_path)
-    found: Any = health.versioning(Config())
+    monkeypatch.setattr(diagnostics, "ROOT", tmp_path)
+    found: Any = diagnostics.versioning(Config())
     assert (found.state, "core.no_scm true" in found.words) == ("note", True)
     (tmp_path / ".git").mkdir()
-    assert health.versioning(Config()).words == "git and DVC"
+    assert diagnostics.versioning(Config()).words == "git and DVC"

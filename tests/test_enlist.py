@@ -2,10 +2,11 @@
 
 import pytest
 
-from src import intake
-from src.compose import compose
-from src.config import ConfigError, LiveSource
+from src.config.compose import compose
+from src.config.schema import LiveSource
+from src.core.errors import ConfigError
 from src.enlist import enlist, split
+from src.hydration import bulk
 from src.listings import pinned
 from tests.loopback.process import running
 from tests.market_case import config, series, write
@@ -28,7 +29,7 @@ def test_from_a_dataset_the_list_is_written_in_place_and_the_change_is_said(tmp_
     write(rows[0].vstack(rows[1]).vstack(rows[2]), tmp_path / "source" / "bars.parquet")
     limits = {"universe__stock": 2, "universe__etf": 0, "universe__crypto": 0}
     chosen = config(tmp_path, universe__pinned=str(tmp_path / "list.csv"), **limits)
-    intake.run(intake.intake(config(tmp_path)))
+    bulk.run(bulk.intake(config(tmp_path)))
     line = enlist(chosen, {"dataset": "mine"})
     assert (
         line.startswith("enlist: ") and "2 stocks, 0 ETFs, 0 coins; median daily dollar volume in dataset mine" in line

@@ -10,15 +10,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from src.bars import SCHEMA, BarStore, Manifest, bucket
-from src.config import ROOT, Config, ConfigError
-from src.errors import StageError
+from src.config.schema import Config
+from src.core.errors import ConfigError, StageError
+from src.core.project import ROOT
 from src.features import registry
-from src.features.choice import select
-from src.features.evaluation import compute
+from src.features.compute import compute
 from src.features.registry import declared
+from src.features.selection import select
 from src.features.store import FeatureStore
 from src.featurize import featurize
+from src.market.bars import SCHEMA, BarStore, Manifest, bucket
 from tests.features.series import lively
 
 BUCKETS = 3
@@ -256,7 +257,7 @@ def test_workers_and_this_process_write_the_same_values(config, store, monkeypat
 
 KILLED = """
 import sys
-from src.config import Config
+from src.config.schema import Config
 from src.featurize import featurize
 config = Config()
 config.data.root = sys.argv[1]

@@ -9,13 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from src import disk, intake
-from src.bars import BarStore, bucket
-from src.config import ROOT, ConfigError
-from src.errors import StageError
+from src.core.errors import ConfigError, StageError
+from src.core.project import ROOT
 from src.hydrate import hydrate
+from src.hydration import bulk
+from src.hydration.validation import validate
+from src.market.bars import BarStore, bucket
+from src.runtime import disk_space
 from src.sources import folder
-from src.validation import validate
 from tests.market_case import MARKET, config, scale, series, write
 
 NAMES = ["AAA", "BBB", "CCC", "NA", "TRUE", "NEAR", "BAD", "LATE"]
@@ -104,7 +105,7 @@ def test_a_touched_file_is_no_change_and_a_changed_one_rewrites_only_what_change
 KILLED = """
 import os, sys
 from pathlib import Path
-from src import files
+from src.storage import atomic as files
 from tests.market_case import config
 left = [int(sys.argv[2])]
 whole = files.write_atomic
@@ -304,7 +305,7 @@ def test_where_no_instrument_can_be_used_the_stage_fails_with_a_reason(tmp_path)
 
 def test_a_full_disk_is_said_before_any_work(tmp_path, monkeypatch):
     source(tmp_path)
-    monkeypatch.setattr(disk, "free_bytes", lambda _: 10)
+    monkeypatch.setattr(disk_space, "free_bytes", lambda _: 10)
     with pytest.raises(StageError, match="hydrating 10 instruments needs"):
         hydrate(config(tmp_path))
     assert not (tmp_path / "data" / "bars").exists()
@@ -314,7 +315,7 @@ def test_the_key_of_the_job_knows_what_decides_the_content(tmp_path):
     source(tmp_path)
 
     def key(**settings):
-        return intake.intake(config(tmp_path, **settings)).job
+        return bulk.intake(config(tmp_path, **settings)).job
 
     assert key() == key(engine__workers=7, seed=3, universe__panel=9)
     changes = [

@@ -20,8 +20,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from src import heartbeat
-from src.config import ROOT
+from src.core.project import ROOT
+from src.runtime import heartbeat
 
 SCRIPTS = ROOT / "scripts"
 

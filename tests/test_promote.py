@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from src.config import ConfigError
-from src.errors import StageError
+from src.core.errors import ConfigError, StageError
 from src.promote import promote, split
-from tests.tracking_case import GOOD, Case, case
+from tests.tracking.tracking_case import GOOD, Case, case
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 

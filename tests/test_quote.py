@@ -6,10 +6,10 @@ import sys
 import polars as pl
 import pytest
 
-from src import stage
-from src.config import ROOT
-from src.options.store import contracts
+from src.chains.store import contracts
+from src.core.project import ROOT
 from src.quote import quote
+from src.runtime import command as command_module
 from tests.options.oracles import CAPTURED, chain
 
 
@@ -26,7 +26,7 @@ def run(monkeypatch, tmp_path):
 
     def command(*more: str) -> int:
         monkeypatch.setattr(sys, "argv", ["src/quote.py", *overrides(tmp_path, *more)])
-        return stage.run("quote", quote)
+        return command_module.run("quote", quote)
 
     return command
 

@@ -9,15 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import heartbeat
-from src.bars import BarStore, Manifest
-from src.config import Config
-from src.errors import StageError
-from src.files import write_parquet
+from src.config.schema import Config
+from src.core.errors import StageError
+from src.market.bars import BarStore, Manifest
 from src.report import gather, report, settings
-from src.reporting.material import tidy_grades
-from src.reporting.stores import luck_of
-from src.runs import RunStore
+from src.reporting.loading import luck_of
+from src.reporting.session_data import tidy_grades
+from src.runtime import heartbeat
+from src.storage.atomic import write_parquet
+from src.training.run_store import RunStore
 from tests.reporting import synthetic
 
 SESSION = "5e551011"

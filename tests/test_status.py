@@ -17,13 +17,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-from src import accounts, board, heartbeat, status
-from src.config import ROOT, Config
-from src.files import write_json, write_parquet
-from src.ledger import STATES, WAITING, Ledger
-from src.live.raw import RawStore
-from src.overview import overview
-from tests.live import raw_case
+from src import status
+from src.config.schema import Config
+from src.core.project import ROOT
+from src.hydration.live.raw_store import RawStore
+from src.inspection import status_view
+from src.inspection.overview import overview
+from src.runtime import heartbeat
+from src.storage import state_counts
+from src.storage.atomic import write_json, write_parquet
+from src.storage.ledger import STATES, WAITING, Ledger
+from tests.hydration.live import raw_case
 from tests.pipeline_case import Project
 from tests.terminal_case import CODE, Session, cursor_is_shown
 
@@ -71,7 +75,7 @@ def stage(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 def row(total: int | None, pending: int | None, **other: int) -> dict[str, int | None]:
     found: dict[str, int | None] = dict.fromkeys(STATES, 0) | {"pending": pending, "total": total} | other
-    return {name: found[name] for name in (*accounts.COUNTS, "total")}
+    return {name: found[name] for name in (*state_counts.COUNTS, "total")}
 
 
 # counts ---------------------------------------------------------------------------------------------------------------
@@ -81,7 +85,7 @@ def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Co
     found = overview(config, NOW)
     assert [each["stage"] for each in found["stages"]] == ["hydrate", "featurize", "train"]
     assert all(each["all"] == row(None, None) and each["state"] == "idle" for each in found["stages"])
-    assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", board.text(found))
+    assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", status_view.text(found))
 
 
 def test_before_any_hydration_names_with_their_class_are_pending(config: Config) -> None:
@@ -138,7 +142,7 @@ def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
     assert train["classes"]["etf"] == row(1, 1)
     assert (train["state"], train["finished"], train["of"], train["rate"]) == ("running", 3, 8, 0.5)
     assert found["passes"] == {"session": "running", "families": {"lightgbm": {"runs": 2, "passed": 1}}}
-    text = board.text(found)
+    text = status_view.text(found)
     assert "train       [#########...............]  38%  3 of 8, 30.0 a minute, about 10 s left; 1 passes" in text
     assert "passes, runs by family: lightgbm 1 of 2 so far" in text
 
@@ -157,7 +161,9 @@ def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
         beat.begin(120, "trial", 12)
         found = overview(config, NOW)
     assert [(each["finished"], each["of"], each["unit"]) for each in found["commands"]] == [(12, 120, "trial")]
-    assert any("also tune on demo" in line and "12 of 120 trials" in line for line in board.text(found).splitlines())
+    assert any(
+        "also tune on demo" in line and "12 of 120 trials" in line for line in status_view.text(found).splitlines()
+    )
 
 
 def entry(key: tuple[str, str], state: str, **other: Any) -> dict[str, Any]:
@@ -190,7 +196,7 @@ def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) ->
         "state": "failed", "kind": "unavailable", "count": 2, "instrument": "stock:S3", "reason": "timeout after 31 s",
     }  # fmt: skip
     assert found["freshness"][0]["asked_since"] == 1
-    text = board.text(found)
+    text = status_view.text(found)
     assert "fetch: 2 failed, unavailable: timeout after 31 s (stock:S3)" in text
     assert "fetch: 1 failed are due again, 1 later, the next at " in text
 
@@ -220,7 +226,7 @@ def test_reasons_that_differ_in_figures_are_one_kind_and_earlier_stages_tell_the
         KEYS, S0=("skipped", "300 bars, 500 wanted"), S1=("skipped", "71 bars, 500 wanted"),
         S2=("failed", "log of zero"), S3=("skipped", "quarantined by hydrate: all flat"),
     )  # fmt: skip
-    found = [(each["state"], each["count"], each["instrument"], each["reason"]) for each in accounts.reasons(rows)]
+    found = [(each["state"], each["count"], each["instrument"], each["reason"]) for each in state_counts.reasons(rows)]
     assert found == [("skipped", 2, "stock:S1", "71 bars, 500 wanted"), ("failed", 1, "stock:S2", "log of zero")]
 
 
@@ -281,7 +287,7 @@ def test_a_killed_stage_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch, tm
     held = sum(len(json.loads(path.read_text())["states"]) for path in (tmp_path / "data/bars/demo").glob("b*.json"))
     assert found["all"]["done"] + found["all"]["quarantined"] == held < 3003
     assert found["all"]["pending"] == 3003 - held
-    assert "3,003, died (killed, or the machine went down): the same command goes on" in board.text(left)
+    assert "3,003, died (killed, or the machine went down): the same command goes on" in status_view.text(left)
 
 
 def test_every_key_of_the_json_is_documented(config: Config) -> None:
@@ -439,15 +445,15 @@ def test_json_and_watch_give_an_object_a_line(
 
 def test_the_plain_picture_has_only_letters_that_every_console_has(config: Config) -> None:
     write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
-    assert re.fullmatch(r"[\x20-\x7e\n]+", board.text(overview(config, NOW)))
+    assert re.fullmatch(r"[\x20-\x7e\n]+", status_view.text(overview(config, NOW)))
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(config: Config) -> None:
     with heartbeat.beating("quote", "demo", Path(config.data.root), "") as beat:
         beat.say(phase="working", note="[red]A[/red] \x1b[31m")
         found = overview(config, NOW)
-    assert "; [red]A[/red]  [31m\n" in board.text(found)
-    assert board.text({"problem": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
+    assert "; [red]A[/red]  [31m\n" in status_view.text(found)
+    assert status_view.text({"problem": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
 
 
 def test_a_setting_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

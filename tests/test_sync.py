@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from src import files
-from src.runs import shard
+from src.storage import atomic
 from src.sync import sync
-from tests.test_tracking import children, dump
-from tests.tracking_case import BAD, SESSION, Case, case
+from src.training.run_store import shard
+from tests.tracking.test_store import children, dump
+from tests.tracking.tracking_case import BAD, SESSION, Case, case
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -71,14 +71,14 @@ def test_q_values_come_from_the_grades_table(made: Case) -> None:
     import polars as pl
 
     grades = made.grades().with_columns(q_value=pl.lit(0.25))
-    files.write_parquet(grades, Path(made.config.data.root) / "grades" / "demo.parquet")
+    atomic.write_parquet(grades, Path(made.config.data.root) / "grades" / "demo.parquet")
     sync(made.config)
     found = {run.info.run_name: run.data.metrics.get("q_value") for run in children(made)}
     assert found == {"crypto.BTC-USD lightgbm": 0.25, "stock.AAPL lightgbm": 0.25, "stock.MSFT xgboost": None}
 
 
 def test_a_store_without_runs_is_marked_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from src import gate
+    from src.tracking import registry_gate
 
     made = case(tmp_path, monkeypatch)
     assert sync(made.config).startswith("sync: 0 runs of 0 sessions")
@@ -86,7 +86,7 @@ def test_a_store_without_runs_is_marked_all_the_same(tmp_path: Path, monkeypatch
     import sqlite3
 
     with sqlite3.connect(made.database) as connection:
-        assert gate.limits(lambda sql, values: connection.execute(sql, values).fetchall()) is not None
+        assert registry_gate.limits(lambda sql, values: connection.execute(sql, values).fetchall()) is not None
 
 
 def test_runs_that_two_sessions_graded_stay_as_the_later_one_graded_them(made: Case) -> None:
@@ -105,7 +105,7 @@ def test_runs_that_two_sessions_graded_stay_as_the_later_one_graded_them(made: C
 
 def test_a_session_is_rebuilt_with_what_it_said_of_itself(made: Case) -> None:
     said = {"key": SESSION, "name": "demo long_short", "config_yaml": "strategy:\n  name: long_short\n"}
-    files.write_json(said, made.store.root / f"session-{SESSION[:8]}.json")
+    atomic.write_json(said, made.store.root / f"session-{SESSION[:8]}.json")
     sync(made.config)
     mine = [run for run in children(made) if run.data.tags["alpha.session_key"] == SESSION]
     assert {run.data.params["strategy"] for run in mine} == {"long_short"}

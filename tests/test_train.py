@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from src.runs import RunStore
+from src.training.run_store import RunStore
 from tests.pipeline_case import Project, differences, kill
 
 NO_MLFLOW = "tracking.enabled=false"

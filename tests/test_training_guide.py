@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from src.config import ROOT, Config, EngineConfig, GradeConfig, LiveSource, SplitConfig, StrategyConfig
+from src.config.schema import Config, EngineConfig, GradeConfig, LiveSource, SplitConfig, StrategyConfig
+from src.core.project import ROOT
 
 GUIDE = ROOT / "docs" / "training-guide.md"
 N, P, B, F, C = 1000, 0.52, 1.0, 0.01, 0.0005

@@ -11,17 +11,18 @@ from typing import Any
 import polars as pl
 import pytest
 
-from src import engine
-from src.bars import BarStore
-from src.compose import compose, families
-from src.config import Config, ConfigError, LightGBMParams
-from src.errors import StageError
+from src.config.compose import compose, families
+from src.config.schema import Config
+from src.core.errors import ConfigError, StageError
+from src.engine import dispatch
 from src.featurize import featurize
+from src.market.bars import BarStore
+from src.models.lightgbm import LightGBMParams
 from src.tune import tune
-from src.tuning import validation
+from src.tuning import trial
 from src.tuning.sample import sample
 from src.tuning.window import windows
-from tests.tuning_case import FEATURES, PLANTED, POOR, copied_conf, market, serial, trials, tuned
+from tests.tuning.tuning_case import FEATURES, PLANTED, POOR, copied_conf, market, serial, trials, tuned
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,8 @@ def skill_less(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture(autouse=True)
 def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run", serial)
-    monkeypatch.setattr(validation, "_PAUSE", 0.0)
+    monkeypatch.setattr(dispatch, "run", serial)
+    monkeypatch.setattr(trial, "_PAUSE", 0.0)
 
 
 def moved(config: Config, to: Path) -> Config:
@@ -127,10 +128,10 @@ def test_a_search_that_was_stopped_anywhere_ends_as_an_undisturbed_one(
                     raise Stopped
                 yield outcome
 
-        monkeypatch.setattr(engine, "run", breaking)
+        monkeypatch.setattr(dispatch, "run", breaking)
         with pytest.raises(Stopped):
             tune(stopped)
-    monkeypatch.setattr(engine, "run", serial)
+    monkeypatch.setattr(dispatch, "run", serial)
     assert "12 trials" in tune(stopped)
     assert trials(stopped).equals(trials(calm))
     winner = "lightgbm_small_stock.yaml"

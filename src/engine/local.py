@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Generic
 
-from src import memory
-from src.config import EngineConfig
-from src.engine import DIED, ONE_THREAD, Failure, Item, Outcome, Result, workers
+from src.config.schema import EngineConfig
+from src.core.errors import StageError
+from src.engine.outcome import DIED, ONE_THREAD, Failure, Item, Outcome, Result, workers
 from src.engine.worker import OVER_MEMORY, READY, Reply, serve
-from src.errors import StageError
+from src.runtime import memory
 
 log = logging.getLogger(__name__)
 _STARTS = 3  # tries to start a worker, none of which succeeds
@@ -38,7 +38,7 @@ _MOST = 60 if sys.platform == "win32" else 4096  # workers; Windows waits for no
 def opened(
     task: Callable[[Item], Result], config: EngineConfig
 ) -> Iterator[Callable[[Iterable[Item]], Iterator[Outcome[Item, Result]]]]:
-    """Give what does `task` on every item of a stream, as often as it is called; see `src.engine.run`.
+    """Give what does `task` on every item of a stream, as often as it is called; see `src.engine.dispatch.run`.
 
     Raises
     ------

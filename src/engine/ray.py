@@ -19,13 +19,14 @@ from typing import Any, Generic
 
 import numpy as np
 
-from src import memory
-from src.config import EngineConfig
-from src.engine import DIED, Failure, Item, Outcome, Result, staging
+from src.config.schema import EngineConfig
+from src.core.errors import StageError
+from src.engine import staging
 from src.engine.environment import Environment, difference, environment
+from src.engine.outcome import DIED, Failure, Item, Outcome, Result
 from src.engine.ray_cluster import connected, first_line, logs, workers_live
 from src.engine.staging import Part, SharedFolder, Staged
-from src.errors import StageError
+from src.runtime import memory
 
 log = logging.getLogger(__name__)
 _DEATHS = 2  # an item that kills its worker this often is given up
@@ -71,7 +72,7 @@ class _Flight(Generic[Item]):
 def opened(
     task: Callable[[Item], Result], config: EngineConfig
 ) -> Iterator[Callable[[Iterable[Item]], Iterator[Outcome[Item, Result]]]]:
-    """Give what does `task` on every item of a stream, as often as it is called; see `src.engine.run`.
+    """Give what does `task` on every item of a stream, as often as it is called; see `src.engine.dispatch.run`.
 
     Raises
     ------

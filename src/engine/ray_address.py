@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
-from src.errors import StageError
+from src.core.address import host_and_port
+from src.core.errors import StageError
 
 _PATIENCE = 5.0  # seconds for a connection, and for the first answer
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # RFC 9113: client preface and empty settings
@@ -20,7 +21,7 @@ def require_reachable(address: str) -> None:
     StageError
         Nothing does.
     """
-    host, port = _parts(address)
+    host, port = host_and_port(address)
     try:
         with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
             if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
@@ -31,17 +32,6 @@ def require_reachable(address: str) -> None:
         raise StageError(f"no Ray cluster answers at engine.address={address} ({_why(error)}): {_REMEDY}") from error
     if len(answer) < 4 or answer[3] != _SETTINGS:
         raise StageError(f"what listens at engine.address={address} is no Ray cluster: {_REMEDY}")
-
-
-def is_address(address: str) -> bool:
-    """Whether this is ``auto``, or ``host:port`` with or without ``ray://``."""
-    host, port = _parts(address)
-    return address == "auto" or (bool(host) and port.isdigit() and int(port) < 65_536)
-
-
-def _parts(address: str) -> tuple[str, str]:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    return host.strip("[]"), port
 
 
 _REMEDY = (

@@ -14,10 +14,11 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from src.config import ROOT, EngineConfig
-from src.engine import ONE_THREAD, workers
+from src.config.schema import EngineConfig
+from src.core.errors import StageError
+from src.core.project import ROOT
+from src.engine.outcome import ONE_THREAD, workers
 from src.engine.ray_address import require_reachable
-from src.errors import StageError
 
 log = logging.getLogger(__name__)
 _STORE_BYTES = (100_000_000, 2_000_000_000)  # object store of a cluster of our own: at least, at most

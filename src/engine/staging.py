@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from src.config import ROOT
-from src.errors import StageError
+from src.core.errors import StageError
+from src.core.project import ROOT
 
 Item = TypeVar("Item")
 Part = pl.DataFrame | np.ndarray[Any, Any]

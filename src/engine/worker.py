@@ -21,8 +21,8 @@ from multiprocessing.connection import wait as wait_for_sentinel
 from pathlib import Path
 from typing import Any
 
-from src import memory
-from src.engine import Failure
+from src.engine.outcome import Failure
+from src.runtime import memory
 
 READY = b"ready"
 OVER_MEMORY = 71  # exit status of a worker that took more than it may

@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from src.config import ConfigError
-from src.features.syntax import code_parts, digest
+from src.core.code_hash import code_digest, declaration
+from src.core.errors import ConfigError
+from src.core.hashing import text_digest
 from src.features.windows import Array, as_of, finish
 
 FAMILIES = {
@@ -109,6 +110,7 @@ _INGREDIENTS: dict[str, Callable[..., Array]] = {}
 _OPEN: list[dict[str, Feature | Callable[..., Array]]] = []  # takes declarations while a user's own file is read
 
 
+@declaration
 def feature(
     family: str,
     *,
@@ -133,6 +135,7 @@ def feature(
     return declare
 
 
+@declaration
 def ingredient(function: F) -> F:
     """Declare the function below as an intermediate result that features may name as an input."""
     _add(_INGREDIENTS, function.__name__, function)
@@ -142,7 +145,7 @@ def ingredient(function: F) -> F:
 def declared() -> dict[str, Feature]:
     """Return every declared feature by name, family by family."""
     for family in FAMILIES:
-        importlib.import_module(f"src.features.{family}")
+        importlib.import_module(f"src.features.families.{family}")
     order = list(FAMILIES)
     return {item.name: item for item in sorted(_FEATURES.values(), key=lambda item: order.index(item.family))}
 
@@ -162,12 +165,16 @@ def gathered() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
 def code_hash(item: Feature) -> str:
     """Hash of all that decides the column's values: its code, that of what it uses, its windows.
 
-    A comment, a docstring or formatting changes nothing.
+    A comment, a docstring or formatting changes nothing, nor does another name of an ingredient or a function.
     """
-    parts = code_parts(finish) | code_parts(item.function)
-    for name in reach(item)[:-1]:
-        parts |= code_parts(as_of if name in PANEL else _function(name, item.shelf)) if name not in RAW else {}
-    return digest(item.bars, item.window, *(f"{name}={text}" for name, text in sorted(parts.items())))
+    digests = {name: name for name in RAW} | {name: f"{name} {code_digest(as_of)}" for name in PANEL}
+    for name in reach(item):
+        if name not in digests:
+            found = item if name == item.name else lookup(name, item.shelf)
+            function, bars = (found.function, found.bars) if isinstance(found, Feature) else (found, None)
+            known = {each: digests[each] for each in inputs(function)}
+            digests[name] = text_digest(bars, code_digest(function, inputs=known), *known.values())
+    return text_digest(item.window, code_digest(finish), digests[item.name])
 
 
 def inputs(function: Callable[..., Array]) -> tuple[str, ...]:

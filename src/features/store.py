@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from src import files
-from src.bars import BarStore
-from src.errors import StageError
-from src.features.choice import select
-from src.features.evaluation import KEY, Market, Plan, evaluate
+from src.core.code_hash import code_digest
+from src.core.errors import StageError
+from src.core.hashing import text_digest
+from src.features.compute import KEY, Market, Plan, evaluate
+from src.features.panel_members import standings_code, with_standings
 from src.features.registry import Feature, Windows, code_hash
-from src.features.standing import standings_code, with_standings
-from src.features.syntax import code_parts, digest
-from src.files import read_json, sweep, write_json, write_parquet
-from src.ledger import Ledger
-from src.panel import panel_hash, panel_table
+from src.features.selection import select
+from src.market.bars import BarStore
+from src.market.panel import panel_hash, panel_table
+from src.storage import atomic
+from src.storage.atomic import read_json, sweep, write_json, write_parquet
+from src.storage.ledger import Ledger
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from src.config import Config, FeaturesConfig
-    from src.models import Matrix
+    from src.config.schema import Config, FeaturesConfig
+    from src.core.arrays import Matrix
 
 _REMEDY = "run `python -m src.featurize` for this universe with fresh=true, which makes it anew"
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
@@ -72,7 +73,7 @@ class FeatureStore:
     def panel(self) -> pl.DataFrame | None:
         """Daily table of the pinned panel that the features were computed with; None where none is stored."""
         path = self.root / PANEL_FILE
-        with files.told(path, _REMEDY):
+        with atomic.told(path, _REMEDY):
             return pl.read_parquet(path) if path.is_file() else None
 
     def read_bucket(
@@ -105,7 +106,7 @@ class FeatureStore:
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
-        with files.told(self.root, _REMEDY):
+        with atomic.told(self.root, _REMEDY):
             return scan.select(wanted).sort(*KEY, "date").collect()
 
     def read_matrix(self, b: int, columns: list[str], bars: pl.DataFrame) -> Matrix | None:
@@ -124,7 +125,7 @@ class FeatureStore:
         matrix = np.empty((bars.height, len(columns)), dtype=np.float32)
         years, last, seen = bars["date"].dt.year(), bars["date"].max(), 0
         for year, path in self._shards(b).items():
-            with files.told(path, _REMEDY):
+            with atomic.told(path, _REMEDY):
                 rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False)
             rows = rows.filter(pl.col("date") <= last)
             where = (years == year).arg_true()
@@ -192,8 +193,9 @@ class FeatureStore:
     def pin_panel(self, bars: BarStore) -> str:
         """Bring the panel's daily table up to date with the bars and return its hash."""
         sweep(self.root)
-        code = (*code_parts(panel_table).items(), standings_code())
-        made_from = digest(*code, bars.panel(), *(bars.digest(b) for b in bars.buckets()))
+        made_from = text_digest(
+            code_digest(panel_table), standings_code(), bars.panel(), *(bars.digest(b) for b in bars.buckets())
+        )
         note = self.root / PANEL_NOTE
         stored = read_json(note) if note.is_file() else {}
         if stored.get("made_from") == made_from and self.panel() is not None:

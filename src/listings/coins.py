@@ -7,7 +7,7 @@ import re
 import polars as pl
 
 from src.listings.directory import ENTRY
-from src.universe import PEGGED, WRAPPED
+from src.market.universe import PEGGED, WRAPPED
 
 FIAT = frozenset(
     ["USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "TRY", "BRL", "MXN"]
@@ -32,7 +32,7 @@ def entries(markets: pl.DataFrame, exchange: str) -> pl.DataFrame:
     Parameters
     ----------
     markets
-        From ``src.sources.ccxt``: name, base, quote, active, kind.
+        From ``src.sources.ccxt.source``: name, base, quote, active, kind.
     exchange
         Its name.
     """

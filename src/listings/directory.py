@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from src.bars import KEY
+from src.core.instruments import KEY
 from src.listings.types import told
 
 ADDRESS = "https://www.nasdaqtrader.com/dynamic/symdir/{}.txt"

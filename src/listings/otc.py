@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 
-from src.bars import KEY
+from src.core.instruments import KEY
 from src.listings.directory import ENTRY, BadListing
 from src.listings.types import told_otc
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from src.bars import KEY
-from src.config import ASSET_CLASSES, ROOT, ConfigError
-from src.errors import StageError
-from src.files import write_text
+from src.core.errors import ConfigError, StageError
+from src.core.instruments import ASSET_CLASSES, KEY
+from src.core.project import ROOT
+from src.storage.atomic import write_text
 
 COLUMNS: dict[str, Any] = {
     "asset_class": pl.String(),

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from src.bars import KEY, BarStore
-from src.config import ConfigError, SplitConfig
-from src.errors import StageError
+from src.config.schema import SplitConfig
+from src.core.errors import ConfigError, StageError
+from src.core.instruments import KEY
+from src.fetching.provider import Answer, ProviderError, Refusal, Wanted
 from src.listings.pinned import COLUMNS
-from src.sources.provider import Answer, ProviderError, Refusal, Wanted
-from src.universe import activity, follows, liquidity
+from src.market.bars import BarStore
+from src.market.universe import activity, follows, liquidity
 
 RECENT_DAYS = 30  # of which a coin's volume today is the median
 _TRIES = 3
@@ -34,7 +35,7 @@ class Bars(Protocol):
 def by_bars(store: BarStore, split: SplitConfig, limits: Mapping[str, int]) -> pl.DataFrame:
     """Rank a dataset's instruments by their median daily dollar volume before the first possible prediction.
 
-    Nothing that came after counts, so the ranking favours no winner; see `src.universe.liquidity`.
+    Nothing that came after counts, so the ranking favours no winner; see `src.market.universe.liquidity`.
 
     Parameters
     ----------

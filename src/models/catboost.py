@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.config import CatBoostParams
-from src.models import Library, release, shares
+from src.models.library import Library, release, shares
 
 if TYPE_CHECKING:
     import catboost as cb
 
-    from src.models import Matrix, Vector
+    from src.core.arrays import Matrix, Vector
 else:
     cb = Library("catboost")
 
 FILE = "model.cbm"
 CPU_ALONE = ("rsm",)  # not for these trees on a GPU
+
+
+@dataclass
+class CatBoostParams:
+    """Settings of CatBoost, named as the library names them but for `rounds` and `l2`."""
+
+    rounds: int = 30
+    learning_rate: float = 0.05
+    depth: int = 3
+    rsm: float = 0.3
+    subsample: float = 0.8
+    border_count: int = 31
+    l2: float = 3.0
 
 
 def version() -> str:
@@ -27,7 +40,7 @@ def version() -> str:
 
 
 def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one model on one thread; see `src.models.Family`."""
+    """Fit one model on one thread; see `src.models.registry.Family`."""
     model = cb.CatBoost(_settings(params, seed, device))
     return model.fit(cb.Pool(x, y, feature_names=names, thread_count=1))
 
@@ -63,7 +76,7 @@ def predict(model: Any, x: Matrix) -> Vector:
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Share of each feature in how much the prediction moves (PredictionValuesChange); see `src.models.Family`."""
+    """Share of each feature in how much the prediction moves (PredictionValuesChange); see `Family.importance`."""
     assert model.feature_names_ == names
     return shares(np.asarray(model.get_feature_importance(type="PredictionValuesChange"), dtype=np.float64))
 

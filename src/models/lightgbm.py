@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.config import LightGBMParams
-from src.models import Library, release, shares
+from src.models.library import Library, release, shares
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-    from src.models import Matrix, Vector
+    from src.core.arrays import Matrix, Vector
 else:
     lgb = Library("lightgbm")
 
 FILE = "model.txt"
+
+
+@dataclass
+class LightGBMParams:
+    """Settings of LightGBM, named as the library names them but for `rounds` and `l2`."""
+
+    rounds: int = 30
+    learning_rate: float = 0.1
+    num_leaves: int = 4
+    max_depth: int = 2
+    min_child_samples: int = 40
+    feature_fraction: float = 0.7
+    bagging_fraction: float = 0.8
+    max_bin: int = 31
+    l2: float = 1.0
 
 
 def version() -> str:
@@ -26,7 +41,7 @@ def version() -> str:
 
 
 def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one booster on one thread; see `src.models.Family`."""
+    """Fit one booster on one thread; see `src.models.registry.Family`."""
     settings = _settings(params, seed, device)
     return _boost(lgb.Dataset(x, y, feature_name=names, params=settings), settings, params.rounds)
 
@@ -67,7 +82,7 @@ def predict(model: Any, x: Matrix) -> Vector:
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Share of the total gain of each feature's splits; see `src.models.Family`."""
+    """Share of the total gain of each feature's splits; see `src.models.registry.Family`."""
     assert model.feature_name() == names
     return shares(np.asarray(model.feature_importance("gain"), dtype=np.float64))
 

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.config import XGBoostParams
-from src.models import Library, release, shares
+from src.models.library import Library, release, shares
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
-    from src.models import Matrix, Vector
+    from src.core.arrays import Matrix, Vector
 else:
     xgb = Library("xgboost")
 
 FILE = "model.ubj"
+
+
+@dataclass
+class XGBoostParams:
+    """Settings of XGBoost; `colsample` is by tree, `l2` is its lambda."""
+
+    rounds: int = 30
+    learning_rate: float = 0.05
+    max_depth: int = 3
+    min_child_weight: float = 10.0
+    colsample: float = 0.3
+    subsample: float = 0.8
+    max_bin: int = 32
+    l2: float = 1.0
 
 
 def version() -> str:
@@ -27,7 +41,7 @@ def version() -> str:
 
 
 def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one booster on one thread; see `src.models.Family`."""
+    """Fit one booster on one thread; see `src.models.registry.Family`."""
     settings = _settings(params, seed, device)
     data = xgb.QuantileDMatrix(x, y, max_bin=params.max_bin, nthread=1)
     booster = xgb.train(settings, data, num_boost_round=params.rounds)
@@ -68,7 +82,7 @@ def predict(model: Any, x: Matrix) -> Vector:
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Share of the total gain of each feature's splits; see `src.models.Family`."""
+    """Share of the total gain of each feature's splits; see `src.models.registry.Family`."""
     gains = model.get_score(importance_type="total_gain")
     return shares(np.array([gains.get(name, 0.0) for name in names], dtype=np.float64))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from src.sources.provider import CHAIN, OptionChain
+from src.fetching.provider import CHAIN, OptionChain
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _ALIASES: dict[str, tuple[str, ...]] = {  # ours first

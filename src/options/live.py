@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from src.config import Config
-from src.errors import StageError
-from src.live.gate import RateGate, pauses
-from src.live.pool import Outcome, Pool, Task
+from src.config.schema import Config
+from src.core.errors import StageError
+from src.fetching.pool import Outcome, Pool, Task
+from src.fetching.provider import Answer, OptionChain, Wanted
+from src.fetching.rate_gate import RateGate, pauses
 from src.options.snapshot import Chains, Replies, Reply, Tell, due, snapshot
-from src.sources.provider import Answer, OptionChain, Wanted
 
 QUOTING = ("yahoo",)  # providers whose module has `chain`
 

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import polars as pl
 
-from src.bars import BarStore
-from src.config import Config, ConfigError
-from src.errors import StageError
-from src.options.quotes import SCHEMA, marked, table
+from src.chains.quotes import SCHEMA, marked, table
+from src.chains.store import OptionStore
+from src.config.schema import Config
+from src.core.errors import ConfigError, StageError
+from src.fetching.provider import OptionChain, ProviderError, Wanted
+from src.market.bars import BarStore
 from src.options.staleness import aged, session, unmoved
-from src.options.store import OptionStore
 from src.options.tally import Tally, many, published
 from src.options.valuation import valued
-from src.progress import Progress
-from src.sources.provider import OptionChain, ProviderError, Wanted
+from src.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 _STATE_OF = {"unknown": "skipped", "unfit": "quarantined"}  # of a provider's refusal; any other error is a failure
@@ -118,10 +118,10 @@ def import_files(config: Config) -> str:
     StageError
         Where no file could be read, or every underlying failed.
     """
-    from src import sources
     from src.options import files
+    from src.sources import registry
 
-    path = sources.located(str(config.options.path), "options.path")
+    path = registry.located(str(config.options.path), "options.path")
     found = files.files(path)
     if not found:
         raise ConfigError(f"options.path: no {', '.join(files.SUFFIXES)} file at {path}: name files of option chains")
@@ -224,7 +224,7 @@ class _Classes:
         self._default = config.source.asset_class or "stock"
 
     def of(self, symbol: str, told: str | None) -> str:
-        from src.sources import CLASSES
+        from src.sources.registry import CLASSES
 
         return CLASSES.get(str(told).lower()) or self._known.get(symbol) or self._default
 

@@ -16,22 +16,21 @@ other signs. On four real snapshots (AAPL and SPY, 11 and 12 February 2026, 10 t
 from __future__ import annotations
 
 import datetime as dt
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from src.market import calendar
+
 UNTRADED_DAYS = 30  # without a trade, after which a provider's quote counts as not looked after
-NEW_YORK = "America/New_York"
-CLOSE = dt.time(16, 0)
-_OPEN, _CLOSE = dt.time(9, 29), dt.time(16, 15)  # clocks differ by seconds; options of broad ETFs trade to 16:15
+_EARLY = dt.timedelta(minutes=1)  # before the opening: clocks differ by seconds
+_LATE = dt.timedelta(minutes=15)  # after the close: options of broad ETFs trade to 16:15
 _TICK = 0.05
 
 
 def session(captured: dt.datetime) -> tuple[dt.datetime, bool]:
     """Opening of the session that a capture shows, and whether that session was still on.
 
-    Before the opening, after the close, at weekends and on holidays of the New York Stock Exchange it is the session
-    before. Early closes count as full days.
+    Before the opening, at weekends and on holidays of the New York Stock Exchange it is the session before.
 
     Parameters
     ----------
@@ -41,16 +40,13 @@ def session(captured: dt.datetime) -> tuple[dt.datetime, bool]:
     Returns
     -------
     tuple
-        Opening in UTC; true between the opening and 16:15 in New York.
+        Opening in UTC, a minute early; true between it and a quarter of an hour after the close.
     """
-    local = captured.astimezone(ZoneInfo(NEW_YORK))
-    day = local.date()
-    if local.time() < _OPEN:
-        day -= dt.timedelta(days=1)
-    while not _trades(day):
-        day -= dt.timedelta(days=1)
-    opening = dt.datetime.combine(day, _OPEN, ZoneInfo(NEW_YORK)).astimezone(dt.UTC)
-    return opening, day == local.date() and local.time() <= _CLOSE
+    day = calendar.latest_session("stock", captured.astimezone(calendar.NEW_YORK).date())
+    if captured < calendar.session_open("stock", day) - _EARLY:
+        day = calendar.previous_session("stock", day)
+    opening, close = calendar.session_open("stock", day), calendar.session_close("stock", day)
+    return opening - _EARLY, captured <= close + _LATE
 
 
 def aged(rows: pl.DataFrame) -> dict[str, pl.Expr]:
@@ -74,14 +70,14 @@ def aged(rows: pl.DataFrame) -> dict[str, pl.Expr]:
 def quoted(rows: pl.DataFrame) -> pl.Series:
     """Moment that each quote is of: its capture, or where the market was closed then, the close of the last session.
 
-    A chain read on a Saturday shows prices of Friday at four: counting the time to expiry from Saturday would make
+    A chain read on a Saturday shows prices of Friday's close: counting the time to expiry from Saturday would make
     every volatility too high.
     """
     moments = {}
     for time in rows["captured"].unique().drop_nulls():
         opening, on = session(time)
-        close = dt.datetime.combine(opening.astimezone(ZoneInfo(NEW_YORK)), CLOSE, ZoneInfo(NEW_YORK))
-        moments[time] = time if on else close.astimezone(dt.UTC)
+        day = opening.astimezone(calendar.NEW_YORK).date()
+        moments[time] = time if on else calendar.session_close("stock", day)
     kind = rows.schema["captured"]
     return pl.Series("quoted", [moments.get(time) for time in rows["captured"]], dtype=kind)
 
@@ -95,7 +91,7 @@ def unmoved(rows: pl.DataFrame, former: pl.DataFrame) -> list[str]:
     Parameters
     ----------
     rows, former
-        Valued snapshots of one underlying, rows of `src.options.quotes.SCHEMA`.
+        Valued snapshots of one underlying, rows of `src.chains.quotes.SCHEMA`.
 
     Returns
     -------
@@ -115,10 +111,3 @@ def unmoved(rows: pl.DataFrame, former: pl.DataFrame) -> list[str]:
     due = pl.col("delta").abs() * (pl.col("forward") - pl.col("forward_then")).abs()
     spread = pl.max_horizontal((pl.col("ask") - pl.col("bid")).abs(), pl.lit(_TICK))
     return both.filter(still & (due > 2 * spread))["contract"].to_list()
-
-
-def _trades(day: dt.date) -> bool:
-    import QuantLib as ql
-
-    calendar = ql.UnitedStates(ql.UnitedStates.NYSE)
-    return bool(calendar.isBusinessDay(ql.Date(day.day, day.month, day.year)))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from src.config import Config
-from src.errors import StageError
-from src.files import sweep, write_parquet
-from src.ledger import SCHEMA as STATES
-from src.options.store import OptionStore
+from src.chains.store import OptionStore
+from src.config.schema import Config
+from src.core.errors import StageError
+from src.storage.atomic import sweep, write_parquet
+from src.storage.ledger import SCHEMA as STATES
 
 log = logging.getLogger(__name__)
 _COUNTED = ("clean", "no_bid", "crossed", "stale_quote", "placeholder_iv")

@@ -6,10 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from src.chains.quotes import VALUES, marked
+from src.market import calendar
 from src.options.forwards import curve
 from src.options.pricing import Pricer, Terms
-from src.options.quotes import VALUES, marked
-from src.options.staleness import CLOSE, NEW_YORK, quoted
+from src.options.staleness import quoted
 
 _TICK, _CLEARLY = 0.05, 2e-4  # an ask this much below the least value, in money and of the spot, is no rounding
 _COMPUTED = ("iv", "delta", "gamma", "theta", "vega", "rho")
@@ -37,7 +38,7 @@ def valued(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     """
     if not rows.height:
         return rows
-    closing = pl.col("expiry").dt.combine(CLOSE).dt.replace_time_zone(NEW_YORK).dt.convert_time_zone("UTC")
+    closing = calendar.session_closes("stock", rows["expiry"])
     rows = rows.with_columns(quoted(rows))
     seconds = (closing - pl.col("quoted")).dt.total_microseconds() / 1e6
     rows = rows.with_columns(years=seconds / (365 * 86_400), risk_free=pl.lit(risk_free))

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from src.reporting.material import KEY, STATES, Material
+from src.reporting.formatting import counted, listed, whole
 from src.reporting.rendering import render
+from src.reporting.session_data import KEY, STATES, Material
 from src.reporting.summary import state_counts
 from src.reporting.tables import Column, Row, Table, table
-from src.reporting.words import counted, listed, whole
 
 MOST_REASONS = 25
 _FIGURES = re.compile(r"[-+]?\d[\d.,:%/x-]*")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from src.reporting.figures import histogram
-from src.reporting.material import Material
+from src.reporting.charts import histogram
+from src.reporting.formatting import METRIC_FORMS, share
 from src.reporting.rendering import drawn, render
+from src.reporting.session_data import Material
 from src.reporting.summary import distribution
-from src.reporting.words import METRIC_FORMS, share
 
 
 def distributions(material: Material) -> Markup:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 from markupsafe import Markup
 
-from src.config import FAMILIES
-from src.reporting.material import Material
+from src.models.registry import FAMILIES
+from src.reporting.formatting import listed, share
 from src.reporting.rendering import render
+from src.reporting.session_data import Material
 from src.reporting.tables import Column, Row, table
-from src.reporting.words import listed, share
 
 MOST_FEATURES = 15
 ALL = "all runs"

@@ -12,11 +12,11 @@ from markupsafe import Markup
 from src.reporting.accounting import accounting
 from src.reporting.distributions import distributions
 from src.reporting.importance import importance
-from src.reporting.material import Material
-from src.reporting.method import limits, method
-from src.reporting.passing import curves, run_table, suspicious
-from src.reporting.planted import found_and_missed
+from src.reporting.methodology import limits, method
+from src.reporting.passing_runs import curves, run_table, suspicious
+from src.reporting.planted_edges import found_and_missed
 from src.reporting.rendering import render
+from src.reporting.session_data import Material
 from src.reporting.verdict import believe, headline
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from src.reporting.words import visible
+from src.reporting.formatting import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -37,7 +37,7 @@ def render(name: str, **values: object) -> Markup:
 
 
 def drawn(svg: str) -> Markup:
-    """Declare a drawing of `src.reporting.figures` as markup; its words were escaped where it was drawn."""
+    """Declare a drawing of `src.reporting.charts` as markup; its words were escaped where it was drawn."""
     return Markup(svg)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from src.reporting.material import KEY, METRICS, STATES, Group, Luck, Material, Threshold
+from src.reporting.session_data import KEY, METRICS, STATES, Group, Luck, Material, Threshold
 
 # Bins are anchored at the threshold, so that no bin straddles it and two revisions share their bins.
 BIN_WIDTHS = {"auc": 0.005, "accuracy": 0.005, "sharpe": 0.1, "max_drawdown": 0.01}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from src.reporting.words import escaped
+from src.reporting.formatting import escaped
 
 
 def element(name: str, *inside: str, **attributes: object) -> str:

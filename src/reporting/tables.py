@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from src.reporting.words import known
+from src.reporting.formatting import known
 
 Row = Mapping[str, Any]
 

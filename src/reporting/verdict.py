@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 from markupsafe import Markup
 
-from src.reporting.figures import luck_picture, luck_strip, reach, z_histogram
-from src.reporting.material import KEY, Group, Luck, Material
+from src.reporting.charts import luck_picture, luck_strip, reach, z_histogram
+from src.reporting.formatting import about, chance, counted, expected_count, listed, share, two_digits, whole
 from src.reporting.rendering import drawn, render
+from src.reporting.session_data import KEY, Group, Luck, Material
 from src.reporting.tables import Column, Row, Table, table
-from src.reporting.words import about, chance, counted, expected_count, listed, share, two_digits, whole
 
 CREDIBLE_Q = 0.10
 CREDIBLE_DEFLATED_SHARPE = 0.95

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import polars as pl
 
-from src.bars import KEY, PRICES
-from src.config import ConfigError, SourceConfig
-from src.sources import CLASSES, Batch, Request, SourceError, Trouble, asset_class, located
+from src.config.schema import SourceConfig
+from src.core.errors import ConfigError
+from src.core.instruments import KEY
+from src.market.bars import PRICES
 from src.sources.columns import ColumnError, Layout, date_column, layout
+from src.sources.registry import CLASSES, Batch, Request, SourceError, Trouble, asset_class, located
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
 _NUMBERS = [*PRICES, "adj_close", "volume", "split"]

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.bars import KEY
-from src.config import SimulatedSource, SourceConfig
-from src.sources import Batch, Request
+from src.config.schema import SimulatedSource, SourceConfig
+from src.core.instruments import KEY
+from src.market import calendar
+from src.sources.registry import Batch, Request
 
 LAST = "2024-12-31"  # last date unless data.until says otherwise
 _WINDOW = {"stock": 10, "etf": 10, "crypto": 40}  # bars of the average that the edge tends back to
@@ -38,6 +39,10 @@ _DRIFT = {"stock": 0.06, "etf": 0.05, "crypto": 0.10}  # a year
 _TICKERS = {"stock": "SIM{:02d}", "etf": "SIMF{:02d}", "crypto": "SIMC{:02d}-USD"}
 _QUIRKS = {-1: "scales", -2: "thin", -4: "short", -5: "faults"}  # of the stocks, counted from the last
 _LISTED = dt.date(2023, 10, 20)  # first bar of the short one
+_UNFORESEEN = (  # closures at short notice, on which this market is open, so that a new one changes no invented bar
+    *("2001-09-11", "2001-09-12", "2001-09-13", "2001-09-14", "2004-06-11", "2007-01-02"),
+    *("2012-10-29", "2012-10-30", "2018-12-05", "2025-01-09"),
+)
 _QUIRKY_FROM = 12  # stocks; fewer have no quirks
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -75,7 +80,7 @@ def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batc
 def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge: float) -> pl.DataFrame:
     """Bars of one instrument, from ``settings.first`` to `last`, with an edge of the given strength (0: none)."""
     kind, seed = key[0], settings.seed
-    dates = calendar(kind, settings.first, last)
+    dates = sessions(kind, settings.first, last)
     n = len(dates)
     draw = {name: _stream(seed, *key, name) for name in ("fixed", "shock", "night", "high", "low", "volume")}
     low, high = _DAILY[kind]
@@ -99,14 +104,10 @@ def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge:
     return frame.select(pl.lit(kind).alias("asset_class"), pl.lit(key[1]).alias("symbol"), pl.all())
 
 
-def calendar(asset_class: str, first: str, last: str) -> Array:
-    """Days that a class trades: every day for coins, weekdays but for the US exchanges' holidays for the rest."""
-    days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
-    if asset_class == "crypto":
-        return days
-    years = range(days[0].astype(object).year, days[-1].astype(object).year + 2)
-    open_ = np.is_busday(days, holidays=[day for year in years for day in _holidays(year)])
-    return np.asarray(days[open_])
+def sessions(asset_class: str, first: str, last: str) -> Array:
+    """Days with a bar: the sessions of the class, and those of `_UNFORESEEN` for stocks and ETFs."""
+    extra = [] if asset_class == "crypto" else [day for day in _UNFORESEEN if first <= day <= last]
+    return np.union1d(calendar.sessions(asset_class, first, last), np.array(extra, "datetime64[D]"))
 
 
 def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edge: float) -> tuple[Array, Array, Array]:
@@ -128,7 +129,7 @@ def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edg
 @functools.lru_cache(maxsize=8)
 def _common(seed: int, kind: str, first: str, last: str) -> Array:
     """The shocks that all instruments of a class share, one for each of its trading days."""
-    n = len(calendar(kind, first, last))
+    n = len(sessions(kind, first, last))
     return np.asarray(_stream(seed, kind, "", "market").standard_t(_FREEDOM, n) * np.sqrt((_FREEDOM - 2) / _FREEDOM))
 
 
@@ -176,35 +177,3 @@ def _stream(seed: int, *names: str) -> np.random.Generator:
     """Random numbers of its own for each name, whatever else is drawn."""
     digest = hashlib.blake2b(":".join([str(seed), *names]).encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
-
-
-def _holidays(year: int) -> list[dt.date]:
-    """Days on which the US exchanges are closed (without the unforeseen ones)."""
-    fixed = [dt.date(year, 1, 1), dt.date(year, 7, 4), dt.date(year, 12, 25)]
-    fixed += [dt.date(year, 6, 19)] if year >= 2022 else []
-    nth = [(1, 0, 3), (2, 0, 3), (5, 0, -1), (9, 0, 1), (11, 3, 4)]  # month, weekday, which one of the month
-    days = [day + dt.timedelta({5: -1, 6: 1}.get(day.weekday(), 0)) for day in fixed]
-    days = [day for day in days if day.year == year]  # a New Year's Day on a Saturday closes no Friday
-    days += [_weekday(year, month, weekday, which) for month, weekday, which in nth]
-    return [*days, _easter(year) - dt.timedelta(2)]
-
-
-def _weekday(year: int, month: int, weekday: int, which: int) -> dt.date:
-    if which < 0:
-        last = dt.date(year, month + 1, 1) - dt.timedelta(1)
-        return last - dt.timedelta((last.weekday() - weekday) % 7)
-    first = dt.date(year, month, 1)
-    return first + dt.timedelta((weekday - first.weekday()) % 7 + 7 * (which - 1))
-
-
-def _easter(year: int) -> dt.date:
-    """Easter Sunday (anonymous Gregorian algorithm; Meeus, Astronomical Algorithms, 1991, ch. 8)."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    m = (32 + 2 * e + 2 * i - h - k) % 7
-    p = (a + 11 * h + 19 * m) // 433
-    month = (h + m - 7 * p + 90) // 25
-    return dt.date(year, month, (h + m - 7 * p + 33 * month + 19) % 32)

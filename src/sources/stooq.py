@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from src.bars import KEY
-from src.config import SourceConfig
-from src.sources import Batch, Request, SourceError, Trouble, asset_class, located
+from src.config.schema import SourceConfig
+from src.core.instruments import KEY
+from src.sources.registry import Batch, Request, SourceError, Trouble, asset_class, located
 
 HEADER = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>"
 _FIELDS = {"<OPEN>": "open", "<HIGH>": "high", "<LOW>": "low", "<CLOSE>": "close", "<VOL>": "volume"}

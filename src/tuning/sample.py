@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from src import labels
-from src.bars import KEY, BarStore, tradable
-from src.errors import StageError
-from src.features.choice import select
+from src.core.arrays import FloatArray, IntArray, Matrix
+from src.core.errors import StageError
+from src.core.instruments import KEY
+from src.evaluation import labels
+from src.evaluation.labels import DateArray
+from src.evaluation.splits import Fold, walk_forward
+from src.features.selection import select
 from src.features.store import FeatureStore
-from src.labels import DateArray
-from src.metrics import FloatArray, IntArray
-from src.models import Matrix
-from src.procedure import bars_per_year
-from src.splits import Fold, walk_forward
+from src.market.bars import BarStore, tradable
+from src.training.walk_forward import bars_per_year
 from src.tuning.window import Candidate, Key, Window, inner_split, usable_bars
 
 if TYPE_CHECKING:
-    from src.config import Config
+    from src.config.schema import Config
 
 BLOCKS = 8
 """Calendar blocks of the validation days: the noise of a mean is measured by leaving each of them out in turn."""

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from src.bars import KEY, BarStore, tradable
-from src.config import ASSET_CLASSES
-from src.errors import StageError
+from src.core.errors import StageError
+from src.core.instruments import ASSET_CLASSES, KEY
+from src.evaluation.labels import DateArray
+from src.evaluation.splits import InsufficientData, first_boundary, walk_forward
 from src.features.store import FeatureStore
-from src.labels import DateArray
-from src.procedure import bars_per_year
-from src.splits import InsufficientData, first_boundary, walk_forward
+from src.market.bars import BarStore, tradable
+from src.training.walk_forward import bars_per_year
 
 if TYPE_CHECKING:
-    from src.config import Config, SplitConfig
+    from src.config.schema import Config, SplitConfig
 
 Key = tuple[str, str]
 _READ = ["asset_class", "symbol", "date", "open", "close", "volume"]

@@ -6,7 +6,7 @@ import time
 import polars as pl
 import pytest
 
-from src.features.evaluation import Market, Plan, evaluate
+from src.features.compute import Market, Plan, evaluate
 from src.features.registry import declared
 from tests.features.series import lively, market
 

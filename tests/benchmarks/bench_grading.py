@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.assess import SCHEMA, assess
-from src.config import GradeConfig, LabelConfig, StrategyConfig
-from src.labels import decisions
-from src.passes import session_evidence
+from src.config.schema import GradeConfig, LabelConfig, StrategyConfig
+from src.evaluation.assessment import SCHEMA, assess
+from src.evaluation.labels import decisions
+from src.evaluation.multiple_testing import session_evidence
 
 FIRST = 506  # bars before the first test decision
 REFIT = 375  # bars between fits

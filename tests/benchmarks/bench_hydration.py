@@ -19,15 +19,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.compose import compose
-from src.config import ROOT, LiveSource
+from src.config.compose import compose
+from src.config.schema import LiveSource
+from src.core.project import ROOT
+from src.fetching.provider import EVENTS, Answer, Gate, Wanted, raw_schema
 from src.hydrate import hydrate
-from src.live import chain, sessions
-from src.live.raw import RawStore
-from src.sources import yahoo
-from src.sources.provider import EVENTS, Answer, Gate, Wanted, raw_schema
-from tests.live.hydration_case import Size, hydration, watch
-from tests.live.hydration_checks import rows
+from src.hydration.live import provider_chain, sessions
+from src.hydration.live.raw_store import RawStore
+from src.sources.yahoo import source
+from tests.hydration.live.hydration_case import Size, hydration, watch
+from tests.hydration.live.hydration_checks import rows
 from tests.loopback.process import running
 from tests.loopback.world import World
 
@@ -90,7 +91,7 @@ def test_fetch_and_keep_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         living = [each for each in world.instruments.values() if world.named_now(each) == each]
         start, now = dt.date.fromisoformat(TEN_YEARS), dt.datetime.now(dt.UTC)
         wanted = [Wanted(each.asset_class, each.symbol, start, name=each.yahoo) for each in living]
-        provider = yahoo.connect("yahoo", LiveSource(proxy=loopback.proxy, ca_file=loopback.ca_file), Open())
+        provider = source.connect("yahoo", LiveSource(proxy=loopback.proxy, ca_file=loopback.ca_file), Open())
         store, spent = RawStore(tmp_path / "raw", "1d", 64), []
         for _ in range(3):
             began = time.perf_counter(), time.process_time()
@@ -188,7 +189,7 @@ def short(name: str, _settings: LiveSource, _gate: Gate) -> Short:
 
 def test_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(chain, "connector", lambda _name: short)
+    monkeypatch.setattr(provider_chain, "connector", lambda _name: short)
     with running("--symbols", str(INSTRUMENTS), seconds=280) as loopback:
         settings = ["universe=full", "universe.options=0", "source=auto", *loopback.overrides()]
         settings += ["source.live.contact=tests@example.org"]

@@ -7,9 +7,9 @@ import time
 import polars as pl
 import pytest
 
-from src.options.quotes import marked, table
+from src.chains.quotes import marked, table
+from src.chains.store import OptionStore, contracts
 from src.options.staleness import aged
-from src.options.store import OptionStore, contracts
 from src.options.valuation import valued
 from tests.options.oracles import CAPTURED, chain
 

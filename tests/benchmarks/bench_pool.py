@@ -4,10 +4,10 @@ import sys
 import time
 import tracemalloc
 
-from src.config import LiveSource
-from src.live.gate import RateGate
-from src.live.pool import Pool
-from tests.live.world_case import answer, task
+from src.config.schema import LiveSource
+from src.fetching.pool import Pool
+from src.fetching.rate_gate import RateGate
+from tests.hydration.live.world_case import answer, task
 
 TASKS = 11_000
 

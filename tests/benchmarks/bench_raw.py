@@ -5,11 +5,11 @@ import time
 
 import polars as pl
 
-from src.live.adjust import derived
-from src.live.raw import RawStore
-from src.live.refresh import compare
-from src.sources.provider import Answer
-from tests.live.raw_case import NOW, answer, since
+from src.fetching.provider import Answer
+from src.hydration.live.corporate_actions import derived
+from src.hydration.live.raw_store import RawStore
+from src.hydration.live.refresh import compare
+from tests.hydration.live.raw_case import NOW, answer, since
 
 INSTRUMENTS, ROWS = 200, 2500
 

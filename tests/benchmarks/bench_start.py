@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from src.config import ROOT
+from src.core.project import ROOT
 
 
 def seconds(*command: str) -> float:

@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from src.bars import STATE_COLUMNS, bucket
-from src.board import picture
-from src.config import Config
-from src.files import write_json, write_parquet
-from src.ledger import Ledger
-from src.overview import overview
+from src.config.schema import Config
+from src.inspection.overview import overview
+from src.inspection.status_view import picture
+from src.market.bars import STATE_COLUMNS, bucket
+from src.storage.atomic import write_json, write_parquet
+from src.storage.ledger import Ledger
 
 SIZES = {"stock": 8000, "etf": 2800, "crypto": 200}
 KEYS = [(kind, f"{kind[0]}{number}") for kind, size in SIZES.items() for number in range(size)]

@@ -20,14 +20,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import client_runs, files, ui
-from src.config import FAMILIES
-from src.identity import digest, strategy_key
-from src.mlflow_home import Home
-from src.runs import RUN_SCHEMA, grade_rows, shard
-from src.tracking import open_store, project
-from tests.test_registry_server import free_port, running
-from tests.tracking_case import Case, case, native
+from src import ui
+from src.core.hashing import json_digest
+from src.models.registry import FAMILIES
+from src.storage import atomic
+from src.tracking import client_runs
+from src.tracking.location import Home
+from src.tracking.store import open_store, project
+from src.training.run_key import strategy_key
+from src.training.run_store import RUN_SCHEMA, grade_rows, shard
+from tests.tracking.test_registry_server import free_port, running
+from tests.tracking.tracking_case import Case, case, native
 
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"), pytest.mark.timeout(0)]
 
@@ -61,7 +64,7 @@ def session(made: Case, key: str, runs: int, seed: int) -> list[pl.DataFrame]:
             if each["passed"]:
                 made.store.write_model(each["record_id"], "model.txt", native("lightgbm"))
         kept = pl.DataFrame([{name: each.get(name) for name in RUN_SCHEMA} for each in rows], schema=RUN_SCHEMA)
-        files.write_parquet(kept, made.store.root / f"{shard(bucket, key)}.runs.parquet")
+        atomic.write_parquet(kept, made.store.root / f"{shard(bucket, key)}.runs.parquet")
         graded.append(grade_rows(rows))
         made.store.write_grades(shard(bucket, key), graded[-1])
     return graded
@@ -70,7 +73,7 @@ def session(made: Case, key: str, runs: int, seed: int) -> list[pl.DataFrame]:
 def row(number: int, key: str, strategy: str, parts: str, rng: Any, stamps: list[dt.datetime]) -> dict[str, Any]:
     """One run with its grade, with the figures that a skill-less one may have."""
     symbol, family = f"S{number // 3:05d}", FAMILIES[number % 3]
-    run_key = digest({"symbol": symbol, "family": family, "session": key})
+    run_key = json_digest({"symbol": symbol, "family": family, "session": key})
     passed = rng.random() < PASSING
     auc, sharpe = (0.54, 0.9) if passed else (0.5 + 0.012 * rng.normal(), 0.4 * rng.normal())
     figures = {name: float(rng.random()) for name in ("luck_rate", "p_value", "deflated_sharpe", "turnover", "z")}

@@ -21,14 +21,16 @@ import polars as pl
 import psutil
 import pytest
 
-from src import engine
-from src.compose import compose, families
-from src.config import ROOT, Config, EngineConfig
-from src.labels import Decisions, decisions
-from src.models import family
-from src.procedure import Task, bars_per_year
-from src.session import Session
-from src.splits import Fold, InsufficientData, walk_forward
+from src.config.compose import compose, families
+from src.config.schema import Config, EngineConfig
+from src.core.project import ROOT
+from src.engine import dispatch
+from src.engine import outcome as outcome_module
+from src.evaluation.labels import Decisions, decisions
+from src.evaluation.splits import Fold, InsufficientData, walk_forward
+from src.models.registry import family
+from src.training.session import Session
+from src.training.walk_forward import Task, bars_per_year
 from tests.market_case import MARKET
 
 pytestmark = pytest.mark.timeout(1800)
@@ -211,8 +213,8 @@ def usual(task: Task) -> float | None:
 def cpu_of(work: Any, tasks: list[Task]) -> list[float]:
     """CPU seconds of `work` for each task that is not skipped, as many at once as training has workers."""
     found = []
-    for outcome in engine.run(work, tasks, EngineConfig()):
-        assert not isinstance(outcome.result, engine.Failure), outcome.result
+    for outcome in dispatch.run(work, tasks, EngineConfig()):
+        assert not isinstance(outcome.result, outcome_module.Failure), outcome.result
         if outcome.result is not None:
             found.append(outcome.result)
     return found
@@ -241,7 +243,7 @@ def test_instruments_an_hour_and_what_they_cost(bench: Bench) -> None:
         f"memory at most: {whole.total:,.0f} MiB in total (budget 4,096), parent {whole.parent:,.0f}, "
         f"largest worker {whole.worker:,.0f}"
     )
-    spent = cpu_of(usual, [task for task in rest if folds_of(task)][: engine.workers(EngineConfig())])
+    spent = cpu_of(usual, [task for task in rest if folds_of(task)][: outcome_module.workers(EngineConfig())])
     say(
         f"the usual loop (TimeSeriesSplit, {TREES['xgboost']} to {TREES['lightgbm']} trees, 5 folds and a refit) on "
         f"{len(spent)} of them: {np.mean(spent):.0f} s of CPU an instrument, {np.mean(spent) * done / cost:.0f} times"
@@ -249,7 +251,7 @@ def test_instruments_an_hour_and_what_they_cost(bench: Bench) -> None:
 
 
 def test_what_mlflow_costs_beside_the_fits(bench: Bench) -> None:
-    from src.tracking import project
+    from src.tracking.store import project
 
     other = compose(bench.overrides(f"tracking.uri='sqlite:///{(bench.root / 'other.db').as_posix()}'"))
     session = Session(other, families(other))

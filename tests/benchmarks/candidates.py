@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from src.config import PARAMS, CatBoostParams, LightGBMParams, ModelConfig, XGBoostParams
-from src.metrics import FloatArray
-from src.models import family
+from src.config.schema import ModelConfig
+from src.core.arrays import FloatArray
+from src.models.catboost import CatBoostParams
+from src.models.lightgbm import LightGBMParams
+from src.models.registry import PARAMS, family
+from src.models.xgboost import XGBoostParams
 
 SLOW = ("mid-100", "mid-300")
 ORIGINAL = "original"

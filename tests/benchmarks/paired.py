@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from src import metrics
-from src.metrics import FloatArray, midranks
+from src.core.arrays import FloatArray
+from src.evaluation import metrics
+from src.evaluation.metrics import midranks
 
 BLOCK_DAYS = 91  # calendar days of a block: a quarter, longer than any horizon and most calm or wild spells
 BLOCKS = 280  # until 2039

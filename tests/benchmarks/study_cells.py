@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src import files, labels
-from src.bars import BarStore
-from src.compose import compose
-from src.config import ASSET_CLASSES, Config, LabelConfig, SplitConfig
-from src.features.choice import select
-from src.features.evaluation import instruments
+from src.config.compose import compose
+from src.config.schema import Config, LabelConfig, SplitConfig
+from src.core.arrays import FloatArray, IntArray, Matrix
+from src.core.instruments import ASSET_CLASSES
+from src.evaluation import labels
+from src.evaluation.labels import Decisions, decisions
+from src.evaluation.splits import Fold, InsufficientData, walk_forward
+from src.features.compute import instruments
+from src.features.selection import select
 from src.features.store import FeatureStore
-from src.labels import Decisions, decisions
-from src.metrics import FloatArray, IntArray
-from src.models import Matrix
-from src.splits import Fold, InsufficientData, walk_forward
+from src.market.bars import BarStore
+from src.storage import atomic
 from tests.benchmarks.candidates import Shape, fitted
 from tests.benchmarks.paired import DayArray, daily_rank_ic
 
@@ -127,7 +128,7 @@ def cell(folder: Path, part: str, shape: Shape, name: str) -> Path:
 
 def keep(path: Path, **arrays: Any) -> None:
     """Write a cell, whole or not at all."""
-    files.write_atomic(path, lambda fresh: np.savez(fresh, **arrays), durable=False)
+    atomic.write_atomic(path, lambda fresh: np.savez(fresh, **arrays), durable=False)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -221,7 +222,7 @@ def pool(folder: Path, dataset: Dataset, horizons: list[int], rows: int) -> list
     """
     done = folder / "pool" / "done.json"
     if done.is_file():
-        return list(files.read_json(done))
+        return list(atomic.read_json(done))
     market = {h: _panel(dataset, LabelConfig(horizon=h, relative=True)) for h in horizons}
     found: dict[str, list[tuple[Any, ...]]] = {}
     for bucket in dataset.bars.buckets():
@@ -240,7 +241,7 @@ def pool(folder: Path, dataset: Dataset, horizons: list[int], rows: int) -> list
             np.save(place / f"y-train-{horizon}.npy", y[sample, column])
             np.save(place / f"outcome-{horizon}.npy", _excess(kind, day, change[:, column]))
         print(f"pool {fold}: {len(sample):,} of {len(x):,} rows to train on, {len(later):,} to test", flush=True)  # noqa: T201 (progress)
-    files.write_json(sorted(found), done)
+    atomic.write_json(sorted(found), done)
     return sorted(found)
 
 

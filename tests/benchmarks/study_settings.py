@@ -15,8 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from src import files
-from src.config import FAMILIES
+from src.models.registry import FAMILIES
+from src.storage import atomic
 from tests.benchmarks.candidates import ORIGINAL, SHAPES, Shape
 from tests.benchmarks.study_cells import BucketJob, Dataset, PoolJob, members, pool
 from tests.benchmarks.study_tables import tables
@@ -137,8 +137,8 @@ def _chosen(folder: Path, dataset: Dataset, wanted: int) -> set[tuple[str, str]]
         for bucket in dataset.bars.buckets():
             if len(keys) < wanted:
                 keys += [each.key for each in members(dataset, bucket)]
-        files.write_json([list(key) for key in keys], path)
-    return {(kind, symbol) for kind, symbol in files.read_json(path)}
+        atomic.write_json([list(key) for key in keys], path)
+    return {(kind, symbol) for kind, symbol in atomic.read_json(path)}
 
 
 def _market(chosen: argparse.Namespace) -> list[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src import metrics
-from src.config import FAMILIES
-from src.grade import Thresholds, grade
-from src.metrics import BoolArray, FloatArray
-from src.strategy import Market, directions, market, performance
+from src.core.arrays import BoolArray, FloatArray
+from src.evaluation import metrics
+from src.evaluation.grade import Thresholds, grade
+from src.evaluation.strategy import Market, directions, market, performance
+from src.models.registry import FAMILIES
 from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW, Shape
 from tests.benchmarks.paired import (
     BLOCKS,

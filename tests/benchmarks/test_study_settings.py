@@ -6,12 +6,13 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from src import metrics
-from src.config import FAMILIES, GradeConfig, LabelConfig, ModelConfig, SimulatedSource, SplitConfig, StrategyConfig
-from src.labels import decisions
-from src.procedure import Plan, Task, train_instrument
+from src.config.schema import GradeConfig, LabelConfig, ModelConfig, SimulatedSource, SplitConfig, StrategyConfig
+from src.evaluation import metrics
+from src.evaluation.labels import decisions
+from src.evaluation.splits import walk_forward
+from src.models.registry import FAMILIES
 from src.sources.simulated import instrument as simulated
-from src.splits import walk_forward
+from src.training.walk_forward import Plan, Task, train_instrument
 from tests.benchmarks import study_cells, study_tables
 from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW
 from tests.benchmarks.paired import (

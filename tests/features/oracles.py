@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 
-from src.bars import PRICES
-from src.config import ROOT
+from src.core.project import ROOT
 from src.features.registry import MEMBERS
-from src.validation import validate
+from src.hydration.validation import validate
+from src.market.bars import PRICES
 from tests.features.series import lively, market
 
 

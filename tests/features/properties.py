@@ -6,7 +6,7 @@ import datetime as dt
 import numpy as np
 import polars as pl
 
-from src.features.evaluation import compute
+from src.features.compute import compute
 from src.features.registry import MEMBERS, Feature
 from tests.features.series import lively, market
 

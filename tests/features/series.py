@@ -5,9 +5,9 @@ import datetime as dt
 import numpy as np
 import polars as pl
 
-from src.bars import SCHEMA
+from src.features.panel_members import POINTS
 from src.features.registry import MEMBERS
-from src.features.standing import POINTS
+from src.market.bars import SCHEMA
 
 DAY = dt.timedelta(days=1)
 

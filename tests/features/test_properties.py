@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.bars import PRICES
-from src.features.evaluation import compute
+from src.features.compute import compute
 from src.features.registry import Feature, FeatureError, declared
 from src.features.windows import lag, mean
+from src.market.bars import PRICES
 from tests.features import properties
 from tests.features.series import lively, market, steady, with_prices
 

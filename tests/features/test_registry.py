@@ -1,14 +1,17 @@
+import functools
 import textwrap
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from src.config import FeaturesConfig
+from src.config.schema import FeaturesConfig
+from src.core import code_hash as code_hash_module
+from src.core.code_hash import code_digest
 from src.features import registry
-from src.features.choice import select
+from src.features.families import bias
 from src.features.registry import Feature, FeatureError, code_hash, declared
-from src.features.syntax import code_parts
+from src.features.selection import select
 
 
 def test_there_are_more_than_a_hundred_and_both_groups_are_there():
@@ -88,7 +91,7 @@ PLAIN = """
 
 
 def of(tmp_path, name, text):
-    return "".join(f"{key}{value}" for key, value in sorted(code_parts(module(tmp_path, name, text).planted).items()))
+    return code_digest(module(tmp_path, name, text).planted)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +115,30 @@ def test_only_what_computes_changes_the_hash(tmp_path, old, new, same):
 
 
 def test_the_hash_of_a_feature_follows_its_ingredients_and_their_libraries():
-    parts = code_parts(declared()["rsi_14"].function)
-    assert "talib" in parts
     assert code_hash(declared()["return_5"]) != code_hash(declared()["return_21"])
     assert len({code_hash(item) for item in declared().values()}) == len(declared())
 
 
-def test_the_hash_follows_a_cached_helper():
-    assert "src.features.bias._decision_weights" in code_parts(declared()["prospect_value_63"].function)
+def test_the_hash_follows_the_release_of_talib(monkeypatch):
+    before = {name: code_hash(item) for name, item in declared().items()}
+    code_hash_module.forget()
+    monkeypatch.setattr(code_hash_module, "version", lambda name: "another" if name == "TA-Lib" else "as before")
+    changed = {name for name, item in declared().items() if code_hash(item) != before[name]}
+    code_hash_module.forget()
+    assert "rsi_14" in changed
+    assert "return_5" not in changed
+
+
+def test_the_hash_follows_a_cached_helper(monkeypatch):
+    before = code_hash(declared()["prospect_value_63"])
+    code_hash_module.forget()
+    monkeypatch.setattr(bias, "_decision_weights", functools.cache(_other_weights))
+    assert code_hash(declared()["prospect_value_63"]) != before
+    code_hash_module.forget()
+
+
+def _other_weights(n):
+    return np.ones(n)
 
 
 def test_a_changed_ingredient_changes_the_features_that_use_it_and_no_other(monkeypatch):

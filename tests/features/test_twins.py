@@ -4,11 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.config import ROOT
-from src.features.evaluation import compute
+from src.core.project import ROOT
+from src.features.compute import compute
+from src.features.panel_members import joined, member_values
 from src.features.registry import Feature, declared
-from src.features.standing import joined, member_values
-from src.panel import member_returns, table_of
+from src.market.panel import member_returns, table_of
 from tests.features.series import lively, market
 
 FED = [item for item in declared().values() if item.scale == "none" and not item.intraday]

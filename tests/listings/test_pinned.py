@@ -5,12 +5,11 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from src.compose import compose
-from src.config import ConfigError
-from src.errors import StageError
+from src.config.compose import compose
+from src.core.errors import ConfigError, StageError
 from src.listings.directory import FILES, entries
 from src.listings.pinned import COLUMNS, SHIPPED, Pinned, difference, read, replaced, write
-from src.universe import follows
+from src.market.universe import follows
 from tests.market_case import MARKET
 
 DAY = dt.date(2025, 7, 21)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-from src.config import ROOT
+from src.core.project import ROOT
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from src.config import FAMILIES, CatBoostParams, LightGBMParams, XGBoostParams
-from src.models import family
+from src.models.catboost import CatBoostParams
+from src.models.lightgbm import LightGBMParams
+from src.models.registry import FAMILIES, family
+from src.models.xgboost import XGBoostParams
 
 PARAMS = {"lightgbm": LightGBMParams(), "xgboost": XGBoostParams(), "catboost": CatBoostParams()}
 NAMES = [f"feature_{i}" for i in range(8)]

@@ -7,14 +7,15 @@ from importlib import metadata
 
 import pytest
 
-from src.config import FAMILIES, ROOT
-from src.models import family, release
+from src.core.project import ROOT
+from src.models.library import release
+from src.models.registry import FAMILIES, family
 
 PLANNING = """
 import sys
-from src.config import FAMILIES
-from src.models import family
-from src.procedure_code import fit_code
+from src.models.registry import FAMILIES
+from src.models.registry import family
+from src.training.code_keys import fit_code
 for name in FAMILIES:
     family(name).version(), fit_code(name, relative=False)
 print(sorted(set(FAMILIES) & set(sys.modules)))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from src.models import loader
-from tests.tracking_case import FEATURES, NATIVE, native, training_rows
+from tests.tracking.tracking_case import FEATURES, NATIVE, native, training_rows
 
 FAMILIES = tuple(NATIVE)
 

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 
-from src.sources.provider import CHAIN, OptionChain
+from src.fetching.provider import CHAIN, OptionChain
 
 CAPTURED = dt.datetime(2026, 2, 11, 17, 0, tzinfo=dt.UTC)  # Wednesday noon in New York
 SIGMA = 0.5  # at which early exercise is worth little

@@ -5,8 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from src.chains.quotes import table
 from src.options.files import FileError, chains, files
-from src.options.quotes import table
 from src.options.valuation import valued
 from tests.options.oracles import CAPTURED, chain
 

@@ -6,9 +6,9 @@ import math
 import polars as pl
 import pytest
 
+from src.chains.quotes import table
 from src.options.forwards import curve
 from src.options.pricing import Pricer
-from src.options.quotes import table
 from src.options.valuation import valued
 from tests.options.oracles import SIGMA, chain, changed, tree, years_to
 

@@ -6,9 +6,9 @@ import sys
 import polars as pl
 import pytest
 
-from src import stage
-from src.options.store import contracts
+from src.chains.store import contracts
 from src.quote import quote
+from src.runtime import command
 from tests.loopback.process import running
 from tests.loopback.world import World
 
@@ -35,9 +35,9 @@ def test_chains_of_the_world_are_stored_as_served_and_asked_for_once(tmp_path, m
             f"data.logs='{(tmp_path / 'logs').as_posix()}'",
         ]
         monkeypatch.setattr(sys, "argv", ["src/quote.py", *arguments])
-        assert stage.run("quote", quote) == 0
+        assert command.run("quote", quote) == 0
         assert "quote: 4 snapshots of 4 underlyings of full from yahoo: 4,264 contracts" in capsys.readouterr().out
-    assert stage.run("quote", quote) == 0, "nothing is due, so nobody is asked: the world is gone"
+    assert command.run("quote", quote) == 0, "nothing is due, so nobody is asked: the world is gone"
     assert "nothing new of full from yahoo; 4 snapshots taken before" in capsys.readouterr().out
     found = contracts(tmp_path / "data" / "options" / "full")
     assert set(found["underlying"]) == set(names)

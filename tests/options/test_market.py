@@ -5,8 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from src.chains.store import OptionStore, contracts
 from src.options.snapshot import import_files
-from src.options.store import OptionStore, contracts
 from tests.market_case import MARKET, config
 from tests.options.oracles import tree
 

@@ -9,15 +9,15 @@ import time
 import polars as pl
 import pytest
 
-from src.bars import BarStore
-from src.config import ConfigError, LiveSource
-from src.errors import StageError
-from src.live.gate import RateGate
-from src.live.pool import Pool
+from src.chains.store import OptionStore, contracts
+from src.config.schema import LiveSource
+from src.core.errors import ConfigError, StageError
+from src.fetching.pool import Pool
+from src.fetching.provider import OptionChain, Unavailable, Unfit, Unknown, Wanted
+from src.fetching.rate_gate import RateGate
+from src.market.bars import BarStore
 from src.options.live import chains_of, pooled, quoting, snapshot_live
 from src.options.snapshot import import_files, snapshot, underlyings
-from src.options.store import OptionStore, contracts
-from src.sources.provider import OptionChain, Unavailable, Unfit, Unknown, Wanted
 from tests.market_case import config
 from tests.options.oracles import CAPTURED, SIGMA, chain
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from src.options.quotes import marked, table
+from src.chains.quotes import marked, table
 from src.options.staleness import aged, session, unmoved
 from src.options.valuation import valued
 from tests.options.oracles import CAPTURED, SIGMA, chain
@@ -24,6 +24,10 @@ SESSIONS = {  # when in New York -> day of the session, whether it is on
     "2026-02-17 08:00": ("2026-02-13", False),  # before the opening after the long weekend
     "2026-07-01 09:45": ("2026-07-01", True),  # in summer time
     "2026-01-01 12:00": ("2025-12-31", False),
+    "2025-11-27 12:00": ("2025-11-26", False),  # Thanksgiving
+    "2025-11-28 13:14": ("2025-11-28", True),
+    "2025-11-28 13:16": ("2025-11-28", False),  # closed at 13:00
+    "2025-01-09 12:00": ("2025-01-08", False),  # day of mourning
 }
 
 
@@ -64,6 +68,14 @@ def test_on_saturday_volatilities_are_those_of_friday_s_close():
     assert set(rows["captured"]) == {saturday} and set(rows["quoted"]) == {friday}
     found = rows.filter(pl.col("mid") > 0.06)
     assert found.height > 20 and (found["iv"] - SIGMA).abs().max() < 1e-4
+
+
+def test_after_an_early_close_quotes_are_of_one_o_clock_and_an_option_of_that_day_has_expired():
+    captured = dt.datetime(2025, 11, 28, 14, 30, tzinfo=NY).astimezone(dt.UTC)
+    rows = table(chain("^AAA", captured=captured), "etf").with_columns(expiry=pl.date(2025, 11, 28))
+    rows = valued(rows, 0.04)
+    assert set(rows["quoted"]) == {dt.datetime(2025, 11, 28, 18, tzinfo=dt.UTC)}
+    assert set(rows["years"]) == {0.0} and rows["iv"].null_count() == rows.height
 
 
 def snapshots(spot: float, moved: float, days: int = 1):

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import polars as pl
 
-from src.config import GradeConfig
-from src.reporting.material import (
+from src.config.schema import GradeConfig
+from src.reporting.session_data import (
     FAMILIES,
     Luck,
     Material,

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from src.reporting.accounting import accounting, balance, reasons
-from src.reporting.material import tidy_states
+from src.reporting.session_data import tidy_states
 from tests.reporting.synthetic import material
 
 

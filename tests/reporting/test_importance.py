@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.procedure import run_rows
-from src.reporting import stores
+from src.reporting import loading
 from src.reporting.importance import by_family, importance
-from src.runs import RunStore
+from src.training.run_store import RunStore
+from src.training.walk_forward import run_rows
 from tests.reporting.synthetic import grades, material
-from tests.test_runs import row
+from tests.training.test_run_store import row
 
 GAINS = pl.DataFrame(
     {
@@ -55,10 +55,10 @@ def test_the_mean_over_runs_weighs_each_graded_run_alike(tmp_path: Path) -> None
         rows.append({**one, "created_at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)})
     store.add("b000-1a2b3c4d", run_rows(rows))
     graded = pl.DataFrame({"record_id": ["a.0", "b.0", "c.0"]})
-    found = stores.importance(tmp_path, "demo", graded).sort("feature")
+    found = loading.importance(tmp_path, "demo", graded).sort("feature")
     assert found["feature"].to_list() == ["no_longer", "rsi_14"]
     assert found["group"].to_list() == ["own", "momentum"]
     assert found["lightgbm"].to_list() == pytest.approx([0.3, 0.7])
     assert found["catboost"].to_list() == pytest.approx([1.0, 0.0])
     assert found["all runs"].to_list() == pytest.approx([1.6 / 3, 1.4 / 3])
-    assert stores.importance(tmp_path, "demo", grades(2).head(0)).is_empty()
+    assert loading.importance(tmp_path, "demo", grades(2).head(0)).is_empty()

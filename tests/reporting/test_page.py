@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from src.reporting.material import Luck, tidy_equity
 from src.reporting.page import SECTIONS, page
-from src.reporting.picture import picture
+from src.reporting.session_data import Luck, tidy_equity
+from src.reporting.summary_image import picture
 from tests.reporting.synthetic import equity, grades, luck, material, states
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}

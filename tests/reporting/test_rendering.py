@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from jinja2 import UndefinedError
 
-from src.config import ROOT
-from src.reporting.material import Luck, Material
+from src.core.project import ROOT
 from src.reporting.page import page
 from src.reporting.rendering import TEMPLATES, render
+from src.reporting.session_data import Luck, Material
 from src.reporting.tables import Column, table
 from tests.reporting.synthetic import grades, importance, luck, material, states
 from tests.reporting.test_page import EVIL, Reader

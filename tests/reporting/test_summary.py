@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.config import GradeConfig
-from src.reporting.material import Luck, thresholds, tidy_grades
+from src.config.schema import GradeConfig
+from src.reporting.session_data import Luck, thresholds, tidy_grades
 from src.reporting.summary import (
     BIN_WIDTHS,
     distribution,

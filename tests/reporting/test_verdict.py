@@ -1,9 +1,9 @@
 import polars as pl
 
-from src.reporting.material import Luck, tidy_grades
-from src.reporting.method import costs, folds, method
-from src.reporting.passing import best_instruments, run_table
-from src.reporting.planted import found_and_missed, rows, verdict
+from src.reporting.methodology import costs, folds, method
+from src.reporting.passing_runs import best_instruments, run_table
+from src.reporting.planted_edges import found_and_missed, rows, verdict
+from src.reporting.session_data import Luck, tidy_grades
 from src.reporting.verdict import reading, sentence, statements
 from tests.reporting.synthetic import grades, material
 

@@ -33,8 +33,9 @@ from typing import Any
 import polars as pl
 import psutil
 
-from src import mlflow_home, ui
-from src.config import ROOT
+from src import ui
+from src.core.project import ROOT
+from src.tracking import location
 from tests.soak import tiled
 
 DATASET = "full"
@@ -325,8 +326,8 @@ def _server(uri: str, folder: Path) -> Iterator[str]:
     with socket.socket() as found:
         found.bind((ui.HOST, 0))
         port = int(found.getsockname()[1])
-    home = mlflow_home.Home(uri, folder / "mlruns" / "mlflow.db", folder / "mlruns" / "artifacts")
-    environment = {**ui.environment(), **mlflow_home.ENVIRONMENT, **ui.stores(home)}
+    home = location.Home(uri, folder / "mlruns" / "mlflow.db", folder / "mlruns" / "artifacts")
+    environment = {**ui.environment(), **location.ENVIRONMENT, **ui.stores(home)}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(ui.command(home, port), env=environment, stdout=log, stderr=log, cwd=folder)
     try:

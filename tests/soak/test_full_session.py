@@ -10,8 +10,8 @@ import sys
 import polars as pl
 import pytest
 
-from src.config import FAMILIES
-from src.reporting.material import STATES
+from src.models.registry import FAMILIES
+from src.reporting.session_data import STATES
 from tests.soak.full_session import FullSession
 
 pytestmark = pytest.mark.timeout(6 * 3600)

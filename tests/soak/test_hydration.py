@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from tests.live import hydration_checks as checks
-from tests.live.hydration_case import FULL, WORKERS, hydration
+from tests.hydration.live import hydration_checks as checks
+from tests.hydration.live.hydration_case import FULL, WORKERS, hydration
 
 pytestmark = pytest.mark.timeout(4 * 3600)
 _MEMORY = 2048.0  # MiB, of the command and its children

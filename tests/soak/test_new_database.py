@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from tests.test_new_database import start
+from tests.tracking.test_new_database import start
 
 
 def test_two_at_once_make_it_once_and_gated(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.live.test_quick_start import PINNED, TYPED, quick_start
+from tests.hydration.live.test_quick_start import PINNED, TYPED, quick_start
 
 pytestmark = pytest.mark.timeout(2 * 3600)
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests import ray_case
+from tests.engine import ray_case
 from tests.pipeline_case import Project, differences
 
 pytestmark = [ray_case.on_posix, pytest.mark.timeout(2 * 3600)]

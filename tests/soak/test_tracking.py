@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from src import ui
-from src.config import ROOT
+from src.core.project import ROOT
 from src.sync import sync
-from tests.routes_case import ended_at, look_anew, project_at, rows, store_server, written_by_bulk
-from tests.test_registry_server import answers, free_port, post, running, send
-from tests.tracking_case import FEATURES, Case, case, training_rows
+from tests.tracking.routes_case import ended_at, look_anew, project_at, rows, store_server, written_by_bulk
+from tests.tracking.test_registry_server import answers, free_port, post, running, send
+from tests.tracking.tracking_case import FEATURES, Case, case, training_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -56,7 +56,7 @@ def test_wherever_a_sync_ends_the_next_one_ends_it(
 KILLED = """
 import os, sys
 import mlflow
-from src.config import Config
+from src.config.schema import Config
 from src.sync import sync
 
 url, root, experiment = sys.argv[1:]
@@ -94,7 +94,7 @@ def test_a_sync_that_was_killed_is_finished_by_the_next(
 
 AT_ONCE = """
 import sys
-from src.config import Config
+from src.config.schema import Config
 from src.sync import sync
 
 url, root, experiment = sys.argv[1:]

@@ -14,9 +14,9 @@ import polars as pl
 import psutil
 import pytest
 
-from src.config import Config
+from src.config.schema import Config
 from tests.pipeline_case import Project, kill
-from tests.tuning_case import trials
+from tests.tuning.tuning_case import trials
 
 KILLS = 12
 TRIALS = 80

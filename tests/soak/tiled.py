@@ -15,8 +15,9 @@ from pathlib import Path
 
 import polars as pl
 
-from src.config import SimulatedSource, SourceConfig
-from src.sources import Request, simulated
+from src.config.schema import SimulatedSource, SourceConfig
+from src.sources import simulated
+from src.sources.registry import Request
 from tests.market_case import MARKET
 
 KEY = ["asset_class", "symbol"]

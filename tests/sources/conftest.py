@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.config import LiveSource
-from src.sources import yahoo
+from src.config.schema import LiveSource
+from src.sources.yahoo import source
 from tests.sources.yahoo_case import Notes, Script, serving
 
 
@@ -16,7 +16,7 @@ def yahoo_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """yfinance's caches away from the project's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp("main")))
-        yahoo.keep_caches()
+        source.keep_caches()
     yield
 
 
@@ -44,7 +44,7 @@ def gate() -> Notes:
 
 
 @pytest.fixture
-def provider(yahoo_caches: None, settings: LiveSource, script: Script, gate: Notes) -> Iterator[yahoo.Yahoo]:
-    found = yahoo.connect("yahoo", settings, gate)
+def provider(yahoo_caches: None, settings: LiveSource, script: Script, gate: Notes) -> Iterator[source.Yahoo]:
+    found = source.connect("yahoo", settings, gate)
     yield found
     found.close()

@@ -5,9 +5,10 @@ import gzip
 import polars as pl
 import pytest
 
-from src.config import ConfigError, SourceConfig
-from src.errors import StageError
-from src.sources import Request, folder
+from src.config.schema import SourceConfig
+from src.core.errors import ConfigError, StageError
+from src.sources import folder
+from src.sources.registry import Request
 from tests.market_case import series, write
 
 

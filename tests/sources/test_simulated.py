@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from dateutil.easter import easter
 
-from src.config import ROOT, SimulatedSource, SourceConfig
-from src.sources import Request, simulated
-from src.sources.simulated import calendar, instrument
-from src.validation import validate
+from src.config.schema import SimulatedSource, SourceConfig
+from src.core.project import ROOT
+from src.hydration.validation import validate
+from src.sources import simulated
+from src.sources.registry import Request
+from src.sources.simulated import instrument, sessions
 
 SOURCE = SourceConfig()
 
@@ -52,9 +53,9 @@ def test_a_later_last_date_changes_no_earlier_bar():
 
 
 def test_stocks_keep_the_exchange_calendar_and_coins_trade_every_day():
-    days = calendar("stock", "2014-01-01", "2024-12-31")
+    days = sessions("stock", "2014-01-01", "2024-12-31")
     assert len(days) == 2768 + 1  # NYSE held 2,768 sessions: it also closed on 2018-12-05, for a day of mourning
-    assert len(calendar("crypto", "2024-01-01", "2024-12-31")) == 366
+    assert len(sessions("crypto", "2024-01-01", "2024-12-31")) == 366
     for closed in (
         "2024-01-01",
         "2024-01-15",
@@ -71,7 +72,13 @@ def test_stocks_keep_the_exchange_calendar_and_coins_trade_every_day():
     ):
         assert np.datetime64(closed) not in days
     assert np.datetime64("2021-06-18") in days
-    assert [simulated._easter(year) for year in range(1990, 2060)] == [easter(year) for year in range(1990, 2060)]
+    assert np.datetime64("2018-12-05") in days and sessions("etf", "2018-12-05", "2018-12-05").size == 1
+
+
+def test_a_new_unforeseen_closure_changes_no_day_of_the_invented_market():
+    assert (
+        hashlib.sha256(sessions("stock", "1998-01-01", "2050-12-31").tobytes()).hexdigest().startswith("50f44ee1de93")
+    )
 
 
 def returns(frame):

@@ -5,9 +5,10 @@ import shutil
 import polars as pl
 import pytest
 
-from src.config import SourceConfig
-from src.errors import StageError
-from src.sources import Request, stooq
+from src.config.schema import SourceConfig
+from src.core.errors import StageError
+from src.sources import stooq
+from src.sources.registry import Request
 from tests.market_case import MARKET
 
 HEAD = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"

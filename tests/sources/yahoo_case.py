@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from src.config import LiveSource
-from src.sources.provider import Wanted
+from src.config.schema import LiveSource
+from src.fetching.provider import Wanted
 from tests.loopback.server import Proxy, certificate
 from tests.loopback.wire import HTML, TEXT, Reply, Request, json
 from tests.loopback.yahoo import HOSTS

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.bars import BarStore, Manifest
-from src.config import Config, SplitConfig
+from src.config.schema import Config, SplitConfig
+from src.evaluation.splits import first_boundary, walk_forward
 from src.features.store import FeatureStore
-from src.splits import first_boundary, walk_forward
+from src.market.bars import BarStore, Manifest
 from src.tuning.sample import drawn
 from src.tuning.window import Candidate, usable_bars, windows
 from tests.features.series import lively

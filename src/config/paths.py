@@ -1,0 +1,110 @@
+"""Where each stored thing lies: the one module that names folders and files of data/."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.core.project import ROOT
+
+TABLES = ("bars", "features", "options", "runs", "states")
+"""Folders of data/ that hold one folder for each dataset."""
+
+
+def main_root() -> Path:
+    """Folder that owns MLflow's store, provider caches and locks: the main checkout, also from a copy DVC works in."""
+    return Path(os.environ.get("DVC_ROOT") or ROOT)
+
+
+def locks() -> Path:
+    """Folder of the locks that commands hold, one for all working copies."""
+    return main_root() / "data" / ".locks"
+
+
+def heartbeats() -> Path:
+    """Folder of the heartbeats of running commands, one for all working copies."""
+    return main_root() / "data" / ".progress"
+
+
+def listings(data_root: str | Path) -> Path:
+    """Folder of the exchanges' listings, shared by all datasets and working copies."""
+    return main_root() / data_root / "listings"
+
+
+@dataclass(frozen=True)
+class DatasetPaths:
+    """Where everything stored of one dataset lies.
+
+    Attributes
+    ----------
+    root : Path
+        The data folder, ``data`` by default.
+    dataset : str
+        Name of the dataset: the universe, with the interval appended unless daily.
+    reports_root : Path
+        Folder of the reports, ``reports`` by default.
+    """
+
+    root: Path
+    dataset: str
+    reports_root: Path = Path("reports")
+
+    @property
+    def bars(self) -> Path:
+        """Folder of the store of bars."""
+        return self.root / "bars" / self.dataset
+
+    @property
+    def raw(self) -> Path:
+        """Folder of what live providers served, as served."""
+        return self.bars / "raw"
+
+    @property
+    def features(self) -> Path:
+        """Folder of the store of features."""
+        return self.root / "features" / self.dataset
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the run store: what training produced."""
+        return self.root / "runs" / self.dataset
+
+    @property
+    def grades(self) -> Path:
+        """The grades table."""
+        return self.root / "grades" / f"{self.dataset}.parquet"
+
+    @property
+    def options(self) -> Path:
+        """Folder of the snapshots of option chains."""
+        return self.root / "options" / self.dataset
+
+    @property
+    def tuning(self) -> Path:
+        """The database of tuning studies."""
+        return self.root / "tuning" / self.dataset / "studies.db"
+
+    @property
+    def cache(self) -> Path:
+        """Folder for files of a hydration in work."""
+        return self.root / "cache" / f"hydrate-{self.dataset}"
+
+    @property
+    def fingerprint(self) -> Path:
+        """What the files of a source were when they were last read."""
+        return self.root / "cache" / f"hydrate-{self.dataset}.json"
+
+    @property
+    def states_folder(self) -> Path:
+        """Folder of the states tables, one a stage."""
+        return self.root / "states" / self.dataset
+
+    @property
+    def reports(self) -> Path:
+        """Folder of the report."""
+        return self.reports_root / self.dataset
+
+    def states(self, stage: str) -> Path:
+        """The states table of a stage: one row an instrument."""
+        return self.states_folder / f"{stage}.parquet"

@@ -1,0 +1,51 @@
+"""Whether the chosen device can fit: asked of each library by a fit of a few rows, where the fits will be made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from src.config.schema import EngineConfig, ModelConfig
+from src.core.errors import ConfigError
+from src.engine import dispatch
+from src.engine.outcome import Failure
+from src.models.registry import family
+
+ROWS, FEATURES = 256, 4
+
+
+def require(models: list[ModelConfig], config: EngineConfig) -> None:
+    """Refuse a device on which a family cannot fit, before any work; nothing is tried where all fit on the CPU.
+
+    Raises
+    ------
+    ConfigError
+        Names the families, the libraries' reasons and the remedy.
+    """
+    asked = {model.family: model for model in models if model.device != "cpu"}
+    if not asked:
+        return
+    # In workers, on whatever machine they run; a driver that crashes takes a worker with it and not the session.
+    found: dict[str, str] = {}
+    for outcome in dispatch.run(tried, asked.values(), config):
+        result = outcome.result
+        if reason := result.reason if isinstance(result, Failure) else result:
+            found[outcome.item.family] = reason
+    if found:
+        reasons = "; ".join(f"{name}: {found[name]}" for name in sorted(found))
+        devices = ", ".join(sorted({model.device for model in asked.values()}))
+        raise ConfigError(f"model.device={devices} cannot be used here ({reasons}): choose model.device=cpu")
+
+
+def tried(model: ModelConfig) -> str | None:
+    """Fit two trees to a few rows on the model's device; return the first line of what stands against it, or None."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS, FEATURES)).astype(np.float32)
+    y = (x[:, 0] > 0.0).astype(np.float64)
+    names = [f"feature_{each}" for each in range(FEATURES)]
+    try:
+        family(model.family).fit(x, y, replace(model.params, rounds=2), 0, names, model.device)
+    except Exception as error:  # noqa: BLE001 - each library raises its own, and all mean the same
+        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return None

@@ -1,5 +1,0 @@
-"""The failure that a person can act on: one clear line, exit status 1."""
-
-
-class StageError(Exception):
-    """A clear failure: subject, what is wrong and the remedy. Shown as one line, without a traceback."""

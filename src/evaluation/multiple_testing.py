@@ -1,0 +1,116 @@
+"""What the grades of one configuration say together: passes, and how many to expect of luck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.core.arrays import IntArray
+from src.evaluation.significance import instrument_p, q_values
+
+KEY = ["asset_class", "symbol"]
+
+
+@dataclass(frozen=True)
+class SessionEvidence:
+    """What the grades of one configuration say together.
+
+    Attributes
+    ----------
+    grades : DataFrame
+        The grades with ``q_value`` filled: one for each instrument, on each of its rows.
+    passes, instruments : int
+        Runs that passed, and instruments with at least one.
+    expected, low, high : float, int, int
+        Lucky passes to expect had no model any skill (the sum of luck rates), and the 5 to 95% range over the common
+        shifts, which knows that instruments move together.
+    expected_instruments, low_instruments, high_instruments : float, int, int
+        The same for instruments on which any run would pass.
+    """
+
+    grades: pl.DataFrame
+    passes: int
+    instruments: int
+    expected: float
+    low: int
+    high: int
+    expected_instruments: float
+    low_instruments: int
+    high_instruments: int
+
+    def sentence(self) -> str:
+        """Say how many passed and how many would by luck, in one line."""
+        expected = f"{self.expected:,.{0 if self.expected >= 10 else 1}f}"
+        runs = f"{self.passes:,} run{'' if self.passes == 1 else 's'}"
+        instruments = f"{self.instruments:,} instrument{'' if self.instruments == 1 else 's'}"
+        return (
+            f"{runs} on {instruments} passed; had no model any skill, about {expected} would"
+            f" (9 sessions in 10: {self.low:,} to {self.high:,})"
+        )
+
+
+def session_evidence(grades: pl.DataFrame) -> SessionEvidence:
+    """Add up the luck of all runs of one configuration, passed or not, and fill their q-values.
+
+    Parameters
+    ----------
+    grades : DataFrame with the columns of `assess.SCHEMA`, one row a run
+        A null luck rate counts as none: such a run could not pass at any shift. A null p-value counts as 1.
+    """
+    passed = grades.filter(pl.col("passed"))
+    by_run, by_instrument = _lucky_counts(grades)
+    low, high = _range(by_run)
+    low_instruments, high_instruments = _range(by_instrument)
+    return SessionEvidence(
+        grades=_with_q_values(grades),
+        passes=passed.height,
+        instruments=passed.select(KEY).n_unique(),
+        expected=float(grades["luck_rate"].sum()),
+        low=low,
+        high=high,
+        expected_instruments=float(by_instrument.mean()) if by_instrument.size else 0.0,
+        low_instruments=low_instruments,
+        high_instruments=high_instruments,
+    )
+
+
+def _with_q_values(grades: pl.DataFrame) -> pl.DataFrame:
+    smallest = grades.group_by(KEY, maintain_order=True).agg(
+        pl.col("p_value").fill_null(1.0).min(), pl.col("n_trials").max()
+    )
+    p = [instrument_p(p, n) for p, n in smallest.select("p_value", "n_trials").iter_rows()]
+    q = smallest.select(KEY).with_columns(q_value=pl.Series(q_values(np.array(p, dtype=np.float64))))
+    return (
+        grades.drop("q_value", strict=False)
+        .join(q, on=KEY, how="left", maintain_order="left")
+        .select(grades.columns if "q_value" in grades.columns else [*grades.columns, "q_value"])
+    )
+
+
+def _lucky_counts(grades: pl.DataFrame) -> tuple[IntArray, IntArray]:
+    """Passes at each common shift, over runs and over instruments (any run of it), shape (common_shifts,) each."""
+    ordered = grades.select(*KEY, "shift_passes").drop_nulls("shift_passes").sort(KEY)
+    if ordered.height == 0:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    packed = np.frombuffer(b"".join(ordered["shift_passes"].to_list()), dtype=np.uint8).reshape(ordered.height, -1)
+    starts = np.flatnonzero(ordered.select(pl.struct(KEY).rle_id()).to_series().diff().fill_null(1).to_numpy())
+    together = np.bitwise_or.reduceat(packed, starts, axis=0)
+    return _bit_sums(packed), _bit_sums(together)
+
+
+def _bit_sums(packed: Any) -> IntArray:
+    """Sum the bits of each column in blocks, so that 30,000 runs need a few megabytes."""
+    sums = np.zeros(packed.shape[1] * 8, dtype=np.int64)
+    for start in range(0, packed.shape[0], 4096):
+        sums += np.unpackbits(packed[start : start + 4096], axis=1).sum(axis=0, dtype=np.int64)
+    return sums
+
+
+def _range(counts: IntArray) -> tuple[int, int]:
+    if not counts.size:
+        return 0, 0
+    low, high = np.quantile(counts, (0.05, 0.95), method="inverted_cdf")
+    return int(low), int(high)

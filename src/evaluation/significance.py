@@ -1,0 +1,231 @@
+"""How likely a pass is luck: p-values, q-values, the deflated Sharpe ratio, and what looks too good to be true."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.core.arrays import FloatArray, IntArray
+from src.evaluation.labels import Decisions
+from src.evaluation.metrics import auc, sharpe
+from src.evaluation.shift_test import Shifts
+from src.evaluation.strategy import Market, performance
+
+if TYPE_CHECKING:
+    from src.config.schema import GradeConfig
+
+EULER = 0.5772156649015329
+REPAIRED_SHARE = 0.02  # of the out-of-sample bars, from which a repaired series may explain a figure
+STALE_SHARE = 0.10  # of unchanged closes: 1% is usual, and 95 of 100 real liquid stocks stay below 4%
+STILL_VOLATILITY = 0.10  # a year: in real bars a stablecoin had 6%, an ETF of short bills 0.7%
+_NORMAL = NormalDist()
+
+
+def z_score(area: float | None, shifted: Shifts) -> float | None:
+    """Compute (AUC - mean) / sd over the admissible shifts; None where the AUC is undefined or can't vary."""
+    null = shifted.auc[shifted.admissible]
+    if area is None or null.size < 2 or not np.isfinite(null).all():
+        return None
+    deviation = float(np.std(null, ddof=1))
+    if deviation < 1e-12:
+        return None
+    return (area - float(np.mean(null))) / deviation
+
+
+def p_value(z: float | None) -> float:
+    """One-sided normal tail of z; 1.0 where there is none.
+
+    A rank among n shifts can't get below 1/n, which is useless among 30,000 runs.
+
+    Examples
+    --------
+    >>> round(p_value(1.6448536), 4)
+    0.05
+    """
+    return 1.0 if z is None else 0.5 * math.erfc(z / math.sqrt(2.0))
+
+
+def instrument_p(smallest: float, trials: int) -> float:
+    """Charge an instrument's best p-value for every distinct run tried on its out-of-sample window.
+
+    Families, settings, seeds and earlier sessions count: reseeding until it passes must not pay.
+    """
+    return min(1.0, max(trials, 1) * smallest)
+
+
+def q_values(p: FloatArray) -> FloatArray:
+    """Adjust p-values for the share of false discoveries, over all that were graded and never over passes alone.
+
+    Returns
+    -------
+    float64, shape of ``p``, in [0, 1].
+
+    Source
+    ------
+    Benjamini and Hochberg, "Controlling the False Discovery Rate", Journal of the Royal Statistical Society B 57
+    (1995), p. 293.
+
+    Examples
+    --------
+    >>> q_values(np.array([0.01, 0.5, 0.04])).round(3).tolist()
+    [0.03, 0.5, 0.06]
+    """
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * p.size / np.arange(1, p.size + 1)
+    out = np.empty(p.size)
+    out[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return out
+
+
+def expected_best_sharpe(trials: int, variance: float) -> float:
+    """Sharpe ratio per bar to expect of the best of ``trials`` without skill; 0 for one trial.
+
+    Parameters
+    ----------
+    trials : int
+    variance : float
+        Of the Sharpe ratios per bar over the trials.
+
+    Source
+    ------
+    Bailey and Lopez de Prado, "The Deflated Sharpe Ratio", Journal of Portfolio Management 40 (2014), p. 98.
+    """
+    if trials <= 1:
+        return 0.0
+    rare = (1.0 - EULER) * _NORMAL.inv_cdf(1.0 - 1.0 / trials)
+    rarer = EULER * _NORMAL.inv_cdf(1.0 - 1.0 / (trials * math.e))
+    return math.sqrt(variance) * (rare + rarer)
+
+
+def deflated_sharpe(
+    ratio: float, bars: int, skew: float, kurtosis: float, trials: int, *, variance: float | None = None
+) -> float | None:
+    """Probability that the true Sharpe ratio exceeds what the best of ``trials`` would show without skill.
+
+    Parameters
+    ----------
+    ratio : float
+        Sharpe ratio per bar, not annualised.
+    bars : int
+        Number of returns.
+    skew, kurtosis : float
+        Of the returns; the normal distribution has kurtosis 3.
+    trials : int
+    variance : float, optional
+        Of the trials' Sharpe ratios per bar. Default 1/(bars - 1), that of a Sharpe ratio estimated without skill: the
+        few trials on one instrument are too alike to measure it.
+
+    Returns
+    -------
+    float in [0, 1], best 1, or None where the moments allow no answer.
+
+    Source
+    ------
+    Bailey and Lopez de Prado (2014), as above, p. 99: an annual ratio of 2.5 over 1,250 days, skew -3, kurtosis 10,
+    and 100 trials of annual variance 1/2 give 0.9004.
+    """
+    if bars < 2:
+        return None
+    best = expected_best_sharpe(trials, 1.0 / (bars - 1) if variance is None else variance)
+    spread = 1.0 - skew * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
+    if not math.isfinite(spread) or spread <= 0.0:
+        return None
+    return _NORMAL.cdf((ratio - best) * math.sqrt(bars - 1.0) / math.sqrt(spread))
+
+
+def deflated_sharpe_of(returns: FloatArray, trials: int) -> float | None:
+    """Deflated Sharpe ratio of a series of returns per bar; None where its Sharpe ratio is undefined."""
+    ratio = sharpe(returns, 1.0)
+    if ratio is None or not returns.any():
+        return None
+    centred = returns - returns.mean()
+    scale = float(np.mean(centred**2))
+    skew = float(np.mean(centred**3)) / scale**1.5
+    kurtosis = float(np.mean(centred**4)) / scale**2
+    return deflated_sharpe(ratio, returns.size, skew, kurtosis, trials)
+
+
+def active_returns(
+    net: FloatArray, position: FloatArray, always: FloatArray, always_position: FloatArray
+) -> FloatArray:
+    """Take from the strategy what its mean exposure earns by being long all the time.
+
+    Mean exposure is the mean position over that of always-long on the same sizing, so that the difference carries no
+    market exposure on average.
+    """
+    full = float(np.mean(always_position))
+    share = float(np.mean(position)) / full if full > 0.0 else 0.0
+    return net - share * always
+
+
+def one_bar_later(
+    label: FloatArray, score: FloatArray, exposure: FloatArray, market: Market, bars_per_year: float
+) -> tuple[float | None, float | None]:
+    """AUC and Sharpe with every prediction acted on one bar late.
+
+    Where tomorrow's open is today's close, a reversal of the last print looks like skill at the next open and is gone
+    a bar later.
+    """
+    late = np.concatenate(([0.0], exposure[:-1]))
+    return auc(label[1:], score[:-1]), sharpe(performance(late, market).net, bars_per_year)
+
+
+def suspicion(
+    positions: IntArray,
+    decisions: Decisions,
+    grade: GradeConfig,
+    *,
+    area: float | None,
+    ratio: float | None,
+    passed: bool,
+    collapse: bool,
+) -> str | None:
+    """Say why a run looks too good for its kind of data, with the cause looked for; None where it does not.
+
+    Parameters
+    ----------
+    positions : int64
+        The out-of-sample decisions.
+    decisions : Decisions
+    grade : GradeConfig
+    area, ratio : float or None
+        AUC and Sharpe ratio.
+    passed : bool
+        Whether the run clears the four thresholds.
+    collapse : bool
+        Whether a crypto pass is gone one bar later.
+    """
+    causes = _causes(collapse, positions, decisions)
+    signs = []
+    if area is not None and area >= grade.suspicious_auc:
+        signs.append(f"auc {area:.2f} is at or above {grade.suspicious_auc:.2f}")
+    if ratio is not None and ratio >= grade.suspicious_sharpe:
+        signs.append(f"sharpe {ratio:.2f} is at or above {grade.suspicious_sharpe:.2f}")
+    if signs:
+        found = "; ".join([*causes, *_still(positions, decisions)])
+        found = found or "no repaired bars, stale prices, peg or one-bar-later collapse found"
+        return f"{' and '.join(signs)}, too good for its kind of data: {found}"
+    return f"passed, but {'; '.join(causes)}" if passed and causes else None
+
+
+def _still(positions: IntArray, decisions: Decisions) -> list[str]:
+    """Say that a price is pegged or cash-like: its small moves are noise around a value, and that can be foretold."""
+    moves = decisions.close_return[positions]
+    spread = float(np.nanstd(moves)) * decisions.bars_per_year**0.5
+    return [f"its price hardly moves ({spread:.1%} a year), as of a peg or cash"] if spread < STILL_VOLATILITY else []
+
+
+def _causes(collapse: bool, positions: IntArray, decisions: Decisions) -> list[str]:
+    repaired = float(np.mean(decisions.repaired[positions]))
+    stale = float(np.mean(decisions.stale[positions]))
+    causes = []
+    if repaired >= REPAIRED_SHARE:
+        causes.append(f"{repaired:.0%} of its out-of-sample bars were repaired")
+    if stale >= STALE_SHARE:
+        causes.append(f"{stale:.0%} of its out-of-sample closes are stale, the same as the day before")
+    if collapse:
+        causes.append("the pass is gone one bar later")
+    return causes

@@ -1,0 +1,171 @@
+"""From probabilities to net returns: direction, size, position, costs.
+
+A position is exposure times size. The exposure (a mean of directions, in [-1, 1]) comes from the model; the size comes
+from volatility alone. Keeping them apart lets the evidence shift the one against the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.core.arrays import FloatArray, IntArray
+from src.evaluation.labels import Decisions
+from src.market.spread import spread
+
+if TYPE_CHECKING:
+    from src.config.schema import StrategyConfig
+
+ON_EXCHANGE = ("stock", "etf")  # quoted in cents; coins are not
+
+
+@dataclass(frozen=True)
+class Market:
+    """What the strategy meets on its consecutive out-of-sample decisions, whatever it predicts.
+
+    Attributes
+    ----------
+    size : float64, shape (m,), in [0, max_leverage]
+        Position of a full exposure, from volatility up to the decision.
+    cost : float64, shape (m,)
+        Cost per unit of turnover, as a fraction.
+    change : float64, shape (m,)
+        Return of the one bar that the position is held, O[k+1] to O[k+2].
+    """
+
+    size: FloatArray
+    cost: FloatArray
+    change: FloatArray
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What a strategy earned, one row a decision, booked on the stamp of each.
+
+    Attributes
+    ----------
+    position, gross, cost, net : float64, shape (m,)
+        Fractions of the capital.
+    turnover : float64, shape (m,)
+        Change of position at entry to each bar; the last also holds the exit.
+    """
+
+    position: FloatArray
+    gross: FloatArray
+    cost: FloatArray
+    net: FloatArray
+    turnover: FloatArray
+
+
+def returns(
+    probability: FloatArray, positions: IntArray, decisions: Decisions, strategy: StrategyConfig
+) -> Performance:
+    """Trade the predictions of consecutive decisions.
+
+    Parameters
+    ----------
+    probability : float64, shape (m,)
+        P(up) for each position.
+    positions : int64, shape (m,)
+        Consecutive out-of-sample decisions.
+    decisions : Decisions
+    strategy : StrategyConfig
+    """
+    exposure = exposures(directions(probability, strategy), decisions.horizon)
+    return performance(exposure, market(positions, decisions, strategy))
+
+
+def directions(probability: FloatArray, strategy: StrategyConfig) -> FloatArray:
+    """Long (1) above the threshold; short (-1) below one minus it where shorting is on; else in cash (0)."""
+    long = (probability > strategy.threshold).astype(np.float64)
+    if not strategy.short:
+        return long
+    return long - (probability < 1.0 - strategy.threshold)
+
+
+def exposures(direction: FloatArray, horizon: int) -> FloatArray:
+    """Mean of the last ``horizon`` directions; before the first one there was none, which counts as zero.
+
+    Examples
+    --------
+    >>> exposures(np.array([1.0, 1.0, 0.0, 0.0]), 2).tolist()
+    [0.5, 1.0, 0.5, 0.0]
+    """
+    if horizon == 1:
+        return direction
+    sums: FloatArray = np.cumsum(direction)
+    sums[horizon:] = sums[horizon:] - sums[:-horizon]
+    return sums / float(horizon)
+
+
+def market(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> Market:
+    """Look up size, cost and return at the positions."""
+    volatility = trailing_volatility(decisions.close_return, positions, strategy.volatility_window)
+    annual = volatility * np.sqrt(decisions.bars_per_year)
+    size = np.zeros(positions.size)
+    known = annual > 1e-9  # a frozen or unknown price says nothing of its risk: no position
+    size[known] = np.minimum(strategy.target_volatility / annual[known], strategy.max_leverage)
+    return Market(size=size, cost=costs(positions, decisions, strategy), change=decisions.bar_return[positions])
+
+
+def trailing_volatility(close_return: FloatArray, positions: IntArray, window: int) -> FloatArray:
+    """Compute the standard deviation (n - 1) of the last ``window`` close-to-close returns up to each position.
+
+    Never of open-to-open returns: the last of those holds the entry price.
+
+    Returns
+    -------
+    float64, shape of ``positions``, per bar; NaN until ``window`` returns are known.
+    """
+    out = np.full(positions.size, np.nan)
+    ready = positions >= window
+    if ready.any():
+        windows = np.lib.stride_tricks.sliding_window_view(close_return, window)
+        out[ready] = np.std(windows[positions[ready] - window + 1], axis=1, ddof=1)
+    return out
+
+
+def costs(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> FloatArray:
+    """Cost per unit of turnover: the largest of the class's basis points, half a cent and half the spread.
+
+    Half a cent is taken over the as-traded price (a split-adjusted one would invent costs), and not for coins.
+    """
+    cost = np.full(positions.size, strategy.cost_bps[decisions.asset_class] / 1e4)
+    if decisions.asset_class in ON_EXCHANGE:
+        cost = np.maximum(cost, strategy.half_cent / decisions.traded_price[positions])
+    width = spread(decisions.high, decisions.low, decisions.close, strategy.spread_window)
+    total: FloatArray = np.maximum(cost, width[positions] / 2.0)
+    return total
+
+
+def turnovers(position: FloatArray) -> FloatArray:
+    """Change of position at each bar, from cash before the first and back into cash after the last.
+
+    The drift of a position's weight within its bar is not rebalanced.
+
+    Parameters
+    ----------
+    position : float64, shape (..., m)
+    """
+    change: FloatArray = np.abs(np.diff(position, prepend=0.0))
+    change[..., -1:] += np.abs(position[..., -1:])
+    return change
+
+
+def net_returns(position: FloatArray, market: Market) -> FloatArray:
+    """Hold each position over its bar: entry, resizing, changes of fold and the last exit pay, shape of ``position``.
+
+    The exit pays the rate of the last decision and is booked with its return.
+    """
+    net: FloatArray = position * market.change - turnovers(position) * market.cost
+    return net
+
+
+def performance(exposure: FloatArray, market: Market) -> Performance:
+    """Trade an exposure in [-1, 1] for each bar of the market."""
+    position = exposure * market.size
+    turnover = turnovers(position)
+    gross, cost = position * market.change, turnover * market.cost
+    return Performance(position=position, gross=gross, cost=cost, net=gross - cost, turnover=turnover)

@@ -1,0 +1,153 @@
+"""Computation of declared features on tables of bars, one instrument after the other.
+
+An instrument's columns are a function of its own bars and of the panel alone, so the same bits come out whatever else
+stands in the table and however the work is spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs, lookup, reach
+from src.features.windows import Array, Members, as_of, finish, row_as_of
+
+KEY = ("asset_class", "symbol")
+COLUMNS = {f"raw_{name}": name for name in ("open", "high", "low", "close")} | {
+    name: name for name in ("volume", "factor", "split")
+}
+ALWAYS_OPEN = ("crypto",)  # classes that trade around the clock
+NOTHING = np.empty(0)
+Known = dict[str, Any]  # arrays of shape (bars,), or `Members`
+Step = tuple[str, Callable[..., Array], tuple[str, ...]]
+
+
+class Plan:
+    """Features in an order in which each finds its inputs computed; shared intermediate results come once."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self.features = list(features)
+        own = {name: found for item in features for name, found in item.shelf.items()}
+        own |= {item.name: item for item in features}
+        names = dict.fromkeys(name for item in features for name in reach(item))
+        self.steps: list[Step] = []
+        for name in names:
+            if name not in (*RAW, *PANEL):
+                found = own.get(name) or lookup(name)
+                self.steps.append((name, found, inputs(found.function if isinstance(found, Feature) else found)))
+
+    def values(self, known: Known) -> NDArray[np.float32]:
+        """Columns of one instrument, shape (features, bars), NaN where undefined.
+
+        Raises
+        ------
+        FeatureError
+            A formula raised: names the feature and says why.
+        """
+        bare = self.bare(known)
+        with np.errstate(all="ignore"):
+            return finish([bare[item.name] for item in self.features], [item.window for item in self.features])
+
+    def bare(self, known: Known) -> Known:
+        """Values by feature before warm-up and infinities are cut; raises as `values` does."""
+        known = dict(known)
+        with np.errstate(all="ignore"):
+            for name, function, needed in self.steps:
+                try:
+                    known[name] = function(*[known[label] for label in needed])
+                except Exception as error:
+                    raise FeatureError(f"feature {name} failed: {type(error).__name__}: {error}") from error
+        return {item.name: known[item.name] for item in self.features}
+
+
+class Market:
+    """The panel's daily table, by asset class, ready to be looked up by an instrument's bars."""
+
+    def __init__(self, panel: pl.DataFrame | None) -> None:
+        self.classes: dict[str, tuple[Array, Known, Known]] = {}
+        if panel is None:
+            return
+        for (asset_class,), found in panel.drop_nulls("market_return").group_by("asset_class"):
+            rows = found.sort("date")
+            moves = np.log1p(rows["market_return"].to_numpy())
+            known = {"market_index": np.cumsum(moves)} | {
+                name: rows[name.removeprefix("market_")].cast(pl.Float64).to_numpy() for name in MARKET[1:]
+            }
+            members = {name: rows[name].to_numpy() for name in MEMBERS if name in rows.columns}
+            self.classes[str(asset_class)] = (day_numbers(rows["date"]), known, members)
+
+    def at(self, asset_class: str, day: Array) -> Known:
+        """Panel inputs at the bars' days: the last known ones, NaN where the class has no panel."""
+        days, known, members = self.classes.get(asset_class, (NOTHING, dict.fromkeys(MARKET, NOTHING), {}))
+        row = row_as_of(day, days)
+        nobody = np.empty((0, 0), dtype=np.float32)
+        found: Known = {name: as_of(day, days, values) for name, values in known.items()}
+        return found | {name: Members(row, members.get(name, nobody)) for name in MEMBERS}
+
+
+def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Compute features of one or many instruments.
+
+    Parameters
+    ----------
+    bars : rows of `BarStore`, in any order.
+    features : what `select` returned.
+    panel : table of `src.market.panel`; without it, market-relative columns are null.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol, date and one Float32 column a feature, a row for each row of `bars` in its order; null in
+        the warm-up and where a formula is undefined, never NaN or infinite.
+
+    Raises
+    ------
+    FeatureError
+        A formula raised on an instrument.
+    """
+    table, failed = evaluate(bars, Plan(features), Market(panel))
+    for key, reason in failed.items():
+        raise FeatureError(f"{key[0]}:{key[1]}: {reason}")
+    return table
+
+
+def evaluate(bars: pl.DataFrame, plan: Plan, market: Market) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
+    """Like `compute`, but an instrument on which a formula raises gets null columns, its reason beside them."""
+    order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
+    in_order = bool((order[1:] > order[:-1]).all())
+    table = bars if in_order else bars[order]
+    known = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
+    known["day"] = day_numbers(table["date"])
+    block = np.full((len(plan.features), len(table)), np.nan, dtype=np.float32)
+    failed: dict[tuple[str, str], str] = {}
+    for key, rows in instruments(table):
+        own = {name: values[rows] for name, values in known.items()}
+        own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
+        try:
+            block[:, rows] = plan.values(own | market.at(key[0], own["day"]))
+        except FeatureError as error:
+            failed[key] = str(error)
+    if not in_order:
+        block[:, order] = block.copy()
+    columns = [
+        pl.Series(item.name, block[at], dtype=pl.Float32, nan_to_null=True) for at, item in enumerate(plan.features)
+    ]
+    return bars.select(*KEY, "date").with_columns(columns), failed
+
+
+def instruments(table: pl.DataFrame) -> list[tuple[tuple[str, str], slice]]:
+    """Key and rows of each instrument of a table sorted by key."""
+    runs = table.select(pl.struct(KEY).rle().alias("run")).unnest("run")
+    ends = runs["len"].cast(pl.Int64).cum_sum().to_list()
+    starts = [0, *ends][:-1]
+    keys = [(value["asset_class"], value["symbol"]) for value in runs["value"].to_list()]
+    return [(key, slice(start, end)) for key, start, end in zip(keys, starts, ends, strict=True)]
+
+
+def day_numbers(dates: pl.Series) -> Array:
+    """Days since 1970-01-01, with a fraction where the dates are timestamps."""
+    return dates.dt.epoch("us").cast(pl.Float64).to_numpy() / 86_400e6

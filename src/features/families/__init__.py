@@ -1,0 +1,1 @@
+"""Declared features, one file for each family."""

@@ -1,0 +1,94 @@
+"""Deterministic bars, and a market around them, on which a user's own features are tried before they see any data."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from src.features.compute import Known, Market
+from src.features.panel_members import POINTS
+from src.features.registry import MARKET, MEMBERS
+from src.features.windows import Members
+
+BARS = 1500
+SESSION = 7  # bars of a day, where they are intraday
+
+
+@cache
+def trial(intraday: bool = False) -> Known:
+    """Ordinary bars of one stock, by input name: fat tails, clustering, gaps, dividends; all move and trade."""
+    random = np.random.default_rng(20_240_601)
+    sigma = 0.012 * np.exp(0.5 * np.convolve(random.standard_normal(BARS + 29), np.ones(30) / np.sqrt(30), "valid"))
+    close = 37 * np.exp(np.cumsum(sigma * random.standard_t(5, BARS) + 0.0003))
+    start = np.r_[close[0], close[:-1]] * np.exp(0.4 * sigma * random.standard_normal(BARS))
+    reach = np.exp(0.6 * sigma * (0.05 + np.abs(random.standard_normal((2, BARS)))))
+    moved = np.abs(np.diff(np.log(close), prepend=np.log(close[0])))
+    factor = np.where(np.arange(BARS) % 63 == 62, 1.005, 1.0)
+    day = np.busday_offset("2016-01-04", np.arange(BARS), roll="forward").astype("datetime64[D]").astype(np.float64)
+    if intraday:
+        day = np.repeat(day, SESSION)[:BARS] + (14.5 + np.arange(BARS) % SESSION) / 24
+    bars = {
+        "raw_open": start,
+        "raw_high": np.maximum(start, close) * reach[0],
+        "raw_low": np.minimum(start, close) / reach[1],
+        "raw_close": close,
+        "volume": np.floor(1e5 * np.exp(0.5 * random.standard_normal(BARS)) * (1 + 20 * moved)),
+        "factor": np.cumprod(factor),
+        "split": np.ones(BARS),
+        "day": day,
+        "always_open": np.zeros(BARS),
+    }
+    return bars | Market(_panel(day)).at("stock", day)
+
+
+def part(known: Known, rows: slice) -> Known:
+    """Some of the bars."""
+    return {name: values[rows] for name, values in known.items()}
+
+
+def times(known: Known, by: float, names: tuple[str, ...]) -> Known:
+    """Bars with some columns multiplied."""
+    return known | {name: known[name] * by for name in names}
+
+
+def rewritten(known: Known, cut: int) -> Known:
+    """Bars that are others from `cut` on, half a year later: prices, volume and the market."""
+    late = np.arange(len(known["day"])) >= cut
+    others: Known = {
+        name: np.where(late, values * 3.7 + 5, values)
+        for name, values in known.items()
+        if name in (*MARKET, "volume") or name.startswith("raw_")
+    }
+    others |= {name: Members(np.where(late, 0, known[name].row), known[name].values) for name in MEMBERS}
+    return known | others | {"day": known["day"] + 200.0 * late}
+
+
+def _panel(day: np.ndarray) -> pl.DataFrame:  # type: ignore[type-arg]
+    """Daily table of an invented market over the bars' days."""
+    random = np.random.default_rng(7)
+    days = np.unique(np.floor(day))
+    move = 0.009 * random.standard_t(5, len(days))
+    dispersion = 0.015 * np.exp(0.3 * random.standard_normal(len(days))) + 0.2 * np.abs(move)
+    return pl.DataFrame(
+        {
+            "asset_class": ["stock"] * len(days),
+            "date": days.astype("datetime64[D]"),
+            "market_return": move,
+            "dispersion": dispersion,
+            "csad": 0.7 * dispersion * np.exp(0.1 * random.standard_normal(len(days))),
+            "breadth": 1 / (1 + np.exp(-200 * move)),
+        }
+    ).with_columns(
+        pl.Series(name, np.sort(_members(random, name, len(days)), axis=1), dtype=pl.Array(pl.Float32, POINTS))
+        for name in MEMBERS
+    )
+
+
+def _members(random: np.random.Generator, name: str, days: int) -> np.ndarray:  # type: ignore[type-arg]
+    """Invented measures of 60 members a day, NaN for the rest."""
+    spread = np.full((days, POINTS), np.nan, dtype=np.float32)
+    drawn = random.standard_normal((days, 60))
+    spread[:, :60] = 0.015 * np.exp(0.4 * drawn) if "volatility" in name else 0.1 * drawn
+    return spread

@@ -1,0 +1,274 @@
+"""Many questions to several providers at once, and what became of each, one by one.
+
+Each provider has its own lane of tasks and its own threads, so that one that pauses for an hour holds up nobody else.
+The threads do nothing but ask; tasks are read, and outcomes handed over, in the one thread that iterates.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self
+
+from src.config.schema import LiveSource
+from src.fetching.lane import Job, Lane, Outcome, Task
+from src.fetching.provider import Answer
+from src.fetching.rate_gate import RateGate
+
+__all__ = ["Outcome", "Pool", "Task"]
+
+_LOOK = 0.2  # seconds between two looks of the consumer: on Windows Ctrl+C arrives between waits alone
+_READ = 64  # tasks read at a time
+_AHEAD = 50_000  # tasks held at most; they are small
+_PARTING = 1.0  # seconds that ending waits for threads whose request hangs; then they are left to die with the process
+
+
+class Pool:
+    """Threads that ask providers, through their gates, and hand over what became of each task.
+
+    Ending early (an exception, Ctrl+C, leaving the loop) stops the gates. Use it as a context manager, so that this
+    does not wait for the garbage collector.
+
+    Parameters
+    ----------
+    settings
+        ``workers`` threads for each provider; ``tries`` and pauses as `Lane` uses them.
+    gates
+        By provider: every task's provider must be among them.
+    known
+        One task for each provider that it has answered in an earlier run, where there is one; it is asked again to
+        tell an outage from instruments that fail.
+    clock
+        Seconds, never running backwards.
+    """
+
+    def __init__(
+        self,
+        settings: LiveSource,
+        gates: Mapping[str, RateGate],
+        known: Iterable[Task] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        proofs = {task.provider: task for task in known}
+        self._workers = settings.workers
+        self._room = max(32, 8 * settings.workers)  # outcomes that wait for the consumer; then the threads wait
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)  # for the consumer
+        self._crew = {
+            name: _Crew(Lane(gate, settings, clock, proofs.get(name)), threading.Condition(self._lock))
+            for name, gate in gates.items()
+        }
+        self._done: deque[Outcome] = deque()
+        self._fetch: Callable[[Task], Answer] | None = None  # while results are iterated
+        self._closed = False
+        self._crash: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, task: Task) -> None:
+        """Add a task: before the first result, or while results are iterated, also from within that loop.
+
+        Raises
+        ------
+        ValueError
+            Where its provider has no gate.
+        """
+        if task.provider not in self._crew:
+            known = ", ".join(self._crew) or "none"
+            raise ValueError(f"provider {task.provider!r} has no gate (there are: {known}): give the pool one for it")
+        with self._lock:
+            crew = self._crew[task.provider]
+            crew.lane.put(task)
+            self._deliver(crew.lane.closed())
+            self._staff(crew)
+
+    def results(
+        self, tasks: Iterable[Task], fetch: Callable[[Task], Answer], idle: Callable[[], None] = lambda: None
+    ) -> Iterator[Outcome]:
+        """Ask for every task and yield what became of it, as it is decided: one outcome for each task.
+
+        Parameters
+        ----------
+        tasks
+            Read lazily, in the thread that iterates.
+        fetch
+            Called in the pool's threads; raises a `ProviderError` or `Stopped` where there is no answer. Any other
+            exception becomes an outcome of kind error.
+        idle
+            Called in the thread that iterates, several times a second, while nothing is decided.
+
+        Yields
+        ------
+        Outcome
+            Of kind stopped for tasks that were left when the gate's patience was at its end.
+        """
+        self._begin(fetch)
+        feed, finished = iter(tasks), False
+        reading = True
+        try:
+            while self._fetch is fetch:
+                if reading and self._hungry():
+                    reading = self._read(feed)
+                if (ready := self._pop()) is not None:
+                    yield ready
+                elif not (reading and self._hungry()):
+                    if not reading and self._over():
+                        finished = True
+                        return
+                    idle()
+                    self._look()
+        finally:
+            self._end(finished)
+
+    def close(self) -> None:
+        """End now: whatever is under way is dropped, the gates are stopped, the threads leave."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            running = self._fetch is not None
+        if running:
+            self._end(finished=False)
+
+    def waiting(self) -> dict[str, int]:
+        """Tasks without an outcome yet, by provider, as far as they have been read."""
+        with self._lock:
+            return {name: len(crew.lane) + crew.lane.busy for name, crew in self._crew.items()}
+
+    def _begin(self, fetch: Callable[[Task], Answer]) -> None:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the pool was closed: make a new one, with new gates")
+            if self._fetch is not None:
+                raise RuntimeError("the pool's results are iterated already: one loop at a time")
+            self._fetch = fetch
+            for crew in self._crew.values():
+                self._staff(crew)
+
+    def _end(self, finished: bool) -> None:
+        with self._lock:
+            if self._fetch is None:
+                return
+            self._fetch = None
+            self._closed = self._closed or not finished
+            threads = [thread for crew in self._crew.values() for thread in crew.threads]
+            for crew in self._crew.values():
+                crew.threads = []
+                crew.wake.notify_all()
+            if not finished:
+                self._done.clear()
+        if not finished:
+            for crew in self._crew.values():
+                crew.lane.gate.stop()
+        until = time.monotonic() + _PARTING
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _hungry(self) -> bool:
+        """Whether to read on: a lane could run dry while the tasks before its own are read one by one."""
+        with self._lock:
+            lanes = [crew.lane for crew in self._crew.values()]
+            room = len(self._done) < self._room and sum(map(len, lanes)) < _AHEAD
+            return room and any(lane.ready < self._room for lane in lanes)
+
+    def _read(self, feed: Iterator[Task]) -> bool:
+        """Take some tasks; False at their end."""
+        for _ in range(_READ):
+            task = next(feed, None)
+            if task is None:
+                return False
+            self.add(task)
+        return True
+
+    def _pop(self) -> Outcome | None:
+        with self._lock:
+            if self._crash is not None:
+                raise self._crash
+            if not self._done:
+                return None
+            if len(self._done) == self._room:
+                for crew in self._crew.values():
+                    crew.wake.notify_all()
+            return self._done.popleft()
+
+    def _over(self) -> bool:
+        with self._lock:
+            return not self._done and self._crash is None and all(crew.lane.over for crew in self._crew.values())
+
+    def _look(self) -> None:
+        with self._news:
+            if not self._done and self._crash is None:
+                self._news.wait(_LOOK)
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
+        if outcomes:
+            self._done.extend(outcomes)
+        self._news.notify()
+
+    def _staff(self, crew: _Crew) -> None:
+        """Wake a thread for what is ready, or start one."""
+        if self._fetch is None or not crew.lane.ready:
+            return
+        crew.wake.notify()
+        while len(crew.threads) < min(self._workers, crew.lane.busy + crew.lane.ready):
+            name = f"{crew.lane.gate.name}-{len(crew.threads)}"
+            thread = threading.Thread(target=self._work, args=(crew, self._fetch), name=name, daemon=True)
+            thread.start()
+            crew.threads.append(thread)
+
+    def _work(self, crew: _Crew, fetch: Callable[[Task], Answer]) -> None:
+        try:
+            while (job := self._take(crew, fetch)) is not None:
+                self._ask(crew, job, fetch)
+        except BaseException as error:  # noqa: BLE001 (a fault of ours: it must reach the consumer, not kill a thread)
+            with self._lock:
+                self._crash = error
+                self._news.notify()
+
+    def _take(self, crew: _Crew, fetch: Callable[[Task], Answer]) -> Job | None:
+        with self._lock:
+            while self._fetch is fetch:
+                room = len(self._done) < self._room
+                if room and (job := crew.lane.take()) is not None:
+                    return job
+                crew.idle += 1
+                try:
+                    crew.wake.wait(crew.lane.wait() if room else None)
+                finally:
+                    crew.idle -= 1
+            return None
+
+    def _ask(self, crew: _Crew, job: Job, fetch: Callable[[Task], Answer]) -> None:
+        began = self._clock()
+        found: Answer | BaseException
+        try:
+            found = fetch(job.task)
+        except BaseException as error:  # noqa: BLE001 (whatever a provider's library raises is this task's outcome)
+            found = error
+        seconds = self._clock() - began
+        with self._lock:
+            if self._fetch is not fetch:
+                return
+            self._deliver(crew.lane.settle(job, found, seconds))
+            if crew.idle:
+                crew.wake.notify_all()
+
+
+class _Crew:
+    """A lane and the threads that ask for it."""
+
+    def __init__(self, lane: Lane, wake: threading.Condition) -> None:
+        self.lane = lane
+        self.wake = wake
+        self.threads: list[threading.Thread] = []
+        self.idle = 0

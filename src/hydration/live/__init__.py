@@ -1,0 +1,1 @@
+"""Live hydration: ask providers for what is due and keep what they serve."""

@@ -1,0 +1,73 @@
+"""Who serves an instrument: an archive on disk first where the chain has one, then providers in their order."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from src.config.schema import LiveSource, SourceConfig
+from src.core.errors import ConfigError
+from src.core.instruments import ASSET_CLASSES
+from src.fetching.provider import Gate, Provider
+from src.sources.registry import ARCHIVES
+
+_MODULES = {"yahoo": "src.sources.yahoo.source"}  # every other name is an exchange's, as ccxt calls it
+_EXCHANGES = "src.sources.ccxt.source"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The links of one asset class: `archive` on disk or None, then `providers`, the first that has it serves."""
+
+    archive: str | None
+    providers: tuple[str, ...]
+
+    def after(self, provider: str) -> str | None:
+        """The provider that is asked when `provider` does not know an instrument; None after the last."""
+        following = self.providers[self.providers.index(provider) + 1 :] if provider in self.providers else ()
+        return following[0] if following else None
+
+
+def chains(source: SourceConfig) -> dict[str, Chain]:
+    """The chain of every asset class that the source serves.
+
+    Raises
+    ------
+    ConfigError
+        Where a chain names a class that there is not, an archive that is not its first link, or nothing at all.
+    """
+    found = {}
+    for kind, links in source.live.chain.items():
+        key = f"source.live.chain.{kind}"
+        if kind not in ASSET_CLASSES:
+            raise ConfigError(f"{key}: asset class must be one of {', '.join(ASSET_CLASSES)}, got {kind}: rename it")
+        misplaced = [link for link in links[1:] if link in ARCHIVES]
+        if misplaced:
+            raise ConfigError(f"{key}={links}: an archive ({misplaced[0]}) can only come first: put it there")
+        archive = links[0] if links and links[0] in ARCHIVES else None
+        found[kind] = Chain(archive, tuple(links[1:] if archive else links))
+    if not any(chain.archive or chain.providers for chain in found.values()):
+        raise ConfigError(
+            f"source.live.chain names no provider: choose source=auto, or give {ASSET_CLASSES[0]}: [yahoo]"
+        )
+    return found
+
+
+def unserved(source: SourceConfig) -> list[str]:
+    """Asset classes that no link of any chain serves."""
+    found = chains(source)
+    return [kind for kind in ASSET_CLASSES if kind not in found or not (found[kind].archive or found[kind].providers)]
+
+
+def names(source: SourceConfig) -> list[str]:
+    """Every provider that the chains name, sorted."""
+    return sorted({provider for chain in chains(source).values() for provider in chain.providers})
+
+
+def connector(name: str) -> Callable[[str, LiveSource, Gate], Provider]:
+    """What opens the provider `name`: ``connect(name, settings, gate)`` of its module."""
+    connect: Callable[[str, LiveSource, Gate], Provider] = importlib.import_module(
+        _MODULES.get(name, _EXCHANGES)
+    ).connect
+    return connect

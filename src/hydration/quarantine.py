@@ -1,0 +1,209 @@
+"""Faults that condemn a whole instrument: repairing a bar would need later bars, or too much is wrong.
+
+Quarantine may look at the whole series: it changes no bar, it sets the instrument aside with words that say why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.core.instruments import KEY
+
+JUMP = 3.0  # one-day moves beyond this factor are looked into
+SCALE = 20.0  # beyond this they are no market moves: the bar is held at the last close
+HELD = 5  # bars in a row that may be held; more, and the price scale has changed
+JUMPS = 3  # moves beyond JUMP that condemn
+SURGE = 3.0  # volume over its average of the 63 bars before: what news brings
+FROZEN = 250  # bars without any change of the close
+REPAIRS = 0.10  # share of bars
+BOUNCE = -0.32  # correlation of neighbouring moves of two interleaved series (real ones stay above -0.27 ...
+BOUNCE_MOVE, BOUNCE_BARS = 0.005, 100  # ... where moves are not mere rounding), from this deviation and length on
+CONFLICTS, CONFLICT_SHARE = 5, 0.01  # dates that come twice with other values
+WEEKENDS = 0.10  # share of rows
+GAP_DAYS = 30  # noted, not condemned
+TAIL = 20  # bars without trade at the end: noted
+_LOOK = math.log(1.45)
+_WHOLE = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
+_BEFORE = 63  # bars of the trailing averages
+Row = dict[str, Any]
+
+
+def held_bars(group: pl.Series, move: pl.Series) -> pl.Series:
+    """Whether each bar is beyond x20 of the last bar that was not, from the past alone.
+
+    Parameters
+    ----------
+    group : int, shape (n,)
+        Instrument of each bar, in runs.
+    move : float, shape (n,)
+        Log total return from the bar before; 0 at an instrument's first bar.
+    """
+    held = np.zeros(len(group), dtype=bool)
+    if not len(group):
+        return pl.Series(held)
+    groups, level = group.to_numpy(), np.cumsum(move.to_numpy())
+    limit = math.log(SCALE)
+    suspects = np.unique(groups[np.abs(move.to_numpy()) > limit])
+    for start, end in zip(
+        np.searchsorted(groups, suspects), np.searchsorted(groups, suspects, side="right"), strict=True
+    ):
+        good = level[start]
+        for k in range(start + 1, end):
+            held[k] = abs(level[k] - good) > limit
+            if not held[k]:
+                good = level[k]
+    return pl.Series(held)
+
+
+def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
+    """Say for each instrument why it is set aside, or what was noticed and left.
+
+    Parameters
+    ----------
+    bars
+        Repaired bars, sorted, with the columns g (instrument), days (since the bar before), move (log total return),
+        gap (the same to the open), jump (held bars), repaired.
+    dropped
+        Rows that were dropped: asset_class, symbol, rule, n.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol, verdict and note (lists of text; an empty verdict: fit for use).
+    """
+    figures = (
+        _figures(bars)
+        .join(_dropped(dropped), on=KEY, how="left")
+        .with_columns(pl.col("conflict", "weekend").fill_null(0))
+        .sort("g")
+    )
+    looked = bars.filter((pl.col("move").abs() > _LOOK).any().over("g"))
+    arrays = {rows["g"][0]: rows for rows in looked.partition_by("g", maintain_order=True)}
+    found = []
+    for row in figures.iter_rows(named=True):
+        rows = arrays.get(row["g"])
+        verdict, note = list(_condemned(row)), list(_noted(row))
+        if rows is not None:
+            against, kept = _jumps(rows, row["bars"])
+            lasting = (row["held"] or 0) > HELD
+            verdict, note = verdict if lasting else against + verdict, kept + note
+        found.append({"asset_class": row["asset_class"], "symbol": row["symbol"], "verdict": verdict, "note": note})
+    texts = pl.List(pl.String())
+    kinds = {"asset_class": pl.String(), "symbol": pl.String(), "verdict": texts, "note": texts}
+    return pl.DataFrame(found, schema=kinds, orient="row")
+
+
+def _figures(bars: pl.DataFrame) -> pl.DataFrame:
+    """Per instrument: counts and longest runs that the rules look at."""
+    size = 4 * pl.col("move").abs().mean().over("g")
+    bars = bars.with_columns(clipped=pl.col("move").clip(-size, size))
+    before = pl.when(pl.col("g") == pl.col("g").shift(1)).then(pl.col("clipped").shift(1))
+    marked = bars.with_columns(before=before)
+    again = (pl.col("g") == pl.col("g").shift(1)) & (pl.col("close") == pl.col("close").shift(1)).fill_null(False)
+    still = bars.select("g", "date", since=pl.col("date").shift(1), run=(~again).cum_sum(), again=again).filter("again")
+    runs = still.group_by("g", "run").agg(
+        frozen=pl.len() + 1, **{"from": pl.col("since").first()}, to=pl.col("date").last()
+    )
+    longest = runs.sort("frozen", "from", descending=[True, False]).unique("g", keep="first").drop("run")
+    held = bars.select("g", "date", "jump", run=(~pl.col("jump")).cum_sum()).filter("jump")
+    held = held.group_by("g", "run").agg(pl.len().alias("held"), pl.col("date").first().alias("held_from"))
+    held = held.sort("held", "held_from", descending=[True, False]).unique("g", keep="first").drop("run")
+    totals = marked.group_by("g").agg(
+        pl.col(KEY).first(), pl.len().alias("bars"), (pl.col("volume") > 0).sum().alias("traded"),
+        (pl.col("volume") > 0).reverse().arg_max().alias("tail"),
+        (pl.col("raw_move").abs() > math.log(JUMP)).sum().alias("jumps"),
+        pl.col("repaired").sum(), pl.corr("clipped", "before").alias("bounce"),
+        pl.col("clipped").std().alias("spread"), pl.col("days").max(),
+        pl.col("date").get(pl.col("days").arg_max()).alias("gap_to"),
+    )  # fmt: skip
+    return totals.join(longest, on="g", how="left").join(held, on="g", how="left")
+
+
+def _dropped(dropped: pl.DataFrame) -> pl.DataFrame:
+    one = [pl.col("n").filter(pl.col("rule") == rule).sum().alias(rule) for rule in ("conflict", "weekend")]
+    return dropped.group_by(KEY).agg(one)
+
+
+def _condemned(row: Row) -> Iterator[str]:
+    """Reasons that need no look at single moves."""
+    bars = row["bars"]
+    if (row["held"] or 0) > HELD:
+        what = f"{row['jumps']:,} of {bars:,} one-day moves beyond x{JUMP:.0f}" if row["jumps"] > 1 else "a move"
+        yield f"{what}, one beyond x{SCALE:.0f} on {row['held_from']} that lasted: the series mixes price scales"
+        return
+    if row["conflict"] > max(CONFLICTS, CONFLICT_SHARE * bars):
+        yield f"{row['conflict']:,} dates come twice with different values: two series are merged under one ticker"
+    if bars >= BOUNCE_BARS and row["spread"] > BOUNCE_MOVE and (row["bounce"] or 0) < BOUNCE:
+        yield (
+            f"each move is undone by the next (correlation {row['bounce']:.2f}): two series are merged under one ticker"
+        )
+    if row["weekend"] > WEEKENDS * (bars + row["weekend"]):
+        yield f"{row['weekend']:,} bars are on weekends, when no exchange is open: is this a coin?"
+    if row["traded"] == 0:
+        yield "no bar has an open, a close and volume: nothing can be traded"
+    elif (row["frozen"] or 1) >= FROZEN:
+        yield f"the price stands still for {row['frozen']:,} bars ({row['from']} to {row['to']}): a frozen series"
+    if row["repaired"] > REPAIRS * bars and row["repaired"] > HELD:
+        yield f"{row['repaired']:,} of {bars:,} bars need repair, more than {REPAIRS:.0%}"
+
+
+def _noted(row: Row) -> Iterator[str]:
+    if (row["days"] or 0) > GAP_DAYS:
+        yield f"gap of {row['days']} days before {row['gap_to']}"
+    if row["traded"] and row["tail"] >= TAIL:
+        yield f"no trade in the last {row['tail']} bars"
+
+
+def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[str], list[str]]:
+    """Judge one instrument's large moves: (reasons against it, remarks on moves that are kept)."""
+    move, volume = rows["move"].to_numpy(), rows["volume"].to_numpy()
+    dates = rows["date"].to_list()
+    jumps = np.flatnonzero(np.abs(move) > math.log(JUMP))
+    if len(jumps) >= JUMPS:
+        return [f"{len(jumps):,} of {bars:,} one-day moves beyond x{JUMP:.0f}: the series mixes price scales"], []
+    splits = [
+        f"moved by exactly {r} on {dates[k]} without unusual turnover: an unrecorded split" for k, r in _splits(rows)
+    ]
+    against, kept = [], []
+    for k in jumps:
+        surge, size = _surge(volume, k), _ratio(move[k])
+        if surge is not None and surge < SURGE:
+            against.append(f"moved {size} on {dates[k]} on {surge:.1f} times its usual volume: no market move")
+        else:
+            usual = "volume" if surge is None else f"{min(surge, 9999):,.0f} times its usual volume"
+            kept.append(f"move of {size} on {dates[k]} on {usual} kept as news")
+    return (splits or against)[:2], kept
+
+
+def _surge(volume: np.ndarray[Any, np.dtype[np.float64]], k: int) -> float | None:
+    """Volume of bar k over its average of the 63 bars before; None where there are fewer than 5 or none traded."""
+    before = volume[max(0, k - _BEFORE) : k]
+    if len(before) < 5 or before.mean() == 0:
+        return None if volume[k] > 0 else 0.0
+    return float(volume[k] / before.mean())
+
+
+def _splits(rows: pl.DataFrame) -> Iterator[tuple[int, str]]:
+    """Overnight moves by a whole ratio, far outside the usual ones, with the turnover of any other day."""
+    move, gap, volume = (rows[name].to_numpy() for name in ("move", "gap", "volume"))
+    turnover = volume * rows["close"].to_numpy()
+    for k in np.flatnonzero(np.abs(move) > _LOOK - 0.05):
+        whole = min(_WHOLE, key=lambda ratio: abs(abs(move[k]) - math.log(ratio)))
+        exact = abs(abs(move[k]) - math.log(whole)) < 0.005 and abs(gap[k] - move[k]) < 0.03
+        before = slice(max(0, k - _BEFORE), k)
+        if not exact or k < 21 or np.median(volume[before]) == 0:
+            continue
+        usual = abs(move[k]) < 10 * move[before].std() or turnover[k] > 2 * turnover[before].mean()
+        if not usual:
+            parts = f"{whole:g}:1" if whole != 1.5 else "3:2"
+            yield int(k), parts
+
+
+def _ratio(move: float) -> str:
+    """A log move in words: x4.0 up, x3.2 down."""
+    return f"x{math.exp(abs(move)):.1f} {'up' if move > 0 else 'down'}"

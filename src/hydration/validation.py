@@ -1,0 +1,292 @@
+"""Faults of real bars: each is repaired by a rule stated here, or condemns the whole instrument.
+
+A repair of bar k looks at bar k and at earlier ones, never at a later one. A repaired bar is marked; one whose price
+had to be invented keeps the last close and has no volume, so that nothing is traded on it. What a rule did is counted
+and said in the instrument's reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.core.instruments import KEY
+from src.hydration import quarantine
+from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
+from src.market.bars import PRICES, schema
+
+NOISE = 1e-5  # a smaller step of the total-return factor is rounding, not a distribution
+_ODD_STEP = math.log(1.1)  # a distribution beyond this must be seen in the price
+_ODD_RETURN = math.log(1.25)  # it is not, where a total return beyond this remains, larger than twice the price's move
+_REPEATS = 3  # a bar like the one before, volume and all, the third time in a row: the vendor repeats it
+_STUB_DAYS, _STUB_BARS = 30, 63
+_VALUES = [*PRICES, "volume", "adj_close"]
+
+DROPPED = {
+    "undated": "{n} {rows} without a readable date dropped",
+    "weekend": "{n} weekend {rows} dropped",
+    "duplicate": "{n} repeated {rows} dropped",
+    "conflict": "{n} {rows} dropped whose date came again with other values (the last one counts)",
+    "leading": "{n} {rows} before the first valid close dropped",
+    "stub": "{n} {rows} before a gap dropped, the history starts after it",
+}
+_UNORDERED = "rows came out of order (sorted)"
+REPAIRED = {
+    "price": "{n} {bars} without a valid close (last close held, no trade)",
+    "jump": "{n} {bars} beyond x20 of the last close (last close held, no trade)",
+    "no_open": "{n} {bars} without a possible open (no trade)",
+    "wick": "{n} {bars} with a high or low beyond x3 of open and close (cut to them)",
+    "range": "{n} {bars} whose high and low did not enclose open and close (widened)",
+    "no_volume": "{n} {bars} with missing or negative volume (set to zero)",
+    "repeat": "{n} {bars} repeating the last ones in every field (no trade)",
+    "wrong_sign": "{n} {steps} ignored where adj_close changes its sign",
+    "wrong_size": "{n} {steps} of adj_close beyond 10% ignored that the price does not show",
+}
+
+
+def validate(
+    raw: pl.DataFrame, basis: str = "auto", interval: str = "1d", exact: bool = False
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Repair the bars of one instrument or of many, and say of each what was found.
+
+    Parameters
+    ----------
+    raw
+        Rows in the order of the source: asset_class, symbol, date, open, high, low, close, volume, and where known
+        adj_close (with dividends added back) and split (as-traded price over price). Anything may be null or absurd.
+    basis
+        ``split_adjusted``: adj_close gives the total-return factor; ``total_return``: the prices are total-return
+        prices already; ``auto``: by the presence of adj_close, for each instrument.
+    interval
+        ``1d``, or an intraday one.
+    exact
+        adj_close was derived from events: its small steps are distributions, and not its rounding.
+
+    Returns
+    -------
+    bars : DataFrame
+        Columns of `src.market.bars.schema`, sorted by key and date, of the instruments that are fit for use.
+    states : DataFrame
+        One row an instrument of `raw`: asset_class, symbol, state (done or quarantined), reason (empty where nothing
+        was found), rows, first, last, repaired (bars marked), basis.
+    """
+    typed = _typed(raw, basis)
+    frame, dropped = _without_faulty_rows(typed, interval)
+    frame, leading = _split_off(_closes(frame), pl.col("close").is_null(), "leading")
+    frame, stubs = _split_off(frame, _stub(interval), "stub")
+    bars = _factors(_bodies(frame), exact)
+    bars = bars.with_columns(repaired=pl.any_horizontal(REPAIRED.keys()))
+    dropped = pl.concat([dropped, leading, stubs])
+    states = _states(typed, bars, dropped)
+    fit = states.filter(pl.col("state") == "done").select(KEY)
+    columns = [pl.col(name).cast(kind) for name, kind in schema(interval).items()]
+    return bars.join(fit, on=KEY, how="semi").select(columns).sort(*KEY, "date"), states
+
+
+@functools.cache
+def rules_hash() -> str:
+    """Hash of the rules' code, comments aside: where it changed, hydration does its work again."""
+    text = "".join(ast.dump(ast.parse(Path(str(file)).read_text("utf-8"))) for file in (__file__, quarantine.__file__))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _typed(raw: pl.DataFrame, basis: str) -> pl.DataFrame:
+    """The columns of validation in float64, infinities and NaN as null, with the order of the source."""
+    absent = {name: pl.lit(None, pl.Float64) for name in ("adj_close", "split") if name not in raw.columns}
+    if basis == "total_return":
+        absent["adj_close"] = pl.lit(None, pl.Float64)
+    raw = raw.with_columns(**absent)
+    values = [pl.col(name).cast(pl.Float64) for name in [*_VALUES, "split"]]
+    return raw.select(*KEY, "date", *(pl.when(v.is_finite()).then(v) for v in values)).with_row_index("row")
+
+
+def _without_faulty_rows(frame: pl.DataFrame, interval: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Drop rows that are no bars: no date, a weekend of an exchange, a date that comes again. Sort the rest."""
+    weekend = (pl.col("asset_class") != "crypto") & (pl.col("date").dt.weekday() > 5) & pl.lit(interval == "1d")
+    frame, undated = _split_off(frame, pl.col("date").is_null(), "undated")
+    frame, weekends = _split_off(frame, weekend, "weekend")
+    frame = frame.sort(*KEY, "date", "row").with_columns(g=pl.struct(KEY).rle_id())
+    frame = frame.with_columns(unordered=(pl.col("row") < _previous("row")).fill_null(False))
+    again = ((pl.col("g") == pl.col("g").shift(-1)) & (pl.col("date") == pl.col("date").shift(-1))).fill_null(False)
+    alike = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in _VALUES)
+    frame = frame.with_columns(again=again, alike=alike)
+    frame, conflicts = _split_off(frame, pl.col("again") & ~pl.col("alike"), "conflict")
+    frame, duplicates = _split_off(frame, pl.col("again"), "duplicate")
+    return frame, pl.concat([undated, weekends, conflicts, duplicates])
+
+
+def _split_off(frame: pl.DataFrame, fault: pl.Expr, rule: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows without the fault, and how many had it: asset_class, symbol, rule, n."""
+    frame = frame.with_columns(fault=fault.fill_null(False))
+    count = frame.filter("fault").group_by(KEY).agg(pl.lit(rule).alias("rule"), pl.len().cast(pl.Int64).alias("n"))
+    return frame.filter(~pl.col("fault")).drop("fault"), count
+
+
+def _previous(name: str) -> pl.Expr:
+    """Value of the instrument's bar before; null at its first bar."""
+    return pl.when(pl.col("g") == pl.col("g").shift(1)).then(pl.col(name).shift(1))
+
+
+def _step() -> pl.Expr:
+    """Step of the ratio adj_close / close from the bar before; 1 where it is not known."""
+    return (pl.col("ratio") / _previous("ratio")).fill_null(1.0)
+
+
+def _move(price: str) -> pl.Expr:
+    """Log total return from the last close; a step of the wrong sign counts as none; 0 at the first bar."""
+    step = pl.when(_step() > 0).then(_step()).otherwise(1.0)
+    return (pl.col(price) / _previous("close") * step).log().fill_null(0.0)
+
+
+def _closes(frame: pl.DataFrame) -> pl.DataFrame:
+    """Hold the last close where a close is missing, not positive, or impossible after the last one."""
+    valid = (pl.col("close") > 0).fill_null(False)
+    frame = frame.with_columns(price=~valid, raw=pl.when(valid).then("close"))
+    ratio = pl.when(pl.col("adj_close") != 0).then(pl.col("adj_close")) / pl.col("raw")
+    frame = frame.with_columns(ratio=ratio.forward_fill().over("g"), close=pl.col("raw").forward_fill().over("g"))
+    frame = frame.with_columns(raw_move=_move("close"))
+    far = pl.lit(math.log(SCALE))
+    lone = (pl.col("close") / _previous("close")).log().abs() > far  # the close alone, whatever adj_close says of it
+    lone = lone & ((pl.col("close") / pl.col("open")).log().abs() > far) & (pl.col("open") > 0)
+    frame = frame.with_columns(jump=held_bars(frame["g"], frame["raw_move"]) | lone.fill_null(False))
+    held = pl.col("jump") | pl.col("price")
+    frame = frame.with_columns(jump=pl.col("jump") & ~pl.col("price"))
+    close = pl.when(~held).then("raw").forward_fill().over("g")
+    ratio = pl.when(~held).then("ratio").forward_fill().over("g")
+    return frame.with_columns(close=close, ratio=ratio)
+
+
+def _stub(interval: str) -> pl.Expr:
+    """Bars before a gap of over 30 days, where they are fewer than 63: a listing that had not begun in earnest.
+
+    A longer history stays whatever gap comes later: no later bar may take away what a model was trained on.
+    """
+    if interval != "1d":
+        return pl.lit(False)
+    days = (pl.col("date") - _previous("date")).dt.total_days().fill_null(0)
+    position = pl.int_range(pl.len()).over("g")
+    parted = (days > _STUB_DAYS) & (position < _STUB_BARS)
+    return position < pl.when(parted).then(position).max().over("g").fill_null(0)
+
+
+def _bodies(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give each bar an open, high, low and volume that are possible beside its close and after the last one."""
+    alike = pl.all_horizontal(pl.col(name) == _previous(name) for name in [*PRICES, "volume"]).fill_null(False)
+    frame = frame.with_columns(alike=alike, before=_previous("close").fill_null(pl.col("close")))
+    streak = pl.all_horizontal(pl.col("alike").shift(i).fill_null(False) for i in range(_REPEATS))
+    held = pl.col("price") | pl.col("jump")
+    above, below = pl.max_horizontal("before", "close") * JUMP, pl.min_horizontal("before", "close") / JUMP
+    possible = ((pl.col("open") > 0) & pl.col("open").is_between(below, above)).fill_null(False)
+    frame = frame.with_columns(
+        held=held,
+        repeat=streak & (pl.col("volume") > 0) & ~held,
+        no_open=~possible & ~held,
+        no_volume=~(pl.col("volume") >= 0).fill_null(False) & ~held,
+        open=pl.when(possible & ~held).then("open").otherwise("before"),
+    )
+    return _ranges(frame).with_columns(
+        volume=pl.when(pl.any_horizontal("held", "no_open", "no_volume", "repeat")).then(0.0).otherwise("volume")
+    )
+
+
+def _ranges(frame: pl.DataFrame) -> pl.DataFrame:
+    """Cut highs and lows that are beyond x3 of open and close, widen those that do not enclose them."""
+    top, bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
+    judged = ~pl.col("held") & ~pl.col("no_open")
+    far = (pl.col("high") > top * JUMP) | (pl.col("low") < bottom / JUMP)
+    slack = 1 + 1e-6  # float32 files round each price on its own
+    encloses = (pl.col("high") * slack >= top) & (pl.col("low") <= bottom * slack)
+    high = pl.when(~pl.col("held") & (pl.col("high") <= top * JUMP)).then(pl.max_horizontal("high", top)).otherwise(top)
+    low = pl.when(~pl.col("held") & (pl.col("low") >= bottom / JUMP)).then(pl.min_horizontal("low", bottom))
+    return frame.with_columns(
+        wick=far.fill_null(False) & judged,
+        range=~(encloses | far).fill_null(False) & judged,
+        high=high,
+        low=low.otherwise(bottom),
+    )
+
+
+def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
+    """Total-return factor, 1 at the first bar and cumulating forward, from the steps that can be distributions.
+
+    Ignored are steps of the wrong sign, and those beyond 10% that the price does not show. Steps below `NOISE`, or
+    below what the rounding of adj_close explains, are none. Adds the log total return (`move`), the same to the open
+    (`gap`) and the days since the bar before.
+    """
+    frame = frame.with_columns(step=_step(), price_move=(pl.col("close") / _previous("close")).log().fill_null(0.0))
+    size = pl.col("step").abs().log()
+    total = (pl.col("price_move") + size).abs()
+    unseen = (size.abs() > _ODD_STEP) & (total > _ODD_RETURN) & (total > 2 * pl.col("price_move").abs())
+    frame = frame.with_columns(wrong_sign=pl.col("step") <= 0, wrong_size=(pl.col("step") > 0) & unseen)
+    none = pl.any_horizontal("wrong_sign", "wrong_size") | (
+        (pl.col("step") - 1).abs() < pl.max_horizontal(pl.lit(NOISE), pl.lit(0.0) if exact else _rounding())
+    )
+    frame = frame.with_columns(step=pl.when(none).then(1.0).otherwise("step"))
+    return frame.with_columns(
+        factor=pl.col("step").cum_prod().over("g"),
+        move=pl.col("price_move") + pl.col("step").log(),
+        gap=(pl.col("open") / pl.col("before") * pl.col("step")).log(),
+        days=(pl.col("date") - _previous("date")).dt.total_days().fill_null(0),
+    )
+
+
+def _rounding() -> pl.Expr:
+    """Relative error of a step where adj_close has come with two, or four, decimals in all bars so far."""
+    adjusted = pl.col("adj_close").abs()
+    error = pl.lit(0.0)
+    for unit in (1e-4, 1e-2):
+        parts = adjusted / unit
+        whole = ((parts - parts.round()).abs() < 1e-3 + parts * 1e-7).fill_null(True)
+        coarse = whole.cast(pl.Int8).cum_min().over("g") == 1
+        error = pl.when(coarse).then(unit / adjusted + unit / _previous("adj_close").abs()).otherwise(error)
+    return pl.when(pl.col("adj_close") != pl.col("raw")).then(error).otherwise(0.0).fill_null(0.0)
+
+
+def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
+    """One row an instrument of the source with its state and the words for all that was found."""
+    figures = bars.group_by(KEY).agg(
+        pl.len().cast(pl.Int64).alias("rows"),
+        pl.col("date").first().cast(pl.Date).alias("first"),
+        pl.col("date").last().cast(pl.Date).alias("last"),
+        pl.col("repaired").sum().cast(pl.Int64),
+        pl.col("unordered").any(),
+        *(pl.col(rule).sum().cast(pl.Int64).alias(rule) for rule in REPAIRED),
+    )
+    found = typed.group_by(KEY).agg(
+        pl.len().cast(pl.Int64).alias("raw_rows"), adjusted=pl.col("adj_close").is_not_null().any()
+    )
+    drops = dropped.pivot("rule", index=KEY, values="n") if dropped.height else dropped.select(KEY)
+    judged = verdicts(bars, dropped)
+    table = found.join(figures, on=KEY, how="left").join(drops, on=KEY, how="left").join(judged, on=KEY, how="left")
+    rows = [_state(row) for row in table.sort(KEY).iter_rows(named=True)]
+    kinds = {"asset_class": pl.String, "symbol": pl.String, "state": pl.String, "reason": pl.String, "rows": pl.Int64,
+             "first": pl.Date, "last": pl.Date, "repaired": pl.Int64, "basis": pl.String}  # fmt: skip
+    return pl.DataFrame(rows, schema=kinds, orient="row")
+
+
+def _state(row: dict[str, Any]) -> dict[str, Any]:
+    verdict = row["verdict"] or []
+    if not row["rows"]:
+        verdict = [f"none of {row['raw_rows']:,} rows has a valid date and close" if row["raw_rows"] else "no rows"]
+    rules = DROPPED | REPAIRED
+    said = [_words(rules[rule], row[rule]) for rule in rules if row.get(rule)]
+    said += [_UNORDERED] if row["unordered"] else []
+    return {
+        **{name: row[name] for name in ("asset_class", "symbol", "first", "last")},
+        "state": "quarantined" if verdict else "done",
+        "reason": "; ".join(verdict or [*said, *(row["note"] or [])]),
+        "rows": row["rows"] or 0,
+        "repaired": row["repaired"] or 0,
+        "basis": "split_adjusted" if row["adjusted"] else "total_return",
+    }
+
+
+def _words(template: str, n: int) -> str:
+    plural = {"rows": "row", "bars": "bar", "steps": "step"}
+    return template.format(n=f"{n:,}", **{many: one if n == 1 else many for many, one in plural.items()})

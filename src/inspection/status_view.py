@@ -1,0 +1,242 @@
+"""The picture that ``python -m src.status`` shows: what runs, one table of all stages, what went wrong, how fresh."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from src.runtime.progress import duration, pace, printable
+from src.storage.state_counts import COUNTS
+
+Json = dict[str, Any]
+_COLUMNS = (*COUNTS, "total")
+_NAME = 12  # letters of the first column
+_BAR = 24
+WIDE = 10_000  # columns, in which nothing is wrapped
+_TONES = {"running": "green", "waiting": "yellow", "elsewhere": "green"}
+_SAYS = {
+    "interrupted": "interrupted: the same command goes on",
+    "died": "died (killed, or the machine went down): the same command goes on",
+    "elsewhere": "runs on another machine",
+}
+
+
+class Fitted:
+    """A picture cut to the terminal: no line wraps, and the lines that have no room are counted.
+
+    Parameters
+    ----------
+    picture : Group
+        From `picture`.
+    footer : str
+        A line that is always shown, below the picture and an empty line.
+    """
+
+    def __init__(self, picture: Group, footer: str) -> None:
+        self._picture, self._footer = picture, footer
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render as many lines as fit; what is drawn on crops their ends."""
+        whole = options.update(width=WIDE, no_wrap=True, height=None)
+        lines = console.render_lines(self._picture, whole, pad=False)
+        room = max(options.size.height - 2, 1)
+        if len(lines) > room:
+            lines = [*lines[: room - 1], [Segment(f"... {len(lines) - room + 1} more lines")]]
+        for line in lines:
+            yield from (*line, Segment.line())
+        yield from (Segment.line(), Segment(self._footer))
+
+
+def picture(found: Json) -> Group:
+    """Draw the whole picture in colours, which a console leaves out where it has none.
+
+    Parameters
+    ----------
+    found : dict
+        From `src.inspection.overview.overview`, or a `problem` alone.
+    """
+    if "problem" in found:
+        return Group(_text(found["problem"]))
+    now = dt.datetime.fromisoformat(found["at"])
+    parts: list[Text | Table] = [_text((_title(found, now), "bold")), *_working(found, now), Text(), _table(found)]
+    for section in (_troubles(found), _freshness(found), _passes(found)):
+        lines = list(section)
+        parts += [Text(), *lines] if lines else []
+    return Group(*parts)
+
+
+def text(found: Json) -> str:
+    """Write the picture as plain text, for whatever is no terminal."""
+    out = io.StringIO()
+    Console(file=out, width=WIDE, force_terminal=False, legacy_windows=False, soft_wrap=True).print(picture(found))
+    return out.getvalue()
+
+
+def sentence(found: Json) -> str:
+    """Write one plain line, for a log or a terminal that can't be redrawn."""
+    if "problem" in found:
+        return printable(f"? {found['problem']}")
+    now = dt.datetime.fromisoformat(found["at"])
+    parts = []
+    for stage in found["stages"]:
+        row = stage["all"]
+        words = ", ".join(f"{_number(row[name])} {name}" for name in COUNTS if row[name])
+        running = "" if stage["state"] == "idle" else f" ({_said(stage, now)})"
+        parts.append(f"{stage['stage']} {words or 'nothing yet'}{running}")
+    return printable(f"{_clock(now)} {found['dataset']}: {'; '.join(parts)}")
+
+
+def _title(found: Json, now: dt.datetime) -> str:
+    source = f" from {found['source']}" if found["source"] else ""
+    interval = "" if found["interval"] == "1d" else f", bars of {found['interval']}"
+    return f"{found['dataset']}{source}{interval}, {now.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+# what runs ------------------------------------------------------------------------------------------------------------
+
+
+def _working(found: Json, now: dt.datetime) -> Iterator[Text]:
+    stages = [stage for stage in found["stages"] if stage["state"] != "idle"]
+    for stage in stages:
+        yield Text()
+        tone = _TONES.get(stage["state"], "red")
+        yield _text((f"{stage['stage']:<{_NAME}}", "bold"), (_bar(stage), tone), _said(stage, now))
+    named = {stage["stage"] for stage in stages}
+    others = [each for each in found["commands"] if each["dataset"] != found["dataset"] or each["verb"] not in named]
+    for each in others:
+        yield Text()
+        about = f", {each['finished']:,} of {each['of']:,} {each['unit']}s" if each["of"] else ""
+        about += f"; {each['note']}" if each["note"] else ""
+        yield _text(
+            f"also {each['verb']} on {each['dataset']}: {each['state']}, begun {_ago(each['started'], now)}"
+            f" (process {each['pid']}){about}"
+        )
+
+
+def _bar(stage: Json) -> str:
+    if not stage["of"] or stage["state"] == "waiting":
+        return ""
+    share = min(stage["finished"] / stage["of"], 1.0)
+    full = int(share * _BAR)
+    return f"[{'#' * full}{'.' * (_BAR - full)}] {share:4.0%}  "
+
+
+def _said(stage: Json, now: dt.datetime) -> str:
+    """What the stage's command does, in words."""
+    if stage["state"] == "waiting":
+        return stage["note"] or "is about to start"
+    count = f"{stage['finished']:,} of {stage['of']:,}" if stage["of"] is not None else ""
+    if stage["state"] == "failed":
+        return f"failed {_ago(stage['updated'], now)}: {stage['words']}"
+    if stage["state"] in _SAYS:
+        words = f"{_SAYS[stage['state']]}; last word {_ago(stage['updated'], now)}"
+        return f"{count}, {words}" if count else words
+    parts = [count or "has begun", *([pace(stage["rate"])] if stage["rate"] else [])]
+    if stage["rate"] and stage["left_seconds"]:
+        parts.append(f"about {duration(stage['left_seconds'])} left")
+    quiet = now - dt.datetime.fromisoformat(stage["updated"])
+    if quiet > dt.timedelta(minutes=2):
+        parts.append(f"last word {_ago(stage['updated'], now)}")
+    return ", ".join(parts) + (f"; {stage['note']}" if stage["note"] else "")
+
+
+# the table ------------------------------------------------------------------------------------------------------------
+
+
+def _table(found: Json) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("", min_width=_NAME, no_wrap=True)
+    for column in _COLUMNS:
+        table.add_column(column, min_width=max(len(column), 7), justify="right", no_wrap=True)
+    for stage in found["stages"]:
+        several = len(stage["classes"]) > 1
+        alone = "" if several else "".join(f" {kind}" for kind in stage["classes"])
+        table.add_row(_text((stage["stage"] + alone, "bold")), *_cells(stage["all"]))
+        for kind, row in stage["classes"].items() if several else ():
+            table.add_row(_text(f"  {kind}"), *_cells(row))
+    return table
+
+
+def _cells(row: Json) -> Iterator[Text]:
+    return (Text(_number(row[column]), _tone(column, row[column])) for column in _COLUMNS)
+
+
+def _tone(column: str, value: int | None) -> str:
+    if not value:
+        return "dim"
+    return {"failed": "red", "quarantined": "yellow", "done": "green"}.get(column, "")
+
+
+# below the table ------------------------------------------------------------------------------------------------------
+
+
+def _troubles(found: Json) -> Iterator[Text]:
+    for stage in found["stages"]:
+        retry = stage.get("retry") or {}
+        if retry.get("due") or retry.get("later"):
+            after = f", the next at {_local(retry['next_attempt'])}" if retry["next_attempt"] else ""
+            yield _text(f"{stage['stage']}: {retry['due']:,} failed are due again, {retry['later']:,} later{after}")
+        for each in stage["reasons"]:
+            tone = {"failed": "red", "quarantined": "yellow"}.get(each["state"], "")
+            head = f"{stage['stage']}: {each['count']:,} {each['state']}"
+            kind = f"{each['kind']}: " if each["kind"].isidentifier() else ""
+            yield _text((head, tone), f", {kind}{each['reason']} ({each['instrument']})")
+
+
+def _freshness(found: Json) -> Iterator[Text]:
+    for row in found["freshness"]:
+        span = f"newest bar {row['newest']}, oldest last bar {row['oldest']}"
+        if row["last_session"] is None:
+            yield _text(f"{row['asset_class']}: {row['instruments']:,} instruments, {span}")
+            continue
+        asked = f", {row['asked_since']:,} asked for since" if row["asked_since"] is not None else ""
+        yield _text(
+            f"{row['asset_class']}: {row['have_it']:,} of {row['instruments']:,} have the session of"
+            f" {row['last_session']}{asked}, {row['week_behind']:,} over a week behind (oldest {row['oldest']})"
+        )
+
+
+def _passes(found: Json) -> Iterator[Text]:
+    passes = found["passes"]
+    if passes:
+        each = [
+            f"{name} {row['passed']:,} of {row['runs']:,}"
+            + (f" ({row['failed']:,} failed)" if row.get("failed") else "")
+            for name, row in passes["families"].items()
+        ]
+        so_far = "" if passes["session"] == "done" else " so far"
+        yield _text(f"passes, runs by family: {', '.join(each)}{so_far}")
+    report = found["report"]
+    if report["written"]:
+        older = "" if report["current"] else ", older than the grades: run python -m src.report"
+        yield _text(f"report of {_local(report['written'])}{older}")
+
+
+def _text(*parts: str | tuple[str, str]) -> Text:
+    """Join words, some with a style, as they are: brackets are no markup, and a control character does nothing."""
+    styled = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((printable(words), style) for words, style in styled))
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _clock(moment: dt.datetime) -> str:
+    return f"{moment.astimezone():%H:%M:%S}"
+
+
+def _local(moment: str) -> str:
+    return f"{dt.datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
+
+
+def _ago(moment: str, now: dt.datetime) -> str:
+    seconds = max((now - dt.datetime.fromisoformat(moment)).total_seconds(), 0.0)
+    return f"{duration(seconds)} ago" if seconds < 48 * 3600 else f"on {_local(moment)}"

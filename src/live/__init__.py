@@ -1,1 +1,0 @@
-"""Live hydration: asking providers politely for hours, and keeping what they serve."""

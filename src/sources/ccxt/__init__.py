@@ -1,0 +1,1 @@
+"""Coin exchanges, through ccxt."""

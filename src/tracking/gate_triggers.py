@@ -1,0 +1,242 @@
+"""What a database carries of the gate: the mark, which is a table with the thresholds, and the triggers.
+
+The triggers stand behind `src.tracking.registry_store` for clients that run without our plugin. They say the same as
+`src.tracking.registry_gate` in SQL, but for the files and the words, in the dialect of sqlite or of PostgreSQL; a test
+holds both against the function. Whoever may change the schema can take them away, and in PostgreSQL change the
+thresholds: the owner of MLflow's tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from src.core.errors import StageError
+from src.evaluation.grade import RULES, Rule, Thresholds
+from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION, DELETED, LARGEST, MARK, READY
+
+_WORDS = "alpha-loop gate: the run behind this model does not clear the thresholds, or is not the one that made it"
+_ALONE = 0x616C7068  # any number: two programs that mark one PostgreSQL database wait for each other on it
+
+
+def mark_sqlite(connection: sqlite3.Connection, thresholds: Thresholds) -> list[str]:
+    """Make the database this project's, with these thresholds and the triggers; returns what changed, in words."""
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {MARK} (name TEXT PRIMARY KEY, value REAL NOT NULL)")
+        before = dict(cursor.execute(f"SELECT name, value FROM {MARK}").fetchall())
+        wanted = {name: float(value) for name, value in asdict(thresholds).items()}
+        cursor.executemany(f"REPLACE INTO {MARK} (name, value) VALUES (?, ?)", list(wanted.items()))
+        for trigger in _triggers("sqlite"):
+            stored = cursor.execute(
+                "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?", (trigger.name,)
+            ).fetchone()
+            if stored is None or stored[0] != trigger.sqlite:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {trigger.name}")
+                cursor.execute(trigger.sqlite)
+        cursor.execute("COMMIT")
+    return _changed(before, wanted)
+
+
+def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
+    """The same for PostgreSQL, in one transaction of a psycopg2 connection.
+
+    Only what differs is written: a role that may not change the schema can work on a database that is as it should be.
+    """
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ALONE,))
+        schema = _enter_schema(cursor)
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (MARK,))
+        if not cursor.fetchone()[0]:
+            cursor.execute(f"CREATE TABLE {MARK} (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)")
+            cursor.execute(f"REVOKE ALL ON {MARK} FROM PUBLIC")
+            cursor.execute(f"GRANT SELECT ON {MARK} TO PUBLIC")
+        cursor.execute(f"SELECT name, value FROM {MARK}")
+        before = dict(cursor.fetchall())
+        wanted = {name: float(value) for name, value in asdict(thresholds).items()}
+        for name, value in wanted.items():
+            if before.get(name) != value:
+                put = f"INSERT INTO {MARK} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+                cursor.execute(put, (name, value))
+        _keep_function(cursor, schema, f"{MARK}_said(said text)", "boolean", _SAID)
+        for trigger in _triggers("postgresql"):
+            _keep_trigger(cursor, schema, trigger.name, trigger.table, trigger.postgresql, trigger.body)
+        _keep_trigger(cursor, schema, _OWNERS, MARK, _OWNERS_TRIGGER, _OWNERS_BODY)
+    return _changed(before, wanted)
+
+
+def _enter_schema(cursor: Any) -> str:
+    """Take the schema that MLflow's tables are in for the rest of the transaction; returns its name, quoted.
+
+    The temporary schema comes last, so that no table that a session makes for itself stands in for one of MLflow's.
+
+    Raises
+    ------
+    StageError
+        Where the role finds none of MLflow's tables.
+    """
+    cursor.execute(
+        "SELECT quote_ident(n.nspname), set_config('search_path', quote_ident(n.nspname) || ', pg_temp', true) "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('model_versions')"
+    )
+    found = cursor.fetchone()
+    if found is None:
+        raise StageError("this role finds no tables of MLflow in the database: grant it USAGE on their schema")
+    return str(found[0])
+
+
+def _keep_trigger(cursor: Any, schema: str, name: str, table: str, statement: str, body: str) -> None:
+    """Make a trigger and its function unless they are there as they should be."""
+    changed = _keep_function(cursor, schema, f"{name}()", "trigger", body)
+    cursor.execute(
+        "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
+        (name, table),
+    )
+    if changed or not cursor.fetchall():
+        cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+        cursor.execute(statement)
+
+
+def _keep_function(cursor: Any, schema: str, signature: str, returns: str, body: str) -> bool:
+    """Make a function unless it is there as it should be, and looks into no other schema; whether it was made."""
+    cursor.execute(
+        "SELECT prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+        "WHERE quote_ident(n.nspname) = %s AND p.proname = %s",
+        (schema, signature.split("(", maxsplit=1)[0]),
+    )
+    if [row[0] for row in cursor.fetchall()] == [body]:
+        return False
+    cursor.execute(
+        f"CREATE OR REPLACE FUNCTION {signature} RETURNS {returns} LANGUAGE plpgsql "
+        f"SET search_path = {schema}, pg_temp AS $gate${body}$gate$"
+    )
+    return True
+
+
+def _changed(before: Mapping[str, float], wanted: Mapping[str, float]) -> list[str]:
+    moved = {name: value for name, value in wanted.items() if before.get(name) != value}
+    return [f"{name} {before.get(name)} -> {value:g}" for name, value in moved.items()] if before else []
+
+
+@dataclass(frozen=True)
+class _Trigger:
+    """One trigger: its name, the event, the table and the SQL condition that refuses."""
+
+    name: str
+    event: str
+    table: str
+    refused: str
+
+    @property
+    def sqlite(self) -> str:
+        raised = f"SELECT RAISE(ABORT, '{_WORDS}')"
+        return f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} WHEN {self.refused} BEGIN {raised}; END"
+
+    @property
+    def body(self) -> str:
+        """PL/pgSQL; the error is of the kind that MLflow takes for a broken constraint, as sqlite's is."""
+        raised = f"RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = '{_WORDS}'"
+        return f"BEGIN IF {self.refused} THEN {raised}; END IF; RETURN NEW; END"
+
+    @property
+    def postgresql(self) -> str:
+        return (
+            f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {self.name}()"
+        )
+
+
+def _triggers(dialect: str) -> Iterator[_Trigger]:
+    """Insert, change and stage of versions, aliases set and moved."""
+    differs = "IS NOT" if dialect == "sqlite" else "IS DISTINCT FROM"
+    bound = ("name", "source", "storage_location", "run_id")
+    moved = " OR ".join(f"NEW.{column} {differs} OLD.{column}" for column in bound)
+    fails = f"NOT {_clears('NEW', 'min_oos', dialect)}"
+    kept = f"NEW.current_stage <> '{DELETED}' AND ({moved}) AND {fails}"
+    staged = f"NEW.current_stage IN ('Staging', 'Production') AND {fails}"
+    versions, aliases = "model_versions", "registered_model_aliases"
+    yield _Trigger(f"{MARK}_insert", "INSERT", versions, fails)
+    yield _Trigger(f"{MARK}_update", f"UPDATE OF {', '.join(bound)}", versions, kept)
+    yield _Trigger(f"{MARK}_stage", "UPDATE OF current_stage", versions, staged)
+    for name, event in (("alias", "INSERT"), ("alias_moved", "UPDATE OF alias, version")):
+        yield _Trigger(f"{MARK}_{name}", event, aliases, f"NOT {_clears_alias(dialect)}")
+
+
+def _clears_alias(dialect: str) -> str:
+    least = f"CASE lower(NEW.alias) WHEN '{CHAMPION}' THEN 'min_oos_promote' ELSE 'min_oos' END"
+    return (
+        "EXISTS (SELECT 1 FROM model_versions mv WHERE mv.workspace = NEW.workspace AND mv.name = NEW.name "
+        f"AND mv.version = NEW.version AND mv.current_stage <> '{DELETED}' AND {_clears('mv', least, dialect)})"
+    )
+
+
+def _clears(row: str, least: str, dialect: str) -> str:
+    """SQL that holds where the model version `row` clears the gate, its files apart."""
+    bars = least if least.startswith("CASE") else f"'{least}'"
+    parts = [
+        f"lm.artifact_location = {row}.storage_location AND lm.status = {READY} AND lm.lifecycle_stage = 'active'",
+        "r.lifecycle_stage = 'active' AND r.status = 'FINISHED'",
+        f"coalesce({row}.run_id, '') IN ('', r.run_uuid)",
+        f"({row}.source = 'models:/' || lm.model_id OR EXISTS (SELECT 1 FROM model_versions c WHERE "
+        f"{row}.source = 'models:/' || c.name || '/' || c.version AND c.storage_location = lm.artifact_location))",
+        f"{_param('model_id')} = lm.model_id AND {_param('model_digest')} IS NOT NULL",
+        f"({_param('registered_name')} = {row}.name OR NOT ({_instrument_name(row)}))",
+        *(_meets(rule) for rule in RULES),
+        f"{_metric('n_oos')} >= {_limit(bars)} AND {_metric('n_oos')} < {LARGEST:g}",
+        f"({_param('suspicious')} IS NULL OR {_cleared(dialect)})",
+    ]
+    joined = "logged_models lm JOIN runs r ON r.run_uuid = lm.source_run_id"
+    return f"EXISTS (SELECT 1 FROM {joined} WHERE {' AND '.join(parts)})"
+
+
+def _meets(rule: Rule) -> str:
+    value, side = _metric(rule.metric), ">=" if rule.at_least else "<="
+    low, high = max(rule.lowest, -LARGEST), min(rule.highest, LARGEST)
+    return f"{value} BETWEEN {low:g} AND {high:g} AND {value} {side} {_limit(repr(rule.limit))}"
+
+
+def _metric(name: str) -> str:
+    once = "CASE WHEN count(*) = 1 AND sum(CASE WHEN m.is_nan THEN 1 ELSE 0 END) = 0 THEN min(m.value) END"
+    return f"(SELECT {once} FROM metrics m WHERE m.run_uuid = r.run_uuid AND m.key = '{name}')"
+
+
+def _limit(name: str) -> str:
+    return f"(SELECT g.value FROM {MARK} g WHERE g.name = {name})"
+
+
+def _param(name: str) -> str:
+    return f"(SELECT p.value FROM params p WHERE p.run_uuid = r.run_uuid AND p.key = '{name}')"
+
+
+def _instrument_name(row: str) -> str:
+    return " OR ".join(f"lower(substr({row}.name, 1, {len(prefix)})) = '{prefix}'" for prefix in ASSET_PREFIXES)
+
+
+def _cleared(dialect: str) -> str:
+    """Whether a person said who and why, in JSON; what is no JSON says nothing."""
+    said = " AND ".join(f"trim(coalesce(json_extract(t.value, '$.{key}'), '')) <> ''" for key in ("who", "why"))
+    is_said = f"CASE WHEN json_valid(t.value) THEN {said} ELSE 0 END"
+    if dialect == "postgresql":
+        is_said = f"{MARK}_said(t.value)"
+    return f"EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'alpha.cleared' AND {is_said})"
+
+
+_SAID = (
+    "BEGIN RETURN "
+    + " AND ".join(f"trim(coalesce(said::json ->> '{key}', '')) <> ''" for key in ("who", "why"))
+    + "; EXCEPTION WHEN OTHERS THEN RETURN false; END"
+)
+
+_OWNERS = f"{MARK}_owners"
+_OWNERS_BODY = (
+    f"BEGIN IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = '{MARK}'::regclass), 'MEMBER') "
+    "THEN RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = "
+    "'alpha-loop gate: thresholds are changed by the owner of the tables alone'; END IF; RETURN NULL; END"
+)
+_OWNERS_TRIGGER = (  # whatever was granted: GRANT ... ON ALL TABLES reaches the mark as well
+    f"CREATE TRIGGER {_OWNERS} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {MARK} "
+    f"FOR EACH STATEMENT EXECUTE FUNCTION {_OWNERS}()"
+)

@@ -1,0 +1,101 @@
+"""The files of a logged model: MLflow's folder around a native model file, readable by anyone, nothing pickled.
+
+::
+
+    MLmodel                        what it is: flavour, signature, requirements' place
+    requirements.txt  python_env.yaml
+    model/model.txt                the library's own format (.txt, .ubj or .cbm)
+    model/model.json               family, features in order, SHA-256 of the model file
+    code/alpha_loop_loader_1a2b3c4d.py   copy of src/models/loader.py, named by its content
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import json
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from src.models import loader
+from src.tracking import registry_gate
+
+LOADER = Path(loader.__file__)
+_SUPPORT = ("mlflow", "numpy", "pandas")
+version = functools.cache(metadata.version)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What goes into a logged model's folder.
+
+    Attributes
+    ----------
+    native : Path
+        The library's model file.
+    family : str
+    features : list of str
+        In the order the model was trained on.
+    library_version : str
+        Name and version, e.g. ``lightgbm 4.6.0``.
+    """
+
+    native: Path
+    family: str
+    features: list[str]
+    library_version: str
+    metadata: dict[str, str]
+
+    def write(self, folder: Path, model_id: str, run_id: str) -> dict[str, str]:
+        """Write the files; returns the params that bind them to the run: model_digest and model_sha256."""
+        import yaml
+
+        content, loader = self.native.read_bytes(), LOADER.read_bytes()
+        module = f"alpha_loop_loader_{hashlib.sha256(loader).hexdigest()[:8]}"
+        sha256 = hashlib.sha256(content).hexdigest()
+        about = {"family": self.family, "file": self.native.name, "sha256": sha256, "features": self.features}
+        _put(folder / "model" / self.native.name, content)
+        _put(folder / "model" / "model.json", json.dumps(about, indent=1).encode())
+        _put(folder / "code" / f"{module}.py", loader)
+        _put(folder / "requirements.txt", "".join(f"{line}\n" for line in self.requirements()).encode())
+        environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
+        _put(folder / "python_env.yaml", yaml.safe_dump(environment).encode())
+        described = self._described(module, model_id, run_id)
+        _put(folder / "MLmodel", yaml.safe_dump(described, sort_keys=False, width=1000).encode())
+        return {"model_digest": registry_gate.folder_digest(folder), "model_sha256": sha256}
+
+    def requirements(self) -> list[str]:
+        """What an environment needs to load and serve the model, pinned."""
+        own = self.library_version.replace(" ", "==") if " " in self.library_version else self.family
+        return [own, *(f"{name}=={version(name)}" for name in _SUPPORT)]
+
+    def _described(self, module: str, model_id: str, run_id: str) -> dict[str, object]:
+        columns = [{"type": "double", "name": name, "required": True} for name in self.features]
+        output = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
+        flavor = {
+            "code": "code",
+            "data": "model",
+            "env": {"virtualenv": "python_env.yaml"},
+            "loader_module": module,
+            "python_version": platform.python_version(),
+            "streamable": False,
+        }
+        return {
+            "artifact_path": "model",
+            "flavors": {"python_function": flavor},
+            "metadata": self.metadata,
+            "mlflow_version": version("mlflow"),
+            "model_id": model_id,
+            "model_uuid": model_id,
+            "run_id": run_id,
+            "signature": {"inputs": json.dumps(columns), "outputs": json.dumps(output), "params": None},
+            "utc_time_created": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        }
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

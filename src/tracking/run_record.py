@@ -1,0 +1,211 @@
+"""What MLflow is told about a run: params, metrics, tags and equity curve, from a row of the run store and its grade.
+
+Pure: no MLflow here. A run is written once; its gate metrics never change, other figures (the evidence grows with every
+trial) get a further value when they move.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from src.tracking.location import demanded
+from src.tracking.registry_gate import COUNTED
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from src.config.schema import Config, GradeConfig
+
+Point = tuple[int, int, float]
+"""Step, timestamp in milliseconds, value."""
+
+EQUITY = "net_equity"
+_NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials")
+_PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash", "code": "code_hash"}
+_SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
+_NOT_IN_NAMES = "/:%?@#;\\\"'"
+_LONGEST = 6000  # characters of a param's value that MLflow keeps
+
+
+@dataclass(frozen=True)
+class RunContent:
+    """One run as MLflow will show it."""
+
+    record_id: str
+    strategy_key: str
+    name: str
+    session_key: str
+    start: int
+    end: int
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    equity: list[Point] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes the run the same one wherever it is projected."""
+        return self.record_id, self.strategy_key
+
+    @property
+    def passed(self) -> bool:
+        """Whether it clears the four thresholds of its grade."""
+        return self.tags["alpha.passed"] == "true"
+
+
+def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame) -> Iterator[RunContent]:
+    """Yield the content of each graded run, without its equity curve (see `drawn`).
+
+    Parameters
+    ----------
+    config : Config
+        For the names of dataset, strategy and thresholds.
+    runs : DataFrame
+        Rows of `RunStore.runs`, at least those graded.
+    grades : DataFrame
+        Rows of the grades table, with ``strategy_key``.
+    """
+    limits = demanded(config)
+    both = grades.join(runs, on="record_id", how="inner", suffix="_of_run")
+    figures = [name for name, dtype in grades.schema.items() if dtype.is_numeric() and name not in _NOT_METRICS]
+    for row in both.iter_rows(named=True):
+        row["suspicious"] = row.get("suspicious") or _too_good(row, limits)
+        yield _content(config, row, figures)
+
+
+def drawn(contents: Iterable[RunContent], equity: pl.DataFrame) -> Iterator[RunContent]:
+    """Give runs their month-end equity curves.
+
+    Parameters
+    ----------
+    contents : iterable of RunContent
+    equity : DataFrame
+        `RunStore.equity` of those that passed: record_id, stamp, equity.
+    """
+    curves = dict(_curves(equity)) if equity.height else {}
+    for content in contents:
+        yield replace(content, equity=curves.get(content.record_id, []))
+
+
+def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
+    """Doubt a run by the registry's own limits, whatever those were that the command graded it with."""
+    over = [
+        f"{name} {row[name]:.2f} is at or above {limit:.2f}"
+        for name, limit in (("auc", limits.suspicious_auc), ("sharpe", limits.suspicious_sharpe))
+        if (row.get(name) or 0.0) >= limit
+    ]
+    return f"{' and '.join(over)}, too good for its kind of data: no cause was looked for" if over else None
+
+
+def registered_name(asset_class: str, symbol: str, interval: str) -> str:
+    """Name of an instrument's registered model: ``crypto.BTC-USD``, the interval appended unless daily.
+
+    What MLflow's names and its ``models:/`` addresses have no room for stands as in a web address, so that no two
+    symbols share a name: ``BRK/B`` is ``stock.BRK%2FB``.
+    """
+    written = "".join(f"%{ord(each):02X}" if each in _NOT_IN_NAMES or ord(each) < 32 else each for each in symbol)
+    return f"{asset_class}.{written}" + ("" if interval == "1d" else f"-{interval}")
+
+
+def strategy_settings(config: Config) -> str:
+    """Hash of the strategy's settings without its code: what stays the same where a fault in the code is mended."""
+    return _digest({key: value for key, value in asdict(config.strategy).items() if key != "name"})
+
+
+def _content(config: Config, row: Mapping[str, Any], figures: list[str]) -> RunContent:
+    parts = json.loads(row["parts"] or "{}")
+    values = {**{name: row[name] for name in figures}, **{name: row[name] for name in ("n_train", "n_folds")}}
+    values["tuning_trials"] = row.get("tuning_trials") or None  # a metric: it may grow
+    values["fit_seconds"] = row.get("fit_seconds_of_run", row.get("fit_seconds"))
+    metrics = {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+    end = _milliseconds(row["created_at"])
+    return RunContent(
+        record_id=row["record_id"],
+        strategy_key=row["strategy_key"],
+        name=f"{row['asset_class']}.{row['symbol']} {row['family']}",
+        session_key=row["session_key"],
+        start=end - int(1000 * (metrics.get("fit_seconds") or 0.0)),
+        end=end,
+        params={key: value[:_LONGEST] for key, value in _params(config, row, parts).items()},
+        metrics=metrics,
+        tags=_tags(config, row, parts, [name for name in figures if name in COUNTED and name not in metrics]),
+    )
+
+
+def _params(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:
+    params = {name: str(row[name]) for name in _SHOWN}
+    params["dataset"], params["strategy"] = config.dataset, config.strategy.name
+    params["registered_name"] = registered_name(row["asset_class"], row["symbol"], config.universe.interval)
+    params["n_features"] = str(len(json.loads(row["features"] or "[]")))
+    params |= {f"model.{key}": str(value) for key, value in json.loads(row["params"] or "{}").items()}
+    for part in ("label", "split"):
+        settings = parts.get(part)
+        params |= {f"{part}.{key}": str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
+    if parts.get("seed") is not None:
+        params["seed"] = str(parts["seed"])
+    if row.get("suspicious"):
+        params["suspicious"] = str(row["suspicious"])
+    return params
+
+
+def _tags(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any], undefined: list[str]) -> dict[str, str]:
+    settings = {name: part for name, part in parts.items() if name not in _PARTS}
+    tags = {
+        "mlflow.source.name": "src.train",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": row["git_commit"],
+        "alpha.record_id": row["record_id"],
+        "alpha.run_key": row["run_key"],
+        "alpha.strategy_key": row["strategy_key"],
+        "alpha.strategy_settings": strategy_settings(config),
+        "alpha.session_key": row["session_key"],
+        "alpha.dataset": config.dataset,
+        "alpha.passed": "true" if row["passed"] else "false",
+        "alpha.reasons": "; ".join(row["reasons"] or []),
+        "alpha.suspicious": row.get("suspicious"),
+        "alpha.undefined": ", ".join(undefined),
+        "alpha.superseded": "true" if row.get("superseded") else None,
+        "alpha.git_commit": row["git_commit"],
+        "alpha.library_version": row["library_version"],
+        "alpha.config_hash": _digest(settings),
+        **{f"alpha.{name}": str(parts[part]) for part, name in _PARTS.items() if parts.get(part) is not None},
+        "asset_class": row["asset_class"],
+        "symbol": row["symbol"],
+        "family": row["family"],
+    }
+    return {key: str(value) for key, value in tags.items() if value not in (None, "")}
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    from src.core.hashing import json_digest
+
+    return json_digest(dict(settings))
+
+
+def _curves(equity: pl.DataFrame) -> Iterator[tuple[str, list[Point]]]:
+    """Month-end net equity of each run: step counts the months, the timestamp is the last bar's day of the month."""
+    import polars as pl
+
+    month = pl.col("stamp").dt.year() * 12 + pl.col("stamp").dt.month()
+    ends = (
+        equity.filter(pl.col("equity").is_not_null())
+        .sort("record_id", "stamp")
+        .group_by("record_id", month.alias("month"), maintain_order=True)
+        .agg(pl.col("stamp").last(), pl.col("equity").last())
+        .with_columns(step=pl.col("month") - pl.col("month").min().over("record_id"))
+    )
+    for (record_id,), rows in ends.group_by("record_id", maintain_order=True):
+        points = rows.select("step", "stamp", "equity").iter_rows()
+        yield str(record_id), [(int(step), _milliseconds(stamp), float(value)) for step, stamp, value in points]
+
+
+def _milliseconds(moment: dt.datetime | dt.date) -> int:
+    if not isinstance(moment, dt.datetime):
+        moment = dt.datetime(moment.year, moment.month, moment.day)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return int(aware.timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""One session of training: inputs, plan, walk-forward fits, run store, states."""

@@ -1,0 +1,49 @@
+"""Hash of the project's own code in a fit and in a grade: a corrected rule must not be mistaken for the old one.
+
+Like those of features, the hashes are of normalised syntax: a comment or a docstring changes nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from src.core.code_hash import code_digest
+from src.evaluation import labels, metrics, splits, strategy
+from src.evaluation.assessment import assess
+from src.evaluation.shift_test import Shifts
+from src.models.registry import family
+from src.training import expanding_window, walk_forward
+
+_FIT = (
+    walk_forward.bars_per_year,
+    labels.decisions,
+    splits.walk_forward,
+    expanding_window.examples,
+    walk_forward._out_of_sample,
+)
+_RETURNS = (
+    walk_forward.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.market,
+    strategy.performance,
+    metrics.auc, metrics.accuracy, metrics.sharpe, metrics.max_drawdown,
+)  # fmt: skip
+
+
+@cache
+def fit_code(name: str, *, relative: bool) -> str:
+    """Hash of label, split and fit for one model family; a relative label's panel is part of it."""
+    library: Any = family(name)
+    panel = (labels.panel_returns,) if relative else ()
+    return code_digest(*_FIT, *panel, library.fit, library.predict)
+
+
+@cache
+def returns_code() -> str:
+    """Hash of what turns stored predictions into returns and into the four metrics."""
+    return code_digest(*_RETURNS)
+
+
+@cache
+def grade_code() -> str:
+    """Hash of all that a grade holds: the four metrics, the baselines, the verdict and the evidence."""
+    return code_digest(assess, Shifts.common, Shifts.luck_rate.fget)  # type: ignore[attr-defined]

@@ -1,0 +1,225 @@
+"""One Optuna study: asks for settings, is told how they fare, and goes on where it was killed. Alone knows Optuna.
+
+A trial is proposed from the finished ones and a seed of its own (the configured seed and the count of finished trials),
+so a study that was interrupted proposes what an undisturbed one would have. What was running when it was killed is
+marked as interrupted, counts nowhere, and is done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.tuning.search_space import SPACES, proposal
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+STARTUP_TRIALS = 10  # random ones, before the sampler learns from them
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trial that was finished: its settings, its scores by instrument (in order, all of them unless pruned), CPU."""
+
+    number: int
+    params: dict[str, Any]
+    scores: list[float]
+    cpu: list[float]
+    pruned: bool = False
+    fault: str | None = None
+
+    @property
+    def value(self) -> float:
+        """Mean score of the instruments that it was tried on."""
+        return float(np.mean(self.scores))
+
+
+@dataclass
+class Search:
+    """A study in the storage, begun or gone on with.
+
+    Parameters
+    ----------
+    path : Path
+        The sqlite file of all studies of a dataset.
+    name : str
+        Of the study; it holds the hash of all that a trial's value depends on.
+    family : str
+        Model family.
+    scope : str
+        Asset class, or ``all``.
+    defaults : dict
+        The settings to beat: trial 0.
+    seed : int
+    prune_p : float
+        Wilcoxon p-value below which a trial that is behind the best one ends; 0 never ends one.
+    max_cost : float
+        Most that a trial may cost, in units of the default settings.
+    about : dict
+        What a person who opens the study should know.
+    """
+
+    path: Path
+    name: str
+    family: str
+    scope: str
+    defaults: dict[str, Any]
+    seed: int
+    prune_p: float
+    max_cost: float
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        with _quiet():
+            self._study = self._open()
+        for trial in self._study.get_trials(deepcopy=False):
+            if not trial.state.is_finished():
+                self._end(trial.number, "FAIL")
+        self.finished = [done for trial in self._study.get_trials(deepcopy=False) if (done := _finished(trial))]
+        self._trial: Trial | None = None
+        self._params: dict[str, Any] = {}
+        self._scores: list[float] = []
+        self._cpu: list[float] = []
+
+    def ask(self) -> dict[str, Any]:
+        """Begin a trial and return its settings; the first is that of the default settings."""
+        with _quiet():
+            self._study.sampler = self._sampler(len(self.finished))
+            self._trial = self._study.ask()
+            self._params = proposal(self._trial, self.family, self.defaults, self.max_cost)
+        self._scores, self._cpu = [], []
+        return dict(self._params)
+
+    def report(self, scores: Sequence[float], cpu: Sequence[float]) -> bool:
+        """Add the scores of the next instruments in order; return whether the trial is worth going on.
+
+        It is not where, instrument by instrument, it is behind the best trial by Wilcoxon's signed-rank test.
+        """
+        trial = self._running()
+        for value in scores:
+            trial.report(value, len(self._scores))
+            self._scores.append(value)
+        self._cpu += cpu
+        if not self.prune_p or not self.finished:
+            return True
+        with _quiet():
+            return not trial.should_prune()
+
+    def complete(self) -> None:
+        """End the trial with the mean of its scores."""
+        self._close("COMPLETE")
+
+    def prune(self) -> None:
+        """End the trial before all instruments were tried."""
+        self._close("PRUNED")
+
+    def fail(self, why: str) -> None:
+        """End a trial on which a library raised: it counts as made, and is not made again."""
+        self._close("FAIL", why)
+
+    def remember(self, key: str, value: Any) -> None:
+        """Keep a value with the study."""
+        self._study.set_user_attr(key, value)
+
+    def remembered(self, key: str) -> Any:
+        """Value kept with the study, or None."""
+        return self._study.user_attrs.get(key)
+
+    def count_confirmed(self) -> int:
+        """Number of settings that were ever tried on the confirming instruments."""
+        return sum(key.startswith("confirmed-") for key in self._study.user_attrs)
+
+    def trials_made(self) -> int:
+        """Trials ever made for this family on any of the same classes: other seeds, windows and samples count too."""
+        import optuna
+
+        made = 0
+        for study in optuna.get_all_study_summaries(self._study._storage, include_best_trial=False):
+            family, scope = (study.user_attrs.get(name) for name in ("family", "scope"))
+            if family == self.family and (scope == self.scope or "all" in (scope, self.scope)):
+                trials = self._study._storage.get_all_trials(study._study_id, deepcopy=False)
+                made += sum(_finished(trial) is not None for trial in trials)
+        return made
+
+    def _open(self) -> Study:
+        import optuna
+        from sqlalchemy import event
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{self.path.resolve().as_posix()}")
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
+        pruner = optuna.pruners.WilcoxonPruner(p_threshold=self.prune_p)
+        study = optuna.create_study(
+            storage=storage, study_name=self.name, direction="maximize", pruner=pruner, load_if_exists=True
+        )
+        if not study.user_attrs:
+            for key, value in {**self.about, "family": self.family, "scope": self.scope}.items():
+                study.set_user_attr(key, value)
+        return study
+
+    def _sampler(self, count: int) -> Any:
+        from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
+
+        own = int(np.random.SeedSequence([self.seed, count]).generate_state(1)[0])
+        if not count:
+            fixed = {name: self.defaults[name] for name in SPACES[self.family] if name in self.defaults}
+            return PartialFixedSampler(fixed, RandomSampler(seed=own))
+        return TPESampler(seed=own, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=False)
+
+    def _running(self) -> Trial:
+        if self._trial is None:
+            raise RuntimeError("no trial was begun: call ask() first")
+        return self._trial
+
+    def _close(self, state: str, fault: str | None = None) -> None:
+        trial = self._running()
+        trial.set_user_attr("params", self._params)
+        trial.set_user_attr("cpu", self._cpu)
+        if fault:
+            trial.set_user_attr("fault", fault)
+        self._end(trial.number, state, float(np.mean(self._scores)) if state == "COMPLETE" else None)
+        pruned = state == "PRUNED"
+        self.finished.append(Finished(trial.number, self._params, self._scores, self._cpu, pruned, fault))
+        self._trial = None
+
+    def _end(self, number: int, state: str, value: float | None = None) -> None:
+        from optuna.trial import TrialState
+
+        with _quiet():
+            self._study.tell(number, value, state=TrialState[state])
+
+
+def _finished(trial: FrozenTrial) -> Finished | None:
+    """A trial that counts: one that was interrupted does not, nor one that waits."""
+    fault = trial.user_attrs.get("fault")
+    if trial.state.name not in ("COMPLETE", "PRUNED") and not (trial.state.name == "FAIL" and fault):
+        return None
+    scores = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
+    about = trial.user_attrs
+    return Finished(trial.number, about["params"], scores, about["cpu"], trial.state.name == "PRUNED", fault)
+
+
+def _write_ahead(connection: Any, _record: Any) -> None:
+    """Wait for the disk once in a while only: a power cut may cost the last scores, which are then made again."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna's remarks on what it calls experimental, and on each trial, from the terminal."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield

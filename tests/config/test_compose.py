@@ -1,0 +1,234 @@
+"""Every file of conf/ composes and is checked; every mistake is answered in one plain line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import yaml
+
+from src.config import compose as composing
+from src.config.compose import compose, families
+from src.core.errors import ConfigError
+from src.core.instruments import ASSET_CLASSES
+from src.core.project import ROOT
+from src.models.registry import FAMILIES, PARAMS
+
+CONF = ROOT / "conf"
+OPTIONS = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.glob("*/*.yaml"))
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of conf/ that a test may spoil."""
+    import shutil
+
+    shutil.copytree(CONF, tmp_path / "conf")
+    monkeypatch.setattr(composing, "CONF", tmp_path / "conf")
+    return tmp_path / "conf"
+
+
+def complaint(*overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        compose(list(overrides))
+    words = str(caught.value)
+    assert "\n" not in words
+    return words
+
+
+def test_columns_of_ones_own_files_are_named_on_the_command_line() -> None:
+    assert compose(["source=folder", "source.columns.close=Last"]).source.columns == {"close": "Last"}
+    named = compose(["source=folder", "source.columns={close: Last, volume: Shares}"])
+    assert named.source.columns == {"close": "Last", "volume": "Shares"}
+
+
+def test_there_are_options_of_every_group_of_the_schema() -> None:
+    groups = {option.split("/")[0] for option in OPTIONS}
+    assert groups == {
+        "engine", "experiment", "features", "grade", "label", "model", "source", "split", "strategy", "universe"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_passes_every_rule(option: str) -> None:
+    group, name = option.split("/")
+    config = compose([f"{group}={name}"])
+    assert config.dataset
+    if group in ("universe", "features", "label", "split", "strategy", "grade"):
+        assert getattr(config, group).name == name, "one word from the command line to the file"
+    assert [model.family for model in families(config)]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+def test_an_experiment_holds_only_differences(name: str) -> None:
+    assert compose([f"experiment={name}"]) != compose()
+    written = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert len(str(written)) < 600
+
+
+def test_nothing_chosen_is_what_params_yaml_chooses() -> None:
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    groups = [key for key in chosen if key in {option.split("/")[0] for option in OPTIONS}]
+    config = compose()
+    assert compose([f"{key}={chosen[key]}" for key in groups]) == config
+    assert config.split.until == chosen["split_until"]
+    assert config.data.until == chosen["data_until"]
+    assert config.source.path == chosen["source_path"]
+    assert config.seed == chosen["seed"]
+
+
+def test_params_yaml_edited_changes_what_a_bare_command_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("model: all", "model: catboost")
+    (tmp_path / "params.yaml").write_text(text.replace("universe: demo", "universe: full"), encoding="utf-8")
+    monkeypatch.setattr(composing, "ROOT", tmp_path)
+    config = compose()
+    assert (config.model.family, config.universe.name) == ("catboost", "full")
+    (tmp_path / "params.yaml").write_text("universe: demo\n", encoding="utf-8")
+    assert complaint().startswith("params.yaml has no ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_files_of_a_family_name_every_setting_of_its_schema(family: str) -> None:
+    written = yaml.safe_load((CONF / "model" / f"{family}.yaml").read_text(encoding="utf-8"))
+    assert set(written["params"]) == {name for name in PARAMS[family].__dataclass_fields__}
+    model = compose([f"model={family}"]).model
+    assert type(model.params) is PARAMS[family]
+    assert vars(model.params) == written["params"]
+
+
+def test_all_trains_three_families_with_the_settings_of_their_own_files() -> None:
+    assert families(compose(["model=all"])) == [compose([f"model={family}"]).model for family in FAMILIES]
+
+
+def test_one_family_is_itself() -> None:
+    config = compose(["model=xgboost", "model.params.max_depth=6"])
+    (model,) = families(config)
+    assert (model.family, model.params.max_depth) == ("xgboost", 6)
+
+
+def test_a_member_file_is_checked_as_the_chosen_one_is(conf: Path) -> None:
+    path = conf / "model" / "catboost.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("depth: 3", "depth: 99"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="model.params.depth must be from 1 to 16 levels, got 99"):
+        families(compose(["model=all"]))
+    path.write_text(text.replace("depth: 3", "dept: 3"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"model.params.dept is no setting.*did you mean depth\?"):
+        families(compose(["model=all"]))
+
+
+def test_a_configuration_travels_to_a_worker_process() -> None:
+    for family in (*FAMILIES, "all"):
+        config = compose([f"model={family}"])
+        assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301 (our own bytes)
+
+
+def test_an_interval_other_than_daily_is_part_of_the_datasets_name() -> None:
+    assert compose(["universe.interval=1h"]).dataset == "demo-1h"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("universe=demo", ""),
+        ("universe=quick", " source=auto"),
+        ("universe=quick source=yahoo", " source=yahoo"),
+        ("universe=full universe.interval=1h source=auto", " universe.interval=1h source=auto"),
+    ],
+)
+def test_the_command_that_brings_bars_names_a_source_unless_they_are_invented(typed: str, words: str) -> None:
+    named = typed.split()
+    command = compose(named).hydrate_command
+    assert command == f"python -m src.hydrate {named[0]}{words}"
+    typed_again = compose(command.split()[3:])
+    assert typed_again.dataset == compose(named).dataset
+    assert typed_again.source.kind != "simulated" or typed_again.universe.allow_simulated
+
+
+def test_costs_are_set_for_every_class() -> None:
+    assert set(compose().strategy.cost_bps) == set(ASSET_CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model=lightgmb"], "model=lightgmb: there is no conf/model/lightgmb.yaml; did you mean lightgbm? (all, "),
+        (["model=tuned_x"], "model=tuned_x: there is no conf/model/tuned_x.yaml; python -m src.tune writes it; "),
+        (["modle=all"], "modle is no setting; did you mean model? ("),
+        (["sede=1"], "sede is no setting; did you mean seed? ("),
+        (["+sede=1"], "sede is no setting; did you mean seed? ("),
+        (["model=lightgbm", "model.params.max_dept=4"], "model.params.max_dept is no setting of model.params; did you "
+         "mean max_depth? ("),
+        (["model=lightgbm", "++model.params.max_dept=4"], "model.params.max_dept is no setting of model.params; did "
+         "you mean max_depth? ("),
+        (["model=all", "model.params.max_depth=4"], "model.params.max_depth: model=all has no params of its own; "
+         "choose model=lightgbm, or edit conf/model/lightgbm.yaml"),
+        (["+split.embargos=4"], "split.embargos is no setting of split; did you mean embargo? ("),
+        (["strategy.cost_bps.stok=4"], "strategy.cost_bps.stok is no setting of strategy.cost_bps; did you mean "
+         "stock? (crypto, etf, stock)"),
+        (["seed=abc"], "seed must be a whole number, got 'abc'"),
+        (["label.horizon=1.5"], "label.horizon must be a whole number, got 1.5"),
+        (["grade.min_auc=high"], "grade.min_auc must be a number, got 'high'"),
+        (["fresh=perhaps"], "fresh must be true or false, got 'perhaps'"),
+        (["seed=null"], "seed must have a value, got null: leave it out to take the default"),
+        (["universe.symbols=AAPL"], "universe.symbols must be a list, got 'AAPL': universe.symbols=[AAPL]"),
+        (["seed"], "can't read 'seed' ("),
+        (["source.path=a b(c"], "can't read 'source.path=a b(c' ("),
+        (["split.embargo=${nope}"], "split.embargo: Interpolation key 'nope' not found"),
+        (["model=lightgbm,xgboost"], "Ambiguous value for argument 'model=lightgbm,xgboost'; "),
+        (["experiment=nothing"], "experiment=nothing: there is no conf/experiment/nothing.yaml; "),
+        (["split.embargo=-2"], "split.embargo must be from 0 to 1,000 bars, got -2: split.embargo=5 is the usual "
+         "value"),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_answered_in_one_line(overrides: list[str], words: str) -> None:
+    assert complaint(*overrides).startswith(words)
+
+
+def test_a_path_in_quotes_inside_quotes_may_hold_anything() -> None:
+    config = compose(["source.path='C:/My files (new), old/bars=1.parquet'"])
+    assert config.source.path == "C:/My files (new), old/bars=1.parquet"
+
+
+def test_a_windows_path_needs_no_quotes() -> None:
+    assert compose([r"source.path=C:\data\bars.parquet"]).source.path == r"C:\data\bars.parquet"
+
+
+def test_a_misspelt_key_in_an_experiment_names_its_file(conf: Path) -> None:
+    (conf / "experiment" / "mine.yaml").write_text("# @package _global_\nsede: 1\n", encoding="utf-8")
+    assert complaint("experiment=mine").startswith(
+        "conf/experiment/mine.yaml: sede is no setting; did you mean seed? ("
+    )
+    (conf / "experiment" / "mine.yaml").write_text("# @package _global_\nsplit:\n  embargo: few\n", encoding="utf-8")
+    assert complaint("experiment=mine") == "conf/experiment/mine.yaml: split.embargo must be a whole number, got 'few'"
+
+
+def test_a_misspelt_key_in_a_group_names_its_file(conf: Path) -> None:
+    (conf / "split" / "mine.yaml").write_text("name: mine\nembargos: 5\n", encoding="utf-8")
+    assert complaint("split=mine").startswith(
+        "conf/split/mine.yaml: split.embargos is no setting of split; did you mean"
+    )
+
+
+def test_broken_yaml_names_file_and_line(conf: Path) -> None:
+    (conf / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: [1\n", encoding="utf-8")
+    words = complaint("experiment=mine")
+    assert "mine.yaml, line 3: not valid YAML (" in words
+
+
+def test_a_fault_of_the_program_is_not_called_a_fault_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_composed: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(composing, "_typed", breaks)
+    with pytest.raises(ZeroDivisionError):
+        compose()
+
+
+def test_extras_come_from_the_command_line_as_from_a_file() -> None:
+    typed = compose(["features.extra=[{pandas_ta: rsi, length: 14}]", "features.files=[mine.py]"])
+    assert typed.features.extra == [{"pandas_ta": "rsi", "length": 14}]
+    assert typed.features.files == ["mine.py"]
+    assert compose(["features=extra_example"]).features.extra[0]["scale"] == "close"
+    assert complaint("features.extra=rsi").startswith("features.extra must be a list")

@@ -1,0 +1,194 @@
+"""Every setting has its rule, and every rule its words."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+
+from src.config.constraints import CHOICES, DATES, NAMES, RANGES, Range, check, values
+from src.config.schema import Config, ModelConfig
+from src.core.errors import ConfigError
+from src.models.registry import PARAMS
+
+
+def config(family: str = "lightgbm") -> Config:
+    """The defaults of the schema with one family chosen."""
+    return Config(model=ModelConfig(family=family, params=PARAMS[family]()))
+
+
+def put(whole: Config, key: str, value: Any) -> Config:
+    """`whole` with one dotted key changed."""
+    changed = copy.deepcopy(whole)
+    *parents, name = key.split(".")
+    part: Any = changed
+    for parent in parents:
+        part = part[parent] if isinstance(part, dict) else getattr(part, parent)
+    if isinstance(part, dict):
+        part[name] = value
+    else:
+        setattr(part, name, value)
+    return changed
+
+
+def owner(key: str) -> Config:
+    """A configuration that has the key: parameters belong to one family or another."""
+    return next(made for made in map(config, PARAMS) if key in dict(values(made)))
+
+
+def numbers() -> set[str]:
+    """Every key of the schema that holds a number."""
+    found = set()
+    for made in map(config, PARAMS):
+        for key, value in values(made):
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                found.add(key)
+    for group in dataclasses.fields(Config):
+        part = getattr(config(), group.name)
+        if dataclasses.is_dataclass(part):
+            optional = [each for each in dataclasses.fields(part) if each.type in ("int | None", "float | None")]
+            found |= {f"{group.name}.{each.name}" for each in optional}
+    return found
+
+
+def test_the_defaults_of_the_schema_are_within_every_rule() -> None:
+    for family in PARAMS:
+        check(config(family))
+    check(Config(model=ModelConfig(family="all", members=list(PARAMS))))
+
+
+def test_every_number_of_the_schema_has_a_range_and_every_range_a_number() -> None:
+    assert numbers() == set(RANGES)
+
+
+def test_every_other_rule_names_a_setting_that_exists() -> None:
+    known = {key for family in PARAMS for key, _ in values(config(family))}
+    assert {*CHOICES, *DATES, *NAMES} <= known
+
+
+@pytest.mark.parametrize("key", sorted(RANGES))
+def test_a_number_out_of_range_is_refused_with_key_rule_value_and_remedy(key: str) -> None:
+    allowed, made = RANGES[key], owner(key)
+    check(put(made, key, allowed.high if key != "grade.min_oos" else 1000))
+    below, above = (allowed.low if allowed.above else allowed.low - 1), allowed.high + 1
+    for value in (below, above, float("nan"), float("inf")):
+        with pytest.raises(ConfigError) as caught:
+            check(put(made, key, value))
+        words = str(caught.value)
+        assert words.startswith(f"{key} must be {allowed}, got {value!r}: ")
+        assert words.endswith("is the usual value") or words.endswith("leave it out")
+
+
+@pytest.mark.parametrize("key", sorted(CHOICES))
+def test_a_choice_that_does_not_exist_is_refused_and_the_choices_are_named(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key} must be one of {CHOICES[key][0]}, .*, got 'nothing such'"):
+        check(put(config(), key, "nothing such"))
+
+
+@pytest.mark.parametrize("key", DATES)
+@pytest.mark.parametrize("value", ["2024-02-30", "20240102", "yesterday", ""])
+def test_what_is_no_date_is_refused(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key} must be a date YYYY-MM-DD, got '{value}'"):
+        check(put(config(), key, value))
+
+
+@pytest.mark.parametrize("key", NAMES)
+@pytest.mark.parametrize("value", ["", "con", "LPT1", "a/b", "a b", "..", "x" * 65, "-x"])
+def test_a_name_that_some_system_can_not_store_is_refused(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key} must be letters, digits"):
+        check(put(config(), key, value))
+
+
+@pytest.mark.parametrize("value", ["1d", "5m", "60m", "1h", "1wk", "1mo"])
+def test_usual_intervals_are_accepted(value: str) -> None:
+    check(put(config(), "universe.interval", value))
+
+
+def test_an_interval_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match="universe.interval must be a number and m, h, d, wk or mo, got 'daily'"):
+        check(put(config(), "universe.interval", "daily"))
+
+
+def test_promotion_can_not_demand_fewer_bars_than_registration() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(put(config(), "grade.min_oos_promote", 400))
+    assert str(caught.value) == (
+        "grade.min_oos_promote must be at least grade.min_oos=500, got 400: raise grade.min_oos_promote"
+    )
+
+
+def test_long_and_short_must_not_overlap() -> None:
+    short = put(config(), "strategy.short", True)
+    check(put(short, "strategy.threshold", 0.55))
+    with pytest.raises(ConfigError, match=r"strategy.threshold must be at least 0.5 where strategy.short=true"):
+        check(put(short, "strategy.threshold", 0.45))
+
+
+def test_costs_name_each_asset_class_and_nothing_else() -> None:
+    with pytest.raises(ConfigError, match="strategy.cost_bps must name stock, etf, crypto and nothing else, got stock"):
+        check(put(config(), "strategy.cost_bps", {"stock": 5.0}))
+    with pytest.raises(ConfigError, match="got stock, etf, crypto, bonds"):
+        check(put(config(), "strategy.cost_bps.bonds", 3.0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"address": "auto"}, "engine.address is for engine=ray, got auto: add engine=ray"),
+        ({"data": "s3://b/p"}, "engine.data is for engine=ray, got s3://b/p: add engine=ray"),
+        ({"kind": "ray", "address": "foo"}, "engine.address must be auto, host:port or ray://host:port, got foo: 10.0"),
+        ({"kind": "ray", "address": "auto", "workers": 2}, "engine.workers is for a cluster that this command starts"),
+        ({"kind": "ray", "memory_gib": 2.0}, "engine.memory_gib is for engine=local, got 2.0: leave it out"),
+    ],
+)
+def test_what_an_engine_would_pass_over_is_refused(settings: dict[str, Any], words: str) -> None:
+    made = config()
+    for name, value in settings.items():
+        made = put(made, f"engine.{name}", value)
+    with pytest.raises(ConfigError) as caught:
+        check(made)
+    assert str(caught.value).startswith(words)
+
+
+def test_symbols_and_a_file_can_not_both_choose() -> None:
+    both = put(put(config(), "universe.symbols", ["AAPL"]), "universe.file", "watchlist.csv")
+    with pytest.raises(ConfigError, match=r"universe.symbols and universe.file=watchlist.csv can't both choose"):
+        check(both)
+
+
+def test_members_belong_to_all_and_are_names_of_files() -> None:
+    for family, members in (("all", []), ("lightgbm", ["xgboost"]), ("all", ["no file"])):
+        made = put(put(config(), "model.family", family), "model.members", members)
+        with pytest.raises(ConfigError, match="model.members must name files"):
+            check(made)
+
+
+def test_settings_of_one_family_are_refused_for_another() -> None:
+    with pytest.raises(ConfigError, match="model.params must be the settings of xgboost, got LightGBMParams"):
+        check(put(config(), "model.family", "xgboost"))
+
+
+def test_a_range_includes_its_ends_unless_it_says_above() -> None:
+    assert 0 in Range(0, 1)
+    assert 1 in Range(0, 1)
+    assert 0 not in Range(0, 1, above=True)
+    assert not Range(0, 1).__contains__(float("nan"))
+    assert str(Range(0, 1, above=True)) == "above 0 and at most 1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("extra", [{"length": 10}], "must name one indicator of pandas_ta or talib in each entry"),
+        ("extra", [{"pandas_ta": "rsi", "talib": "RSI"}], "must name one indicator"),
+        ("extra", [{"talib": 7}], "must name one indicator"),
+        ("extra", [{"talib": "SMA", "scale": "price"}], "takes scale: close alone, got scale: price"),
+        ("extra", [{"talib": "SMA", "columns": "real"}], "takes columns as a list"),
+        ("files", ["mine.yaml"], "must name Python files, got mine.yaml"),
+    ],
+)
+def test_an_entry_of_ones_own_features_that_is_no_entry_is_refused(key: str, value: list[Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check(put(config(), f"features.{key}", value))

@@ -1,0 +1,301 @@
+"""What an answer, a fault and a refusal mean: for the instrument, and for the provider."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.fetching.lane import Lane
+from src.fetching.provider import Stopped, Unavailable
+from src.fetching.rate_gate import RateGate
+from tests.hydration.live.clock_case import Clock, settings
+from tests.hydration.live.world_case import FAULTS, Script, answer, drive, found, task
+
+
+def lane(clock: Clock, known=None, **changes) -> Lane:
+    live = settings(**{"rates": {"yahoo": 10.0}, "ceilings": {"yahoo": 10.0}} | changes)
+    return Lane(RateGate("yahoo", live, clock, clock.wait), live, clock, known)
+
+
+def run(plans: dict[str, list[str]], good: int = 20, at_once: int = 1, **changes):
+    """Outcomes by symbol of the planned instruments, put first, and of so many good ones."""
+    clock = Clock()
+    one, script = lane(clock, **changes), Script(plans)
+    for symbol in (*plans, *(f"GOOD{i}" for i in range(good))):
+        one.put(task(symbol))
+    outcomes = drive(one, script, clock, at_once)
+    by_symbol = {outcome.task.wanted.symbol: outcome for outcome in outcomes}
+    assert len(by_symbol) == len(outcomes) == len(plans) + good
+    return by_symbol, script, one, clock
+
+
+def test_a_passing_fault_is_asked_again_behind_other_work():
+    outcomes, _, _, _ = run({"AAA": ["unavailable", "malformed", "ok"]})
+    assert (outcomes["AAA"].kind, outcomes["AAA"].tries) == ("ok", 3)
+    assert list(outcomes)[-1] == "AAA"
+    assert outcomes["AAA"].answer.facts == {"symbol": "AAA"}
+    assert outcomes["AAA"].seconds == 3.0
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "malformed"])
+def test_a_fault_that_stays_counts_after_the_last_try_in_the_providers_words(kind):
+    outcomes, script, one, _ = run({"AAA": [kind]})
+    assert (outcomes["AAA"].kind, outcomes["AAA"].tries) == (kind, 4)
+    assert outcomes["AAA"].error == f"{kind}: AAA"
+    assert outcomes["AAA"].answer is None
+    assert script.asked["AAA"] == 4
+    assert one.gate.counts.paused == 0
+
+
+def test_delays_between_tries_grow():
+    clock = Clock()
+    one, times = lane(clock), []
+
+    def serve(asked):
+        if asked.wanted.symbol == "AAA":
+            times.append(clock.now)
+        return found(asked, "unavailable" if asked.wanted.symbol == "AAA" else "ok")
+
+    for symbol in ("AAA", "BBB"):
+        one.put(task(symbol))
+    drive(one, serve, clock)
+    gaps = [after - before for before, after in pairwise(times)]
+    assert gaps == pytest.approx([15, 30, 60], abs=1)
+
+
+def test_unknown_must_be_said_twice():
+    outcomes, script, _, _ = run({"GONE": ["unknown"], "BACK": ["unknown", "ok"]}, tries=1)
+    assert (outcomes["GONE"].kind, script.asked["GONE"]) == ("unknown", 2)
+    assert (outcomes["BACK"].kind, script.asked["BACK"]) == ("ok", 2)
+
+
+def test_unfit_counts_at_once():
+    outcomes, script, _, _ = run({"EUR": ["unfit"]})
+    assert (outcomes["EUR"].kind, script.asked["EUR"]) == ("unfit", 1)
+
+
+def test_an_error_of_our_own_is_an_outcome_with_its_trace():
+    outcomes, _, _, _ = run({"BUG": ["crash"]})
+    assert (outcomes["BUG"].kind, outcomes["BUG"].error) == ("error", "KeyError: 'BUG'")
+    assert "KeyError: 'BUG'" in outcomes["BUG"].trace
+
+
+def test_refusals_count_no_try():
+    outcomes, script, _, _ = run({"AAA": ["refused"] * 5 + ["unavailable", "ok"]})
+    assert (outcomes["AAA"].kind, outcomes["AAA"].tries, script.asked["AAA"]) == ("ok", 2, 7)
+
+
+def test_an_instrument_that_alone_is_refused_is_given_up_and_stops_nobody():
+    outcomes, script, one, _ = run({"AAA": ["refused"]}, good=400)
+    assert (outcomes["AAA"].kind, outcomes["AAA"].error) == ("refused", "refused: AAA")
+    assert script.asked["AAA"] == 6
+    assert one.gate.counts.paused <= 6 * 6 + 0.001  # never a storm
+    assert all(outcomes[f"GOOD{i}"].kind == "ok" for i in range(400))
+
+
+@pytest.mark.parametrize("at_once", [1, 6])
+def test_the_last_instrument_refused_alone_is_told_from_a_block_by_asking_for_another(at_once):
+    outcomes, _, _, clock = run({"AAA": ["refused"], "BBB": ["refused"]}, good=3, at_once=at_once)
+    assert {outcomes[symbol].kind for symbol in ("AAA", "BBB")} == {"refused"}
+    assert clock.now - 1000 < 1800
+
+
+def test_a_block_of_everybody_gives_nobody_up():
+    clock, asked = Clock(), []
+    one = lane(clock)
+
+    def serve(each):
+        asked.append(each.wanted.symbol)
+        return found(each, "refused" if 1003 < clock.now < 8 * 3600 else "ok")
+
+    for i in range(300):
+        one.put(task(f"S{i}"))
+    outcomes = drive(one, serve, clock, at_once=6)
+    assert {(o.kind, o.tries) for o in outcomes} == {("ok", 1)}
+    assert len(outcomes) == 300
+    assert len(asked) <= 300 + 40
+
+
+def test_the_lowest_order_goes_first_and_a_retry_takes_its_old_place():
+    clock = Clock()
+    one, script = lane(clock), Script({"A": ["unavailable", "ok"]})
+    for symbol, order in (("D", 2), ("C", 1), ("A", 0), ("B", 0)):
+        one.put(task(symbol, order))
+    one.put(task("E", 2))
+    one.put(task("F", 3))
+
+    def serve(asked):
+        clock.now += 10
+        return script(asked)
+
+    assert [o.task.wanted.symbol for o in drive(one, serve, clock)] == ["B", "C", "D", "A", "E", "F"]
+
+
+class Router:
+    """Off from `began` to `ended`; then every instrument is answered but for those in `bad`."""
+
+    def __init__(self, clock, began, ended, bad=()):
+        self.clock, self.began, self.ended, self.bad = clock, began, ended, bad
+        self.in_vain = 0
+
+    def __call__(self, asked):
+        if self.began <= self.clock.now < self.ended:
+            self.in_vain += 1
+            return Unavailable("no route to host")
+        return found(asked, "unavailable" if asked.wanted.symbol in self.bad else "ok")
+
+
+@pytest.mark.parametrize("at_once", [1, 6])
+@pytest.mark.parametrize("began", [0, 1030])
+def test_an_outage_of_hours_blames_nobody(began, at_once):
+    clock = Clock()
+    one = lane(clock)
+    router = Router(clock, began, 1000 + 6 * 3600)
+    for i in range(1000):
+        one.put(task(f"S{i}"))
+    outcomes = drive(one, router, clock, at_once)
+    assert {o.kind for o in outcomes} == {"ok"}
+    assert len({o.task for o in outcomes}) == len(outcomes) == 1000
+    assert router.in_vain <= 6 + 6 + 12  # the row that told, what was under way, one a pause
+    assert {o.tries for o in outcomes} == {1}
+    assert one.gate.counts.paused > 5 * 3600
+
+
+def test_an_outage_in_the_last_tries_blames_nobody():
+    clock = Clock()
+    bad = {f"S{i}" for i in range(8)}
+    one = lane(clock)
+    router = Router(clock, 1035, 1000 + 3600, bad)
+    for i in range(300):
+        one.put(task(f"S{i}"))
+    outcomes = drive(one, router, clock)
+    kinds = {o.task.wanted.symbol: (o.kind, o.tries) for o in outcomes}
+    assert {symbol for symbol, (kind, _) in kinds.items() if kind != "ok"} == bad
+    assert {kinds[symbol] for symbol in bad} == {("unavailable", 4)}
+
+
+def test_what_was_answered_in_an_earlier_run_is_the_proof():
+    clock = Clock()
+    one, asked = lane(clock, known=task("OLD")), []
+
+    def serve(each):
+        asked.append(each.wanted.symbol)
+        return found(each, "ok" if each.wanted.symbol == "OLD" else "unavailable")
+
+    for i in range(60):
+        one.put(task(f"S{i}"))
+    outcomes = drive(one, serve, clock)
+    assert [o.kind for o in outcomes] == ["unavailable"] * 60
+    assert one.gate.counts.paused == 0
+    assert "OLD" not in {o.task.wanted.symbol for o in outcomes}
+    assert asked.count("OLD") <= 60
+
+
+def test_a_witness_that_goes_bad_stops_nobody():
+    outcomes, _, _, clock = run({"ONE": ["ok", "malformed"], "TWO": ["unavailable"]}, good=0)
+    assert [outcomes[symbol].kind for symbol in ("ONE", "TWO")] == ["ok", "unavailable"]
+    assert clock.now - 1000 < 12 * 3600
+
+
+def test_a_tail_of_bad_instruments_is_no_outage():
+    bad = {f"BAD{i}": ["unavailable"] for i in range(110)}
+    clock = Clock()
+    one, script = lane(clock), Script(bad)
+    for i in range(3000):
+        one.put(task(f"GOOD{i}"))
+        if i % 30 == 0:
+            one.put(task(f"BAD{i // 30}"))
+    outcomes = drive(one, script, clock, at_once=6)
+    assert sum(o.kind == "unavailable" for o in outcomes) == 100
+    assert one.gate.counts.paused == 0
+    assert {script.asked[o.task.wanted.symbol] for o in outcomes if o.kind == "unavailable"} == {4}
+    assert sum(script.asked.values()) <= 3000 + 400 + 400 / 6 + 10
+
+
+@pytest.mark.parametrize("many", [1, 3, 5, 6, 7, 50])
+@pytest.mark.parametrize("kind", ["unavailable", "malformed"])
+def test_a_universe_without_one_good_instrument_comes_to_an_end(many, kind):
+    outcomes, script, _, _ = run({f"S{i}": [kind] for i in range(many)}, good=0, patience_hours=1e6)
+    assert {o.kind for o in outcomes.values()} == {kind}
+    assert max(script.asked.values()) <= 8
+
+
+@pytest.mark.parametrize("share", [0.65, 0.8])
+def test_a_provider_there_by_halves_is_paused_for_and_hardly_anybody_blamed(share):
+    clock, chance = Clock(), random.Random(5)
+    one = lane(clock)
+
+    def serve(asked):
+        flaky = clock.now < 20_000 and chance.random() < share
+        return found(asked, "unavailable" if flaky else "ok")
+
+    for i in range(1000):
+        one.put(task(str(i)))
+    outcomes = drive(one, serve, clock)
+    assert sum(o.kind != "ok" for o in outcomes) <= 4  # of 1,000; by their tries alone it would be 180 and more
+    assert one.gate.counts.paused > 15_000
+
+
+def test_what_patience_leaves_is_handed_over_as_stopped_with_the_reason():
+    clock = Clock()
+    one = lane(clock, patience_hours=3.0)
+    router = Router(clock, 1002.5, 1e9)
+    for i in range(100):
+        one.put(task(f"S{i}"))
+    outcomes = drive(one, router, clock, at_once=3)
+    assert len({o.task for o in outcomes}) == len(outcomes) == 100
+    stopped = [o for o in outcomes if o.kind != "ok"]
+    assert {o.kind for o in stopped} == {"stopped"}
+    assert "no good answer in 3 hours" in stopped[0].error
+    assert "no route to host" in stopped[0].error
+    assert one.take() is None
+    one.put(task("LATE"))
+    assert [(o.task.wanted.symbol, o.kind) for o in one.closed()] == [("LATE", "stopped")]
+
+
+def test_a_stop_hands_over_what_was_under_way_and_what_waited():
+    clock = Clock()
+    one = lane(clock)
+    for i in range(5):
+        one.put(task(f"S{i}"))
+    first, second, third = one.take(), one.take(), one.take()
+    assert one.settle(first, Unavailable("reset"), 1.0) == []
+    outcomes = one.settle(second, Stopped("the run is ending"), 1.0)
+    assert [o.task.wanted.symbol for o in outcomes] == ["S0", "S1", "S3", "S4"]
+    assert not one.over
+    assert [o.kind for o in one.settle(third, answer(third.task), 1.0)] == ["ok"]
+    assert one.over
+
+
+kinds = st.sampled_from(["ok", "ok", *FAULTS, "crash"])
+
+
+@given(
+    plans=st.lists(st.lists(kinds, min_size=1, max_size=7), min_size=1, max_size=30),
+    at_once=st.integers(1, 6),
+    tries=st.integers(1, 5),
+    proof=st.booleans(),
+)
+def test_whatever_is_served_each_task_has_one_outcome_and_a_reason_for_it(plans, at_once, tries, proof):
+    clock = Clock()
+    script = Script({f"S{i}": plan if plan[-1] != "refused" else [*plan, "ok"] for i, plan in enumerate(plans)})
+    one = lane(clock, known=task("OLD") if proof else None, tries=tries, patience_hours=1e9)
+    for symbol in script.plans:
+        one.put(task(symbol))
+    outcomes = drive(one, script, clock, at_once)
+    assert sorted(o.task.wanted.symbol for o in outcomes) == sorted(script.plans)
+    for outcome in outcomes:
+        served = script.served[outcome.task.wanted.symbol]
+        faults = served.count("unavailable") + served.count("malformed")
+        if outcome.kind == "ok":
+            assert outcome.answer.facts["symbol"] == outcome.task.wanted.symbol
+            assert "ok" in served
+        elif outcome.kind in ("unavailable", "malformed"):
+            assert faults + served.count("unknown") >= tries
+        elif outcome.kind == "unknown":
+            assert served.count("unknown") >= 2
+        else:
+            assert {"error": "crash"}.get(outcome.kind, outcome.kind) in served
+        assert outcome.tries <= len(served)

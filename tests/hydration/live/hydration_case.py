@@ -1,0 +1,206 @@
+"""The real command against the loopback world, in child processes that are killed: one case at two sizes.
+
+`make test` runs it on 300 symbols with scaled clocks (`test_hydration_end_to_end.py`), `make soak` on 11,000
+(`tests/soak/test_hydration.py`). What is asserted stands in `hydration_checks.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from src.core.project import ROOT
+from tests.loopback.faults import Faults
+from tests.loopback.names import Instrument
+from tests.loopback.process import Loopback, running
+from tests.loopback.world import World
+
+VENUES = ("coinbaseexchange", "kraken", "binanceus")  # the chain of coins, in its order
+WORKERS = 6
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large, how fast, how rough."""
+
+    symbols: int
+    faults: float  # share of the symbols
+    kills: int
+    start: str  # first date wanted
+    buckets: int
+    ceiling: float  # requests a second that a provider allows
+    seconds: float  # at most, of one command
+    seed: int = 11
+
+
+SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=30, seconds=250)
+FULL = Size(symbols=11_000, faults=0.05, kills=8, start="2014-01-01", buckets=64, ceiling=30, seconds=3000)
+
+
+@dataclass
+class Done:
+    """How a command went."""
+
+    code: int
+    seconds: float
+    out: str
+    error: str
+    memory: list[float] = field(default_factory=list)  # MiB, every half second
+
+    @property
+    def last(self) -> str:
+        """The closing line."""
+        return next(line for line in self.out.splitlines() if line.startswith("hydrate:"))
+
+
+@dataclass
+class Case:
+    """A world, what is known of it here, and folders of stores."""
+
+    size: Size
+    folder: Path
+    loopback: Loopback
+    world: World
+    faults: Faults
+
+    def wanted(self) -> list[Instrument]:
+        """The instruments that ``universe=full`` has of this world: over-the-counter names too, no warrants."""
+        kinds = ("common", "adr", "etf", "coin", "otc")
+        return [each for each in self.world.instruments.values() if each.kind in kinds]
+
+    def provider(self, instrument: Instrument) -> str:
+        """Who serves an instrument: the first of the chain that has it."""
+        return next((venue for venue in VENUES if venue in instrument.venues), "yahoo")
+
+    def data(self, store: str) -> Path:
+        """Where a store's data are."""
+        return self.folder / store / "data"
+
+    def bars(self, store: str) -> Path:
+        """Where a store's bars are."""
+        return self.data(store) / "bars" / "loop"
+
+    def command(self, store: str, *overrides: str) -> list[str]:
+        """The command as typed; clocks are scaled, the rest is as shipped."""
+        rates = ", ".join(f"{name}: {self.size.ceiling:g}" for name in ("yahoo", *VENUES))
+        return [
+            sys.executable, "-m", "src.hydrate", "universe=full", "universe.name=loop", "source=auto",
+            f"universe.buckets={self.size.buckets}", "universe.options=0", f"source.live.start={self.size.start}",
+            f"source.live.workers={WORKERS}", f"source.live.rates={{{rates}}}", f"source.live.ceilings={{{rates}}}",
+            "source.live.pause=0.4", "source.live.max_pause=3", "source.live.timeout=5",
+            "source.live.contact=tests@example.org", *self.loopback.overrides(),
+            f"data.root='{self.data(store)}'", f"data.logs='{self.folder / store / 'logs'}'",
+            f"data.reports='{self.folder / store / 'reports'}'", *overrides,
+        ]  # fmt: skip
+
+    def begin(self, store: str, *overrides: str) -> subprocess.Popen[str]:
+        """Start the command; its words go to files, so that no pipe fills."""
+        (self.folder / store).mkdir(exist_ok=True, parents=True)
+        environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.folder / store)}
+        said = [tempfile(self.folder / store, kind).open("w", encoding="utf-8") for kind in ("out", "err")]
+        try:
+            return subprocess.Popen(
+                self.command(store, *overrides), cwd=ROOT, env=environment, stdout=said[0], stderr=said[1]
+            )
+        finally:
+            for stream in said:
+                stream.close()
+
+    def finish(self, store: str, process: subprocess.Popen[str], began: float) -> Done:
+        """Wait for a command, and look at its memory meanwhile."""
+        memory: list[float] = []
+        watcher = threading.Thread(target=watch, args=(process.pid, memory), daemon=True)
+        watcher.start()
+        try:
+            code = process.wait(self.size.seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            watcher.join(2)
+        words = [latest(self.folder / store, kind).read_text(encoding="utf-8") for kind in ("out", "err")]
+        return Done(code, time.monotonic() - began, *words, memory)
+
+    def run(self, store: str, *overrides: str) -> Done:
+        """Run the command to its end."""
+        began = time.monotonic()
+        return self.finish(store, self.begin(store, *overrides), began)
+
+    def requests(self) -> int:
+        """Requests that Yahoo had so far."""
+        return int(self.loopback.ask("counts")["providers"].get("yahoo", {}).get("requests", 0))
+
+    def killed(self, store: str) -> list[str]:
+        """Run the command and kill it again and again, at moments that the seed chooses; returns when it was."""
+        draw = random.Random(self.size.seed)
+        marks = sorted(draw.uniform(0.02, 0.85) * self.size.symbols for _ in range(self.size.kills))
+        begun, said = self.requests(), []
+        for mark in marks:
+            process = self.begin(store)
+            until = time.monotonic() + self.size.seconds
+            while self.requests() - begun < mark and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(draw.uniform(0, 0.3))
+            ended = process.poll()
+            process.kill()
+            process.wait()
+            said.append(f"after {self.requests() - begun} requests" if ended is None else f"ended by itself: {ended}")
+        return said
+
+    def interrupted(self, store: str) -> Done:
+        """Start the command, and press Ctrl+C once it asks."""
+        process, begun, began = self.begin(store), self.requests(), time.monotonic()
+        while self.requests() < begun + 5 and process.poll() is None:
+            time.sleep(0.05)
+        pressed = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        done = self.finish(store, process, began)
+        return dataclasses.replace(done, seconds=time.monotonic() - pressed)
+
+
+@contextmanager
+def hydration(size: Size, folder: Path) -> Iterator[Case]:
+    """A case with its world running."""
+    n = size.symbols
+    storms = [f"yahoo:{round(0.2 * n)}:6", f"yahoo:{round(0.6 * n)}:4:1"] if size.faults else []
+    arguments = ["--symbols", str(n), "--seed", str(size.seed), "--faults", str(size.faults), "--stall", "7"]
+    arguments += [part for storm in storms for part in ("--storm", storm)]
+    with running(*arguments, seconds=size.seconds * 6) as loopback:
+        world = World(size.seed, n, dt.datetime.fromisoformat(loopback.now))
+        yield Case(size, folder, loopback, world, Faults(world, size.faults))
+
+
+def watch(pid: int, memory: list[float]) -> None:
+    """Note the resident memory of a process and its children until it ends."""
+    try:
+        process = psutil.Process(pid)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            family = [process, *process.children(recursive=True)]
+            memory.append(sum(each.memory_info().rss for each in family) / 2**20)
+            time.sleep(0.5)
+    except psutil.Error:
+        return
+
+
+def tempfile(folder: Path, kind: str) -> Path:
+    """The next file for a command's words."""
+    return folder / f"{kind}-{len(list(folder.glob(f'{kind}-*.txt'))):03d}.txt"
+
+
+def latest(folder: Path, kind: str) -> Path:
+    """The last one."""
+    return max(folder.glob(f"{kind}-*.txt"))

@@ -1,0 +1,75 @@
+"""The hydration of 300 symbols from misbehaving providers, with three kills: the same code as `make soak` runs."""
+
+import os
+import time
+
+import pytest
+
+from tests.hydration.live import hydration_checks as checks
+from tests.hydration.live.hydration_case import SMALL, WORKERS, hydration
+
+pytestmark = pytest.mark.timeout(280)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    with hydration(SMALL, tmp_path_factory.mktemp("hydration")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def whole(case):
+    """An undisturbed run."""
+    done = case.run("whole")
+    assert done.code == 0, done.error
+    return done
+
+
+def test_every_symbol_is_stored_as_served_or_ends_in_the_right_state(case, whole):
+    assert checks.every_symbol_ended_right(case, "whole") == []
+
+
+def test_what_is_published_is_what_the_provider_has(case, whole):
+    assert checks.every_bar_is_published_right(case, "whole") == []
+
+
+def test_no_good_answer_is_asked_for_twice(case, whole):
+    assert checks.nobody_was_asked_in_vain(case) == []
+
+
+def test_no_request_goes_beyond_the_budget(case, whole):
+    assert checks.politeness_was_kept(case) == []
+
+
+def test_the_counts_add_up_to_the_universe(case, whole):
+    assert f"hydrate: {len(case.wanted()):,} instruments of loop" in whole.last
+
+
+def test_the_world_itself_did_not_fail(case, whole):
+    counts = case.loopback.ask("counts")
+    assert counts["broken"] == 0
+    assert {plan.kind for plan in case.faults.plans.values()} - set(checks.ODD) <= counts["faults"].keys()
+
+
+def test_nothing_due_asks_nothing(case, whole):
+    before, begun = checks.content(case.bars("whole")), case.requests()
+    done = case.run("whole")
+    assert (done.code, case.requests()) == (0, begun)
+    assert checks.content(case.bars("whole")) == before
+
+
+def test_killed_and_interrupted_it_ends_with_the_same_store(case, whole):
+    case.loopback.ask("forget")
+    moments = case.killed("killed")
+    if os.name != "nt":  # Windows has no way to press Ctrl+C in another process
+        done = case.interrupted("killed")
+        assert (done.code, done.seconds < 15) == (130, True), done.error
+        assert "same command" in done.error, done.error
+    rivals = [case.begin("killed"), case.begin("killed")]  # two at once: one waits
+    began = time.monotonic()
+    ends = [case.finish("killed", each, began) for each in rivals]
+    assert [done.code for done in ends] == [0, 0], moments
+    assert checks.stores_are_identical(case, "whole", "killed") == [], moments
+    lost = SMALL.kills * (WORKERS + max(32, 8 * WORKERS))  # in flight, and answered but not yet kept
+    assert checks.nobody_was_asked_in_vain(case, lost) == [], moments
+    assert checks.politeness_was_kept(case) == [], moments

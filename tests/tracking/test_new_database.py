@@ -1,0 +1,58 @@
+"""A new MLflow store is there whole or not at all, whoever makes it and whenever it is killed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from src.core.project import ROOT
+
+MAKE = """
+import sys
+from pathlib import Path
+from src.config.schema import GradeConfig
+from src.evaluation.grade import Thresholds
+from src.tracking.registry_store import make_database
+folder = Path(sys.argv[1])
+print("making", flush=True)
+make_database(folder / "mlflow.db", (folder / "artifacts").as_uri(), Thresholds.of(GradeConfig()))
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return subprocess.Popen(
+        [sys.executable, "-c", MAKE, str(folder)],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def tables(database: Path) -> set[str]:
+    with sqlite3.connect(database) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_killed_while_the_tables_are_made_it_is_made_anew(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    process = start(tmp_path)
+    deadline = time.monotonic() + 60
+    while not [path for path in tmp_path.glob(".tmp-*/mlflow.db") if path.stat().st_size > 20_000]:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert not database.exists()
+    start(tmp_path).communicate(timeout=120)
+    assert {"model_versions", "runs", "logged_models"} <= tables(database)
+    assert not list(tmp_path.glob(".tmp-*"))  # what the killed process left is swept

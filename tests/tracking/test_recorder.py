@@ -1,0 +1,35 @@
+"""Writing into MLflow beside the training: a store that fails is not tried again for every bucket."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.config.schema import Config
+from src.core.errors import StageError
+from src.tracking import store as store_module
+from src.tracking.location import TrackingError
+from src.tracking.recorder import Recorder
+from tests.tracking.tracking_case import Case
+
+
+def test_what_is_queued_behind_a_failure_waits_for_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queued, asked = threading.Event(), []
+
+    def project(*_arguments: Any) -> None:
+        asked.append(queued.wait(30))
+        raise TrackingError("the database is locked")
+
+    monkeypatch.setattr(store_module, "project", project)
+    recorder, store = Recorder(Config()), Case(tmp_path).store
+    written = [recorder.put(store, None, {}) for _ in range(3)]  # type: ignore[arg-type]
+    queued.set()
+    assert isinstance(written[0].exception(), TrackingError)
+    assert [each.result().height for each in written[1:]] == [0, 0]
+    assert asked == [True]
+    with pytest.raises(StageError, match="is locked"):
+        recorder.close(store, None, {})  # type: ignore[arg-type]
+    assert asked == [True, True]

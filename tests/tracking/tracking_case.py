@@ -1,0 +1,251 @@
+"""A small project on disk for the tests of tracking, registry, promotion and sync: stored runs, grades and models."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.config.schema import Config, TrackingConfig
+
+FEATURES = ["momentum_21", "volatility_63", "volume_ratio_5"]
+GOOD = {"auc": 0.56, "accuracy": 0.54, "sharpe": 0.9, "max_drawdown": 0.12, "n_oos": 1500}
+BAD = {**GOOD, "sharpe": 0.31}
+SESSION = "5" * 24
+NATIVE = {"lightgbm": "model.txt", "xgboost": "model.ubj", "catboost": "model.cbm"}
+
+
+@functools.cache
+def native(family: str) -> bytes:
+    """A tiny model in the family's own format, fitted by the library itself."""
+    rows, label = training_rows()
+    if family == "lightgbm":
+        import lightgbm as lgb
+
+        settings = {"objective": "binary", "num_threads": 1, "verbosity": -1}
+        data = lgb.Dataset(rows, label, feature_name=FEATURES)
+        return lgb.train(settings, data, num_boost_round=5).model_to_string().encode()
+    if family == "xgboost":
+        import xgboost as xgb
+
+        data = xgb.DMatrix(rows, label, feature_names=FEATURES)
+        booster = xgb.train({"objective": "binary:logistic", "nthread": 1}, data, num_boost_round=5)
+        return bytes(booster.save_raw("ubj"))
+    import catboost as cb
+
+    model = cb.CatBoost(
+        {"loss_function": "Logloss", "iterations": 5, "thread_count": 1, "allow_writing_files": False, "verbose": False}
+    )
+    model.fit(cb.Pool(rows, label, feature_names=FEATURES))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.cbm"
+        model.save_model(str(path))
+        return path.read_bytes()
+
+
+def training_rows() -> tuple[Any, Any]:
+    generator = np.random.default_rng(1)
+    rows = generator.normal(size=(400, len(FEATURES))).astype(np.float32)
+    rows[::17, 1] = np.nan
+    return rows, (rows[:, 0] + 0.3 * generator.normal(size=400) > 0).astype(float)
+
+
+@dataclass
+class Case:
+    """A project folder with its config; runs are added and graded by `add`."""
+
+    root: Path
+    config: Config = field(default_factory=Config)
+    trained: list[dict[str, Any]] = field(default_factory=list)
+    graded: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        from src.training.run_store import RunStore
+
+        self.config.data.root = str(self.root / "data")
+        self.store = RunStore(self.root / "data" / "runs" / "demo")
+        self.session = {"key": SESSION, "name": "demo lightgbm", "config_yaml": "seed: 7\n", "instruments": 3}
+
+    def add(
+        self,
+        asset_class: str,
+        symbol: str,
+        family: str = "lightgbm",
+        metrics: dict[str, Any] | None = None,
+        suspicious: str | None = None,
+        attempt: int = 0,
+        model: bool = True,
+        session: str = SESSION,
+    ) -> str:
+        """Store one run with its grade and, where it passed, its model; returns the record's id."""
+        from src.evaluation.grade import Thresholds, grade
+
+        metrics = GOOD if metrics is None else metrics
+        verdict = grade(metrics, Thresholds.of(self.config.grade), suspicious)
+        run_key = hashlib.blake2b(f"{asset_class}.{symbol}.{family}".encode(), digest_size=12).hexdigest()
+        record = f"{run_key}.{attempt}"
+        named = {"record_id": record, "run_key": run_key, "session_key": session, "strategy_key": "a" * 24}
+        named |= {"asset_class": asset_class, "symbol": symbol, "family": family, "planted": False, "fit_seconds": 0.25}
+        parts = {"bars": "b" * 24, "panel": None, "features": "f" * 24, "label": {"horizon": 1}, "seed": 7}
+        self.trained.append(
+            named
+            | {"attempt": attempt, "params": json.dumps({"rounds": 5}), "features": json.dumps(FEATURES)}
+            | {"parts": json.dumps(parts), "library_version": _version(family), "git_commit": "c" * 40}
+            | {"n_train": 900, "n_folds": 5, "created_at": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)}
+        )
+        days = [dt.datetime(2020, 1, 1) + dt.timedelta(days=day) for day in range(106)]
+        curve = {"stamp": days, "net": [0.001] * 106, "equity": [1.001**day for day in range(1, 107)]}
+        self.graded.append(
+            named
+            | {"grade_key": "g" * 24, "graded_by": session}
+            | {"passed": verdict.passed, "reasons": list(verdict.reasons), "suspicious": suspicious}
+            | {"first_oos": dt.date(2020, 1, 1), "last_oos": dt.date(2025, 1, 1)}
+            | {"luck_rate": 0.01, "p_value": 0.02, "z": 2.1, "turnover": 11.0}
+            | metrics
+            | (curve | {"always_long": curve["equity"]} if verdict.passed else {})
+        )
+        if verdict.passed and model:
+            self.store.write_model(record, NATIVE[family], native(family))
+        self.save()
+        return record
+
+    def save(self) -> None:
+        """Write runs and grades where training keeps them."""
+        from src.storage import atomic
+        from src.training.run_store import OOS_SCHEMA, RUN_SCHEMA, shard
+
+        for session in {row["session_key"] for row in self.trained}:
+            mine = [row for row in self.trained if row["session_key"] == session]
+            rows = [{**dict.fromkeys((*RUN_SCHEMA, *OOS_SCHEMA)), **row} for row in mine]
+            runs = pl.DataFrame(
+                [{name: row[name] for name in (*RUN_SCHEMA, *OOS_SCHEMA)} for row in rows],
+                schema={**RUN_SCHEMA, **OOS_SCHEMA},
+            )
+            atomic.write_parquet(runs, self.store.root / f"{shard(0, session)}.runs.parquet")
+            self.store.write_grades(shard(0, session), self.grades(session))
+
+    def grades(self, session: str = SESSION) -> pl.DataFrame:
+        from src.training.run_store import grade_rows
+
+        return grade_rows([row for row in self.graded if row["graded_by"] == session])
+
+    def project(self) -> dict[str, str]:
+        """Project everything; returns MLflow's run id of each record."""
+        from src.tracking.store import project
+
+        return dict(project(self.config, self.store, self.grades(), self.session).iter_rows())  # type: ignore[arg-type]
+
+    @property
+    def database(self) -> Path:
+        return self.root / "mlruns" / "mlflow.db"
+
+    @property
+    def uri(self) -> str:
+        """The address of the store: a file of the project, unless its config names a database or a server."""
+        chosen = self.config.tracking.uri
+        if chosen == TrackingConfig().uri:
+            return f"sqlite:///{self.database.as_posix()}"
+        return chosen.replace("postgresql:", "postgresql+psycopg2:")
+
+    @contextmanager
+    def sql(self) -> Iterator[Any]:
+        """Plain SQL on the store, in one transaction that is rolled back: statement, then values for its `?`."""
+        from sqlalchemy import create_engine, inspect
+
+        engine = create_engine(self.uri)
+        with engine.connect() as connection:
+
+            def execute(statement: str, values: Any = ()) -> list[Any]:
+                if engine.dialect.name == "postgresql":
+                    statement = statement.replace("%", "%%").replace("?", "%s")
+                found = connection.exec_driver_sql(statement, values)
+                return [tuple(row) for row in found] if found.returns_rows else []
+
+            execute.rollback = connection.rollback  # type: ignore[attr-defined]
+            execute.columns = lambda table: [each["name"] for each in inspect(engine).get_columns(table)]  # type: ignore[attr-defined]
+            yield execute
+        engine.dispose()
+
+    def mark(self, thresholds: Any) -> None:
+        """Give the store other thresholds."""
+        from src.tracking import gate_triggers, postgresql
+
+        if self.uri.startswith("postgresql"):
+            postgresql.mark(self.uri, thresholds)
+            return
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
+            gate_triggers.mark_sqlite(connection, thresholds)
+
+    def client(self) -> Any:
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        return mlflow.MlflowClient(self.uri, self.uri)
+
+
+def local(location: str) -> Path:
+    """The folder that an artifact location names."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(location))
+
+
+def case(folder: Path, monkeypatch: Any, uri: str | None = None) -> Case:
+    """A fresh project in `folder`, with an empty MLflow database copied from a template (making one takes seconds).
+
+    With a `uri` its store is there.
+    """
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, "")  # registers the restoration of what tracking sets
+    made = Case(folder)
+    if uri is not None:
+        made.config.tracking.uri = uri
+        return made
+    made.database.parent.mkdir(parents=True)
+    shutil.copy(_template(), made.database)
+    return made
+
+
+def make_store(database: Path) -> None:
+    """An empty store of this project in a file, marked."""
+    from src.evaluation.grade import Thresholds
+    from src.tracking import location as location_module
+
+    shutil.copy(_template(), database)
+    location_module.mark(database, Thresholds.of(Config().grade))
+
+
+@functools.cache
+def _template() -> Path:
+    import os
+
+    from src.tracking import location as location_module
+
+    os.environ.update(location_module.ENVIRONMENT)
+    import mlflow
+
+    path = Path(tempfile.mkdtemp(prefix="alpha-loop-")) / "template.db"
+    uri = f"sqlite:///{path.as_posix()}"
+    mlflow.MlflowClient(uri, uri).search_experiments(max_results=1)
+    return path
+
+
+@functools.cache
+def _version(family: str) -> str:
+    from importlib.metadata import version
+
+    return f"{family} {version(family)}"

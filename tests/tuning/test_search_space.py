@@ -1,0 +1,49 @@
+"""What is proposed: within bounds, the default settings among it, and never more costly than allowed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from src.config.constraints import check
+from src.config.schema import Config, ModelConfig
+from src.models.registry import FAMILIES, PARAMS
+from src.tuning.search_space import SPACES, proposal, work
+
+
+class Chance:
+    """Proposes at random, or always what it was made with."""
+
+    def __init__(self, seed: int, fixed: dict[str, Any] | None = None) -> None:
+        self.random, self.fixed = random.Random(seed), fixed or {}
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        assert 1 <= low < high, log
+        return self.fixed.get(name, self.random.randint(low, high))
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        assert low >= 0.0 and low < high and (low > 0.0 or not log)
+        return self.fixed.get(name, self.random.uniform(low, high))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_proposal_keeps_the_rules_and_the_limit_on_cost(family: str) -> None:
+    defaults = asdict(PARAMS[family]())
+    assert set(SPACES[family]) <= set(defaults)
+    for seed in range(200):
+        chosen = proposal(Chance(seed), family, defaults, 2.0)
+        check(Config(model=ModelConfig(family, params=PARAMS[family](**chosen))))
+        assert work(family, chosen) <= 2.0 * work(family, defaults) * (1 + 1e-9)
+        assert all(value == float(f"{value:.4g}") for value in chosen.values()), "as a file can say it"
+    dear = proposal(Chance(1, {**defaults, "rounds": 150}), family, defaults, 1.5)
+    assert defaults["rounds"] < dear["rounds"] < 150
+    assert proposal(Chance(1, defaults), family, defaults, 0.1) == defaults, "the default settings are always tried"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_default_settings_beyond_a_bound_belong_to_the_space(family: str) -> None:
+    defaults = {**asdict(PARAMS[family]()), "rounds": 400, "l2": 0.0}
+    assert proposal(Chance(1, defaults), family, defaults, 1.0) == defaults

@@ -18,7 +18,7 @@ from pathlib import Path
 from src.config.schema import TrackingConfig
 from src.core.errors import ConfigError, StageError
 from src.runtime.redaction import masked
-from src.tracking.location import Home, home, prepare
+from src.tracking.location import Home, home, prepare, require_gate
 
 HOST = "127.0.0.1"
 PORT = 5000
@@ -30,12 +30,13 @@ def serve(where: Home, port: int) -> int:
     Raises
     ------
     StageError
-        Where there is nothing to show or the port is taken.
+        Where there is nothing to show, the registry would have no gate, or the port is taken.
     """
     if where.is_server:
         raise StageError(f"the runs are on the server {masked(where.uri)}: open that address in a browser")
     if where.database is not None and not where.database.exists():
         raise StageError(f"there is no MLflow store at {where.database} yet: run make demo, or python -m src.train")
+    require_gate()
     if not _is_free(port):
         raise StageError(
             f"port {port} is taken, perhaps by another python -m src.ui: open http://{HOST}:{port}, or choose another "

@@ -94,6 +94,15 @@ def test_a_missing_plugin_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     assert diagnostics.gate(Config()).state == "bad"
 
 
+@pytest.mark.parametrize("module", ["src.gone", "src.gone.registry_store", "src.grade.registry_store", "elsewhere"])
+def test_a_plugin_that_leads_nowhere_is_bad(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = [types.SimpleNamespace(name=name, value=f"{module}:g") for name in ("sqlite", "postgresql")]
+    monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: stale)
+    found = diagnostics.gate(Config())
+    assert found.state == "bad"
+    assert "run make setup" in found.words
+
+
 @pytest.mark.parametrize(("free", "state"), [(100, "bad"), (5 * diagnostics.GB, "note"), (50 * diagnostics.GB, "ok")])
 def test_disk_space_is_judged(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=free))

@@ -23,7 +23,7 @@ from src.fetching import network
 from src.runtime.disk_space import free_bytes, in_words
 from src.runtime.redaction import masked, masked_address
 from src.storage.atomic import write_text
-from src.tracking.location import home
+from src.tracking.location import TrackingError, gated_schemes, home, require_gate
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -75,13 +75,11 @@ def packages(_config: Config) -> Finding:
 
 def gate(_config: Config) -> Finding:
     """MLflow finds our registry store: without it the registry would take any model."""
-    found = importlib.metadata.entry_points(group="mlflow.model_registry_store")
-    ours = [entry.name for entry in found if entry.value.startswith("src.")]
-    if not {"sqlite", "postgresql"} <= set(ours):
-        return Finding(
-            "registry gate", "bad", "MLflow does not know of it: run make setup (it installs the project in place)"
-        )
-    return Finding("registry gate", "ok", f"stands before MLflow's registry ({', '.join(sorted(ours))})")
+    try:
+        require_gate()
+    except TrackingError as error:
+        return Finding("registry gate", "bad", str(error))
+    return Finding("registry gate", "ok", f"stands before MLflow's registry ({', '.join(gated_schemes())})")
 
 
 def disk(config: Config) -> Finding:

@@ -6,11 +6,12 @@ A store is a sqlite file, a PostgreSQL database, or a tracking server that has e
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import importlib.util
 import os
 import re
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -27,11 +28,13 @@ from src.tracking import gate_triggers
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # what 3.18 names instead would refuse our models' loader as well
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 HTTP_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
 """Unless the user's environment says otherwise: a server that went away is given up after half a minute of retries."""
+REINSTALL = "run make setup (on Windows scripts\\launch.bat setup)"
+"""What brings an environment up to date with this code: the locked packages, and the project with its entry points."""
 _PLAIN = re.compile(r"[\w:/.@+-]+")  # what neither a shell nor Hydra reads as more than its letters
 _PATIENCE = 30.0  # seconds that we wait for a database that another program holds
 
@@ -123,6 +126,36 @@ def _require(module: str, setting: str, extra: str) -> None:
         raise TrackingError(f"{setting} needs the package {module}: pip install -e .[{extra}]")
 
 
+def gated_schemes() -> list[str]:
+    """Kinds of databases whose registry MLflow opens through our store: those of entry points that lead to a module.
+
+    An environment made before the module was moved names the old place; MLflow then takes its own store instead.
+    """
+    found = importlib.metadata.entry_points(group="mlflow.model_registry_store")
+    return sorted({each.name for each in found if _leads_here(each.value.partition(":")[0])})
+
+
+def require_gate() -> None:
+    """See that MLflow will find our registry store, before MLflow itself is imported.
+
+    Raises
+    ------
+    TrackingError
+        Where the environment's entry points lack it or lead nowhere.
+    """
+    if not {"sqlite", "postgresql"} <= set(gated_schemes()):
+        raise TrackingError(
+            "this environment has no entry points of the project, or those of older code, so MLflow would not find the "
+            f"gate of the model registry: {REINSTALL}"
+        )
+
+
+def _leads_here(module: str) -> bool:
+    with contextlib.suppress(ModuleNotFoundError):  # the package around it is gone as well
+        return module.startswith("src.") and importlib.util.find_spec(module) is not None
+    return False
+
+
 def sync_command(config: Config) -> str:
     """The command that brings this very store up to date, as a shell takes it; a password in its address is masked."""
     name = config.universe.name
@@ -186,7 +219,7 @@ def demanded(config: Config) -> GradeConfig:
 def mark(database: Path, demanded: Thresholds) -> list[str]:
     """Write mark, thresholds and triggers into the database, and let readers and a writer work side by side (WAL)."""
     try:
-        with closing(sqlite3.connect(database, timeout=_PATIENCE, isolation_level=None)) as connection:
+        with contextlib.closing(sqlite3.connect(database, timeout=_PATIENCE, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             return gate_triggers.mark_sqlite(connection, demanded)
     except sqlite3.OperationalError as error:
@@ -201,6 +234,17 @@ def locked(database: Path | None) -> TrackingError:
     )
 
 
+def of_another_mlflow(where: Home, error: Exception) -> TrackingError:
+    """The error for a store whose tables another version of MLflow made, and this one does not migrate by itself."""
+    revisions = re.search(r"found version (\w+), but expected (\w+)", str(error))
+    found, needed = revisions.groups() if revisions else ("another", "its own")
+    return TrackingError(
+        f"the tables of {masked(where.uri)} are of revision {found}, and MLflow {importlib.metadata.version('mlflow')} "
+        f'needs {needed}: {REINSTALL}, which installs the MLflow that this code is tested with; "A newer MLflow" in '
+        "docs/tracking.md says what to do where it is installed already"
+    )
+
+
 def _wait_for(database: Path) -> None:
     """Wait in turn for the write lock.
 
@@ -212,7 +256,7 @@ def _wait_for(database: Path) -> None:
     if not database.exists():
         return
     try:
-        with closing(sqlite3.connect(database, timeout=_PATIENCE, isolation_level=None)) as connection:
+        with contextlib.closing(sqlite3.connect(database, timeout=_PATIENCE, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:

@@ -203,7 +203,7 @@ def misnamed(found: Candidate, name: str) -> str | None:
 def folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of all files of a model folder.
 
-    Left out: ``registered_model_meta``, which MLflow writes into the folder on loading, and compiled Python.
+    Left out: ``registered_model_meta``, which MLflow up to 3.17 writes into the folder on loading, and compiled Python.
     """
     total = hashlib.sha256()
     for name, path in sorted(_files(folder)):

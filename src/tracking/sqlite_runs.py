@@ -1,7 +1,7 @@
 """Many runs into MLflow's sqlite database in one transaction: about 0.6 ms a run where the client needs 25.
 
 This is the one place that knows MLflow's private tables. It is used only where the schema is the revision it was tested
-on (`REVISION`); `src.tracking.store` falls back to the client elsewhere. Values have passed MLflow's own validators
+on (`REVISIONS`); `src.tracking.store` falls back to the client elsewhere. Values have passed MLflow's own validators
 before they come here, and a test holds each row against one that the client wrote. A transaction is whole or absent, so
 a killed process leaves no half-written run.
 """
@@ -22,8 +22,11 @@ from typing import TypeVar
 from src.tracking.duplicates import DOUBLED, SUPERSEDED
 from src.tracking.run_record import EQUITY, RunContent
 
-REVISION = "dc11669786a5"
-"""Alembic revision of the schema that the statements below were tested on (MLflow 3.17)."""
+REVISIONS = {"dc11669786a5": "3.17", "f4a9b2c7d1e6": "3.18"}
+"""Alembic revisions of the schema that the statements below were tested on, and the MLflow that makes each.
+
+3.18 adds tables for skills and issues; those of runs and models are the same in both.
+"""
 
 CHANGING = ("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded", "alpha.strategy_settings")
 """Tags that a later grade of the same returns may change."""

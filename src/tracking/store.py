@@ -24,7 +24,7 @@ from src.runtime.redaction import masked
 from src.tracking import location as location_module
 from src.tracking import sqlite_runs
 from src.tracking.client_runs import ClientRuns, metrics, points
-from src.tracking.location import Home, TrackingError, Unreachable, folder_of
+from src.tracking.location import REINSTALL, Home, TrackingError, Unreachable, folder_of
 from src.tracking.reconcile import Runs, bring_up_to_date
 from src.tracking.run_record import RunContent
 from src.tracking.search import all_pages, runs_by_id, versions_by_run
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Tracking", "TrackingError", "open_store", "project"]
 
 log = logging.getLogger(__name__)
-_REMEDY = "install the project into this environment once more: pip install --no-deps -e ."
 _SLICE = 2000  # runs in memory at a time
 _WRITERS = 4  # requests in flight to a server or to PostgreSQL
 _SWEPT: set[tuple[str, str]] = set()
@@ -104,8 +103,8 @@ def open_store(config: Config, *, writes: bool = False) -> Iterator[Tracking]:
     Raises
     ------
     TrackingError
-        Where the plugin is not active, on this side or the server's, the database is locked or broken, or another
-        command writes the dataset.
+        Where the plugin is not active, on this side or the server's, the database is locked, broken or of another
+        MLflow, or another command writes the dataset.
     """
     where = location_module.home(config.tracking)
     try:
@@ -118,9 +117,13 @@ def open_store(config: Config, *, writes: bool = False) -> Iterator[Tracking]:
             postgresql.claim(where.uri, _experiment_name(config))
         yield Tracking(config, client, where, demanded)
     except Exception as error:
-        if "database is locked" not in str(error) or isinstance(error, TrackingError):
+        if isinstance(error, TrackingError):
             raise
-        raise location_module.locked(where.database) from error
+        if "database is locked" in str(error):
+            raise location_module.locked(where.database) from error
+        if "out-of-date database schema" in str(error):
+            raise location_module.of_another_mlflow(where, error) from error
+        raise
 
 
 class Tracking:
@@ -280,12 +283,12 @@ class Tracking:
         database, route = self.where.database, self.config.tracking.route
         if database is not None and route != "client":
             revision = sqlite_runs.revision(database)
-            if revision == sqlite_runs.REVISION:
+            if revision in sqlite_runs.REVISIONS:
                 return BulkRuns(database, self.experiment, self._artifacts)
             if route == "bulk":
                 raise TrackingError(
-                    f"tracking.route=bulk knows MLflow's tables of revision {sqlite_runs.REVISION}, and {database} has "
-                    f"{revision}: leave tracking.route=auto, which takes MLflow's client there"
+                    f"tracking.route=bulk knows MLflow's tables of revision {' or '.join(sqlite_runs.REVISIONS)}, and "
+                    f"{database} has {revision}: leave tracking.route=auto, which takes MLflow's client there"
                 )
         return ClientRuns(self.client, self.experiment, 1 if database is not None else _WRITERS)
 
@@ -321,6 +324,7 @@ def _opened(where: Home, demanded: Thresholds) -> MlflowClient:
         client = _client(where)
         _probe(where)
         return client
+    location_module.require_gate()
     if where.is_postgresql:
         from src.tracking import postgresql
 
@@ -365,7 +369,7 @@ def _require_plugin(where: Home) -> None:
     from src.tracking.registry_store import Gate
 
     if not isinstance(_get_store(where.uri, where.uri), Gate):
-        raise TrackingError(f"the gate of the model registry is not active, so nothing is tracked: {_REMEDY}")
+        raise TrackingError(f"the gate of the model registry is not active, so nothing is tracked: {REINSTALL}")
 
 
 def _probe(where: Home) -> None:

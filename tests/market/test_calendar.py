@@ -154,8 +154,8 @@ def test_the_close_of_no_session_and_a_time_without_a_zone_are_refused():
 def test_the_calendar_and_status_import_no_library_of_calendars():
     code = (
         "import sys, datetime as dt\n"
-        "import src.status, src.overview\n"
-        "from src.live.sessions import last_complete\n"
+        "import src.status, src.inspection.overview\n"
+        "from src.hydration.live.sessions import last_complete\n"
         "last_complete('stock', '1d', dt.datetime.now(dt.UTC))\n"
         "print([name for name in ('pandas', 'exchange_calendars', 'QuantLib') if name in sys.modules])"
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,8 +20,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import IntegrityError
 
+from src.core.project import ROOT
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
+from tests.pipeline_case import Project
 from tests.tracking.tracking_case import BAD, GOOD, Case, case, local
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -469,5 +473,25 @@ def test_tracking_refuses_to_start_without_the_plugin(tmp_path: Path, monkeypatc
     made.add("crypto", "BTC-USD")
     builders: dict[str, Callable[..., Any]] = dict(utils._get_store_registry()._registry)
     monkeypatch.setattr(utils._get_store_registry(), "_registry", {**builders, "sqlite": utils._get_sqlalchemy_store})
-    with pytest.raises(TrackingError, match=r"gate .* not active.*pip install --no-deps -e \."):
+    with pytest.raises(TrackingError, match=r"gate .* not active.*run make setup"):
         made.project()
+
+
+@pytest.mark.parametrize("verb", ["sync", "promote"])
+def test_an_environment_of_older_code_is_one_line_that_says_what_to_type(verb: str, tmp_path: Path) -> None:
+    """Entry points of a module that was moved since: what an old .venv has after an update of the code."""
+    stale = tmp_path / "site" / "alpha_loop-0.0.1.dist-info"  # found first, it hides the project's own
+    stale.mkdir(parents=True)
+    (stale / "METADATA").write_text("Metadata-Version: 2.1\nName: alpha-loop\nVersion: 0.0.1\n")
+    lines = [f"{scheme} = src.no_such_place.registry_store:gated_store" for scheme in ("sqlite", "postgresql")]
+    (stale / "entry_points.txt").write_text("\n".join(["[mlflow.model_registry_store]", *lines]) + "\n")
+    project = Project(tmp_path / "project")
+    environment = {**os.environ, "PYTHONPATH": str(stale.parent), "DVC_ROOT": str(project.root)}
+    done = subprocess.run(
+        project.arguments(verb), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "run make setup (on Windows scripts\\launch.bat setup)" in line
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not project.database.exists()

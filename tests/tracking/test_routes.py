@@ -165,7 +165,7 @@ def test_bulk_on_tables_of_another_revision_is_refused_and_auto_takes_the_client
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = case(tmp_path, monkeypatch)
-    monkeypatch.setattr("src.tracking.sqlite_runs.REVISION", "another")
+    monkeypatch.setattr("src.tracking.sqlite_runs.REVISIONS", {"another": "0.1"})
     made.config.tracking.route = "bulk"
     with pytest.raises(StageError, match=r"knows MLflow's tables of revision another.*leave tracking.route=auto"):
         made.project()

@@ -97,12 +97,24 @@ def dump(made: Case) -> dict[str, list[Any]]:
 def test_the_bulk_route_writes_row_for_row_what_the_client_writes(made: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [made.add("crypto", "BTC-USD"), made.add("stock", "AAPL", metrics=BAD)]
     bulk = made.project()
-    monkeypatch.setattr(sqlite_runs, "REVISION", "another")
+    monkeypatch.setattr(sqlite_runs, "REVISIONS", {})
     made.config.tracking.experiment = "by-client"
     client = made.project()
     with closing(sqlite3.connect(made.database)) as connection:
         for record in records:
             assert rows_of(connection, bulk[record]) == rows_of(connection, client[record])
+
+
+def test_a_store_of_another_mlflow_is_one_line_that_says_what_to_do(made: Case) -> None:
+    made.project()
+    other = made.database.with_name("other.db")  # MLflow looks once a process and file
+    with closing(sqlite3.connect(made.database)) as source, closing(sqlite3.connect(other)) as copy:
+        source.backup(copy)
+        copy.execute("UPDATE alembic_version SET version_num = 'f00dfacecafe'")
+        copy.commit()
+    made.config.tracking.uri = f"sqlite:///{other.as_posix()}"
+    with pytest.raises(StageError, match=r"other.db are of revision f00dfacecafe, and MLflow 3\.\S+ needs \w+: run"):
+        made.project()
 
 
 def rows_of(connection: sqlite3.Connection, run_id: str) -> dict[str, list[Any]]:

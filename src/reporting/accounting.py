@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
-from markupsafe import Markup
 
 from src.reporting.formatting import counted, listed, whole
 from src.reporting.rendering import render
@@ -64,7 +63,7 @@ def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
     return "; ".join(said) if said else "adds up"
 
 
-def accounting(material: Material) -> Markup:
+def accounting(material: Material) -> str:
     """Write the states of each stage, whether they add up, and the grouped reasons."""
     if not material.states:
         return render("accounting", overall=None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from src.reporting.charts import histogram
 from src.reporting.formatting import METRIC_FORMS, share
 from src.reporting.rendering import drawn, render
@@ -11,7 +9,7 @@ from src.reporting.session_data import Material
 from src.reporting.summary import distribution
 
 
-def distributions(material: Material) -> Markup:
+def distributions(material: Material) -> str:
     """Write the histogram of each metric with its threshold, the share of runs that clears it, and the median."""
     figures = []
     for threshold in material.thresholds if material.grades.height else ():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import polars as pl
-from markupsafe import Markup
 
 from src.models.registry import FAMILIES
 from src.reporting.formatting import listed, share
@@ -15,11 +14,11 @@ MOST_FEATURES = 15
 ALL = "all runs"
 
 
-def importance(material: Material) -> Markup:
+def importance(material: Material) -> str:
     """Write the shares by feature family and the leading features; nothing where no run carries any."""
     gains = material.importance
     if gains.is_empty():
-        return Markup()
+        return ""
     families = by_family(gains)
     models = [name for name in (*FAMILIES, ALL) if name in families.columns]
     columns = [

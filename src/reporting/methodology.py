@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import polars as pl
-from markupsafe import Markup
 
 from src.core.instruments import ASSET_CLASSES
 from src.reporting.formatting import DASH, day, limit, plain, whole
@@ -74,7 +73,7 @@ def chosen(settings: Mapping[str, object]) -> str:
     return "The universe is all that the source lists, whatever is traded of it."
 
 
-def limits(material: Material) -> Markup:
+def limits(material: Material) -> str:
     """Write what the reader must know before putting money on any of this."""
     survivors = (
         "These bars are simulated, so no instrument is missing from the list. On real data, a universe picked from "
@@ -98,7 +97,7 @@ def limits(material: Material) -> Markup:
     )
 
 
-def method(material: Material) -> Markup:
+def method(material: Material) -> str:
     """Write how the session was made: data, dates, thresholds, costs, meanings, and the settings in full."""
     grades, settings = material.grades, material.settings
     span = grades.select(

@@ -7,8 +7,6 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from markupsafe import Markup
-
 from src.reporting.accounting import accounting
 from src.reporting.distributions import distributions
 from src.reporting.importance import importance
@@ -22,7 +20,7 @@ from src.reporting.verdict import believe, headline
 HERE = Path(__file__).parent
 
 # Anchor, name in the menu, heading, and what writes the section; one that writes nothing is left out.
-SECTIONS: tuple[tuple[str, str, str, Callable[[Material], Markup]], ...] = (
+SECTIONS: tuple[tuple[str, str, str, Callable[[Material], str]], ...] = (
     ("believe", "Belief", "What to believe", believe),
     ("metrics", "Metrics", "The four metrics against their thresholds", distributions),
     ("best", "Best passes", "The best passes", curves),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-from markupsafe import Markup
 
 from src.reporting.charts import equity_curve
 from src.reporting.formatting import DASH, chance, counted, share, three_digits, two_digits, whole
@@ -24,7 +23,7 @@ def best_instruments(material: Material, most: int = CURVES) -> pl.DataFrame:
     return material.passing.unique(KEY, keep="first", maintain_order=True).head(most)
 
 
-def curves(material: Material) -> Markup:
+def curves(material: Material) -> str:
     """Write a card for each of the best passes: its net equity, and what speaks for and against it."""
     best = best_instruments(material)
     curve_of = material.equity.partition_by("record_id", as_dict=True)
@@ -32,7 +31,7 @@ def curves(material: Material) -> Markup:
     return render("curves", which=_which(best.height, material.passing), cards=cards)
 
 
-def run_table(material: Material) -> Markup:
+def run_table(material: Material) -> str:
     """Write the table of passing runs, capped, and the nearest misses."""
     passing = material.passing
     shown = passing.head(MOST_ROWS)
@@ -43,7 +42,7 @@ def run_table(material: Material) -> Markup:
     return render("runs", passing=runs, near=_near_misses(material))
 
 
-def suspicious(material: Material) -> Markup:
+def suspicious(material: Material) -> str:
     """Write the runs that are too good for their kind of data, with the cause that was found."""
     flagged = material.grades.filter(pl.col("suspicious").is_not_null()).sort(
         "auc", *KEY, descending=[True, False, False]

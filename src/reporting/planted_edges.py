@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from src.reporting.formatting import DASH, chance, counted, share, three_digits, two_digits
 from src.reporting.rendering import render
 from src.reporting.session_data import KEY, Material
@@ -41,10 +39,10 @@ def rows(material: Material) -> list[Row]:
     ]
 
 
-def found_and_missed(material: Material) -> Markup:
+def found_and_missed(material: Material) -> str:
     """Write the found/missed counts and table; nothing where the source plants no edge."""
     if material.planted is None:
-        return Markup()
+        return ""
     counts = planted_counts(material)
     missing = f" ({counts['untrained']:,} of them never trained)" if counts["untrained"] else ""
     words = (

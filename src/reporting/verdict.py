@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import polars as pl
-from markupsafe import Markup
 
 from src.reporting.charts import luck_picture, luck_strip, reach, z_histogram
 from src.reporting.formatting import about, chance, counted, expected_count, listed, share, two_digits, whole
@@ -66,7 +65,7 @@ def reading(luck: Luck, runs: int) -> str:
     return "This many pass by luck alone: nothing in this count says that any model has skill."
 
 
-def headline(material: Material) -> Markup:
+def headline(material: Material) -> str:
     """Write the top of the page: the sentence, its picture, and the counts behind it."""
     luck, grades = material.luck, material.grades
     universe = max((table.height for table in material.states.values()), default=0)
@@ -90,7 +89,7 @@ def headline(material: Material) -> Markup:
     )
 
 
-def believe(material: Material) -> Markup:
+def believe(material: Material) -> str:
     """Write the evidence on single runs, and passes against luck for each family and asset class."""
     z = material.grades["z"].drop_nulls().to_list()
     return render(

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from src.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console, Group
+
     from src.config.schema import Config
 
 _TRIES = 5  # of a look, where a file is replaced at that moment
@@ -70,41 +72,75 @@ def look(config: Config) -> Picture:
 
 def _watch(look: Callable[[], Picture], every: float, as_json: bool) -> None:
     """Show each look until Ctrl+C: redrawn in place on a terminal, else one line whenever something changed."""
-    from src.inspection import screen, status_view
+    from src.runtime.progress import terminal
 
+    console = terminal(sys.stdout)
     if as_json:
         while True:
             _write(json.dumps(look()))
             time.sleep(every)
-    if not screen.redrawable(sys.stdout):
-        before = ""
-        while True:
-            found = look()
-            line = f"? {found['problem']}" if "problem" in found else status_view.sentence(found)
-            if line.partition(" ")[2] != before:
-                _write(line)
-            before = line.partition(" ")[2]
-            time.sleep(every)
-    colour = screen.coloured(sys.stdout)
-    with screen.redrawn(sys.stdout) as draw:
-        while True:
-            found = look()
-            lines = [found["problem"]] if "problem" in found else status_view.picture(found, colour)
-            draw([*lines, "", f"every {every:g} s; Ctrl+C ends"])
-            time.sleep(every)
+    elif console is None:
+        _write_changes(look, every)
+    else:
+        _redraw(look, every, console)
+
+
+def _write_changes(look: Callable[[], Picture], every: float) -> None:
+    from src.inspection import status_view
+
+    before = ""
+    while True:
+        line = status_view.sentence(look())
+        if line.partition(" ")[2] != before:
+            _write(line)
+        before = line.partition(" ")[2]
+        time.sleep(every)
+
+
+def _redraw(look: Callable[[], Picture], every: float, console: Console) -> None:
+    """Redraw on the terminal's other screen, as `top` does; the last picture stays on the usual one."""
+    from rich.console import Group
+    from rich.live import Live
+
+    from src.inspection import status_view
+
+    last = Group()
+    live = Live(
+        console=console, screen=True, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+    )
+    try:
+        with live:
+            while True:
+                last = status_view.picture(look())
+                live.update(status_view.Fitted(last, f"every {every:g} s; Ctrl+C ends"), refresh=True)
+                time.sleep(every)
+    finally:
+        _print(console, last)
 
 
 def _show(found: Picture, as_json: bool) -> int:
-    from src.inspection import screen, status_view
+    from src.inspection import status_view
+    from src.runtime.progress import terminal
 
     if "problem" in found:
         sys.stderr.write(f"status: {found['problem']}\n")
         return 1
+    console = terminal(sys.stdout)
     if as_json:
         _write(json.dumps(found, indent=2))
+    elif console is None:
+        _write(status_view.text(found).rstrip("\n"))
     else:
-        _write("\n".join(status_view.picture(found, screen.coloured(sys.stdout))))
+        _print(console, status_view.picture(found))
     return 0
+
+
+def _print(console: Console, picture: Group) -> None:
+    """Print whole lines; the terminal wraps them, so that they can be copied."""
+    from src.inspection import status_view
+
+    console.width = status_view.WIDE
+    console.print(picture)
 
 
 def _write(words: str) -> None:

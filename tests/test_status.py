@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +21,7 @@ from src import status
 from src.config.schema import Config
 from src.core.project import ROOT
 from src.hydration.live.raw_store import RawStore
-from src.inspection import screen, status_view
+from src.inspection import status_view
 from src.inspection.overview import overview
 from src.runtime import heartbeat
 from src.storage import state_counts
@@ -29,6 +29,7 @@ from src.storage.atomic import write_json, write_parquet
 from src.storage.ledger import STATES, WAITING, Ledger
 from tests.hydration.live import raw_case
 from tests.pipeline_case import Project
+from tests.terminal_case import CODE, Session, cursor_is_shown
 
 NOW = dt.datetime(2026, 11, 20, 22, 0, tzinfo=dt.UTC)  # a Friday, after New York's close
 KEYS = [*(("stock", f"S{n}") for n in range(6)), ("etf", "E0"), ("crypto", "C0")]
@@ -84,7 +85,7 @@ def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Co
     found = overview(config, NOW)
     assert [each["stage"] for each in found["stages"]] == ["hydrate", "featurize", "train"]
     assert all(each["all"] == row(None, None) and each["state"] == "idle" for each in found["stages"])
-    assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", "\n".join(status_view.picture(found)))
+    assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", status_view.text(found))
 
 
 def test_before_any_hydration_names_with_their_class_are_pending(config: Config) -> None:
@@ -141,7 +142,7 @@ def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
     assert train["classes"]["etf"] == row(1, 1)
     assert (train["state"], train["finished"], train["of"], train["rate"]) == ("running", 3, 8, 0.5)
     assert found["passes"] == {"session": "running", "families": {"lightgbm": {"runs": 2, "passed": 1}}}
-    text = "\n".join(status_view.picture(found))
+    text = status_view.text(found)
     assert "train       [#########...............]  38%  3 of 8, 30.0 a minute, about 10 s left; 1 passes" in text
     assert "passes, runs by family: lightgbm 1 of 2 so far" in text
 
@@ -160,7 +161,9 @@ def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
         beat.begin(120, "trial", 12)
         found = overview(config, NOW)
     assert [(each["finished"], each["of"], each["unit"]) for each in found["commands"]] == [(12, 120, "trial")]
-    assert any("also tune on demo" in line and "12 of 120 trials" in line for line in status_view.picture(found, False))
+    assert any(
+        "also tune on demo" in line and "12 of 120 trials" in line for line in status_view.text(found).splitlines()
+    )
 
 
 def entry(key: tuple[str, str], state: str, **other: Any) -> dict[str, Any]:
@@ -193,7 +196,7 @@ def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) ->
         "state": "failed", "kind": "unavailable", "count": 2, "instrument": "stock:S3", "reason": "timeout after 31 s",
     }  # fmt: skip
     assert found["freshness"][0]["asked_since"] == 1
-    text = "\n".join(status_view.picture(found))
+    text = status_view.text(found)
     assert "fetch: 2 failed, unavailable: timeout after 31 s (stock:S3)" in text
     assert "fetch: 1 failed are due again, 1 later, the next at " in text
 
@@ -284,9 +287,7 @@ def test_a_killed_stage_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch, tm
     held = sum(len(json.loads(path.read_text())["states"]) for path in (tmp_path / "data/bars/demo").glob("b*.json"))
     assert found["all"]["done"] + found["all"]["quarantined"] == held < 3003
     assert found["all"]["pending"] == 3003 - held
-    assert "3,003, died (killed, or the machine went down): the same command goes on" in "\n".join(
-        status_view.picture(left)
-    )
+    assert "3,003, died (killed, or the machine went down): the same command goes on" in status_view.text(left)
 
 
 def test_every_key_of_the_json_is_documented(config: Config) -> None:
@@ -309,80 +310,81 @@ def test_every_key_of_the_json_is_documented(config: Config) -> None:
 # the terminal ---------------------------------------------------------------------------------------------------------
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no pty")
+REASON = "no answer [red] [/] :smile: \x1b[31m\r\x07\nend"
 
 
-class Screen:
-    """A terminal of a few cells that understands what `frame` writes, to see what a person sees."""
-
-    def __init__(self, columns: int, rows: int) -> None:
-        self.cells = [[" "] * columns for _ in range(rows)]
-        self.columns, self.rows, self.x, self.y, self.blanked = columns, rows, 0, 0, 0
-
-    def write(self, text: str) -> None:
-        for code, letter in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z])|([\s\S])", text):
-            if code == "\x1b[H":
-                self.x = self.y = 0
-            elif code == "\x1b[K":
-                self.cells[self.y][self.x :] = [" "] * (self.columns - self.x)
-            elif code == "\x1b[J":
-                self.cells[self.y][self.x :] = [" "] * (self.columns - self.x)
-                for line in self.cells[self.y + 1 :]:
-                    line[:] = [" "] * self.columns
-            elif code == "\x1b[2J":
-                self.blanked += 1
-            elif letter == "\r":
-                self.x = 0
-            elif letter == "\n":
-                assert self.y + 1 < self.rows, "the picture scrolls"
-                self.y += 1
-            elif letter:
-                assert self.x < self.columns, "the picture wraps"
-                self.cells[self.y][self.x] = letter
-                self.x += 1
-
-    @property
-    def lines(self) -> list[str]:
-        return ["".join(line).rstrip() for line in self.cells]
+def watched(config: Config, *words: str, columns: int = 100, rows: int = 30, **environment: str) -> Session:
+    """`python -m src.status` in a terminal of its own, on the data of `config`."""
+    here = [f"data.root='{config.data.root}'", f"data.reports='{config.data.reports}'", "universe=demo"]
+    place = {"DVC_ROOT": str(Path(config.data.root).parent), **environment}
+    return Session("-m", "src.status", *here, *words, columns=columns, rows=rows, environment=place)
 
 
-def test_a_picture_takes_the_place_of_the_one_before() -> None:
-    terminal = Screen(20, 5)
-    for lines in (["a long line of words that is cut", "second", "third"], ["short", "\x1b[31mred\x1b[0m"]):
-        terminal.write(screen.frame(lines, 20, 5))
-    assert terminal.lines == ["short", "red", "", "", ""]
-    assert terminal.blanked == 0
-    terminal.write(screen.frame([f"line {number}" for number in range(9)], 20, 5))
-    assert terminal.lines == ["line 0", "line 1", "line 2", "line 3", "... 5 more lines"]
+@POSIX
+def test_a_watch_is_redrawn_in_place_and_its_last_picture_stays(config: Config) -> None:
+    write_bars(config, {0: states(KEYS[:4])})
+    session = watched(config, "--watch", "--every", "0.2")
+    session.read_until(lambda text: CODE.sub("", text).count("Ctrl+C ends") == 2)
+    write_bars(config, {0: states(KEYS)})
+    session.read_until(lambda text: re.search(r"hydrate +8 +0 ", CODE.sub("", text)) is not None)
+    assert session.end(signal.SIGINT) == 130
+    drawn, _, left = session.text.rpartition("\x1b[?1049l")
+    assert drawn.count("\x1b[?1049h") == 1  # the other screen, as in top
+    assert re.search(r"hydrate +8 +0 +0 +0 +0 +8", CODE.sub("", left))
+    assert "Ctrl+C ends" not in left
+    assert cursor_is_shown(session.text)
 
 
-def test_a_line_is_cut_by_its_letters_and_its_colour_ends_with_it() -> None:
-    assert screen.cut("\x1b[31mabcdef\x1b[0mgh", 3) == "\x1b[31mabc\x1b[0m\x1b[0m"
-    assert screen.cut("ab\x1b[31mcd\x1b[0mef", 5) == "ab\x1b[31mcd\x1b[0me\x1b[0m"
-    assert screen.cut("abc", 3) == "abc"
+@POSIX
+def test_a_watch_is_cut_to_the_terminal(config: Config) -> None:
+    write_bars(config, {0: states(KEYS, S0=("failed", "a long reason " * 20))})
+    session = watched(config, "--watch", columns=40, rows=8)
+    session.read_until(lambda text: "Ctrl+C ends" in text)
+    frame = CODE.sub("", session.text).replace("\r", "").split("\n")
+    assert len(frame) == 8
+    assert max(map(len, frame)) <= 40
+    assert re.fullmatch(r"\.\.\. \d+ more lines *", frame[5])
+    assert session.end(signal.SIGINT) == 130
+    assert "a long reason " * 20 in session.text.rpartition("\x1b[?1049l")[2]
 
 
-def test_the_last_picture_stays_and_the_cursor_comes_back_even_after_a_failure() -> None:
-    out = Terminal()
-    with pytest.raises(KeyboardInterrupt), screen.redrawn(out) as draw:
-        draw(["first"])
-        draw(["last"])
-        raise KeyboardInterrupt
-    assert out.getvalue().startswith("\x1b[?1049h\x1b[?25l")
-    assert out.getvalue().endswith("\x1b[?25h\x1b[?1049llast\n")
+@POSIX
+def test_a_dumb_terminal_is_not_redrawn(config: Config) -> None:
+    session = watched(config, "--watch", "--every", "0.2", TERM="dumb")
+    session.read_until(lambda text: "train nothing yet" in text)
+    assert session.end(signal.SIGINT) == 130
+    assert "\x1b" not in session.text
 
 
-def test_a_dumb_terminal_is_not_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert screen.redrawable(Terminal()) or os.name == "nt"
-    assert not screen.redrawable(io.StringIO())
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert not screen.coloured(Terminal())
-    monkeypatch.setenv("TERM", "dumb")
-    assert not screen.redrawable(Terminal())
+@POSIX
+def test_colours_are_for_terminals_without_no_color(config: Config) -> None:
+    write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
+    session = watched(config)
+    assert session.end() == 0
+    assert "\x1b[31mhydrate: 1 failed\x1b[0m, no answer (stock:S0)" in session.text
+    plain = watched(config, NO_COLOR="1")
+    assert plain.end() == 0
+    assert not re.search(r"\x1b\[(3|4|9|10)\d", plain.text)
+    assert without_time(CODE.sub("", session.text)) == without_time(CODE.sub("", plain.text))
+
+
+def without_time(text: str) -> str:
+    return re.sub(r"\d\d:\d\d:\d\d", "", text)
+
+
+@POSIX
+def test_a_pipe_gets_the_same_words_as_a_terminal(config: Config) -> None:
+    write_bars(config, {0: states(KEYS, S0=("failed", REASON))})
+    session = watched(config, columns=20)  # a terminal wraps by itself
+    assert session.end() == 0
+    here = [f"data.root='{config.data.root}'", f"data.reports='{config.data.reports}'", "universe=demo"]
+    command = [sys.executable, "-m", "src.status", *here]
+    forced = {**os.environ, "DVC_ROOT": str(Path(config.data.root).parent), "FORCE_COLOR": "1", "COLUMNS": "20"}
+    piped = subprocess.run(command, cwd=ROOT, env=forced, capture_output=True, text=True, check=True).stdout
+    assert without_time(CODE.sub("", session.text)).replace("\r\n", "\n") == without_time(piped)
+    assert re.fullmatch(r"[\x20-\x7e\n]+", piped)
+    assert "failed, no answer [red] [/] :smile:  [31m   end (stock:S0)" in piped
 
 
 def looks(monkeypatch: pytest.MonkeyPatch, *pictures: dict[str, Any]) -> None:
@@ -441,14 +443,17 @@ def test_json_and_watch_give_an_object_a_line(
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [found, found]
 
 
-def test_the_plain_picture_has_no_colours_and_only_letters_that_every_console_has(config: Config) -> None:
+def test_the_plain_picture_has_only_letters_that_every_console_has(config: Config) -> None:
     write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
-    text = "\n".join(status_view.picture(overview(config, NOW)))
-    assert text.isascii()
-    assert "\x1b" not in text
-    coloured = "\n".join(status_view.picture(overview(config, NOW), colour=True))
-    assert "\x1b[31m" in coloured
-    assert re.sub(r"\x1b\[\d+m", "", coloured) == text
+    assert re.fullmatch(r"[\x20-\x7e\n]+", status_view.text(overview(config, NOW)))
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(config: Config) -> None:
+    with heartbeat.beating("quote", "demo", Path(config.data.root), "") as beat:
+        beat.say(phase="working", note="[red]A[/red] \x1b[31m")
+        found = overview(config, NOW)
+    assert "; [red]A[/red]  [31m\n" in status_view.text(found)
+    assert status_view.text({"problem": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
 
 
 def test_a_setting_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

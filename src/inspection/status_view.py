@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Iterator
 from typing import Any
 
-from src.runtime.progress import duration, pace
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from src.runtime.progress import duration, pace, printable
 from src.storage.state_counts import COUNTS
 
 Json = dict[str, Any]
 _COLUMNS = (*COUNTS, "total")
 _NAME = 12  # letters of the first column
 _BAR = 24
-_COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
+WIDE = 10_000  # columns, in which nothing is wrapped
 _TONES = {"running": "green", "waiting": "yellow", "elsewhere": "green"}
 _SAYS = {
     "interrupted": "interrupted: the same command goes on",
@@ -22,38 +28,61 @@ _SAYS = {
 }
 
 
-class Paint:
-    """Colours where they are wanted; the plain words elsewhere."""
-
-    def __init__(self, colour: bool) -> None:
-        self._colour = colour
-
-    def __call__(self, words: str, tone: str | None) -> str:
-        """Give `words` a tone: bold, dim, red, green, yellow or none."""
-        return f"\x1b[{_COLOURS[tone]}m{words}\x1b[0m" if self._colour and tone and words.strip() else words
-
-
-def picture(found: Json, colour: bool = False) -> list[str]:
-    """The whole picture, line by line.
+class Fitted:
+    """A picture cut to the terminal: no line wraps, and the lines that have no room are counted.
 
     Parameters
     ----------
-    found
-        From `src.inspection.overview.overview`.
-    colour
-        With the terminal's colours; plain text otherwise.
+    picture : Group
+        From `picture`.
+    footer : str
+        A line that is always shown, below the picture and an empty line.
     """
-    paint = Paint(colour)
+
+    def __init__(self, picture: Group, footer: str) -> None:
+        self._picture, self._footer = picture, footer
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render as many lines as fit; what is drawn on crops their ends."""
+        whole = options.update(width=WIDE, no_wrap=True, height=None)
+        lines = console.render_lines(self._picture, whole, pad=False)
+        room = max(options.size.height - 2, 1)
+        if len(lines) > room:
+            lines = [*lines[: room - 1], [Segment(f"... {len(lines) - room + 1} more lines")]]
+        for line in lines:
+            yield from (*line, Segment.line())
+        yield from (Segment.line(), Segment(self._footer))
+
+
+def picture(found: Json) -> Group:
+    """Draw the whole picture in colours, which a console leaves out where it has none.
+
+    Parameters
+    ----------
+    found : dict
+        From `src.inspection.overview.overview`, or a `problem` alone.
+    """
+    if "problem" in found:
+        return Group(_text(found["problem"]))
     now = dt.datetime.fromisoformat(found["at"])
-    lines = [paint(_title(found, now), "bold"), *_working(found, now, paint), "", *_table(found, paint)]
-    for section in (_troubles(found, paint), _freshness(found), _passes(found)):
-        part = list(section)
-        lines += ["", *part] if part else []
-    return lines
+    parts: list[Text | Table] = [_text((_title(found, now), "bold")), *_working(found, now), Text(), _table(found)]
+    for section in (_troubles(found), _freshness(found), _passes(found)):
+        lines = list(section)
+        parts += [Text(), *lines] if lines else []
+    return Group(*parts)
+
+
+def text(found: Json) -> str:
+    """Write the picture as plain text, for whatever is no terminal."""
+    out = io.StringIO()
+    Console(file=out, width=WIDE, force_terminal=False, legacy_windows=False, soft_wrap=True).print(picture(found))
+    return out.getvalue()
 
 
 def sentence(found: Json) -> str:
-    """One plain line: for a log, or a terminal that can't be redrawn."""
+    """Write one plain line, for a log or a terminal that can't be redrawn."""
+    if "problem" in found:
+        return printable(f"? {found['problem']}")
     now = dt.datetime.fromisoformat(found["at"])
     parts = []
     for stage in found["stages"]:
@@ -61,7 +90,7 @@ def sentence(found: Json) -> str:
         words = ", ".join(f"{_number(row[name])} {name}" for name in COUNTS if row[name])
         running = "" if stage["state"] == "idle" else f" ({_said(stage, now)})"
         parts.append(f"{stage['stage']} {words or 'nothing yet'}{running}")
-    return f"{_clock(now)} {found['dataset']}: {'; '.join(parts)}"
+    return printable(f"{_clock(now)} {found['dataset']}: {'; '.join(parts)}")
 
 
 def _title(found: Json, now: dt.datetime) -> str:
@@ -73,19 +102,19 @@ def _title(found: Json, now: dt.datetime) -> str:
 # what runs ------------------------------------------------------------------------------------------------------------
 
 
-def _working(found: Json, now: dt.datetime, paint: Paint) -> Iterator[str]:
+def _working(found: Json, now: dt.datetime) -> Iterator[Text]:
     stages = [stage for stage in found["stages"] if stage["state"] != "idle"]
     for stage in stages:
-        yield ""
+        yield Text()
         tone = _TONES.get(stage["state"], "red")
-        yield paint(f"{stage['stage']:<{_NAME}}", "bold") + paint(_bar(stage), tone) + _said(stage, now)
+        yield _text((f"{stage['stage']:<{_NAME}}", "bold"), (_bar(stage), tone), _said(stage, now))
     named = {stage["stage"] for stage in stages}
     others = [each for each in found["commands"] if each["dataset"] != found["dataset"] or each["verb"] not in named]
     for each in others:
-        yield ""
+        yield Text()
         about = f", {each['finished']:,} of {each['of']:,} {each['unit']}s" if each["of"] else ""
         about += f"; {each['note']}" if each["note"] else ""
-        yield (
+        yield _text(
             f"also {each['verb']} on {each['dataset']}: {each['state']}, begun {_ago(each['started'], now)}"
             f" (process {each['pid']}){about}"
         )
@@ -121,60 +150,60 @@ def _said(stage: Json, now: dt.datetime) -> str:
 # the table ------------------------------------------------------------------------------------------------------------
 
 
-def _table(found: Json, paint: Paint) -> Iterator[str]:
-    widths = {name: max(len(name), 7) for name in _COLUMNS}
-    yield paint(" " * _NAME + "".join(f"  {name:>{widths[name]}}" for name in _COLUMNS), "dim")
+def _table(found: Json) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("", min_width=_NAME, no_wrap=True)
+    for column in _COLUMNS:
+        table.add_column(column, min_width=max(len(column), 7), justify="right", no_wrap=True)
     for stage in found["stages"]:
         several = len(stage["classes"]) > 1
         alone = "" if several else "".join(f" {kind}" for kind in stage["classes"])
-        yield _row(stage["stage"] + alone, stage["all"], widths, paint, "bold")
-        if several:
-            for kind, row in stage["classes"].items():
-                yield _row(f"  {kind}", row, widths, paint, None)
+        table.add_row(_text((stage["stage"] + alone, "bold")), *_cells(stage["all"]))
+        for kind, row in stage["classes"].items() if several else ():
+            table.add_row(_text(f"  {kind}"), *_cells(row))
+    return table
 
 
-def _row(name: str, row: Json, widths: dict[str, int], paint: Paint, tone: str | None) -> str:
-    cells = [f"  {_number(row[column]):>{widths[column]}}" for column in _COLUMNS]
-    tones = [_tone(column, row[column]) for column in _COLUMNS]
-    return paint(f"{name:<{_NAME}}", tone) + "".join(paint(cell, each) for cell, each in zip(cells, tones, strict=True))
+def _cells(row: Json) -> Iterator[Text]:
+    return (Text(_number(row[column]), _tone(column, row[column])) for column in _COLUMNS)
 
 
-def _tone(column: str, value: int | None) -> str | None:
+def _tone(column: str, value: int | None) -> str:
     if not value:
         return "dim"
-    return {"failed": "red", "quarantined": "yellow", "done": "green"}.get(column)
+    return {"failed": "red", "quarantined": "yellow", "done": "green"}.get(column, "")
 
 
 # below the table ------------------------------------------------------------------------------------------------------
 
 
-def _troubles(found: Json, paint: Paint) -> Iterator[str]:
+def _troubles(found: Json) -> Iterator[Text]:
     for stage in found["stages"]:
         retry = stage.get("retry") or {}
         if retry.get("due") or retry.get("later"):
             after = f", the next at {_local(retry['next_attempt'])}" if retry["next_attempt"] else ""
-            yield f"{stage['stage']}: {retry['due']:,} failed are due again, {retry['later']:,} later{after}"
+            yield _text(f"{stage['stage']}: {retry['due']:,} failed are due again, {retry['later']:,} later{after}")
         for each in stage["reasons"]:
-            tone = {"failed": "red", "quarantined": "yellow"}.get(each["state"])
+            tone = {"failed": "red", "quarantined": "yellow"}.get(each["state"], "")
             head = f"{stage['stage']}: {each['count']:,} {each['state']}"
             kind = f"{each['kind']}: " if each["kind"].isidentifier() else ""
-            yield f"{paint(head, tone)}, {kind}{each['reason']} ({each['instrument']})"
+            yield _text((head, tone), f", {kind}{each['reason']} ({each['instrument']})")
 
 
-def _freshness(found: Json) -> Iterator[str]:
+def _freshness(found: Json) -> Iterator[Text]:
     for row in found["freshness"]:
         span = f"newest bar {row['newest']}, oldest last bar {row['oldest']}"
         if row["last_session"] is None:
-            yield f"{row['asset_class']}: {row['instruments']:,} instruments, {span}"
+            yield _text(f"{row['asset_class']}: {row['instruments']:,} instruments, {span}")
             continue
         asked = f", {row['asked_since']:,} asked for since" if row["asked_since"] is not None else ""
-        yield (
+        yield _text(
             f"{row['asset_class']}: {row['have_it']:,} of {row['instruments']:,} have the session of"
             f" {row['last_session']}{asked}, {row['week_behind']:,} over a week behind (oldest {row['oldest']})"
         )
 
 
-def _passes(found: Json) -> Iterator[str]:
+def _passes(found: Json) -> Iterator[Text]:
     passes = found["passes"]
     if passes:
         each = [
@@ -182,11 +211,18 @@ def _passes(found: Json) -> Iterator[str]:
             + (f" ({row['failed']:,} failed)" if row.get("failed") else "")
             for name, row in passes["families"].items()
         ]
-        yield f"passes, runs by family: {', '.join(each)}" + ("" if passes["session"] == "done" else " so far")
+        so_far = "" if passes["session"] == "done" else " so far"
+        yield _text(f"passes, runs by family: {', '.join(each)}{so_far}")
     report = found["report"]
     if report["written"]:
         older = "" if report["current"] else ", older than the grades: run python -m src.report"
-        yield f"report of {_local(report['written'])}{older}"
+        yield _text(f"report of {_local(report['written'])}{older}")
+
+
+def _text(*parts: str | tuple[str, str]) -> Text:
+    """Join words, some with a style, as they are: brackets are no markup, and a control character does nothing."""
+    styled = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((printable(words), style) for words, style in styled))
 
 
 def _number(value: int | None) -> str:

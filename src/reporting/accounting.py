@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from src.reporting.formatting import counted, escaped, listed, whole
+from src.reporting.formatting import counted, listed, whole
+from src.reporting.rendering import render
 from src.reporting.session_data import KEY, STATES, Material
 from src.reporting.summary import state_counts
-from src.reporting.tables import Column, Row, table
+from src.reporting.tables import Column, Row, Table, table
 
 MOST_REASONS = 25
 _FIGURES = re.compile(r"[-+]?\d[\d.,:%/x-]*")
@@ -65,14 +66,17 @@ def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
 def accounting(material: Material) -> str:
     """Write the states of each stage, whether they add up, and the grouped reasons."""
     if not material.states:
-        return "<p>No stage has left its states: nothing can be accounted for.</p>\n"
+        return render("accounting", overall=None)
     universe = material.states[material.stages[0]].select(KEY).unique()
-    words = (
-        f"<p>The universe holds {counted(universe.height, 'instrument')}. Each ends every stage in exactly one "
-        "state.</p>\n"
+    overall, by_class = _state_tables(material, universe)
+    listings = (_reason_table(stage, material.states[stage]) for stage in material.stages)
+    return render(
+        "accounting",
+        universe=counted(universe.height, "instrument"),
+        overall=overall,
+        by_class=by_class,
+        reasons=[listing for listing in listings if listing],
     )
-    listings = "".join(_reason_table(stage, material.states[stage]) for stage in material.stages)
-    return f"{words}{_state_table(material, universe)}{listings}"
 
 
 def _parts(reason: str) -> Iterable[str]:
@@ -84,7 +88,8 @@ def _kind(reason: str, symbol: str) -> str:
     return _FIGURES.sub("#", own)
 
 
-def _state_table(material: Material, universe: pl.DataFrame) -> str:
+def _state_tables(material: Material, universe: pl.DataFrame) -> tuple[Table, Table]:
+    """Count the states of each stage, in all and by asset class."""
     whole_stages: list[Row] = []
     by_class: list[Row] = []
     for stage in material.stages:
@@ -99,17 +104,17 @@ def _state_table(material: Material, universe: pl.DataFrame) -> str:
     parts = table(
         [stage_of, Column("class", lambda r: r["of"]), *counts], by_class, "The same by asset class", "states"
     )
-    return f"{overall}<details><summary>The same by asset class</summary>\n{parts}</details>\n"
+    return overall, parts
 
 
 def _count(name: str) -> Column:
     return Column(name, lambda r: whole(r[name]), lambda r: r[name])
 
 
-def _reason_table(stage: str, states: pl.DataFrame) -> str:
+def _reason_table(stage: str, states: pl.DataFrame) -> Table | None:
     grouped = reasons(states)
     if not grouped:
-        return ""
+        return None
     columns = [
         Column("state", lambda r: r["state"]),
         Column("instruments", lambda r: whole(r["count"]), lambda r: r["count"]),
@@ -123,4 +128,4 @@ def _reason_table(stage: str, states: pl.DataFrame) -> str:
     caption = f"{stage}: {counted(len(grouped), 'kind')} of reasons"
     if len(grouped) > MOST_REASONS:
         caption += f", the first {MOST_REASONS} shown; all are in the stage's states table"
-    return f"<details open><summary>{escaped(caption)}</summary>\n{table(columns, rows, caption)}</details>\n"
+    return table(columns, rows, caption)

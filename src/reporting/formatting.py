@@ -12,13 +12,14 @@ DASH = "\u2013"
 Number = float | int | None
 
 
-def escaped(text: object) -> str:
-    """Make any text safe inside an HTML or SVG element and inside a quoted attribute.
+def visible(text: str) -> str:
+    """Show characters that XML forbids as the replacement mark, so that a standalone SVG stays readable."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
-    Characters that XML forbids are shown as the replacement mark, so that a standalone SVG stays readable.
-    """
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(text))
-    return html.escape(shown, quote=True)
+
+def escaped(text: object) -> str:
+    """Make any text safe inside an SVG element and inside a quoted attribute; templates escape by themselves."""
+    return html.escape(visible(str(text)), quote=True)
 
 
 def known(value: Number) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from src.models.registry import FAMILIES
-from src.reporting.formatting import escaped, listed, share
+from src.reporting.formatting import listed, share
+from src.reporting.rendering import render
 from src.reporting.session_data import Material
 from src.reporting.tables import Column, Row, table
 
@@ -26,17 +27,12 @@ def importance(material: Material) -> str:
         Column("of all columns", lambda r: share(r["even"]), lambda r: r["even"]),
         *(_share_column(name) for name in models),
     ]
-    words = (
-        "Shares of the gain of all splits, the mean over folds and over the graded runs, passed or not. Noise gives "
-        "each family about its share of the columns: only what lies well above that says something, and it says what "
-        "the models used, not that it was of use."
-    )
     leading = gains.sort(ALL, "feature", descending=[True, False]).head(MOST_FEATURES)
     names = [f"{row['feature']} {share(row[ALL])}" for row in leading.iter_rows(named=True)]
-    return (
-        f"<p>{escaped(words)}</p>\n"
-        + table(columns, families.iter_rows(named=True), "Share of the gain by feature family")
-        + f"<p>The leading features: {escaped(listed(names, MOST_FEATURES))}.</p>\n"
+    return render(
+        "importance",
+        families=table(columns, families.iter_rows(named=True), "Share of the gain by feature family"),
+        leading=listed(names, MOST_FEATURES),
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from src.core.instruments import ASSET_CLASSES
-from src.reporting.formatting import DASH, day, escaped, limit, plain, whole
+from src.reporting.formatting import DASH, day, limit, plain, whole
+from src.reporting.rendering import render
 from src.reporting.session_data import Material
-from src.reporting.tables import bullets, definitions
 
 MEANINGS = (
     (
@@ -83,8 +83,9 @@ def limits(material: Material) -> str:
         "survived did better than those that did not, so results here are biased upwards, always-long's included; "
         "compare with always-long rather than with zero."
     )
-    return bullets(
-        [
+    return render(
+        "limits",
+        limits=[
             chosen(material.settings),
             survivors,
             "A grade is of the procedure (walk-forward refits). A registered model is refitted on all data and has "
@@ -92,7 +93,7 @@ def limits(material: Material) -> str:
             "Evidence from shifts runs a little high for trees, which makes it conservative; runs of one instrument, "
             "and instruments of one market, are not independent.",
             "Costs are estimates: large orders, borrowing, taxes and outages are not in them.",
-        ]
+        ],
     )
 
 
@@ -117,12 +118,7 @@ def method(material: Material) -> str:
         ("sessions", ", ".join(grades["session_key"].drop_nulls().unique().sort().to_list()[:5]) or DASH),
     ]
     lines = "\n".join(f"{key}: {_setting(value)}" for key, value in sorted(settings.items()))
-    return (
-        f"{definitions(pairs, 'made')}"
-        "<details open><summary>What each figure means</summary>\n"
-        f"{definitions(MEANINGS, 'meanings')}</details>\n"
-        f"<details><summary>Settings in full</summary>\n<pre>{escaped(lines)}</pre></details>\n"
-    )
+    return render("method", made=pairs, meanings=MEANINGS, settings=lines)
 
 
 def tuning(grades: pl.DataFrame) -> str:

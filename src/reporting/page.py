@@ -9,11 +9,11 @@ from pathlib import Path
 
 from src.reporting.accounting import accounting
 from src.reporting.distributions import distributions
-from src.reporting.formatting import escaped
 from src.reporting.importance import importance
 from src.reporting.methodology import limits, method
 from src.reporting.passing_runs import curves, run_table, suspicious
 from src.reporting.planted_edges import found_and_missed
+from src.reporting.rendering import render
 from src.reporting.session_data import Material
 from src.reporting.verdict import believe, headline
 
@@ -41,26 +41,14 @@ def page(material: Material) -> str:
     run even if it got past the escaping.
     """
     style, script = (_text(name) for name in ("page.css", "page.js"))
-    sections = [(anchor, name, heading, write(material)) for anchor, name, heading, write in SECTIONS]
-    written = [s for s in sections if s[3]]
-    links = "".join(f'<a href="#{anchor}">{escaped(name)}</a> ' for anchor, name, _, _ in written)
-    body = "".join(
-        f'<section id="{anchor}" aria-labelledby="{anchor}-heading">\n'
-        f'<h2 id="{anchor}-heading">{escaped(heading)}</h2>\n{inside}</section>\n'
-        for anchor, _, heading, inside in written
-    )
-    name = escaped(material.dataset)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Alpha Loop: {name}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        '<a class="skip" href="#top">Skip to the result</a>\n'
-        f"<header>\n<h1>Alpha Loop: {name}</h1>\n<p>What passed, and how much of it is luck.</p>\n"
-        f'<nav aria-label="Sections">{links}</nav>\n</header>\n<main>\n'
-        f'<section id="top" aria-label="Result">\n{headline(material)}</section>\n{body}'
-        f"</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    written = [(anchor, name, heading, write(material)) for anchor, name, heading, write in SECTIONS]
+    keys = ("anchor", "name", "heading", "body")
+    return str(
+        render(
+            "page", policy=_policy(script), style=style, script=script, dataset=material.dataset,
+            headline=headline(material), sections=[dict(zip(keys, s, strict=True)) for s in written if s[3]],
+        )
+    )  # fmt: skip
 
 
 def _policy(script: str) -> str:

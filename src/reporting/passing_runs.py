@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 
 from src.reporting.charts import equity_curve
-from src.reporting.formatting import DASH, chance, counted, escaped, share, three_digits, two_digits, whole
+from src.reporting.formatting import DASH, chance, counted, share, three_digits, two_digits, whole
+from src.reporting.rendering import drawn, render
 from src.reporting.session_data import KEY, Material
-from src.reporting.tables import Column, Row, definitions, table
+from src.reporting.tables import Column, Row, Table, table
 
 CURVES = 12
 MOST_ROWS = 1000
@@ -25,29 +26,20 @@ def best_instruments(material: Material, most: int = CURVES) -> pl.DataFrame:
 def curves(material: Material) -> str:
     """Write a card for each of the best passes: its net equity, and what speaks for and against it."""
     best = best_instruments(material)
-    if best.is_empty():
-        return "<p>No run passed, so there is no equity curve to show.</p>\n"
     curve_of = material.equity.partition_by("record_id", as_dict=True)
-    cards = "".join(_card(row, curve_of.get((row["record_id"],))) for row in best.iter_rows(named=True))
-    return (
-        f"<p>{_which(best.height, material.passing)} Chosen after the fact, the best of many look better than they "
-        "are: expect less of them from here on.</p>\n"
-        '<p class="legend"><span class="key seen-key"></span>net of costs '
-        '<span class="key faint-key"></span>always long, same sizing, costs and days</p>\n'
-        f'<div class="cards">\n{cards}</div>\n'
-    )
+    cards = [_card(row, curve_of.get((row["record_id"],))) for row in best.iter_rows(named=True)]
+    return render("curves", which=_which(best.height, material.passing), cards=cards)
 
 
 def run_table(material: Material) -> str:
-    """Write the table of passing runs, capped, or of the nearest misses where none passed."""
+    """Write the table of passing runs, capped, and the nearest misses."""
     passing = material.passing
-    if passing.is_empty():
-        return _near_misses(material)
     shown = passing.head(MOST_ROWS)
     caption = f"{counted(passing.height, 'passing run')}, the most credible first"
     if shown.height < passing.height:
         caption = f"The {shown.height:,} most credible of {caption}; all are in data/grades/{material.dataset}.parquet"
-    return table(_columns(), shown.iter_rows(named=True), caption, "runs sortable") + _near_misses(material)
+    runs = table(_columns(), shown.iter_rows(named=True), caption, "runs sortable") if shown.height else None
+    return render("runs", passing=runs, near=_near_misses(material))
 
 
 def suspicious(material: Material) -> str:
@@ -55,8 +47,6 @@ def suspicious(material: Material) -> str:
     flagged = material.grades.filter(pl.col("suspicious").is_not_null()).sort(
         "auc", *KEY, descending=[True, False, False]
     )
-    if flagged.is_empty():
-        return "<p>No run is flagged as too good to be true.</p>\n"
     columns = [
         *_columns()[:3],
         _metric("AUC", "auc", three_digits),
@@ -65,7 +55,8 @@ def suspicious(material: Material) -> str:
         Column("why", lambda r: r["suspicious"]),
     ]
     caption = f"{counted(flagged.height, 'run')} flagged; none is registered until a person clears it"
-    return table(columns, flagged.head(SUSPICIOUS_ROWS).iter_rows(named=True), caption)
+    shown = flagged.head(SUSPICIOUS_ROWS).iter_rows(named=True)
+    return render("suspicious", flagged=table(columns, shown, caption) if flagged.height else None)
 
 
 def _which(shown: int, passing: pl.DataFrame) -> str:
@@ -77,14 +68,9 @@ def _which(shown: int, passing: pl.DataFrame) -> str:
     return f"The best pass of each of the {shown} most credible instruments, of {instruments:,} that have one."
 
 
-def _card(row: dict[str, Any], curve: pl.DataFrame | None) -> str:
+def _card(row: dict[str, Any], curve: pl.DataFrame | None) -> dict[str, Any]:
     name = f"{row['symbol']} · {row['asset_class']} · {row['family']}"
-    drawn = (
-        equity_curve(curve, name)
-        if curve is not None and curve.height > 1
-        else '<p class="none">no equity curve stored</p>'
-    )
-    pairs = [
+    facts = [
         ("luck rate", "no shift passes" if row["luck_rate"] == 0 else share(row["luck_rate"])),
         ("q-value", chance(row["q_value"])),
         ("deflated Sharpe", two_digits(row["deflated_sharpe"])),
@@ -94,12 +80,12 @@ def _card(row: dict[str, Any], curve: pl.DataFrame | None) -> str:
         ("max drawdown", share(row["max_drawdown"])),
         ("out of sample", f"{whole(row['n_oos'])} bars"),
     ]
-    flag = f'<p class="flag">{escaped(row["suspicious"])}</p>' if row["suspicious"] else ""
-    return f'<article class="card"><h3>{escaped(name)}</h3>{drawn}{definitions(pairs)}{flag}</article>\n'
+    drawing = drawn(equity_curve(curve, name)) if curve is not None and curve.height > 1 else None
+    return {"name": name, "drawing": drawing, "facts": facts, "flag": row["suspicious"]}
 
 
-def _near_misses(material: Material) -> str:
-    """Write the failing runs that miss the fewest thresholds, best Sharpe ratio first."""
+def _near_misses(material: Material) -> Table | None:
+    """List the failing runs that miss the fewest thresholds, best Sharpe ratio first."""
     missed = pl.sum_horizontal((~t.clears()).cast(pl.Int32) for t in material.thresholds)
     nearest = (
         material.grades.filter(~pl.col("passed"))
@@ -108,11 +94,10 @@ def _near_misses(material: Material) -> str:
         .head(NEAR_MISSES)
     )
     if nearest.is_empty():
-        return ""
+        return None
     columns = [*_columns()[:7], Column("misses", lambda r: "; ".join(r["reasons"] or []))]
     caption = f"The {counted(nearest.height, 'run')} that came nearest to passing"
-    inside = table(columns, nearest.iter_rows(named=True), caption)
-    return f"<details><summary>{escaped(caption)}</summary>\n{inside}</details>\n"
+    return table(columns, nearest.iter_rows(named=True), caption)
 
 
 def _columns() -> list[Column]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from src.reporting.formatting import DASH, chance, counted, escaped, share, three_digits, two_digits
+from src.reporting.formatting import DASH, chance, counted, share, three_digits, two_digits
+from src.reporting.rendering import render
 from src.reporting.session_data import KEY, Material
 from src.reporting.summary import planted_counts
-from src.reporting.tables import Column, Row, table
+from src.reporting.tables import Column, Row, Table, table
 
 MOST_ROWS = 200
 
@@ -53,7 +54,7 @@ def found_and_missed(material: Material) -> str:
     columns = [
         Column("symbol", lambda r: r["symbol"]),
         Column("class", lambda r: r["asset_class"]),
-        Column("verdict", _mark, markup=True),
+        Column("verdict", lambda r: r["verdict"], mark=lambda r: r["verdict"].partition(":")[0]),
         Column("best family", lambda r: r["family"] or DASH),
         Column("AUC", lambda r: three_digits(r["auc"]), lambda r: r["auc"]),
         Column("Sharpe", lambda r: two_digits(r["sharpe"]), lambda r: r["sharpe"]),
@@ -64,17 +65,12 @@ def found_and_missed(material: Material) -> str:
     caption = "Planted instruments, and instruments without an edge that passed"
     if len(listing) > MOST_ROWS:
         caption += f" (the first {MOST_ROWS:,} of {len(listing):,})"
-    body = table(columns, listing[:MOST_ROWS], caption, "verdicts") if listing else ""
-    return f"<p>{escaped(words)}</p>\n{_square(counts)}{body}"
+    found = table(columns, listing[:MOST_ROWS], caption, "verdicts") if listing else None
+    return render("planted", words=words, square=_square(counts), listing=found)
 
 
-def _mark(row: Row) -> str:
-    verdict = escaped(row["verdict"])
-    return f'<span class="{verdict.split(":")[0]}">{verdict}</span>'
-
-
-def _square(counts: dict[str, int]) -> str:
-    """Write the two-by-two table of planted against passed."""
+def _square(counts: dict[str, int]) -> Table:
+    """Compute the two-by-two table of planted against passed."""
     lines = [
         {"name": "edge planted", "passed": counts["found"], "failed": counts["missed"]},
         {"name": "no edge", "passed": counts["lucky"], "failed": counts["without_skill"] - counts["lucky"]},

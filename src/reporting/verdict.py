@@ -5,12 +5,37 @@ from __future__ import annotations
 import polars as pl
 
 from src.reporting.charts import luck_picture, luck_strip, reach, z_histogram
-from src.reporting.formatting import about, chance, counted, escaped, expected_count, listed, share, two_digits, whole
+from src.reporting.formatting import about, chance, counted, expected_count, listed, share, two_digits, whole
+from src.reporting.rendering import drawn, render
 from src.reporting.session_data import KEY, Group, Luck, Material
-from src.reporting.tables import Column, Row, bullets, definitions, table
+from src.reporting.tables import Column, Row, Table, table
 
 CREDIBLE_Q = 0.10
 CREDIBLE_DEFLATED_SHARPE = 0.95
+
+# What may speak for or against passes: the column that must be known, the rule that counts them, and its words.
+_CHECKS = (
+    (
+        "majority_accuracy",
+        pl.col("accuracy") <= pl.col("majority_accuracy"),
+        "no more accurate than always naming the commoner direction of the same days",
+    ),
+    (
+        "buy_hold_sharpe",
+        pl.col("sharpe") <= pl.col("buy_hold_sharpe"),
+        "no better in Sharpe ratio than always long with the same sizing, costs and days",
+    ),
+    (
+        "luck_rate",
+        pl.col("luck_rate") > 0.05,
+        "such that more than one in twenty shifted, skill-less copies of the run pass as well (luck rate above 5%)",
+    ),
+    (
+        "deflated_sharpe",
+        pl.col("deflated_sharpe") >= CREDIBLE_DEFLATED_SHARPE,
+        f"at a deflated Sharpe ratio of {CREDIBLE_DEFLATED_SHARPE} or more, the usual bar for a real active return",
+    ),
+)
 
 
 def sentence(luck: Luck) -> str:
@@ -43,11 +68,6 @@ def reading(luck: Luck, runs: int) -> str:
 def headline(material: Material) -> str:
     """Write the top of the page: the sentence, its picture, and the counts behind it."""
     luck, grades = material.luck, material.grades
-    note = (
-        '<p class="banner">Simulated bars: these instruments are invented, and so is every profit on this page.</p>\n'
-        if material.simulated
-        else ""
-    )
     universe = max((table.height for table in material.states.values()), default=0)
     tried = grades.select(KEY).unique().height
     facts = [
@@ -59,20 +79,26 @@ def headline(material: Material) -> str:
         ("lowest q-value", chance(_lowest_q(grades))),
     ]
     said = sentence(luck)
-    return (
-        f'{note}<p class="sentence">{escaped(said[:1].upper() + said[1:])}.</p>\n'
-        f"<figure>{luck_picture(luck)}"
-        "<figcaption>Dot: runs that cleared all four thresholds. Band: where nine sessions in ten would end if no "
-        "model had any skill; line in it: what luck gives on average. "
-        f"<strong>{escaped(reading(luck, grades.height))}</strong></figcaption></figure>\n"
-        f"{definitions(facts, 'facts')}"
+    return render(
+        "headline",
+        simulated=material.simulated,
+        sentence=said[:1].upper() + said[1:],
+        drawing=drawn(luck_picture(luck)),
+        reading=reading(luck, grades.height),
+        facts=facts,
     )
 
 
 def believe(material: Material) -> str:
     """Write the evidence on single runs, and passes against luck for each family and asset class."""
-    said = f"<div>{bullets(statements(material))}</div>"
-    return f'<div class="two">{said}{_z_figure(material.grades)}</div>\n{_group_table(material.groups)}'
+    z = material.grades["z"].drop_nulls().to_list()
+    return render(
+        "believe",
+        statements=statements(material),
+        histogram=drawn(z_histogram(z)) if len(z) > 1 else None,
+        mean=two_digits(sum(z) / len(z)) if z else "",
+        groups=_group_table(material.groups),
+    )
 
 
 def statements(material: Material) -> list[str]:
@@ -82,29 +108,7 @@ def statements(material: Material) -> list[str]:
     if passing.is_empty():
         return [*said, "No run cleared all four thresholds."] if grades.height else said
     passes = counted(passing.height, "pass", "passes")
-    checks = (
-        (
-            "majority_accuracy",
-            pl.col("accuracy") <= pl.col("majority_accuracy"),
-            "no more accurate than always naming the commoner direction of the same days",
-        ),
-        (
-            "buy_hold_sharpe",
-            pl.col("sharpe") <= pl.col("buy_hold_sharpe"),
-            "no better in Sharpe ratio than always long with the same sizing, costs and days",
-        ),
-        (
-            "luck_rate",
-            pl.col("luck_rate") > 0.05,
-            "such that more than one in twenty shifted, skill-less copies of the run pass as well (luck rate above 5%)",
-        ),
-        (
-            "deflated_sharpe",
-            pl.col("deflated_sharpe") >= CREDIBLE_DEFLATED_SHARPE,
-            f"at a deflated Sharpe ratio of {CREDIBLE_DEFLATED_SHARPE} or more, the usual bar for a real active return",
-        ),
-    )
-    for column, rule, words in checks:
+    for column, rule, words in _CHECKS:
         measured = passing.filter(pl.col(column).is_not_null())
         if measured.height:
             hits = measured.filter(rule).height
@@ -156,21 +160,9 @@ def _lowest_q(grades: pl.DataFrame) -> float | None:
     return lowest
 
 
-def _z_figure(grades: pl.DataFrame) -> str:
-    z = grades["z"].drop_nulls().to_list()
-    if len(z) < 2:
-        return ""
-    mean = sum(z) / len(z)
-    return (
-        f'<figure class="wide">{z_histogram(z)}<figcaption>How far each run\'s AUC lies above its own shifted copies, '
-        f"in standard deviations (z; mean {two_digits(mean)}; beyond 4 in the outermost bars). Without skill the bars "
-        "follow the curve; skill moves them to the right.</figcaption></figure>\n"
-    )
-
-
-def _group_table(groups: tuple[Group, ...]) -> str:
+def _group_table(groups: tuple[Group, ...]) -> Table | None:
     if not groups:
-        return ""
+        return None
     lucks = {(group.kind, group.name): group.luck for group in groups}
     top = reach(list(lucks.values()))
     rows: list[Row] = [
@@ -186,7 +178,7 @@ def _group_table(groups: tuple[Group, ...]) -> str:
     ]
     columns = [
         Column("group", lambda r: r["name"]),
-        Column("passed against luck", lambda r: luck_strip(lucks[r["kind"], r["name"]], top), markup=True),
+        Column("passed against luck", lambda r: drawn(luck_strip(lucks[r["kind"], r["name"]], top))),
         Column("passed", lambda r: whole(r["passed"]), lambda r: r["passed"]),
         Column("by luck", lambda r: expected_count(r["expected"]), lambda r: r["expected"], "expected lucky passes"),
         Column("9 in 10", lambda r: _range(lucks[r["kind"], r["name"]]), lambda r: lucks[r["kind"], r["name"]].high),

@@ -97,13 +97,42 @@ class Beat:
         return self.state in ("running", "waiting", "elsewhere")
 
 
+class Pace:
+    """Units finished a second, over the last ten minutes.
+
+    Parameters
+    ----------
+    moment : float
+        When the work began, in seconds of a monotonic clock.
+    done : int
+        Units that were finished before.
+    """
+
+    def __init__(self, moment: float, done: int) -> None:
+        self._before = done
+        self._samples = deque([(moment, 0)])
+
+    def reuse(self, units: int) -> None:
+        """Count units that turn out to have been finished before: they say nothing about the rate."""
+        self._before += units
+
+    def rate(self, moment: float, done: int) -> float | None:
+        """Give the rate at a moment when `done` are finished; null before any was."""
+        while len(self._samples) > 1 and moment - self._samples[0][0] > _RATE_SECONDS:
+            self._samples.popleft()
+        fresh = done - self._before
+        self._samples.append((moment, fresh))
+        since, before = self._samples[0]
+        return (fresh - before) / (moment - since) if moment > since and fresh > before else None
+
+
 class Heartbeat:
     """Writer of one command's file. A disk that refuses the file never stops the work."""
 
     def __init__(self, beat: Beat, path: Path) -> None:
         self._beat, self._path = beat, path
         self._written = float("-inf")
-        self._samples: deque[tuple[float, int]] = deque()
+        self._pace = Pace(time.monotonic(), 0)
 
     def say(self, **changes: Any) -> None:
         """Change fields of the beat and write it at once.
@@ -130,7 +159,7 @@ class Heartbeat:
         done : int
             Units that were finished before; they do not count for the rate.
         """
-        self._samples = deque([(time.monotonic(), done)])
+        self._pace = Pace(time.monotonic(), done)
         self.say(total=total, unit=unit, done=done, rate=None, left_seconds=None, note="", facts={})
 
     def reuse(self, units: int) -> None:
@@ -141,7 +170,7 @@ class Heartbeat:
         units : int
             How many more of them were found.
         """
-        self._samples = deque((moment, done + units) for moment, done in self._samples)
+        self._pace.reuse(units)
 
     def count(self, done: int, note: str = "", facts: Callable[[], Facts] | None = None, *, now: bool = False) -> None:
         """Report how many units are finished; the file is written every two seconds at most.
@@ -160,7 +189,7 @@ class Heartbeat:
         moment = time.monotonic()
         if moment - self._written < _WRITE_SECONDS and not now:
             return
-        rate = self._rate(moment, done)
+        rate = self._pace.rate(moment, done)
         total = self._beat.total or 0
         left = max(total - done, 0) / rate if rate else None
         more = {} if facts is None else {"facts": facts()}
@@ -171,13 +200,6 @@ class Heartbeat:
         if self._beat.ended is None:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
-
-    def _rate(self, moment: float, done: int) -> float | None:
-        while len(self._samples) > 1 and moment - self._samples[0][0] > _RATE_SECONDS:
-            self._samples.popleft()
-        self._samples.append((moment, done))
-        since, before = self._samples[0]
-        return (done - before) / (moment - since) if moment > since and done > before else None
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,18 @@ class _MaskingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
+
+
+class _TerminalHandler(logging.Handler):
+    """Writes each record to the present standard error: a StreamHandler would write through a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as one line."""
+        try:
+            sys.stderr.write(masked(self.format(record)) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):  # standard error is gone
+            self.handleError(record)
 
 
 @contextlib.contextmanager
@@ -41,7 +54,7 @@ def log_file(path: Path) -> Iterator[None]:
     _rotate(path)
     to_file = logging.FileHandler(path, encoding="utf-8")
     to_file.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    to_terminal = logging.StreamHandler()
+    to_terminal = _TerminalHandler()
     to_terminal.setLevel(logging.WARNING)
     to_terminal.addFilter(lambda record: record.name.startswith("src.") and not hasattr(record, "shown"))
     to_terminal.setFormatter(_MaskingFormatter("%(message)s"))

@@ -102,5 +102,5 @@ class _Quoted(Answer):
 def _reply(outcome: Outcome) -> Reply:
     if isinstance(outcome.answer, _Quoted):
         return Reply(outcome.task.wanted, outcome.answer.chain)
-    words = f"not asked to the end: {outcome.error}" if outcome.kind == "stopped" else outcome.error
-    return Reply(outcome.task.wanted, None, outcome.kind, words)
+    reason = f"not asked to the end: {outcome.error}" if outcome.kind == "stopped" else outcome.error
+    return Reply(outcome.task.wanted, None, outcome.kind, reason)

@@ -17,6 +17,7 @@ import polars as pl
 from src.chains.quotes import SCHEMA, marked, table
 from src.chains.store import OptionStore
 from src.config.schema import Config
+from src.core.end_state import EndState
 from src.core.errors import ConfigError, StageError
 from src.fetching.provider import OptionChain, ProviderError, Wanted
 from src.market.bars import BarStore
@@ -32,12 +33,12 @@ Chains = Callable[[Wanted], OptionChain]
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of one question: a chain, or the kind of error and its words."""
+    """What became of one question: a chain, or the kind of refusal and its reason."""
 
     wanted: Wanted
     chain: OptionChain | None = None
     kind: str = "ok"
-    error: str = ""
+    reason: str = ""
 
 
 Tell = Callable[[str], None]  # shows words while no underlying is finished
@@ -182,10 +183,10 @@ def _keep(store: OptionStore, tally: Tally, key: tuple[str, str], reply: Reply, 
     """Check, value and store one chain; whatever is wrong with it is this underlying's state alone."""
     chain = reply.chain
     if chain is None:
-        tally.put(key, _STATE_OF.get(reply.kind, "failed"), reply.error or reply.kind)
+        tally.put(EndState(*key, _STATE_OF.get(reply.kind, "failed"), reply.reason or reply.kind))
         return
     if not chain.contracts.height:
-        tally.put(key, "skipped", "no options are listed on it")
+        tally.put(EndState(*key, "skipped", "no options are listed on it"))
         return
     try:
         rows = _checked(store, key, chain, risk_free)
@@ -193,7 +194,7 @@ def _keep(store: OptionStore, tally: Tally, key: tuple[str, str], reply: Reply, 
     except (ValueError, ArithmeticError, pl.exceptions.PolarsError) as error:
         log.exception("%s:%s", *key)
         first = (str(error).strip() or "no message").splitlines()[0]
-        tally.put(key, "failed", f"its chain could not be valued: {type(error).__name__}: {first}")
+        tally.put(EndState(*key, "failed", f"its chain could not be valued: {type(error).__name__}: {first}"))
         return
     tally.stored(key, rows)
 

@@ -117,9 +117,7 @@ def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame
     return table
 
 
-def evaluate(
-    bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup
-) -> tuple[pl.DataFrame, dict[Key, Failure]]:
+def evaluate(bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup) -> tuple[pl.DataFrame, dict[Key, Failure]]:
     """Like `compute`, but an instrument on which a formula raises gets null columns and is among the failures."""
     order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
     in_order = bool((order[1:] > order[:-1]).all())

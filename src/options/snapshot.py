@@ -19,7 +19,7 @@ from src.chains.store import OptionStore
 from src.config.schema import Config
 from src.core.end_state import EndState
 from src.core.errors import ConfigError, StageError
-from src.fetching.provider import OptionChain, ProviderError, Wanted
+from src.fetching.provider import BarRequest, OptionChain, ProviderError
 from src.market.bars import BarStore
 from src.options.staleness import aged, session, unmoved
 from src.options.tally import Tally, many, published
@@ -28,24 +28,24 @@ from src.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 _STATE_OF = {"unknown": "skipped", "unfit": "quarantined"}  # of a provider's refusal; any other error is a failure
-Chains = Callable[[Wanted], OptionChain]
+Chains = Callable[[BarRequest], OptionChain]
 
 
 @dataclass(frozen=True)
 class Reply:
     """What became of one question: a chain, or the kind of refusal and its reason."""
 
-    wanted: Wanted
+    wanted: BarRequest
     chain: OptionChain | None = None
     kind: str = "ok"
     reason: str = ""
 
 
 Tell = Callable[[str], None]  # shows words while no underlying is finished
-Replies = Callable[[list[Wanted], Chains, Tell], Iterator[Reply]]
+Replies = Callable[[list[BarRequest], Chains, Tell], Iterator[Reply]]
 
 
-def in_turn(wanted: list[Wanted], chains: Chains, _tell: Tell) -> Iterator[Reply]:
+def in_turn(wanted: list[BarRequest], chains: Chains, _tell: Tell) -> Iterator[Reply]:
     """Ask for one chain after the other in this thread; a provider's error is that underlying's alone."""
     for each in wanted:
         try:
@@ -100,12 +100,14 @@ def snapshot(
 
 def due(
     config: Config, names: dict[tuple[str, str], str] | None = None, now: dt.datetime | None = None
-) -> tuple[list[Wanted], set[tuple[str, str]]]:
+) -> tuple[list[BarRequest], set[tuple[str, str]]]:
     """Underlyings that are still to be asked for in this session, and those taken already; see `snapshot`."""
     keys = underlyings(config)
     today = dt.datetime.now(dt.UTC) if now is None else now
     taken = set() if config.fresh else _taken(OptionStore(_root(config)), session(today)[0])
-    questions = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
+    questions = [
+        BarRequest(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken
+    ]
     return questions, taken & set(keys)
 
 
@@ -140,7 +142,7 @@ def import_files(config: Config) -> str:
                         stored += 1
                         tally.earlier.add(key)
                     else:
-                        wanted = Wanted(*key, start=chain.captured.date())
+                        wanted = BarRequest(*key, start=chain.captured.date())
                         _keep(store, tally, key, Reply(wanted, chain), config.options.risk_free)
             except files.FileError as error:
                 unread.append(str(error))

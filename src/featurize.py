@@ -80,8 +80,8 @@ def _wanted(bars: BarStore, config: Config) -> list[int]:
 
 def _compute(
     store: FeatureStore, bars: BarStore, tasks: list[BucketTask], hashes: dict[str, str], panel: str, config: Config
-) -> dict[int, str]:
-    """Compute the stale buckets and record each as it is done; return those that could not be, with the reason."""
+) -> dict[int, Failure]:
+    """Compute the stale buckets and record each as it is done; return those that failed."""
     from src.core.failure import Failure
     from src.runtime import disk_space
     from src.runtime.progress import Progress
@@ -90,16 +90,16 @@ def _compute(
     rows = sum(int(states["rows"].sum()) for states in sizes.values())
     total = sum(states.height for states in sizes.values())
     disk_space.require(store.root, rows * (4 * len(hashes) + 8), f"{len(hashes)} features of {total:,} instruments")
-    lost: dict[int, str] = {}
+    lost: dict[int, Failure] = {}
     with Progress("featurize", total) as progress:
         for task, result in _results(store, tasks, rows, config):
             if isinstance(result, Failure):
-                lost[task.bucket] = result.reason
+                lost[task.bucket] = result
                 log.error("bucket %d failed: %s\n%s", task.bucket, result.reason, result.traceback)
             else:
                 store.record(task.bucket, bars, result, panel, hashes)
-                for (kind, symbol), reason in result.failed.items():
-                    log.warning("%s:%s failed: %s", kind, symbol, reason)
+                for key, failure in result.failed.items():
+                    log.warning("%s:%s failed: %s", *key, failure.reason)
             progress.advance(sizes[task.bucket].height)
     return lost
 

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from src.core.failure import Failure
+from src.core.instruments import Key
 from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs, lookup, reach
 from src.features.windows import Array, Members, as_of, finish, row_as_of
 
@@ -110,29 +112,27 @@ def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame
         A formula raised on an instrument.
     """
     table, failed = evaluate(bars, FeatureGraph(features), PanelLookup(panel))
-    for key, reason in failed.items():
-        raise FeatureError(f"{key[0]}:{key[1]}: {reason}")
+    for key, failure in failed.items():
+        raise FeatureError(f"{':'.join(key)}: {failure.reason}")
     return table
 
 
-def evaluate(
-    bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup
-) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
-    """Like `compute`, but an instrument on which a formula raises gets null columns, its reason beside them."""
+def evaluate(bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup) -> tuple[pl.DataFrame, dict[Key, Failure]]:
+    """Like `compute`, but an instrument on which a formula raises gets null columns and is among the failures."""
     order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
     in_order = bool((order[1:] > order[:-1]).all())
     table = bars if in_order else bars[order]
     known = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
     known["day"] = day_numbers(table["date"])
     block = np.full((len(graph.features), len(table)), np.nan, dtype=np.float32)
-    failed: dict[tuple[str, str], str] = {}
+    failed: dict[Key, Failure] = {}
     for key, rows in instruments(table):
         own = {name: values[rows] for name, values in known.items()}
         own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
         try:
             block[:, rows] = graph.values(own | panel.at(key[0], own["day"]))
         except FeatureError as error:
-            failed[key] = str(error)
+            failed[key] = Failure(str(error))
     if not in_order:
         block[:, order] = block.copy()
     columns = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ import polars as pl
 
 from src.core.code_hash import code_digest
 from src.core.errors import StageError
+from src.core.failure import Failure
 from src.core.hashing import text_digest
+from src.core.instruments import Key
 from src.features.compute import KEY, FeatureGraph, PanelLookup, evaluate
 from src.features.panel_members import standings_code, with_standings
 from src.features.registry import Feature, Windows, code_hash
@@ -47,10 +50,10 @@ class BucketTask:
 
 @dataclass(frozen=True)
 class Filled:
-    """What came of a bucket: its rows, and the instruments on which a formula raised, with the reason."""
+    """Number of rows of a computed bucket, and the instruments on which a formula raised."""
 
     rows: int
-    failed: dict[tuple[str, str], str]
+    failed: dict[Key, Failure]
 
 
 class FeatureStore:
@@ -167,17 +170,17 @@ class FeatureStore:
 
     def record(self, b: int, bars: BarStore, filled: Filled, panel: str, hashes: dict[str, str]) -> None:
         """Record that a bucket is done, what it was made from, and its instruments' states."""
-        reasons = {f"{kind}:{symbol}": reason for (kind, symbol), reason in filled.failed.items()}
+        reasons = {":".join(key): failure.reason for key, failure in filled.failed.items()}
         states = _after_hydrate(bars.ledger.states(b), reasons)
         self.ledger.record(b, "", states, bars=bars.digest(b), panel=panel, features=hashes)
 
-    def states(self, bars: BarStore, lost: dict[int, str]) -> pl.DataFrame:
+    def states(self, bars: BarStore, lost: Mapping[int, Failure]) -> pl.DataFrame:
         """One row an instrument of the universe: its state here, with the reason.
 
         Parameters
         ----------
         lost
-            Buckets that could not be computed, with the reason: their instruments failed.
+            Buckets that could not be computed: all their instruments failed.
         """
         parts = []
         for b in bars.buckets():
@@ -185,7 +188,7 @@ class FeatureStore:
                 parts.append(self.ledger.states(b))
                 continue
             hydrated = bars.ledger.states(b)
-            reason = lost.get(b, "left out by only=[...]: run featurize without it")
+            reason = lost[b].reason if b in lost else "left out by only=[...]: run featurize without it"
             part = _after_hydrate(hydrated, dict.fromkeys(hydrated.select(_NAME).to_series().to_list(), reason))
             parts.append(part if b in lost else part.with_columns(pl.col("state").replace("failed", "skipped")))
         return pl.concat(parts).sort(*KEY)

@@ -1,6 +1,6 @@
 """Many questions to several providers at once, and what became of each, one by one.
 
-Each provider has its own lane of tasks and its own threads, so that one that pauses for an hour holds up nobody else.
+Each provider has its own queue of tasks and its own threads, so that one that pauses for an hour holds up nobody else.
 The threads do nothing but ask; tasks are read, and outcomes handed over, in the one thread that iterates.
 """
 
@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from src.config.schema import LiveSource
-from src.fetching.lane import Job, Lane, Outcome, Task
+from src.fetching.fetch_queue import FetchOutcome, FetchQueue, FetchTask, PendingFetch
 from src.fetching.provider import Answer
 from src.fetching.rate_gate import RateGate
 
-__all__ = ["Outcome", "Pool", "Task"]
+__all__ = ["FetchOutcome", "FetchTask", "Pool"]
 
 _LOOK = 0.2  # seconds between two looks of the consumer: on Windows Ctrl+C arrives between waits alone
 _READ = 64  # tasks read at a time
@@ -35,7 +35,7 @@ class Pool:
     Parameters
     ----------
     settings
-        ``workers`` threads for each provider; ``tries`` and pauses as `Lane` uses them.
+        ``workers`` threads for each provider; ``tries`` and pauses as `FetchQueue` uses them.
     gates
         By provider: every task's provider must be among them.
     known
@@ -49,7 +49,7 @@ class Pool:
         self,
         settings: LiveSource,
         gates: Mapping[str, RateGate],
-        known: Iterable[Task] = (),
+        known: Iterable[FetchTask] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         proofs = {task.provider: task for task in known}
@@ -59,11 +59,11 @@ class Pool:
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)  # for the consumer
         self._crew = {
-            name: _Crew(Lane(gate, settings, clock, proofs.get(name)), threading.Condition(self._lock))
+            name: _Crew(FetchQueue(gate, settings, clock, proofs.get(name)), threading.Condition(self._lock))
             for name, gate in gates.items()
         }
-        self._done: deque[Outcome] = deque()
-        self._fetch: Callable[[Task], Answer] | None = None  # while results are iterated
+        self._done: deque[FetchOutcome] = deque()
+        self._fetch: Callable[[FetchTask], Answer] | None = None  # while results are iterated
         self._closed = False
         self._crash: BaseException | None = None
 
@@ -75,7 +75,7 @@ class Pool:
     ) -> None:
         self.close()
 
-    def add(self, task: Task) -> None:
+    def add(self, task: FetchTask) -> None:
         """Add a task: before the first result, or while results are iterated, also from within that loop.
 
         Raises
@@ -88,13 +88,13 @@ class Pool:
             raise ValueError(f"provider {task.provider!r} has no gate (there are: {known}): give the pool one for it")
         with self._lock:
             crew = self._crew[task.provider]
-            crew.lane.put(task)
-            self._deliver(crew.lane.closed())
+            crew.queue.put(task)
+            self._deliver(crew.queue.closed())
             self._staff(crew)
 
     def results(
-        self, tasks: Iterable[Task], fetch: Callable[[Task], Answer], idle: Callable[[], None] = lambda: None
-    ) -> Iterator[Outcome]:
+        self, tasks: Iterable[FetchTask], fetch: Callable[[FetchTask], Answer], idle: Callable[[], None] = lambda: None
+    ) -> Iterator[FetchOutcome]:
         """Ask for every task and yield what became of it, as it is decided: one outcome for each task.
 
         Parameters
@@ -109,7 +109,7 @@ class Pool:
 
         Yields
         ------
-        Outcome
+        FetchOutcome
             Of kind stopped for tasks that were left when the gate's patience was at its end.
         """
         self._begin(fetch)
@@ -143,9 +143,9 @@ class Pool:
     def waiting(self) -> dict[str, int]:
         """Tasks without an outcome yet, by provider, as far as they have been read."""
         with self._lock:
-            return {name: len(crew.lane) + crew.lane.busy for name, crew in self._crew.items()}
+            return {name: len(crew.queue) + crew.queue.busy for name, crew in self._crew.items()}
 
-    def _begin(self, fetch: Callable[[Task], Answer]) -> None:
+    def _begin(self, fetch: Callable[[FetchTask], Answer]) -> None:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool was closed: make a new one, with new gates")
@@ -169,19 +169,19 @@ class Pool:
                 self._done.clear()
         if not finished:
             for crew in self._crew.values():
-                crew.lane.gate.stop()
+                crew.queue.gate.stop()
         until = time.monotonic() + _PARTING
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _hungry(self) -> bool:
-        """Whether to read on: a lane could run dry while the tasks before its own are read one by one."""
+        """Whether to read on: a queue could run dry while the tasks before its own are read one by one."""
         with self._lock:
-            lanes = [crew.lane for crew in self._crew.values()]
-            room = len(self._done) < self._room and sum(map(len, lanes)) < _AHEAD
-            return room and any(lane.ready < self._room for lane in lanes)
+            queues = [crew.queue for crew in self._crew.values()]
+            room = len(self._done) < self._room and sum(map(len, queues)) < _AHEAD
+            return room and any(queue.ready < self._room for queue in queues)
 
-    def _read(self, feed: Iterator[Task]) -> bool:
+    def _read(self, feed: Iterator[FetchTask]) -> bool:
         """Take some tasks; False at their end."""
         for _ in range(_READ):
             task = next(feed, None)
@@ -190,7 +190,7 @@ class Pool:
             self.add(task)
         return True
 
-    def _pop(self) -> Outcome | None:
+    def _pop(self) -> FetchOutcome | None:
         with self._lock:
             if self._crash is not None:
                 raise self._crash
@@ -203,30 +203,30 @@ class Pool:
 
     def _over(self) -> bool:
         with self._lock:
-            return not self._done and self._crash is None and all(crew.lane.over for crew in self._crew.values())
+            return not self._done and self._crash is None and all(crew.queue.over for crew in self._crew.values())
 
     def _look(self) -> None:
         with self._news:
             if not self._done and self._crash is None:
                 self._news.wait(_LOOK)
 
-    def _deliver(self, outcomes: list[Outcome]) -> None:
+    def _deliver(self, outcomes: list[FetchOutcome]) -> None:
         if outcomes:
             self._done.extend(outcomes)
         self._news.notify()
 
     def _staff(self, crew: _Crew) -> None:
         """Wake a thread for what is ready, or start one."""
-        if self._fetch is None or not crew.lane.ready:
+        if self._fetch is None or not crew.queue.ready:
             return
         crew.wake.notify()
-        while len(crew.threads) < min(self._workers, crew.lane.busy + crew.lane.ready):
-            name = f"{crew.lane.gate.name}-{len(crew.threads)}"
+        while len(crew.threads) < min(self._workers, crew.queue.busy + crew.queue.ready):
+            name = f"{crew.queue.gate.name}-{len(crew.threads)}"
             thread = threading.Thread(target=self._work, args=(crew, self._fetch), name=name, daemon=True)
             thread.start()
             crew.threads.append(thread)
 
-    def _work(self, crew: _Crew, fetch: Callable[[Task], Answer]) -> None:
+    def _work(self, crew: _Crew, fetch: Callable[[FetchTask], Answer]) -> None:
         try:
             while (job := self._take(crew, fetch)) is not None:
                 self._ask(crew, job, fetch)
@@ -235,20 +235,20 @@ class Pool:
                 self._crash = error
                 self._news.notify()
 
-    def _take(self, crew: _Crew, fetch: Callable[[Task], Answer]) -> Job | None:
+    def _take(self, crew: _Crew, fetch: Callable[[FetchTask], Answer]) -> PendingFetch | None:
         with self._lock:
             while self._fetch is fetch:
                 room = len(self._done) < self._room
-                if room and (job := crew.lane.take()) is not None:
+                if room and (job := crew.queue.take()) is not None:
                     return job
                 crew.idle += 1
                 try:
-                    crew.wake.wait(crew.lane.wait() if room else None)
+                    crew.wake.wait(crew.queue.wait() if room else None)
                 finally:
                     crew.idle -= 1
             return None
 
-    def _ask(self, crew: _Crew, job: Job, fetch: Callable[[Task], Answer]) -> None:
+    def _ask(self, crew: _Crew, job: PendingFetch, fetch: Callable[[FetchTask], Answer]) -> None:
         began = self._clock()
         found: Answer | BaseException
         try:
@@ -259,16 +259,16 @@ class Pool:
         with self._lock:
             if self._fetch is not fetch:
                 return
-            self._deliver(crew.lane.settle(job, found, seconds))
+            self._deliver(crew.queue.settle(job, found, seconds))
             if crew.idle:
                 crew.wake.notify_all()
 
 
 class _Crew:
-    """A lane and the threads that ask for it."""
+    """A queue and the threads that ask for it."""
 
-    def __init__(self, lane: Lane, wake: threading.Condition) -> None:
-        self.lane = lane
+    def __init__(self, queue: FetchQueue, wake: threading.Condition) -> None:
+        self.queue = queue
         self.wake = wake
         self.threads: list[threading.Thread] = []
         self.idle = 0

@@ -105,7 +105,7 @@ class Stopped(Exception):
     """The run is ending (Ctrl+C, or patience is at its end): raised by the gate into whoever waits at it."""
 
 
-class Gate(Protocol):
+class RequestGate(Protocol):
     """One for each provider and run, shared by its threads: who may send a request now."""
 
     def enter(self) -> None:
@@ -119,7 +119,7 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BarRequest:
     """One question: an instrument's bars and events from `start` to now."""
 
     asset_class: str
@@ -158,7 +158,7 @@ class Provider(Protocol):
 
     name: str
 
-    def fetch(self, wanted: Wanted) -> Answer:
+    def fetch(self, wanted: BarRequest) -> Answer:
         """Ask for one instrument. Raises a `ProviderError`, or `Stopped`."""
 
     def close(self) -> None:

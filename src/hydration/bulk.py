@@ -27,7 +27,7 @@ from src.market.bars import STATE_COLUMNS, BarStore, Manifest, bucket, schema
 from src.runtime.disk_space import require
 from src.runtime.progress import Progress
 from src.sources import registry
-from src.sources.registry import Batch, Request
+from src.sources.registry import Batch, Selection
 from src.storage.atomic import remove_temporaries, write_parquet
 from src.storage.ledger import SCHEMA
 
@@ -179,7 +179,7 @@ def _fill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) -> N
     with Progress("hydrate", wanted.height, before=before) as progress, scratch(config) as folder:
         if not pending.height:
             return
-        request = Request(pending, config.universe.interval, config.data.until)
+        request = Selection(pending, config.universe.interval, config.data.until)
         for batch in source.bars(config.source, request, folder):
             keys = pending.filter(pl.col("bucket") == batch.bucket)
             clean, states = judged(config, batch, keys)
@@ -200,7 +200,7 @@ def _refill(plan: Intake, store: BarStore, source: Any, wanted: pl.DataFrame) ->
     if not store.exists():
         store.write_manifest(manifest(plan, wanted, config.universe.buckets))
     with scratch(config) as folder:
-        request = Request(narrowed, config.universe.interval, config.data.until)
+        request = Selection(narrowed, config.universe.interval, config.data.until)
         for batch in source.bars(config.source, request, folder):
             again = narrowed.filter(pl.col("bucket") == batch.bucket)
             clean, states = judged(config, batch, again)
@@ -256,7 +256,7 @@ def _selection(plan: Intake, listing: pl.DataFrame) -> pl.DataFrame:
     config = plan.config
     if universe.ranked(config.universe):
         source = registry.module(config.source.kind)
-        request = Request(_wanted(listing, config.universe.buckets), config.universe.interval, config.data.until)
+        request = Selection(_wanted(listing, config.universe.buckets), config.universe.interval, config.data.until)
         with scratch(config) as folder:
             batches = source.bars(config.source, request, folder)
             months = [universe.activity(_validated(config, batch)[0]) for batch in batches]

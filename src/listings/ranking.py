@@ -13,7 +13,7 @@ import polars as pl
 from src.config.schema import SplitConfig
 from src.core.errors import ConfigError, StageError
 from src.core.instruments import KEY
-from src.fetching.provider import Answer, ProviderError, Refusal, Wanted
+from src.fetching.provider import Answer, BarRequest, ProviderError, Refusal
 from src.listings.pinned import COLUMNS
 from src.market.bars import BarStore
 from src.market.universe import activity, follows, liquidity
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Bars(Protocol):
     """What serves bars."""
 
-    def fetch(self, wanted: Wanted) -> Answer:
+    def fetch(self, wanted: BarRequest) -> Answer:
         """Ask for one instrument."""
 
 
@@ -121,7 +121,7 @@ def by_recent_bars(
     rows, failed, asked = [], 0, 0
     for symbol in coins:
         asked += 1
-        wanted = Wanted("crypto", symbol, today - dt.timedelta(days=RECENT_DAYS))
+        wanted = BarRequest("crypto", symbol, today - dt.timedelta(days=RECENT_DAYS))
         answer = _asked(functools.partial(provider.fetch, wanted), symbol)
         failed += answer is None
         dollars = (answer.bars["close"] * answer.bars["volume"]).median() if answer is not None else None

@@ -10,8 +10,8 @@ import polars as pl
 
 from src.config.schema import Config
 from src.core.errors import StageError
-from src.fetching.pool import Outcome, Pool, Task
-from src.fetching.provider import Answer, OptionChain, Wanted
+from src.fetching.pool import FetchOutcome, FetchTask, Pool
+from src.fetching.provider import Answer, BarRequest, OptionChain
 from src.fetching.rate_gate import RateGate, pauses
 from src.hydration.live.provider_chain import connector
 from src.options.snapshot import Chains, Replies, Reply, Tell, due, snapshot
@@ -60,7 +60,7 @@ def snapshot_live(config: Config) -> str:
         provider.close()
 
 
-def _nobody(wanted: Wanted) -> OptionChain:
+def _nobody(wanted: BarRequest) -> OptionChain:
     raise AssertionError(f"{wanted.symbol}: nothing was due")
 
 
@@ -75,8 +75,8 @@ def pooled(pool: Pool, gate: RateGate) -> Replies:
     One underlying is many requests, so the requests answered are told while no underlying is finished.
     """
 
-    def replies(wanted: list[Wanted], chains: Chains, tell: Tell) -> Iterator[Reply]:
-        tasks = (Task(gate.name, each, order) for order, each in enumerate(wanted))
+    def replies(wanted: list[BarRequest], chains: Chains, tell: Tell) -> Iterator[Reply]:
+        tasks = (FetchTask(gate.name, each, order) for order, each in enumerate(wanted))
         for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.wanted)), lambda: tell(_so_far(gate))):
             yield _reply(outcome)
 
@@ -99,8 +99,8 @@ class _Quoted(Answer):
         return _Quoted(bars=chain.contracts, events=pl.DataFrame(), facts=chain.facts, chain=chain)
 
 
-def _reply(outcome: Outcome) -> Reply:
+def _reply(outcome: FetchOutcome) -> Reply:
     if isinstance(outcome.answer, _Quoted):
         return Reply(outcome.task.wanted, outcome.answer.chain)
-    words = f"not asked to the end: {outcome.error}" if outcome.kind == "stopped" else outcome.error
-    return Reply(outcome.task.wanted, None, outcome.kind, words)
+    reason = f"not asked to the end: {outcome.error}" if outcome.kind == "stopped" else outcome.error
+    return Reply(outcome.task.wanted, None, outcome.kind, reason)

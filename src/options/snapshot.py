@@ -17,8 +17,9 @@ import polars as pl
 from src.chains.quotes import SCHEMA, marked, table
 from src.chains.store import OptionStore
 from src.config.schema import Config
+from src.core.end_state import EndState
 from src.core.errors import ConfigError, StageError
-from src.fetching.provider import OptionChain, ProviderError, Wanted
+from src.fetching.provider import BarRequest, OptionChain, ProviderError
 from src.market.bars import BarStore
 from src.options.staleness import aged, session, unmoved
 from src.options.tally import Tally, many, published
@@ -27,24 +28,24 @@ from src.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 _STATE_OF = {"unknown": "skipped", "unfit": "quarantined"}  # of a provider's refusal; any other error is a failure
-Chains = Callable[[Wanted], OptionChain]
+Chains = Callable[[BarRequest], OptionChain]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of one question: a chain, or the kind of error and its words."""
+    """What became of one question: a chain, or the kind of refusal and its reason."""
 
-    wanted: Wanted
+    wanted: BarRequest
     chain: OptionChain | None = None
     kind: str = "ok"
-    error: str = ""
+    reason: str = ""
 
 
 Tell = Callable[[str], None]  # shows words while no underlying is finished
-Replies = Callable[[list[Wanted], Chains, Tell], Iterator[Reply]]
+Replies = Callable[[list[BarRequest], Chains, Tell], Iterator[Reply]]
 
 
-def in_turn(wanted: list[Wanted], chains: Chains, _tell: Tell) -> Iterator[Reply]:
+def in_turn(wanted: list[BarRequest], chains: Chains, _tell: Tell) -> Iterator[Reply]:
     """Ask for one chain after the other in this thread; a provider's error is that underlying's alone."""
     for each in wanted:
         try:
@@ -99,12 +100,14 @@ def snapshot(
 
 def due(
     config: Config, names: dict[tuple[str, str], str] | None = None, now: dt.datetime | None = None
-) -> tuple[list[Wanted], set[tuple[str, str]]]:
+) -> tuple[list[BarRequest], set[tuple[str, str]]]:
     """Underlyings that are still to be asked for in this session, and those taken already; see `snapshot`."""
     keys = underlyings(config)
     today = dt.datetime.now(dt.UTC) if now is None else now
     taken = set() if config.fresh else _taken(OptionStore(_root(config)), session(today)[0])
-    questions = [Wanted(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken]
+    questions = [
+        BarRequest(*key, start=today.date(), name=(names or {}).get(key, "")) for key in keys if key not in taken
+    ]
     return questions, taken & set(keys)
 
 
@@ -139,7 +142,7 @@ def import_files(config: Config) -> str:
                         stored += 1
                         tally.earlier.add(key)
                     else:
-                        wanted = Wanted(*key, start=chain.captured.date())
+                        wanted = BarRequest(*key, start=chain.captured.date())
                         _keep(store, tally, key, Reply(wanted, chain), config.options.risk_free)
             except files.FileError as error:
                 unread.append(str(error))
@@ -182,10 +185,10 @@ def _keep(store: OptionStore, tally: Tally, key: tuple[str, str], reply: Reply, 
     """Check, value and store one chain; whatever is wrong with it is this underlying's state alone."""
     chain = reply.chain
     if chain is None:
-        tally.put(key, _STATE_OF.get(reply.kind, "failed"), reply.error or reply.kind)
+        tally.put(EndState(*key, _STATE_OF.get(reply.kind, "failed"), reply.reason or reply.kind))
         return
     if not chain.contracts.height:
-        tally.put(key, "skipped", "no options are listed on it")
+        tally.put(EndState(*key, "skipped", "no options are listed on it"))
         return
     try:
         rows = _checked(store, key, chain, risk_free)
@@ -193,7 +196,7 @@ def _keep(store: OptionStore, tally: Tally, key: tuple[str, str], reply: Reply, 
     except (ValueError, ArithmeticError, pl.exceptions.PolarsError) as error:
         log.exception("%s:%s", *key)
         first = (str(error).strip() or "no message").splitlines()[0]
-        tally.put(key, "failed", f"its chain could not be valued: {type(error).__name__}: {first}")
+        tally.put(EndState(*key, "failed", f"its chain could not be valued: {type(error).__name__}: {first}"))
         return
     tally.stored(key, rows)
 

@@ -13,7 +13,9 @@ import polars as pl
 
 from src.chains.store import OptionStore
 from src.config.schema import Config
+from src.core.end_state import EndState
 from src.core.errors import StageError
+from src.core.instruments import Key
 from src.storage.atomic import remove_temporaries, write_parquet
 from src.storage.ledger import SCHEMA as STATES
 
@@ -25,22 +27,22 @@ _COUNTED = ("clean", "no_bid", "crossed", "stale_quote", "placeholder_iv")
 class Tally:
     """States and counts of a snapshot in the making."""
 
-    states: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
+    states: dict[Key, EndState] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
-    earlier: set[tuple[str, str]] = field(default_factory=set)  # stored by an earlier run, which may have been killed
+    earlier: set[Key] = field(default_factory=set)  # stored by an earlier run, which may have been killed
 
-    def put(self, key: tuple[str, str], state: str, reason: str, rows: int = 0) -> None:
-        """Note what became of an underlying; anything but a plain success goes to the log as well."""
-        self.states[key] = (state, reason, rows)
-        if reason:
-            log.info("%s:%s %s: %s", *key, state, reason)
+    def put(self, ended: EndState) -> None:
+        """Note how an underlying ended; anything but a plain success goes to the log as well."""
+        self.states[ended.key] = ended
+        if ended.reason:
+            log.info("%s:%s %s: %s", *ended.key, ended.state, ended.reason)
 
-    def stored(self, key: tuple[str, str], rows: pl.DataFrame) -> None:
+    def stored(self, key: Key, rows: pl.DataFrame) -> None:
         """Note a snapshot that was stored."""
         self.counts.update(snapshots=1, contracts=rows.height)
         for flag in _COUNTED:
             self.counts[flag] += int(rows[flag].sum())
-        self.put(key, *_state(rows))
+        self.put(_ended(key, rows))
 
     def summary(self, config: Config, origin: str, earlier: int) -> str:
         """The counts in one sentence.
@@ -50,11 +52,11 @@ class Tally:
         StageError
             Where every underlying failed.
         """
-        by_state = Counter(state for state, _, _ in self.states.values())
+        by_state = Counter(ended.state for ended in self.states.values())
         counts = self.counts
         if self.states and by_state["failed"] == len(self.states):
-            why = next(iter(self.states.values()))[1]
-            raise StageError(f"none of {many(len(self.states), 'underlying')} could be taken: {why}")
+            reason = next(iter(self.states.values())).reason
+            raise StageError(f"none of {many(len(self.states), 'underlying')} could be taken: {reason}")
         if not self.states:
             return f"quote: nothing new of {config.dataset} from {origin}; {many(earlier, 'snapshot')} taken before"
         flags = (
@@ -84,36 +86,37 @@ def published(config: Config, store: OptionStore, tally: Tally) -> Iterator[None
             write_parquet(frame, path)
 
 
-def _states(store: OptionStore, states: dict[tuple[str, str], tuple[str, str, int]]) -> pl.DataFrame:
+def _states(store: OptionStore, states: dict[Key, EndState]) -> pl.DataFrame:
     """One row an underlying: its latest state, contracts in its latest snapshot, days of its first and last one."""
     days = pl.col("captured").dt.date()
     spans = store.snapshots().group_by("asset_class", "underlying").agg(first=days.min(), last=days.max())
-    rows = [(*key, *values) for key, values in states.items()]
+    rows = [(*ended.key, ended.state, ended.reason, ended.rows) for ended in states.values()]
     names = ("asset_class", "symbol", "state", "reason", "rows")
     frame = pl.DataFrame(rows, schema={name: STATES[name] for name in names}, orient="row")
     frame = frame.join(spans, left_on=["asset_class", "symbol"], right_on=["asset_class", "underlying"], how="left")
     return frame.select(STATES.keys()).sort("asset_class", "symbol")
 
 
-def _on_disk(store: OptionStore, keys: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str, int]]:
+def _on_disk(store: OptionStore, keys: set[Key]) -> dict[Key, EndState]:
     """States of underlyings by their latest snapshot: a run that was killed has stored it and told nobody."""
     latest = {(kind, symbol): path for kind, symbol, _, path in store.snapshots().iter_rows() if (kind, symbol) in keys}
     found = {}
     for key, path in latest.items():
         rows = pl.read_parquet(path, columns=["clean"], hive_partitioning=False)
-        found[key] = _state(rows)
+        found[key] = _ended(key, rows)
     return found
 
 
-def _state(rows: pl.DataFrame) -> tuple[str, str, int]:
-    return "done", "" if rows["clean"].any() else "not one clean quote", rows.height
+def _ended(key: Key, rows: pl.DataFrame) -> EndState:
+    """State of an underlying whose snapshot is stored."""
+    return EndState(*key, "done", "" if rows["clean"].any() else "not one clean quote", rows.height)
 
 
-def _former(path: Path) -> dict[tuple[str, str], tuple[str, str, int]]:
+def _former(path: Path) -> dict[Key, EndState]:
     if not path.is_file():
         return {}
     rows = pl.read_parquet(path).select("asset_class", "symbol", "state", "reason", "rows").iter_rows()
-    return {(kind, symbol): (state, reason, count) for kind, symbol, state, reason, count in rows}
+    return {(row[0], row[1]): EndState(*row) for row in rows}
 
 
 def many(number: int, thing: str) -> str:

@@ -20,7 +20,7 @@ from src.core.errors import ConfigError
 from src.core.instruments import KEY
 from src.market.bars import PRICES
 from src.sources.columns import ColumnError, Layout, date_column, layout
-from src.sources.registry import CLASSES, Batch, Request, SourceError, asset_class, located
+from src.sources.registry import CLASSES, Batch, Selection, SourceError, asset_class, located
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
 _NUMBERS = [*PRICES, "adj_close", "volume", "split"]
@@ -82,7 +82,7 @@ def listing(source: SourceConfig) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(rows, schema=kinds, orient="row"), *tables]).unique().sort(KEY)
 
 
-def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:
+def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Batch]:
     """Yield the rows of the wanted instruments bucket by bucket, reading every table once.
 
     Tables are first cut into parts by bucket under `scratch`, a million rows at a time, so that memory follows the

@@ -4,7 +4,7 @@ A source is a module with these functions, all pure but for reading:
 
 - ``files(source) -> list[Path]``: what it reads, for the fingerprint; empty where nothing is read.
 - ``listing(source) -> DataFrame``: every instrument it has, columns asset_class and symbol.
-- ``bars(source, request, scratch) -> Iterator[Batch]``: the rows of the wanted instruments, bucket by bucket.
+- ``bars(source, selection, scratch) -> Iterator[Batch]``: the rows of the wanted instruments, bucket by bucket.
 - ``planted(source) -> list[(asset_class, symbol)]``: instruments with a known edge; only the simulated source has any.
 """
 
@@ -45,7 +45,7 @@ class SourceError(StageError):
 
 
 @dataclass(frozen=True)
-class Request:
+class Selection:
     """Which instruments are wanted, at which interval, up to when.
 
     Attributes

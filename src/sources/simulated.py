@@ -26,7 +26,7 @@ import polars as pl
 from src.config.schema import SimulatedSource, SourceConfig
 from src.core.instruments import KEY
 from src.market import calendar
-from src.sources.registry import Batch, Request
+from src.sources.registry import Batch, Selection
 
 LAST = "2024-12-31"  # last date unless data.until says otherwise
 _WINDOW = {"stock": 10, "etf": 10, "crypto": 40}  # bars of the average that the edge tends back to
@@ -64,7 +64,7 @@ def planted(source: SourceConfig) -> list[tuple[str, str]]:
     return [(kind, _TICKERS[kind].format(i + 1)) for kind, n in counts.items() for i in range(0, n, 3)]
 
 
-def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
+def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
     """Yield the invented rows of the wanted instruments bucket by bucket."""
     with_edge = set(planted(source))
     quirks = {("stock", _TICKERS["stock"].format(source.simulated.stock + 1 + i)): what for i, what in _QUIRKS.items()}

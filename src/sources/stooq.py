@@ -17,7 +17,7 @@ import polars as pl
 from src.config.schema import SourceConfig
 from src.core.end_state import EndState
 from src.core.instruments import KEY
-from src.sources.registry import Batch, Request, SourceError, asset_class, located
+from src.sources.registry import Batch, Selection, SourceError, asset_class, located
 
 HEADER = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>"
 _FIELDS = {"<OPEN>": "open", "<HIGH>": "high", "<LOW>": "low", "<CLOSE>": "close", "<VOL>": "volume"}
@@ -66,7 +66,7 @@ def listing(source: SourceConfig) -> pl.DataFrame:
     return pl.DataFrame(keys, schema=dict.fromkeys(KEY, pl.String()), orient="row").sort(KEY)
 
 
-def bars(source: SourceConfig, request: Request, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
+def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
     """Yield the rows of the wanted instruments bucket by bucket, with those whose file is empty or unreadable."""
     members = _members(source)
     path = located(source.path)

@@ -22,7 +22,7 @@ import pytest
 from src.config.compose import compose
 from src.config.schema import LiveSource
 from src.core.project import ROOT
-from src.fetching.provider import EVENTS, Answer, Gate, Wanted, raw_schema
+from src.fetching.provider import EVENTS, Answer, BarRequest, RequestGate, raw_schema
 from src.hydrate import hydrate
 from src.hydration.live import provider_chain, sessions
 from src.hydration.live.raw_store import RawStore
@@ -90,7 +90,7 @@ def test_fetch_and_keep_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         world = World(7, 300, dt.datetime.fromisoformat(loopback.now))
         living = [each for each in world.instruments.values() if world.named_now(each) == each]
         start, now = dt.date.fromisoformat(TEN_YEARS), dt.datetime.now(dt.UTC)
-        wanted = [Wanted(each.asset_class, each.symbol, start, name=each.yahoo) for each in living]
+        wanted = [BarRequest(each.asset_class, each.symbol, start, name=each.yahoo) for each in living]
         provider = source.connect("yahoo", LiveSource(proxy=loopback.proxy, ca_file=loopback.ca_file), Open())
         store, spent = RawStore(tmp_path / "raw", "1d", 64), []
         for _ in range(3):
@@ -167,7 +167,7 @@ class Short:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def fetch(self, wanted: Wanted) -> Answer:
+    def fetch(self, wanted: BarRequest) -> Answer:
         end = sessions.last_complete(wanted.asset_class, "1d", dt.datetime.now(dt.UTC))
         days = pl.date_range(end - dt.timedelta(days=20), end, eager=True)
         days = days if wanted.asset_class == "crypto" else days.filter(days.dt.weekday() < 6)
@@ -182,7 +182,7 @@ class Short:
     def close(self) -> None: ...
 
 
-def short(name: str, _settings: LiveSource, _gate: Gate) -> Short:
+def short(name: str, _settings: LiveSource, _gate: RequestGate) -> Short:
     """Connect to it."""
     return Short(name)
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from src.config.schema import LiveSource
-from src.fetching.provider import Wanted
+from src.fetching.provider import BarRequest
 from src.sources.yahoo import source
 from tests.loopback.process import running
 from tests.loopback.world import World
@@ -32,14 +32,14 @@ class Open:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[source.Yahoo, list[Wanted]]]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[source.Yahoo, list[BarRequest]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp("main")))
         with running("--symbols", str(SYMBOLS), seconds=300) as loopback:
             world = World(7, SYMBOLS, dt.datetime.fromisoformat(loopback.now))
             living = [each for each in world.instruments.values() if world.named_now(each) == each]
             provider = source.connect("yahoo", LiveSource(proxy=loopback.proxy, ca_file=loopback.ca_file), Open())
-            wanted = [Wanted(each.asset_class, each.symbol, START, name=each.yahoo) for each in living]
+            wanted = [BarRequest(each.asset_class, each.symbol, START, name=each.yahoo) for each in living]
             for each in wanted:  # the server renders each series once
                 provider.fetch(each)
             yield provider, wanted
@@ -51,7 +51,7 @@ def say(words: str) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 6])
-def test_symbols_a_second(asked: tuple[source.Yahoo, list[Wanted]], threads: int) -> None:
+def test_symbols_a_second(asked: tuple[source.Yahoo, list[BarRequest]], threads: int) -> None:
     provider, wanted = asked
     cpu, wall = time.process_time(), time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
@@ -64,7 +64,7 @@ def test_symbols_a_second(asked: tuple[source.Yahoo, list[Wanted]], threads: int
     )
 
 
-def test_memory(asked: tuple[source.Yahoo, list[Wanted]]) -> None:
+def test_memory(asked: tuple[source.Yahoo, list[BarRequest]]) -> None:
     provider, wanted = asked
     process = psutil.Process()
     sizes = []

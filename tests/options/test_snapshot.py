@@ -13,7 +13,7 @@ from src.chains.store import OptionStore, contracts
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError, StageError
 from src.fetching.pool import Pool
-from src.fetching.provider import OptionChain, Unavailable, Unfit, Unknown, Wanted
+from src.fetching.provider import BarRequest, OptionChain, Unavailable, Unfit, Unknown
 from src.fetching.rate_gate import RateGate
 from src.market.bars import BarStore
 from src.options.live import chains_of, pooled, quoting, snapshot_live
@@ -44,7 +44,7 @@ NAMES = {"stock:AAA": 5.0, "etf:SPY": 9.0, "stock:LOW": 1.0, "stock:NEW": None, 
 def asked_of(answers=None, asked=None):
     """Chains as a provider gives them: an exception among the `answers` is raised."""
 
-    def chains(wanted: Wanted) -> OptionChain:
+    def chains(wanted: BarRequest) -> OptionChain:
         if asked is not None:
             asked.append(wanted.symbol)
         answer = (answers or {}).get(wanted.symbol, chain(wanted.symbol))
@@ -240,7 +240,7 @@ def test_requests_answered_and_the_reason_of_a_pause_are_told_while_one_underlyi
         return asked_of()(_wanted)
 
     with Pool(QUICK, {"toy": gate}) as pool:
-        wanted = [Wanted("etf", "SPY", start=CAPTURED.date())]
+        wanted = [BarRequest("etf", "SPY", start=CAPTURED.date())]
         assert len(list(pooled(pool, gate)(wanted, many, said.append))) == 1
     assert "3 requests answered" in said
     assert said[-1].startswith("3 requests answered; toy asked to be left alone for 30 s: paused, ")
@@ -295,7 +295,7 @@ def test_the_live_source_is_asked_by_its_own_names_and_let_go(tmp_path, monkeypa
     assert snapshot_live(made).startswith("quote: 1 snapshot of 1 underlying of mine from yahoo: 28 contracts")
     assert toy.asked == [("AAA", 7)] and toy.closed
     made.fresh = False
-    assert chains_of(toy, made)(Wanted("stock", "BRK.B", CAPTURED.date(), name="BRK-B")).underlying == "BRK-B"
+    assert chains_of(toy, made)(BarRequest("stock", "BRK.B", CAPTURED.date(), name="BRK-B")).underlying == "BRK-B"
 
 
 def test_a_source_without_options_is_refused_with_the_ways_out(tmp_path):

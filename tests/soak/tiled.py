@@ -17,7 +17,7 @@ import polars as pl
 
 from src.config.schema import SimulatedSource, SourceConfig
 from src.sources import simulated
-from src.sources.registry import Request
+from src.sources.registry import Selection
 from tests.market_case import MARKET
 
 KEY = ["asset_class", "symbol"]
@@ -61,7 +61,7 @@ def tile(bars: pl.DataFrame, number: int) -> pl.DataFrame:
 def _invented() -> pl.DataFrame:
     source = SourceConfig(kind="simulated", simulated=SimulatedSource(**INVENTED))
     wanted = simulated.listing(source).with_columns(bucket=pl.lit(0))
-    return pl.concat(batch.bars for batch in simulated.bars(source, Request(wanted), Path()))
+    return pl.concat(batch.bars for batch in simulated.bars(source, Selection(wanted), Path()))
 
 
 def main() -> None:

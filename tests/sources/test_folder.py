@@ -8,7 +8,7 @@ import pytest
 from src.config.schema import SourceConfig
 from src.core.errors import ConfigError, StageError
 from src.sources import folder
-from src.sources.registry import Request
+from src.sources.registry import Selection
 from tests.market_case import series, write
 
 
@@ -17,7 +17,7 @@ def read(path, keys=None, interval="1d", **settings):
     source = SourceConfig(kind="folder", path=str(path), **settings)
     listed = folder.listing(source)
     wanted = listed if keys is None else pl.DataFrame(keys, schema=["asset_class", "symbol"], orient="row")
-    batches = list(folder.bars(source, Request(wanted.with_columns(bucket=0), interval), path.parent / "scratch"))
+    batches = list(folder.bars(source, Selection(wanted.with_columns(bucket=0), interval), path.parent / "scratch"))
     assert len(batches) == 1 and not (path.parent / "scratch").exists()
     return listed, batches[0].bars, batches[0].unusable
 
@@ -35,7 +35,7 @@ def test_one_file_of_all_instruments_is_split_by_bucket(tmp_path, name):
     write(frame, tmp_path / "in" / name)
     source = SourceConfig(kind="folder", path=str(tmp_path / "in" / name))
     wanted = folder.listing(source).with_columns(bucket=pl.Series([2, 0, 2]))
-    batches = list(folder.bars(source, Request(wanted), tmp_path / "scratch"))
+    batches = list(folder.bars(source, Selection(wanted), tmp_path / "scratch"))
     assert [b.bucket for b in batches] == [0, 2]
     assert batches[0].bars.select("asset_class", "symbol").unique().rows() == [("stock", "AAA")]
     assert batches[1].bars.height == 45 and batches[1].bars.columns == [

@@ -12,7 +12,7 @@ from src.config.schema import SimulatedSource, SourceConfig
 from src.core.project import ROOT
 from src.hydration.validation import validate
 from src.sources import simulated
-from src.sources.registry import Request
+from src.sources.registry import Selection
 from src.sources.simulated import instrument, sessions
 
 SOURCE = SourceConfig()
@@ -25,7 +25,7 @@ def rows(keys=None, until=None, source=SOURCE, buckets=1):
         else pl.DataFrame(keys, schema=["asset_class", "symbol"], orient="row")
     )
     wanted = wanted.with_columns(bucket=pl.int_range(pl.len()) % buckets)
-    return pl.concat([b.bars for b in simulated.bars(source, Request(wanted, until=until), None)]).sort(
+    return pl.concat([b.bars for b in simulated.bars(source, Selection(wanted, until=until), None)]).sort(
         "asset_class", "symbol", maintain_order=True
     )
 

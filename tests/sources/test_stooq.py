@@ -8,7 +8,7 @@ import pytest
 from src.config.schema import SourceConfig
 from src.core.errors import StageError
 from src.sources import stooq
-from src.sources.registry import Request
+from src.sources.registry import Selection
 from tests.market_case import MARKET
 
 HEAD = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
@@ -39,7 +39,7 @@ FILES = {
 def read(path):
     source = SourceConfig(kind="stooq", path=str(path))
     listed = stooq.listing(source)
-    (batch,) = stooq.bars(source, Request(listed.with_columns(bucket=0)), path.parent / "scratch")
+    (batch,) = stooq.bars(source, Selection(listed.with_columns(bucket=0)), path.parent / "scratch")
     return listed, batch.bars, {t.symbol: (t.state, t.reason) for t in batch.unusable}
 
 
@@ -98,5 +98,5 @@ def test_what_another_source_lists_and_the_archive_lacks_has_no_rows(tmp_path):
     source = SourceConfig(kind="stooq", path=str(archive(tmp_path, **FILES)))
     keys = [("stock", "AAPL", 0), ("stock", "LATER", 0), ("stock", "NEW", 1)]
     wanted = pl.DataFrame(keys, schema=["asset_class", "symbol", "bucket"], orient="row")
-    batches = list(stooq.bars(source, Request(wanted), tmp_path / "scratch"))
+    batches = list(stooq.bars(source, Selection(wanted), tmp_path / "scratch"))
     assert [(b.bucket, b.bars["symbol"].to_list(), b.unusable) for b in batches] == [(0, ["AAPL"], []), (1, [], [])]

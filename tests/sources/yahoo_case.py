@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.schema import LiveSource
-from src.fetching.provider import Wanted
+from src.fetching.provider import BarRequest
 from tests.loopback.server import Proxy, certificate
 from tests.loopback.wire import HTML, TEXT, Reply, Request, json
 from tests.loopback.yahoo import HOSTS
@@ -22,7 +22,7 @@ GOOD_COOKIE = Reply(404, b"", HTML, {"Set-Cookie": "A3=loop; Domain=.yahoo.com; 
 OPEN = int(dt.datetime(2024, 1, 2, 14, 30, tzinfo=dt.UTC).timestamp())  # Tuesday, 09:30 in New York
 DAY = 86400
 START = dt.date(2024, 1, 1)
-AAA = Wanted("stock", "AAA", START)
+AAA = BarRequest("stock", "AAA", START)
 
 Said = Reply | Callable[[Request], Reply]
 

@@ -16,7 +16,7 @@ from src.hydration.live import provider_chain
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.schedule import Instrument
 from src.sources import registry
-from src.sources.registry import Request
+from src.sources.registry import Selection
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def _read(plan: Intake, raw: RawStore, archive: str, wanted: list[Instrument], m
     config = plan.config
     source = dataclasses.replace(config.source, kind=archive)
     rows = [(*each.key, each.bucket) for each in wanted]
-    request = Request(
+    request = Selection(
         pl.DataFrame(rows, schema=dict.fromkeys(KEY, pl.String()) | {"bucket": pl.Int64()}, orient="row"),
         config.universe.interval,
     )

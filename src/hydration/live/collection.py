@@ -22,7 +22,7 @@ import polars as pl
 from src.core.errors import StageError
 from src.core.instruments import KEY, Key
 from src.fetching import network
-from src.fetching.pool import Outcome, Pool, Task
+from src.fetching.pool import FetchOutcome, FetchTask, Pool
 from src.fetching.provider import EVENTS, Answer, Provider
 from src.fetching.rate_gate import RateGate, pauses
 from src.hydration import bulk
@@ -134,7 +134,7 @@ class Collection:
         self._connecting = threading.Lock()
         self._open: Counter[int] = Counter()  # questions without an answer, by bucket
         self._reached: set[str] = set()  # providers that have answered anything
-        self._doubted: dict[str, list[Outcome]] = {}  # what came of those that have not
+        self._doubted: dict[str, list[FetchOutcome]] = {}  # what came of those that have not
         self._waiting: Counter[int] = Counter()  # answers since a bucket was last published
         self._early = 0  # and of candidates for the panel
         self._published: set[int] = set()  # buckets that nothing was kept for since they were
@@ -173,7 +173,7 @@ class Collection:
         self._pin_panel()
         return "; ".join(self._unreached())
 
-    def _ask(self, tasks: list[Task], progress: Progress) -> None:
+    def _ask(self, tasks: list[FetchTask], progress: Progress) -> None:
         for name in sorted({task.provider for task in tasks}):
             self._provider(name)  # what is wrong with one is said now, not by the first thread
         try:
@@ -189,7 +189,7 @@ class Collection:
             for provider in self._providers.values():
                 provider.close()
 
-    def _believed(self, outcome: Outcome) -> list[Outcome]:
+    def _believed(self, outcome: FetchOutcome) -> list[FetchOutcome]:
         """Outcomes that say something of their instruments, now that this one has come.
 
         Those of a provider that was never reached say nothing: they wait until it answers, and stay open if it never
@@ -212,7 +212,7 @@ class Collection:
         if words:
             progress.tell(words)
 
-    def _fetch(self, task: Task) -> Answer:
+    def _fetch(self, task: FetchTask) -> Answer:
         """Ask a task's provider; runs in the pool's threads."""
         return self._provider(task.provider).fetch(task.wanted)
 
@@ -223,9 +223,9 @@ class Collection:
                 self._providers[name] = provider_chain.connector(name)(name, self.live, self.gates[name])
             return self._providers[name]
 
-    def _proofs(self) -> list[Task]:
+    def _proofs(self) -> list[FetchTask]:
         """One question for each provider that it has answered before: what tells an outage from a faulty instrument."""
-        found: dict[str, Task] = {}
+        found: dict[str, FetchTask] = {}
         for key, entry in self.known.items():
             if (
                 entry["state"] == "fetched"
@@ -236,14 +236,14 @@ class Collection:
                 found.setdefault(entry["provider"], self.due.refresh(self.instruments[key], entry, entry["provider"]))
         return list(found.values())
 
-    def _asked_from(self, task: Task) -> str:
+    def _asked_from(self, task: FetchTask) -> str:
         """The earliest date that a provider was asked for an instrument's bars."""
         known = self.known.get((task.wanted.asset_class, task.wanted.symbol))
         asked = task.wanted.start.isoformat()
         former = json.loads(known["facts"]).get("asked_from") if known and known["provider"] == task.provider else None
         return min(str(former), asked) if former else asked
 
-    def _instrument(self, task: Task) -> Instrument:
+    def _instrument(self, task: FetchTask) -> Instrument:
         return self.instruments[task.wanted.asset_class, task.wanted.symbol]
 
     def _stored(self, instrument: Instrument) -> Held:
@@ -259,7 +259,7 @@ class Collection:
         held = self.raw.read(b)
         return held.bars.partition_by(KEY, as_dict=True), held.events.partition_by(KEY, as_dict=True)
 
-    def _take(self, outcome: Outcome) -> Task | None:
+    def _take(self, outcome: FetchOutcome) -> FetchTask | None:
         """Keep one answer, good or bad; returns the question that has to follow before the instrument is settled."""
         task, instrument = outcome.task, self._instrument(outcome.task)
         self._published.discard(instrument.bucket)
@@ -286,7 +286,7 @@ class Collection:
         )  # fmt: skip
         return None
 
-    def _failed(self, outcome: Outcome, instrument: Instrument) -> Task | None:
+    def _failed(self, outcome: FetchOutcome, instrument: Instrument) -> FetchTask | None:
         """Note a failure, or ask the next provider of the chain where this one does not know the instrument."""
         provider = outcome.task.provider
         log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.error)
@@ -305,14 +305,14 @@ class Collection:
         )  # fmt: skip
         return None
 
-    def _settle(self, task: Task) -> list[Task]:
+    def _settle(self, task: FetchTask) -> list[FetchTask]:
         """Publish a bucket after its last answer, or a batch of them; pin the panel after its last candidate's.
 
         Returns questions that follow from it.
         """
         instrument = self._instrument(task)
         self._open[instrument.bucket] -= 1
-        more: list[Task] = []
+        more: list[FetchTask] = []
         if instrument.early and self._early:
             self._early -= 1
             if not self._early:
@@ -329,7 +329,7 @@ class Collection:
     def _buckets(self) -> set[int]:
         return {each.bucket for each in self._all}
 
-    def _publish(self, b: int, known: Folded | None = None) -> list[Task]:
+    def _publish(self, b: int, known: Folded | None = None) -> list[FetchTask]:
         """Publish a bucket; returns questions about instruments that their archive and their provider tell apart."""
         self._waiting[b] = 0
         if known is None:
@@ -343,7 +343,7 @@ class Collection:
                 again.append(self.due.question(self.instruments[key], entry["provider"]))
         return again
 
-    def _pin_panel(self) -> list[Task]:
+    def _pin_panel(self) -> list[FetchTask]:
         """Pin the panel once all its candidates have been asked for: the most traded that could be used.
 
         Their buckets are published first, also those whose answers came in a run that was killed. Returns questions

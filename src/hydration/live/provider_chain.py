@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from src.config.schema import LiveSource, SourceConfig
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
-from src.fetching.provider import Gate, Provider
+from src.fetching.provider import Provider, RequestGate
 from src.sources.registry import ARCHIVES
 
 _MODULES = {"yahoo": "src.sources.yahoo.source"}  # every other name is an exchange's, as ccxt calls it
@@ -65,9 +65,9 @@ def names(source: SourceConfig) -> list[str]:
     return sorted({provider for chain in chains(source).values() for provider in chain.providers})
 
 
-def connector(name: str) -> Callable[[str, LiveSource, Gate], Provider]:
+def connector(name: str) -> Callable[[str, LiveSource, RequestGate], Provider]:
     """What opens the provider `name`: ``connect(name, settings, gate)`` of its module."""
-    connect: Callable[[str, LiveSource, Gate], Provider] = importlib.import_module(
+    connect: Callable[[str, LiveSource, RequestGate], Provider] = importlib.import_module(
         _MODULES.get(name, _EXCHANGES)
     ).connect
     return connect

@@ -9,8 +9,8 @@ from typing import Any
 
 from src.config.schema import LiveSource
 from src.core.instruments import Key
-from src.fetching.pool import Task
-from src.fetching.provider import Wanted
+from src.fetching.pool import FetchTask
+from src.fetching.provider import BarRequest
 from src.hydration.live import sessions
 from src.hydration.live.provider_chain import Chain
 
@@ -50,7 +50,7 @@ class Plan:
     retry_failed: bool = False
     whole: bool = False  # retry=whole, or fresh=true: asked from the beginning, not from the last bars on
 
-    def tasks(self, instruments: list[Instrument], entries: Mapping[Key, dict[str, Any]]) -> Iterator[Task]:
+    def tasks(self, instruments: list[Instrument], entries: Mapping[Key, dict[str, Any]]) -> Iterator[FetchTask]:
         """The questions that are due: candidates for the panel first, then bucket by bucket, by symbol."""
         order = sorted(instruments, key=lambda each: (not each.early, each.bucket, each.key))
         for each in order:
@@ -58,7 +58,7 @@ class Plan:
             if task is not None:
                 yield task
 
-    def task(self, instrument: Instrument, entry: dict[str, Any] | None) -> Task | None:
+    def task(self, instrument: Instrument, entry: dict[str, Any] | None) -> FetchTask | None:
         """The question about one instrument, None where nothing is due or nobody can be asked."""
         chain = self.chains.get(instrument.asset_class)
         if chain is None or not chain.providers or (entry is not None and not self._is_due(instrument, entry)):
@@ -68,7 +68,7 @@ class Plan:
             return self.refresh(instrument, entry, provider)
         return self.question(instrument, provider)
 
-    def refresh(self, instrument: Instrument, entry: dict[str, Any], provider: str) -> Task:
+    def refresh(self, instrument: Instrument, entry: dict[str, Any], provider: str) -> FetchTask:
         """Ask for an instrument's last bars, of whoever served them or of an archive, and what came after."""
         bars = self.live.overlap_bars if self.interval == "1d" else max(1, self.live.overlap_bars // 6)
         days = round(bars * _DAYS_A_BAR[instrument.asset_class]) + _SLACK_DAYS
@@ -79,17 +79,17 @@ class Plan:
         """First date wanted of anything."""
         return dt.date.fromisoformat(self.live.start)
 
-    def question(self, instrument: Instrument, provider: str, start: dt.date | None = None) -> Task:
+    def question(self, instrument: Instrument, provider: str, start: dt.date | None = None) -> FetchTask:
         """Ask `provider` for the bars from `start` on; None asks for all that the source begins with."""
         first = self.beginning
-        wanted = Wanted(
+        wanted = BarRequest(
             instrument.asset_class,
             instrument.symbol,
             max(first, start) if start else first,
             self.interval,
             instrument.name if provider == "yahoo" else "",
         )
-        return Task(provider, wanted, instrument.bucket - _FIRST * instrument.early)
+        return FetchTask(provider, wanted, instrument.bucket - _FIRST * instrument.early)
 
     def next_attempt(self, tries: int, unknown: bool) -> dt.datetime:
         """When a failed instrument is due again: hours that double with each try; a month where it is not known."""

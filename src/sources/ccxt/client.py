@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError
 from src.fetching.network import ca_file, proxy
-from src.fetching.provider import Gate, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
+from src.fetching.provider import Malformed, ProviderError, Refusal, RequestGate, Stopped, Unavailable, Unknown
 from src.runtime.redaction import masked
 from src.sources.registry import ARCHIVES
 
@@ -28,7 +28,7 @@ _REFUSED = {403: "forbidden", 418: "banned for a while", 429: "too many requests
 _WORDS = 200  # characters of what an exchange says that are kept
 
 
-def client(exchange: str, settings: LiveSource, gate: Gate) -> Any:
+def client(exchange: str, settings: LiveSource, gate: RequestGate) -> Any:
     """A ccxt client without keys, for one thread.
 
     Parameters

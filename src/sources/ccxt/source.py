@@ -14,14 +14,14 @@ from typing import Any
 import polars as pl
 
 from src.config.schema import LiveSource
-from src.fetching.provider import EVENTS, Answer, Gate, Malformed, Unfit, Unknown, Wanted, raw_schema
+from src.fetching.provider import EVENTS, Answer, BarRequest, Malformed, RequestGate, Unfit, Unknown, raw_schema
 from src.sources.ccxt.client import client, translated
 
 SETTLED = dt.timedelta(minutes=10)  # after its end a bar counts as final
 _UNSAID = 500  # bars of a request where ccxt does not know the exchange's own limit
 
 
-def connect(name: str, settings: LiveSource, gate: Gate) -> Exchange:
+def connect(name: str, settings: LiveSource, gate: RequestGate) -> Exchange:
     """An exchange as a provider of bars.
 
     Parameters
@@ -44,7 +44,7 @@ def connect(name: str, settings: LiveSource, gate: Gate) -> Exchange:
 class Exchange:
     """One exchange, used by several threads: a client for each, the list of markets loaded once."""
 
-    def __init__(self, name: str, settings: LiveSource, gate: Gate) -> None:
+    def __init__(self, name: str, settings: LiveSource, gate: RequestGate) -> None:
         self.name = name
         self._settings = settings
         self._gate = gate
@@ -70,7 +70,7 @@ class Exchange:
         kinds = dict.fromkeys(("name", "base", "quote"), pl.String()) | {"active": pl.Boolean(), "kind": pl.String()}
         return pl.DataFrame(rows, schema=kinds, orient="row").sort("name")
 
-    def fetch(self, wanted: Wanted) -> Answer:
+    def fetch(self, wanted: BarRequest) -> Answer:
         """Ask for one coin's final bars from ``wanted.start`` to now.
 
         Raises
@@ -139,7 +139,7 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _rows(exchange: Any, name: str, wanted: Wanted) -> list[list[Any]]:
+def _rows(exchange: Any, name: str, wanted: BarRequest) -> list[list[Any]]:
     """The candles as ccxt gives them, page after page, final ones alone.
 
     Raises
@@ -191,7 +191,7 @@ def _first(exchange: Any, name: str, start: int, final: int) -> int:
     return start
 
 
-def _bars(rows: list[list[Any]], wanted: Wanted, source: str) -> pl.DataFrame:
+def _bars(rows: list[list[Any]], wanted: BarRequest, source: str) -> pl.DataFrame:
     kinds = raw_schema(wanted.interval)
     prices = ["open", "high", "low", "close", "volume"]
     frame = pl.DataFrame(

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from src.fetching.provider import EVENTS, Answer, Malformed, Unfit, Wanted, raw_schema
+from src.fetching.provider import EVENTS, Answer, BarRequest, Malformed, Unfit, raw_schema
 from src.sources.yahoo.payload import number, numbers
 
 _FIELDS = ("open", "high", "low", "close", "volume")
@@ -22,7 +22,7 @@ _FACTS = {"currency": "currency", "instrumentType": "type", "fullExchangeName": 
 _LATEST = 100_000_000_000  # seconds since 1970: beyond, it is no time
 
 
-def answer(body: dict[str, Any], wanted: Wanted, asked: str, source: str = "yahoo") -> Answer:
+def answer(body: dict[str, Any], wanted: BarRequest, asked: str, source: str = "yahoo") -> Answer:
     """Bars and events of a chart.
 
     Values stay as served: null, NaN, negative, twice, out of order. Left out, and said in the facts, are only rows that
@@ -78,7 +78,7 @@ def _result(body: dict[str, Any], asked: str) -> dict[str, Any]:
     return result
 
 
-def _check(meta: dict[str, Any], wanted: Wanted, asked: str) -> None:
+def _check(meta: dict[str, Any], wanted: BarRequest, asked: str) -> None:
     """Whether the answer is about what was asked, and usable."""
     served = str(meta.get("symbol") or "")
     if served.upper() != asked.upper():
@@ -160,7 +160,7 @@ def _without_live_row(bars: pl.DataFrame, meta: dict[str, Any], notes: dict[str,
     return pl.concat([bars[:-2], bars[-1:]])
 
 
-def _within_hours(bars: pl.DataFrame, meta: dict[str, Any], wanted: Wanted, notes: dict[str, str]) -> pl.DataFrame:
+def _within_hours(bars: pl.DataFrame, meta: dict[str, Any], wanted: BarRequest, notes: dict[str, str]) -> pl.DataFrame:
     """Intraday bars within the exchange's regular hours, without the live quote appended to them."""
     kept = bars
     sessions = _sessions(meta.get("tradingPeriods"))

@@ -19,7 +19,7 @@ from curl_cffi.requests.exceptions import RequestException
 
 from src.config.schema import LiveSource
 from src.fetching.network import ca_file, proxy
-from src.fetching.provider import Gate, Malformed, ProviderError, Refusal, Unavailable, Unknown
+from src.fetching.provider import Malformed, ProviderError, Refusal, RequestGate, Unavailable, Unknown
 from src.runtime.redaction import masked
 from src.sources.yahoo import options as options_module
 from src.sources.yahoo import screener
@@ -63,7 +63,7 @@ class YahooSession(Session):  # type: ignore[type-arg]
         Called when Yahoo no longer takes the crumb.
     """
 
-    def __init__(self, settings: LiveSource, gate: Gate, forget: Callable[[], None]) -> None:
+    def __init__(self, settings: LiveSource, gate: RequestGate, forget: Callable[[], None]) -> None:
         through = proxy(settings)
         super().__init__(
             impersonate="chrome",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from src.config.paths import main_root
 from src.config.schema import LiveSource
-from src.fetching.provider import Answer, Gate, Malformed, OptionChain, Refusal, Unavailable, Unfit, Wanted
+from src.fetching.provider import Answer, BarRequest, Malformed, OptionChain, Refusal, RequestGate, Unavailable, Unfit
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,7 +41,7 @@ class Yahoo:
         self.name = name
         self._session = session
 
-    def fetch(self, wanted: Wanted) -> Answer:
+    def fetch(self, wanted: BarRequest) -> Answer:
         """Ask for one instrument's bars and events from ``wanted.start`` to now, in one request.
 
         Hours further back than Yahoo serves are not asked for; the facts then say where the series starts.
@@ -72,7 +72,7 @@ class Yahoo:
 
         from src.sources.yahoo import options
 
-        asked = yahoo_name(Wanted("stock", underlying, dt.date.min))
+        asked = yahoo_name(BarRequest("stock", underlying, dt.date.min))
         ticker = self._ticker(asked, "America/New_York")
         expiries = sorted(_tried(lambda: _told(lambda: ticker.options, asked)))
         moment = dt.datetime.now(dt.UTC)
@@ -97,7 +97,7 @@ class Yahoo:
         """Let go of connections."""
         self._session.close()
 
-    def _chart(self, asked: str, start: dt.date, wanted: Wanted) -> dict[str, Any]:
+    def _chart(self, asked: str, start: dt.date, wanted: BarRequest) -> dict[str, Any]:
         ticker = self._ticker(asked, "UTC" if wanted.asset_class == "crypto" else "America/New_York")
         return _served(lambda: ticker.history(start=start, interval=wanted.interval, auto_adjust=False), asked)
 
@@ -116,7 +116,7 @@ class Yahoo:
         return ticker
 
 
-def connect(name: str, settings: LiveSource, gate: Gate) -> Yahoo:
+def connect(name: str, settings: LiveSource, gate: RequestGate) -> Yahoo:
     """Set yfinance up for this process: its real errors, no retries of its own, its caches within the project."""
     import yfinance
     from yfinance.data import YfData
@@ -134,7 +134,7 @@ def connect(name: str, settings: LiveSource, gate: Gate) -> Yahoo:
     return Yahoo(name, session)
 
 
-def yahoo_name(wanted: Wanted) -> str:
+def yahoo_name(wanted: BarRequest) -> str:
     """The symbol in Yahoo's writing: BRK.B is BRK-B, ABR$D is ABR-PD; `wanted.name` where the listing knows it.
 
     Raises
@@ -181,7 +181,7 @@ def _tried(ask: Callable[[], _T]) -> _T:
     return ask()
 
 
-def _start(wanted: Wanted) -> tuple[dt.date, dict[str, str]]:
+def _start(wanted: BarRequest) -> tuple[dt.date, dict[str, str]]:
     """First day to ask for, and a word where it is later than wanted."""
     if wanted.interval not in _INTERVALS:
         raise Unfit(f"Yahoo is asked for bars of {' or '.join(_INTERVALS)}, not {wanted.interval}")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from src.config.schema import Config, LiveSource
-from src.fetching.provider import EVENTS, Answer, Gate, Unknown, Wanted, raw_schema
+from src.fetching.provider import EVENTS, Answer, BarRequest, RequestGate, Unknown, raw_schema
 from src.hydration.live import provider_chain, sessions
 from src.market.bars import BarStore
 from tests.market_case import config as configured
@@ -39,15 +39,15 @@ class Market:
     def counts(self) -> Counter[str]:
         return Counter(symbol for _, symbol, _ in self.asked)
 
-    def connect(self, name: str, _settings: LiveSource, gate: Gate) -> Provider:
+    def connect(self, name: str, _settings: LiveSource, gate: RequestGate) -> Provider:
         return Provider(name, self, gate)
 
 
 class Provider:
-    def __init__(self, name: str, market: Market, gate: Gate) -> None:
+    def __init__(self, name: str, market: Market, gate: RequestGate) -> None:
         self.name, self.market, self.gate = name, market, gate
 
-    def fetch(self, wanted: Wanted) -> Answer:
+    def fetch(self, wanted: BarRequest) -> Answer:
         self.gate.enter()
         self.market.asked.append((self.name, wanted.symbol, wanted.start))
         self.gate.answered()

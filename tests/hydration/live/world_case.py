@@ -1,4 +1,4 @@
-"""A provider that answers by a plan, for tests of the lane and the pool."""
+"""A provider that answers by a plan, for tests of the queue and the pool."""
 
 import datetime as dt
 from collections import Counter, defaultdict
@@ -6,22 +6,22 @@ from collections.abc import Callable
 
 import polars as pl
 
-from src.fetching.lane import Lane, Outcome, Task
-from src.fetching.provider import Answer, Malformed, Refusal, Stopped, Unavailable, Unfit, Unknown, Wanted
+from src.fetching.fetch_queue import FetchOutcome, FetchQueue, FetchTask
+from src.fetching.provider import Answer, BarRequest, Malformed, Refusal, Stopped, Unavailable, Unfit, Unknown
 
 FAULTS = {"unavailable": Unavailable, "malformed": Malformed, "unknown": Unknown, "unfit": Unfit, "refused": Refusal}
 EMPTY = pl.DataFrame()
 
 
-def task(symbol: str, order: int = 0, provider: str = "yahoo") -> Task:
-    return Task(provider, Wanted("stock", symbol, dt.date(2014, 1, 1)), order)
+def task(symbol: str, order: int = 0, provider: str = "yahoo") -> FetchTask:
+    return FetchTask(provider, BarRequest("stock", symbol, dt.date(2014, 1, 1)), order)
 
 
-def answer(asked: Task) -> Answer:
+def answer(asked: FetchTask) -> Answer:
     return Answer(EMPTY, EMPTY, {"symbol": asked.wanted.symbol})
 
 
-def found(asked: Task, kind: str) -> Answer | Exception:
+def found(asked: FetchTask, kind: str) -> Answer | Exception:
     """What a provider hands back: ok, one of the faults, or a crash."""
     if kind == "ok":
         return answer(asked)
@@ -36,7 +36,7 @@ class Script:
         self.asked: Counter[str] = Counter()
         self.served: dict[str, list[str]] = defaultdict(list)
 
-    def __call__(self, asked: Task) -> Answer | Exception:
+    def __call__(self, asked: FetchTask) -> Answer | Exception:
         symbol = asked.wanted.symbol
         plan = self.plans.get(symbol, ["ok"])
         kind = plan[min(self.asked[symbol], len(plan) - 1)]
@@ -45,24 +45,26 @@ class Script:
         return found(asked, kind)
 
 
-def drive(lane: Lane, serve: Callable[[Task], Answer | Exception], clock, at_once: int = 1) -> list[Outcome]:
-    """Ask everything in one thread, `at_once` questions under way together, through the lane's gate."""
-    outcomes: list[Outcome] = []
+def drive(
+    queue: FetchQueue, serve: Callable[[FetchTask], Answer | Exception], clock, at_once: int = 1
+) -> list[FetchOutcome]:
+    """Ask everything in one thread, `at_once` questions under way together, through the queue's gate."""
+    outcomes: list[FetchOutcome] = []
     for _ in range(200_000):
-        jobs = [job for _ in range(at_once) if (job := lane.take()) is not None]
+        jobs = [job for _ in range(at_once) if (job := queue.take()) is not None]
         if not jobs:
-            if lane.over:
+            if queue.over:
                 return outcomes
-            clock.wait(lane.wait() or 1e-3)
+            clock.wait(queue.wait() or 1e-3)
         for job in jobs:
             try:
-                lane.gate.enter()
+                queue.gate.enter()
                 what = serve(job.task)
             except Stopped as error:
                 what = error
             if isinstance(what, Refusal):
-                lane.gate.refused(what.retry_after)
+                queue.gate.refused(what.retry_after)
             elif not isinstance(what, Unavailable):
-                lane.gate.answered()
-            outcomes += lane.settle(job, what, 1.0)
-    raise AssertionError("the lane never ends")
+                queue.gate.answered()
+            outcomes += queue.settle(job, what, 1.0)
+    raise AssertionError("the queue never ends")

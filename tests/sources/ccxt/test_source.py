@@ -8,14 +8,14 @@ import pytest
 
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError
-from src.fetching.provider import Malformed, Refusal, Stopped, Unavailable, Unfit, Unknown, Wanted, raw_schema
+from src.fetching.provider import BarRequest, Malformed, Refusal, Stopped, Unavailable, Unfit, Unknown, raw_schema
 from src.sources.ccxt import client, source
 from tests.sources.exchange_case import DAY, KINDS, NOW, World, series, served
 
 FIRST = dt.date(2021, 5, 3)
 DAILY = series(FIRST)
 HOURLY = series(dt.date(2024, 12, 30), 3600)
-BTC = Wanted("crypto", "BTC-USD", dt.date(2020, 1, 1))
+BTC = BarRequest("crypto", "BTC-USD", dt.date(2020, 1, 1))
 
 
 class Gate:
@@ -85,7 +85,7 @@ def test_daily_bars_are_all_there_once_without_the_running_one(exchange, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_hourly_bars_are_all_there_with_times_in_utc(exchange, kind):
     world, _, provider = exchange(kind, {DAY: series(dt.date(2024, 12, 30)), 3600: HOURLY})
-    answer = provider.fetch(Wanted("crypto", "BTC-USD", dt.date(2020, 1, 1), "1h"))
+    answer = provider.fetch(BarRequest("crypto", "BTC-USD", dt.date(2020, 1, 1), "1h"))
     final = [tuple(map(float, row)) for row in HOURLY[:-1]]
     assert rows(answer.bars) == (final[-719:] if kind == "kraken" else final)
     assert answer.bars.schema["date"] == pl.Datetime("us", "UTC")
@@ -106,7 +106,7 @@ def test_a_refresh_asks_for_the_recent_bars_alone(exchange, kind):
     world, _, provider = exchange(kind)
     provider.fetch(BTC)
     before = len(world.asked)
-    answer = provider.fetch(Wanted("crypto", "BTC-USD", dt.date(2025, 3, 1)))
+    answer = provider.fetch(BarRequest("crypto", "BTC-USD", dt.date(2025, 3, 1)))
     assert rows(answer.bars) == [tuple(map(float, row)) for row in DAILY[-10:-1]]
     assert len(world.asked) == before + 1
 
@@ -208,9 +208,9 @@ def test_served_values_pass_untouched_however_odd(exchange):
 def test_what_the_exchange_does_not_list_is_unknown(exchange):
     world, _, provider = exchange("coinbaseexchange")
     with pytest.raises(Unknown, match="coinbaseexchange lists no market NIX/USD"):
-        provider.fetch(Wanted("crypto", "NIX-USD", FIRST))
+        provider.fetch(BarRequest("crypto", "NIX-USD", FIRST))
     with pytest.raises(Unknown, match="lists coins, no stock"):
-        provider.fetch(Wanted("stock", "AAPL", FIRST))
+        provider.fetch(BarRequest("stock", "AAPL", FIRST))
     world.instead = {2: (404, {}, '{"message":"NotFound"}')}
     with pytest.raises(Unknown, match="NotFound"):
         provider.fetch(BTC)
@@ -219,9 +219,9 @@ def test_what_the_exchange_does_not_list_is_unknown(exchange):
 def test_another_currency_and_an_unknown_interval_are_unfit(exchange):
     _, _, provider = exchange("coinbaseexchange")
     with pytest.raises(Unfit, match="quoted in EUR"):
-        provider.fetch(Wanted("crypto", "BTC-USD", FIRST, "1d", "BTC/EUR"))
+        provider.fetch(BarRequest("crypto", "BTC-USD", FIRST, "1d", "BTC/EUR"))
     with pytest.raises(Unfit, match=r"serves no 3h bars; it has 1m"):
-        provider.fetch(Wanted("crypto", "BTC-USD", FIRST, "3h"))
+        provider.fetch(BarRequest("crypto", "BTC-USD", FIRST, "3h"))
 
 
 def test_a_day_that_does_not_begin_at_midnight_utc_is_unfit(exchange):

@@ -5,7 +5,7 @@ import json as plain
 
 import pytest
 
-from src.fetching.provider import EVENTS, Wanted, raw_schema
+from src.fetching.provider import EVENTS, BarRequest, raw_schema
 from tests.loopback.wire import Reply, json
 from tests.sources.yahoo_case import AAA, CHART, DAY, OPEN, START, at, chart, hours, spoiled
 
@@ -142,7 +142,7 @@ def test_coins_are_dated_in_utc(script, provider):
 
     meta = {"symbol": "BTC-USD", "instrumentType": "CRYPTOCURRENCY", "exchangeTimezoneName": "UTC"}
     script.say(CHART, spoiled(change, **meta))
-    bars = provider.fetch(Wanted("crypto", "BTC-USD", START)).bars
+    bars = provider.fetch(BarRequest("crypto", "BTC-USD", START)).bars
     assert [day.day for day in bars["date"]] == [2, 3, 4]
     assert script.asked[-1].query["period1"] == str(int(dt.datetime(2024, 1, 1, tzinfo=dt.UTC).timestamp()))
 
@@ -151,7 +151,7 @@ def test_hourly_bars_are_utc_and_keep_to_the_exchange_s_hours(script, provider):
     sessions = [(at(2, 14, 30), at(2, 21)), (at(3, 14, 30), at(3, 18))]  # the second day ends early
     moments = [at(2, 14, 30), at(2, 20, 30), at(3, 14, 30), at(3, 17, 30), at(3, 18, 30), at(3, 19, 30)]
     script.say(CHART, hours(moments, at(3, 18), sessions))
-    answer = provider.fetch(Wanted("stock", "AAA", dt.date(2026, 11, 1), "1h"))
+    answer = provider.fetch(BarRequest("stock", "AAA", dt.date(2026, 11, 1), "1h"))
     assert answer.bars.schema == raw_schema("1h")
     assert answer.bars["date"].to_list() == moments[:4]
     assert answer.bars["adj_close"].to_list() == [None] * 4
@@ -161,6 +161,6 @@ def test_hourly_bars_are_utc_and_keep_to_the_exchange_s_hours(script, provider):
 def test_the_live_quote_after_the_last_hourly_bar_is_left_out(script, provider):
     moments = [at(2, 14, 30), at(2, 15, 30), at(2, 15, 47)]
     script.say(CHART, hours(moments))
-    answer = provider.fetch(Wanted("stock", "AAA", dt.date(2026, 11, 1), "1h"))
+    answer = provider.fetch(BarRequest("stock", "AAA", dt.date(2026, 11, 1), "1h"))
     assert answer.bars["date"].to_list() == moments[:2]
     assert "live" in answer.facts

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from src.fetching.provider import Stopped, Unavailable, Unfit, Wanted
+from src.fetching.provider import BarRequest, Stopped, Unavailable, Unfit
 from src.sources.yahoo import source
 from tests.loopback.wire import TEXT, Reply, json
 from tests.sources.yahoo_case import AAA, CHART, COOKIE, CRUMB, DAY, START, at, chart, hours
@@ -16,7 +16,7 @@ from tests.sources.yahoo_case import AAA, CHART, COOKIE, CRUMB, DAY, START, at, 
 def test_a_name_costs_one_request_and_a_run_one_cookie_and_one_crumb(script, provider, gate):
     script.say(CHART, lambda request: json(chart(request.path.rsplit("/", 1)[1])))
     for symbol in ("AAA", "BBB", "BRK-B"):
-        provider.fetch(Wanted("stock", symbol, START))
+        provider.fetch(BarRequest("stock", symbol, START))
     assert [(request.host, request.path) for request in script.asked] == [
         ("fc.yahoo.com", "/"),
         ("query1.finance.yahoo.com", "/v1/test/getcrumb"),
@@ -38,7 +38,7 @@ def test_threads_share_cookie_and_crumb_and_get_their_own_answers(script, provid
 
     def fetched(number):
         seen.wait()
-        return [provider.fetch(Wanted("stock", f"T{number * 10 + each}", START)) for each in range(5)]
+        return [provider.fetch(BarRequest("stock", f"T{number * 10 + each}", START)) for each in range(5)]
 
     script.say(CHART, served)
     with ThreadPoolExecutor(6) as pool:
@@ -79,19 +79,19 @@ def test_nothing_is_printed_or_logged_by_the_client(script, provider, capfd, cap
     ],
 )
 def test_a_symbol_is_written_as_yahoo_writes_it(symbol, name, asked):
-    assert source.yahoo_name(Wanted("stock", symbol, START, name=name)) == asked
+    assert source.yahoo_name(BarRequest("stock", symbol, START, name=name)) == asked
 
 
 @pytest.mark.parametrize("symbol", ["", "A B", "../etc", "A?x=1", "A" * 21, "É", "US0378331005"])
 def test_what_can_be_no_symbol_is_not_asked_for(script, provider, symbol):
     with pytest.raises(Unfit, match="can't be a symbol of Yahoo's"):
-        provider.fetch(Wanted("stock", symbol, START))
+        provider.fetch(BarRequest("stock", symbol, START))
     assert script.asked == []
 
 
 def test_hours_further_back_than_yahoo_serves_are_not_asked_for(script, provider):
     script.say(CHART, hours([at(2, 14, 30)]))
-    answer = provider.fetch(Wanted("stock", "AAA", dt.date(2014, 1, 1), "1h"))
+    answer = provider.fetch(BarRequest("stock", "AAA", dt.date(2014, 1, 1), "1h"))
     days = (dt.datetime.now(dt.UTC).timestamp() - int(script.asked[-1].query["period1"])) / DAY
     assert 728 < days < 730
     assert "hours of the last 730 days" in answer.facts["start"]
@@ -100,4 +100,4 @@ def test_hours_further_back_than_yahoo_serves_are_not_asked_for(script, provider
 
 def test_other_intervals_are_refused(script, provider):
     with pytest.raises(Unfit, match="bars of 1d or 1h, not 5m"):
-        provider.fetch(Wanted("stock", "AAA", START, "5m"))
+        provider.fetch(BarRequest("stock", "AAA", START, "5m"))

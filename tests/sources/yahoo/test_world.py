@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from src.config.schema import LiveSource
-from src.fetching.provider import Answer, ProviderError, Unavailable, Wanted
+from src.fetching.provider import Answer, BarRequest, ProviderError, Unavailable
 from src.sources.yahoo import source as source_module
 from tests.loopback.faults import Faults, plans
 from tests.loopback.oracle import PRICES, expected
@@ -40,7 +40,7 @@ def source(loopback, yahoo_caches):
     found.close()
 
 
-def insisted(source: source_module.Yahoo, wanted: Wanted) -> Answer | ProviderError:
+def insisted(source: source_module.Yahoo, wanted: BarRequest) -> Answer | ProviderError:
     """The answer, or the last of several errors."""
     for _ in range(TRIES):
         try:
@@ -52,7 +52,9 @@ def insisted(source: source_module.Yahoo, wanted: Wanted) -> Answer | ProviderEr
 
 def test_every_series_is_stored_as_served_and_every_fault_told_apart(world, source):
     faults = Faults(world, SHARE)
-    asked = {each: Wanted(each.asset_class, each.symbol, START, name=each.yahoo) for each in world.instruments.values()}
+    asked = {
+        each: BarRequest(each.asset_class, each.symbol, START, name=each.yahoo) for each in world.instruments.values()
+    }
     with ThreadPoolExecutor(6) as pool:
         found = dict(zip(asked, pool.map(lambda wanted: insisted(source, wanted), asked.values()), strict=True))
     seen = set()
@@ -76,7 +78,7 @@ def test_every_series_is_stored_as_served_and_every_fault_told_apart(world, sour
 def test_hours_are_stored_as_served(world, source, asset_class):
     spoilt = plans(world, SHARE)
     sound = next(e for e in world.instruments.values() if e.asset_class == asset_class and e.yahoo not in spoilt)
-    got = source.fetch(Wanted(asset_class, sound.symbol, START, "1h", sound.yahoo))
+    got = source.fetch(BarRequest(asset_class, sound.symbol, START, "1h", sound.yahoo))
     times, rows = world.hourly(sound)
     kept = times >= got.bars["date"].dt.epoch("s")[0]
     assert len(got.bars) == kept.sum() > 1000
@@ -102,4 +104,4 @@ def test_an_unreachable_world_is_unavailable(source, loopback):
         "yahoo", LiveSource(proxy="http://127.0.0.1:9", ca_file=loopback.ca_file, timeout=1), Notes()
     )
     with pytest.raises(Unavailable, match="can't be reached"):
-        away.fetch(Wanted("stock", "AAPL", START))
+        away.fetch(BarRequest("stock", "AAPL", START))

@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.fetching.lane import Lane
+from src.fetching.fetch_queue import FetchQueue
 from src.fetching.provider import Stopped, Unavailable
 from src.fetching.rate_gate import RateGate
 from tests.hydration.live.clock_case import Clock, settings
 from tests.hydration.live.world_case import FAULTS, Script, answer, drive, found, task
 
 
-def lane(clock: Clock, known=None, **changes) -> Lane:
+def queue(clock: Clock, known=None, **changes) -> FetchQueue:
     live = settings(**{"rates": {"yahoo": 10.0}, "ceilings": {"yahoo": 10.0}} | changes)
-    return Lane(RateGate("yahoo", live, clock, clock.wait), live, clock, known)
+    return FetchQueue(RateGate("yahoo", live, clock, clock.wait), live, clock, known)
 
 
 def run(plans: dict[str, list[str]], good: int = 20, at_once: int = 1, **changes):
     """Outcomes by symbol of the planned instruments, put first, and of so many good ones."""
     clock = Clock()
-    one, script = lane(clock, **changes), Script(plans)
+    one, script = queue(clock, **changes), Script(plans)
     for symbol in (*plans, *(f"GOOD{i}" for i in range(good))):
         one.put(task(symbol))
     outcomes = drive(one, script, clock, at_once)
@@ -51,7 +51,7 @@ def test_a_fault_that_stays_counts_after_the_last_try_in_the_providers_words(kin
 
 def test_delays_between_tries_grow():
     clock = Clock()
-    one, times = lane(clock), []
+    one, times = queue(clock), []
 
     def serve(asked):
         if asked.wanted.symbol == "AAA":
@@ -104,7 +104,7 @@ def test_the_last_instrument_refused_alone_is_told_from_a_block_by_asking_for_an
 
 def test_a_block_of_everybody_gives_nobody_up():
     clock, asked = Clock(), []
-    one = lane(clock)
+    one = queue(clock)
 
     def serve(each):
         asked.append(each.wanted.symbol)
@@ -120,7 +120,7 @@ def test_a_block_of_everybody_gives_nobody_up():
 
 def test_the_lowest_order_goes_first_and_a_retry_takes_its_old_place():
     clock = Clock()
-    one, script = lane(clock), Script({"A": ["unavailable", "ok"]})
+    one, script = queue(clock), Script({"A": ["unavailable", "ok"]})
     for symbol, order in (("D", 2), ("C", 1), ("A", 0), ("B", 0)):
         one.put(task(symbol, order))
     one.put(task("E", 2))
@@ -151,7 +151,7 @@ class Router:
 @pytest.mark.parametrize("began", [0, 1030])
 def test_an_outage_of_hours_blames_nobody(began, at_once):
     clock = Clock()
-    one = lane(clock)
+    one = queue(clock)
     router = Router(clock, began, 1000 + 6 * 3600)
     for i in range(1000):
         one.put(task(f"S{i}"))
@@ -166,7 +166,7 @@ def test_an_outage_of_hours_blames_nobody(began, at_once):
 def test_an_outage_in_the_last_tries_blames_nobody():
     clock = Clock()
     bad = {f"S{i}" for i in range(8)}
-    one = lane(clock)
+    one = queue(clock)
     router = Router(clock, 1035, 1000 + 3600, bad)
     for i in range(300):
         one.put(task(f"S{i}"))
@@ -178,7 +178,7 @@ def test_an_outage_in_the_last_tries_blames_nobody():
 
 def test_what_was_answered_in_an_earlier_run_is_the_proof():
     clock = Clock()
-    one, asked = lane(clock, known=task("OLD")), []
+    one, asked = queue(clock, known=task("OLD")), []
 
     def serve(each):
         asked.append(each.wanted.symbol)
@@ -202,7 +202,7 @@ def test_a_witness_that_goes_bad_stops_nobody():
 def test_a_tail_of_bad_instruments_is_no_outage():
     bad = {f"BAD{i}": ["unavailable"] for i in range(110)}
     clock = Clock()
-    one, script = lane(clock), Script(bad)
+    one, script = queue(clock), Script(bad)
     for i in range(3000):
         one.put(task(f"GOOD{i}"))
         if i % 30 == 0:
@@ -225,7 +225,7 @@ def test_a_universe_without_one_good_instrument_comes_to_an_end(many, kind):
 @pytest.mark.parametrize("share", [0.65, 0.8])
 def test_a_provider_there_by_halves_is_paused_for_and_hardly_anybody_blamed(share):
     clock, chance = Clock(), random.Random(5)
-    one = lane(clock)
+    one = queue(clock)
 
     def serve(asked):
         flaky = clock.now < 20_000 and chance.random() < share
@@ -240,7 +240,7 @@ def test_a_provider_there_by_halves_is_paused_for_and_hardly_anybody_blamed(shar
 
 def test_what_patience_leaves_is_handed_over_as_stopped_with_the_reason():
     clock = Clock()
-    one = lane(clock, patience_hours=3.0)
+    one = queue(clock, patience_hours=3.0)
     router = Router(clock, 1002.5, 1e9)
     for i in range(100):
         one.put(task(f"S{i}"))
@@ -257,7 +257,7 @@ def test_what_patience_leaves_is_handed_over_as_stopped_with_the_reason():
 
 def test_a_stop_hands_over_what_was_under_way_and_what_waited():
     clock = Clock()
-    one = lane(clock)
+    one = queue(clock)
     for i in range(5):
         one.put(task(f"S{i}"))
     first, second, third = one.take(), one.take(), one.take()
@@ -281,7 +281,7 @@ kinds = st.sampled_from(["ok", "ok", *FAULTS, "crash"])
 def test_whatever_is_served_each_task_has_one_outcome_and_a_reason_for_it(plans, at_once, tries, proof):
     clock = Clock()
     script = Script({f"S{i}": plan if plan[-1] != "refused" else [*plan, "ok"] for i, plan in enumerate(plans)})
-    one = lane(clock, known=task("OLD") if proof else None, tries=tries, patience_hours=1e9)
+    one = queue(clock, known=task("OLD") if proof else None, tries=tries, patience_hours=1e9)
     for symbol in script.plans:
         one.put(task(symbol))
     outcomes = drive(one, script, clock, at_once)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from src.config.schema import LiveSource
-from src.fetching.provider import Answer, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown, Wanted
+from src.fetching.provider import Answer, BarRequest, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
 from src.fetching.rate_gate import RateGate
 
 _FAULTS = (Unavailable, Malformed)  # passing, perhaps: ask again
@@ -29,19 +29,19 @@ _BEHIND, _STUBBORN = 8, 6  # answers to others before a refused instrument's nex
 
 
 @dataclass(frozen=True)
-class Task:
+class FetchTask:
     """One question to one provider."""
 
     provider: str
-    wanted: Wanted
+    wanted: BarRequest
     order: int = 0  # the lowest first: its bucket
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FetchOutcome:
     """What became of a task: an answer, or why there is none."""
 
-    task: Task
+    task: FetchTask
     kind: str  # ok, refused, unavailable, malformed, unknown, unfit, error (in our own code), stopped (never asked out)
     answer: Answer | None = None
     error: str = ""  # in the provider's words, or ours
@@ -51,10 +51,10 @@ class Outcome:
 
 
 @dataclass(eq=False)
-class Job:
+class PendingFetch:
     """A task under way."""
 
-    task: Task
+    task: FetchTask
     number: int
     tries: int = 0
     unknown: int = 0
@@ -65,7 +65,7 @@ class Job:
     proof: bool = False  # asked again to see whether the provider is there; its answer goes nowhere
 
 
-class Lane:
+class FetchQueue:
     """The tasks of one provider.
 
     Parameters
@@ -81,22 +81,22 @@ class Lane:
     """
 
     def __init__(
-        self, gate: RateGate, settings: LiveSource, clock: Callable[[], float], known: Task | None = None
+        self, gate: RateGate, settings: LiveSource, clock: Callable[[], float], known: FetchTask | None = None
     ) -> None:
         self.gate = gate
         self.busy = 0  # jobs that are being asked
         self.ended = ""  # why nothing is asked here any more
         self._settings, self._clock = settings, clock
         self._known = deque([known] if known else [], maxlen=_WITNESSES)
-        self._ready: list[tuple[int, int, Job]] = []
-        self._later: list[tuple[float, int, Job]] = []
-        self._suspects: list[tuple[Job, ProviderError]] = []  # faults that nothing was answered since
-        self._refusals: list[tuple[int, Job]] = []  # refused jobs, and the number of answers that makes it their turn
+        self._ready: list[tuple[int, int, PendingFetch]] = []
+        self._later: list[tuple[float, int, PendingFetch]] = []
+        self._suspects: list[tuple[PendingFetch, ProviderError]] = []  # faults that nothing was answered since
+        self._refusals: list[tuple[int, PendingFetch]] = []  # refused, and the number of answers that is their turn
         self._first: deque[bool] = deque(maxlen=_LAST)  # fault? of instruments asked for the first time
         self._doubt = False  # one question at a time, until one is answered
         self._proofs = 1  # answers that end the doubt
         self._vain = 0  # questions that did not
-        self._asked: Job | None = None  # that question
+        self._asked: PendingFetch | None = None  # that question
         self._good = 0  # answers
         self._number = 0
 
@@ -114,12 +114,12 @@ class Lane:
         """Whether every task has its outcome."""
         return not (self.busy or len(self))
 
-    def put(self, task: Task) -> None:
+    def put(self, task: FetchTask) -> None:
         """Add a task; it takes its place by its order."""
         self._number += 1
-        self._push(Job(task, self._number))
+        self._push(PendingFetch(task, self._number))
 
-    def take(self) -> Job | None:
+    def take(self) -> PendingFetch | None:
         """The job to ask now, or None; whoever takes it settles it."""
         if self.ended:
             return None
@@ -139,12 +139,12 @@ class Lane:
         """Seconds until `take` may have something without anybody settling or putting; None: it never will."""
         return max(0.0, self._later[0][0] - self._clock()) if self._later else None
 
-    def settle(self, job: Job, found: Answer | BaseException, seconds: float) -> list[Outcome]:
+    def settle(self, job: PendingFetch, found: Answer | BaseException, seconds: float) -> list[FetchOutcome]:
         """Judge what a job found.
 
         Returns
         -------
-        list of Outcome
+        list of FetchOutcome
             Those that are decided by it: its own, and those of faults that waited for a sign of life.
         """
         self.busy -= 1
@@ -170,10 +170,10 @@ class Lane:
             outcomes += [] if self._doubt else self._charged()
         return outcomes
 
-    def _push(self, job: Job) -> None:
+    def _push(self, job: PendingFetch) -> None:
         heapq.heappush(self._ready, (job.task.order, job.number, job))
 
-    def _question(self) -> Job | None:
+    def _question(self) -> PendingFetch | None:
         """In doubt: proofs, and in turn with them, or for want of them, the job that outages have struck least."""
         if self._asked is not None or not (self._ready or self._suspects or self._refusals):
             return None
@@ -189,7 +189,7 @@ class Lane:
             self._asked = self._proof(turn % len(self._known))
         return self._asked
 
-    def _refused_before(self) -> Job | None:
+    def _refused_before(self) -> PendingFetch | None:
         """With nothing else to ask: the least refused job, but first a proof, to tell whom the last refusal meant."""
         if self.busy or not self._refusals:
             return None
@@ -198,15 +198,15 @@ class Lane:
             return self._asked
         return self._least_refused()
 
-    def _least_refused(self) -> Job:
+    def _least_refused(self) -> PendingFetch:
         turn = min(self._refusals, key=lambda each: (each[1].refusals, each[1].task.order, each[1].number))
         self._refusals.remove(turn)
         return turn[1]
 
-    def _proof(self, back: int) -> Job:
-        return Job(self._known[-1 - back], 0, seen=self._good, proof=True)
+    def _proof(self, back: int) -> PendingFetch:
+        return PendingFetch(self._known[-1 - back], 0, seen=self._good, proof=True)
 
-    def _alive(self, job: Job, found: Answer | BaseException) -> list[Outcome]:
+    def _alive(self, job: PendingFetch, found: Answer | BaseException) -> list[FetchOutcome]:
         """The provider is there: what waited for a sign of it is counted, then the job judged on its own."""
         self._good += 1
         self.gate.up()
@@ -227,7 +227,7 @@ class Lane:
             self._known.append(job.task)
         return [*outcomes, self._judged(job, found)]
 
-    def _believed(self, job: Job) -> list[Outcome]:
+    def _believed(self, job: PendingFetch) -> list[FetchOutcome]:
         """End the doubt, unless more proofs are demanded."""
         if self._doubt and self._proofs > 1:
             self._proofs -= job.proof
@@ -235,17 +235,17 @@ class Lane:
         self._doubt, self._vain = False, 0
         return self._charged()
 
-    def _judged(self, job: Job, found: Answer | BaseException) -> Outcome:
+    def _judged(self, job: PendingFetch, found: Answer | BaseException) -> FetchOutcome:
         job.tries += 1
         if not isinstance(found, BaseException):
-            return Outcome(job.task, "ok", found, tries=job.tries, seconds=job.seconds)
+            return FetchOutcome(job.task, "ok", found, tries=job.tries, seconds=job.seconds)
         if isinstance(found, ProviderError):
-            return Outcome(job.task, found.kind, None, str(found), tries=job.tries, seconds=job.seconds)
+            return FetchOutcome(job.task, found.kind, None, str(found), tries=job.tries, seconds=job.seconds)
         words = f"{type(found).__name__}: {found}"
         trace = "".join(traceback.format_exception(found))
-        return Outcome(job.task, "error", None, words, trace, job.tries, job.seconds)
+        return FetchOutcome(job.task, "error", None, words, trace, job.tries, job.seconds)
 
-    def _refused(self, job: Job, found: Refusal) -> list[Outcome]:
+    def _refused(self, job: PendingFetch, found: Refusal) -> list[FetchOutcome]:
         """Ask again, after others and without counting a try; but what alone is refused is not asked for ever."""
         if job.proof:
             return []
@@ -257,7 +257,7 @@ class Lane:
         self._refusals.append((self._good + _BEHIND * 2 ** (job.refusals - 1), job))
         return []
 
-    def _faulted(self, job: Job, found: ProviderError, question: bool) -> list[Outcome]:
+    def _faulted(self, job: PendingFetch, found: ProviderError, question: bool) -> list[FetchOutcome]:
         if not job.proof:
             self._suspects.append((job, found))
             if not job.tries and not job.excused:
@@ -274,13 +274,13 @@ class Lane:
             self._first.clear()
         return []
 
-    def _rested(self, found: ProviderError) -> list[Outcome]:
+    def _rested(self, found: ProviderError) -> list[FetchOutcome]:
         """An outage: pause, and ask again what met it without counting it, though not without end."""
         self._doubt, self._proofs = True, 1
         self._vain += 1
         self._first.clear()
         self.gate.down(f"{self.gate.name} can't be used: {found}")
-        outcomes: list[Outcome] = []
+        outcomes: list[FetchOutcome] = []
         suspects, self._suspects = self._suspects, []
         for job, error in suspects:
             if job.excused < self._settings.tries:
@@ -290,11 +290,11 @@ class Lane:
                 outcomes += self._counted(job, error)
         return outcomes
 
-    def _charged(self) -> list[Outcome]:
+    def _charged(self) -> list[FetchOutcome]:
         suspects, self._suspects = self._suspects, []
         return [outcome for job, error in suspects for outcome in self._counted(job, error)]
 
-    def _counted(self, job: Job, error: ProviderError) -> list[Outcome]:
+    def _counted(self, job: PendingFetch, error: ProviderError) -> list[FetchOutcome]:
         """A try that counts: the last one decides, the others are asked again later."""
         if job.tries + 1 >= self._settings.tries:
             return [self._judged(job, error)]
@@ -302,18 +302,18 @@ class Lane:
         self._put_off(job)
         return []
 
-    def _put_off(self, job: Job) -> None:
+    def _put_off(self, job: PendingFetch) -> None:
         delay = self._settings.pause * _FIRST_DELAY * 2 ** min(job.tries - 1, 40)
         heapq.heappush(self._later, (self._clock() + min(delay, self._settings.max_pause), job.number, job))
 
-    def _abandoned(self) -> list[Outcome]:
+    def _abandoned(self) -> list[FetchOutcome]:
         """Outcomes of all that will not be asked any more."""
         jobs = [entry[2] for entry in self._ready] + [entry[2] for entry in self._later]
         jobs += [job for _, job in self._refusals] + [job for job, _ in self._suspects]
         self._ready, self._later, self._refusals, self._suspects = [], [], [], []
         jobs.sort(key=lambda job: (job.task.order, job.number))
-        return [Outcome(j.task, "stopped", None, self.ended, tries=j.tries, seconds=j.seconds) for j in jobs]
+        return [FetchOutcome(j.task, "stopped", None, self.ended, tries=j.tries, seconds=j.seconds) for j in jobs]
 
-    def closed(self) -> list[Outcome]:
-        """Outcomes of tasks that came after the end; empty where the lane goes on."""
+    def closed(self) -> list[FetchOutcome]:
+        """Outcomes of tasks that came after the end; empty where the queue goes on."""
         return self._abandoned() if self.ended else []

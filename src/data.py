@@ -65,9 +65,9 @@ def _asked(entry: Json) -> Iterator[str]:
     yield f"  fetch       {entry['state']} from {entry['provider'] or 'nobody yet'}; {span}; {entry['tries']} tries"
     if entry["checked"]:
         yield f"    last good answer {entry['checked']}"
-    if entry["error"]:
+    if entry["reason"]:
         then = entry["next_attempt"] or "as due"
-        yield f"    {entry['error_class'] or 'error'}: {entry['error']}; next attempt {then}"
+        yield f"    {entry['error_class'] or 'error'}: {entry['reason']}; next attempt {then}"
     if entry.get("facts"):
         yield f"    {_pairs(entry['facts'])}"
 
@@ -100,11 +100,11 @@ def _grades(found: Json) -> Iterator[str]:
     for row in found["grades"]:
         figures = ", ".join(f"{name} {_figure(row.get(name), style)}" for name, style in _FIGURES.items())
         reasons = row.get("reasons")
-        why = "; ".join(reasons) if isinstance(reasons, list) else reasons
+        reason = "; ".join(reasons) if isinstance(reasons, list) else reasons
         doubt = f"; suspicious: {row['suspicious']}" if row.get("suspicious") else ""
         doubt += f"; settings chosen among {row['tuning_trials']:,} trials" if row.get("tuning_trials") else ""
         verdict = "passed" if row["passed"] else "failed"
-        yield f"  {row['family']:<12}{verdict}: {figures}{f'; {why}' if why else ''}{doubt}"
+        yield f"  {row['family']:<12}{verdict}: {figures}{f'; {reason}' if reason else ''}{doubt}"
     for each in found["failures"]:
         yield f"  {each['family']:<12}could not be trained at {each['at']}: {each['reason']}"
         yield from (f"    {line}" for line in each["traceback"].rstrip().splitlines())

@@ -51,7 +51,7 @@ def filled(config: Config) -> Config:
     named = {"asset_class": "stock", "symbol": "AAPL"}
     chosen = [{**named, "included": True, "reason": "rank 1 of 500 taken"}]
     write_parquet(pl.DataFrame(chosen), store.root / "universe.parquet")
-    error = {"error_class": "unavailable", "error": "timeout after 30 s", "next_attempt": "2026-11-21T04:00:00+00:00"}
+    error = {"error_class": "unavailable", "reason": "timeout after 30 s", "next_attempt": "2026-11-21T04:00:00+00:00"}
     entry = {**named, "provider": "yahoo", "state": "failed", "tries": 4, **error, "checked": None, "rows": 5}
     entry |= {"first": "2026-11-16", "last": "2026-11-20", "facts": {"currency": "USD"}}
     write_json({"files": {}, "base": "", "entries": [entry]}, store.root / "raw" / f"t{b:03d}.json")

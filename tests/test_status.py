@@ -167,7 +167,7 @@ def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
 
 
 def entry(key: tuple[str, str], state: str, **other: Any) -> dict[str, Any]:
-    blank = {"provider": "yahoo", "name": "", "tries": 1, "error": "", "error_class": "", "facts": {}}
+    blank = {"provider": "yahoo", "name": "", "tries": 1, "reason": "", "error_class": "", "facts": {}}
     known = {"asset_class": key[0], "symbol": key[1], "state": state, "next_attempt": None, "checked": None}
     return {**blank, **known, **other}
 
@@ -179,12 +179,12 @@ def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) ->
     first = [
         entry(KEYS[0], "fetched", checked="2026-11-20T21:40:00.000000+00:00"),
         entry(KEYS[1], "fetched", checked="2026-11-20T20:00:00.000000+00:00"),
-        entry(KEYS[2], "failed", **late, error="timeout after 30 s", next_attempt="2026-11-20T21:00:00.000000+00:00"),
+        entry(KEYS[2], "failed", **late, reason="timeout after 30 s", next_attempt="2026-11-20T21:00:00.000000+00:00"),
     ]
     second = [
-        entry(KEYS[3], "failed", **late, error="timeout after 31 s", next_attempt="2026-11-21T04:00:00.000000+00:00"),
-        entry(KEYS[4], "unknown", error_class="unknown", error="No data found, symbol may be delisted"),
-        entry(KEYS[5], "unfit", error_class="unfit", error="currency is CAD"),
+        entry(KEYS[3], "failed", **late, reason="timeout after 31 s", next_attempt="2026-11-21T04:00:00.000000+00:00"),
+        entry(KEYS[4], "unknown", error_class="unknown", reason="No data found, symbol may be delisted"),
+        entry(KEYS[5], "unfit", error_class="unfit", reason="currency is CAD"),
     ]
     write_json({"files": {}, "base": "", "entries": first}, raw / "t000.json")
     write_json({"files": {}, "base": "", "entries": second}, raw / "t001.json")
@@ -205,10 +205,10 @@ def test_answers_that_are_kept_count_before_a_bucket_is_folded(config: Config) -
     write_bars(config, {})
     root = Path(config.data.root) / "bars" / "demo"
     store = RawStore(root / "raw", "1d", 2)
-    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", error="a reset", next_attempt=NOW)
+    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", reason="a reset", next_attempt=NOW)
     for key in (KEYS[0], *KEYS[2:4]):
         store.keep(key, "yahoo", "fetched", NOW, answer=raw_case.answer(key[1], 5))
-    store.keep(KEYS[1], "yahoo", "unknown", NOW, error_class="unknown", error="No data found")
+    store.keep(KEYS[1], "yahoo", "unknown", NOW, error_class="unknown", reason="No data found")
     (root / "raw" / "pending" / "b000-00000000000000000099.kept").write_bytes(b"{half")
     fetch = stage(overview(config, NOW), "fetch")
     assert fetch["all"] == row(8, 4, done=3, skipped=1)
@@ -216,7 +216,7 @@ def test_answers_that_are_kept_count_before_a_bucket_is_folded(config: Config) -
     for b in store.pending():
         store.fold(b)
     assert stage(overview(config, NOW), "fetch")["all"] == fetch["all"]
-    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", error="a reset", next_attempt=NOW)
+    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", reason="a reset", next_attempt=NOW)
     found = overview(config, NOW)
     assert stage(found, "fetch")["all"] == row(8, 4, done=2, failed=1, skipped=1)
 

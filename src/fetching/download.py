@@ -32,16 +32,16 @@ def text(address: str, settings: LiveSource, contact: str | None = None) -> str:
     Unavailable
         Where there was no good answer in three tries: address, what was answered.
     """
-    why = ""
+    reason = ""
     for attempt in range(_TRIES):
         if attempt:
             _wait(2.0 * attempt)
-        body, why, again = _ask(address, settings, contact)
+        body, reason, again = _ask(address, settings, contact)
         if body is not None:
             return body
         if not again:
             break
-    raise Unavailable(f"{address}: {why}")
+    raise Unavailable(f"{address}: {reason}")
 
 
 def _ask(address: str, settings: LiveSource, contact: str | None) -> tuple[str | None, str, bool]:

@@ -10,12 +10,12 @@ Nothing here waits or locks; the pool calls it under its own lock.
 from __future__ import annotations
 
 import heapq
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from src.config.schema import LiveSource
+from src.core.failure import Failure
 from src.fetching.provider import Answer, BarRequest, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
 from src.fetching.rate_gate import RateGate
 
@@ -44,10 +44,14 @@ class FetchOutcome:
     task: FetchTask
     kind: str  # ok, refused, unavailable, malformed, unknown, unfit, error (in our own code), stopped (never asked out)
     answer: Answer | None = None
-    error: str = ""  # in the provider's words, or ours
-    trace: str = ""  # where an error came from that nobody expected
+    failure: Failure | None = None  # where there is no answer; with a traceback only if our own code raised
     tries: int = 0  # questions that count: no refusals, no outages
     seconds: float = 0.0  # that they took, waiting at the gate included
+
+    @property
+    def reason(self) -> str:
+        """Reason of the failure; empty where there is an answer."""
+        return self.failure.reason if self.failure else ""
 
 
 @dataclass(eq=False)
@@ -240,10 +244,8 @@ class FetchQueue:
         if not isinstance(found, BaseException):
             return FetchOutcome(job.task, "ok", found, tries=job.tries, seconds=job.seconds)
         if isinstance(found, ProviderError):
-            return FetchOutcome(job.task, found.kind, None, str(found), tries=job.tries, seconds=job.seconds)
-        words = f"{type(found).__name__}: {found}"
-        trace = "".join(traceback.format_exception(found))
-        return FetchOutcome(job.task, "error", None, words, trace, job.tries, job.seconds)
+            return FetchOutcome(job.task, found.kind, None, Failure(str(found)), tries=job.tries, seconds=job.seconds)
+        return FetchOutcome(job.task, "error", None, Failure.of(found), job.tries, job.seconds)
 
     def _refused(self, job: PendingFetch, found: Refusal) -> list[FetchOutcome]:
         """Ask again, after others and without counting a try; but what alone is refused is not asked for ever."""
@@ -312,7 +314,7 @@ class FetchQueue:
         jobs += [job for _, job in self._refusals] + [job for job, _ in self._suspects]
         self._ready, self._later, self._refusals, self._suspects = [], [], [], []
         jobs.sort(key=lambda job: (job.task.order, job.number))
-        return [FetchOutcome(j.task, "stopped", None, self.ended, tries=j.tries, seconds=j.seconds) for j in jobs]
+        return [FetchOutcome(j.task, "stopped", None, Failure(self.ended), tries=j.tries, seconds=j.seconds) for j in jobs]
 
     def closed(self) -> list[FetchOutcome]:
         """Outcomes of tasks that came after the end; empty where the queue goes on."""

@@ -146,8 +146,8 @@ def summary(plan: Intake) -> str:
     }
     done = states.filter(pl.col("state") == "done")
     if not done.height:
-        why = str(states["reason"][0]) if states.height else "the selection is empty"
-        raise StageError(f"none of {states.height:,} instruments could be used: {why}")
+        reason = str(states["reason"][0]) if states.height else "the selection is empty"
+        raise StageError(f"none of {states.height:,} instruments could be used: {reason}")
     dates = done.select(first=pl.col("first").min(), last=pl.col("last").max()).row(0)
     many = "s" if states.height != 1 else ""
     repaired = done.filter(pl.col("repaired") > 0).height

@@ -30,7 +30,7 @@ FORMAT = 1  # of what `overview` returns: raised where a key changes its meaning
 _PIPELINE = ("hydrate", "featurize", "train")
 _WEEK = dt.timedelta(days=7)
 _ASKED: dict[str, Any] = {
-    **dict.fromkeys((*KEY, "state", "error_class", "error", "next_attempt", "checked"), pl.String())
+    **dict.fromkeys((*KEY, "state", "error_class", "reason", "next_attempt", "checked"), pl.String())
 }
 
 
@@ -152,7 +152,7 @@ def _stage(
 def _fetch(data: _Dataset, asked: pl.DataFrame) -> Json:
     """What was asked of live providers, before it is validated and published as bars."""
     states = pl.col("state").replace({"fetched": "done", "unknown": "skipped", "unfit": "quarantined"})
-    rows = asked.select(*KEY, states, pl.col("error").alias("reason"), pl.col("error_class").alias("kind"))
+    rows = asked.select(*KEY, states, "reason", pl.col("error_class").alias("kind"))
     failed = asked.filter(state="failed")["next_attempt"]
     later = failed.filter(failed > data.now)
     retry = {"due": len(failed) - len(later), "later": len(later), "next_attempt": _iso(later.min())}

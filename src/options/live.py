@@ -102,5 +102,5 @@ class _Quoted(Answer):
 def _reply(outcome: FetchOutcome) -> Reply:
     if isinstance(outcome.answer, _Quoted):
         return Reply(outcome.task.wanted, outcome.answer.chain)
-    reason = f"not asked to the end: {outcome.error}" if outcome.kind == "stopped" else outcome.error
+    reason = f"not asked to the end: {outcome.reason}" if outcome.kind == "stopped" else outcome.reason
     return Reply(outcome.task.wanted, None, outcome.kind, reason)

@@ -20,15 +20,15 @@ _FIGURES = re.compile(r"[-+]?\d[\d.,:%/x-]*")
 
 
 @dataclass(frozen=True)
-class Reason:
+class ReasonGroup:
     """Instruments of one state whose reasons differ in figures only, with the first reason as it was written."""
 
     state: str
-    words: str
+    reason: str
     symbols: tuple[str, ...]
 
 
-def reasons(states: pl.DataFrame) -> list[Reason]:
+def reasons(states: pl.DataFrame) -> list[ReasonGroup]:
     """Group the reasons of a stage, the commonest first; parts of a reason joined by ``;`` count one by one.
 
     Figures and the instrument's own symbol are left out of the comparison: ``612 of 900 bars`` and ``34 of 900 bars``
@@ -41,9 +41,9 @@ def reasons(states: pl.DataFrame) -> list[Reason]:
             kind = (state, _kind(part, symbol))
             first.setdefault(kind, part)
             symbols[kind].append(symbol)
-    found = [Reason(state, first[state, kind], tuple(who)) for (state, kind), who in symbols.items()]
+    found = [ReasonGroup(state, first[state, kind], tuple(who)) for (state, kind), who in symbols.items()]
     order = {state: k for k, state in enumerate(("failed", "quarantined", "skipped", "done"))}
-    return sorted(found, key=lambda r: (order.get(r.state, len(order)), -len(r.symbols), r.words))
+    return sorted(found, key=lambda r: (order.get(r.state, len(order)), -len(r.symbols), r.reason))
 
 
 def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
@@ -118,11 +118,11 @@ def _reason_table(stage: str, states: pl.DataFrame) -> Table | None:
     columns = [
         Column("state", lambda r: r["state"]),
         Column("instruments", lambda r: whole(r["count"]), lambda r: r["count"]),
-        Column("reason, as first met", lambda r: r["words"]),
+        Column("reason, as first met", lambda r: r["reason"]),
         Column("such as", lambda r: r["symbols"]),
     ]
     rows: list[Row] = [
-        {"state": g.state, "count": len(g.symbols), "words": g.words, "symbols": listed(g.symbols)}
+        {"state": g.state, "count": len(g.symbols), "reason": g.reason, "symbols": listed(g.symbols)}
         for g in grouped[:MOST_REASONS]
     ]
     caption = f"{stage}: {counted(len(grouped), 'kind')} of reasons"

@@ -63,6 +63,6 @@ def write(root: Path) -> None:
 
 ENTRY = {
     "provider": "yahoo", "name": "", "state": "fetched", "tries": 0, "next_attempt": None, "error_class": "",
-    "error": "", "first": "2014-01-02", "last": "2026-11-20", "rows": 2500, "content_hash": "0" * 32,
+    "reason": "", "first": "2014-01-02", "last": "2026-11-20", "rows": 2500, "content_hash": "0" * 32,
     "checked": "2026-11-20T21:40:00.000000+00:00", "facts": {"currency": "USD", "type": "EQUITY"},
 }  # fmt: skip

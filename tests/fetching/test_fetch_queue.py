@@ -43,7 +43,7 @@ def test_a_passing_fault_is_asked_again_behind_other_work():
 def test_a_fault_that_stays_counts_after_the_last_try_in_the_providers_words(kind):
     outcomes, script, one, _ = run({"AAA": [kind]})
     assert (outcomes["AAA"].kind, outcomes["AAA"].tries) == (kind, 4)
-    assert outcomes["AAA"].error == f"{kind}: AAA"
+    assert outcomes["AAA"].reason == f"{kind}: AAA"
     assert outcomes["AAA"].answer is None
     assert script.asked["AAA"] == 4
     assert one.gate.counts.paused == 0
@@ -78,8 +78,8 @@ def test_unfit_counts_at_once():
 
 def test_an_error_of_our_own_is_an_outcome_with_its_trace():
     outcomes, _, _, _ = run({"BUG": ["crash"]})
-    assert (outcomes["BUG"].kind, outcomes["BUG"].error) == ("error", "KeyError: 'BUG'")
-    assert "KeyError: 'BUG'" in outcomes["BUG"].trace
+    assert (outcomes["BUG"].kind, outcomes["BUG"].reason) == ("error", "KeyError: 'BUG'")
+    assert "KeyError: 'BUG'" in outcomes["BUG"].failure.traceback
 
 
 def test_refusals_count_no_try():
@@ -89,7 +89,7 @@ def test_refusals_count_no_try():
 
 def test_an_instrument_that_alone_is_refused_is_given_up_and_stops_nobody():
     outcomes, script, one, _ = run({"AAA": ["refused"]}, good=400)
-    assert (outcomes["AAA"].kind, outcomes["AAA"].error) == ("refused", "refused: AAA")
+    assert (outcomes["AAA"].kind, outcomes["AAA"].reason) == ("refused", "refused: AAA")
     assert script.asked["AAA"] == 6
     assert one.gate.counts.paused <= 6 * 6 + 0.001  # never a storm
     assert all(outcomes[f"GOOD{i}"].kind == "ok" for i in range(400))
@@ -248,8 +248,8 @@ def test_what_patience_leaves_is_handed_over_as_stopped_with_the_reason():
     assert len({o.task for o in outcomes}) == len(outcomes) == 100
     stopped = [o for o in outcomes if o.kind != "ok"]
     assert {o.kind for o in stopped} == {"stopped"}
-    assert "no good answer in 3 hours" in stopped[0].error
-    assert "no route to host" in stopped[0].error
+    assert "no good answer in 3 hours" in stopped[0].reason
+    assert "no route to host" in stopped[0].reason
     assert one.take() is None
     one.put(task("LATE"))
     assert [(o.task.wanted.symbol, o.kind) for o in one.closed()] == [("LATE", "stopped")]

@@ -51,7 +51,7 @@ def test_reasons_that_differ_in_figures_or_the_own_symbol_are_one_kind():
         ("stock", "DDD", "done", ""),
     )
     found = reasons(states)
-    assert [(r.state, r.words, r.symbols) for r in found] == [
+    assert [(r.state, r.reason, r.symbols) for r in found] == [
         ("skipped", "AAA has 612 of 900 bars", ("AAA", "BBB")),
         ("skipped", "no bars since 2021-03-04", ("CCC",)),
     ]
@@ -65,7 +65,7 @@ def test_failures_come_before_skips_and_common_reasons_before_rare_ones():
         ("stock", "A4", "failed", "truncated"),
         ("stock", "A5", "done", "2 prices repaired"),
     )
-    assert [(r.state, r.words) for r in reasons(states)] == [
+    assert [(r.state, r.reason) for r in reasons(states)] == [
         ("failed", "truncated"),
         ("skipped", "short"),
         ("skipped", "thin"),
@@ -77,7 +77,7 @@ def test_each_part_of_a_reason_counts_by_itself():
     states = table(
         ("stock", "A1", "done", "2 prices repaired; 1 duplicate dropped"), ("stock", "A2", "done", "3 prices repaired")
     )
-    assert [(r.words, len(r.symbols)) for r in reasons(states)] == [
+    assert [(r.reason, len(r.symbols)) for r in reasons(states)] == [
         ("2 prices repaired", 2),
         ("1 duplicate dropped", 1),
     ]

@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 
 from src.core.errors import StageError
+from src.core.failure import Failure
 from src.core.instruments import KEY, Key
 from src.fetching import network
 from src.fetching.pool import FetchOutcome, FetchTask, Pool
@@ -276,8 +277,9 @@ class Collection:
             return self.due.question(instrument, task.provider)
         same = task.provider in stored.bars["source"]
         if verdict.kind == "gap" and verdict.replace and same and not self.due.whole:
-            words = f"{verdict.words}: another security under this name? fresh=true only=[{instrument.symbol}] takes it"
-            return self._failed(dataclasses.replace(outcome, answer=None, kind="unfit", error=words), instrument)
+            remedy = f"another security under this name? fresh=true only=[{instrument.symbol}] takes it"
+            unfit = Failure(f"{verdict.words}: {remedy}")
+            return self._failed(dataclasses.replace(outcome, answer=None, kind="unfit", failure=unfit), instrument)
         if verdict.replace:
             answer = rebase.with_older(stored, answer)
         self.raw.keep(
@@ -289,9 +291,9 @@ class Collection:
     def _failed(self, outcome: FetchOutcome, instrument: Instrument) -> FetchTask | None:
         """Note a failure, or ask the next provider of the chain where this one does not know the instrument."""
         provider = outcome.task.provider
-        log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.error)
-        if outcome.trace:
-            log.error("%s:%s\n%s", *instrument.key, outcome.trace)
+        log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.reason)
+        if outcome.failure and outcome.failure.traceback:
+            log.error("%s:%s\n%s", *instrument.key, outcome.failure.traceback)
         known = self.known.get(instrument.key)
         following = self.due.chains[instrument.asset_class].after(provider)
         if outcome.kind == "unknown" and following and not (known and known["rows"]):
@@ -301,7 +303,7 @@ class Collection:
         again = self.due.next_attempt(tries, state != "failed")
         self.raw.keep(
             instrument.key, provider, state, self.now, name=outcome.task.wanted.name,
-            tries=tries, next_attempt=again, error_class=outcome.kind, error=outcome.error,
+            tries=tries, next_attempt=again, error_class=outcome.kind, reason=outcome.reason,
         )  # fmt: skip
         return None
 
@@ -371,7 +373,7 @@ class Collection:
             if outcomes and not self.gates[name].gave_up:
                 many = f"{len(outcomes):,} instruments wait" if len(outcomes) > 1 else "1 instrument waits"
                 words.append(
-                    f"{name} was never reached, {many} for it ({outcomes[-1].error}):"
+                    f"{name} was never reached, {many} for it ({outcomes[-1].reason}):"
                     " look at the line, and behind a proxy at HTTPS_PROXY and SSL_CERT_FILE"
                 )
         return words

@@ -59,13 +59,13 @@ def publish(
 
 def _job(job: str, digest: str, entries: pl.DataFrame) -> str:
     """Key of a published bucket: the hydration's job, the raw content, and what is known of each instrument."""
-    known = entries.select(*KEY, "state", "error").rows()
+    known = entries.select(*KEY, "state", "reason").rows()
     return hashlib.blake2b(json.dumps([job, digest, known]).encode(), digest_size=16).hexdigest()
 
 
 def _unusable(entry: dict[str, Any]) -> EndState:
     """Why an instrument has no bars at all."""
-    reason = f"{entry['provider']}: {entry['error']}"
+    reason = f"{entry['provider']}: {entry['reason']}"
     if entry["state"] == "unknown":
         reason = f"not known there, or delisted without a trace ({reason})"
     return EndState(entry["asset_class"], entry["symbol"], _STATES[entry["state"]], reason)
@@ -90,5 +90,5 @@ def _with_notes(states: pl.DataFrame, entries: pl.DataFrame, words: dict[tuple[s
 def _stale(entry: dict[str, Any]) -> str:
     last: dt.date = entry["last"]
     if entry["state"] == "unknown":
-        return f"no longer served, bars end {last:%Y-%m-%d} ({entry['provider']}: {entry['error']})"
-    return f"not refreshed since {last:%Y-%m-%d} ({entry['provider']}: {entry['error']})"
+        return f"no longer served, bars end {last:%Y-%m-%d} ({entry['provider']}: {entry['reason']})"
+    return f"not refreshed since {last:%Y-%m-%d} ({entry['provider']}: {entry['reason']})"

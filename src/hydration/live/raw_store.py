@@ -71,7 +71,7 @@ class RawStore:
         tries: int = 0,
         next_attempt: dt.datetime | None = None,
         error_class: str = "",
-        error: str = "",
+        reason: str = "",
         facts: dict[str, str] | None = None,
     ) -> None:
         """Keep one answer, or the failure to get one, until `fold`.
@@ -91,7 +91,7 @@ class RawStore:
         replace
             The answer takes the place of all that live providers served before (`Verdict.replace`); otherwise it is
             merged.
-        name, tries, next_attempt, error_class, error
+        name, tries, next_attempt, error_class, reason
             As in `ENTRY`.
         facts
             Further facts, beside those of the answer.
@@ -107,7 +107,7 @@ class RawStore:
             "tries": tries,
             "next_attempt": _iso(next_attempt),
             "error_class": error_class,
-            "error": error,
+            "reason": reason,
         }
         if answer is None:
             bars, events = pl.DataFrame(schema=self.schema), pl.DataFrame(schema=EVENTS)
@@ -300,7 +300,7 @@ def _update(
 
 def _blank(key: tuple[str, str], provider: str) -> dict[str, Any]:
     blank: dict[str, Any] = dict.fromkeys(ENTRY)
-    known = {"provider": provider, "name": "", "state": "fetched", "tries": 0, "error_class": "", "error": ""}
+    known = {"provider": provider, "name": "", "state": "fetched", "tries": 0, "error_class": "", "reason": ""}
     return {**blank, "asset_class": key[0], "symbol": key[1], **known, "rows": 0, "content_hash": "", "facts": {}}
 
 

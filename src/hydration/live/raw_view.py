@@ -26,7 +26,7 @@ ENTRY: dict[str, Any] = {
     "tries": pl.Int64(),
     "next_attempt": _STAMP,
     "error_class": pl.String(),
-    "error": pl.String(),
+    "reason": pl.String(),
     "first": pl.Date(),  # intraday: UTC timestamp, as in the bars
     "last": pl.Date(),
     "rows": pl.Int64(),  # bars stored, of all sources

@@ -152,10 +152,10 @@ def _expected(case: Case, instrument: Instrument) -> Expected:
 
 
 def _entry(case: Case, instrument: Instrument, due: Expected, entry: dict[str, Any]) -> Problems:
-    wrong = [f"must be {due.state}, is {entry['state']}: {entry['error']}"] if entry["state"] != due.state else []
+    wrong = [f"must be {due.state}, is {entry['state']}: {entry['reason']}"] if entry["state"] != due.state else []
     if due.state == "fetched" and entry["provider"] != case.provider(instrument):
         wrong.append(f"served by {entry['provider']}, not by {case.provider(instrument)}")
-    if due.state != "fetched" and not entry["error"]:
+    if due.state != "fetched" and not entry["reason"]:
         wrong.append("no words about why")
     if due.state == "failed" and entry["next_attempt"] is None:
         wrong.append("nobody says when it is due again")

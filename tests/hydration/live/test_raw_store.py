@@ -49,7 +49,7 @@ def test_the_ledger_says_of_each_instrument_what_is_known(tmp_path):
     made = store(tmp_path)
     key = keep(made, answer("AAA"), name="AAA.X", facts={"type": "EQUITY"})
     made.keep(
-        ("stock", "ZZZ"), "yahoo", "failed", NOW, tries=2, next_attempt=NOW, error_class="unavailable", error="502"
+        ("stock", "ZZZ"), "yahoo", "failed", NOW, tries=2, next_attempt=NOW, error_class="unavailable", reason="502"
     )
     assert made.fold(0) == [key, ("stock", "ZZZ")]
     frame = made.entries()
@@ -60,7 +60,7 @@ def test_the_ledger_says_of_each_instrument_what_is_known(tmp_path):
                 "first": bars["date"].min(), "last": bars["date"].max()}  # fmt: skip
     assert {name: good[name] for name in expected} == expected
     assert good["facts"] == {"currency": "USD", "type": "EQUITY"} and len(good["content_hash"]) == 32
-    assert (bad["state"], bad["tries"], bad["next_attempt"], bad["error_class"], bad["error"], bad["rows"]) == (
+    assert (bad["state"], bad["tries"], bad["next_attempt"], bad["error_class"], bad["reason"], bad["rows"]) == (
         "failed", 2, NOW, "unavailable", "502", 0)  # fmt: skip
     assert bad["checked"] is None and bad["content_hash"] == "" and made.entry(("stock", "QQQ")) is None
 
@@ -75,7 +75,7 @@ def test_a_kill_between_any_two_file_operations_of_a_fold_changes_nothing_in_the
         keep(made, since(grown, 45), replace=False)
         keep(made, before)
         keep(made, answer("DDD"))
-        made.keep(("stock", "CCC"), "yahoo", "failed", NOW, tries=1, error_class="unavailable", error="reset")
+        made.keep(("stock", "CCC"), "yahoo", "failed", NOW, tries=1, error_class="unavailable", reason="reset")
         keep(made, Answer(before.bars.tail(5), before.events.tail(0)), replace=False)
 
     shutil.copytree(start, tmp_path / "calm" / "raw")
@@ -191,12 +191,12 @@ def test_a_refresh_without_news_changes_the_time_of_its_check_alone(tmp_path):
 def test_a_failed_refresh_leaves_bars_facts_and_the_time_of_the_last_good_answer(tmp_path):
     made = filled(tmp_path)
     before, digest = keyed(made), made.digest(0)
-    made.keep(("stock", "AAA"), "yahoo", "unknown", NOW.replace(day=12), tries=2, error_class="unknown", error="gone")
+    made.keep(("stock", "AAA"), "yahoo", "unknown", NOW.replace(day=12), tries=2, error_class="unknown", reason="gone")
     made.fold(0)
     after = keyed(made)
     same = ("first", "last", "rows", "content_hash", "checked", "facts")
     assert [after[name] for name in same] == [before[name] for name in same]
-    assert (after["state"], after["tries"], after["error_class"], after["error"]) == ("unknown", 2, "unknown", "gone")
+    assert (after["state"], after["tries"], after["error_class"], after["reason"]) == ("unknown", 2, "unknown", "gone")
     assert made.digest(0) != digest  # what is published says so
 
 

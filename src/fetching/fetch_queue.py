@@ -314,7 +314,8 @@ class FetchQueue:
         jobs += [job for _, job in self._refusals] + [job for job, _ in self._suspects]
         self._ready, self._later, self._refusals, self._suspects = [], [], [], []
         jobs.sort(key=lambda job: (job.task.order, job.number))
-        return [FetchOutcome(j.task, "stopped", None, Failure(self.ended), tries=j.tries, seconds=j.seconds) for j in jobs]
+        failure = Failure(self.ended)
+        return [FetchOutcome(j.task, "stopped", None, failure, tries=j.tries, seconds=j.seconds) for j in jobs]
 
     def closed(self) -> list[FetchOutcome]:
         """Outcomes of tasks that came after the end; empty where the queue goes on."""

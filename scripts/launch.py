@@ -28,6 +28,7 @@ VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
 # Files of tests go to processes of their own, in the order of tests/conftest.py; three, since some of them mostly wait.
 SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+QUIET = ("--failures-only", "-o", "console_output_style=classic")
 LINT = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -83,8 +84,8 @@ def demo(rest: list) -> int:
 
 def test(rest: list) -> int:
     """Lint and types, then the tests; the tests run even where lint complains, and their summary comes last."""
-    linted = lint([])
-    return call("python", "-m", "pytest", *SPREAD, *rest) or linted
+    linted = lint([], quiet=True)
+    return call("python", "-m", "pytest", *SPREAD, *QUIET, *rest) or linted
 
 
 def bench(rest: list) -> int:
@@ -97,9 +98,9 @@ def soak(rest: list) -> int:
     return call("python", "-m", "pytest", "tests/soak", "-s", *rest)
 
 
-def lint(_rest: list) -> int:
-    """Style, formatting, types and the direction of imports."""
-    return max([call(*each) for each in LINT])
+def lint(_rest: list, quiet: bool = False) -> int:
+    """Style, formatting, types and the direction of imports; where `quiet`, only what fails is shown."""
+    return max([(call_quietly if quiet else call)(*each) for each in LINT])
 
 
 def run(rest: list) -> int:
@@ -190,6 +191,18 @@ def call(*command: str) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue  # the command got it as well and ends in its own time
+
+
+def call_quietly(*command: str) -> int:
+    """Run a command with the environment's programs and show its output only where it fails."""
+    program = shutil.which(command[0], path=str(BIN)) or command[0]
+    done = subprocess.run(
+        [program, *command[1:]], check=False, env=environment(), cwd=str(ROOT),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    if done.returncode:
+        say(f"{' '.join(command)} failed:\n{done.stdout.decode('utf-8', 'replace').rstrip()}")
+    return done.returncode
 
 
 def environment() -> dict:

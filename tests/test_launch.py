@@ -213,6 +213,7 @@ def test_the_tests_run_last_even_where_lint_complains_and_both_statuses_count(
         return statuses.get(name, 0)
 
     monkeypatch.setattr(launch, "call", call)
+    monkeypatch.setattr(launch, "call_quietly", call)
     assert launch.test([]) == 0
     assert called == ["ruff", "ruff", "mypy", "lint-imports", "pytest"]
     statuses["mypy"] = 1
@@ -220,6 +221,14 @@ def test_the_tests_run_last_even_where_lint_complains_and_both_statuses_count(
     assert called[-1] == "pytest"
     statuses.update(mypy=0, pytest=5)
     assert launch.test([]) == 5
+
+
+def test_a_check_is_shown_only_where_it_fails(launch: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-c", "import sys; print('seen'); sys.exit(int(sys.argv[1]))"]
+    assert launch.call_quietly(*command, "0") == 0
+    assert capfd.readouterr() == ("", "")
+    assert launch.call_quietly(*command, "3") == 3
+    assert "failed:\nseen" in capfd.readouterr().err
 
 
 def test_dvc_is_told_of_a_missing_git_history_once_and_only_then(

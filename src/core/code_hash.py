@@ -14,13 +14,9 @@ import functools
 import hashlib
 import importlib
 import inspect
-import linecache
 import logging
 import pickle
 import re
-import symtable
-import sys
-import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
@@ -28,6 +24,7 @@ from pathlib import PurePath
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from src.core.hashing import text_digest
+from src.core.source_code import free_names, scope, syntax_tree
 
 PROJECT = ("src", "own_features")
 """Top-level packages that are followed: the project's own and a user's feature files."""
@@ -49,7 +46,13 @@ class Coded(Protocol):
 
 
 def declaration(decorator: F) -> F:
-    """Mark a decorator that only declares the function below: it counts by what it declares, and not as code."""
+    """Mark a decorator that only declares the function below: it counts by what it declares, and not as code.
+
+    Returns
+    -------
+    callable
+        The decorator itself.
+    """
     decorator.__dict__["declares"] = True
     return decorator
 
@@ -105,8 +108,8 @@ class _Hasher:
             return known, _NO_CYCLE
         self._path.append(value)
         try:
-            tree, scope = _parsed(value), _scope(value)
-            writer = _Writer(self, scope, _global_names(value, tree), self._inputs if rebound else {})
+            tree, outside = syntax_tree(value), scope(value)
+            writer = _Writer(self, outside, free_names(value, tree), self._inputs if rebound else {})
             text = text_digest(*writer.written(tree))
         finally:
             self._path.pop()
@@ -253,86 +256,8 @@ def _digests() -> dict[Any, str]:
 
 
 def forget() -> None:
-    """Forget what was hashed: for who changes code while the process runs."""
+    """Forget what was hashed, after code was changed while the process runs."""
     _digests().clear()
-
-
-def _parsed(value: Any) -> ast.AST:
-    """Syntax tree of a function or class; a module is parsed once for all that it holds."""
-    value_name = value.__qualname__
-    try:
-        lines, first = _lines(value)
-        found = [node for node in _definitions(lines) if _first_line(node) == first and node.name == value.__name__]
-    except (OSError, SyntaxError, TypeError) as error:
-        raise TypeError(f"{value_name} must be a function or class with source to be hashed: {error}") from error
-    if not found:
-        raise TypeError(f"{value_name} must be a plain function or a class: define it with def or class")
-    return found[0]
-
-
-def _lines(value: Any) -> tuple[tuple[str, ...], int]:
-    """Lines of the file that defines a function or class, and where it begins there, decorators included."""
-    if not isinstance(value, type):
-        code = value.__code__
-        return _file_lines(value, code.co_filename), code.co_firstlineno
-    path = inspect.getsourcefile(value) or ""
-    lines = _file_lines(value, path)
-    names = value.__qualname__.split(".")
-    body: list[Any] = list(_tree(lines).body)
-    for name in names:
-        body = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name]
-        node = body[-1] if body else None
-        body = list(node.body) if node else []
-    if node is None:
-        raise OSError(f"no class {value.__qualname__} in {PurePath(path).name}")
-    return lines, _first_line(node)
-
-
-def _file_lines(value: Any, path: str) -> tuple[str, ...]:
-    lines = linecache.getlines(path, vars(sys.modules.get(value.__module__, types)))
-    if not lines:
-        raise OSError("could not get source code")
-    return tuple(lines)
-
-
-@functools.lru_cache(maxsize=256)
-def _tree(lines: tuple[str, ...]) -> ast.Module:
-    return ast.parse("".join(lines))
-
-
-@functools.lru_cache(maxsize=256)
-def _definitions(lines: tuple[str, ...]) -> list[ast.FunctionDef | ast.ClassDef]:
-    return [node for node in ast.walk(_tree(lines)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-
-
-def _first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
-
-
-def _scope(value: Any) -> dict[str, Any]:
-    """What the names of a function or class refer to outside it."""
-    if isinstance(value, type):
-        return vars(sys.modules[value.__module__])
-    cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=False)
-    return dict(value.__globals__) | {name: cell.cell_contents for name, cell in cells}
-
-
-def _global_names(value: Any, tree: ast.AST) -> set[str]:
-    """Names that are read and not local, in any scope of the source."""
-    assert isinstance(tree, ast.FunctionDef | ast.ClassDef)
-    lines, first = _lines(value)
-    source = textwrap.dedent("".join(lines[first - 1 : tree.end_lineno]))
-    names: set[str] = set()
-
-    def visit(table: symtable.SymbolTable, *, outermost: bool) -> None:
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (outermost or symbol.is_global() or symbol.is_free()):
-                names.add(symbol.get_name())
-        for child in table.get_children():
-            visit(child, outermost=False)
-
-    visit(symtable.symtable(source, "<hashed>", "exec"), outermost=True)
-    return names
 
 
 def _items(value: Any) -> Iterator[Any]:

@@ -28,7 +28,7 @@ IN_PROCESS = 150_000  # bars below which starting workers takes longer than the 
 
 def featurize(config: Config) -> str:
     """Bring the dataset's features up to date and write the state of every instrument; return the closing line."""
-    from src.features.registry import code_hash
+    from src.features.catalog import code_hash, needs_panel
     from src.features.store import BucketTask, FeatureStore
     from src.market.bars import BarStore
     from src.storage import atomic
@@ -42,7 +42,7 @@ def featurize(config: Config) -> str:
     store = FeatureStore(data / "features" / config.dataset)
     store.drop_obsolete(bars.manifest.buckets)
     panel = store.pin_panel(bars)
-    seen = panel if any(item.needs_panel for item in chosen) else None
+    seen = panel if any(needs_panel(item) for item in chosen) else None
     stale = [b for b in _wanted(bars, config) if config.fresh or not store.is_current(b, bars.digest(b), seen, hashes)]
     windows = {item.name: (item.window, item.tolerance) for item in chosen}
     tasks = [BucketTask(bars.root, store.root, b, config.features, config.universe.interval, windows) for b in stale]

@@ -14,8 +14,8 @@ from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.features import registry
+from src.features.catalog import declared
 from src.features.compute import compute
-from src.features.registry import declared
 from src.features.selection import select
 from src.features.store import FeatureStore
 from src.featurize import featurize
@@ -152,7 +152,7 @@ def test_changed_code_and_a_changed_panel_compute_what_uses_them(config, store, 
     def market_return(market_index):
         return market_index
 
-    monkeypatch.setitem(registry._INGREDIENTS, "market_return", market_return)
+    monkeypatch.setitem(registry.INGREDIENTS, "market_return", market_return)
     with pytest.raises(StageError, match=r"features of universe=demo lack .* as it is declared now .*featurize"):
         store.identity(config)
     featurize(config)
@@ -189,7 +189,7 @@ def test_a_formula_that_raises_fails_its_instrument_with_the_reason_and_no_other
 
     bars = pl.concat([universe(), lively(250, 40, symbol="ODD")])
     hydrated(Path(config.data.root) / "bars" / "demo", bars)
-    monkeypatch.setitem(registry._FEATURES, "return_1", registry.Feature(**{**vars(plain), "function": touchy}))
+    monkeypatch.setitem(registry.FEATURES, "return_1", registry.Feature(**{**vars(plain), "function": touchy}))
     assert "; 1 failed, 0 skipped" in featurize(config)
     failed = states(config).filter(state="failed").row(0, named=True)
     assert (failed["symbol"], failed["reason"]) == ("ODD", "feature return_1 failed: ZeroDivisionError: no close")

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from src.core.failure import Failure
 from src.core.instruments import Key
-from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs, lookup, reach
+from src.features.catalog import lookup, reach
+from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs
 from src.features.windows import Array, Members, as_of, finish, row_as_of
 
 KEY = ("asset_class", "symbol")

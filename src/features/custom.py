@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from src.core.hashing import text_digest
 from src.core.project import ROOT
+from src.features.catalog import declared, gathered
 from src.features.indicators import PRICES, features_of
-from src.features.registry import Feature, FeatureError, Windows, declared, gathered
+from src.features.registry import Feature, FeatureError, Windows
 
 if TYPE_CHECKING:
     from src.config.schema import FeaturesConfig

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from src.core.project import ROOT
-from src.features.registry import FAMILIES, Feature, declared
+from src.features.catalog import declared, families, needs_panel
+from src.features.registry import Feature
 from src.storage.atomic import write_text
 
 PATH = ROOT / "docs" / "features.md"
@@ -33,15 +34,15 @@ def page() -> str:
     every = list(declared().values())
     groups = [sum(item.group == group for item in every) for group in ("technical", "behavioral")]
     parts = [HEAD.format(count=len(every), technical=groups[0], behavioral=groups[1])]
-    for family, group in FAMILIES.items():
-        rows = [_row(item) for item in every if item.family == family]
-        title = f"\n## {family} ({group}, {len(rows)})\n\n"
+    for family in families().values():
+        rows = [_row(item) for item in every if item.family == family.name]
+        title = f"\n## {family.name} ({family.group}, {len(rows)})\n\n"
         parts.append(title + "| column | formula | window | source |\n|---|---|---|---|\n" + "".join(rows))
     return "".join(parts)
 
 
 def _row(item: Feature) -> str:
-    said = {"~": item.tolerance, "m": item.needs_panel, "$": item.scale == "price", "i": item.intraday}
+    said = {"~": item.tolerance, "m": needs_panel(item), "$": item.scale == "price", "i": item.intraday}
     marks = "".join(mark for mark, holds in said.items() if holds)
     formula = item.doc.replace("|", "\\|")
     return f"| `{item.name}` | {formula} | {item.window}{' ' + marks if marks else ''} | {item.source} |\n"

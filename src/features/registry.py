@@ -1,45 +1,31 @@
-"""Declarations of features, and everything that follows from one: column, computation, hash, documentation.
+"""Declarations of features: the decorators that families and users' own files use, and the tables that they fill.
 
 A feature is a plain function of float64 arrays. Its name is the column, its parameters are its inputs: a column of the
 bars (`RAW`), of the panel (`PANEL`), an ingredient (an intermediate result that several features share, computed once
 for an instrument) or another feature. ``bars`` is the one parameter that isn't an input: the declaration names the
 windows for which the function is declared, and the window ends the column's name::
 
-    @feature("momentum", bars=(14, 28), window=lambda bars: 8 * bars, tolerance=0.01, source="Wilder (1978), p. 63")
+    FAMILY = family("momentum", group="technical", order=20)
+
+    @feature(FAMILY, bars=(14, 28), window=lambda bars: 8 * bars, tolerance=0.01, source="Wilder (1978), p. 63")
     def rsi(close: Array, bars: int) -> Array:
+
+`src.features.catalog` finds the files that declare, and answers everything that follows from the declarations.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from src.core.code_hash import code_digest, declaration
+from src.core.code_hash import declaration
 from src.core.errors import ConfigError
-from src.core.hashing import text_digest
-from src.features.windows import Array, as_of, finish
+from src.features.windows import Array
 
-FAMILIES = {
-    "price": "technical",
-    "momentum": "technical",
-    "trend": "technical",
-    "volatility": "technical",
-    "volume": "technical",
-    "microstructure": "technical",
-    "calendar": "technical",
-    "session": "technical",
-    "pattern": "technical",
-    "emotion": "behavioral",
-    "crowd": "behavioral",
-    "bias": "behavioral",
-    "game": "behavioral",
-}
-OWN_FAMILIES = {"extra": "technical", "own": "technical"}  # indicators named in YAML; declarations in a user's own file
 RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day", "always_open")
 MARKET = ("market_index", "market_dispersion", "market_csad", "market_breadth")
 MEMBERS = ("members_return_21", "members_momentum_12_1", "members_volatility_21", "members_dollar_volume_growth")
@@ -52,6 +38,30 @@ class FeatureError(ConfigError):
     """A feature that isn't declared, or a declaration that can't be computed."""
 
 
+class Declarations(dict[str, Any]):
+    """Declarations by name, in the order in which they were made."""
+
+    def code(self) -> dict[str, str]:
+        """Nothing: a declaration counts where it is computed, and not in the code that looks it up."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of features: one file of `src/features/families`.
+
+    Attributes
+    ----------
+    name : as configurations and the reference name it.
+    group : ``technical`` or ``behavioral``.
+    order : place of its columns and of its table in the reference; equal places go by name.
+    """
+
+    name: str
+    group: str
+    order: int
+
+
 Shelf = Mapping[str, "Feature | Callable[..., Array]"]
 
 
@@ -61,10 +71,15 @@ class Feature:
 
     Attributes
     ----------
+    name : of the column.
+    family : name of its family.
+    function : the formula.
+    bars : what the function takes as ``bars``; None where it takes none.
     window : bars, the row's own included, that the value needs. Earlier rows are null, and the last `window` bars alone
         give the value of the last row: exactly where `tolerance` is 0, else (recursive formulas, whose memory fades) to
         within `tolerance` standard deviations of the column.
     scale : ``none``, or ``price`` where prices times seven change the value; those are not fed to models.
+    source : paper, book or page that the formula comes from.
     intraday : whether it needs bars shorter than a day; `select` leaves it out of daily datasets.
     shelf : what stands beside the function in a user's own file, and may be its input as ingredients may.
     """
@@ -83,7 +98,8 @@ class Feature:
     @property
     def group(self) -> str:
         """Return technical or behavioral."""
-        return (FAMILIES | OWN_FAMILIES)[self.family]
+        found: Family = FAMILIES.get(self.family) or OWN_FAMILIES[self.family]
+        return found.group
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -91,13 +107,8 @@ class Feature:
         return inputs(self.function)
 
     @property
-    def needs_panel(self) -> bool:
-        """Whether it looks at the market: the panel is then part of what its values depend on."""
-        return any(name in PANEL for name in reach(self))
-
-    @property
     def doc(self) -> str:
-        """First paragraph of the docstring on one line: the formula in words."""
+        """Formula: the first paragraph of the docstring, on one line."""
         return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
 
     def __call__(self, *values: Array) -> Array:
@@ -105,9 +116,42 @@ class Feature:
         return self.function(*values) if self.bars is None else self.function(*values, bars=self.bars)
 
 
-_FEATURES: dict[str, Feature] = {}
-_INGREDIENTS: dict[str, Callable[..., Array]] = {}
+FAMILIES = Declarations()
+FEATURES = Declarations()
+INGREDIENTS = Declarations()
+OWN_FAMILIES = {
+    "extra": Family("extra", "technical", 1000),  # indicators named in YAML
+    "own": Family("own", "technical", 1001),  # declarations in a user's own file
+}
 _OPEN: list[dict[str, Feature | Callable[..., Array]]] = []  # takes declarations while a user's own file is read
+
+
+def family(name: str, *, group: Literal["technical", "behavioral"], order: int) -> str:
+    """Declare the family of the features in this file.
+
+    Parameters
+    ----------
+    name : str
+        As ``features.families=[...]`` names it.
+    group : {"technical", "behavioral"}
+        Which of the two sets its features belong to.
+    order : int
+        Place of its columns among those of other families: the lowest first.
+
+    Returns
+    -------
+    str
+        The name, for `feature`.
+
+    Raises
+    ------
+    FeatureError
+        Another file has declared a family of that name.
+    """
+    if name in FAMILIES or name in OWN_FAMILIES:
+        raise FeatureError(f"family {name} is declared twice: choose another name")
+    FAMILIES[name] = Family(name, group, order)
+    return name
 
 
 @declaration
@@ -121,15 +165,39 @@ def feature(
     tolerance: float = 0.0,
     intraday: bool = False,
 ) -> Callable[[F], F]:
-    """Declare the function below as a feature, once for each of `bars`."""
-    require_known("family", [family], [*FAMILIES, *OWN_FAMILIES])
+    """Declare the function below as a feature, once for each of `bars`.
+
+    Parameters
+    ----------
+    family : str
+        A family of `src/features/families`, or ``own`` in a user's own file.
+    window : int or callable
+        Bars that a value needs, the row's own included; a function of the length where `bars` names several.
+    source : str
+        Paper, book or page that the formula comes from.
+    bars : sequence of int, optional
+        Lengths for which the function is declared; each ends the name of its column.
+    scale : {"none", "price"}
+        ``price`` where the value changes with the unit of the price.
+    tolerance : float
+        For recursive formulas: what may be left of the bars before the window, in standard deviations of the column.
+    intraday : bool
+        Whether it needs bars shorter than a day.
+
+    Raises
+    ------
+    FeatureError
+        The family does not exist, or the name is taken.
+    """
+    if _OPEN:
+        require_declared("family", [family], [*FAMILIES, *OWN_FAMILIES])
 
     def declare(function: F) -> F:
         stem = function.__name__.rstrip("_")
         for length in bars or (None,):
             name = stem if length is None else f"{stem}_{length}"
             need = window if isinstance(window, int) else window(length or 0)
-            _add(_FEATURES, name, Feature(name, family, function, length, need, scale, tolerance, source, intraday))
+            _add(FEATURES, name, Feature(name, family, function, length, need, scale, tolerance, source, intraday))
         return function
 
     return declare
@@ -137,24 +205,20 @@ def feature(
 
 @declaration
 def ingredient(function: F) -> F:
-    """Declare the function below as an intermediate result that features may name as an input."""
-    _add(_INGREDIENTS, function.__name__, function)
+    """Declare the function below as an intermediate result that features may name as an input.
+
+    Raises
+    ------
+    FeatureError
+        The name is taken.
+    """
+    _add(INGREDIENTS, function.__name__, function)
     return function
 
 
-def declared() -> dict[str, Feature]:
-    """Return every declared feature by name, family by family."""
-    for family in FAMILIES:
-        importlib.import_module(f"src.features.families.{family}")
-    order = list(FAMILIES)
-    return {item.name: item for item in sorted(_FEATURES.values(), key=lambda item: order.index(item.family))}
-
-
 @contextmanager
-def gathered() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
+def shelf() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
     """Collect what is declared inside the block, instead of adding it to the project's features and ingredients."""
-    declared()
-    importlib.import_module("src.features.ingredients")
     _OPEN.append({})
     try:
         yield _OPEN[-1]
@@ -162,78 +226,37 @@ def gathered() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
         _OPEN.pop()
 
 
-def code_hash(item: Feature) -> str:
-    """Hash of all that decides the column's values: its code, that of what it uses, its windows.
-
-    A comment, a docstring or formatting changes nothing, nor does another name of an ingredient or a function.
-    """
-    digests = {name: name for name in RAW} | {name: f"{name} {code_digest(as_of)}" for name in PANEL}
-    for name in reach(item):
-        if name not in digests:
-            found = item if name == item.name else lookup(name, item.shelf)
-            function, bars = (found.function, found.bars) if isinstance(found, Feature) else (found, None)
-            known = {each: digests[each] for each in inputs(function)}
-            digests[name] = text_digest(bars, code_digest(function, inputs=known), *known.values())
-    return text_digest(item.window, code_digest(finish), digests[item.name])
-
-
 def inputs(function: Callable[..., Array]) -> tuple[str, ...]:
-    """Names of a declared function's inputs."""
+    """Names of a declared function's inputs, in its order."""
     return tuple(name for name in inspect.signature(function).parameters if name != "bars")
 
 
-def reach(item: Feature) -> list[str]:
-    """Return every name that the feature's value depends on, each after those that it needs, the feature last.
+def require_declared(what: str, names: Iterable[str], declared: Iterable[str]) -> None:
+    """Refuse a name that isn't declared, with the nearest that are.
+
+    Parameters
+    ----------
+    what : str
+        Kind of the names, for the message: ``family`` or ``feature``.
+    names, declared : iterable of str
+        Names to check, and all that there are.
 
     Raises
     ------
     FeatureError
-        An input that is neither a column, an ingredient nor a feature.
+        For the first name that isn't among `declared`.
     """
-    importlib.import_module("src.features.ingredients")
-    seen: dict[str, None] = {}
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            raise FeatureError(f"{name} depends on itself: {' -> '.join((*path, name))}")
-        if name in seen:
-            return
-        if name not in (*RAW, *PANEL):
-            for needed in inputs(_function(name, item.shelf)):
-                visit(needed, (*path, name))
-        seen[name] = None
-
-    for needed in inputs(item.function):
-        visit(needed, (item.name,))
-    return [*seen, item.name]
-
-
-def lookup(name: str, shelf: Shelf | None = None) -> Feature | Callable[..., Array]:
-    """Return the feature or the ingredient of that name, the project's or of the shelf."""
-    found = _FEATURES.get(name) or _INGREDIENTS.get(name) or (shelf or {}).get(name)
-    if found is None:
-        raise FeatureError(f"input {name!r} is no column of the bars or the panel, no ingredient and no feature")
-    return found
-
-
-def require_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a name that isn't known, with the nearest that are."""
-    known = list(known)
+    declared = list(declared)
     for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "docs/features.md lists them all"
             raise FeatureError(f"features: no {what} is named {name!r}: {hint}")
 
 
-def _function(name: str, shelf: Shelf) -> Callable[..., Array]:
-    found = lookup(name, shelf)
-    return found.function if isinstance(found, Feature) else found
-
-
 def _add(table: dict[str, Any], name: str, value: Any) -> None:
     target = _OPEN[-1] if _OPEN else table
-    taken = {*_FEATURES, *_INGREDIENTS} if _OPEN else set(table)
+    taken = {*FEATURES, *INGREDIENTS} if _OPEN else set(table)
     if name in taken or name in target or name in (*RAW, *PANEL):
         raise FeatureError(f"{name} is declared twice: choose another name")
     target[name] = value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from src.features.catalog import declared, families
 from src.features.custom import own
-from src.features.registry import FAMILIES, OWN_FAMILIES, Feature, FeatureError, Windows, declared, require_known
+from src.features.registry import OWN_FAMILIES, Feature, FeatureError, Windows, require_declared
 
 if TYPE_CHECKING:
     from src.config.schema import FeaturesConfig
@@ -30,15 +31,15 @@ def select(choice: FeaturesConfig, interval: str = "1d", windows: Windows | None
         of the user's own that breaks a rule.
     """
     added = own(choice, windows)
-    every = declared() | added
-    require_known("family", choice.families, [*FAMILIES, *OWN_FAMILIES])
-    require_known("feature", [*choice.names, *choice.exclude], [*every, *FAMILIES, *OWN_FAMILIES])
-    families = {*choice.families, *choice.names} if choice.families or choice.names else {*FAMILIES}
+    every, families_declared = declared() | added, [*families(), *OWN_FAMILIES]
+    require_declared("family", choice.families, families_declared)
+    require_declared("feature", [*choice.names, *choice.exclude], [*every, *families_declared])
+    wanted = {*choice.families, *choice.names} if choice.families or choice.names else {*families()}
     left_out = set(choice.exclude)
     chosen = [
         item
         for item in every.values()
-        if (item.name in choice.names or ((item.family in families or item.name in added) and item.scale == "none"))
+        if (item.name in choice.names or ((item.family in wanted or item.name in added) and item.scale == "none"))
         and not left_out & {item.name, item.family}
         and (is_intraday(interval) or not item.intraday)
     ]

@@ -15,9 +15,10 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.core.hashing import text_digest
 from src.core.instruments import Key
+from src.features.catalog import code_hash, needs_panel
 from src.features.compute import KEY, FeatureGraph, PanelLookup, evaluate
 from src.features.panel_members import standings_code, with_standings
-from src.features.registry import Feature, Windows, code_hash
+from src.features.registry import Feature, Windows
 from src.features.selection import select
 from src.market.bars import BarStore
 from src.market.panel import panel_hash, panel_table
@@ -222,7 +223,7 @@ class FeatureStore:
         hashes = {item.name: code_hash(item) for item in chosen}
         bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
         for b in self.buckets():
-            self.require_current(b, bars.digest(b), hashes, any(item.needs_panel for item in chosen))
+            self.require_current(b, bars.digest(b), hashes, any(needs_panel(item) for item in chosen))
         until = dt.date.fromisoformat(config.split.until) if config.split.until else None
         return hashes, self._panel_hash(chosen, until)
 
@@ -256,7 +257,7 @@ class FeatureStore:
 
     def _panel_hash(self, chosen: list[Feature], until: dt.date | None) -> str | None:
         table = self.panel()
-        return None if table is None or not any(item.needs_panel for item in chosen) else panel_hash(table, until)
+        return None if table is None or not any(needs_panel(item) for item in chosen) else panel_hash(table, until)
 
     def _shards(self, b: int) -> dict[int, Path]:
         return {int(path.stem.split("-")[1]): path for path in sorted(self.root.glob(f"b{b:03d}-*.parquet"))}

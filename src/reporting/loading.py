@@ -85,7 +85,7 @@ def importance(root: Path, dataset: str, grades: pl.DataFrame) -> pl.DataFrame:
         feature, group (its family; "own" where it is no longer declared), a column for each model family with its mean
         share of the gain, and "all runs"; empty where no run carries any.
     """
-    from src.features.registry import declared
+    from src.features.catalog import declared
 
     runs = RunStore(root / "runs" / dataset).runs(("family", "features", "importance"))
     runs = runs.filter(pl.col("record_id").is_in(grades["record_id"].to_list()))

@@ -17,7 +17,7 @@ from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
 from src.core.instruments import KEY
 from src.evaluation import labels
-from src.features.registry import code_hash, reach
+from src.features.catalog import code_hash, needs_panel, reach
 from src.features.selection import select
 from src.features.store import FeatureStore
 from src.market import bars as bars_table
@@ -53,7 +53,7 @@ class Inputs:
         self._until = dt.date.fromisoformat(config.split.until) if config.split.until else None
         chosen = select(config.features, config.universe.interval)
         self.names = [item.name for item in chosen]
-        self._looks_at_panel = any(item.needs_panel for item in chosen)
+        self._looks_at_panel = any(needs_panel(item) for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
         self.panel_returns = self._read_panel() if config.label.relative else None
         self._hashes = {item.name: code_hash(item) for item in chosen}

@@ -6,8 +6,8 @@ import time
 import polars as pl
 import pytest
 
+from src.features.catalog import declared
 from src.features.compute import FeatureGraph, PanelLookup, evaluate
-from src.features.registry import declared
 from tests.features.series import lively, market
 
 ROWS, INSTRUMENTS = 2500, 20

@@ -10,8 +10,9 @@ import talib
 
 from src.config.schema import FeaturesConfig
 from src.features import custom, indicators
+from src.features.catalog import code_hash, declared
 from src.features.compute import compute
-from src.features.registry import FeatureError, code_hash, declared
+from src.features.registry import FeatureError
 from src.features.selection import select
 from tests.features import properties
 from tests.features.series import lively, with_prices

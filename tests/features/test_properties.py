@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.features.catalog import declared, needs_panel
 from src.features.compute import compute
-from src.features.registry import Feature, FeatureError, declared
+from src.features.registry import Feature, FeatureError
 from src.features.windows import lag, mean
 from src.market.bars import PRICES
 from tests.features import properties
@@ -185,7 +186,7 @@ def test_without_a_panel_market_relative_features_are_null_and_the_others_unchan
     bars = lively(400)
     alone, among = compute(bars, EVERY, None), compute(bars, EVERY, market(400))
     for item in EVERY:
-        if item.needs_panel:
+        if needs_panel(item):
             assert alone[item.name].null_count() == alone.height, item.name
         else:
             assert alone[item.name].equals(among[item.name]), item.name

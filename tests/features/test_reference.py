@@ -1,5 +1,5 @@
+from src.features.catalog import declared
 from src.features.reference import PATH, page
-from src.features.registry import declared
 
 
 def test_the_committed_page_is_current():

@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 
 from src.core.project import ROOT
+from src.features.catalog import declared
 from src.features.compute import compute
 from src.features.panel_members import joined, member_values
-from src.features.registry import Feature, declared
+from src.features.registry import Feature
 from src.market.panel import member_returns, table_of
 from tests.features.series import lively, market
 

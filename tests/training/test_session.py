@@ -19,7 +19,8 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.engine.outcome import Outcome
 from src.evaluation.grade import Thresholds
-from src.features.registry import Feature, code_hash
+from src.features.catalog import code_hash
+from src.features.registry import Feature
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.inspection import status_view
@@ -290,7 +291,7 @@ def test_a_features_code_that_changed_fits_again_what_uses_it(
     def edited(item: Feature) -> str:
         return code_hash(item) + "edited" * (item.name == "return_5")
 
-    for module in ("registry", "store"):
+    for module in ("catalog", "store"):
         monkeypatch.setattr(f"src.features.{module}.code_hash", edited)
     monkeypatch.setattr("src.training.inputs.code_hash", edited)
     with pytest.raises(StageError, match="lack return_5 as it is declared now"):

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import (
     Array,
     age_of_highest,
@@ -21,7 +21,7 @@ from src.features.windows import (
     weighted,
 )
 
-FAMILY = "bias"
+FAMILY = family("bias", group="behavioral", order=120)
 
 
 @feature(FAMILY, window=252, source="George and Hwang (2004), The 52-week high and momentum investing, JF 59:2145")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, lag
 
-FAMILY = "calendar"
+FAMILY = family("calendar", group="technical", order=70)
 
 
 def month_start(day: Array) -> NDArray[np.datetime64]:

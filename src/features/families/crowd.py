@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import (
     Array,
     Members,
@@ -21,7 +21,7 @@ from src.features.windows import (
     total,
 )
 
-FAMILY = "crowd"
+FAMILY = family("crowd", group="behavioral", order=110)
 
 
 @feature(FAMILY, window=64, source="Sharpe (1964), Capital asset prices, JF 19:425")

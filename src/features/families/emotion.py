@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, correlation, deviation, highest, lag, mean, streak, total
 
-FAMILY = "emotion"
+FAMILY = family("emotion", group="behavioral", order=100)
 
 
 @feature(FAMILY, window=253, source="composite after Baker and Wurgler (2006), Investor sentiment, JF 61:1645")

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, deviation, highest, lag, lowest, mean, standardised_slope, total
 
-FAMILY = "game"
+FAMILY = family("game", group="behavioral", order=130)
 
 
 @feature(FAMILY, window=21, source="Carter (2012), Mastering the Trade (squeeze: Bollinger inside Keltner)")

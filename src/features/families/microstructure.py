@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, beta, covariance, lag, mean
 from src.market.spread import two_day_spread
 
-FAMILY = "microstructure"
+FAMILY = family("microstructure", group="technical", order=60)
 
 
 @feature(FAMILY, window=22, source="Corwin and Schultz (2012), A simple way to estimate bid-ask spreads, JF 67:719")

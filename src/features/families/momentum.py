@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import talib
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, deviation, highest, lag, lowest, mean, total
 
-FAMILY = "momentum"
+FAMILY = family("momentum", group="technical", order=20)
 
 
 @feature(

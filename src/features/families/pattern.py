@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, highest, lag, lowest, mean, rank
 
-FAMILY = "pattern"
+FAMILY = family("pattern", group="technical", order=90)
 NISON = "Nison (1991), Japanese Candlestick Charting Techniques"
 
 

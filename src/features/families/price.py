@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, correlation, deviation, lag, mean, total
 
-FAMILY = "price"
+FAMILY = family("price", group="technical", order=10)
 LN2 = float(np.log(2.0))
 
 

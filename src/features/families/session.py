@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.features.registry import feature, ingredient
+from src.features.registry import family, feature, ingredient
 from src.features.windows import Array, lag, total
 
-FAMILY = "session"
+FAMILY = family("session", group="technical", order=80)
 CLOSED_HOURS = 4.0
 LONGEST = 96  # bars: 24 hours of quarter-hours; of a longer session the first bars alone are told apart
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import talib
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, highest, lag, lowest, mean, total
 
-FAMILY = "trend"
+FAMILY = family("trend", group="technical", order=30)
 
 
 @feature(

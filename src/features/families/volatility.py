@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import talib
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, deviation, highest, lag, lowest, mean, rank, zscore
 
-FAMILY = "volatility"
+FAMILY = family("volatility", group="technical", order=40)
 
 
 @feature(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import talib
 
-from src.features.registry import feature
+from src.features.registry import family, feature
 from src.features.windows import Array, correlation, mean, total, zscore
 
-FAMILY = "volume"
+FAMILY = family("volume", group="technical", order=50)
 
 
 @feature(FAMILY, window=63, source="Gervais, Kaniel and Mingelgrin (2001), The high-volume return premium, JF 56:877")

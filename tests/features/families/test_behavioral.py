@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from src.features.catalog import declared
 from src.features.compute import compute
-from src.features.registry import declared
 from tests.features.oracles import SERIES, corr, ols, pasts, residuals, sd, sign
 
 COLUMNS = {seed: compute(bars, list(declared().values()), panel) for seed, (bars, panel) in SERIES.items()}

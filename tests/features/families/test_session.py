@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from src.config.schema import FeaturesConfig
+from src.features.catalog import declared
 from src.features.compute import compute
-from src.features.registry import Feature, FeatureError, declared
+from src.features.registry import Feature, FeatureError
 from src.features.selection import select
 from tests.features import properties
 from tests.features.series import lively, market

@@ -9,8 +9,8 @@ import pytest
 import scipy.stats
 import talib
 
+from src.features.catalog import declared
 from src.features.compute import compute
-from src.features.registry import declared
 from src.market.spread import two_day_spread
 from tests.features.oracles import SERIES, corr, ema, ols, pasts, sd, sign, wilder
 

@@ -1,5 +1,8 @@
 import functools
+import sys
 import textwrap
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,10 +11,14 @@ import pytest
 from src.config.schema import FeaturesConfig
 from src.core import code_hash as code_hash_module
 from src.core.code_hash import code_digest
-from src.features import registry
+from src.features import catalog, families, panel_members, registry
+from src.features.catalog import code_hash, declared
+from src.features.compute import compute
 from src.features.families import bias
-from src.features.registry import Feature, FeatureError, code_hash, declared
+from src.features.reference import page
+from src.features.registry import Feature, FeatureError
 from src.features.selection import select
+from tests.features.series import lively
 
 
 def test_there_are_more_than_a_hundred_and_both_groups_are_there():
@@ -67,7 +74,7 @@ def test_a_name_declared_twice_is_refused():
 def test_an_input_that_nothing_gives_is_refused():
     odd = Feature("odd", "price", lambda moon_phase: moon_phase, None, 1, "none", 0.0, "this test")
     with pytest.raises(FeatureError, match="input 'moon_phase' is no column"):
-        registry.reach(odd)
+        catalog.reach(odd)
 
 
 def module(tmp_path, name, text):
@@ -147,7 +154,79 @@ def test_a_changed_ingredient_changes_the_features_that_use_it_and_no_other(monk
     def direction(log_return):
         return np.sign(log_return)
 
-    monkeypatch.setitem(registry._INGREDIENTS, "direction", direction)
+    monkeypatch.setitem(registry.INGREDIENTS, "direction", direction)
     changed = {name for name, item in declared().items() if code_hash(item) != before[name]}
     assert {"obv_21", "streak_10", "fear_greed_21"} <= changed
     assert "rsi_14" not in changed
+
+
+ASTROLOGY = '''
+    """A family of one feature."""
+
+    from src.features.registry import family, feature
+    from src.features.windows import Array
+
+    FAMILY = family("astrology", group="behavioral", order=25)
+
+
+    @feature(FAMILY, window=1, source="this test")
+    def moon_age(day: Array) -> Array:
+        """Days since new moon."""
+        return (day - 5.76) % 29.530588
+'''
+
+
+@pytest.fixture
+def astrology(tmp_path, monkeypatch):
+    """A family that is one new file, beside the project's."""
+    (tmp_path / "astrology.py").write_text(textwrap.dedent(ASTROLOGY), encoding="utf-8")
+    declared()
+    before = [dict(table) for table in (registry.FAMILIES, registry.FEATURES)]
+    monkeypatch.setattr(families, "__path__", [*families.__path__, str(tmp_path)])
+    catalog._import_families.cache_clear()
+    yield
+    sys.modules.pop("src.features.families.astrology", None)
+    for table, kept in zip((registry.FAMILIES, registry.FEATURES), before, strict=True):
+        table.clear()
+        table.update(kept)
+    monkeypatch.undo()
+    catalog._import_families.cache_clear()
+
+
+def test_a_family_is_one_file_its_columns_are_computed_and_documented(astrology):
+    bars = lively(60)
+    table = compute(bars, select(FeaturesConfig(families=["astrology"])))
+    assert table.columns == ["asset_class", "symbol", "date", "moon_age"]
+    assert table["moon_age"].is_between(0, 29.6).all()
+    assert "## astrology (behavioral, 1)" in page()
+    assert "| `moon_age` | Days since new moon. | 1 | this test |" in page()
+    assert [*catalog.families()][1:4] == ["momentum", "astrology", "trend"]
+    assert len(code_hash(declared()["moon_age"])) == 32
+
+
+def test_every_file_of_families_declares_one_family_of_its_own_name():
+    files = {path.stem for path in Path(families.__path__[0]).glob("[a-z]*.py")}
+    assert {*catalog.families()} == files
+    assert len({item.order for item in catalog.families().values()}) == len(files)
+
+
+def test_two_families_of_one_name_are_refused():
+    declared()
+    with pytest.raises(FeatureError, match="family trend is declared twice"):
+        registry.family("trend", group="technical", order=1)
+
+
+def test_a_feature_of_a_family_that_no_file_declares_is_refused(monkeypatch):
+    monkeypatch.setitem(registry.FEATURES, "odd", Feature("odd", "trends", len, None, 1, "none", 0.0, "this test"))
+    with pytest.raises(FeatureError, match="no family is named 'trends': did you mean trend"):
+        declared()
+
+
+def test_the_hash_of_the_panels_standings_ignores_features_that_it_does_not_measure(monkeypatch):
+    before = panel_members.standings_code()
+    code_hash_module.forget()
+    monkeypatch.setitem(registry.FEATURES, "odd", replace(declared()["rsi_14"], name="odd"))
+    assert panel_members.standings_code() == before
+    monkeypatch.setitem(registry.FEATURES, "return_21", replace(declared()["return_21"], window=23))
+    assert panel_members.standings_code() != before
+    code_hash_module.forget()

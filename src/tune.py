@@ -107,7 +107,6 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
     from src.models.registry import family
     from src.training import code_keys
     from src.tuning.scheduler import Lane
-    from src.tuning.search_space import SPACES
     from src.tuning.study import Search
     from src.tuning.window import inner_split
 
@@ -118,10 +117,10 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
         "split": dataclasses.asdict(inner_split(config)),
         "defaults": defaults,
         "device": model.device,
-        "space": {name: dataclasses.asdict(bounds) for name, bounds in SPACES[model.family].items()},
+        "space": {name: dataclasses.asdict(bounds) for name, bounds in family(model.family).SPACE.items()},
         "tune": [config.tune.batch, *limits],
         "seed": config.seed,
-        "library": family(model.family).version(),
+        "library": family(model.family).LIBRARY.version,
         "code": code_keys.fit_code(model.family, relative=config.label.relative),
     }
     about = {

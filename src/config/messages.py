@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from src.core.errors import ConfigError
+from src.models.registry import FAMILIES
 
 _TYPES = {
     "Integer": "a whole number",
@@ -124,7 +125,10 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
     """The words for a key that the schema does not have."""
     parent, _, name = str(key).rpartition(".")
     if parent == "model.params" and not list(known):
-        return f"{key}: model=all has no params of its own; choose model=lightgbm, or edit conf/model/lightgbm.yaml"
+        return (
+            f"{key}: model=all has no params of its own; choose one family ({', '.join(FAMILIES)}), or edit its "
+            "file in conf/model"
+        )
     return f"{key} is no setting{f' of {parent}' if parent else ''}; {near(name, known)}"
 
 

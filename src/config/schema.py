@@ -1,17 +1,24 @@
 """Typed schema of conf/: a misspelt key, a wrong type or a value out of range fails before any work.
 
-Every group of ``conf/`` is a dataclass here. Hydra checks names and types against it; `src.config.constraints` holds
-the ranges and the rules between fields. Stages receive a `Config`; libraries receive the part of it that they need.
+Every group of ``conf/`` is a dataclass here. Hydra checks names and types against it; a field carries its own range,
+choices or form, and `src.config.constraints` checks these and the rules between fields. Verbs receive a `Config`;
+libraries receive the sections that they need.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.config.paths import DatasetPaths
+from src.core.field_rules import Pattern, constrained, dated, named, one_of, ranged
+from src.core.instruments import ASSET_CLASSES
+from src.models.registry import FAMILIES
 
+_INTERVAL = Pattern(re.compile(r"[1-9]\d{0,2}(m|h|d|wk|mo)"), "a number and m, h, d, wk or mo")
+_USUAL_RATES = "0.5 for yahoo and 5 for an exchange are usual"
 INDICATOR_LIBRARIES = ("pandas_ta", "talib")
 
 
@@ -19,33 +26,36 @@ INDICATOR_LIBRARIES = ("pandas_ta", "talib")
 class UniverseConfig:
     """Which instruments. A limit of null takes every instrument of the class that the source lists."""
 
-    name: str = "demo"
-    interval: str = "1d"
-    stock: int | None = None
-    etf: int | None = None
-    crypto: int | None = None
+    name: str = named("demo")
+    interval: str = constrained("1d", _INTERVAL)
+    stock: int | None = ranged(None, low=0, high=10_000_000, unit="instruments")
+    etf: int | None = ranged(None, low=0, high=10_000_000, unit="instruments")
+    crypto: int | None = ranged(None, low=0, high=10_000_000, unit="instruments")
     symbols: list[str] = field(default_factory=list)  # "AAPL" or "stock:AAPL"
     file: str | None = None  # CSV with a column symbol, or one symbol a line
-    buckets: int = 4  # shards of the stored tables
-    panel: int = 100  # instruments of each class in the pinned panel of market-relative features
+    buckets: int = ranged(4, low=1, high=1024, unit="shards")  # shards of the stored tables
+    # Instruments of each class in the pinned panel of market-relative features
+    panel: int = ranged(100, low=1, high=10_000_000, unit="instruments")
     allow_simulated: bool = False
     pinned: str | None = None  # CSV of the dated list that live sources take, where limits are given
     types: list[str] = field(default_factory=lambda: ["common", "adr"])  # of stocks, as the exchanges' directory tells
     otc: bool = False  # names of the SEC's list that trade over the counter
-    as_of: str | None = None  # membership as the kept listings had it that day, YYYY-MM-DD; null takes the latest
-    options: int = 0  # most traded underlyings whose option chains are kept
+    # Membership as the kept listings had it that day, YYYY-MM-DD; null takes the latest
+    as_of: str | None = dated(None)
+    # Most traded underlyings whose option chains are kept
+    options: int = ranged(0, low=0, high=100_000, unit="underlyings")
 
 
 @dataclass
 class SimulatedSource:
     """How many invented instruments of each class, and how strong the planted edge is."""
 
-    stock: int = 18
-    etf: int = 8
-    crypto: int = 6
-    first: str = "2014-01-02"
-    edge: float = 0.18  # share of one-bar volatility that the planted signal predicts
-    seed: int = 2024
+    stock: int = ranged(18, low=0, high=100_000, unit="instruments")
+    etf: int = ranged(8, low=0, high=100_000, unit="instruments")
+    crypto: int = ranged(6, low=0, high=100_000, unit="instruments")
+    first: str = dated("2014-01-02")
+    edge: float = ranged(0.18, low=0, high=1)  # share of one-bar volatility that the planted signal predicts
+    seed: int = ranged(2024, low=0, high=2**32 - 1)
 
 
 @dataclass
@@ -53,18 +63,26 @@ class LiveSource:
     """How live providers are asked: politely, for hours where need be."""
 
     chain: dict[str, list[str]] = field(default_factory=dict)  # by class: stooq or folder first, then who tops up
-    start: str = "2014-01-01"  # first date wanted
-    workers: int = 6  # threads that fetch
-    batch_size: int = 200  # instruments fetched between two writes of the store
-    rates: dict[str, float] = field(default_factory=dict)  # requests a second to begin with, by provider
-    ceilings: dict[str, float] = field(default_factory=dict)  # and at most, where nothing is refused
-    pause: float = 60.0  # seconds without a request after refusals that name no time; doubles each time
-    max_pause: float = 3600.0  # seconds
-    patience_hours: float = 12.0  # without one good answer, then the run ends, saved
-    timeout: float = 30.0  # seconds for one request
-    tries: int = 4  # of an instrument in one run, refusals not counted
-    retry_hours: float = 6.0  # before a failed instrument is due again; doubles each time
-    overlap_bars: int = 10  # asked again at each refresh and compared
+    start: str = dated("2014-01-01")  # first date wanted
+    workers: int = ranged(6, low=1, high=64, unit="threads")  # threads that fetch
+    # Instruments fetched between two writes of the store
+    batch_size: int = ranged(200, low=1, high=100_000, unit="instruments")
+    # Requests a second to begin with, by provider
+    rates: dict[str, float] = ranged({}, low=0, high=10_000, unit="requests a second", above=True, remedy=_USUAL_RATES)
+    # And at most, where nothing is refused
+    ceilings: dict[str, float] = ranged(
+        {}, low=0, high=10_000, unit="requests a second", above=True, remedy=_USUAL_RATES
+    )
+    # Seconds without a request after refusals that name no time; doubles each time
+    pause: float = ranged(60.0, low=0, high=86_400, unit="seconds", above=True)
+    max_pause: float = ranged(3600.0, low=0, high=86_400, unit="seconds", above=True)  # seconds
+    # Without one good answer, then the run ends, saved
+    patience_hours: float = ranged(12.0, low=0, high=10_000, unit="hours", above=True)
+    timeout: float = ranged(30.0, low=0, high=3600, unit="seconds", above=True)  # seconds for one request
+    tries: int = ranged(4, low=1, high=100, unit="tries")  # of an instrument in one run, refusals not counted
+    # Before a failed instrument is due again; doubles each time
+    retry_hours: float = ranged(6.0, low=0, high=10_000, unit="hours")
+    overlap_bars: int = ranged(10, low=2, high=1000, unit="bars")  # asked again at each refresh and compared
     proxy: str | None = None  # null: HTTPS_PROXY of the environment
     ca_file: str | None = None  # certificates of a proxy that opens TLS; null: SSL_CERT_FILE of the environment
     contact: str | None = None  # e-mail address that the SEC demands of whoever asks for its list
@@ -76,9 +94,10 @@ class SourceConfig:
 
     kind: str = "simulated"  # simulated | folder | stooq | yahoo | ccxt | auto
     path: str = "data/source"
-    asset_class: str | None = None  # for files that do not say
+    asset_class: str | None = one_of(None, ASSET_CLASSES)  # for files that do not say
     columns: dict[str, str] = field(default_factory=dict)  # our name -> the files' column name
-    basis: str = "auto"  # split_adjusted | total_return | auto: by the presence of adj_close, per instrument
+    # Split_adjusted | total_return | auto: by the presence of adj_close, per instrument
+    basis: str = one_of("auto", ("auto", "split_adjusted", "total_return"))
     simulated: SimulatedSource = field(default_factory=SimulatedSource)
     live: LiveSource = field(default_factory=LiveSource)
 
@@ -88,15 +107,15 @@ class OptionsConfig:
     """Option chains: where they come from, and what their valuation assumes."""
 
     path: str | None = None  # files of chains of one's own; null asks the live source
-    risk_free: float = 0.04  # a year, continuously compounded
-    max_expiries: int = 40  # of an underlying, the nearest first
+    risk_free: float = ranged(0.04, low=-0.1, high=1, unit="a year")  # a year, continuously compounded
+    max_expiries: int = ranged(40, low=1, high=1000, unit="expiries")  # of an underlying, the nearest first
 
 
 @dataclass
 class DataConfig:
     """What every stage reads and writes, relative to the project's root."""
 
-    until: str | None = None  # last date hydrated, YYYY-MM-DD; null takes all that the source has
+    until: str | None = dated(None)  # last date hydrated, YYYY-MM-DD; null takes all that the source has
     root: str = "data"
     reports: str = "reports"
     logs: str = "logs"
@@ -106,7 +125,7 @@ class DataConfig:
 class FeaturesConfig:
     """Which declared features: by family or by name; `exclude` wins. What is in `extra` and `files` comes on top."""
 
-    name: str = "all"
+    name: str = named("all")
     families: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
@@ -118,9 +137,9 @@ class FeaturesConfig:
 class LabelConfig:
     """The direction of the next tradable return (contract 3 of the design)."""
 
-    name: str = "next_open"
-    horizon: int = 1  # bars from entry to exit
-    tolerance: float = 1e-6  # a return of this magnitude or less is zero
+    name: str = named("next_open")
+    horizon: int = ranged(1, low=1, high=260, unit="bars")  # bars from entry to exit
+    tolerance: float = ranged(1e-6, low=0, high=0.01)  # a return of this magnitude or less is zero
     relative: bool = False  # against the median return of the pinned panel on the same bar
 
 
@@ -128,68 +147,74 @@ class LabelConfig:
 class SplitConfig:
     """Purged, embargoed walk-forward with fold boundaries at fixed dates."""
 
-    name: str = "walk_forward"
-    until: str | None = None  # last bar that training may use, YYYY-MM-DD; null takes all
-    anchor: str = "2000-07-01"
-    fold_months: int = 18
-    first_train_bars: int = 500
-    embargo: int = 5  # bars
-    min_density: float = 0.9  # share of the class's bars a year below which an instrument is skipped
+    name: str = named("walk_forward")
+    until: str | None = dated(None)  # last bar that training may use, YYYY-MM-DD; null takes all
+    anchor: str = dated("2000-07-01")
+    fold_months: int = ranged(18, low=1, high=120, unit="months")
+    first_train_bars: int = ranged(500, low=50, high=100_000, unit="bars")
+    embargo: int = ranged(5, low=0, high=1000, unit="bars")  # bars
+    # Share of the class's bars a year below which an instrument is skipped
+    min_density: float = ranged(0.9, low=0, high=1)
 
 
 @dataclass
 class StrategyConfig:
     """From probabilities to positions, and what trading them costs."""
 
-    name: str = "long_flat"
+    name: str = named("long_flat")
     short: bool = False
-    threshold: float = 0.5  # probability above which the position is long
-    target_volatility: float = 0.10  # annual
-    volatility_window: int = 63  # bars of close-to-close returns up to the decision
-    max_leverage: float = 1.0
-    cost_bps: dict[str, float] = field(default_factory=lambda: {"stock": 5.0, "etf": 5.0, "crypto": 10.0})
-    half_cent: float = 0.005  # price units over the as-traded price, per unit of turnover (stock and etf)
-    spread_window: int = 63  # bars of the trailing mean of the spread estimate
+    threshold: float = ranged(0.5, low=0, high=1)  # probability above which the position is long
+    target_volatility: float = ranged(0.10, low=0, high=2, unit="a year", above=True)  # annual
+    # Bars of close-to-close returns up to the decision
+    volatility_window: int = ranged(63, low=5, high=1000, unit="bars")
+    max_leverage: float = ranged(1.0, low=0, high=10, above=True)
+    cost_bps: dict[str, float] = ranged(
+        {"stock": 5.0, "etf": 5.0, "crypto": 10.0}, low=0, high=1000, unit="basis points"
+    )
+    # Price units over the as-traded price, per unit of turnover (stock and etf)
+    half_cent: float = ranged(0.005, low=0, high=1)
+    spread_window: int = ranged(63, low=1, high=1000, unit="bars")  # bars of the trailing mean of the spread estimate
 
 
 @dataclass
 class ModelConfig:
     """One model family with its settings; `model=all` names several files by `members` and has none itself."""
 
-    family: str = "???"
+    family: str = one_of("???", (*FAMILIES, "all"))
     members: list[str] = field(default_factory=list)  # files; who names an asset class takes it
     params: Any = None
-    device: str = "cpu"
+    device: str = one_of("cpu", ("cpu", "cuda"))
     classes: list[str] = field(default_factory=list)  # asset classes that it is for; empty: all
-    trials: int = 0  # tuning trials among which the params were chosen
-    tuned_before: str | None = None  # the tuning read no bar from this date on, YYYY-MM-DD
+    trials: int = ranged(0, low=0, high=10_000_000, unit="trials")  # tuning trials among which the params were chosen
+    tuned_before: str | None = dated(None)  # the tuning read no bar from this date on, YYYY-MM-DD
 
 
 @dataclass
 class GradeConfig:
     """The one gate: thresholds, out-of-sample bars demanded, and the settings of the evidence."""
 
-    name: str = "default"
-    min_auc: float = 0.52
-    min_accuracy: float = 0.51
-    min_sharpe: float = 0.5
-    max_drawdown: float = 0.20
-    min_oos: int = 500  # out-of-sample bars to be registered
-    min_oos_promote: int = 1000  # and to be promoted
-    common_shifts: int = 200
-    exclude_lags: int = 126
-    suspicious_auc: float = 0.65
-    suspicious_sharpe: float = 3.0
+    name: str = named("default")
+    min_auc: float = ranged(0.52, low=0, high=1)
+    min_accuracy: float = ranged(0.51, low=0, high=1)
+    min_sharpe: float = ranged(0.5, low=-10, high=10)
+    max_drawdown: float = ranged(0.20, low=0, high=1, above=True)
+    min_oos: int = ranged(500, low=1, high=100_000, unit="bars")  # out-of-sample bars to be registered
+    min_oos_promote: int = ranged(1000, low=1, high=100_000, unit="bars")  # and to be promoted
+    common_shifts: int = ranged(200, low=20, high=10_000, unit="shifts")
+    exclude_lags: int = ranged(126, low=0, high=10_000, unit="bars")
+    suspicious_auc: float = ranged(0.65, low=0.5, high=1)
+    suspicious_sharpe: float = ranged(3.0, low=0, high=100, above=True)
 
 
 @dataclass
 class EngineConfig:
     """How the work is spread; null workers means one for each core."""
 
-    kind: str = "local"
-    workers: int | None = None
-    batch_size: int = 20  # instruments in flight
-    memory_gib: float | None = None  # a worker that takes more ends; null: its part of what the machine has
+    kind: str = one_of("local", ("local", "ray"))
+    workers: int | None = ranged(None, low=1, high=4096, unit="processes")
+    batch_size: int = ranged(20, low=1, high=100_000, unit="instruments")  # instruments in flight
+    # A worker that takes more ends; null: its part of what the machine has
+    memory_gib: float | None = ranged(None, low=0, high=100_000, unit="GiB", above=True)
     address: str | None = None  # ray: of a running cluster; null starts one on this machine
     data: str | None = None  # ray: a folder or bucket that every node reaches; null sends data through Ray
 
@@ -198,20 +223,26 @@ class EngineConfig:
 class TuneConfig:
     """How settings are searched for inside the first training window; see docs/tuning.md."""
 
-    trials: int = 40  # of each family and class in all, the default settings' own included
-    instruments: int = 40  # that each trial is tried on; as many others confirm the winner
-    by: str = "class"  # one study for each asset class, or one for all of them
-    batch: int = 10  # instruments between two looks at whether a trial is worth going on
-    prune_p: float = 0.1  # a trial ends where it is behind the best one with a Wilcoxon p-value below this; 0: never
-    fold_months: int = 6  # of the walk-forward inside the window
-    first_train_bars: int = 250  # before its first validation
-    min_gain: float = 2.0  # standard errors by which a winner must beat the default settings on other instruments
-    max_cost: float = 2.0  # CPU of a trial, as estimated, in units of the default settings'
-    timeout: float | None = None  # seconds after which no trial is begun
-    before: str | None = None  # read no bar from this date on; null: the class's first out-of-sample date
+    # Of each family and class in all, the default settings' own included
+    trials: int = ranged(40, low=1, high=100_000, unit="trials")
+    # That each trial is tried on; as many others confirm the winner
+    instruments: int = ranged(40, low=4, high=100_000, unit="instruments")
+    by: str = one_of("class", ("class", "all"))  # one study for each asset class, or one for all of them
+    # Instruments between two looks at whether a trial is worth going on
+    batch: int = ranged(10, low=1, high=100_000, unit="instruments")
+    # A trial ends where it is behind the best one with a Wilcoxon p-value below this; 0: never
+    prune_p: float = ranged(0.1, low=0, high=0.5)
+    fold_months: int = ranged(6, low=1, high=120, unit="months")  # of the walk-forward inside the window
+    first_train_bars: int = ranged(250, low=50, high=100_000, unit="bars")  # before its first validation
+    # Standard errors by which a winner must beat the default settings on other instruments
+    min_gain: float = ranged(2.0, low=0, high=100, unit="standard errors")
+    # CPU of a trial, as estimated, in units of the default settings'
+    max_cost: float = ranged(2.0, low=0, high=1000, unit="times the default settings' CPU", above=True)
+    timeout: float | None = ranged(None, low=0, high=1e7, unit="seconds")  # seconds after which no trial is begun
+    before: str | None = dated(None)  # read no bar from this date on; null: the class's first out-of-sample date
     force: bool = False  # write the winner even where it isn't better by `min_gain`
     overwrite: bool = False  # replace files of conf/model that a person wrote or changed
-    name: str | None = None  # of the files; null: the dataset's
+    name: str | None = named(None)  # of the files; null: the dataset's
     folder: str = "conf/model"
 
 
@@ -220,7 +251,8 @@ class TrackingConfig:
     """Where MLflow keeps runs and models; a relative sqlite path is under the project's root."""
 
     uri: str = "sqlite:///mlruns/mlflow.db"  # or postgresql://<user>@<host>/<database>, or http://<server>
-    route: str = "auto"  # bulk: inserts into sqlite; client: MLflow's own; auto: bulk where it is tested
+    # Bulk: inserts into sqlite; client: MLflow's own; auto: bulk where it is tested
+    route: str = one_of("auto", ("auto", "bulk", "client"))
     artifacts: str = "mlruns/artifacts"  # a folder, or s3://<bucket>/<prefix>; a server keeps them itself
     experiment: str = "alpha-loop"
     enabled: bool = True
@@ -244,10 +276,11 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     experiment: Any = None
-    seed: int = 7
+    seed: int = ranged(7, low=0, high=2**31 - 1)
     fresh: bool = False
     only: list[str] = field(default_factory=list)  # narrow a stage to these symbols
-    retry: str | None = None  # failed: at once what failed; all: also what is fresh; whole: every series from its start
+    # Failed: at once what failed; all: also what is fresh; whole: every series from its start
+    retry: str | None = one_of(None, ("failed", "all", "whole"))
     follow: bool = False  # train: featurize, train and report again until hydration has nothing pending
 
     @property

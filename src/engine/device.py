@@ -39,13 +39,14 @@ def require(models: list[ModelConfig], config: EngineConfig) -> None:
 
 
 def tried(model: ModelConfig) -> str | None:
-    """Fit two trees to a few rows on the model's device; return the first line of what stands against it, or None."""
+    """Fit a small model to a few rows on the model's device; return the first line of its error, or None."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS, FEATURES)).astype(np.float32)
     y = (x[:, 0] > 0.0).astype(np.float64)
     names = [f"feature_{each}" for each in range(FEATURES)]
+    params = replace(model.params, rounds=2) if hasattr(model.params, "rounds") else model.params
     try:
-        family(model.family).fit(x, y, replace(model.params, rounds=2), 0, names, model.device)
+        family(model.family).fit(x, y, params, 0, names, model.device)
     except Exception as error:  # noqa: BLE001 - each library raises its own, and all mean the same
         return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return None

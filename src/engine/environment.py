@@ -9,8 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import src
+from src.models.registry import FAMILIES, family
 
-_PACKAGES = ("numpy", "scipy", "polars", "lightgbm", "xgboost", "catboost")
+_PACKAGES = tuple(
+    dict.fromkeys(("numpy", "scipy", "polars", *(family(name).LIBRARY.distribution for name in FAMILIES)))
+)
 _ABSENT = "none"
 
 Environment = tuple[tuple[str, str], ...]

@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.models.library import Library, release, shares
+from src.core.field_rules import ranged
+from src.models.library import Library, shares
+from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
-    import catboost as cb
-
     from src.core.arrays import Matrix, Vector
-else:
-    cb = Library("catboost")
 
+LIBRARY = Library("catboost")
 FILE = "model.cbm"
-CPU_ALONE = ("rsm",)  # not for these trees on a GPU
+_CPU_ONLY = ("rsm",)  # CatBoost refuses it for these trees on a GPU
 
 
 @dataclass
 class CatBoostParams:
-    """Settings of CatBoost, named as the library names them but for `rounds` and `l2`."""
+    """Settings of CatBoost, named as the library names them except for `rounds` and `l2`."""
 
-    rounds: int = 30
-    learning_rate: float = 0.05
-    depth: int = 3
-    rsm: float = 0.3
-    subsample: float = 0.8
-    border_count: int = 31
-    l2: float = 3.0
+    rounds: int = ranged(30, low=1, high=100_000, unit="trees")
+    learning_rate: float = ranged(0.05, low=0, high=1, above=True)
+    depth: int = ranged(3, low=1, high=16, unit="levels")
+    rsm: float = ranged(0.3, low=0, high=1, above=True)
+    subsample: float = ranged(0.8, low=0, high=1, above=True)
+    border_count: int = ranged(31, low=1, high=65_535, unit="borders")
+    l2: float = ranged(3.0, low=0, high=1e6)
 
 
-def version() -> str:
-    """Name and version of the library."""
-    return f"catboost {release('catboost')}"
+PARAMS = CatBoostParams
+SPACE = {
+    "rounds": Bounds(10, 150, log=True),
+    "learning_rate": Bounds(0.01, 0.2, log=True),
+    "depth": Bounds(1, 5),
+    "rsm": Bounds(0.2, 1.0),
+    "subsample": Bounds(0.4, 1.0),
+    "border_count": Bounds(15, 63, log=True),
+    "l2": Bounds(0.5, 100.0, log=True),
+}
+_COST = TreeCost(13.1, 0.291, 0.0, 0.161, 0.0, 0.00136)
+
+
+def cost(params: Mapping[str, Any]) -> float:
+    """Estimate the milliseconds of one fit; see `src.models.library.Family`."""
+    return _COST.milliseconds(params["rounds"], 2.0 ** params["depth"], params["rsm"], params["border_count"])
 
 
 def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one model on one thread; see `src.models.registry.Family`."""
+    """Fit one model on one thread; see `src.models.library.Family`."""
+    import catboost as cb
+
     model = cb.CatBoost(_settings(params, seed, device))
     return model.fit(cb.Pool(x, y, feature_names=names, thread_count=1))
 
@@ -65,29 +81,34 @@ def _settings(params: CatBoostParams, seed: int, device: str) -> dict[str, Any]:
     }
     if device == "cuda":
         settings["task_type"] = "GPU"
-        for name in CPU_ALONE:
+        for name in _CPU_ONLY:
             del settings[name]
     return settings
 
 
 def predict(model: Any, x: Matrix) -> Vector:
-    """P(up) of each row."""
+    """Return P(up) of each row; see `src.models.library.Family`."""
     return np.asarray(model.predict(x, prediction_type="Probability", thread_count=1), dtype=np.float64)[:, 1]
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Share of each feature in how much the prediction moves (PredictionValuesChange); see `Family.importance`."""
+    """Return each feature's share in how much the prediction moves (PredictionValuesChange); see `Family`."""
     assert model.feature_names_ == names
     return shares(np.asarray(model.get_feature_importance(type="PredictionValuesChange"), dtype=np.float64))
 
 
-def save(model: Any, path: Path) -> None:
-    """Write CatBoost's binary format."""
-    model.save_model(str(path))
+def to_bytes(model: Any) -> bytes:
+    """Return CatBoost's binary format, which it writes to files only; see `src.models.library.Family`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        model.save_model(str(path))
+        return path.read_bytes()
 
 
-def load(path: Path) -> Any:
-    """Read CatBoost's binary format."""
+def from_bytes(content: bytes) -> Any:
+    """Read CatBoost's binary format; see `src.models.library.Family`."""
+    import catboost as cb
+
     model = cb.CatBoost()
-    model.load_model(str(path))
+    model.load_model(blob=content)
     return model

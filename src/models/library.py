@@ -1,65 +1,188 @@
-"""What a model family offers, and the library behind it, imported when it is first asked for something."""
+"""What a model family offers, and the library behind it."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from src.core.arrays import Matrix, Vector
+from src.models.search_space import Bounds
+
+
+@dataclass(frozen=True)
+class Library:
+    """The distribution that a family computes with. Families import it inside their functions, when they need it.
+
+    Attributes
+    ----------
+    distribution : str
+        Name under which it is installed. It is pinned with every logged model, and its release is part of a run's key.
+    module : str
+        Name under which it is imported, where that is not the distribution's name.
+    """
+
+    distribution: str
+    module: str = ""
+
+    @property
+    def version(self) -> str:
+        """Name and release, such as ``lightgbm 4.6.0``."""
+        return f"{self.distribution} {self.release}"
+
+    @property
+    def release(self) -> str:
+        """Release, found without importing the library where it is installed under its usual name."""
+        try:
+            return metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:  # built under another name, as xgboost-cpu is
+            top_level = (self.module or self.distribution).split(".")[0]
+            return str(importlib.import_module(top_level).__version__)
+
+    def load(self) -> None:
+        """Import the library: a second or two that should not count as part of a fit."""
+        importlib.import_module(self.module or self.distribution)
 
 
 class Family(Protocol):
-    """What a model family offers; `x` is float32 (rows, features) with NaN for missing, `y` is 0 or 1."""
+    """What a module of this package defines to be a model family.
+
+    The registry finds such modules and checks that nothing is missing. `from_bytes` and `predict` also travel inside
+    every logged model, where this project is not installed: they may use `np`, builtins, and what they import
+    themselves, and nothing else of their module.
+    """
+
+    LIBRARY: Library
+    """The library, for the key of a run and for the requirements of a logged model."""
 
     FILE: str
     """Name of the native model file."""
 
-    def version(self) -> str:
-        """Name and version of the library: part of a run's key."""
+    PARAMS: type
+    """Dataclass of the settings; each field carries its range (`src.core.field_rules.ranged`)."""
+
+    SPACE: Mapping[str, Bounds]
+    """Settings that tuning may search, by name."""
+
+    def cost(self, params: Mapping[str, Any]) -> float:
+        """Estimate the CPU time of one fit, which limits what tuning may try.
+
+        Parameters
+        ----------
+        params : mapping
+            Settings by name.
+
+        Returns
+        -------
+        float
+            Milliseconds, for 1,500 rows and 110 features on one core; only ratios matter.
+        """
 
     def fit(self, x: Matrix, y: Vector, params: Any, seed: int, names: list[str], device: str = "cpu") -> Any:
-        """Fit on one thread, deterministically for a seed."""
+        """Fit one model on one thread, deterministically for a seed.
+
+        Parameters
+        ----------
+        x : float32, shape (rows, features)
+            NaN where a value is missing.
+        y : float64, shape (rows,)
+            0 or 1, both present.
+        params : PARAMS
+            Settings.
+        seed : int
+            Seed of everything random.
+        names : list of str
+            Names of the columns of `x`, kept with the model.
+        device : {'cpu', 'cuda'}
+            Where to fit.
+
+        Returns
+        -------
+        object
+            The model, as `predict`, `importance` and `to_bytes` take it.
+
+        Raises
+        ------
+        Exception
+            Where the library can't fit on the device; the first line of the message is shown to the user.
+        """
 
     def predict(self, model: Any, x: Matrix) -> Vector:
-        """P(up) of each row, float64 in [0, 1]."""
+        """Return P(up) of each row.
+
+        Parameters
+        ----------
+        model : object
+            What `fit` or `from_bytes` returned: both give the same probabilities to the last bit.
+        x : float32, shape (rows, features)
+            NaN where a value is missing.
+
+        Returns
+        -------
+        float64, shape (rows,)
+            In [0, 1], never NaN.
+        """
 
     def importance(self, model: Any, names: list[str]) -> Vector:
-        """Each feature's share of what the model's splits gained, in the order of `names`; sums to 1, or to 0."""
+        """Return each feature's share of what the model's splits gained.
 
-    def save(self, model: Any, path: Path) -> None:
-        """Write the native file."""
+        Parameters
+        ----------
+        model : object
+            What `fit` returned.
+        names : list of str
+            Names of the features, in the order of the fit.
 
-    def load(self, path: Path) -> Any:
-        """Read the native file; nothing is unpickled."""
+        Returns
+        -------
+        float64, shape (features,)
+            Sums to 1, or is all zero where the model has no split.
+        """
 
+    def to_bytes(self, model: Any) -> bytes:
+        """Return the content of the native model file: no pickle.
 
-class Library:
-    """A model library, imported when it is first asked for something: whoever plans the work needs none of them."""
+        Parameters
+        ----------
+        model : object
+            What `fit` returned.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+        Returns
+        -------
+        bytes
+        """
 
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(importlib.import_module(self._name), attribute)
+    def from_bytes(self, content: bytes) -> Any:
+        """Read the native model file.
 
-    def code(self) -> dict[str, str]:
-        """Return the library's name, which is all that a hash of code knows of it: its release is hashed elsewhere."""
-        return {"library": self._name}
+        Parameters
+        ----------
+        content : bytes
+            What `to_bytes` returned.
 
-
-def release(name: str) -> str:
-    """Release of a library, without importing it where its package has its name."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # built under another name, as xgboost-cpu is
-        return str(importlib.import_module(name).__version__)
+        Returns
+        -------
+        object
+            The model, as `predict` takes it.
+        """
 
 
 def shares(gains: Vector) -> Vector:
-    """Gains as shares of their sum; all zero where there was no split."""
+    """Return gains as shares of their sum.
+
+    Parameters
+    ----------
+    gains : float64, shape (features,)
+        Not negative.
+
+    Returns
+    -------
+    float64, shape (features,)
+        Sums to 1, or is all zero where the gains are.
+    """
     total = gains.sum()
     return gains / total if total > 0.0 else np.zeros_like(gains)

@@ -2,52 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.models.library import Library, release, shares
+from src.core.field_rules import ranged
+from src.models.library import Library, shares
+from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
     from src.core.arrays import Matrix, Vector
-else:
-    lgb = Library("lightgbm")
 
+LIBRARY = Library("lightgbm")
 FILE = "model.txt"
 
 
 @dataclass
 class LightGBMParams:
-    """Settings of LightGBM, named as the library names them but for `rounds` and `l2`."""
+    """Settings of LightGBM, named as the library names them except for `rounds` and `l2`."""
 
-    rounds: int = 30
-    learning_rate: float = 0.1
-    num_leaves: int = 4
-    max_depth: int = 2
-    min_child_samples: int = 40
-    feature_fraction: float = 0.7
-    bagging_fraction: float = 0.8
-    max_bin: int = 31
-    l2: float = 1.0
+    rounds: int = ranged(30, low=1, high=100_000, unit="trees")
+    learning_rate: float = ranged(0.1, low=0, high=1, above=True)
+    num_leaves: int = ranged(4, low=2, high=131_072, unit="leaves")
+    max_depth: int = ranged(2, low=1, high=64, unit="levels")
+    min_child_samples: int = ranged(40, low=0, high=1_000_000, unit="bars")
+    feature_fraction: float = ranged(0.7, low=0, high=1, above=True)
+    bagging_fraction: float = ranged(0.8, low=0, high=1, above=True)
+    max_bin: int = ranged(31, low=2, high=65_535, unit="bins")
+    l2: float = ranged(1.0, low=0, high=1e6)
 
 
-def version() -> str:
-    """Name and version of the library."""
-    return f"lightgbm {release('lightgbm')}"
+PARAMS = LightGBMParams
+SPACE = {
+    "rounds": Bounds(10, 150, log=True),
+    "learning_rate": Bounds(0.01, 0.2, log=True),
+    "num_leaves": Bounds(3, 31, log=True),
+    "max_depth": Bounds(1, 6),
+    "min_child_samples": Bounds(10, 150, log=True),
+    "feature_fraction": Bounds(0.2, 1.0),
+    "bagging_fraction": Bounds(0.4, 1.0),
+    "max_bin": Bounds(15, 63, log=True),
+    "l2": Bounds(0.1, 100.0, log=True),
+}
+_COST = TreeCost(26.7, 0.0125, 0.0, 0.135, 0.0, 0.001)
+
+
+def cost(params: Mapping[str, Any]) -> float:
+    """Estimate the milliseconds of one fit; see `src.models.library.Family`."""
+    leaves = min(2.0 ** params["max_depth"], params["num_leaves"])
+    return _COST.milliseconds(params["rounds"], leaves, params["feature_fraction"], params["max_bin"])
 
 
 def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one booster on one thread; see `src.models.registry.Family`."""
+    """Fit one booster on one thread; see `src.models.library.Family`."""
+    import lightgbm as lgb
+
     settings = _settings(params, seed, device)
     return _boost(lgb.Dataset(x, y, feature_name=names, params=settings), settings, params.rounds)
 
 
 def _boost(data: lgb.Dataset, settings: dict[str, Any], rounds: int) -> lgb.Booster:
     """Add the trees one by one: `lightgbm.train` ends with a copy of the model through its text."""
+    import lightgbm as lgb
+
     booster = lgb.Booster(settings, data)
     for _ in range(rounds):
         booster.update()
@@ -77,21 +98,23 @@ def _settings(params: LightGBMParams, seed: int, device: str = "cpu") -> dict[st
 
 
 def predict(model: Any, x: Matrix) -> Vector:
-    """P(up) of each row."""
+    """Return P(up) of each row; see `src.models.library.Family`."""
     return np.asarray(model.predict(x, num_threads=1), dtype=np.float64)
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Share of the total gain of each feature's splits; see `src.models.registry.Family`."""
+    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`."""
     assert model.feature_name() == names
     return shares(np.asarray(model.feature_importance("gain"), dtype=np.float64))
 
 
-def save(model: Any, path: Path) -> None:
-    """Write LightGBM's text format."""
-    path.write_text(model.model_to_string(), encoding="utf-8")
+def to_bytes(model: Any) -> bytes:
+    """Return LightGBM's text format; see `src.models.library.Family`."""
+    return str(model.model_to_string()).encode("utf-8")
 
 
-def load(path: Path) -> Any:
-    """Read LightGBM's text format."""
-    return lgb.Booster(model_str=path.read_text(encoding="utf-8"))
+def from_bytes(content: bytes) -> Any:
+    """Read LightGBM's text format; see `src.models.library.Family`."""
+    import lightgbm as lgb
+
+    return lgb.Booster(model_str=content.decode("utf-8"))

@@ -1,36 +1,130 @@
-"""The model families by name: one module of this package each (``src/models/lightgbm.py`` is ``model=lightgbm``)."""
+"""The model families by name: every module of this package that fits (``src/models/lightgbm.py``: ``model=lightgbm``).
+
+A new family is one such file and its Hydra option ``conf/model/<family>.yaml``; no other module names it.
+"""
 
 from __future__ import annotations
 
+import builtins
+import dis
 import importlib
-from typing import cast
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, cast
 
-from src.models import catboost, lightgbm, xgboost
 from src.models.library import Family
 
-_MODULES = {"lightgbm": lightgbm, "xgboost": xgboost, "catboost": catboost}
-FAMILIES = tuple(_MODULES)
-PARAMS: dict[str, type] = {
-    "lightgbm": lightgbm.LightGBMParams,
-    "xgboost": xgboost.XGBoostParams,
-    "catboost": catboost.CatBoostParams,
-}
+MEMBERS = ("LIBRARY", "FILE", "PARAMS", "SPACE", "cost", "fit", "predict", "importance", "to_bytes", "from_bytes")
+"""What a family defines; see `src.models.library.Family`."""
+STANDALONE = ("from_bytes", "predict")
+"""Functions of a family that travel inside a logged model."""
+_STANDALONE_MODULE = '''"""How a logged model is read and asked: two functions of src/models/{family}.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+'''
 
 
-def load(name: str) -> None:
-    """Import a family's library, a second or two that are no part of a fit."""
-    family(name)
-    importlib.import_module(name)
+class _Families(dict[str, Family]):
+    """Families by name. A hash of code sees none of them here: a further family changes no key of the others."""
+
+    def code(self) -> Mapping[str, str]:
+        return {}
+
+
+def _found() -> _Families:
+    """Import the modules of this package and keep those that fit, in alphabetical order."""
+    names = sorted(entry.name for entry in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    others = [name for name in names if name != Path(__file__).stem]
+    modules = {name: importlib.import_module(f".{name}", __package__) for name in others}
+    return _Families({name: _checked(name, module) for name, module in modules.items() if _fits(module)})
+
+
+def _fits(module: ModuleType) -> bool:
+    """Whether a module means to be a family."""
+    return bool({"fit", "predict", "PARAMS"} & set(vars(module)))
+
+
+def _checked(name: str, module: ModuleType) -> Family:
+    """Refuse a family that lacks something, or whose functions would not work inside a logged model."""
+    missing = [member for member in MEMBERS if not hasattr(module, member)]
+    if missing:
+        raise TypeError(
+            f"src/models/{name}.py lacks {', '.join(missing)}: a model family defines all of {', '.join(MEMBERS)}"
+        )
+    for function in STANDALONE:
+        foreign = set(_global_names(getattr(module, function).__code__)) - {"np", *STANDALONE, *dir(builtins)}
+        if foreign:
+            raise TypeError(
+                f"{function} of src/models/{name}.py uses {', '.join(sorted(foreign))} of its module, which a logged "
+                "model does not have: define or import it inside the function"
+            )
+    return cast(Family, module)
+
+
+def _global_names(code: CodeType) -> Iterator[str]:
+    """Names that a function reads from its module or from the builtins, nested functions included."""
+    yield from (each.argval for each in dis.get_instructions(code) if each.opname == "LOAD_GLOBAL")
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _global_names(constant)
+
+
+_FAMILIES = _found()
+FAMILIES = tuple(_FAMILIES)
+PARAMS: dict[str, type[Any]] = {name: found.PARAMS for name, found in _FAMILIES.items()}
 
 
 def family(name: str) -> Family:
-    """Return the family's module.
+    """Return a family's module.
+
+    Parameters
+    ----------
+    name : str
+        Name of its file, without the suffix.
+
+    Returns
+    -------
+    Family
 
     Raises
     ------
     ValueError
         If no family has that name.
     """
-    if name not in FAMILIES:
+    if name not in _FAMILIES:
         raise ValueError(f"model must be one of {', '.join(FAMILIES)}, got {name}")
-    return cast(Family, _MODULES[name])
+    return _FAMILIES[name]
+
+
+def load(name: str) -> None:
+    """Import a family's library: a second or two that should not count as part of a fit.
+
+    Parameters
+    ----------
+    name : str
+        Name of the family.
+    """
+    family(name).LIBRARY.load()
+
+
+def standalone_module(name: str) -> str:
+    """Return the source of a module that reads and asks a family's native models without this project.
+
+    Parameters
+    ----------
+    name : str
+        Name of the family.
+
+    Returns
+    -------
+    str
+        Python source of `from_bytes` and `predict`, for `src.models.loader`.
+    """
+    functions = (inspect.getsource(getattr(family(name), function)) for function in STANDALONE)
+    return _STANDALONE_MODULE.format(family=name) + "\n\n".join(("", *functions)).lstrip("\n")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.models.library import Library, release, shares
+from src.core.field_rules import ranged
+from src.models.library import Library, shares
+from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
     from src.core.arrays import Matrix, Vector
-else:
-    xgb = Library("xgboost")
 
+LIBRARY = Library("xgboost")
 FILE = "model.ubj"
 
 
@@ -25,23 +26,39 @@ FILE = "model.ubj"
 class XGBoostParams:
     """Settings of XGBoost; `colsample` is by tree, `l2` is its lambda."""
 
-    rounds: int = 30
-    learning_rate: float = 0.05
-    max_depth: int = 3
-    min_child_weight: float = 10.0
-    colsample: float = 0.3
-    subsample: float = 0.8
-    max_bin: int = 32
-    l2: float = 1.0
+    rounds: int = ranged(30, low=1, high=100_000, unit="trees")
+    learning_rate: float = ranged(0.05, low=0, high=1, above=True)
+    max_depth: int = ranged(3, low=1, high=64, unit="levels")
+    min_child_weight: float = ranged(10.0, low=0, high=1e6)
+    colsample: float = ranged(0.3, low=0, high=1, above=True)
+    subsample: float = ranged(0.8, low=0, high=1, above=True)
+    max_bin: int = ranged(32, low=2, high=65_535, unit="bins")
+    l2: float = ranged(1.0, low=0, high=1e6)
 
 
-def version() -> str:
-    """Name and version of the library."""
-    return f"xgboost {release('xgboost')}"
+PARAMS = XGBoostParams
+SPACE = {
+    "rounds": Bounds(10, 150, log=True),
+    "learning_rate": Bounds(0.01, 0.2, log=True),
+    "max_depth": Bounds(1, 5),
+    "min_child_weight": Bounds(2.0, 40.0, log=True),
+    "colsample": Bounds(0.2, 1.0),
+    "subsample": Bounds(0.4, 1.0),
+    "max_bin": Bounds(16, 64, log=True),
+    "l2": Bounds(0.1, 100.0, log=True),
+}
+_COST = TreeCost(23.8, 0.114, 0.070, 0.025, 0.0, 0.00016)
+
+
+def cost(params: Mapping[str, Any]) -> float:
+    """Estimate the milliseconds of one fit; see `src.models.library.Family`."""
+    return _COST.milliseconds(params["rounds"], 2.0 ** params["max_depth"], params["colsample"], params["max_bin"])
 
 
 def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one booster on one thread; see `src.models.registry.Family`."""
+    """Fit one booster on one thread; see `src.models.library.Family`."""
+    import xgboost as xgb
+
     settings = _settings(params, seed, device)
     data = xgb.QuantileDMatrix(x, y, max_bin=params.max_bin, nthread=1)
     booster = xgb.train(settings, data, num_boost_round=params.rounds)
@@ -77,23 +94,25 @@ def _settings(params: XGBoostParams, seed: int, device: str = "cpu") -> dict[str
 
 
 def predict(model: Any, x: Matrix) -> Vector:
-    """P(up) of each row."""
+    """Return P(up) of each row; see `src.models.library.Family`."""
     return np.asarray(model.inplace_predict(x, validate_features=False), dtype=np.float64)
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Share of the total gain of each feature's splits; see `src.models.registry.Family`."""
+    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`."""
     gains = model.get_score(importance_type="total_gain")
     return shares(np.array([gains.get(name, 0.0) for name in names], dtype=np.float64))
 
 
-def save(model: Any, path: Path) -> None:
-    """Write XGBoost's binary JSON format."""
-    path.write_bytes(bytes(model.save_raw("ubj")))
+def to_bytes(model: Any) -> bytes:
+    """Return XGBoost's binary JSON format; see `src.models.library.Family`."""
+    return bytes(model.save_raw("ubj"))
 
 
-def load(path: Path) -> Any:
-    """Read XGBoost's binary JSON format."""
+def from_bytes(content: bytes) -> Any:
+    """Read XGBoost's binary JSON format; see `src.models.library.Family`."""
+    import xgboost as xgb
+
     model = xgb.Booster({"nthread": 1})
-    model.load_model(bytearray(path.read_bytes()))
+    model.load_model(bytearray(content))
     return model

@@ -5,8 +5,9 @@
     MLmodel                        what it is: flavour, signature, requirements' place
     requirements.txt  python_env.yaml
     model/model.txt                the library's own format (.txt, .ubj or .cbm)
-    model/model.json               family, features in order, SHA-256 of the model file
-    code/alpha_loop_loader_1a2b3c4d.py   copy of src/models/loader.py, named by its content
+    model/model.json               family, features in order, SHA-256 of the model file, name of the functions' module
+    code/alpha_loop_loader_1a2b3c4d.py     copy of src/models/loader.py, named by its content
+    code/alpha_loop_lightgbm_5e6f7a8b.py   the family's functions that read and ask its model file
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 
 from src.models import loader
+from src.models.registry import standalone_module
 from src.tracking import registry_gate
 
 LOADER = Path(loader.__file__)
@@ -53,17 +55,20 @@ class ModelFolder:
         """Write the files; returns the params that bind them to the run: model_digest and model_sha256."""
         import yaml
 
-        content, loader = self.native.read_bytes(), LOADER.read_bytes()
-        module = f"alpha_loop_loader_{hashlib.sha256(loader).hexdigest()[:8]}"
+        content, loading = self.native.read_bytes(), LOADER.read_bytes()
+        functions = standalone_module(self.family).encode()
+        loader_name, functions_name = _module_name("loader", loading), _module_name(self.family, functions)
         sha256 = hashlib.sha256(content).hexdigest()
         about = {"family": self.family, "file": self.native.name, "sha256": sha256, "features": self.features}
+        about |= {"functions": functions_name}
         _put(folder / "model" / self.native.name, content)
         _put(folder / "model" / "model.json", json.dumps(about, indent=1).encode())
-        _put(folder / "code" / f"{module}.py", loader)
+        _put(folder / "code" / f"{loader_name}.py", loading)
+        _put(folder / "code" / f"{functions_name}.py", functions)
         _put(folder / "requirements.txt", "".join(f"{line}\n" for line in self.requirements()).encode())
         environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
         _put(folder / "python_env.yaml", yaml.safe_dump(environment).encode())
-        described = self._described(module, model_id, run_id)
+        described = self._described(loader_name, model_id, run_id)
         _put(folder / "MLmodel", yaml.safe_dump(described, sort_keys=False, width=1000).encode())
         return {"model_digest": registry_gate.folder_digest(folder), "model_sha256": sha256}
 
@@ -94,6 +99,11 @@ class ModelFolder:
             "signature": {"inputs": json.dumps(columns), "outputs": json.dumps(output), "params": None},
             "utc_time_created": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
         }
+
+
+def _module_name(what: str, content: bytes) -> str:
+    """Name of a module by its content: one process may load models of several releases of this project."""
+    return f"alpha_loop_{what}_{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -85,7 +85,7 @@ class Planner:
         self.key = run_key_module.session_key(config, procedure, models)
         self._strategy_key = run_key_module.strategy_key(config)
         self._features = json_digest(dict(procedure.features))
-        self._libraries = {model.family: family(model.family).version() for model in models}
+        self._libraries = {model.family: family(model.family).LIBRARY.version for model in models}
         relative = config.label.relative
         self._code = {model.family: code_keys.fit_code(model.family, relative=relative) for model in models}
         self._known: dict[str, Known] = {}

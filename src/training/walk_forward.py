@@ -7,10 +7,8 @@ found goes back in a `Trained`, and the one writer is the parent.
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -206,10 +204,7 @@ def _final_model(model: ModelConfig, task: Task, known: Examples) -> tuple[str, 
     """Refit on every decision with a direction: the model to be registered, in its native format."""
     library = family(model.family)
     booster = library.fit(known.x, known.y, model.params, task.seed, task.names, model.device)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / library.FILE
-        library.save(booster, path)
-        return library.FILE, path.read_bytes()
+    return library.FILE, library.to_bytes(booster)
 
 
 def run_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.tuning.search_space import SPACES, proposal
+from src.models.registry import family
+from src.tuning.search_space import proposal
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -171,7 +172,7 @@ class Search:
 
         own = int(np.random.SeedSequence([self.seed, count]).generate_state(1)[0])
         if not count:
-            fixed = {name: self.defaults[name] for name in SPACES[self.family] if name in self.defaults}
+            fixed = {name: self.defaults[name] for name in family(self.family).SPACE if name in self.defaults}
             return PartialFixedSampler(fixed, RandomSampler(seed=own))
         return TPESampler(seed=own, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=False)
 

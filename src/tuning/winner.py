@@ -240,4 +240,9 @@ def _members(path: Path) -> dict[str, list[str]]:
     """Members of an index that tuning wrote, by family."""
     found = re.search(r"^members: \[(.*)\]$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     names = found[1].split(", ") if found else []
-    return {family: mine for family in FAMILIES if (mine := [n for n in names if n.split("_")[0] == family])}
+    return {family: mine for family in FAMILIES if (mine := [n for n in names if _family_of(n) == family])}
+
+
+def _family_of(file: str) -> str | None:
+    """Family of a file's name such as ``lightgbm_quick_stock``: the longest that it begins with."""
+    return max((name for name in FAMILIES if f"{file}_".startswith(f"{name}_")), key=len, default=None)

@@ -1,16 +1,19 @@
-"""Every setting has its rule, and every rule its words."""
+"""Every setting has its rule, and every rule has one clear sentence."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import typing
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from src.config.constraints import CHOICES, DATES, NAMES, RANGES, Range, check, values
+from src.config.constraints import check, values
 from src.config.schema import Config, ModelConfig
 from src.core.errors import ConfigError
+from src.core.field_rules import CalendarDate, Choice, Pattern, Range, constraint_of, remedy_of
 from src.models.registry import PARAMS
 
 
@@ -33,24 +36,44 @@ def put(whole: Config, key: str, value: Any) -> Config:
     return changed
 
 
-def owner(key: str) -> Config:
-    """A configuration that has the key: parameters belong to one family or another."""
-    return next(made for made in map(config, PARAMS) if key in dict(values(made)))
+def declared() -> dict[str, tuple[Any, dataclasses.Field[Any]]]:
+    """Type and declaration of every setting of every section and of every family, by key."""
+    return dict(_fields(Config)) | {
+        f"{family} {key}": found for family in PARAMS for key, found in _fields(PARAMS[family], "model.params.")
+    }
 
 
-def numbers() -> set[str]:
-    """Every key of the schema that holds a number."""
-    found = set()
-    for made in map(config, PARAMS):
-        for key, value in values(made):
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                found.add(key)
-    for group in dataclasses.fields(Config):
-        part = getattr(config(), group.name)
-        if dataclasses.is_dataclass(part):
-            optional = [each for each in dataclasses.fields(part) if each.type in ("int | None", "float | None")]
-            found |= {f"{group.name}.{each.name}" for each in optional}
+def _fields(section: type, prefix: str = "") -> Iterator[tuple[str, tuple[Any, dataclasses.Field[Any]]]]:
+    hints = typing.get_type_hints(section)
+    for field in dataclasses.fields(section):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from _fields(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", (hints[field.name], field)
+
+
+def holds_numbers(hint: Any) -> bool:
+    """Whether a type is a number, an optional number or a mapping of numbers."""
+    return hint in (int, float) or any(map(holds_numbers, typing.get_args(hint)))
+
+
+def constrained(kind: type) -> list[Any]:
+    """Settings with a constraint of that kind: what to make a configuration of, the key, the constraint, a remedy."""
+    found = []
+    for name, (_, field) in declared().items():
+        constraint = constraint_of(field)
+        if isinstance(constraint, kind):
+            family, _, key = name.rpartition(" ")
+            made = config(family or "lightgbm")
+            keys = [each for each in dict(values(made)) if each == key or each.startswith(f"{key}.")]
+            found += [pytest.param(made, each, constraint, remedy_of(field), id=f"{family} {each}") for each in keys]
     return found
+
+
+def refusal(made: Config) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check(made)
+    return str(caught.value)
 
 
 def test_the_defaults_of_the_schema_are_within_every_rule() -> None:
@@ -59,46 +82,56 @@ def test_the_defaults_of_the_schema_are_within_every_rule() -> None:
     check(Config(model=ModelConfig(family="all", members=list(PARAMS))))
 
 
-def test_every_number_of_the_schema_has_a_range_and_every_range_a_number() -> None:
-    assert numbers() == set(RANGES)
+def test_every_number_has_a_range_and_every_range_a_number() -> None:
+    numbers = {key for key, (hint, _) in declared().items() if holds_numbers(hint)}
+    assert numbers == {key for key, (_, field) in declared().items() if isinstance(constraint_of(field), Range)}
+    assert len(numbers) > 90
 
 
-def test_every_other_rule_names_a_setting_that_exists() -> None:
-    known = {key for family in PARAMS for key, _ in values(config(family))}
-    assert {*CHOICES, *DATES, *NAMES} <= known
-
-
-@pytest.mark.parametrize("key", sorted(RANGES))
-def test_a_number_out_of_range_is_refused_with_key_rule_value_and_remedy(key: str) -> None:
-    allowed, made = RANGES[key], owner(key)
+@pytest.mark.parametrize(("made", "key", "allowed", "remedy"), constrained(Range))
+def test_a_number_out_of_range_is_refused_with_key_rule_value_and_remedy(
+    made: Config, key: str, allowed: Range, remedy: str
+) -> None:
+    if dict(values(made))[key] == {}:
+        key = f"{key}.yahoo"
     check(put(made, key, allowed.high if key != "grade.min_oos" else 1000))
     below, above = (allowed.low if allowed.above else allowed.low - 1), allowed.high + 1
     for value in (below, above, float("nan"), float("inf")):
-        with pytest.raises(ConfigError) as caught:
-            check(put(made, key, value))
-        words = str(caught.value)
-        assert words.startswith(f"{key} must be {allowed}, got {value!r}: ")
-        assert words.endswith("is the usual value") or words.endswith("leave it out")
+        message = refusal(put(made, key, value))
+        assert message.startswith(f"{key} must be {allowed}, got {value!r}: ")
+        assert message.endswith(remedy or ("is the usual value", "leave it out"))
 
 
-@pytest.mark.parametrize("key", sorted(CHOICES))
-def test_a_choice_that_does_not_exist_is_refused_and_the_choices_are_named(key: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key} must be one of {CHOICES[key][0]}, .*, got 'nothing such'"):
-        check(put(config(), key, "nothing such"))
+@pytest.mark.parametrize(("made", "key", "allowed", "remedy"), constrained(Choice))
+def test_a_choice_that_does_not_exist_is_refused_and_the_choices_are_named(
+    made: Config, key: str, allowed: Choice, remedy: str
+) -> None:
+    rule = f"{key} must be one of {', '.join(allowed.options)}, got 'nothing such': "
+    assert refusal(put(made, key, "nothing such")).startswith(rule)
 
 
-@pytest.mark.parametrize("key", DATES)
 @pytest.mark.parametrize("value", ["2024-02-30", "20240102", "yesterday", ""])
-def test_what_is_no_date_is_refused(key: str, value: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key} must be a date YYYY-MM-DD, got '{value}'"):
-        check(put(config(), key, value))
+@pytest.mark.parametrize(("made", "key", "allowed", "remedy"), constrained(CalendarDate))
+def test_text_that_is_not_a_date_is_refused(
+    made: Config, key: str, allowed: CalendarDate, remedy: str, value: str
+) -> None:
+    assert refusal(put(made, key, value)).startswith(f"{key} must be a date YYYY-MM-DD, got '{value}'")
 
 
-@pytest.mark.parametrize("key", NAMES)
 @pytest.mark.parametrize("value", ["", "con", "LPT1", "a/b", "a b", "..", "x" * 65, "-x"])
-def test_a_name_that_some_system_can_not_store_is_refused(key: str, value: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key} must be letters, digits"):
-        check(put(config(), key, value))
+@pytest.mark.parametrize(("made", "key", "allowed", "remedy"), constrained(Pattern))
+def test_a_name_that_some_system_can_not_store_is_refused(
+    made: Config, key: str, allowed: Pattern, remedy: str, value: str
+) -> None:
+    assert refusal(put(made, key, value)).startswith(f"{key} must be {allowed}, got '{value}': ")
+
+
+def test_a_rate_of_requests_is_checked_for_each_provider() -> None:
+    message = refusal(put(config(), "source.live.rates", {"yahoo": 0.5, "kraken": 0.0}))
+    assert message == (
+        "source.live.rates.kraken must be above 0 and at most 10,000 requests a second, got 0.0: 0.5 for yahoo and 5 "
+        "for an exchange are usual"
+    )
 
 
 @pytest.mark.parametrize("value", ["1d", "5m", "60m", "1h", "1wk", "1mo"])

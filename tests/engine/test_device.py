@@ -16,7 +16,8 @@ from src.engine.outcome import DIED, Outcome
 from src.inspection import diagnostics
 from src.models.registry import PARAMS, family
 
-CUDA = [ModelConfig(name, params=PARAMS[name](), device="cuda") for name in PARAMS]
+GPU_FAMILIES = ("lightgbm", "xgboost", "catboost")
+CUDA = [ModelConfig(name, params=PARAMS[name](), device="cuda") for name in GPU_FAMILIES]
 
 
 def here(task: Callable[[Any], Any], items: Iterable[Any], _config: EngineConfig) -> Iterator[Outcome[Any, Any]]:
@@ -82,6 +83,16 @@ def _settings(model: ModelConfig, chosen: str) -> dict[str, Any]:
     return found
 
 
+def test_a_family_without_a_gpu_is_refused_in_one_line() -> None:
+    model = compose(["model=hist_gradient_boosting", "model.device=cuda"]).model
+    with pytest.raises(ConfigError) as refused:
+        device.require([model], EngineConfig(workers=1))
+    assert str(refused.value) == (
+        "model.device=cuda cannot be used here (hist_gradient_boosting: scikit-learn fits on the CPU alone): "
+        "choose model.device=cpu"
+    )
+
+
 def test_xgboost_turning_to_the_cpu_by_itself_is_an_error() -> None:
     x = np.random.default_rng(1).normal(size=(50, 2)).astype(np.float32)
     library: Any = family("xgboost")
@@ -103,7 +114,7 @@ def test_the_doctor_tries_the_device_that_is_chosen(monkeypatch: pytest.MonkeyPa
     tried: list[str] = []
     monkeypatch.setattr(device, "require", lambda models, _config: tried.extend(each.family for each in models))
     assert diagnostics.device(config).state == "ok"
-    assert tried == list(PARAMS)
+    assert tried == list(GPU_FAMILIES)
 
     def refuse(*_: Any) -> None:
         raise ConfigError("no driver")

@@ -8,7 +8,6 @@ from importlib import metadata
 import pytest
 
 from src.core.project import ROOT
-from src.models.library import release
 from src.models.registry import FAMILIES, family
 
 PLANNING = """
@@ -17,8 +16,9 @@ from src.models.registry import FAMILIES
 from src.models.registry import family
 from src.training.code_keys import fit_code
 for name in FAMILIES:
-    family(name).version(), fit_code(name, relative=False)
-print(sorted(set(FAMILIES) & set(sys.modules)))
+    family(name).LIBRARY.version, fit_code(name, relative=False)
+modules = {family(name).LIBRARY.module or family(name).LIBRARY.distribution for name in FAMILIES}
+print(sorted(modules & set(sys.modules)))
 """
 
 
@@ -29,11 +29,12 @@ def test_planning_a_session_imports_no_model_library() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_release_is_what_the_library_says_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = importlib.import_module(name).__version__
-    assert family(name).version() == f"{name} {said}"
+    library = family(name).LIBRARY
+    release = importlib.import_module((library.module or library.distribution).split(".")[0]).__version__
+    assert library.version == f"{library.distribution} {release}"
 
     def unknown(_name: str) -> str:
         raise metadata.PackageNotFoundError
 
     monkeypatch.setattr(metadata, "version", unknown)
-    assert release(name) == said
+    assert library.release == release

@@ -19,40 +19,19 @@ import numpy as np
 import polars as pl
 
 from src.config.schema import Config, TrackingConfig
+from src.models import registry
 
 FEATURES = ["momentum_21", "volatility_63", "volume_ratio_5"]
 GOOD = {"auc": 0.56, "accuracy": 0.54, "sharpe": 0.9, "max_drawdown": 0.12, "n_oos": 1500}
 BAD = {**GOOD, "sharpe": 0.31}
 SESSION = "5" * 24
-NATIVE = {"lightgbm": "model.txt", "xgboost": "model.ubj", "catboost": "model.cbm"}
 
 
 @functools.cache
-def native(family: str) -> bytes:
-    """A tiny model in the family's own format, fitted by the library itself."""
-    rows, label = training_rows()
-    if family == "lightgbm":
-        import lightgbm as lgb
-
-        settings = {"objective": "binary", "num_threads": 1, "verbosity": -1}
-        data = lgb.Dataset(rows, label, feature_name=FEATURES)
-        return lgb.train(settings, data, num_boost_round=5).model_to_string().encode()
-    if family == "xgboost":
-        import xgboost as xgb
-
-        data = xgb.DMatrix(rows, label, feature_names=FEATURES)
-        booster = xgb.train({"objective": "binary:logistic", "nthread": 1}, data, num_boost_round=5)
-        return bytes(booster.save_raw("ubj"))
-    import catboost as cb
-
-    model = cb.CatBoost(
-        {"loss_function": "Logloss", "iterations": 5, "thread_count": 1, "allow_writing_files": False, "verbose": False}
-    )
-    model.fit(cb.Pool(rows, label, feature_names=FEATURES))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.cbm"
-        model.save_model(str(path))
-        return path.read_bytes()
+def native(name: str) -> bytes:
+    """A tiny model in the family's own format."""
+    library = registry.family(name)
+    return library.to_bytes(library.fit(*training_rows(), registry.PARAMS[name](rounds=5), 7, FEATURES))
 
 
 def training_rows() -> tuple[Any, Any]:
@@ -117,7 +96,7 @@ class Case:
             | (curve | {"always_long": curve["equity"]} if verdict.passed else {})
         )
         if verdict.passed and model:
-            self.store.write_model(record, NATIVE[family], native(family))
+            self.store.write_model(record, registry.family(family).FILE, native(family))
         self.save()
         return record
 
@@ -244,8 +223,5 @@ def _template() -> Path:
     return path
 
 
-@functools.cache
 def _version(family: str) -> str:
-    from importlib.metadata import version
-
-    return f"{family} {version(family)}"
+    return registry.family(family).LIBRARY.version

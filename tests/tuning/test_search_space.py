@@ -10,8 +10,9 @@ import pytest
 
 from src.config.constraints import check
 from src.config.schema import Config, ModelConfig
-from src.models.registry import FAMILIES, PARAMS
-from src.tuning.search_space import SPACES, proposal, work
+from src.models.registry import FAMILIES, PARAMS, family
+from src.models.search_space import Bounds
+from src.tuning.search_space import proposal
 
 
 class Chance:
@@ -29,21 +30,31 @@ class Chance:
         return self.fixed.get(name, self.random.uniform(low, high))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_proposal_keeps_the_rules_and_the_limit_on_cost(family: str) -> None:
-    defaults = asdict(PARAMS[family]())
-    assert set(SPACES[family]) <= set(defaults)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_proposal_keeps_the_rules_and_the_limit_on_cost(name: str) -> None:
+    library = family(name)
+    defaults = asdict(PARAMS[name]())
+    assert set(library.SPACE) <= set(defaults)
     for seed in range(200):
-        chosen = proposal(Chance(seed), family, defaults, 2.0)
-        check(Config(model=ModelConfig(family, params=PARAMS[family](**chosen))))
-        assert work(family, chosen) <= 2.0 * work(family, defaults) * (1 + 1e-9)
+        chosen = proposal(Chance(seed), name, defaults, 2.0)
+        check(Config(model=ModelConfig(name, params=PARAMS[name](**chosen))))
+        assert library.cost(chosen) <= 2.0 * library.cost(defaults) * (1 + 1e-9)
         assert all(value == float(f"{value:.4g}") for value in chosen.values()), "as a file can say it"
-    dear = proposal(Chance(1, {**defaults, "rounds": 150}), family, defaults, 1.5)
+    dear = proposal(Chance(1, {**defaults, "rounds": 150}), name, defaults, 1.5)
     assert defaults["rounds"] < dear["rounds"] < 150
-    assert proposal(Chance(1, defaults), family, defaults, 0.1) == defaults, "the default settings are always tried"
+    assert proposal(Chance(1, defaults), name, defaults, 0.1) == defaults, "the default settings are always tried"
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_default_settings_beyond_a_bound_belong_to_the_space(family: str) -> None:
-    defaults = {**asdict(PARAMS[family]()), "rounds": 400, "l2": 0.0}
-    assert proposal(Chance(1, defaults), family, defaults, 1.0) == defaults
+@pytest.mark.parametrize("name", FAMILIES)
+def test_default_settings_beyond_a_bound_belong_to_the_space(name: str) -> None:
+    defaults = {**asdict(PARAMS[name]()), "rounds": 400, "l2": 0.0}
+    assert proposal(Chance(1, defaults), name, defaults, 1.0) == defaults
+
+
+def test_a_family_without_rounds_tries_the_default_settings_where_others_cost_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(family("xgboost"), "SPACE", {"l2": Bounds(1.0, 2.0)})
+    monkeypatch.setattr(family("xgboost"), "cost", lambda params: params["l2"])
+    assert proposal(Chance(1, {"l2": 1.2}), "xgboost", {"l2": 1.0}, 1.5) == {"l2": 1.2}
+    assert proposal(Chance(1, {"l2": 1.8}), "xgboost", {"l2": 1.0}, 1.5) == {"l2": 1.0}

@@ -58,7 +58,7 @@ def by_library(path: Path, name: str, rows: np.ndarray) -> np.ndarray:
 
     from src.models.hist_gradient_boosting import PARAMS, _settings
 
-    model = HistGradientBoostingClassifier(**_settings(PARAMS(rounds=5), 7)).fit(*training_rows())
+    model = HistGradientBoostingClassifier(**_settings(PARAMS(rounds=5, learning_rate=1.0), 7)).fit(*training_rows())
     return np.asarray(model.predict_proba(rows)[:, 1])
 
 

@@ -30,8 +30,8 @@ SESSION = "5" * 24
 @functools.cache
 def native(name: str) -> bytes:
     """A tiny model in the family's own format."""
-    library = registry.family(name)
-    return library.to_bytes(library.fit(*training_rows(), registry.PARAMS[name](rounds=5, learning_rate=1.0), 7, FEATURES))
+    library, params = registry.family(name), registry.PARAMS[name](rounds=5, learning_rate=1.0)
+    return library.to_bytes(library.fit(*training_rows(), params, 7, FEATURES))
 
 
 def training_rows() -> tuple[Any, Any]:

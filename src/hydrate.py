@@ -25,7 +25,7 @@ def hydrate(config: Config) -> str:
     from src.sources import registry
 
     plan = bulk.intake(config)
-    if config.source.kind in registry.LIVE:
+    if registry.is_live(config.source.kind):
         from src.hydration.live import collection
 
         return f"hydrate: {collection.run(plan)}{_options(config)}"

@@ -224,10 +224,12 @@ def test_a_remote_store_is_shown_without_its_password() -> None:
     ("kind", "name", "state", "words"),
     [
         ("simulated", None, "ok", "simulated: bars are invented here"),
-        ("folder", None, "bad", "folder: there is no "),
+        ("folder", None, "bad", "folder: source.path: there is no "),
         ("folder", "bars.parquet", "ok", "folder: 1 file, "),
-        ("folder", "bars.doc", "bad", "folder: no .csv or .parquet file under "),
-        ("stooq", "d_us_txt.zip", "ok", "stooq: 1 file, "),
+        ("folder", "bars.doc", "bad", "folder: source.path: "),
+        ("stooq", "d_us_txt.zip", "bad", "stooq: source.path: "),
+        ("stooq", "aapl.us.txt", "ok", "stooq: 1 file, "),
+        ("stoq", None, "bad", "stoq: source.kind must be one of "),
         ("yahoo", None, "note", "yahoo: reached when hydrating"),
     ],
 )

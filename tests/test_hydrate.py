@@ -1,5 +1,6 @@
 """Hydration end to end: states, resuming, doing nothing twice, and losing nothing that is there."""
 
+import dataclasses
 import logging
 import os
 import subprocess
@@ -16,7 +17,7 @@ from src.hydration import bulk
 from src.hydration.validation import validate
 from src.market.bars import BarStore, bucket
 from src.runtime import disk_space
-from src.sources import folder
+from src.sources import folder, registry
 from tests.market_case import MARKET, config, scale, series, write
 
 NAMES = ["AAA", "BBB", "CCC", "NA", "TRUE", "NEAR", "BAD", "LATE"]
@@ -83,7 +84,8 @@ def test_a_second_run_does_nothing(tmp_path, monkeypatch):
     source(tmp_path)
     hydrate(config(tmp_path))
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*") if p.is_file()}
-    monkeypatch.setattr(folder, "listing", lambda _: pytest.fail("the source was read"))
+    unread = dataclasses.replace(folder.SOURCE, listing=lambda _: pytest.fail("the source was read"))
+    monkeypatch.setattr(registry, "file_source", lambda _kind: unread)
     assert hydrate(config(tmp_path)) == f"hydrate: nothing to do; {LINE}"
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*") if p.is_file()}
 
@@ -149,8 +151,13 @@ def test_only_the_buckets_that_were_not_done_are_done_again(tmp_path, monkeypatc
     assert killed(tmp_path, 9) == 9
     done = store(tmp_path).buckets()
     asked = []
-    whole = folder.bars
-    monkeypatch.setattr(folder, "bars", lambda s, r, p: asked.extend(r.wanted["bucket"].unique()) or whole(s, r, p))
+
+    def noted(source, selection, scratch):
+        asked.extend(selection.wanted["bucket"].unique())
+        return folder.bars(source, selection, scratch)
+
+    counted = dataclasses.replace(folder.SOURCE, bars=noted)
+    monkeypatch.setattr(registry, "file_source", lambda _kind: counted)
     hydrate(config(tmp_path))
     assert done and not set(done) & set(asked) and sorted([*done, *asked]) == [0, 1, 3]
 

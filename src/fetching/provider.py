@@ -163,3 +163,48 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+class OptionProvider(Provider, Protocol):
+    """A provider that quotes option chains too."""
+
+    def chain(self, underlying: str, max_expiries: int) -> OptionChain:
+        """Ask for the option chain of one underlying, the nearest expiries first.
+
+        Raises
+        ------
+        ProviderError
+            If there is no good answer.
+        Stopped
+            If the run is ending.
+        """
+
+
+class RankingProvider(Provider, Protocol):
+    """A provider that names the most traded instruments of an asset class."""
+
+    def most_traded(self, kind: str, count: int) -> pl.DataFrame:
+        """Ask for the `count` most traded instruments of a class: columns symbol and dollar_volume at least.
+
+        Raises
+        ------
+        ProviderError
+            If there is no good answer.
+        Stopped
+            If the run is ending.
+        """
+
+
+class ExchangeProvider(Provider, Protocol):
+    """An exchange of coins, which lists its markets."""
+
+    def markets(self) -> pl.DataFrame:
+        """Ask for the spot markets: name, base, quote, active, kind.
+
+        Raises
+        ------
+        ProviderError
+            If there is no good answer.
+        Stopped
+            If the run is ending.
+        """

@@ -60,12 +60,14 @@ class RateGate:
         settings: LiveSource,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] | None = None,
+        rate: float = 1.0,
+        ceiling: float | None = None,
     ) -> None:
-        start = settings.rates.get(name, 1.0)
+        start = settings.rates.get(name, rate)
         self.name = name
         self.gave_up = ""  # why, once patience is at its end
         self._settings = settings
-        self._ceiling = settings.ceilings.get(name, start)
+        self._ceiling = settings.ceilings.get(name, ceiling or start)
         self._rate = min(start, self._ceiling)
         self._floor = self._rate * _FLOOR
         self._clock = clock

@@ -27,7 +27,7 @@ from src.market.bars import STATE_COLUMNS, BarStore, Manifest, bucket, schema
 from src.runtime.disk_space import require
 from src.runtime.progress import Progress
 from src.sources import registry
-from src.sources.registry import Batch, Selection
+from src.sources.declaration import Batch, Selection
 from src.storage.atomic import remove_temporaries, write_parquet
 from src.storage.ledger import SCHEMA
 
@@ -90,7 +90,7 @@ def run(plan: Intake) -> None:
         Where the source can't be used, the disk is too small, or no instrument could be used.
     """
     config = plan.config
-    source = registry.module(config.source.kind)
+    source = registry.file_source(config.source.kind)
     listing = source.listing(config.source)
     chosen = _selection(plan, listing)
     store, replacing = opened(plan, chosen)
@@ -255,7 +255,7 @@ def _selection(plan: Intake, listing: pl.DataFrame) -> pl.DataFrame:
     """
     config = plan.config
     if universe.ranked(config.universe):
-        source = registry.module(config.source.kind)
+        source = registry.file_source(config.source.kind)
         request = Selection(_wanted(listing, config.universe.buckets), config.universe.interval, config.data.until)
         with scratch(config) as folder:
             batches = source.bars(config.source, request, folder)
@@ -281,13 +281,13 @@ def _wanted(chosen: pl.DataFrame, buckets: int) -> pl.DataFrame:
 def manifest(plan: Intake, wanted: pl.DataFrame, buckets: int) -> Manifest:
     """The manifest of a hydration that begins: not complete yet."""
     config, keys = plan.config, set(wanted.select(KEY).rows())
-    live = config.source.kind in registry.LIVE
-    planted = [] if live else registry.module(config.source.kind).planted(config.source)
+    live = registry.is_live(config.source.kind)
+    planted = [] if live else registry.file_source(config.source.kind).planted(config.source)
     return Manifest(
         dataset=config.dataset,
         interval=config.universe.interval,
         source=config.source.kind,
-        path=config.source.path if registry.files(config.source) else "",
+        path=config.source.path if registry.source_files(config.source) else "",
         basis=config.source.basis,
         buckets=buckets,
         until=config.data.until,

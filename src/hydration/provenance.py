@@ -17,7 +17,7 @@ from src.core.instruments import KEY
 from src.hydration.validation import rules_hash
 from src.market import universe
 from src.market.bars import BarStore, Manifest
-from src.sources import registry
+from src.sources import files, registry
 from src.storage.atomic import read_json, write_json
 
 
@@ -29,11 +29,11 @@ def refuse_invented(config: Config) -> None:
     ConfigError
         Unless ``universe.allow_simulated``.
     """
-    if config.source.kind == "simulated" and not config.universe.allow_simulated:
+    if registry.is_simulated(config.source.kind) and not config.universe.allow_simulated:
         raise ConfigError(
-            f"source=simulated makes invented bars, and universe={config.universe.name} is for real ones: name"
-            " source=auto (live providers), or source=folder or source=stooq with source.path=<file or folder>, or set"
-            " universe.allow_simulated=true"
+            f"source={config.source.kind} makes invented bars, and universe={config.universe.name} is for real ones:"
+            " name source=auto (live providers), or source=folder or source=stooq with source.path=<file or folder>, or"
+            " set universe.allow_simulated=true"
         )
 
 
@@ -59,13 +59,13 @@ def refuse_other_source(config: Config, manifest: Manifest) -> None:
         raise ConfigError(f"{name} at {manifest.interval}, not {config.universe.interval}: {remedy}")
     if manifest.basis != config.source.basis:
         raise ConfigError(f"{name} with source.basis={manifest.basis}, not {config.source.basis}: {remedy}")
-    if manifest.path and registry.located(config.source.path) != _former(manifest.path):
+    if manifest.path and files.located(config.source.path) != _former(manifest.path):
         raise ConfigError(f"{name}{path}, not {config.source.path}: {remedy}")
 
 
 def _former(path: str) -> Path:
     try:
-        return registry.located(path)
+        return files.located(path)
     except ConfigError:
         return Path(path)
 
@@ -98,15 +98,15 @@ def refuse_loss(config: Config, store: BarStore, chosen: pl.DataFrame) -> None:
 
 def fingerprint(config: Config) -> str:
     """Hash of the source's content; where no file's name, size or time changed, the one found last time."""
-    files = registry.files(config.source)
+    paths = registry.source_files(config.source)
     reading = _reading(config)
-    if not files:
-        return registry.fingerprint([], reading)
+    if not paths:
+        return files.fingerprint([], reading)
     path = Path(config.data.root) / "cache" / f"hydrate-{config.dataset}.json"
-    mark = _hash([registry.stamp(files), reading])
+    mark = _hash([files.stamp(paths), reading])
     if path.is_file() and (known := read_json(path))["stamp"] == mark:
         return str(known["fingerprint"])
-    found = registry.fingerprint(files, reading)
+    found = files.fingerprint(paths, reading)
     write_json({"stamp": mark, "fingerprint": found}, path)
     return found
 
@@ -122,9 +122,11 @@ def _reading(config: Config) -> dict[str, Any]:
     source = dataclasses.asdict(config.source)
     source.pop("path")
     source.pop("live")
-    if config.source.kind in registry.LIVE:
+    if registry.is_live(config.source.kind):
         source["archives"] = registry.archives(config.source)
-    return source if config.source.kind == "simulated" else {k: v for k, v in source.items() if k != "simulated"}
+    if not registry.is_simulated(config.source.kind):
+        source.pop("simulated")
+    return source
 
 
 def _hash(value: Any) -> str:

@@ -22,6 +22,7 @@ from src.core.project import ROOT
 from src.fetching import network
 from src.runtime.disk_space import format_bytes, free_bytes
 from src.runtime.redaction import masked, masked_address
+from src.sources import registry
 from src.storage.atomic import write_text
 from src.tracking.location import TrackingError, gated_schemes, home, require_gate
 
@@ -220,19 +221,18 @@ def store(config: Config) -> Finding:
 
 def source(config: Config) -> Finding:
     """The configured source of bars."""
-    kind, path = config.source.kind, Path(config.source.path)
-    if kind == "simulated":
-        return Finding("source", "ok", "simulated: bars are invented here, no network and no files needed")
-    if kind not in ("folder", "stooq"):
+    kind = config.source.kind
+    if registry.is_simulated(kind):
+        return Finding("source", "ok", f"{kind}: bars are invented here, no network and no files needed")
+    if registry.is_live(kind):
         return Finding("source", "note", f"{kind}: reached when hydrating")
-    if not path.exists():
-        return Finding("source", "bad", f"{kind}: there is no {path.absolute()}; set source.path to a file or a folder")
-    wanted = {".parquet", ".csv"} if kind == "folder" else {".txt", ".zip"}
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.suffix.lower() in wanted]
-    if not files:
-        return Finding("source", "bad", f"{kind}: no {' or '.join(sorted(wanted))} file under {path.absolute()}")
-    size = format_bytes(sum(each.stat().st_size for each in files))
-    return Finding("source", "ok", f"{kind}: {len(files):,} file{'s' if len(files) > 1 else ''}, {size}, in {path}")
+    try:
+        files = registry.source_files(config.source)
+    except (ConfigError, StageError) as error:
+        return Finding("source", "bad", f"{kind}: {error}")
+    size = format_bytes(sum(path.stat().st_size for path in files))
+    many = f"{len(files):,} file{'' if len(files) == 1 else 's'}"
+    return Finding("source", "ok", f"{kind}: {many}, {size}, in {config.source.path}")
 
 
 def versioning(_config: Config) -> Finding:

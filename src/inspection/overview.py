@@ -20,7 +20,7 @@ from src.hydration.live.sessions import due, last_complete
 from src.market.bars import BarStore
 from src.runtime import heartbeat
 from src.runtime.heartbeat import Beat
-from src.sources.registry import LIVE
+from src.sources import registry
 from src.storage import state_counts
 from src.storage.atomic import read_errors, read_json
 from src.storage.ledger import WAITING, Ledger
@@ -92,7 +92,7 @@ def _configured(config: Config) -> pl.DataFrame | None:
     keys = [(kind, symbol) for kind, _, symbol in (name.partition(":") for name in chosen.symbols) if symbol]
     if chosen.symbols and len(keys) == len(chosen.symbols):
         return pl.DataFrame(keys, schema=dict.fromkeys(KEY, pl.String()), orient="row")
-    if chosen.symbols or chosen.file or not chosen.pinned or config.source.kind not in LIVE:
+    if chosen.symbols or chosen.file or not chosen.pinned or not registry.is_live(config.source.kind):
         return None
     from src.listings import pinned
 
@@ -225,7 +225,7 @@ def _freshness(kind: str, data: _Dataset) -> Json:
 
 def _session(kind: str, data: _Dataset) -> dt.date | None:
     """The last session that is complete; None where the bars are invented, or end on a chosen day."""
-    if data.bars.exists() and (data.bars.manifest.source == "simulated" or data.bars.manifest.until):
+    if data.bars.exists() and (registry.is_simulated(data.bars.manifest.source) or data.bars.manifest.until):
         return None
     try:
         last = last_complete(kind, data.config.universe.interval, data.now)

@@ -12,14 +12,6 @@ from src.market.universe import PEGGED, WRAPPED
 FIAT = frozenset(
     ["USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "TRY", "BRL", "MXN"]
 ) | frozenset(["SGD", "HKD", "KRW", "INR", "ZAR", "AED", "ARS", "COP", "UAH", "NGN", "IDR", "THB", "PHP", "CNY", "RUB"])
-# Yahoo gave the plain names of these to coins that hardly trade, and numbers this one's.
-YAHOO = {
-    f"{coin}-USD": f"{coin}{number}-USD"
-    for coin, number in {
-        "UNI": 7083, "SUI": 20947, "APT": 21794, "PEPE": 24478, "TON": 11419, "GRT": 6719, "ARB": 11841, "TAO": 22974,
-        "STX": 4847, "IMX": 10603, "COMP": 5692, "HYPE": 32196,
-    }.items()
-}  # fmt: skip
 _NAME = re.compile(r"[A-Z0-9]{1,20}")
 _COIN = ("", "currency")  # Kraken lists tokens of shares as another kind
 

@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -15,17 +15,17 @@ from src.config.schema import LiveSource, UniverseConfig
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES, KEY
 from src.fetching.download import text
-from src.fetching.provider import ProviderError
+from src.fetching.provider import ExchangeProvider, ProviderError
 from src.listings import coins, directory, otc, pinned
 from src.listings.directory import BadListing
 from src.listings.history import Book, members
 from src.market.universe import named
-from src.sources.registry import ARCHIVES, SourceError
+from src.sources import registry
+from src.sources.declaration import SourceError
 
 COLUMNS: dict[str, Any] = {
     "asset_class": pl.String(),
     "symbol": pl.String(),
-    "name": pl.String(),  # what the provider calls it where that is not derived from the symbol; else empty
     "type": pl.String(),
     "exchange": pl.String(),
     "listed_from": pl.Date(),  # null: not known
@@ -34,7 +34,6 @@ COLUMNS: dict[str, Any] = {
     "now": pl.String(),  # symbol after it
     "origin": pl.String(),
 }
-NO_EXCHANGE = (*ARCHIVES, "yahoo")  # links of a chain that list no coins
 log = logging.getLogger(__name__)
 
 
@@ -73,10 +72,7 @@ def current(
     SourceError
         Where a list can't be had and none is kept.
     """
-    frame = _once(_listed(universe, live, data_root, today, typed))
-    if set(live.chain.get("crypto", ())) - set(ARCHIVES) != {"yahoo"}:
-        return frame
-    return frame.with_columns(name=pl.col("symbol").replace_strict(coins.YAHOO, default=pl.col("name")))
+    return _once(_listed(universe, live, data_root, today, typed))
 
 
 def _listed(
@@ -88,7 +84,7 @@ def _listed(
         return known
     today = today or dt.datetime.now(dt.UTC).date()
     book = Book(main_root() / data_root / "listings")
-    wanted = [kind for kind in ASSET_CLASSES if set(live.chain.get(kind, ())) - set(ARCHIVES)]
+    wanted = [kind for kind in ASSET_CLASSES if registry.providers(live.chain.get(kind, ()))]
     parts = []
     taken = [kind for kind in wanted if not names and universe.pinned and getattr(universe, kind) is not None]
     if taken:
@@ -194,7 +190,7 @@ def _counter_asker(live: LiveSource) -> Callable[[], pl.DataFrame]:
 
 def _of_exchanges(universe: UniverseConfig, live: LiveSource, book: Book, today: dt.date) -> pl.DataFrame:
     """Coins of the chain's exchanges; where it names none, those of the pinned list."""
-    exchanges = [name for name in live.chain["crypto"] if name not in NO_EXCHANGE]
+    exchanges = [name for name, declared in registry.providers(live.chain["crypto"]) if declared.lists_coins]
     if not exchanges and universe.pinned:
         return _of_pinned(universe, ["crypto"])
     if not exchanges:
@@ -217,9 +213,7 @@ def _of_exchanges(universe: UniverseConfig, live: LiveSource, book: Book, today:
 
 def _exchange_asker(name: str, live: LiveSource) -> Callable[[], pl.DataFrame]:
     def ask() -> pl.DataFrame:
-        from src.sources.ccxt.source import connect
-
-        exchange = connect(name, live, _Open())
+        exchange = cast(ExchangeProvider, registry.connect(name, live, _Open()))
         try:
             return coins.entries(exchange.markets(), name)
         finally:
@@ -281,7 +275,7 @@ def _fetched(book: Book, origin: str, ask: Callable[[], pl.DataFrame], today: dt
 
 def _shaped(frame: pl.DataFrame, origin: str) -> pl.DataFrame:
     missing = [pl.lit(None, kind).alias(name) for name, kind in COLUMNS.items() if name not in frame.columns]
-    frame = frame.with_columns(missing).with_columns(origin=pl.lit(origin), name=pl.lit(""))
+    frame = frame.with_columns(missing).with_columns(origin=pl.lit(origin))
     return frame.select(list(COLUMNS))
 
 

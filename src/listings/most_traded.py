@@ -1,57 +1,84 @@
-"""What providers measure as most traded today: Yahoo's screener for stocks and ETFs, an exchange's bars for coins."""
+"""The most traded instruments of today, as the providers of a chain measure them."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 import polars as pl
 
 from src.config.schema import LiveSource, UniverseConfig
 from src.core.errors import ConfigError, StageError
-from src.fetching.provider import Stopped
-from src.fetching.rate_gate import RateGate
+from src.core.instruments import ASSET_CLASSES
+from src.fetching.provider import RankingProvider, Stopped
 from src.listings import current, ranking
 from src.runtime.progress import Progress
+from src.sources import registry
 
-_YAHOO = "yahoo"
+_PLURALS = {"stock": "stocks", "etf": "ETFs", "crypto": "coins"}
 _BIASED = "who is traded much today has done well, so a universe of these is biased upward"
 
 
 def traded(
     universe: UniverseConfig, live: LiveSource, data_root: str, limits: Mapping[str, int]
 ) -> tuple[pl.DataFrame, str]:
-    """Rank each class that the chain serves: columns of a pinned list, and in words how it was measured.
+    """Rank each class by the first provider of its chain that can: one with a ranking of its own, or a coin exchange.
+
+    Parameters
+    ----------
+    universe : UniverseConfig
+        Its settings for listings; its limits and names don't count.
+    live : LiveSource
+        Chains, rates and network settings.
+    data_root : str
+        Folder of the data, for the kept listings.
+    limits : mapping of str to int
+        Number of instruments by class; 0 leaves a class out.
+
+    Returns
+    -------
+    DataFrame
+        Columns of a pinned list.
+    str
+        How it was measured, in a sentence.
 
     Raises
     ------
     ConfigError
-        Where the chain names neither Yahoo nor an exchange.
+        If no provider of the chains can rank any class.
     StageError
-        Where a provider gives no good answer.
+        If a provider gives no good answer.
     """
-    parts, words = [], []
-    kinds = [kind for kind in ("stock", "etf") if _YAHOO in live.chain.get(kind, ()) and limits[kind]]
-    exchange = next((name for name in live.chain.get("crypto", ()) if name not in current.NO_EXCHANGE), None)
+    chains = {kind: registry.providers(live.chain.get(kind, ())) for kind in ASSET_CLASSES if limits[kind]}
+    screened: dict[str, list[str]] = {}
+    for kind, links in chains.items():
+        name = next((name for name, declared in links if kind in declared.ranks), None)
+        if name is not None:
+            screened.setdefault(name, []).append(kind)
+    exchange = next((name for name, declared in chains.get("crypto", ()) if declared.lists_coins), None)
+    parts, measures = [], []
     try:
-        if kinds:
-            parts.append(_by_yahoo(live, kinds, limits))
-            words.append("stocks and ETFs by price times mean volume of three months (Yahoo's screener)")
-        if exchange and limits["crypto"]:
+        for name, kinds in screened.items():
+            parts.append(_by_screener(name, live, kinds, limits))
+            classes = " and ".join(_PLURALS[kind] for kind in kinds)
+            measures.append(f"{classes} by {registry.provider(name).ranked_by}")
+        if exchange and not any("crypto" in kinds for kinds in screened.values()):
             parts.append(_by_exchange(exchange, universe, live, data_root, limits))
-            words.append(f"coins by median dollar volume of {ranking.RECENT_DAYS} days at {exchange}")
+            measures.append(f"coins by median dollar volume of {ranking.RECENT_DAYS} days at {exchange}")
     except Stopped as error:
         raise StageError(f"the provider refuses for too long ({error}): the former list stays") from error
     if not parts:
-        raise ConfigError("source must name yahoo or an exchange in source.live.chain: choose source=auto, or dataset=")
-    return pl.concat(parts), f"{', '.join(words)}; {_BIASED}"
+        raise ConfigError(
+            "source.live.chain names no provider that ranks instruments: choose source=auto, or rank the bars of a"
+            " dataset with dataset=<name>"
+        )
+    return pl.concat(parts), f"{', '.join(measures)}; {_BIASED}"
 
 
-def _by_yahoo(live: LiveSource, kinds: list[str], limits: Mapping[str, int]) -> pl.DataFrame:
-    from src.sources.yahoo import source
-
-    provider = source.connect(_YAHOO, live, RateGate(_YAHOO, live))
+def _by_screener(name: str, live: LiveSource, kinds: Iterable[str], limits: Mapping[str, int]) -> pl.DataFrame:
+    provider = cast(RankingProvider, registry.connect(name, live, registry.gate(name, live)))
     try:
         return ranking.by_screener(provider.most_traded, kinds, limits)
     finally:
@@ -61,14 +88,12 @@ def _by_yahoo(live: LiveSource, kinds: list[str], limits: Mapping[str, int]) -> 
 def _by_exchange(
     name: str, universe: UniverseConfig, live: LiveSource, data_root: str, limits: Mapping[str, int]
 ) -> pl.DataFrame:
-    from src.sources.ccxt import source
-
     everything = dataclasses.replace(
         universe, stock=0, etf=0, crypto=None, symbols=[], file=None, pinned=None, as_of=None
     )
     alone = dataclasses.replace(live, chain={"crypto": [name]})
     coins = current.current(everything, alone, data_root).filter(pl.col("listed_until").is_null())["symbol"]
-    provider = source.connect(name, live, RateGate(name, live))
+    provider = registry.connect(name, live, registry.gate(name, live))
     try:
         with Progress("enlist", len(coins)) as progress:
             today = dt.datetime.now(dt.UTC).date()

@@ -13,10 +13,8 @@ from src.core.errors import StageError
 from src.fetching.pool import FetchOutcome, FetchTask, Pool
 from src.fetching.provider import Answer, BarRequest, OptionChain
 from src.fetching.rate_gate import RateGate, pauses
-from src.hydration.live.provider_chain import connector
 from src.options.snapshot import Chains, Replies, Reply, Tell, due, snapshot
-
-QUOTING = ("yahoo",)  # providers whose module has `chain`
+from src.sources import registry
 
 
 def quoting(config: Config) -> str:
@@ -43,7 +41,7 @@ def quotes(config: Config) -> bool:
 
 def _first(config: Config) -> str | None:
     links = [link for kind in ("stock", "etf") for link in config.source.live.chain.get(kind, [])]
-    return next((link for link in links if link in QUOTING), None)
+    return next((link for link, declared in registry.providers(links) if declared.quotes_options), None)
 
 
 def snapshot_live(config: Config) -> str:
@@ -51,8 +49,8 @@ def snapshot_live(config: Config) -> str:
     name, settings = quoting(config), config.source.live
     if not due(config)[0]:
         return snapshot(config, _nobody)
-    gate = RateGate(name, settings)
-    provider = connector(name)(name, settings, gate)
+    gate = registry.gate(name, settings)
+    provider = registry.connect(name, settings, gate)
     try:
         with Pool(settings, {name: gate}) as pool:
             return snapshot(config, chains_of(provider, config), pooled(pool, gate))

@@ -122,9 +122,9 @@ def import_files(config: Config) -> str:
         Where no file could be read, or every underlying failed.
     """
     from src.options import files
-    from src.sources import registry
+    from src.sources.files import located
 
-    path = registry.located(str(config.options.path), "options.path")
+    path = located(str(config.options.path), "options.path")
     found = files.files(path)
     if not found:
         raise ConfigError(f"options.path: no {', '.join(files.SUFFIXES)} file at {path}: name files of option chains")
@@ -227,9 +227,9 @@ class _Classes:
         self._default = config.source.asset_class or "stock"
 
     def of(self, symbol: str, told: str | None) -> str:
-        from src.sources.registry import CLASSES
+        from src.sources.files import CLASS_SPELLINGS
 
-        return CLASSES.get(str(told).lower()) or self._known.get(symbol) or self._default
+        return CLASS_SPELLINGS.get(str(told).lower()) or self._known.get(symbol) or self._default
 
 
 def _root(config: Config) -> Path:

@@ -13,6 +13,7 @@ from src.evaluation.multiple_testing import session_evidence
 from src.market.bars import BarStore
 from src.reporting.session_data import STAGES, Luck, matching_equity, tidy_equity, tidy_grades, tidy_states
 from src.runtime import heartbeat
+from src.sources import registry
 from src.storage import atomic
 from src.training.run_store import RunStore
 
@@ -64,7 +65,7 @@ def bars(root: Path, dataset: str) -> tuple[dict[str, str], frozenset[tuple[str,
     if not manifest.complete:
         facts["hydration"] = "not complete yet: instruments still missing are not in these figures"
     planted = frozenset((kind, symbol) for kind, symbol in manifest.planted)
-    return facts, planted or None, manifest.source == "simulated"
+    return facts, planted or None, registry.is_simulated(manifest.source)
 
 
 def equity(root: Path, dataset: str, best: pl.DataFrame) -> pl.DataFrame:

@@ -20,7 +20,8 @@ from src.core.errors import ConfigError
 from src.core.instruments import KEY
 from src.market.bars import PRICES
 from src.sources.columns import ColumnError, Layout, date_column, layout
-from src.sources.registry import CLASSES, Batch, Selection, SourceError, asset_class, located
+from src.sources.declaration import Batch, FileSource, Selection, SourceError
+from src.sources.files import CLASS_SPELLINGS, asset_class, located
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
 _NUMBERS = [*PRICES, "adj_close", "volume", "split"]
@@ -116,11 +117,6 @@ def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Ba
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def planted(source: SourceConfig) -> list[tuple[str, str]]:  # noqa: ARG001 (the contract of a source)
-    """None: nobody planted anything in real files."""
-    return []
-
-
 def _suffix(path: Path) -> str | None:
     name = path.name.lower()
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
@@ -187,7 +183,7 @@ def _columns(file: File, scan: pl.LazyFrame, interval: str) -> list[pl.Expr]:
     kind = pl.lit(file.asset_class, pl.String)
     if "asset_class" in columns:
         text = pl.col(columns["asset_class"]).cast(pl.String).str.strip_chars().str.to_lowercase()
-        kind = text.replace_strict(CLASSES, default=text).fill_null(kind)
+        kind = text.replace_strict(CLASS_SPELLINGS, default=text).fill_null(kind)
     date = date_column(file.path, file.layout, scan, kinds, interval)
     return [kind.alias("asset_class"), symbol.alias("symbol"), date.alias("date"), *numbers]
 
@@ -200,7 +196,7 @@ def _keys(file: File) -> pl.DataFrame:
             keys = pl.concat([keys, chunk.select(KEY).unique()]).unique()
     except (pl.exceptions.PolarsError, ColumnError, OSError) as error:
         raise SourceError(_unreadable(file.path, error)) from error
-    unknown = keys.filter(~pl.col("asset_class").is_in(list(CLASSES)) | pl.col("asset_class").is_null())
+    unknown = keys.filter(~pl.col("asset_class").is_in(list(CLASS_SPELLINGS)) | pl.col("asset_class").is_null())
     if unknown.height:
         values = ", ".join(sorted({str(value) for value in unknown["asset_class"]})[:5])
         raise SourceError(
@@ -236,3 +232,6 @@ def _unreadable(path: Path, error: Exception) -> str:
         return str(error)
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"{path.name} can't be read ({first[:160]}): it may be truncated; fetch it again"
+
+
+SOURCE = FileSource("folder", listing, bars, files, archive=True)

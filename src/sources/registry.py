@@ -1,158 +1,191 @@
-"""One file for each provider or file layout; all yield the one table of `src.market.bars`, unvalidated.
-
-A source is a module with these functions, all pure but for reading:
-
-- ``files(source) -> list[Path]``: what it reads, for the fingerprint; empty where nothing is read.
-- ``listing(source) -> DataFrame``: every instrument it has, columns asset_class and symbol.
-- ``bars(source, selection, scratch) -> Iterator[Batch]``: the rows of the wanted instruments, bucket by bucket.
-- ``planted(source) -> list[(asset_class, symbol)]``: instruments with a known edge; only the simulated source has any.
-"""
+"""Every source, found by its module: what there is, and what each can do."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
+import functools
 import importlib
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import pkgutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from src.config.paths import main_root
-from src.core.end_state import EndState
-from src.core.errors import ConfigError, StageError
-from src.core.project import ROOT
+from src import sources
+from src.core.errors import ConfigError
+from src.fetching.rate_gate import RateGate
+from src.sources.declaration import FileSource, LiveProvider
 
 if TYPE_CHECKING:
-    import polars as pl
+    from src.config.schema import LiveSource, SourceConfig
+    from src.fetching.provider import Provider, RequestGate
 
-    from src.config.schema import SourceConfig
-
-KINDS = ("simulated", "folder", "stooq")
-LIVE = ("yahoo", "ccxt", "auto")
-ARCHIVES = ("folder", "stooq")  # layouts on disk that may begin a live source's chain
-CLASSES = {
-    **dict.fromkeys(("stock", "stocks", "equity", "equities"), "stock"),
-    **dict.fromkeys(("etf", "etfs"), "etf"),
-    **dict.fromkeys(("crypto", "cryptos", "coin", "coins", "cryptocurrency", "cryptocurrencies"), "crypto"),
-}
+AUTO = "auto"
+"""The kind of a source that is no single provider but a chain of several for each asset class."""
 
 
-class SourceError(StageError):
-    """A source that can't be used as it is: what, why, and the remedy."""
+@functools.cache
+def declarations() -> Mapping[str, FileSource | LiveProvider]:
+    """Import the modules of ``src/sources`` and return what they declare, by name, sorted.
 
-
-@dataclass(frozen=True)
-class Selection:
-    """Which instruments are wanted, at which interval, up to when.
-
-    Attributes
-    ----------
-    wanted
-        asset_class, symbol, bucket.
-    until
-        Last date that a generated series should reach, YYYY-MM-DD; sources that read files may give more.
+    Raises
+    ------
+    ValueError
+        If a name is declared twice, or if two providers claim the names of exchanges.
     """
-
-    wanted: pl.DataFrame
-    interval: str = "1d"
-    until: str | None = None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The rows of one bucket's instruments, as found, in the order of the source.
-
-    Attributes
-    ----------
-    unusable : list of EndState
-        Instruments whose bars could not be taken: failed or quarantined, with the reason.
-    """
-
-    bucket: int
-    bars: pl.DataFrame
-    unusable: list[EndState] = field(default_factory=list)
-    exact: bool = False  # adj_close was derived from events, and is no rounded print
+    declared: dict[str, FileSource | LiveProvider] = {}
+    for module in pkgutil.iter_modules(sources.__path__, f"{sources.__name__}."):
+        source = getattr(importlib.import_module(module.name), "SOURCE", None)
+        if source is None:
+            continue
+        if source.name in {*declared, AUTO}:
+            raise ValueError(f"{module.name} declares a source named {source.name}, a name that is taken")
+        declared[source.name] = source
+    claimants = [each.name for each in declared.values() if isinstance(each, LiveProvider) and each.exchange_example]
+    if len(claimants) > 1:
+        raise ValueError(f"{' and '.join(claimants)} both serve exchanges by name: only one source may")
+    return MappingProxyType(dict(sorted(declared.items())))
 
 
-def module(kind: str) -> ModuleType:
-    """The module of a kind of source.
+def is_live(kind: str) -> bool:
+    """Whether a kind of source asks providers over the network."""
+    return kind == AUTO or isinstance(declarations().get(kind), LiveProvider)
+
+
+def is_simulated(kind: str) -> bool:
+    """Whether a kind of source generates its bars; False for a kind that is not declared (any more)."""
+    source = declarations().get(kind)
+    return isinstance(source, FileSource) and source.simulated
+
+
+def file_source(kind: str) -> FileSource:
+    """Return the declaration of a source that has its bars at hand.
 
     Raises
     ------
     ConfigError
-        For a kind that there is not.
+        If no such source is declared.
     """
-    if kind not in KINDS:
-        known = [*KINDS, *LIVE]
-        close = difflib.get_close_matches(kind, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"source.kind must be one of {', '.join(known)}, got {kind}{hint}")
-    return importlib.import_module(f"src.sources.{kind}")
+    source = declarations().get(kind)
+    if isinstance(source, FileSource):
+        return source
+    names = [*declarations(), AUTO]
+    close = difflib.get_close_matches(kind, names, n=1)
+    hint = f"; did you mean {close[0]}?" if close and close[0] != kind else ""
+    raise ConfigError(f"source.kind must be one of {', '.join(names)}, got {kind}{hint}")
+
+
+def provider(name: str) -> LiveProvider:
+    """Return the declaration that serves a link of a chain: a provider's name, or the name of an exchange.
+
+    Raises
+    ------
+    ConfigError
+        If the name is that of a source of files, or no declared provider serves exchanges.
+    """
+    source = declarations().get(name) or _exchange_provider()
+    if isinstance(source, LiveProvider):
+        return source
+    names = ", ".join(name for name in declarations() if is_live(name))
+    raise ConfigError(f"source.live.chain: {name} is not a live provider: name one of {names}")
+
+
+def providers(links: Iterable[str]) -> list[tuple[str, LiveProvider]]:
+    """Return the live links of a chain with their declarations, in the order of the chain; archives are left out."""
+    return [(link, provider(link)) for link in links if not is_archive(link)]
+
+
+def links() -> list[str]:
+    """Names of sources that a chain may hold, sorted; exchanges come on top, by their own names."""
+    return [
+        name
+        for name, each in declarations().items()
+        if (each.archive if isinstance(each, FileSource) else not each.exchange_example)
+    ]
+
+
+def suggested(asset_class: str) -> str:
+    """Return the name of a provider that serves an asset class, for messages: an exchange for a class that one serves.
+
+    Raises
+    ------
+    StopIteration
+        If no declared provider serves the class.
+    """
+    live = [each for each in declarations().values() if isinstance(each, LiveProvider)]
+    return next(each.exchange_example or each.name for each in live if asset_class in each.asset_classes)
+
+
+def connect(name: str, settings: LiveSource, gate: RequestGate) -> Provider:
+    """Open a link of a chain.
+
+    Parameters
+    ----------
+    name : str
+        A provider's or an exchange's name.
+    settings : LiveSource
+        Timeout, proxy and certificates.
+    gate : RequestGate
+        Passed before each request.
+
+    Raises
+    ------
+    ConfigError
+        If nothing serves that name.
+    """
+    return provider(name).connect(name, settings, gate)
+
+
+def gate(name: str, settings: LiveSource) -> RateGate:
+    """Make the gate of a provider, with the declared rate where the settings have none.
+
+    Parameters
+    ----------
+    name : str
+        Link of a chain: a provider's or an exchange's name.
+    settings : LiveSource
+        Its ``rates`` and ``ceilings`` (requests a second) win over the declaration's.
+    """
+    declared = provider(name)
+    return RateGate(name, settings, rate=declared.rate, ceiling=declared.ceiling)
+
+
+def is_archive(link: str) -> bool:
+    """Whether a link of a chain is a source of files that live providers add to."""
+    return link in archive_names()
+
+
+def archive_names() -> tuple[str, ...]:
+    """Names of the sources that may begin a chain, sorted."""
+    return tuple(name for name, each in declarations().items() if isinstance(each, FileSource) and each.archive)
+
+
+def dollar_volume_providers() -> tuple[str, ...]:
+    """Names of the providers that count the volume of coins in dollars, sorted."""
+    found = declarations().items()
+    return tuple(name for name, each in found if isinstance(each, LiveProvider) and each.coin_volume_in_dollars)
 
 
 def archives(source: SourceConfig) -> list[str]:
-    """Layouts on disk that a source reads: itself, or those that begin a live source's chains."""
-    if source.kind not in LIVE:
+    """Return the sources of files that a configured source reads: itself, or those that begin its chains, sorted."""
+    if not is_live(source.kind):
         return [source.kind]
-    return sorted({chain[0] for chain in source.live.chain.values() if chain and chain[0] in ARCHIVES})
+    return sorted({chain[0] for chain in source.live.chain.values() if chain and is_archive(chain[0])})
 
 
-def files(source: SourceConfig) -> list[Path]:
-    """Every file that a source reads, sorted; none where all is invented or asked of providers.
+def source_files(source: SourceConfig) -> list[Path]:
+    """Return every file that a configured source reads, sorted; none where it generates bars or asks providers only.
 
     Raises
     ------
     ConfigError
-        For a path that leads nowhere, or a kind that there is not.
+        If the path does not exist, or no such source is declared.
     SourceError
-        Where the path holds nothing readable.
+        If the path holds nothing that can be read.
     """
-    return sorted({path for kind in archives(source) for path in module(kind).files(source)})
+    return sorted({path for kind in archives(source) for path in file_source(kind).files(source)})
 
 
-def located(path: str, key: str = "source.path") -> Path:
-    """Where a source's path leads: absolute, or relative to the project, also from a copy of it that DVC works in.
-
-    Raises
-    ------
-    ConfigError
-        Where there is nothing.
-    """
-    wanted = Path(path).expanduser()
-    for base in (ROOT, main_root()):
-        if (base / wanted).exists():
-            return (base / wanted).resolve()
-    raise ConfigError(f"{key}: there is no {(ROOT / wanted).resolve()}: name an existing file or folder")
-
-
-def asset_class(path: Path, words: bool = False) -> str | None:
-    """Asset class that a file's folders name (stocks/, etfs/, crypto/), the nearest first; None where none does.
-
-    With `words`, a folder may hold further words (`nasdaq stocks`).
-    """
-    for part in reversed(path.parent.parts):
-        names = part.lower().split() if words else [part.lower()]
-        for name in names:
-            if name in CLASSES:
-                return CLASSES[name]
-    return None
-
-
-def stamp(files: Iterable[Path]) -> str:
-    """Names, sizes and times of files: where these are unchanged, so is the content."""
-    marks = [(path.as_posix(), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in sorted(files)]
-    return hashlib.blake2b(json.dumps(marks).encode(), digest_size=16).hexdigest()
-
-
-def fingerprint(files: Iterable[Path], settings: Any) -> str:
-    """Hash of the files' content, their names, and the settings that decide how they are read."""
-    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
-    for path in sorted(files):
-        digest.update(f"\n{path.name}\n".encode())
-        with path.open("rb") as stream:
-            while chunk := stream.read(1 << 22):
-                digest.update(chunk)
-    return digest.hexdigest()
+def _exchange_provider() -> LiveProvider | None:
+    live = (each for each in declarations().values() if isinstance(each, LiveProvider))
+    return next((each for each in live if each.exchange_example), None)

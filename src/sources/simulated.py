@@ -26,7 +26,7 @@ import polars as pl
 from src.config.schema import SimulatedSource, SourceConfig
 from src.core.instruments import KEY
 from src.market import calendar
-from src.sources.registry import Batch, Selection
+from src.sources.declaration import Batch, FileSource, Selection
 
 LAST = "2024-12-31"  # last date unless data.until says otherwise
 _WINDOW = {"stock": 10, "etf": 10, "crypto": 40}  # bars of the average that the edge tends back to
@@ -45,11 +45,6 @@ _UNFORESEEN = (  # closures at short notice, on which this market is open, so th
 )
 _QUIRKY_FROM = 12  # stocks; fewer have no quirks
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-def files(source: SourceConfig) -> list[Path]:  # noqa: ARG001 (the contract of a source)
-    """None: nothing is read."""
-    return []
 
 
 def listing(source: SourceConfig) -> pl.DataFrame:
@@ -177,3 +172,6 @@ def _stream(seed: int, *names: str) -> np.random.Generator:
     """Random numbers of its own for each name, whatever else is drawn."""
     digest = hashlib.blake2b(":".join([str(seed), *names]).encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+SOURCE = FileSource("simulated", listing, bars, planted=planted, simulated=True)

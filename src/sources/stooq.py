@@ -17,7 +17,8 @@ import polars as pl
 from src.config.schema import SourceConfig
 from src.core.end_state import EndState
 from src.core.instruments import KEY
-from src.sources.registry import Batch, Selection, SourceError, asset_class, located
+from src.sources.declaration import Batch, FileSource, Selection, SourceError
+from src.sources.files import asset_class, located
 
 HEADER = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>"
 _FIELDS = {"<OPEN>": "open", "<HIGH>": "high", "<LOW>": "low", "<CLOSE>": "close", "<VOL>": "volume"}
@@ -85,11 +86,6 @@ def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Ba
             yield Batch(int(str(b)), pl.concat(frames) if frames else pl.DataFrame(schema=_RAW), unusable)
 
 
-def planted(source: SourceConfig) -> list[tuple[str, str]]:  # noqa: ARG001 (the contract of a source)
-    """None: nobody planted anything in real files."""
-    return []
-
-
 class _Empty(ValueError):
     """A file without a row: Stooq ships some."""
 
@@ -112,7 +108,7 @@ def _members(source: SourceConfig) -> dict[tuple[str, str], str]:
         parts = {part.lower() for part in inside.parts}
         if parts & {"hourly", "5 min"}:
             continue
-        kind = asset_class(Path(name), words=True) or source.asset_class
+        kind = asset_class(Path(name), split_names=True) or source.asset_class
         if kind is not None:
             members.setdefault((kind, _symbol(inside.name)), name)
     return members
@@ -141,3 +137,6 @@ def _rows(content: bytes, asset_class: str, symbol: str) -> pl.DataFrame:
         pl.col("<DATE>").str.to_date("%Y%m%d", strict=False).alias("date"),
         *(pl.col(theirs).alias(ours) for theirs, ours in _FIELDS.items()),
     )
+
+
+SOURCE = FileSource("stooq", listing, bars, files, archive=True)

@@ -24,8 +24,9 @@ from src.config.schema import LiveSource
 from src.core.project import ROOT
 from src.fetching.provider import EVENTS, Answer, BarRequest, RequestGate, raw_schema
 from src.hydrate import hydrate
-from src.hydration.live import provider_chain, sessions
+from src.hydration.live import sessions
 from src.hydration.live.raw_store import RawStore
+from src.sources import registry
 from src.sources.yahoo import source
 from tests.hydration.live.hydration_case import Size, hydration, watch
 from tests.hydration.live.hydration_checks import rows
@@ -189,7 +190,7 @@ def short(name: str, _settings: LiveSource, _gate: RequestGate) -> Short:
 
 def test_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(provider_chain, "connector", lambda _name: short)
+    monkeypatch.setattr(registry, "connect", short)
     with running("--symbols", str(INSTRUMENTS), seconds=280) as loopback:
         settings = ["universe=full", "universe.options=0", "source=auto", *loopback.overrides()]
         settings += ["source.live.contact=tests@example.org"]

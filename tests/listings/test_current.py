@@ -10,7 +10,7 @@ from src.config.schema import LiveSource, UniverseConfig
 from src.core.errors import ConfigError
 from src.fetching.provider import Unavailable
 from src.listings import coins, current, otc
-from src.sources.registry import SourceError
+from src.sources.declaration import SourceError
 from tests.listings.test_directory import NASDAQ, OTHER
 from tests.loopback.process import running
 
@@ -188,14 +188,6 @@ def test_a_company_that_changes_its_exchange_is_there_once_and_listed(web, tmp_p
 def test_yahoo_alone_has_no_list_of_coins_and_says_so(no_network, tmp_path, caplog):
     frame = current.current(UniverseConfig(), LiveSource(chain={"crypto": ["yahoo"]}), tmp_path)
     assert frame.height == 0 and "name an exchange in source.live.chain.crypto" in caplog.text
-
-
-def test_yahoos_numbered_coins_are_named_where_yahoo_alone_serves_coins(no_network, tmp_path):
-    chosen = UniverseConfig(symbols=["UNI-USD", "BTC-USD"])
-    named = current.current(chosen, LiveSource(chain={"crypto": ["yahoo"]}), tmp_path)
-    assert dict(named.select("symbol", "name").rows()) == {"BTC-USD": "", "UNI-USD": "UNI7083-USD"}
-    mixed = current.current(chosen, LiveSource(chain={"crypto": ["kraken", "yahoo"]}), tmp_path)
-    assert set(mixed["name"]) == {""}
 
 
 def test_coins_are_those_quoted_in_dollars_that_follow_no_other_price():

@@ -18,6 +18,7 @@ from src.fetching.rate_gate import RateGate
 from src.market.bars import BarStore
 from src.options.live import chains_of, pooled, quoting, snapshot_live
 from src.options.snapshot import import_files, snapshot, underlyings
+from src.sources import registry
 from tests.market_case import config
 from tests.options.oracles import CAPTURED, SIGMA, chain
 
@@ -289,7 +290,7 @@ def test_the_live_source_is_asked_by_its_own_names_and_let_go(tmp_path, monkeypa
     made = dataset(tmp_path, {"stock:AAA": 1.0}, options__max_expiries=7, source__live=QUICK)
     made.source.live.chain = {"stock": ["stooq", "yahoo"], "crypto": ["kraken"]}
     toy = Toy()
-    monkeypatch.setattr("src.options.live.connector", lambda _name: toy.connect)
+    monkeypatch.setattr(registry, "connect", toy.connect)
     made.source.live.rates = {"yahoo": 1e6}
     assert quoting(made) == "yahoo"
     assert snapshot_live(made).startswith("quote: 1 snapshot of 1 underlying of mine from yahoo: 28 contracts")

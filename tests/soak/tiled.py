@@ -17,7 +17,7 @@ import polars as pl
 
 from src.config.schema import SimulatedSource, SourceConfig
 from src.sources import simulated
-from src.sources.registry import Selection
+from src.sources.declaration import Selection
 from tests.market_case import MARKET
 
 KEY = ["asset_class", "symbol"]

@@ -8,7 +8,7 @@ import pytest
 from src.config.schema import SourceConfig
 from src.core.errors import ConfigError, StageError
 from src.sources import folder
-from src.sources.registry import Selection
+from src.sources.declaration import Selection
 from tests.market_case import series, write
 
 

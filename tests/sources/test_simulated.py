@@ -12,7 +12,7 @@ from src.config.schema import SimulatedSource, SourceConfig
 from src.core.project import ROOT
 from src.hydration.validation import validate
 from src.sources import simulated
-from src.sources.registry import Selection
+from src.sources.declaration import Selection
 from src.sources.simulated import instrument, sessions
 
 SOURCE = SourceConfig()

@@ -8,7 +8,7 @@ import pytest
 from src.config.schema import SourceConfig
 from src.core.errors import StageError
 from src.sources import stooq
-from src.sources.registry import Selection
+from src.sources.declaration import Selection
 from tests.market_case import MARKET
 
 HEAD = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"

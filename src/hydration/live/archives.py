@@ -16,7 +16,7 @@ from src.hydration.live import provider_chain
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.schedule import Instrument
 from src.sources import registry
-from src.sources.registry import Selection
+from src.sources.declaration import Selection
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def _read(plan: Intake, raw: RawStore, archive: str, wanted: list[Instrument], m
         config.universe.interval,
     )
     with bulk.scratch(config) as folder:
-        for batch in registry.module(archive).bars(source, request, folder):
+        for batch in registry.file_source(archive).bars(source, request, folder):
             for ended in batch.unusable:
                 log.info("%s:%s is not taken from %s: %s", *ended.key, archive, ended.reason)
-            raw.base(batch.bucket, batch.bars, mark, archive)
+            raw.base(batch.bucket, batch.bars, archive, mark)

@@ -25,7 +25,7 @@ from src.core.instruments import KEY, Key
 from src.fetching import network
 from src.fetching.pool import FetchOutcome, FetchTask, Pool
 from src.fetching.provider import EVENTS, Answer, Provider
-from src.fetching.rate_gate import RateGate, pauses
+from src.fetching.rate_gate import pauses
 from src.hydration import bulk
 from src.hydration.bulk import Intake
 from src.hydration.live import archives, provider_chain, rebase, refresh, selection, sessions
@@ -38,6 +38,7 @@ from src.market import universe
 from src.market.bars import BarStore
 from src.runtime import disk_space
 from src.runtime.progress import Progress
+from src.sources import registry
 from src.storage.atomic import remove_temporaries, write_parquet
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class Collection:
             insist=bool(config.only) or config.retry in ("all", "whole"), retry_failed=config.retry == "failed",
             whole=config.retry == "whole" or config.fresh,
         )  # fmt: skip
-        self.gates = {name: RateGate(name, self.live) for name in provider_chain.names(config.source)}
+        self.gates = {name: registry.gate(name, self.live) for name in provider_chain.names(config.source)}
         self.known: dict[Key, dict[str, Any]] = {}  # the ledger as the run found it
         self._providers: dict[str, Provider] = {}
         self._connecting = threading.Lock()
@@ -221,7 +222,7 @@ class Collection:
         """A provider of the chain, connected when it is first needed: ccxt takes seconds to load."""
         with self._connecting:
             if name not in self._providers:
-                self._providers[name] = provider_chain.connector(name)(name, self.live, self.gates[name])
+                self._providers[name] = registry.connect(name, self.live, self.gates[name])
             return self._providers[name]
 
     def _proofs(self) -> list[FetchTask]:

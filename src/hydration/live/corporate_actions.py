@@ -19,8 +19,9 @@ import numpy as np
 import polars as pl
 
 from src.core.instruments import KEY, Key
-from src.hydration.live.refresh import BULK, MONEY
+from src.hydration.live.refresh import MONEY
 from src.market.bars import PRICES
+from src.sources import registry
 
 OVERLAP = 60  # bars in common, the latest, that the splice looks at
 MIN_OVERLAP = 5
@@ -64,7 +65,7 @@ def derived(bars: pl.DataFrame, events: pl.DataFrame) -> Derived:
     """
     words: dict[Key, list[str]] = defaultdict(list)
     apart: set[Key] = set()
-    live = pl.col("source").is_in(BULK).not_()
+    live = pl.col("source").is_in(registry.archive_names()).not_()
     rows = _with_split(_with_ratio(_numbered(bars.filter(live).with_columns(_volume())), events, words), events)
     bulk = _numbered(bars.filter(~live)).with_columns(ratio=pl.lit(None, pl.Float64), split=pl.lit(None, pl.Float64))
     both = bulk.select(KEY).unique().join(rows.select(KEY).unique(), on=KEY)
@@ -77,8 +78,9 @@ def derived(bars: pl.DataFrame, events: pl.DataFrame) -> Derived:
 
 
 def _volume() -> pl.Expr:
-    """Volume in coins, where Yahoo counts that of coins in dollars."""
-    dollars = (pl.col("asset_class") == "crypto") & (pl.col("source") == "yahoo") & (pl.col("close") > 0)
+    """Volume in coins, also from providers that count that of coins in dollars."""
+    by_dollars = pl.col("source").is_in(registry.dollar_volume_providers())
+    dollars = (pl.col("asset_class") == "crypto") & by_dollars & (pl.col("close") > 0)
     return pl.when(dollars).then(pl.col("volume") / pl.col("close")).otherwise("volume").alias("volume")
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from src.config.schema import LiveSource, SourceConfig
+from src.config.schema import SourceConfig
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
-from src.fetching.provider import Provider, RequestGate
-from src.sources.registry import ARCHIVES
-
-_MODULES = {"yahoo": "src.sources.yahoo.source"}  # every other name is an exchange's, as ccxt calls it
-_EXCHANGES = "src.sources.ccxt.source"
+from src.sources import registry
 
 
 @dataclass(frozen=True)
@@ -42,15 +36,15 @@ def chains(source: SourceConfig) -> dict[str, Chain]:
         key = f"source.live.chain.{kind}"
         if kind not in ASSET_CLASSES:
             raise ConfigError(f"{key}: asset class must be one of {', '.join(ASSET_CLASSES)}, got {kind}: rename it")
-        misplaced = [link for link in links[1:] if link in ARCHIVES]
+        misplaced = [link for link in links[1:] if registry.is_archive(link)]
         if misplaced:
             raise ConfigError(f"{key}={links}: an archive ({misplaced[0]}) can only come first: put it there")
-        archive = links[0] if links and links[0] in ARCHIVES else None
+        archive = links[0] if links and registry.is_archive(links[0]) else None
         found[kind] = Chain(archive, tuple(links[1:] if archive else links))
     if not any(chain.archive or chain.providers for chain in found.values()):
-        raise ConfigError(
-            f"source.live.chain names no provider: choose source=auto, or give {ASSET_CLASSES[0]}: [yahoo]"
-        )
+        kind = ASSET_CLASSES[0]
+        example = f"{kind}: [{registry.suggested(kind)}]"
+        raise ConfigError(f"source.live.chain names no provider: choose source=auto, or give {example}")
     return found
 
 
@@ -63,11 +57,3 @@ def unserved(source: SourceConfig) -> list[str]:
 def names(source: SourceConfig) -> list[str]:
     """Every provider that the chains name, sorted."""
     return sorted({provider for chain in chains(source).values() for provider in chain.providers})
-
-
-def connector(name: str) -> Callable[[str, LiveSource, RequestGate], Provider]:
-    """What opens the provider `name`: ``connect(name, settings, gate)`` of its module."""
-    connect: Callable[[str, LiveSource, RequestGate], Provider] = importlib.import_module(
-        _MODULES.get(name, _EXCHANGES)
-    ).connect
-    return connect

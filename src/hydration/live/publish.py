@@ -17,7 +17,7 @@ from src.hydration.live import corporate_actions
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.raw_view import Folded
 from src.market.bars import BarStore
-from src.sources.registry import Batch
+from src.sources.declaration import Batch
 
 _STATES = {"failed": "failed", "unknown": "skipped", "unfit": "quarantined"}
 

@@ -25,8 +25,9 @@ from src.hydration.live.answer_log import Journal, Kept
 from src.hydration.live.corporate_actions import disagreements
 from src.hydration.live.raw_bucket import Bucket
 from src.hydration.live.raw_view import ENTRY, Folded, ledger_schema, of_keys
-from src.hydration.live.refresh import BULK, Held, merge, ordered, ordered_events
+from src.hydration.live.refresh import Held, merge, ordered, ordered_events
 from src.market import bars as table
+from src.sources import registry
 from src.storage.atomic import remove
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class RawStore:
         how = "replace" if replace else "merge"
         self.journal.keep(self.bucket(key), Kept(answer.bars, answer.events, entry, how))
 
-    def base(self, b: int, bars: pl.DataFrame, mark: str = "", source: str = "stooq") -> None:
+    def base(self, b: int, bars: pl.DataFrame, source: str, mark: str = "") -> None:
         """Make `bars` the bulk rows of a bucket: they replace those of an earlier archive and no live row.
 
         Parameters
@@ -127,20 +128,20 @@ class RawStore:
             Bucket.
         bars
             Rows of any of its instruments, as the archive has them; adj_close where it has any.
+        source
+            Name of the archive.
         mark
             What `based` shall say: the archive's fingerprint.
-        source
-            One of `refresh.BULK`.
         """
-        if source not in BULK:
-            raise ValueError(f"source must be one of {', '.join(BULK)}, got {source}")
+        if not registry.is_archive(source):
+            raise ValueError(f"source must be one of {', '.join(registry.archive_names())}, got {source}")
         adjusted = pl.col("adj_close") if "adj_close" in bars.columns else pl.lit(None, pl.Float64)
         rows = bars.with_columns(adj_close=adjusted, source=pl.lit(source)).select(self.schema.keys())
         entry = {"mark": mark, "source": source}
         self.journal.keep(b, Kept(rows, pl.DataFrame(schema=EVENTS), entry, "base"))
         self.fold(b)
 
-    def based(self, b: int, source: str = "stooq") -> str:
+    def based(self, b: int, source: str) -> str:
         """The mark of the archive whose rows a bucket holds; empty where it holds none, or where some were lost."""
         return str(self._bucket(b).ledger()["base"].get(source, ""))
 
@@ -248,7 +249,7 @@ def _merged(held: Held, kept: list[Kept]) -> Held:
     whole = [each for each in kept if each.how == "replace"]
     parts = [each for each in kept if each.how == "merge"]
     keys = pl.DataFrame([_key(each) for each in whole], schema=dict.fromkeys(KEY, pl.String()), orient="row")
-    live = ~pl.col("source").is_in(BULK)
+    live = ~pl.col("source").is_in(registry.archive_names())
     bars = pl.concat(
         [held.bars.filter(~live), held.bars.filter(live).join(keys, on=KEY, how="anti", maintain_order="left")]
     )
@@ -293,7 +294,7 @@ def _update(
         named.append(key)
     for key, sums in content_hash.sums(held.bars, held.events, entries if based else named).items():
         entries[key] |= {**sums, "first": _iso(sums["first"]), "last": _iso(sums["last"])}
-        if not sums["rows"] and entries[key]["provider"] in BULK:
+        if not sums["rows"] and registry.is_archive(entries[key]["provider"]):
             del entries[key]  # the archive has it no longer, and nobody else was asked
     return list(dict.fromkeys(named))
 

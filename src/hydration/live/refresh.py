@@ -23,9 +23,9 @@ import polars as pl
 from src.core.instruments import KEY
 from src.fetching.provider import Answer
 from src.market.bars import PRICES
+from src.sources import registry
 
 TOLERANCE = 1e-6  # relative: a cent in 10,000 dollars; a label's return of this size counts as zero
-BULK = ("stooq", "folder")  # sources read from disk, which no answer of a provider replaces
 MONEY = ("dividend", "capital_gain")
 _ONE_RATIO = 1e-4  # relative: old and rebased prices were each rounded
 _AGREE = 5  # earliest common bars that must agree for bars before them to stay
@@ -77,7 +77,7 @@ def compare(
     Parameters
     ----------
     stored
-        Bars of one instrument as stored, of all sources; those of `BULK` don't count.
+        Bars of one instrument as stored, of all sources; those of archives don't count.
     events
         Its stored events.
     answer
@@ -88,7 +88,7 @@ def compare(
         From when it was asked, where it was not asked for the whole: bars stored from then on must be there again.
         None: from its first bar on.
     """
-    live = stored.filter(~pl.col("source").is_in(BULK))
+    live = stored.filter(~pl.col("source").is_in(registry.archive_names()))
     if not live.height:
         return Verdict("first", replace=True)
     new = answer.bars

@@ -13,6 +13,7 @@ from src.fetching.pool import FetchTask
 from src.fetching.provider import BarRequest
 from src.hydration.live import sessions
 from src.hydration.live.provider_chain import Chain
+from src.sources import registry
 
 _DAYS_A_BAR = {"stock": 1.5, "etf": 1.5, "crypto": 1.0}  # calendar days, weekends and holidays included
 _SLACK_DAYS = 4  # a long weekend
@@ -28,7 +29,6 @@ class Instrument:
     asset_class: str
     symbol: str
     bucket: int
-    name: str = ""  # what the stock providers call it, where that is not the symbol
     early: bool = False  # a candidate for the pinned panel: asked before the others
     moved: bool = False  # listed in another class by now: kept with its bars, and not asked for
 
@@ -87,7 +87,7 @@ class Plan:
             instrument.symbol,
             max(first, start) if start else first,
             self.interval,
-            instrument.name if provider == "yahoo" else "",
+            registry.provider(provider).names.get(instrument.symbol, ""),
         )
         return FetchTask(provider, wanted, instrument.bucket - _FIRST * instrument.early)
 

@@ -19,7 +19,6 @@ from src.market import universe
 from src.market.bars import BarStore, bucket
 from src.sources import registry
 
-_PROVIDERS = {"stock": "yahoo", "etf": "yahoo", "crypto": "coinbaseexchange"}  # named where a chain is missing
 log = logging.getLogger(__name__)
 _STAYS = "stays with its bars: the lists have it no longer, or as another type"
 
@@ -30,8 +29,7 @@ def select(config: Config) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        asset_class, symbol, included, reason, name (the stock providers' symbol), rank (null where none is known),
-        sorted by key.
+        asset_class, symbol, included, reason, rank (null where none is known), sorted by key.
 
     Raises
     ------
@@ -41,7 +39,7 @@ def select(config: Config) -> pl.DataFrame:
     unserved = provider_chain.unserved(config.source)
     listed = current.current(config.universe, config.source.live, config.data.root)
     known = _ranked(pl.concat([listed, *_archived(config, listed)], how="diagonal"), config)
-    chosen = universe.select(known, config.universe).join(known.select(*KEY, "name", "rank"), on=KEY, how="left")
+    chosen = universe.select(known, config.universe).join(known.select(*KEY, "rank"), on=KEY, how="left")
     for row in chosen.filter(~pl.col("included")).iter_rows(named=True):
         log.info("%s:%s left out: %s", row["asset_class"], row["symbol"], row["reason"])
     _refuse_unserved(chosen.filter(pl.col("included") & pl.col("asset_class").is_in(unserved)))
@@ -60,7 +58,7 @@ def _refuse_unserved(wanted: pl.DataFrame) -> None:
     kinds = [kind for kind in ASSET_CLASSES if kind in set(wanted["asset_class"])]
     names = [f"{kind}:{symbol}" for kind, symbol in wanted.select(KEY).head(5).rows()]
     more = f" and {wanted.height - 5:,} more" if wanted.height > 5 else ""
-    remedy = " ".join(f"source.live.chain.{kind}=[{_PROVIDERS[kind]}]" for kind in kinds)
+    remedy = " ".join(f"source.live.chain.{kind}=[{registry.suggested(kind)}]" for kind in kinds)
     raise ConfigError(
         f"source.live.chain has no provider of class {' or '.join(kinds)}, so nobody serves {', '.join(names)}{more}:"
         f" set {remedy}, choose source=auto, or leave these names out"
@@ -107,10 +105,10 @@ def instruments(chosen: pl.DataFrame, store: BarStore, config: Config) -> list[I
     listed = {(symbol, kind != "crypto") for kind, symbol in rows.filter(pl.col("reason") != _STAYS).select(KEY).rows()}
     return [
         Instrument(
-            kind, symbol, bucket(kind, symbol, buckets), name or "", (kind, symbol) in early,
+            kind, symbol, bucket(kind, symbol, buckets), (kind, symbol) in early,
             moved=reason == _STAYS and (symbol, kind != "crypto") in listed,
         )
-        for kind, symbol, name, reason in rows.select(*KEY, "name", "reason").iter_rows()
+        for kind, symbol, reason in rows.select(*KEY, "reason").iter_rows()
     ]  # fmt: skip
 
 
@@ -160,7 +158,7 @@ def _archived(config: Config, listed: pl.DataFrame) -> list[pl.DataFrame]:
     for kind, links in provider_chain.chains(config.source).items():
         if links.archive:
             source = dataclasses.replace(config.source, kind=links.archive)
-            held = registry.module(links.archive).listing(source).filter(asset_class=kind)
+            held = registry.file_source(links.archive).listing(source).filter(asset_class=kind)
             held = held.join(listed, on=KEY, how="anti")
             extra.append(_of_types(held, config.universe.types) if kind == "stock" else held)
     return extra

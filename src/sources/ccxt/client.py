@@ -22,7 +22,7 @@ from src.core.errors import ConfigError
 from src.fetching.network import ca_file, proxy
 from src.fetching.provider import Malformed, ProviderError, Refusal, RequestGate, Stopped, Unavailable, Unknown
 from src.runtime.redaction import masked
-from src.sources.registry import ARCHIVES
+from src.sources import registry
 
 _REFUSED = {403: "forbidden", 418: "banned for a while", 429: "too many requests", 451: "not from this country"}
 _WORDS = 200  # characters of what an exchange says that are kept
@@ -60,9 +60,10 @@ def _class(exchange: str) -> Any:
     import ccxt
 
     if exchange not in ccxt.exchanges:
-        links = ["yahoo", *ARCHIVES, *ccxt.exchanges]  # all that a chain may name
-        close = difflib.get_close_matches(exchange.lower(), links, n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ": a link is yahoo or an exchange as ccxt names it"
+        links = registry.links()
+        close = difflib.get_close_matches(exchange.lower(), [*links, *ccxt.exchanges], n=3)
+        known = f": a link is {', '.join(links)} or an exchange as ccxt names it"
+        hint = f"; did you mean {' or '.join(close)}?" if close else known
         raise ConfigError(f"source.live.chain: ccxt has no exchange {exchange}{hint}")
     known = getattr(ccxt, exchange)
     if known().has["fetchOHLCV"] is not True:

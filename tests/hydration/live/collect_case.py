@@ -11,8 +11,9 @@ import pytest
 
 from src.config.schema import Config, LiveSource
 from src.fetching.provider import EVENTS, Answer, BarRequest, RequestGate, Unknown, raw_schema
-from src.hydration.live import provider_chain, sessions
+from src.hydration.live import sessions
 from src.market.bars import BarStore
+from src.sources import registry
 from tests.market_case import config as configured
 from tests.market_case import series
 
@@ -70,7 +71,7 @@ class Provider:
 @pytest.fixture
 def market(monkeypatch: pytest.MonkeyPatch) -> Market:
     made = Market()
-    monkeypatch.setattr(provider_chain, "connector", lambda _name: made.connect)
+    monkeypatch.setattr(registry, "connect", made.connect)
     return made
 
 

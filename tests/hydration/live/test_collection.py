@@ -306,8 +306,8 @@ def lists(monkeypatch, *names: str, untyped: tuple[str, ...] = ()) -> None:
     """The exchanges' lists as of now; what is `untyped` is of a type that is not wanted."""
 
     def current(*_: object, typed: bool = True) -> pl.DataFrame:
-        rows = [("stock", name, "") for name in (*names, *(() if typed else untyped))]
-        return pl.DataFrame(rows, schema=["asset_class", "symbol", "name"], orient="row")
+        rows = [("stock", name) for name in (*names, *(() if typed else untyped))]
+        return pl.DataFrame(rows, schema=["asset_class", "symbol"], orient="row")
 
     monkeypatch.setattr(selection.current, "current", current)
 

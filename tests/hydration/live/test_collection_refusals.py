@@ -9,14 +9,15 @@ import pytest
 from src.config.schema import Config, LiveSource
 from src.core.errors import ConfigError
 from src.hydrate import hydrate
-from src.hydration.live import provider_chain, selection
+from src.hydration.live import selection
 from src.listings import current
+from src.sources import registry
 from tests.market_case import config as configured
 
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider_chain, "connector", lambda name: pytest.fail(f"{name} was connected"))
+    monkeypatch.setattr(registry, "connect", lambda name, *_: pytest.fail(f"{name} was connected"))
 
 
 def live(tmp_path: Path, links: dict[str, list[str]], **settings: object) -> Config:

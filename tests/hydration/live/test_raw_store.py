@@ -289,9 +289,9 @@ def bulk(symbol, n=300, **columns):
 
 def test_bulk_rows_stand_beside_live_ones_and_are_replaced_by_the_next_archive_alone(tmp_path):
     made = store(tmp_path)
-    made.base(0, pl.concat([bulk("AAA"), bulk("BBB")]), "first")
+    made.base(0, pl.concat([bulk("AAA"), bulk("BBB")]), "stooq", "first")
     entry = keyed(made)
-    assert (made.based(0), made.based(0, "folder")) == ("first", "")
+    assert (made.based(0, "stooq"), made.based(0, "folder")) == ("first", "")
     assert (entry["provider"], entry["state"], entry["rows"]) == ("stooq", "fetched", 300)
     assert entry["checked"] is None and entry["facts"] == {}
     keep(made, since(answer("AAA", 310), 20))
@@ -299,14 +299,14 @@ def test_bulk_rows_stand_beside_live_ones_and_are_replaced_by_the_next_archive_a
     held = made.read(0, [("stock", "AAA")]).bars
     assert held["source"].value_counts().sort("source").rows() == [("stooq", 300), ("yahoo", 20)]
     keep(made, since(answer("AAA", 311), 5), replace=False)
-    made.base(0, bulk("AAA", 305), "second")
+    made.base(0, bulk("AAA", 305), "stooq", "second")
     assert made.read(0).bars["source"].value_counts().sort("source").rows() == [("stooq", 305), ("yahoo", 21)]
-    assert made.based(0) == "second" and made.entries()["symbol"].to_list() == ["AAA"]
+    assert made.based(0, "stooq") == "second" and made.entries()["symbol"].to_list() == ["AAA"]
     assert keyed(made)["provider"] == "yahoo" and keyed(made)["checked"] == NOW and keyed(made)["rows"] == 326
     (made.root / "b000-2022.parquet").unlink()
     keep(made, answer("CCC"))
     made.fold(0)
-    assert made.based(0) == ""  # bulk rows were lost: to be loaded again
+    assert made.based(0, "stooq") == ""  # bulk rows were lost: to be loaded again
 
 
 def test_a_kill_while_bulk_rows_are_loaded_changes_nothing_in_the_end(tmp_path):
@@ -315,17 +315,17 @@ def test_a_kill_while_bulk_rows_are_loaded_changes_nothing_in_the_end(tmp_path):
     calm = store(tmp_path / "calm")
     rows = pl.concat([bulk("AAA"), bulk("DDD")])
     with killed_at(-1) as steps:
-        calm.base(0, rows, "mark")
+        calm.base(0, rows, "stooq", "mark")
     for step in range(len(steps)):
         root = tmp_path / f"k{step}"
         shutil.copytree(start, root / "raw")
         with killed_at(step):
-            store(root).base(0, rows, "mark")
+            store(root).base(0, rows, "stooq", "mark")
         made = store(root)
         for b in made.pending():
             made.fold(b)
-        if made.based(0) != "mark":
-            made.base(0, rows, "mark")
+        if made.based(0, "stooq") != "mark":
+            made.base(0, rows, "stooq", "mark")
         left = {name: data for name, data in content(made.root).items() if ".tmp-" not in name}
         assert left == content(calm.root), f"killed before step {step}: {steps[step]}"
 
@@ -356,7 +356,7 @@ def test_rows_repeated_disordered_and_undated_are_stored_as_they_came(tmp_path):
 def test_a_state_that_there_is_not_and_a_source_that_is_no_archive_are_refused(tmp_path):
     with pytest.raises(ValueError, match="state must be one of fetched, failed, unknown, unfit, got done"):
         store(tmp_path).keep(("stock", "AAA"), "yahoo", "done", NOW)
-    with pytest.raises(ValueError, match="source must be one of stooq, folder, got yahoo"):
+    with pytest.raises(ValueError, match="source must be one of folder, stooq, got yahoo"):
         store(tmp_path).base(0, bulk("AAA"), source="yahoo")
 
 

@@ -14,7 +14,7 @@ CHAINS = {
     "stock": provider_chain.Chain(None, ("yahoo",)),
     "crypto": provider_chain.Chain(None, ("coinbaseexchange", "kraken")),
 }
-AAA = Instrument("stock", "AAA", 2, "AAA-N")
+AAA = Instrument("stock", "AAA", 2)
 BTC = Instrument("crypto", "BTC-USD", 1)
 
 
@@ -40,7 +40,7 @@ def entry(**changes) -> dict:
 
 def test_what_is_not_known_is_asked_for_whole_of_the_first_provider():
     task = plan().task(AAA, None)
-    assert task.provider == "yahoo" and task.wanted.start == dt.date(2014, 1, 1) and task.wanted.name == "AAA-N"
+    assert task.provider == "yahoo" and task.wanted.start == dt.date(2014, 1, 1) and task.wanted.name == ""
     assert plan().task(BTC, None).provider == "coinbaseexchange" and plan().task(BTC, None).wanted.name == ""
 
 

@@ -238,7 +238,7 @@ def test_a_day_that_does_not_begin_at_midnight_utc_is_unfit(exchange):
         ("yahooo", "; did you mean yahoo?"),
         ("Yahoo", "; did you mean yahoo?"),
         ("stoq", "; did you mean stooq?"),
-        ("zzzz", ": a link is yahoo or an exchange as ccxt names it"),
+        ("zzzz", ": a link is folder, stooq, yahoo or an exchange as ccxt names it"),
     ],
 )
 def test_a_link_that_there_is_not_is_refused_with_close_names(name, meant):

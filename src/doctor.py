@@ -1,7 +1,7 @@
-"""Look at this machine and say in words what is in the way: ``python -m src.doctor [key=value ...] [--json]``.
+"""Check this machine and say what has to be fixed: ``python -m src.doctor [key=value ...] [--json]``.
 
-Nothing is changed and nothing is fetched. Exit status 0 where all is well or merely worth knowing, 1 where something
-must be mended first; each such line names the remedy.
+Nothing is changed and nothing is fetched. Exit status 0 if all is well or merely worth knowing, 1 if something has to
+be fixed first; each such line names the remedy.
 """
 
 from __future__ import annotations
@@ -10,61 +10,73 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 
+from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.inspection.diagnostics import CHECKS, Finding, of_configuration
+from src.inspection import connections, diagnostics
+from src.inspection.diagnostics import Finding, run_checks
 
 _MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
-
-
-def examine(config: Config, checks: Iterable[Callable[[Config], Finding]] = CHECKS) -> list[Finding]:
-    """Run every check; one that breaks is itself a finding and hides none of the others."""
-    return [_run(check, config) for check in checks]
 
 
 def doctor(arguments: list[str]) -> int:
     """Print the findings, one line each, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m src.doctor", description=__doc__.split("\n\n")[0])
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="as for a stage: source=folder source.path=..."
-    )
+    help_text = "as for a stage: source=folder source.path=..."
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=help_text)
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     chosen = parser.parse_args(arguments)
-    findings = _findings(chosen.overrides)
-    bad = [found for found in findings if found.state == "bad"]
+    findings = examine(chosen.overrides)
+    bad = [finding.name for finding in findings if finding.state == "bad"]
     if chosen.json:
-        sys.stdout.write(json.dumps([asdict(found) for found in findings], indent=2) + "\n")
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     else:
-        for found in findings:
-            sys.stdout.write(f"{_MARKS[found.state]}  {found.name:<14}{found.words}\n")
-        sys.stdout.write(_verdict(bad))
+        for finding in findings:
+            sys.stdout.write(f"{_MARKS[finding.state]}  {finding.name:<14}{finding.message}\n")
+        verdict = f"{len(bad)} to fix first: {', '.join(bad)}" if bad else "nothing has to be fixed"
+        sys.stdout.write(f"doctor: {verdict}\n")
     return 1 if bad else 0
 
 
-def _findings(overrides: list[str]) -> list[Finding]:
+def examine(overrides: list[str]) -> list[Finding]:
+    """Check the configuration, then the machine; the machine with the defaults if the configuration is wrong."""
     from src.config.compose import compose
 
     try:
         config = compose(overrides)
     except ConfigError as error:
-        return [Finding("configuration", "bad", str(error)), *examine(Config())]
-    return [of_configuration(config), *examine(config)]
+        return [Finding("configuration", "bad", str(error)), *run_checks(checks(Config()))]
+    message = f"universe={config.dataset} source={config.source.kind} model={config.model.family}"
+    return [Finding("configuration", "ok", message), *run_checks(checks(config))]
 
 
-def _run(check: Callable[[Config], Finding], config: Config) -> Finding:
-    try:
-        return check(config)
-    except (OSError, ValueError, ImportError, ArithmeticError, LookupError) as error:
-        return Finding(check.__name__, "bad", f"could not be looked at: {type(error).__name__}: {error}")
+def checks(config: Config) -> dict[str, Callable[[], Finding]]:
+    """All checks, with the settings that they need."""
+    from src.config.compose import families
 
-
-def _verdict(bad: list[Finding]) -> str:
-    if not bad:
-        return "doctor: nothing is in the way\n"
-    return f"doctor: {len(bad)} to mend first: {', '.join(found.name for found in bad)}\n"
+    root = config.paths.root
+    folders = [root, Path(config.data.logs), config.paths.reports_root, main_root() / "mlruns"]
+    return {
+        "Python": diagnostics.python,
+        "packages": diagnostics.packages,
+        "registry gate": connections.gate,
+        "disk": partial(diagnostics.disk, root),
+        "memory": partial(diagnostics.memory, config.engine),
+        "device": partial(diagnostics.device, config.model.device, partial(families, config), config.engine),
+        "writing": partial(diagnostics.writing, folders),
+        "paths": diagnostics.path_length,
+        "proxy": partial(connections.proxy, config.source.live),
+        "certificates": partial(connections.certificates, config.source.live),
+        "clock": diagnostics.clock,
+        "MLflow store": partial(connections.store, config.tracking),
+        "source": partial(connections.source, config.source),
+        "versioning": diagnostics.versioning,
+    }
 
 
 if __name__ == "__main__":

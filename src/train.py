@@ -32,15 +32,16 @@ def train(config: Config) -> str:
     from src.engine import device, dispatch
     from src.runtime import disk_space
     from src.runtime.progress import Progress
-    from src.tracking import location
     from src.tracking.recorder import Recorder
+    from src.tracking.settings import TrackedDataset
     from src.training.session import Session
     from src.training.walk_forward import train_instrument
 
     started = time.perf_counter()
     models = families(config)
     device.require(models, config.engine)
-    recorder = Recorder(config)
+    tracked = TrackedDataset.of(config)
+    recorder = Recorder(tracked)
     session = Session(config, models)
     disk_space.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
@@ -59,7 +60,7 @@ def train(config: Config) -> str:
         raise
     evidence = session.finish()
     log.info("%s", session.memory())
-    if left_out := session.left_out(evidence.grades, location.thresholds(config)):
+    if left_out := session.left_out(evidence.grades, tracked.thresholds):
         words = "%d of %d passes are by this command's thresholds alone; the registry keeps to conf/grade/default.yaml"
         log.warning(words, left_out, evidence.passes)
     figures = session.figures(evidence, time.perf_counter() - started)

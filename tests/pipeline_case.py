@@ -70,8 +70,8 @@ class Project:
     def impatient(self, verb: str, *overrides: str) -> subprocess.CompletedProcess[str]:
         """Run a command that waits for a locked MLflow database a moment only, instead of half a minute."""
         python, _, _, *rest = self.arguments(verb, *overrides)
-        code = f"from src import {verb}; from src.runtime import command; from src.tracking import location; "
-        code += "location._PATIENCE = 0.2; "
+        code = f"from src import {verb}; from src.runtime import command; from src.tracking import database; "
+        code += "database.LOCK_SECONDS = 0.2; "
         return _ended(self._started([python, "-c", f"{code}command.main({verb!r}, {verb}.{verb})", *rest]))
 
     def _started(self, command: list[str]) -> subprocess.Popen[str]:

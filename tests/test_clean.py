@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from src import clean as cleaning
-from src.clean import clean, split
+from src.clean import REQUEST_KEYS, clean
+from src.config.paths import TABLES
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.inspection import cleanup
+from src.inspection.cleanup import Leftover, find_leftovers
+from src.runtime.arguments import split_arguments
 from src.storage.atomic import write_text
+from src.tracking.settings import TrackedDataset
 from tests.tracking.tracking_case import Case, case
 
 
@@ -35,6 +37,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     return made
 
 
+def leftovers(config: Config) -> list[Leftover]:
+    return find_leftovers(config.paths, Path(config.data.logs), TrackedDataset.of(config))
+
+
 def versions(project: Case) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for each in project.client().search_model_versions():
@@ -46,11 +52,11 @@ def models(project: Case) -> set[str]:
     return {folder.name.rpartition(".")[2] for folder in (project.store.root / "models").iterdir()}
 
 
-def test_showing_touches_nothing(project: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_showing_removes_nothing(project: Case, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(path for path in project.root.rglob("*") if path.is_file())
     line = clean(project.config, {})
     assert sorted(path for path in project.root.rglob("*") if path.is_file()) == before
-    assert line.endswith("can be removed; nothing was touched, yes=true removes them")
+    assert line.endswith("can be removed; nothing was removed, yes=true removes them")
     out = capsys.readouterr().out
     assert "version 1 of stock.BBB: its run was superseded" in out
     assert "models of 1 superseded run of demo" in out
@@ -95,8 +101,8 @@ def test_the_registry_is_asked_in_pages_and_a_model_that_a_person_registered_too
     with monkeypatch.context() as patch:
         for name in ("get_run", "get_logged_model", "search_model_versions"):
             patch.setattr(mlflow.MlflowClient, name, counting(name))
-        found = [each.words for each in cleaning.gather(project.config)]
-    assert "version 1 of stock.BBB: its run was superseded" in found
+        messages = [leftover.message for leftover in leftovers(project.config)]
+    assert "version 1 of stock.BBB: its run was superseded" in messages
     assert asked == ["search_model_versions"]
     clean(project.config, {"yes": "true"})
     assert versions(project) == {"my-own": [1], "stock.AAA": [1, 2], "stock.BBB": [2]}
@@ -104,7 +110,7 @@ def test_the_registry_is_asked_in_pages_and_a_model_that_a_person_registered_too
 
 
 def test_where_the_registry_can_not_be_read_nothing_is_removed(project: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_config: Config, **_how: bool) -> Any:
+    def broken(_tracked: TrackedDataset, **_how: bool) -> Any:
         raise OSError("the store is down")
 
     monkeypatch.setattr("src.tracking.store.open_store", broken)
@@ -123,7 +129,7 @@ def test_a_dataset_with_champions_keeps_what_they_came_from(project: Case) -> No
 
 
 def stored(root: Path, dataset: str) -> None:
-    for table in cleanup.TABLES:
+    for table in TABLES:
         write_text("x" * 2048, root / "data" / table / dataset / "manifest.json")
     write_text("x", root / "data" / "grades" / f"{dataset}.parquet")
     write_text("x", root / "reports" / dataset / "index.html")
@@ -152,31 +158,34 @@ def test_older_logs_and_files_of_killed_processes_go(tmp_path: Path, monkeypatch
     write_text("old", tmp_path / "logs" / "training.log.1")
     left = tmp_path / "data" / "bars" / "demo" / f".tmp-{process.host_tag()}-4194000-1-0"
     left.mkdir(parents=True)
-    found = cleaning.gather(Config())
-    assert [each.words for each in found] == ["1 file of killed processes in data", "1 older log"]
+    assert [leftover.message for leftover in leftovers(Config())] == [
+        "1 file of killed processes in data",
+        "1 older log",
+    ]
     clean(Config(), {"yes": "true"})
     assert not left.exists()
     assert [path.name for path in (tmp_path / "logs").iterdir()] == ["training.log"]
 
 
-def test_what_is_cleans_own_is_told_from_the_configuration() -> None:
-    assert split(["universe=full", "yes=true", "drop=demo", "--help"]) == (
+def test_the_request_is_separated_from_the_configuration() -> None:
+    arguments = ["universe=full", "yes=true", "drop=demo", "--help"]
+    assert split_arguments(arguments, REQUEST_KEYS.__contains__) == (
         {"yes": "true", "drop": "demo"},
         ["universe=full", "--help"],
     )
 
 
 @pytest.mark.parametrize(
-    ("request_", "words"),
+    ("request_", "message"),
     [
         ({"yes": "sure"}, "yes must be true or false, got 'sure'"),
-        ({"drop": "nothing"}, "drop must name a dataset on disk (there is none), got 'nothing'"),
+        ({"drop": "nothing"}, "drop must name a dataset on disk (there are none), got 'nothing'"),
     ],
 )
 def test_a_wrong_request_is_refused(
-    request_: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_: dict[str, str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as caught:
         clean(Config(), request_)
-    assert str(caught.value) == words
+    assert str(caught.value) == message

@@ -1,4 +1,4 @@
-"""The doctor's words for machines in every state."""
+"""What the doctor finds on machines in every state."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from src import doctor
-from src.config.schema import Config, SourceConfig, TrackingConfig
+from src.config.schema import Config, EngineConfig, LiveSource, SourceConfig, TrackingConfig
 from src.fetching.network import BUNDLES, PROXIES
-from src.inspection import diagnostics
+from src.inspection import connections, diagnostics
+
+FOLDERS = [Path(name) for name in ("data", "logs", "reports", "mlruns")]
 
 
 @pytest.fixture(autouse=True)
@@ -26,48 +28,48 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
 
 
-def test_the_findings_are_lines_and_the_last_names_what_to_mend(
+def test_the_findings_are_lines_and_the_last_names_what_to_fix(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = diagnostics.Finding("disk", "bad", "none left")
-    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [diagnostics.Finding("Python", "ok", "3.12"), bad])
+    monkeypatch.setattr(doctor, "examine", lambda _overrides: [diagnostics.Finding("Python", "ok", "3.12"), bad])
     assert doctor.doctor([]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "ok    Python        3.12",
         "BAD   disk          none left",
-        "doctor: 1 to mend first: disk",
+        "doctor: 1 to fix first: disk",
     ]
-    monkeypatch.setattr(doctor, "_findings", lambda _overrides: [diagnostics.Finding("clock", "note", "late")])
+    monkeypatch.setattr(doctor, "examine", lambda _overrides: [diagnostics.Finding("clock", "note", "late")])
     assert doctor.doctor(["--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [{"name": "clock", "state": "note", "words": "late"}]
+    assert json.loads(capsys.readouterr().out) == [{"name": "clock", "state": "note", "message": "late"}]
 
 
 def test_a_wrong_configuration_is_a_finding_and_hides_none_of_the_others() -> None:
-    findings = doctor._findings(["split.embargo=-1"])
+    findings = doctor.examine(["split.embargo=-1"])
     assert findings[0].state == "bad"
-    assert findings[0].words.startswith("split.embargo must be from 0 to 1,000 bars, got -1")
-    assert len(findings) == len(diagnostics.CHECKS) + 1
+    assert findings[0].message.startswith("split.embargo must be from 0 to 1,000 bars, got -1")
+    assert len(findings) == len(doctor.checks(Config())) + 1
 
 
 def test_a_check_that_breaks_is_a_finding() -> None:
-    def broken(_config: Config) -> diagnostics.Finding:
+    def broken() -> diagnostics.Finding:
         raise OSError("no such device")
 
-    (found,) = doctor.examine(Config(), [broken])
-    assert (found.state, found.words) == ("bad", "could not be looked at: OSError: no such device")
+    (found,) = diagnostics.run_checks({"disk": broken})
+    assert (found.name, found.state, found.message) == ("disk", "bad", "the check failed: OSError: no such device")
 
 
-def test_every_check_speaks_on_this_machine() -> None:
-    for found in doctor.examine(Config()):
+def test_every_check_has_a_finding_on_this_machine() -> None:
+    for found in diagnostics.run_checks(doctor.checks(Config())):
         assert found.state in ("ok", "note", "bad")
-        assert found.words
-        assert "could not be looked at" not in found.words, found
+        assert found.message
+        assert "the check failed" not in found.message, found
 
 
 def test_an_old_python_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
-    assert diagnostics.python(Config()).state == "bad"
-    assert "needs 3.11 to 3.13, 64 bits" in diagnostics.python(Config()).words
+    assert diagnostics.python().state == "bad"
+    assert "needs 3.11 to 3.13, 64 bits" in diagnostics.python().message
 
 
 def test_packages_that_differ_from_the_lock_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,38 +77,38 @@ def test_packages_that_differ_from_the_lock_are_named(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         diagnostics, "_installed", lambda name: {"polars": "0.1", "numpy": None}.get(name, installed(name))
     )
-    found = diagnostics.packages(Config())
+    found = diagnostics.packages()
     assert found.state == "bad"
-    assert "polars 0.1" in found.words
-    assert "numpy missing" in found.words
-    assert found.words.endswith("make setup")
+    assert "polars 0.1" in found.message
+    assert "numpy missing" in found.message
+    assert found.message.endswith("make setup")
 
 
 def test_a_missing_plugin_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: [])
-    assert diagnostics.gate(Config()).state == "bad"
+    assert connections.gate().state == "bad"
     ours = [
         types.SimpleNamespace(name=name, value="src.tracking.registry_store:g") for name in ("sqlite", "postgresql")
     ]
     monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: ours)
-    assert diagnostics.gate(Config()).state == "ok"
+    assert connections.gate().state == "ok"
     monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: ours[:1])
-    assert diagnostics.gate(Config()).state == "bad"
+    assert connections.gate().state == "bad"
 
 
 @pytest.mark.parametrize("module", ["src.gone", "src.gone.registry_store", "src.grade.registry_store", "elsewhere"])
 def test_a_plugin_that_leads_nowhere_is_bad(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stale = [types.SimpleNamespace(name=name, value=f"{module}:g") for name in ("sqlite", "postgresql")]
     monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: stale)
-    found = diagnostics.gate(Config())
+    found = connections.gate()
     assert found.state == "bad"
-    assert "run make setup" in found.words
+    assert "run make setup" in found.message
 
 
 @pytest.mark.parametrize(("free", "state"), [(100, "bad"), (5 * diagnostics.GB, "note"), (50 * diagnostics.GB, "ok")])
 def test_disk_space_is_judged(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=free))
-    assert diagnostics.disk(Config()).state == state
+    assert diagnostics.disk(Path("data")).state == state
 
 
 def test_little_memory_suggests_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,13 +116,13 @@ def test_little_memory_suggests_fewer_workers(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=diagnostics.GB))
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    found = diagnostics.memory(Config())
+    found = diagnostics.memory(EngineConfig())
     assert found.state == "note"
-    assert found.words.endswith("engine.workers=4")
+    assert found.message.endswith("engine.workers=4")
 
 
 def test_folders_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
-    assert diagnostics.writing(Config()).state == "ok"
+    assert diagnostics.writing(FOLDERS).state == "ok"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,14 +130,14 @@ def test_folders_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
 def test_a_folder_that_can_not_be_written_to_is_bad(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o500)
-    assert diagnostics.writing(Config()).state == "bad"
+    assert diagnostics.writing(FOLDERS).state == "bad"
 
 
 def test_a_file_where_a_folder_belongs_is_bad(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("", encoding="utf-8")
-    found = diagnostics.writing(Config())
+    found = diagnostics.writing(FOLDERS)
     assert found.state == "bad"
-    assert "data" in found.words
+    assert "data" in found.message
 
 
 @pytest.fixture
@@ -149,75 +151,75 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_the_proxys_password_is_not_shown(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
-    words = diagnostics.proxy(Config()).words
+    words = connections.proxy(LiveSource()).message
     assert "proxy.example:3128" in words
     assert "hunter2" not in words
 
 
 @pytest.mark.parametrize("name", [*PROXIES, "source.live.proxy"])
-def test_a_proxy_is_named_and_said_not_to_have_been_asked(name: str, bare: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_named_and_not_asked(name: str, bare: pytest.MonkeyPatch) -> None:
     config = Config()
-    assert diagnostics.proxy(config).words == "none: live sources are reached directly"
+    assert connections.proxy(config.source.live).message == "none: live sources are reached directly"
     if name in PROXIES:
         bare.setenv(name, "http://127.0.0.1:9")
     else:
         config.source.live.proxy = "http://127.0.0.1:9"
-    found = diagnostics.proxy(config)
+    found = connections.proxy(config.source.live)
     assert found.state == "note"
-    told = f"{name}=http://127.0.0.1:9: only its form was looked at"
-    assert found.words.lower().startswith(told.lower()), "Windows knows no case in names of variables"
+    told = f"{name}=http://127.0.0.1:9: the address is valid"
+    assert found.message.lower().startswith(told.lower()), "Windows knows no case in names of variables"
 
 
-def test_what_live_sources_would_refuse_or_not_use_as_a_proxy_is_told_so(bare: pytest.MonkeyPatch) -> None:
+def test_what_live_sources_would_refuse_or_not_use_as_a_proxy_is_reported(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert diagnostics.proxy(Config()).words == "none: live sources are reached directly"
+    assert connections.proxy(LiveSource()).message == "none: live sources are reached directly"
     bare.setenv("https_proxy", "http://127.0.0.1:port")
-    assert diagnostics.proxy(Config()).state == "bad"
+    assert connections.proxy(LiveSource()).state == "bad"
 
 
 def test_a_bundle_of_certificates_that_does_not_exist_is_bad(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
-    found = diagnostics.certificates(Config())
+    found = connections.certificates(LiveSource())
     assert found.state == "bad"
-    assert found.words.startswith("there is no file REQUESTS_CA_BUNDLE=")
-    assert "absent.pem: correct" in found.words
+    assert found.message.startswith("there is no file REQUESTS_CA_BUNDLE=")
+    assert "absent.pem: correct" in found.message
 
 
 def test_a_file_that_holds_no_certificates_is_bad(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert "authorities in" in diagnostics.certificates(Config()).words
+    assert "authorities in" in connections.certificates(LiveSource()).message
     config = Config()
     config.source.live.ca_file = str(tmp_path / "own.pem")
-    assert "source.live.ca_file=" in diagnostics.certificates(config).words
+    assert "source.live.ca_file=" in connections.certificates(config.source.live).message
     (tmp_path / "own.pem").write_text("not PEM", encoding="utf-8")
-    found = diagnostics.certificates(config)
-    assert (found.state, "own.pem holds no certificates (PEM)" in found.words) == ("bad", True)
+    found = connections.certificates(config.source.live)
+    assert (found.state, "own.pem holds no certificates (PEM)" in found.message) == ("bad", True)
 
 
 def test_a_clock_in_the_past_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnostics.time, "time", lambda: 0.0)
-    assert diagnostics.clock(Config()).state == "bad"
+    assert diagnostics.clock().state == "bad"
 
 
 def test_a_database_that_is_held_or_broken_is_bad(tmp_path: Path) -> None:
     path = tmp_path / "mlruns" / "mlflow.db"
-    assert "is made by the first training" in diagnostics.store(Config()).words
+    assert "is made by the first training" in connections.store(TrackingConfig()).message
     path.parent.mkdir()
     holder = sqlite3.connect(path)
     holder.execute("CREATE TABLE runs (x)")
     holder.commit()
-    assert diagnostics.store(Config()).words.startswith("0 runs in ")
+    assert connections.store(TrackingConfig()).message.startswith("0 runs in ")
     holder.execute("BEGIN EXCLUSIVE")
-    found = diagnostics.store(Config())
+    found = connections.store(TrackingConfig())
     holder.close()
     assert found.state == "bad"
-    assert "database is locked; close the program that holds it" in found.words
+    assert "database is locked; close the program that holds it" in found.message
     path.write_bytes(b"not a database, much longer than a header of a hundred bytes" * 10)
-    assert diagnostics.store(Config()).state == "bad"
+    assert connections.store(TrackingConfig()).state == "bad"
 
 
 def test_a_remote_store_is_shown_without_its_password() -> None:
-    config = Config(tracking=TrackingConfig(uri="https://me:hunter2@mlflow.example"))
-    assert diagnostics.store(config).words == "https://***@mlflow.example"
+    tracking = TrackingConfig(uri="https://me:hunter2@mlflow.example")
+    assert connections.store(tracking).message == "https://***@mlflow.example"
 
 
 @pytest.mark.parametrize(
@@ -238,23 +240,23 @@ def test_each_source_is_looked_at(kind: str, name: str | None, state: str, words
     if name is not None:
         folder.mkdir()
         (folder / name).write_bytes(b"x")
-    found = diagnostics.source(Config(source=SourceConfig(kind=kind, path=str(folder))))
-    assert (found.state, found.words[: len(words)]) == (state, words)
+    found = connections.source(SourceConfig(kind=kind, path=str(folder)))
+    assert (found.state, found.message[: len(words)]) == (state, words)
 
 
 def test_long_paths_matter_on_windows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert diagnostics.paths(Config()).state == "ok"
+    assert diagnostics.path_length().state == "ok"
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(diagnostics, "_long_paths_enabled", lambda: False)
     monkeypatch.setattr(diagnostics, "ROOT", Path("C:/" + "x" * 150))
-    assert diagnostics.paths(Config()).state == "bad"
+    assert diagnostics.path_length().state == "bad"
     monkeypatch.setattr(diagnostics, "ROOT", Path("C:/alpha"))
-    assert diagnostics.paths(Config()).state == "note"
+    assert diagnostics.path_length().state == "note"
 
 
 def test_dvc_without_git_is_noted_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnostics, "ROOT", tmp_path)
-    found: Any = diagnostics.versioning(Config())
-    assert (found.state, "core.no_scm true" in found.words) == ("note", True)
+    found: Any = diagnostics.versioning()
+    assert (found.state, "core.no_scm true" in found.message) == ("note", True)
     (tmp_path / ".git").mkdir()
-    assert diagnostics.versioning(Config()).words == "git and DVC"
+    assert diagnostics.versioning().message == "git and DVC"

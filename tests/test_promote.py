@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from src.core.errors import ConfigError, StageError
-from src.promote import promote, split
+from src.promote import promote
+from src.runtime.arguments import split_arguments
+from src.tracking.promotion import is_request_key
 from tests.tracking.tracking_case import GOOD, Case, case
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -25,7 +27,7 @@ def champion(made: Case, name: str) -> int | None:
     return int(aliases["champion"]) if "champion" in aliases else None
 
 
-def test_the_strongest_evidence_becomes_champion_and_each_step_is_said(made: Case, capsys: Any) -> None:
+def test_the_strongest_evidence_becomes_champion_and_each_step_is_shown(made: Case, capsys: Any) -> None:
     made.add("crypto", "BTC-USD", "lightgbm", {**GOOD, "z": 2.0, "sharpe": 2.0})
     made.add("crypto", "BTC-USD", "xgboost", {**GOOD, "z": 3.0, "sharpe": 0.6})
     made.add("stock", "YOUNG", metrics={**GOOD, "n_oos": 700})
@@ -45,7 +47,7 @@ def test_the_strongest_evidence_becomes_champion_and_each_step_is_said(made: Cas
     assert "stays champion" in capsys.readouterr().out
 
 
-def test_a_named_version_becomes_champion_or_is_refused_in_the_gates_words(made: Case, capsys: Any) -> None:
+def test_a_named_version_becomes_champion_or_is_refused_with_the_gates_message(made: Case, capsys: Any) -> None:
     made.add("stock", "AAPL", "lightgbm", {**GOOD, "z": 1.0})
     made.add("stock", "AAPL", "catboost", {**GOOD, "z": 3.0})
     made.add("stock", "YOUNG", metrics={**GOOD, "n_oos": 700})
@@ -81,7 +83,7 @@ def test_champions_that_no_longer_clear_are_listed_and_stay(made: Case, capsys: 
     assert line.endswith("0 changed, 1 no longer clear")
     said = capsys.readouterr().out
     assert "stock.AAPL: champion version 1" in said
-    assert "no longer clears: sharpe 0.90 is below 1.00 (withdraw=stock.AAPL takes it back)" in said
+    assert "no longer clears: sharpe 0.90 is below 1.00 (withdraw=stock.AAPL removes it)" in said
     assert champion(made, "stock.AAPL") == 1
     promote(made.config, {"withdraw": "stock.AAPL"})
     assert champion(made, "stock.AAPL") is None
@@ -132,16 +134,15 @@ def test_clearing_helps_nothing_against_a_threshold(made: Case) -> None:
     assert "not registered: n_oos 300 is below 500" in promote(made.config, {"clear": run, "why": "sure"})
     assert list(made.client().search_registered_models()) == []
     plain = made.add("etf", "QQQ")
-    with pytest.raises(StageError, match="is not flagged"):
+    with pytest.raises(StageError, match="is not suspicious"):
         promote(made.config, {"clear": made.project()[plain], "why": "sure"})
     with pytest.raises(StageError, match="there is no run nothing of demo"):
         promote(made.config, {"clear": "nothing", "why": "sure"})
 
 
-def test_its_own_arguments_are_told_from_the_configuration() -> None:
-    own, rest = split(
-        ["universe=full", "name=crypto.BTC-USD", "version=3", "why=a=b", "max_q_value=0.1", "grade.min_auc=0.6"]
-    )
+def test_the_request_is_separated_from_the_configuration() -> None:
+    arguments = ["universe=full", "name=crypto.BTC-USD", "version=3", "why=a=b", "max_q_value=0.1", "grade.min_auc=0.6"]
+    own, rest = split_arguments(arguments, is_request_key)
     assert own == {"name": "crypto.BTC-USD", "version": "3", "why": "a=b", "max_q_value": "0.1"}
     assert rest == ["universe=full", "grade.min_auc=0.6"]
 

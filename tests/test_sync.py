@@ -86,7 +86,9 @@ def test_a_store_without_runs_is_marked_all_the_same(tmp_path: Path, monkeypatch
     import sqlite3
 
     with sqlite3.connect(made.database) as connection:
-        assert registry_gate.limits(lambda sql, values: connection.execute(sql, values).fetchall()) is not None
+        assert (
+            registry_gate.stored_thresholds(lambda sql, values: connection.execute(sql, values).fetchall()) is not None
+        )
 
 
 def test_runs_that_two_sessions_graded_stay_as_the_later_one_graded_them(made: Case) -> None:

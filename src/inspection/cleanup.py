@@ -1,105 +1,192 @@
-"""What may be removed, and how: temporary files, old logs, superseded models and versions, whole datasets.
+"""What may be removed: temporary files, old logs, superseded models and versions, whole datasets.
 
 A champion's version, run and model are never among it. The rows of superseded runs stay: they are small, and the count
-of trials that the evidence rests on must not shrink because somebody tidied up.
+of trials that the evidence rests on must not shrink because files were removed.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.config.paths import main_root
+from src.config.paths import TABLES, DatasetPaths, main_root
 from src.storage.atomic import files_with_sizes, stale_temporaries
-from src.tracking.location import folder_of
+from src.tracking.location import local_folder, store_location
 from src.tracking.search import all_pages, versions_by_run
 
 if TYPE_CHECKING:
-    from src.config.schema import Config
-    from src.tracking.champions import Champions, Version
-    from src.tracking.store import Tracking
-
-TABLES = ("bars", "features", "options", "runs", "states")  # folders of data/, one folder for each dataset inside
+    from src.tracking.champions import Champions, RegisteredVersion
+    from src.tracking.settings import TrackedDataset
+    from src.tracking.store import MlflowStore
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that can go: what it is, its size in bytes, and how it is removed."""
+    """Something that can be removed: what it is, its size in bytes, and the function that removes it."""
 
-    words: str
+    message: str
     size: int
     remove: Callable[[], None]
 
 
-def of_crashes(config: Config) -> Iterator[Leftover]:
-    """Temporary files of killed processes."""
-    for folder in (Path(config.data.root), Path(config.data.reports), main_root() / "mlruns"):
-        found = stale_temporaries(folder)
-        if found:
-            yield _paths(f"{_count(len(found), 'file')} of killed processes in {folder}", found)
+def find_leftovers(
+    paths: DatasetPaths, logs: Path, tracked: TrackedDataset, drop: str | None = None, *, removes: bool = False
+) -> list[Leftover]:
+    """Find everything that can be removed.
+
+    The registry is read first: if it can't say which versions are champions, nothing is offered.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+        Of the dataset whose superseded runs are offered.
+    logs : Path
+        Folder of the logs.
+    tracked : TrackedDataset
+        The same dataset in MLflow.
+    drop : str, optional
+        A dataset that is offered as a whole.
+    removes : bool
+        Whether the caller is going to remove what is found, so that the store must be writable.
+    """
+    leftovers: list[Leftover] = []
+    kept = _champion_records(tracked, leftovers, removes=removes)
+    leftovers += [*temporary_files([paths.root, paths.reports_root, main_root() / "mlruns"]), *old_logs(logs)]
+    if drop != paths.dataset:
+        leftovers += superseded_models(paths, kept)
+    if drop is not None:
+        champions = _champion_records(dataclasses.replace(tracked, dataset=drop, interval="1d"), [])
+        leftovers += dataset_files(dataclasses.replace(paths, dataset=drop), has_champions=bool(champions))
+    return leftovers
 
 
-def of_logs(config: Config) -> Iterator[Leftover]:
-    """Logs that were set aside."""
-    found = sorted(Path(config.data.logs).glob("*.log.[0-9]"))
-    if found:
-        yield _paths(_count(len(found), "older log"), found)
+def temporary_files(folders: list[Path]) -> Iterator[Leftover]:
+    """Temporary files of killed processes.
+
+    Parameters
+    ----------
+    folders : list of Path
+        Searched with their subfolders.
+    """
+    for folder in folders:
+        files = stale_temporaries(folder)
+        if files:
+            yield _paths(f"{_count(len(files), 'file')} of killed processes in {folder}", files)
 
 
-def of_runs(config: Config, spared: set[str]) -> Iterator[Leftover]:
-    """Native models of superseded attempts, but for the record ids in `spared`."""
+def old_logs(folder: Path) -> Iterator[Leftover]:
+    """Logs that were renamed because they had become too large.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the logs.
+    """
+    files = sorted(folder.glob("*.log.[0-9]"))
+    if files:
+        yield _paths(_count(len(files), "older log"), files)
+
+
+def superseded_models(paths: DatasetPaths, kept: set[str]) -> Iterator[Leftover]:
+    """Native models of superseded attempts.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    kept : set of str
+        Record ids whose models stay.
+    """
     import polars as pl
 
     from src.training.run_store import RunStore
 
-    root = Path(config.data.root) / "runs" / config.dataset
-    old = set(RunStore(root).runs(("record_id",)).filter(pl.col("superseded"))["record_id"]) - spared
-    found = [root / "models" / record for record in sorted(old) if (root / "models" / record).is_dir()]
-    if found:
-        yield _paths(f"models of {_count(len(found), 'superseded run')} of {config.dataset}", found)
+    old = set(RunStore(paths.runs).runs(("record_id",)).filter(pl.col("superseded"))["record_id"]) - kept
+    models = [paths.runs / "models" / record_id for record_id in sorted(old)]
+    models = [folder for folder in models if folder.is_dir()]
+    if models:
+        yield _paths(f"models of {_count(len(models), 'superseded run')} of {paths.dataset}", models)
 
 
-def of_registry(target: Tracking, champions: Champions) -> Iterator[Leftover]:
-    """Registered versions of superseded runs that are no champion, with the files of their models."""
-    found = list(champions.superseded())
-    if not found:
+def superseded_versions(store: MlflowStore, champions: Champions) -> Iterator[Leftover]:
+    """Registered versions of superseded runs that are not champion, with the files of their models.
+
+    Parameters
+    ----------
+    store : MlflowStore
+    champions : Champions
+    """
+    versions = list(champions.superseded())
+    if not versions:
         return
-    search, where = target.client.search_logged_models, [target.experiment]
-    models = all_pages(lambda token: search(where, page_token=token))
-    folders = {model.model_id: folder_of(model.artifact_location) for model in models}
-    for version in found:
-        yield _version(target, version, folders.get(version.params.get("model_id", "")))
+    search, experiments = store.client.search_logged_models, [store.experiment]
+    models = all_pages(lambda token: search(experiments, page_token=token))
+    folders = {model.model_id: local_folder(model.artifact_location) for model in models}
+    for version in versions:
+        yield _version(store, version, folders.get(version.params.get("model_id", "")))
 
 
-def of_dataset(config: Config, dataset: str, has_champions: bool) -> Iterator[Leftover]:
-    """Everything stored of a dataset; where it has champions, what they were trained from and graded on stays."""
-    root = Path(config.data.root)
+def dataset_files(paths: DatasetPaths, has_champions: bool) -> Iterator[Leftover]:
+    """Everything stored of a dataset.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    has_champions : bool
+        If true, the runs that champions come from and their grades stay.
+    """
     kept = ("runs", "states") if has_champions else ()
-    folders = [root / table / dataset for table in TABLES if table not in kept]
+    stored = [paths.root / table / paths.dataset for table in TABLES if table not in kept]
     if not has_champions:
-        folders += [root / "grades" / f"{dataset}.parquet", Path(config.data.reports) / dataset]
-    for path in folders:
+        stored += [paths.grades, paths.reports]
+    for path in stored:
         if path.exists():
             yield _paths(str(path), [path])
 
 
-def datasets(config: Config) -> dict[str, int]:
-    """Size in bytes of every dataset on disk."""
+def dataset_sizes(root: Path) -> dict[str, int]:
+    """Size of every dataset on disk.
+
+    Parameters
+    ----------
+    root : Path
+        The data folder.
+
+    Returns
+    -------
+    dict
+        Bytes by name.
+    """
     sizes: dict[str, int] = {}
     for table in TABLES:
-        for folder in (Path(config.data.root) / table).glob("*/"):
+        for folder in (root / table).glob("*/"):
             sizes[folder.name] = sizes.get(folder.name, 0) + _size([folder])
     return dict(sorted(sizes.items()))
 
 
-def _version(target: Tracking, version: Version, files: Path | None) -> Leftover:
+def _champion_records(tracked: TrackedDataset, leftovers: list[Leftover], *, removes: bool = False) -> set[str]:
+    """Record ids of the dataset's champions; superseded versions are added to `leftovers`."""
+    from src.tracking.champions import Champions
+    from src.tracking.store import open_store
+
+    database = store_location(tracked.tracking).database
+    if database is not None and not database.exists():
+        return set()
+    with open_store(tracked, writes=removes) as store:
+        champions = Champions(store)
+        leftovers += superseded_versions(store, champions)
+        versions = [champions.version(name, number) for name, number in champions.current.items()]
+        return {version.tags["alpha.record_id"] for version in versions}
+
+
+def _version(store: MlflowStore, version: RegisteredVersion, files: Path | None) -> Leftover:
     folder = None if files is None else files.parent
 
     def remove() -> None:
-        client, run_id = target.client, version.run_id
+        client, run_id = store.client, version.run_id
         client.delete_model_version(version.name, str(version.number))
         if versions_by_run(client, [run_id]):  # under another name, as a person registered it
             return
@@ -107,11 +194,11 @@ def _version(target: Tracking, version: Version, files: Path | None) -> Leftover
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    words = f"version {version.number} of {version.name}: its run was superseded"
-    return Leftover(words, _size([folder] if folder else []), remove)
+    message = f"version {version.number} of {version.name}: its run was superseded"
+    return Leftover(message, _size([folder] if folder else []), remove)
 
 
-def _paths(words: str, paths: list[Path]) -> Leftover:
+def _paths(message: str, paths: list[Path]) -> Leftover:
     def remove() -> None:
         for path in paths:
             if path.is_dir():
@@ -119,7 +206,7 @@ def _paths(words: str, paths: list[Path]) -> Leftover:
             else:
                 path.unlink(missing_ok=True)
 
-    return Leftover(words, _size(paths), remove)
+    return Leftover(message, _size(paths), remove)
 
 
 def _size(paths: list[Path]) -> int:
@@ -128,5 +215,5 @@ def _size(paths: list[Path]) -> int:
     )
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

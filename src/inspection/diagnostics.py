@@ -1,55 +1,63 @@
-"""What may be in the way on a machine: one small check each, a finding in words."""
+"""Checks of the machine, one function each, that return a finding."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import re
-import sqlite3
-import ssl
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.config.paths import main_root
-from src.config.schema import Config
-from src.core.errors import ConfigError, StageError
+from src.config.schema import EngineConfig, ModelConfig
+from src.core.errors import ConfigError
 from src.core.project import ROOT
-from src.fetching import network
 from src.runtime.disk_space import format_bytes, free_bytes
-from src.runtime.redaction import masked, masked_address
-from src.sources import registry
 from src.storage.atomic import write_text
-from src.tracking.location import TrackingError, gated_schemes, home, require_gate
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 GB = 1024**3
-_LONG_PATH = 120  # characters of the project's own path that leave too little of Windows' 260
+_LONG_ROOT = 120  # characters of the project's own path that leave too little of Windows' 260
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A check's name, its state (ok, note: worth knowing, bad: mend it first) and what was seen, in words."""
+    """Result of a check.
+
+    Attributes
+    ----------
+    name : str
+        Of the check.
+    state : str
+        ``ok``, ``note`` (worth knowing) or ``bad`` (has to be fixed first).
+    message : str
+        What was seen and, if it has to be fixed, how.
+    """
 
     name: str
     state: str
-    words: str
+    message: str
 
 
-def of_configuration(config: Config) -> Finding:
-    """What is chosen now; composing it has already checked it."""
-    words = f"universe={config.dataset} source={config.source.kind} model={config.model.family}"
-    return Finding("configuration", "ok", words)
+def run_checks(checks: Mapping[str, Callable[[], Finding]]) -> list[Finding]:
+    """Run checks; one that fails is itself a finding and hides none of the others.
+
+    Parameters
+    ----------
+    checks : mapping
+        Functions without arguments, by name.
+    """
+    return [_run(name, check) for name, check in checks.items()]
 
 
-def python(_config: Config) -> Finding:
-    """Version 3.11 to 3.13, 64 bits, in an environment of its own."""
+def python() -> Finding:
+    """Python is 3.11 to 3.13, 64 bits, in an environment of its own."""
     version = ".".join(map(str, sys.version_info[:3]))
     if not (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.maxsize < 2**32:
         return Finding("Python", "bad", f"{version} at {sys.executable}: needs 3.11 to 3.13, 64 bits; run make setup")
@@ -58,14 +66,14 @@ def python(_config: Config) -> Finding:
     return Finding("Python", "ok", f"{version} at {sys.executable}")
 
 
-def packages(_config: Config) -> Finding:
-    """Every package of the lock that applies here, at its version."""
+def packages() -> Finding:
+    """Every package of the lock that applies here is installed at its version."""
     from packaging.requirements import Requirement
 
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    named = [Requirement(line.rstrip(" \\")) for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line)]
-    here = [each for each in named if each.marker is None or each.marker.evaluate()]
-    wrong = [f"{each.name} {_installed(each.name) or 'missing'}" for each in here if not _agrees(each)]
+    locked = [Requirement(line.rstrip(" \\")) for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line)]
+    here = [package for package in locked if package.marker is None or package.marker.evaluate()]
+    wrong = [f"{package.name} {_installed(package.name) or 'missing'}" for package in here if not _agrees(package)]
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         return Finding(
@@ -74,123 +82,104 @@ def packages(_config: Config) -> Finding:
     return Finding("packages", "ok", f"all {len(here)} as in requirements.lock")
 
 
-def gate(_config: Config) -> Finding:
-    """MLflow finds our registry store: without it the registry would take any model."""
-    try:
-        require_gate()
-    except TrackingError as error:
-        return Finding("registry gate", "bad", str(error))
-    return Finding("registry gate", "ok", f"stands before MLflow's registry ({', '.join(gated_schemes())})")
+def disk(root: Path) -> Finding:
+    """There is free space for data and models.
 
-
-def disk(config: Config) -> Finding:
-    """Free space where data and models go."""
-    free = min(free_bytes(Path(config.data.root)), free_bytes(main_root()))
+    Parameters
+    ----------
+    root : Path
+        The data folder.
+    """
+    free = min(free_bytes(root), free_bytes(main_root()))
     state = "bad" if free < GB else "note" if free < 10 * GB else "ok"
     remedy = "" if state == "ok" else ": the demo takes under 1 GB, 10,000 instruments about 20 GB"
-    return Finding("disk", state, f"{format_bytes(free)} free at {Path(config.data.root).absolute()}{remedy}")
+    return Finding("disk", state, f"{format_bytes(free)} free at {root.absolute()}{remedy}")
 
 
-def memory(config: Config) -> Finding:
-    """Memory for the workers that training would start."""
+def memory(engine: EngineConfig) -> Finding:
+    """There is memory for the workers that training would start.
+
+    Parameters
+    ----------
+    engine : EngineConfig
+    """
     import psutil
 
     free, cores = psutil.virtual_memory().available, os.cpu_count() or 1
-    workers = config.engine.workers or cores
+    workers = engine.workers or cores
     needed = GB // 2 * workers + GB
-    words = f"{format_bytes(free)} free, {cores} cores, {workers} workers"
+    message = f"{format_bytes(free)} free, {cores} cores, {workers} workers"
     if free < needed:
-        return Finding(
-            "memory",
-            "note",
-            f"{words}: {format_bytes(needed)} would be comfortable; engine.workers={max(1, workers // 2)}",
-        )
-    return Finding("memory", "ok", words)
+        remedy = f"{format_bytes(needed)} would be comfortable; engine.workers={max(1, workers // 2)}"
+        return Finding("memory", "note", f"{message}: {remedy}")
+    return Finding("memory", "ok", message)
 
 
-def device(config: Config) -> Finding:
-    """Where models are fitted: each library is asked to fit a few rows there."""
-    chosen = config.model.device
-    if chosen == "cpu":
+def device(name: str, models: Callable[[], list[ModelConfig]], engine: EngineConfig) -> Finding:
+    """Every model library can fit a few rows on the chosen device.
+
+    Parameters
+    ----------
+    name : str
+        The device, such as ``cpu`` or ``cuda``.
+    models : callable
+        Returns the configured families; it is only called for another device than the CPU.
+    engine : EngineConfig
+    """
+    if name == "cpu":
         return Finding("device", "ok", "cpu")
-    from src.config.compose import families
     from src.engine.device import require
 
     try:
-        require(families(config), config.engine)
+        require(models(), engine)
     except ConfigError as error:
         return Finding("device", "bad", str(error))
-    return Finding("device", "ok", f"{chosen}: every family fits there")
+    return Finding("device", "ok", f"{name}: every family fits there")
 
 
-def writing(config: Config) -> Finding:
-    """Each folder that is written to can be written to."""
-    folders = [Path(config.data.root), Path(config.data.logs), Path(config.data.reports), main_root() / "mlruns"]
-    refused = []
+def writing(folders: Iterable[Path]) -> Finding:
+    """Files can be written into each folder.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        One that does not exist is created and removed again.
+    """
+    refused, allowed = [], []
     for folder in folders:
         probe = folder / f".doctor-{os.getpid()}"
-        made = not folder.exists()
+        is_new = not folder.exists()
         try:
             write_text("", probe)
             probe.unlink()
-            if made:
+            if is_new:
                 folder.rmdir()
+            allowed.append(folder.name)
         except OSError as error:
             refused.append(f"{folder} ({error.strerror})")
     if refused:
         return Finding(
             "writing", "bad", f"not allowed in {', '.join(refused)}: change the folder's owner, or set data.root"
         )
-    return Finding("writing", "ok", f"allowed in {', '.join(folder.name for folder in folders)}")
+    return Finding("writing", "ok", f"allowed in {', '.join(allowed)}")
 
 
-def paths(_config: Config) -> Finding:
-    """Windows refuses paths beyond 260 characters unless told otherwise."""
+def path_length() -> Finding:
+    """Paths below the project's folder stay within the 260 characters that Windows allows by default."""
     length = len(str(ROOT))
     if sys.platform != "win32" or _long_paths_enabled():
         return Finding("paths", "ok", f"{length} characters to the project's folder")
-    state = "bad" if length > _LONG_PATH else "note"
+    state = "bad" if length > _LONG_ROOT else "note"
     return Finding(
-        "paths", state, f"{length} characters to the project's folder and long paths are off: move it nearer to the "
-        "drive's root, or set LongPathsEnabled (see docs.python.org, Using Python on Windows)"
-    )  # fmt: skip
+        "paths",
+        state,
+        f"{length} characters to the project's folder and long paths are off: move it nearer to the drive's root, or "
+        "set LongPathsEnabled (see docs.python.org, Using Python on Windows)",
+    )
 
 
-def proxy(config: Config) -> Finding:
-    """The proxy that live sources would go through, without its password; nothing is sent to it."""
-    try:
-        address = network.proxy(config.source.live)
-    except ConfigError as error:
-        return Finding("proxy", "bad", str(error))
-    named = network.named_proxy(config.source.live)
-    if address is None or named is None:
-        return Finding("proxy", "ok", "none: live sources are reached directly")
-    words = f"{named[0]}={masked(address)}: only its form was looked at, whether it answers shows when hydrating"
-    return Finding("proxy", "note", words)
-
-
-def certificates(config: Config) -> Finding:
-    """Certificates that live sources are checked against."""
-    named = [("source.live.ca_file", config.source.live.ca_file)]
-    named += [(name, os.environ.get(name)) for name in network.BUNDLES]
-    missing = [f"{name}={file}" for name, file in named if file and not Path(file).expanduser().is_file()]
-    if missing:
-        return Finding("certificates", "bad", f"there is no file {', '.join(missing)}: correct or unset it")
-    import certifi
-
-    file = network.ca_file(config.source.live) or certifi.where()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(file)
-    except ssl.SSLError as error:
-        return Finding("certificates", "bad", f"{file} holds no certificates (PEM): {error}: name another file")
-    count = context.cert_store_stats()["x509_ca"]
-    state = "ok" if count else "bad"
-    return Finding("certificates", state, f"{count} authorities in {file}" if count else f"no authority in {file}")
-
-
-def clock(_config: Config) -> Finding:
-    """A clock behind the project's own files would make fresh bars look like the future."""
+def clock() -> Finding:
+    """The clock is not behind the project's own files, which would make fresh bars look like the future."""
     newest = max(path.stat().st_mtime for path in (ROOT / "src").glob("*.py"))
     now = time.strftime("%Y-%m-%d %H:%M %Z")
     if time.time() < newest - 86_400:
@@ -198,57 +187,23 @@ def clock(_config: Config) -> Finding:
     return Finding("clock", "ok", now)
 
 
-def store(config: Config) -> Finding:
-    """MLflow's database opens and nobody holds it."""
-    try:
-        where = home(config.tracking)
-    except StageError as error:
-        return Finding("MLflow store", "bad", str(error))
-    path = where.database
-    if path is None:
-        return Finding("MLflow store", "ok", masked_address(config.tracking.uri))
-    if not path.exists():
-        return Finding("MLflow store", "ok", f"{path} is made by the first training")
-    try:
-        with closing(sqlite3.connect(path, timeout=2)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            database.rollback()
-            runs = database.execute("SELECT COUNT(*) FROM runs").fetchone()[0]
-    except sqlite3.Error as error:
-        return Finding("MLflow store", "bad", f"{path}: {error}; close the program that holds it, or restore the file")
-    return Finding("MLflow store", "ok", f"{runs:,} runs in {path} ({format_bytes(path.stat().st_size)})")
-
-
-def source(config: Config) -> Finding:
-    """The configured source of bars."""
-    kind = config.source.kind
-    if registry.is_simulated(kind):
-        return Finding("source", "ok", f"{kind}: bars are invented here, no network and no files needed")
-    if registry.is_live(kind):
-        return Finding("source", "note", f"{kind}: reached when hydrating")
-    try:
-        files = registry.source_files(config.source)
-    except (ConfigError, StageError) as error:
-        return Finding("source", "bad", f"{kind}: {error}")
-    size = format_bytes(sum(path.stat().st_size for path in files))
-    many = f"{len(files):,} file{'' if len(files) == 1 else 's'}"
-    return Finding("source", "ok", f"{kind}: {many}, {size}, in {config.source.path}")
-
-
-def versioning(_config: Config) -> Finding:
-    """Whether DVC and git agree about there being a history."""
+def versioning() -> Finding:
+    """DVC and git agree on whether there is a history."""
     local = ROOT / ".dvc" / "config.local"
-    has_git, told = (ROOT / ".git").exists(), local.exists() and "no_scm" in local.read_text(encoding="utf-8")
-    if not has_git and not told:
+    has_git = (ROOT / ".git").exists()
+    works_without = local.exists() and "no_scm" in local.read_text(encoding="utf-8")
+    if not has_git and not works_without:
         return Finding(
             "versioning", "note", "no git history here: dvc config --local core.no_scm true (make demo does it)"
         )
     return Finding("versioning", "ok", "git and DVC" if has_git else "DVC without git")
 
 
-CHECKS: tuple[Callable[[Config], Finding], ...] = (
-    python, packages, gate, disk, memory, device, writing, paths, proxy, certificates, clock, store, source, versioning,
-)  # fmt: skip
+def _run(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except (OSError, ValueError, ImportError, ArithmeticError, LookupError) as error:
+        return Finding(name, "bad", f"the check failed: {type(error).__name__}: {error}")
 
 
 def _installed(name: str) -> str | None:

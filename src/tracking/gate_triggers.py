@@ -1,9 +1,9 @@
-"""What a database carries of the gate: the mark, which is a table with the thresholds, and the triggers.
+"""The part of the gate that a database carries: a table with the thresholds (the mark), and SQL triggers.
 
-The triggers stand behind `src.tracking.registry_store` for clients that run without our plugin. They say the same as
-`src.tracking.registry_gate` in SQL, but for the files and the words, in the dialect of sqlite or of PostgreSQL; a test
-holds both against the function. Whoever may change the schema can take them away, and in PostgreSQL change the
-thresholds: the owner of MLflow's tables.
+The triggers protect the registry from clients that run without the plugin `src.tracking.registry_store`. They repeat
+the rules of `src.tracking.registry_gate` in the SQL of sqlite or PostgreSQL, without the check of the model files and
+without reasons; a test compares both with that module. The owner of MLflow's tables can drop the triggers and, in
+PostgreSQL, change the thresholds.
 """
 
 from __future__ import annotations
@@ -18,12 +18,24 @@ from src.core.errors import StageError
 from src.evaluation.grade import RULES, Rule, Thresholds
 from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION, DELETED, LARGEST, MARK, READY
 
-_WORDS = "alpha-loop gate: the run behind this model does not clear the thresholds, or is not the one that made it"
-_ALONE = 0x616C7068  # any number: two programs that mark one PostgreSQL database wait for each other on it
+_REFUSAL = "alpha-loop gate: the run behind this model does not clear the thresholds, or is not the one that made it"
+_MARK_LOCK = 0x616C7068  # any number: the advisory lock of programs that mark one PostgreSQL database
 
 
 def mark_sqlite(connection: sqlite3.Connection, thresholds: Thresholds) -> list[str]:
-    """Make the database this project's, with these thresholds and the triggers; returns what changed, in words."""
+    """Write mark, thresholds and triggers into a sqlite database.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        In autocommit mode.
+    thresholds : Thresholds
+
+    Returns
+    -------
+    list of str
+        Thresholds that changed, as ``min_sharpe 0.5 -> 0.75``; empty for a database that had none.
+    """
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute("BEGIN IMMEDIATE")
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {MARK} (name TEXT PRIMARY KEY, value REAL NOT NULL)")
@@ -42,12 +54,27 @@ def mark_sqlite(connection: sqlite3.Connection, thresholds: Thresholds) -> list[
 
 
 def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
-    """The same for PostgreSQL, in one transaction of a psycopg2 connection.
+    """Write mark, thresholds and triggers into a PostgreSQL database, in one transaction.
 
-    Only what differs is written: a role that may not change the schema can work on a database that is as it should be.
+    Only differences are written, so a role that may not change the schema can use a database that is up to date.
+
+    Parameters
+    ----------
+    connection : psycopg2 connection
+    thresholds : Thresholds
+
+    Returns
+    -------
+    list of str
+        Thresholds that changed, as ``min_sharpe 0.5 -> 0.75``; empty for a database that had none.
+
+    Raises
+    ------
+    StageError
+        If the role finds none of MLflow's tables.
     """
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ALONE,))
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_MARK_LOCK,))
         schema = _enter_schema(cursor)
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (MARK,))
         if not cursor.fetchone()[0]:
@@ -59,9 +86,9 @@ def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
         wanted = {name: float(value) for name, value in asdict(thresholds).items()}
         for name, value in wanted.items():
             if before.get(name) != value:
-                put = f"INSERT INTO {MARK} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-                cursor.execute(put, (name, value))
-        _keep_function(cursor, schema, f"{MARK}_said(said text)", "boolean", _SAID)
+                upsert = f"INSERT INTO {MARK} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+                cursor.execute(upsert, (name, value))
+        _keep_function(cursor, schema, f"{MARK}_said(said text)", "boolean", _HAS_REASON)
         for trigger in _triggers("postgresql"):
             _keep_trigger(cursor, schema, trigger.name, trigger.table, trigger.postgresql, trigger.body)
         _keep_trigger(cursor, schema, _OWNERS, MARK, _OWNERS_TRIGGER, _OWNERS_BODY)
@@ -69,27 +96,27 @@ def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
 
 
 def _enter_schema(cursor: Any) -> str:
-    """Take the schema that MLflow's tables are in for the rest of the transaction; returns its name, quoted.
+    """Set the search path to the schema of MLflow's tables for this transaction; returns its name, quoted.
 
-    The temporary schema comes last, so that no table that a session makes for itself stands in for one of MLflow's.
+    The temporary schema comes last, so that a temporary table can't replace one of MLflow's.
 
     Raises
     ------
     StageError
-        Where the role finds none of MLflow's tables.
+        If the role finds none of MLflow's tables.
     """
     cursor.execute(
         "SELECT quote_ident(n.nspname), set_config('search_path', quote_ident(n.nspname) || ', pg_temp', true) "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('model_versions')"
     )
-    found = cursor.fetchone()
-    if found is None:
+    row = cursor.fetchone()
+    if row is None:
         raise StageError("this role finds no tables of MLflow in the database: grant it USAGE on their schema")
-    return str(found[0])
+    return str(row[0])
 
 
 def _keep_trigger(cursor: Any, schema: str, name: str, table: str, statement: str, body: str) -> None:
-    """Make a trigger and its function unless they are there as they should be."""
+    """Create a trigger and its function, unless they exist and are up to date."""
     changed = _keep_function(cursor, schema, f"{name}()", "trigger", body)
     cursor.execute(
         "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
@@ -101,7 +128,7 @@ def _keep_trigger(cursor: Any, schema: str, name: str, table: str, statement: st
 
 
 def _keep_function(cursor: Any, schema: str, signature: str, returns: str, body: str) -> bool:
-    """Make a function unless it is there as it should be, and looks into no other schema; whether it was made."""
+    """Create a function that reads this schema only, unless it is up to date; returns whether it was created."""
     cursor.execute(
         "SELECT prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
         "WHERE quote_ident(n.nspname) = %s AND p.proname = %s",
@@ -117,13 +144,13 @@ def _keep_function(cursor: Any, schema: str, signature: str, returns: str, body:
 
 
 def _changed(before: Mapping[str, float], wanted: Mapping[str, float]) -> list[str]:
-    moved = {name: value for name, value in wanted.items() if before.get(name) != value}
-    return [f"{name} {before.get(name)} -> {value:g}" for name, value in moved.items()] if before else []
+    changed = {name: value for name, value in wanted.items() if before.get(name) != value}
+    return [f"{name} {before.get(name)} -> {value:g}" for name, value in changed.items()] if before else []
 
 
 @dataclass(frozen=True)
 class _Trigger:
-    """One trigger: its name, the event, the table and the SQL condition that refuses."""
+    """A trigger: name, event, table, and the SQL condition under which it refuses."""
 
     name: str
     event: str
@@ -132,13 +159,13 @@ class _Trigger:
 
     @property
     def sqlite(self) -> str:
-        raised = f"SELECT RAISE(ABORT, '{_WORDS}')"
+        raised = f"SELECT RAISE(ABORT, '{_REFUSAL}')"
         return f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} WHEN {self.refused} BEGIN {raised}; END"
 
     @property
     def body(self) -> str:
-        """PL/pgSQL; the error is of the kind that MLflow takes for a broken constraint, as sqlite's is."""
-        raised = f"RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = '{_WORDS}'"
+        """PL/pgSQL; the error is of the kind that MLflow reports as a broken constraint, as it does for sqlite."""
+        raised = f"RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = '{_REFUSAL}'"
         return f"BEGIN IF {self.refused} THEN {raised}; END IF; RETURN NEW; END"
 
     @property
@@ -150,7 +177,7 @@ class _Trigger:
 
 
 def _triggers(dialect: str) -> Iterator[_Trigger]:
-    """Insert, change and stage of versions, aliases set and moved."""
+    """Triggers on new versions, changed versions, stages, new aliases and moved aliases."""
     differs = "IS NOT" if dialect == "sqlite" else "IS DISTINCT FROM"
     bound = ("name", "source", "storage_location", "run_id")
     moved = " OR ".join(f"NEW.{column} {differs} OLD.{column}" for column in bound)
@@ -174,7 +201,7 @@ def _clears_alias(dialect: str) -> str:
 
 
 def _clears(row: str, least: str, dialect: str) -> str:
-    """SQL that holds where the model version `row` clears the gate, its files apart."""
+    """SQL condition: the model version `row` clears the gate, apart from its files."""
     bars = least if least.startswith("CASE") else f"'{least}'"
     parts = [
         f"lm.artifact_location = {row}.storage_location AND lm.status = {READY} AND lm.lifecycle_stage = 'active'",
@@ -216,15 +243,15 @@ def _instrument_name(row: str) -> str:
 
 
 def _cleared(dialect: str) -> str:
-    """Whether a person said who and why, in JSON; what is no JSON says nothing."""
-    said = " AND ".join(f"trim(coalesce(json_extract(t.value, '$.{key}'), '')) <> ''" for key in ("who", "why"))
-    is_said = f"CASE WHEN json_valid(t.value) THEN {said} ELSE 0 END"
+    """SQL condition: a person has cleared the run, with name and reason in JSON."""
+    filled = " AND ".join(f"trim(coalesce(json_extract(t.value, '$.{key}'), '')) <> ''" for key in ("who", "why"))
+    has_reason = f"CASE WHEN json_valid(t.value) THEN {filled} ELSE 0 END"
     if dialect == "postgresql":
-        is_said = f"{MARK}_said(t.value)"
-    return f"EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'alpha.cleared' AND {is_said})"
+        has_reason = f"{MARK}_said(t.value)"
+    return f"EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'alpha.cleared' AND {has_reason})"
 
 
-_SAID = (
+_HAS_REASON = (
     "BEGIN RETURN "
     + " AND ".join(f"trim(coalesce(said::json ->> '{key}', '')) <> ''" for key in ("who", "why"))
     + "; EXCEPTION WHEN OTHERS THEN RETURN false; END"
@@ -236,7 +263,7 @@ _OWNERS_BODY = (
     "THEN RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = "
     "'alpha-loop gate: thresholds are changed by the owner of the tables alone'; END IF; RETURN NULL; END"
 )
-_OWNERS_TRIGGER = (  # whatever was granted: GRANT ... ON ALL TABLES reaches the mark as well
+_OWNERS_TRIGGER = (  # refuses even a role with granted rights: GRANT ... ON ALL TABLES includes the mark
     f"CREATE TRIGGER {_OWNERS} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {MARK} "
     f"FOR EACH STATEMENT EXECUTE FUNCTION {_OWNERS}()"
 )

@@ -1,8 +1,8 @@
-"""The files of a logged model: MLflow's folder around a native model file, readable by anyone, nothing pickled.
+"""The files of a logged model: MLflow's folder around a native model file. Nothing is pickled.
 
 ::
 
-    MLmodel                        what it is: flavour, signature, requirements' place
+    MLmodel                        flavour, signature, where the requirements are
     requirements.txt  python_env.yaml
     model/model.txt                the library's own format (.txt, .ubj or .cbm)
     model/model.json               family, features in order, SHA-256 of the model file, name of the functions' module
@@ -27,12 +27,12 @@ from src.tracking import registry_gate
 
 LOADER = Path(loader.__file__)
 _SUPPORT = ("mlflow", "numpy", "pandas")
-version = functools.cache(metadata.version)
+_version = functools.cache(metadata.version)
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What goes into a logged model's folder.
+    """Content of a logged model's folder.
 
     Attributes
     ----------
@@ -43,6 +43,8 @@ class ModelFolder:
         In the order the model was trained on.
     library_version : str
         Name and version, e.g. ``lightgbm 4.6.0``.
+    metadata : dict
+        Further facts for people, kept in ``MLmodel``.
     """
 
     native: Path
@@ -52,32 +54,50 @@ class ModelFolder:
     metadata: dict[str, str]
 
     def write(self, folder: Path, model_id: str, run_id: str) -> dict[str, str]:
-        """Write the files; returns the params that bind them to the run: model_digest and model_sha256."""
+        """Write the files.
+
+        Parameters
+        ----------
+        folder : Path
+        model_id, run_id : str
+            MLflow's ids of the logged model and of its run.
+
+        Returns
+        -------
+        dict
+            Params that tie the files to the run: model_digest and model_sha256.
+        """
         import yaml
 
-        content, loading = self.native.read_bytes(), LOADER.read_bytes()
+        content, loader_code = self.native.read_bytes(), LOADER.read_bytes()
         functions = standalone_module(self.family).encode()
-        loader_name, functions_name = _module_name("loader", loading), _module_name(self.family, functions)
+        loader_name, functions_name = _module_name("loader", loader_code), _module_name(self.family, functions)
         sha256 = hashlib.sha256(content).hexdigest()
-        about = {"family": self.family, "file": self.native.name, "sha256": sha256, "features": self.features}
-        about |= {"functions": functions_name}
+        description = {"family": self.family, "file": self.native.name, "sha256": sha256, "features": self.features}
+        description |= {"functions": functions_name}
         _put(folder / "model" / self.native.name, content)
-        _put(folder / "model" / "model.json", json.dumps(about, indent=1).encode())
-        _put(folder / "code" / f"{loader_name}.py", loading)
+        _put(folder / "model" / "model.json", json.dumps(description, indent=1).encode())
+        _put(folder / "code" / f"{loader_name}.py", loader_code)
         _put(folder / "code" / f"{functions_name}.py", functions)
         _put(folder / "requirements.txt", "".join(f"{line}\n" for line in self.requirements()).encode())
         environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
         _put(folder / "python_env.yaml", yaml.safe_dump(environment).encode())
-        described = self._described(loader_name, model_id, run_id)
-        _put(folder / "MLmodel", yaml.safe_dump(described, sort_keys=False, width=1000).encode())
+        mlmodel = self._mlmodel(loader_name, model_id, run_id)
+        _put(folder / "MLmodel", yaml.safe_dump(mlmodel, sort_keys=False, width=1000).encode())
         return {"model_digest": registry_gate.folder_digest(folder), "model_sha256": sha256}
 
     def requirements(self) -> list[str]:
-        """What an environment needs to load and serve the model, pinned."""
-        own = self.library_version.replace(" ", "==") if " " in self.library_version else self.family
-        return [own, *(f"{name}=={version(name)}" for name in _SUPPORT)]
+        """Packages that an environment needs to load and serve the model.
 
-    def _described(self, module: str, model_id: str, run_id: str) -> dict[str, object]:
+        Returns
+        -------
+        list of str
+            Pinned, as ``lightgbm==4.6.0``.
+        """
+        own = self.library_version.replace(" ", "==") if " " in self.library_version else self.family
+        return [own, *(f"{name}=={_version(name)}" for name in _SUPPORT)]
+
+    def _mlmodel(self, module: str, model_id: str, run_id: str) -> dict[str, object]:
         columns = [{"type": "double", "name": name, "required": True} for name in self.features]
         output = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
         flavor = {
@@ -92,7 +112,7 @@ class ModelFolder:
             "artifact_path": "model",
             "flavors": {"python_function": flavor},
             "metadata": self.metadata,
-            "mlflow_version": version("mlflow"),
+            "mlflow_version": _version("mlflow"),
             "model_id": model_id,
             "model_uuid": model_id,
             "run_id": run_id,

@@ -1,7 +1,7 @@
-"""Which runs, models and versions MLflow should have, against which it has: the difference is what is written.
+"""Compare the runs, models and versions that MLflow should have with those it has, and write the difference.
 
-Every step can be interrupted anywhere and repeated any number of times. No MLflow here: `src.tracking.store` does the
-writing, and `src.tracking.registry_store` has the last word on what is registered.
+Every step can be interrupted anywhere and repeated any number of times. MLflow is not imported here:
+`src.tracking.store` does the writing, and `src.tracking.registry_store` decides what may be registered.
 """
 
 from __future__ import annotations
@@ -13,153 +13,222 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from src.core.errors import StageError
-from src.core.instruments import Key
 from src.evaluation.grade import Thresholds, grade
 from src.tracking.model_package import ModelFolder
-from src.tracking.registry_gate import COUNTED
-from src.tracking.run_record import RunContent, contents, drawn
-from src.tracking.sqlite_runs import CHANGING, Change, Known
+from src.tracking.registry_gate import GATE_METRICS
+from src.tracking.run_record import RunContent, run_contents, with_equity
+from src.tracking.settings import TrackedDataset
+from src.tracking.sqlite_runs import MUTABLE_TAGS, RecordedRun, RunUpdate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
 
-    from src.config.schema import Config
     from src.training.run_store import RunStore
 
+Key = tuple[str, str]
 log = logging.getLogger(__name__)
-_NOTE = {"graded": "the walk-forward procedure", "model": "a refit on all data up to the run's last bar"}
+_MODEL_NOTES = {"graded": "the walk-forward procedure", "model": "a refit on all data up to the run's last bar"}
 
 
-class Runs(Protocol):
-    """Runs of one experiment: in bulk where the database is ours, by MLflow's client anywhere else."""
+class ExperimentRuns(Protocol):
+    """Runs of one experiment: in bulk where the database is a tested sqlite file, by MLflow's client elsewhere."""
 
-    def known(self, record_ids: Iterable[str]) -> dict[Key, Known]:
-        """Finished runs of these records, by record and strategy."""
+    def recorded(self, record_ids: Iterable[str]) -> dict[Key, RecordedRun]:
+        """Find the finished runs of some records.
+
+        Parameters
+        ----------
+        record_ids : iterable of str
+
+        Returns
+        -------
+        dict
+            Run by (record id, strategy key).
+        """
 
     def write(self, contents: Sequence[RunContent], parents: Mapping[str, str]) -> dict[Key, str]:
-        """Write runs below the runs of their sessions; returns the ids given."""
+        """Write runs.
 
-    def update(self, changes: Sequence[Change]) -> None:
-        """Set tags and give metrics a further value."""
+        Parameters
+        ----------
+        contents : sequence of RunContent
+        parents : mapping
+            Session key to the id of the session's own run.
+
+        Returns
+        -------
+        dict
+            Run id by (record id, strategy key).
+        """
+
+    def update(self, updates: Sequence[RunUpdate]) -> None:
+        """Set tags and append metric values.
+
+        Parameters
+        ----------
+        updates : sequence of RunUpdate
+        """
 
 
-class Target(Protocol):
-    """MLflow's store of one dataset, as `src.tracking.store` opens it."""
+class ProjectionTarget(Protocol):
+    """MLflow's store of one dataset; `src.tracking.store.MlflowStore` documents the methods."""
 
-    config: Config
+    settings: TrackedDataset
     thresholds: Thresholds
-    runs: Runs
+    runs: ExperimentRuns
 
-    def session_run(self, key: str, name: str | None = None) -> str:
-        """The id of a session's own run."""
+    def session_run(self, key: str, name: str | None = None) -> str: ...  # noqa: D102 (see the class)
 
-    def valid(self, content: RunContent) -> RunContent:
-        """The content as MLflow takes it."""
+    def validated(self, content: RunContent) -> RunContent: ...  # noqa: D102 (see the class)
 
-    def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str:
-        """Log a model, tie it to its run, return its id."""
+    def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str: ...  # noqa: D102 (see the class)
 
-    def register(self, run_id: str, model_id: str, name: str) -> str:
-        """Register a model; returns the version, raises a StageError where the gate refuses."""
+    def register(self, run_id: str, model_id: str, name: str) -> str: ...  # noqa: D102 (see the class)
 
 
-def bring_up_to_date(
-    target: Target, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
-) -> dict[str, Known]:
-    """Write, update, give models and register; returns what MLflow now has of each record."""
+def reconcile(
+    target: ProjectionTarget, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+) -> dict[str, RecordedRun]:
+    """Write and update runs, log models and register versions, until MLflow agrees with the run store.
+
+    Parameters
+    ----------
+    target : ProjectionTarget
+    store : RunStore
+        Holds runs, equity curves and native models.
+    grades : DataFrame
+        Rows of grades.
+    session : mapping
+        ``key`` and, if known, ``name`` and ``strategy_key``.
+
+    Returns
+    -------
+    dict
+        The run that MLflow now has, by record id.
+    """
     target.session_run(session["key"], session.get("name"))
-    runs = _rows(store, grades)
-    wanted = {content.key: content for content in _contents(target.config, runs, grades, session)}
-    known = target.runs.known(record for record, _ in wanted)
-    parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
-    new = [content for key, content in wanted.items() if key not in known]
-    curves = store.equity([content.record_id for content in new if content.passed], session["key"])
-    written = target.runs.write([target.valid(content) for content in drawn(new, curves)], parents)
-    for key, run_id in written.items():
-        known[key] = Known(run_id, dict(wanted[key].tags), dict(wanted[key].metrics))
-    current = _current_key(target.config)
-    changes = [change for key, content in wanted.items() if (change := _change(known[key], content, current))]
-    changes += _outdated(wanted, known, current)
-    target.runs.update(changes)
-    by_id = {each.run_id: each for each in known.values()}
-    for change in changes:
-        by_id[change.run_id].tags.update(change.tags)
+    runs = store.runs(record_ids=grades["record_id"].to_list() if grades.height else [])
+    wanted = {content.key: content for content in _contents(target.settings, runs, grades, session)}
+    recorded = target.runs.recorded(record_id for record_id, _ in wanted)
+    _write_missing(target, store, wanted, recorded, session["key"])
+    _update_changed(target, wanted, recorded)
     _mark_superseded(target, store, wanted.values())
-    passed = [content for content in wanted.values() if content.passed]
     features = dict(runs.select("record_id", "features").iter_rows())
-    for content in passed:
-        names = json.loads(features[content.record_id])
-        _give_model(target, store.model_path(content.record_id), names, content, known[content.key])
-        _register(target, content, known[content.key])
-    return {content.record_id: known[key] for key, content in wanted.items()}
+    for content in wanted.values():
+        if content.passed:
+            names = json.loads(features[content.record_id])
+            _log_model(target, store.model_path(content.record_id), names, content, recorded[content.key])
+            _register(target, content, recorded[content.key])
+    return {content.record_id: recorded[key] for key, content in wanted.items()}
 
 
-def is_registrable(content: RunContent, known: Known, thresholds: Thresholds) -> bool:
-    """Whether the gate is expected to let the run's model in."""
-    doubt = None if known.tags.get("alpha.cleared") else content.tags.get("alpha.suspicious")
-    superseded = content.tags.get("alpha.superseded") or known.tags.get("alpha.superseded")
-    return grade(content.metrics, thresholds, doubt).registrable and not superseded
+def is_registrable(content: RunContent, run: RecordedRun, thresholds: Thresholds) -> bool:
+    """Whether the gate is expected to accept the run's model.
 
-
-def _rows(store: RunStore, grades: pl.DataFrame) -> pl.DataFrame:
-    return store.runs(record_ids=grades["record_id"].to_list() if grades.height else [])
+    Parameters
+    ----------
+    content : RunContent
+        The run as training graded it.
+    run : RecordedRun
+        The run as MLflow has it.
+    thresholds : Thresholds
+        Those that the registry demands.
+    """
+    suspicion = None if run.tags.get("alpha.cleared") else content.tags.get("alpha.suspicious")
+    superseded = content.tags.get("alpha.superseded") or run.tags.get("alpha.superseded")
+    return grade(content.metrics, thresholds, suspicion).registrable and not superseded
 
 
 def _contents(
-    config: Config, runs: pl.DataFrame, grades: pl.DataFrame, session: Mapping[str, Any]
+    settings: TrackedDataset, runs: pl.DataFrame, grades: pl.DataFrame, session: Mapping[str, Any]
 ) -> Iterable[RunContent]:
     import polars as pl
 
-    from src.training.run_key import strategy_key
-
     if not grades.height:
         return []
-    absent = {"strategy_key": session.get("strategy_key") or strategy_key(config), "session_key": session["key"]}
-    grades = grades.with_columns(**{name: pl.lit(key) for name, key in absent.items() if name not in grades.columns})
-    return contents(config, runs, grades)
+    defaults = {
+        "strategy_key": session.get("strategy_key") or _strategy_key(settings),
+        "session_key": session["key"],
+    }
+    missing = {name: pl.lit(key) for name, key in defaults.items() if name not in grades.columns}
+    return run_contents(settings, runs, grades.with_columns(**missing))
 
 
-def _current_key(config: Config) -> str:
+def _strategy_key(settings: TrackedDataset) -> str:
     from src.training.run_key import strategy_key
 
-    return strategy_key(config)
+    return strategy_key(settings.strategy)
 
 
-def _outdated(wanted: Mapping[Key, RunContent], known: Mapping[Key, Known], current: str) -> Iterable[Change]:
-    """Runs that today's code grades otherwise: the same record and strategy settings, by code that was mended since."""
+def _write_missing(
+    target: ProjectionTarget,
+    store: RunStore,
+    wanted: Mapping[Key, RunContent],
+    recorded: dict[Key, RecordedRun],
+    session_key: str,
+) -> None:
+    """Write the runs that MLflow lacks, and add them to `recorded`."""
+    parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
+    new = [content for key, content in wanted.items() if key not in recorded]
+    curves = store.equity([content.record_id for content in new if content.passed], session_key)
+    written = target.runs.write([target.validated(content) for content in with_equity(new, curves)], parents)
+    for key, run_id in written.items():
+        recorded[key] = RecordedRun(run_id, dict(wanted[key].tags), dict(wanted[key].metrics))
+
+
+def _update_changed(
+    target: ProjectionTarget, wanted: Mapping[Key, RunContent], recorded: Mapping[Key, RecordedRun]
+) -> None:
+    """Update the runs whose grade has changed, in MLflow and in `recorded`."""
+    current = _strategy_key(target.settings)
+    updates = [update for key, content in wanted.items() if (update := _update(recorded[key], content, current))]
+    updates += _outdated(wanted, recorded, current)
+    target.runs.update(updates)
+    by_id = {run.run_id: run for run in recorded.values()}
+    for update in updates:
+        by_id[update.run_id].tags.update(update.tags)
+
+
+def _outdated(
+    wanted: Mapping[Key, RunContent], recorded: Mapping[Key, RecordedRun], current: str
+) -> Iterable[RunUpdate]:
+    """Supersede runs of the same record and strategy settings that were graded by code that was corrected since."""
     settings = {
-        record: content.tags["alpha.strategy_settings"]
-        for (record, strategy), content in wanted.items()
+        record_id: content.tags["alpha.strategy_settings"]
+        for (record_id, strategy), content in wanted.items()
         if strategy == current
     }
     now = int(1000 * time.time())
-    for (record, strategy), each in known.items():
-        same = settings.get(record, "") == each.tags.get("alpha.strategy_settings")
-        if strategy != current and same and not each.tags.get("alpha.superseded"):
-            yield Change(each.run_id, {"alpha.superseded": "true"}, {}, now)
+    for (record_id, strategy), run in recorded.items():
+        same = settings.get(record_id, "") == run.tags.get("alpha.strategy_settings")
+        if strategy != current and same and not run.tags.get("alpha.superseded"):
+            yield RunUpdate(run.run_id, {"alpha.superseded": "true"}, {}, now)
 
 
-def _change(known: Known, content: RunContent, current: str) -> Change | None:
-    """What a later grade of the same returns changes: verdict tags, and figures other than those of the gate.
+def _update(run: RecordedRun, content: RunContent, current: str) -> RunUpdate | None:
+    """What a later grade of the same returns changes: tags of the verdict, and metrics that the gate does not read.
 
-    Whether a run of earlier code is superseded is for the session of today's code to say.
+    Only the session of the current code decides whether a run of earlier code is superseded.
     """
-    wanted = {key: content.tags.get(key, "") for key in CHANGING}
-    if content.strategy_key != current and known.tags.get("alpha.superseded"):
+    wanted = {key: content.tags.get(key, "") for key in MUTABLE_TAGS}
+    if content.strategy_key != current and run.tags.get("alpha.superseded"):
         del wanted["alpha.superseded"]
-    tags = {key: value for key, value in wanted.items() if known.tags.get(key, "") != value}
-    moved = {key: value for key, value in content.metrics.items() if key not in COUNTED and _moved(known, key, value)}
-    return Change(known.run_id, tags, moved, int(1000 * time.time())) if tags or moved else None
+    tags = {key: value for key, value in wanted.items() if run.tags.get(key, "") != value}
+    metrics = {
+        key: value
+        for key, value in content.metrics.items()
+        if key not in GATE_METRICS and _has_changed(run.metrics.get(key), value)
+    }
+    return RunUpdate(run.run_id, tags, metrics, int(1000 * time.time())) if tags or metrics else None
 
 
-def _moved(known: Known, key: str, value: float) -> bool:
-    before = known.metrics.get(key)
+def _has_changed(before: float | None, value: float) -> bool:
     return before is None or abs(before - value) > 1e-12 * max(1.0, abs(value))
 
 
-def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunContent]) -> None:
+def _mark_superseded(target: ProjectionTarget, store: RunStore, wanted: Iterable[RunContent]) -> None:
     """Tag the runs that a later attempt of the same key replaced (the first attempt is number 0)."""
     import polars as pl
 
@@ -167,30 +236,32 @@ def _mark_superseded(target: Target, store: RunStore, wanted: Iterable[RunConten
     if not keys:
         return
     old = store.runs(("run_key",)).filter(pl.col("superseded") & pl.col("run_key").is_in(list(keys)))
-    left = [each for each in target.runs.known(old["record_id"]).values() if not each.tags.get("alpha.superseded")]
+    runs = [run for run in target.runs.recorded(old["record_id"]).values() if not run.tags.get("alpha.superseded")]
     now = int(1000 * time.time())
-    target.runs.update([Change(each.run_id, {"alpha.superseded": "true"}, {}, now) for each in left])
+    target.runs.update([RunUpdate(run.run_id, {"alpha.superseded": "true"}, {}, now) for run in runs])
 
 
-def _give_model(target: Target, native: Path | None, features: list[str], content: RunContent, known: Known) -> None:
-    """Log a passing run's native model, unless the run has its model."""
-    if known.model_id is not None or native is None:
+def _log_model(
+    target: ProjectionTarget, native: Path | None, features: list[str], content: RunContent, run: RecordedRun
+) -> None:
+    """Log a passing run's native model, unless the run has its model already."""
+    if run.model_id is not None or native is None:
         return
     params = content.params
-    about = {"run_key": params["run_key"], "registered_name": params["registered_name"], **_NOTE}
-    folder = ModelFolder(native, params["family"], features, params["library_version"], about)
-    name = "".join(each if each.isalnum() or each in "-_" else "-" for each in content.name)
-    known.model_id = target.log_model(folder, name, content.record_id, known.run_id)
+    metadata = {"run_key": params["run_key"], "registered_name": params["registered_name"], **_MODEL_NOTES}
+    folder = ModelFolder(native, params["family"], features, params["library_version"], metadata)
+    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in content.name)
+    run.model_id = target.log_model(folder, name, content.record_id, run.run_id)
 
 
-def _register(target: Target, content: RunContent, known: Known) -> None:
-    """Ask the registry for a version of the run's model, unless it had one or the gate is known to refuse."""
-    if known.model_id is None or "alpha.registered" in known.tags:
+def _register(target: ProjectionTarget, content: RunContent, run: RecordedRun) -> None:
+    """Register the run's model, unless it was registered before or the gate is expected to refuse it."""
+    if run.model_id is None or "alpha.registered" in run.tags:
         return
-    if not is_registrable(content, known, target.thresholds):
+    if not is_registrable(content, run, target.thresholds):
         return
     name = content.params["registered_name"]
     try:
-        known.tags["alpha.registered"] = f"{name}/{target.register(known.run_id, known.model_id, name)}"
+        run.tags["alpha.registered"] = f"{name}/{target.register(run.run_id, run.model_id, name)}"
     except StageError as error:
         log.warning("%s", error)

@@ -1,6 +1,6 @@
-"""Writes finished buckets into MLflow beside the training: one thread, in order, never in the way of the work.
+"""Write finished buckets into MLflow while training goes on: one thread, in order.
 
-What is stored under ``data/runs`` is the truth: a projection that fails costs a later ``python -m src.sync``.
+The files under ``data/runs`` are the source. If projecting them fails, a later ``python -m src.sync`` catches up.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from src.config.schema import Config
 from src.core.errors import StageError
 from src.runtime.redaction import masked
-from src.tracking import location
-from src.tracking.location import sync_command
+from src.tracking.errors import StoreUnreachable
+from src.tracking.location import store_location
+from src.tracking.settings import TrackedDataset
 
 if TYPE_CHECKING:
     from src.training.run_store import RunStore
@@ -26,35 +26,57 @@ log = logging.getLogger(__name__)
 class Recorder:
     """Projects the grades of closed buckets into MLflow in the background.
 
-    A store that goes away meanwhile stops no training: what it lacks is tried once more at the end.
+    A store that becomes unreachable stops no training: what it lacks is tried once more at the end.
 
     Parameters
     ----------
-    config : Config
-        With ``tracking.enabled`` false nothing is written and nothing imported.
+    settings : TrackedDataset
+        If tracking is off, nothing is written and MLflow is not imported.
 
     Raises
     ------
     TrackingError
-        Where the store could not be written: of a kind that has no gate, a library missing, a server without it,
-        another command that writes the dataset.
+        If the store could not be written: its kind has no gate, a library is missing, the server has no gate, or
+        another command writes the dataset.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, settings: TrackedDataset) -> None:
+        self.settings = settings
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlflow")
         self._has_failed = False
-        if config.tracking.enabled and location.home(config.tracking).database is None:
-            _require_gate(config)
+        if settings.tracking.enabled and store_location(settings.tracking).database is None:
+            _check_store(settings)
 
     def put(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> Future[pl.DataFrame]:
-        """Queue a bucket's grades; once MLflow could not be written, the rest waits for the end."""
+        """Queue a bucket's grades; after a failure the rest waits for `close`.
+
+        Parameters
+        ----------
+        store : RunStore
+        grades : DataFrame
+            Rows of grades.
+        session : dict
+            See `src.tracking.projection.project`.
+
+        Returns
+        -------
+        Future of DataFrame
+            record_id, mlflow_run_id; empty after a failure.
+        """
         queued = self._thread.submit(self._write, store, grades, session)
-        queued.add_done_callback(_tell)
+        queued.add_done_callback(_warn_of_failure)
         return queued
 
     def close(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
-        """Wait for the queue, bring MLflow up to date with all grades and the session's own figures.
+        """Wait for the queue, then bring MLflow up to date with all grades and the session's own figures.
+
+        Parameters
+        ----------
+        store : RunStore
+        grades : DataFrame
+            Rows of grades of the whole session.
+        session : dict
+            See `src.tracking.projection.project`.
 
         Returns
         -------
@@ -64,61 +86,61 @@ class Recorder:
         Raises
         ------
         StageError
-            Where MLflow can't be written; runs and grades are stored all the same.
+            If MLflow can't be written; runs and grades are stored nevertheless.
         """
         self._thread.shutdown()
-        return _project(self.config, store, grades, session)
-
-    def _write(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
-        """Project in turn; what was queued behind a failure is not tried, as each try may wait for half a minute."""
-        if self._has_failed:
-            return _nothing()
-        try:
-            return _project(self.config, store, grades, session)
-        except BaseException:
-            self._has_failed = True
-            raise
+        return _project(self.settings, store, grades, session)
 
     def abandon(self) -> None:
         """Drop what is queued; a later session or sync writes it."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
+    def _write(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
+        """Project one bucket. After a failure nothing more is tried, because each try may wait for half a minute."""
+        if self._has_failed:
+            return _no_ids()
+        try:
+            return _project(self.settings, store, grades, session)
+        except BaseException:
+            self._has_failed = True
+            raise
 
-def _require_gate(config: Config) -> None:
-    """Look at a store that is not a file of ours before any work; one that does not answer may do so later."""
+
+def _check_store(settings: TrackedDataset) -> None:
+    """Open a server or PostgreSQL before any work; one that does not answer may do so later."""
     from src.tracking.store import open_store
 
     try:
-        with open_store(config, writes=True):
+        with open_store(settings, writes=True):
             pass
-    except location.Unreachable as error:
-        log.warning("%s; training goes on without MLflow meanwhile", error)
+    except StoreUnreachable as error:
+        log.warning("%s; training continues without MLflow", error)
 
 
-def _tell(done: Future[pl.DataFrame]) -> None:
+def _warn_of_failure(done: Future[pl.DataFrame]) -> None:
     if not done.cancelled() and (error := done.exception()):
-        log.warning("%s; training goes on", error)
+        log.warning("%s; training continues", error)
 
 
-def _project(config: Config, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
-    if not config.tracking.enabled:
-        return _nothing()
-    from src.tracking.store import project
+def _project(settings: TrackedDataset, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
+    if not settings.tracking.enabled:
+        return _no_ids()
+    from src.tracking import projection
 
     try:
-        return project(config, store, grades, session)
-    except location.Unreachable as error:
-        raise location.Unreachable(f"{error}; runs and grades are stored: then run `{sync_command(config)}`") from error
+        return projection.project(settings, store, grades, session)
+    except StoreUnreachable as error:
+        raise StoreUnreachable(f"{error}; runs and grades are stored: then run `{settings.sync_command}`") from error
     except StageError:
         raise
     except Exception as error:
         log.error("MLflow could not be written", exc_info=error)
         cause = masked(f"{type(error).__name__}: {error}"[:500])
         raise StageError(
-            f"runs and grades are stored, but MLflow could not be written ({cause}): run `{sync_command(config)}` "
-            "once the cause is gone"
+            f"runs and grades are stored, but MLflow could not be written ({cause}): run `{settings.sync_command}` "
+            "once the cause is removed"
         ) from error
 
 
-def _nothing() -> pl.DataFrame:
+def _no_ids() -> pl.DataFrame:
     return pl.DataFrame(schema={"record_id": pl.String, "mlflow_run_id": pl.String})

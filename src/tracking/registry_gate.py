@@ -1,12 +1,12 @@
-"""What the registry demands of a model, read from MLflow's own tables: the mark, the facts, the files.
+"""The rules of the registry gate, checked against MLflow's own tables: thresholds, run, metrics and model files.
 
 A database that belongs to this project carries a table with the thresholds (the mark), so a copy of it stays gated
-wherever it is opened. `src.tracking.registry_store` asks here before anything enters the registry. SQL triggers stand
-behind it (`src.tracking.gate_triggers`) for clients that run without our plugin; they know everything but the files and
-the words.
+wherever it is opened. `src.tracking.registry_store` calls this module before anything enters the registry. SQL triggers
+(`src.tracking.gate_triggers`) repeat the rules for clients that run without the plugin; they check everything except
+the model files, and give no reasons.
 
-What counts can't be changed afterwards: metrics must have exactly one value (a second one, logged later, fails), and
-what ties a run to its model are MLflow params, which MLflow itself never overwrites.
+What the gate reads can't be changed later: a metric must have exactly one value, so one that was logged twice fails,
+and a run is tied to its model by MLflow params, which MLflow never overwrites.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Any
 from src.evaluation.grade import RULES, Grade, Thresholds, grade
 
 Query = Callable[[str, tuple[Any, ...]], list[Any]]
-"""Runs one SQL statement with its parameters and returns all rows."""
+"""Runs one SQL statement with its parameters and returns all rows. Placeholders are ``?``."""
 
 MARK = "alpha_loop_gate"
 CHAMPION = "champion"
 ASSET_PREFIXES = ("stock.", "etf.", "crypto.")
-COUNTED = (*(rule.metric for rule in RULES), "n_oos")
-"""Metrics that the gate looks at: logged exactly once."""
+GATE_METRICS = (*(rule.metric for rule in RULES), "n_oos")
+"""Metrics that the gate reads. Each must be logged exactly once."""
 
 _LOGGED = re.compile(r"models:/(m-[0-9a-f]{32})")
 _VERSION = re.compile(r"models:/([^/:@]+)/([0-9]+)")
@@ -38,13 +38,25 @@ LARGEST = 1e300  # MLflow stores an infinity as the largest double
 DELETED = "Deleted_Internal"
 
 
-class Refused(Exception):
-    """The gate's answer: what stands against the model, in words."""
+class GateRefusal(Exception):
+    """The gate refuses a model; the message gives the reasons."""
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A logged model that somebody wants in the registry, and what MLflow's tables say about it."""
+class CandidateModel:
+    """A logged model that is to enter the registry, as MLflow's tables describe it.
+
+    Attributes
+    ----------
+    model_id : str
+        MLflow's id of the logged model.
+    run_id : str
+        The run that the model comes from.
+    location : str
+        URI of the folder with the model's files.
+    params : dict
+        Params of the run.
+    """
 
     model_id: str
     run_id: str
@@ -52,7 +64,7 @@ class Candidate:
     params: dict[str, str]
 
 
-# the mark ---------------------------------------------------------------------------------------------------------
+# thresholds of the database -------------------------------------------------------------------------------------------
 
 
 MARKED = {
@@ -61,62 +73,95 @@ MARKED = {
     "ON n.oid = v.relnamespace JOIN pg_class m ON m.relnamespace = n.oid AND m.relname = ? "
     "WHERE v.oid = to_regclass('model_versions')",
 }
-"""By dialect, the mark as a statement names it, where there is one.
+"""Query for the name of the mark's table, by SQL dialect; it returns no row in a database without the mark.
 
-In PostgreSQL it is that of the schema that MLflow's tables are in: no other on the search path stands in for it. The
-catalogue answers also whoever may not read the mark.
+In PostgreSQL only the schema that holds MLflow's tables counts, so a table of the same name elsewhere on the search
+path can't replace the mark. The query reads the catalogue, which works even for a role that may not read the mark.
 """
 
 
-def limits(query: Query, dialect: str = "sqlite") -> Thresholds | None:
-    """Thresholds that the database carries; null where it is not this project's.
+def stored_thresholds(query: Query, dialect: str = "sqlite") -> Thresholds | None:
+    """Read the thresholds that a database carries.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    dialect : str
+        ``sqlite`` or ``postgresql``.
+
+    Returns
+    -------
+    Thresholds or None
+        None if the database carries no mark, so it is not this project's.
 
     Raises
     ------
-    Refused
-        Where the mark is there and a threshold is missing or no number: a broken mark opens nothing.
+    GateRefusal
+        If the mark exists, but a threshold is missing or is not a number: a broken mark lets nothing through.
     """
-    found = query(MARKED[dialect], (MARK,))
-    if not found:
+    tables = query(MARKED[dialect], (MARK,))
+    if not tables:
         return None
     try:
-        return Thresholds.of(dict(tuple(row) for row in query(f"SELECT name, value FROM {found[0][0]}", ())))
+        return Thresholds.of(dict(tuple(row) for row in query(f"SELECT name, value FROM {tables[0][0]}", ())))
     except ValueError as error:
-        raise Refused(f"the database's own thresholds are broken ({error}): run python -m src.sync") from error
+        raise GateRefusal(f"the database's own thresholds are broken ({error}): run python -m src.sync") from error
 
 
-# the facts --------------------------------------------------------------------------------------------------------
+# run and metrics ------------------------------------------------------------------------------------------------------
 
 
-def candidate(query: Query, source: str) -> Candidate:
-    """Find the logged model behind a source, and its run from the model itself, never from what a request claims.
+def candidate_from_source(query: Query, source: str) -> CandidateModel:
+    """Find the logged model behind a source; its run is read from the model, never from the request.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    source : str
+        ``models:/m-...`` or ``models:/<name>/<version>``.
 
     Raises
     ------
-    Refused
-        For every source that is not a logged model or a registered version of one (paths, ``runs:/``, ``s3:/`` ...).
+    GateRefusal
+        For any other source (paths, ``runs:/``, ``s3:/`` ...), and for a model that training did not log.
     """
     if match := _VERSION.fullmatch(source or ""):
-        found = query(
+        rows = query(
             "SELECT lm.model_id FROM model_versions mv JOIN logged_models lm ON lm.artifact_location = "
             "mv.storage_location WHERE mv.name = ? AND mv.version = ? AND mv.current_stage <> ?",
             (match[1], int(match[2]), DELETED),
         )
     else:
         match = _LOGGED.fullmatch(source or "")
-        found = [(match[1],)] if match else []
-    if not found:
-        raise Refused(f"source {source!r} is no model that training logged (models:/m-...)")
-    return _logged(query, found[0][0])
+        rows = [(match[1],)] if match else []
+    if not rows:
+        raise GateRefusal(f"source {source!r} is not a model that training logged (models:/m-...)")
+    return _logged(query, rows[0][0])
 
 
-def version(query: Query, name: str, number: Any) -> Candidate | None:
-    """The logged model behind a registered version; null where there is no such version.
+def registered_candidate(query: Query, name: str, number: Any) -> CandidateModel | None:
+    """Find the logged model behind a registered version.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    name : str
+        Name of the registered model.
+    number : int or str
+        The version.
+
+    Returns
+    -------
+    CandidateModel or None
+        None if there is no such version.
 
     Raises
     ------
-    Refused
-        Where the version's files are not those of a logged model.
+    GateRefusal
+        If the version's files are not those of a logged model.
     """
     if not str(number).isdigit():
         return None
@@ -124,86 +169,142 @@ def version(query: Query, name: str, number: Any) -> Candidate | None:
         "SELECT storage_location FROM model_versions WHERE name = ? AND version = ? AND current_stage <> ?",
         (name, int(number), DELETED),
     )
-    return stored_at(query, rows[0][0]) if rows else None
+    return candidate_at(query, rows[0][0]) if rows else None
 
 
-def stored_at(query: Query, location: str) -> Candidate:
-    """The logged model whose files lie at a location.
+def candidate_at(query: Query, location: str) -> CandidateModel:
+    """Find the logged model whose files are at a location.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    location : str
+        URI of a folder.
 
     Raises
     ------
-    Refused
-        Where no logged model has its files there.
+    GateRefusal
+        If no logged model has its files there.
     """
-    found = query("SELECT model_id FROM logged_models WHERE artifact_location = ?", (location,))
-    if not found:
-        raise Refused(f"the files at {location} belong to no model that training logged")
-    return _logged(query, found[0][0])
+    rows = query("SELECT model_id FROM logged_models WHERE artifact_location = ?", (location,))
+    if not rows:
+        raise GateRefusal(f"the files at {location} do not belong to a model that training logged")
+    return _logged(query, rows[0][0])
 
 
-def _logged(query: Query, model_id: str) -> Candidate:
+def _logged(query: Query, model_id: str) -> CandidateModel:
     rows = query(
         "SELECT lm.source_run_id, lm.artifact_location, lm.status, lm.lifecycle_stage, r.status, r.lifecycle_stage "
         "FROM logged_models lm LEFT JOIN runs r ON r.run_uuid = lm.source_run_id WHERE lm.model_id = ?",
         (model_id,),
     )
     if not rows:
-        raise Refused(f"there is no logged model {model_id}")
-    run_id, location, ready, kept, ended, alive = rows[0]
-    if alive is None:
-        raise Refused(f"model {model_id} comes from no run of this database")
-    if (ready, kept) != (READY, "active"):
-        raise Refused(f"model {model_id} is unfinished or deleted")
-    if (ended, alive) != ("FINISHED", "active"):
-        raise Refused(f"run {run_id} is unfinished or deleted")
+        raise GateRefusal(f"there is no logged model {model_id}")
+    run_id, location, model_status, model_stage, run_status, run_stage = rows[0]
+    if run_stage is None:
+        raise GateRefusal(f"model {model_id} comes from no run of this database")
+    if (model_status, model_stage) != (READY, "active"):
+        raise GateRefusal(f"model {model_id} is unfinished or deleted")
+    if (run_status, run_stage) != ("FINISHED", "active"):
+        raise GateRefusal(f"run {run_id} is unfinished or deleted")
     params = dict(tuple(row) for row in query("SELECT key, value FROM params WHERE run_uuid = ?", (run_id,)))
     if params.get("model_id") != model_id or "model_digest" not in params:
-        raise Refused(f"run {run_id} was not graded by Alpha Loop with model {model_id} (its param model_id)")
-    return Candidate(model_id, run_id, location, params)
+        raise GateRefusal(f"run {run_id} was not graded by Alpha Loop with model {model_id} (its param model_id)")
+    return CandidateModel(model_id, run_id, location, params)
 
 
-def verdict(query: Query, found: Candidate, thresholds: Thresholds) -> Grade:
-    """Grade the run behind a model by the one gate, on metrics that have exactly one value."""
-    metrics = counted(query, found.run_id)
-    return grade(metrics, thresholds, None if is_cleared(query, found.run_id) else found.params.get("suspicious"))
+def grade_candidate(query: Query, candidate: CandidateModel, thresholds: Thresholds) -> Grade:
+    """Grade the run behind a model with the one gate function.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    candidate : CandidateModel
+    thresholds : Thresholds
+        Usually those of the database, see `stored_thresholds`.
+    """
+    metrics = gate_metrics(query, candidate.run_id)
+    suspicion = None if is_cleared(query, candidate.run_id) else candidate.params.get("suspicious")
+    return grade(metrics, thresholds, suspicion)
 
 
-def counted(query: Query, run_id: str) -> dict[str, float]:
-    """The metrics that count, without those that have no value, NaN, an infinity, or more than one value."""
-    marks = ", ".join("?" * len(COUNTED))
+def gate_metrics(query: Query, run_id: str) -> dict[str, float]:
+    """Read the metrics that the gate uses.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    run_id : str
+
+    Returns
+    -------
+    dict
+        Value by name, without metrics that have no value, NaN, an infinity, or more than one value.
+    """
+    marks = ", ".join("?" * len(GATE_METRICS))
     rows = query(
         f"SELECT key, min(value) FROM metrics WHERE run_uuid = ? AND key IN ({marks}) "
         "GROUP BY key HAVING count(*) = 1 AND sum(CASE WHEN is_nan THEN 1 ELSE 0 END) = 0",
-        (run_id, *COUNTED),
+        (run_id, *GATE_METRICS),
     )
     return {key: value for key, value in (tuple(row) for row in rows) if abs(value) < LARGEST}
 
 
 def is_cleared(query: Query, run_id: str) -> bool:
-    """Whether a person cleared the run of looking too good to be true, saying who and why."""
+    """Whether a person has cleared a suspicious run, with a name and a reason.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    run_id : str
+    """
     rows = query("SELECT value FROM tags WHERE run_uuid = ? AND key = 'alpha.cleared'", (run_id,))
     try:
-        said = json.loads(rows[0][0]) if rows else {}
+        clearing = json.loads(rows[0][0]) if rows else {}
     except (TypeError, ValueError):
         return False
-    return isinstance(said, dict) and all(str(said.get(key) or "").strip() for key in ("who", "why"))
+    return isinstance(clearing, dict) and all(str(clearing.get(key) or "").strip() for key in ("who", "why"))
 
 
-def misnamed(found: Candidate, name: str) -> str | None:
-    """Say why a model can't have this name: the name of an instrument belongs to models of that instrument."""
-    own = found.params.get("registered_name", "")
+def name_conflict(candidate: CandidateModel, name: str) -> str | None:
+    """Check the name of a registered model: an instrument's name is reserved for models of that instrument.
+
+    Parameters
+    ----------
+    candidate : CandidateModel
+    name : str
+        Name of the registered model that the candidate is to enter.
+
+    Returns
+    -------
+    str or None
+        Why the model can't have this name; None if it can.
+    """
+    own = candidate.params.get("registered_name", "")
     if name == own or not name.lower().startswith(ASSET_PREFIXES):
         return None
-    return f"run {found.run_id} is of {own or 'no instrument'}, not of {name}"
+    return f"run {candidate.run_id} is of {own or 'no instrument'}, not of {name}"
 
 
-# the files --------------------------------------------------------------------------------------------------------
+# model files ----------------------------------------------------------------------------------------------------------
 
 
 def folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of all files of a model folder.
 
-    Left out: ``registered_model_meta``, which MLflow up to 3.17 writes into the folder on loading, and compiled Python.
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    str
+        Hexadecimal digest. Compiled Python is left out, and so is ``registered_model_meta``, which MLflow up to 3.17
+        writes into the folder when it loads the model.
     """
     total = hashlib.sha256()
     for name, path in sorted(_files(folder)):
@@ -212,20 +313,30 @@ def folder_digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def check_files(folder: Path, found: Candidate) -> None:
-    """Compare a model's files with what its run bound, and drop compiled Python, which anyone could have planted.
+def check_files(folder: Path, candidate: CandidateModel) -> None:
+    """Compare a model's files with the digest that its run recorded.
+
+    Compiled Python is deleted first, because anyone could have planted it.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's files on this machine.
+    candidate : CandidateModel
 
     Raises
     ------
-    Refused
-        Where a file is missing, changed or added.
+    GateRefusal
+        If a file is missing, changed or added.
     """
     if not folder.is_dir():
-        raise Refused(f"the files of model {found.model_id} are missing at {folder}")
+        raise GateRefusal(f"the files of model {candidate.model_id} are missing at {folder}")
     for compiled in list(folder.rglob("__pycache__")):
         shutil.rmtree(compiled, ignore_errors=True)
-    if folder_digest(folder) != found.params["model_digest"]:
-        raise Refused(f"the files of model {found.model_id} are not those that run {found.run_id} was graded with")
+    if folder_digest(folder) != candidate.params["model_digest"]:
+        raise GateRefusal(
+            f"the files of model {candidate.model_id} are not those that run {candidate.run_id} was graded with"
+        )
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -1,7 +1,8 @@
-"""MLflow's model registry with a gate: a plugin that takes the place of the built-in store of sqlite and PostgreSQL.
+"""MLflow's model registry with a gate: a plugin that replaces the built-in store for sqlite and PostgreSQL.
 
-MLflow loads it through the entry point group ``mlflow.model_registry_store`` for the Python client, for the REST API of
-``mlflow server`` and so for the UI. Databases without the project's mark pass through untouched.
+MLflow loads it through the entry point group ``mlflow.model_registry_store``, for the Python client and for the REST
+API of ``mlflow server``, and so for the UI. Databases without the project's mark are not affected. Imports are kept
+small, because every program that uses MLflow in this environment loads this module.
 """
 
 from __future__ import annotations
@@ -22,44 +23,24 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
-from src.tracking.registry_gate import Candidate, Query, Refused
+from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
 
-_SERVED_FILES = (
-    "_MLFLOW_SERVER_ARTIFACT_DESTINATION"  # where a server keeps mlflow-artifacts:/ (mlflow.server.constants)
-)
-
-
-def make_database(database: Path, artifacts: str, thresholds: Thresholds) -> None:
-    """Make a new store whole or not at all: tables, mark and triggers, then one rename.
-
-    MLflow builds its tables in dozens of steps, and a process killed between two of them leaves a file that no later
-    start can repair. Two processes at once make it once.
-    """
-    from filelock import FileLock
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
-
-    from src.storage import atomic
-    from src.tracking import location as location_module
-
-    def build(path: Path) -> None:
-        store = TrackingStore(f"sqlite:///{path.as_posix()}", artifacts)
-        store.engine.dispose()
-        location_module.mark(path, thresholds)
-
-    if database.exists():
-        return
-    with FileLock(database.with_name(f".{database.name}.lock")):
-        if not database.exists():
-            atomic.remove_temporaries(database.parent)
-            atomic.write_atomic(database, build)
+# Where a server keeps the files of mlflow-artifacts:/ (mlflow.server.constants).
+_ARTIFACT_DESTINATION = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
 
 
 def gated_store(store_uri: str) -> SqlAlchemyStore:
-    """Build the store for a sqlite or PostgreSQL URI: what the entry points name."""
-    return _gated(_plain_store())(store_uri)
+    """Build the gated registry store; the entry points of the project name this function.
+
+    Parameters
+    ----------
+    store_uri : str
+        Address of a sqlite or PostgreSQL database.
+    """
+    return _gated(_mlflow_store())(store_uri)
 
 
-def _plain_store() -> type[SqlAlchemyStore]:
+def _mlflow_store() -> type[SqlAlchemyStore]:
     if not MLFLOW_ENABLE_WORKSPACES.get():
         return SqlAlchemyStore
     from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
@@ -67,15 +48,15 @@ def _plain_store() -> type[SqlAlchemyStore]:
     return WorkspaceAwareSqlAlchemyStore
 
 
-def _gated(plain: type[SqlAlchemyStore]) -> type[SqlAlchemyStore]:
-    """The gate in front of MLflow's own store, which is a different class where workspaces are on."""
-    return type("GatedStore", (Gate, plain), {})
+def _gated(mlflow_store: type[SqlAlchemyStore]) -> type[SqlAlchemyStore]:
+    """Put the gate in front of MLflow's own store, which is another class if workspaces are enabled."""
+    return type("GatedStore", (RegistryGateMixin, mlflow_store), {})
 
 
-class Gate:
-    """Asks the gate before a version, an alias, a stage or a name is set, and before a version's files are handed out.
+class RegistryGateMixin:
+    """Checks the gate before a version, alias, stage or name is set, and before a version's files are served.
 
-    Mixed in before an MLflow SQL store. Every refusal is PERMISSION_DENIED (HTTP 403) and names what was missed.
+    Mixed in before an MLflow SQL store. Every refusal is PERMISSION_DENIED (HTTP 403) and says what is missing.
     """
 
     engine: Any
@@ -92,13 +73,21 @@ class Gate:
         local_model_path: str | None = None,
         model_id: str | None = None,
     ) -> Any:
-        """Register a model whose run clears the thresholds; see `mlflow.store.model_registry.AbstractStore`."""
+        """Register a model if its run clears the thresholds.
+
+        Parameters and result are those of `mlflow.store.model_registry.AbstractStore`.
+
+        Raises
+        ------
+        MlflowException
+            PERMISSION_DENIED, if the gate refuses.
+        """
         try:
-            with self._asked(f"version of {name}") as (query, limits):
-                if limits is not None:
-                    found = registry_gate.candidate(query, source)
-                    _same(found, run_id, model_id)
-                    self._admit(query, found, name, limits)
+            with self._gate(f"version of {name}") as (query, thresholds):
+                if thresholds is not None:
+                    candidate = registry_gate.candidate_from_source(query, source)
+                    _require_same(candidate, run_id, model_id)
+                    self._admit(query, candidate, name, thresholds)
         except MlflowException:
             self._drop_if_empty(name)
             raise
@@ -109,53 +98,80 @@ class Gate:
         except MlflowException as error:
             if not error.message.startswith("Model Version creation error"):
                 raise
-            words = "the database's triggers; is the tracking URI the same database as the registry URI?"
             raise MlflowException(
-                f"alpha-loop gate: version of {name} refused by {words}", PERMISSION_DENIED
+                f"alpha-loop gate: version of {name} refused by the database's triggers; is the tracking URI the same "
+                "database as the registry URI?",
+                PERMISSION_DENIED,
             ) from error
 
     def set_registered_model_alias(self, name: str, alias: str, version: Any) -> Any:
-        """Point an alias at a version that clears; the champion needs the out-of-sample bars of promotion."""
-        with self._asked(f"alias {alias} of {name}") as (query, limits):
-            if limits is not None and (found := registry_gate.version(query, name, version)):
-                self._admit(query, found, name, limits, promotion=alias.lower() == registry_gate.CHAMPION)
+        """Set an alias on a version that clears the thresholds; the champion also needs the bars of promotion.
+
+        Raises
+        ------
+        MlflowException
+            PERMISSION_DENIED, if the gate refuses.
+        """
+        with self._gate(f"alias {alias} of {name}") as (query, thresholds):
+            if thresholds is not None and (candidate := registry_gate.registered_candidate(query, name, version)):
+                is_promotion = alias.lower() == registry_gate.CHAMPION
+                self._admit(query, candidate, name, thresholds, promotion=is_promotion)
         return super().set_registered_model_alias(name, alias, version)  # type: ignore[misc]
 
     def transition_model_version_stage(
         self, name: str, version: Any, stage: str, archive_existing_versions: bool
     ) -> Any:
-        """Move a version that clears to a stage; archiving needs nothing."""
-        with self._asked(f"stage {stage} of {name}") as (query, limits):
-            leaving = get_canonical_stage(stage) in (STAGE_NONE, STAGE_ARCHIVED)
-            if limits is not None and not leaving and (found := registry_gate.version(query, name, version)):
-                self._admit(query, found, name, limits)
+        """Move a version that clears the thresholds to a stage; any version may be archived.
+
+        Raises
+        ------
+        MlflowException
+            PERMISSION_DENIED, if the gate refuses.
+        """
+        with self._gate(f"stage {stage} of {name}") as (query, thresholds):
+            is_checked = get_canonical_stage(stage) not in (STAGE_NONE, STAGE_ARCHIVED)
+            if thresholds is not None and is_checked:
+                candidate = registry_gate.registered_candidate(query, name, version)
+                if candidate is not None:
+                    self._admit(query, candidate, name, thresholds)
         return super().transition_model_version_stage(  # type: ignore[misc]
             name, version, stage, archive_existing_versions
         )
 
     def rename_registered_model(self, name: str, new_name: str) -> Any:
-        """Rename a registered model; the name of an instrument stays with that instrument's models."""
-        with self._asked(f"name {new_name}") as (query, limits):
-            if limits is not None:
+        """Rename a registered model; an instrument's name is reserved for that instrument's models.
+
+        Raises
+        ------
+        MlflowException
+            PERMISSION_DENIED, if the gate refuses.
+        """
+        with self._gate(f"name {new_name}") as (query, thresholds):
+            if thresholds is not None:
                 rows = query("SELECT version FROM model_versions WHERE name = ? AND source LIKE 'models:/%'", (name,))
                 for (number,) in rows:
-                    if (found := registry_gate.version(query, name, number)) and (
-                        words := registry_gate.misnamed(found, new_name)
-                    ):
-                        raise Refused(words)
+                    candidate = registry_gate.registered_candidate(query, name, number)
+                    if candidate is not None and (conflict := registry_gate.name_conflict(candidate, new_name)):
+                        raise GateRefusal(conflict)
         return super().rename_registered_model(name, new_name)  # type: ignore[misc]
 
     def get_model_version_download_uri(self, name: str, version: Any) -> str:
-        """Hand out where a version's files are, once they are seen to be those that were graded."""
+        """Return the location of a version's files, after checking that they are the files that were graded.
+
+        Raises
+        ------
+        MlflowException
+            PERMISSION_DENIED, if a file is missing, changed or added.
+        """
         location: str = super().get_model_version_download_uri(name, version)  # type: ignore[misc]
-        with self._asked(f"version {version} of {name}") as (query, limits):
-            if limits is not None:
-                _check_files(registry_gate.stored_at(query, location))
+        with self._gate(f"version {version} of {name}") as (query, thresholds):
+            if thresholds is not None:
+                _check_files(registry_gate.candidate_at(query, location))
         return location
 
     @contextmanager
-    def _asked(self, what: str) -> Iterator[tuple[Query, Thresholds | None]]:
-        """A look into the database in which a refusal becomes MLflow's PERMISSION_DENIED."""
+    def _gate(self, subject: str) -> Iterator[tuple[Query, Thresholds | None]]:
+        """Give access to the database and its thresholds; a refusal becomes MLflow's PERMISSION_DENIED."""
         dialect = self.engine.dialect.name
         with self.engine.connect() as connection:
 
@@ -165,59 +181,61 @@ class Gate:
                 return list(connection.exec_driver_sql(sql, values))
 
             try:
-                yield query, registry_gate.limits(query, dialect)
-            except Refused as error:
-                raise MlflowException(f"alpha-loop gate: {what} refused: {error}", PERMISSION_DENIED) from error
+                yield query, registry_gate.stored_thresholds(query, dialect)
+            except GateRefusal as error:
+                raise MlflowException(f"alpha-loop gate: {subject} refused: {error}", PERMISSION_DENIED) from error
 
-    def _admit(self, query: Query, found: Candidate, name: str, limits: Thresholds, promotion: bool = False) -> None:
-        graded = registry_gate.verdict(query, found, limits)
-        missed = list(graded.against_promotion if promotion else graded.against_registration)
-        missed += [words] if (words := registry_gate.misnamed(found, name)) else []
-        if missed:
-            raise Refused(f"run {found.run_id} does not clear: {'; '.join(missed)}")
-        _check_files(found)
+    def _admit(
+        self, query: Query, candidate: CandidateModel, name: str, thresholds: Thresholds, promotion: bool = False
+    ) -> None:
+        graded = registry_gate.grade_candidate(query, candidate, thresholds)
+        reasons = list(graded.against_promotion if promotion else graded.against_registration)
+        reasons += [conflict] if (conflict := registry_gate.name_conflict(candidate, name)) else []
+        if reasons:
+            raise GateRefusal(f"run {candidate.run_id} does not clear: {'; '.join(reasons)}")
+        _check_files(candidate)
 
     def _drop_if_empty(self, name: str) -> None:
-        """Remove the registered model that MLflow's client makes before it asks for the version that was refused."""
+        """Remove the empty registered model that MLflow's client creates before it asks for a version."""
         with self.ManagedSessionMaker(read_only=False) as session:
             try:
                 registered = self._get_registered_model(session, name)  # type: ignore[attr-defined]
             except MlflowException:
                 return
-            held = session.query(SqlModelVersion).filter(SqlModelVersion.name == name).first()
-            if held is None and not registered.registered_model_tags and not registered.description:
+            version = session.query(SqlModelVersion).filter(SqlModelVersion.name == name).first()
+            if version is None and not registered.registered_model_tags and not registered.description:
                 session.delete(registered)
 
 
-def _same(found: Candidate, run_id: str | None, model_id: str | None) -> None:
-    """Refuse a request that claims another run or model than the one that its source comes from."""
-    if run_id and run_id != found.run_id:
-        raise Refused(f"the model comes from run {found.run_id}, not from run {run_id} of the request")
-    if model_id and model_id != found.model_id:
-        raise Refused(f"the source is model {found.model_id}, not model {model_id} of the request")
+def _require_same(candidate: CandidateModel, run_id: str | None, model_id: str | None) -> None:
+    """Refuse a request that names another run or model than the one behind its source."""
+    if run_id and run_id != candidate.run_id:
+        raise GateRefusal(f"the model comes from run {candidate.run_id}, not from run {run_id} of the request")
+    if model_id and model_id != candidate.model_id:
+        raise GateRefusal(f"the source is model {candidate.model_id}, not model {model_id} of the request")
 
 
-def _check_files(found: Candidate) -> None:
-    parsed = urlparse(found.location)
-    served = os.environ.get(_SERVED_FILES, "")
+def _check_files(candidate: CandidateModel) -> None:
+    parsed = urlparse(candidate.location)
+    destination = os.environ.get(_ARTIFACT_DESTINATION, "")
     if parsed.scheme == "mlflow-artifacts":
-        if not served:
-            raise Refused(f"the files of model {found.model_id} are behind a tracking server: ask that server")
-        _check_at(f"{served.rstrip('/')}/{parsed.path.lstrip('/')}", found)
+        if not destination:
+            raise GateRefusal(f"the files of model {candidate.model_id} are kept by a tracking server: use that server")
+        _check_at(f"{destination.rstrip('/')}/{parsed.path.lstrip('/')}", candidate)
     else:
-        _check_at(found.location, found)
+        _check_at(candidate.location, candidate)
 
 
-def _check_at(location: str, found: Candidate) -> None:
+def _check_at(location: str, candidate: CandidateModel) -> None:
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_local_uri
 
     if is_local_uri(location, is_tracking_or_registry_uri=False):
-        registry_gate.check_files(Path(local_file_uri_to_path(location)), found)
+        registry_gate.check_files(Path(local_file_uri_to_path(location)), candidate)
         return
     import tempfile
 
     from mlflow.artifacts import download_artifacts
 
     with tempfile.TemporaryDirectory() as folder:
-        registry_gate.check_files(Path(download_artifacts(artifact_uri=location, dst_path=folder)), found)
+        registry_gate.check_files(Path(download_artifacts(artifact_uri=location, dst_path=folder)), candidate)

@@ -1,7 +1,7 @@
-"""What MLflow is told about a run: params, metrics, tags and equity curve, from a row of the run store and its grade.
+"""What MLflow shows of a run: params, metrics, tags and equity curve, from a row of the run store and its grade.
 
-Pure: no MLflow here. A run is written once; its gate metrics never change, other figures (the evidence grows with every
-trial) get a further value when they move.
+Pure functions; MLflow is not imported here. A run is written once. The metrics that the gate reads never change; others
+(the evidence changes with every trial) get a further value when they change.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from src.tracking.location import demanded
-from src.tracking.registry_gate import COUNTED
+from src.tracking.registry_gate import GATE_METRICS
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from src.config.schema import Config, GradeConfig
+    from src.config.schema import GradeConfig, StrategyConfig
+    from src.tracking.settings import TrackedDataset
 
 Point = tuple[int, int, float]
 """Step, timestamp in milliseconds, value."""
@@ -28,13 +28,13 @@ EQUITY = "net_equity"
 _NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials")
 _PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash", "code": "code_hash"}
 _SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
-_NOT_IN_NAMES = "/:%?@#;\\\"'"
-_LONGEST = 6000  # characters of a param's value that MLflow keeps
+_ESCAPED_IN_NAMES = "/:%?@#;\\\"'"
+_MAX_PARAM = 6000  # characters of a value that MLflow keeps
 
 
 @dataclass(frozen=True)
 class RunContent:
-    """One run as MLflow will show it."""
+    """One run as MLflow will show it; `start` and `end` are milliseconds since 1970."""
 
     record_id: str
     strategy_key: str
@@ -49,7 +49,7 @@ class RunContent:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes the run the same one wherever it is projected."""
+        """Identity of the run in every store: record id and strategy key."""
         return self.record_id, self.strategy_key
 
     @property
@@ -58,34 +58,38 @@ class RunContent:
         return self.tags["alpha.passed"] == "true"
 
 
-def contents(config: Config, runs: pl.DataFrame, grades: pl.DataFrame) -> Iterator[RunContent]:
-    """Yield the content of each graded run, without its equity curve (see `drawn`).
+def run_contents(settings: TrackedDataset, runs: pl.DataFrame, grades: pl.DataFrame) -> Iterator[RunContent]:
+    """Yield the content of each graded run, without its equity curve (see `with_equity`).
 
     Parameters
     ----------
-    config : Config
-        For the names of dataset, strategy and thresholds.
+    settings : TrackedDataset
+        Names of dataset and strategy, and the registry's thresholds.
     runs : DataFrame
         Rows of `RunStore.runs`, at least those graded.
     grades : DataFrame
         Rows of the grades table, with ``strategy_key``.
     """
-    limits = demanded(config)
     both = grades.join(runs, on="record_id", how="inner", suffix="_of_run")
     figures = [name for name, dtype in grades.schema.items() if dtype.is_numeric() and name not in _NOT_METRICS]
     for row in both.iter_rows(named=True):
-        row["suspicious"] = row.get("suspicious") or _too_good(row, limits)
-        yield _content(config, row, figures)
+        row["suspicious"] = row.get("suspicious") or _too_good(row, settings.grade)
+        yield _content(settings, row, figures)
 
 
-def drawn(contents: Iterable[RunContent], equity: pl.DataFrame) -> Iterator[RunContent]:
-    """Give runs their month-end equity curves.
+def with_equity(contents: Iterable[RunContent], equity: pl.DataFrame) -> Iterator[RunContent]:
+    """Add month-end equity curves to runs.
 
     Parameters
     ----------
     contents : iterable of RunContent
     equity : DataFrame
         `RunStore.equity` of those that passed: record_id, stamp, equity.
+
+    Yields
+    ------
+    RunContent
+        With `equity`; empty for a run without a curve.
     """
     curves = dict(_curves(equity)) if equity.height else {}
     for content in contents:
@@ -93,7 +97,7 @@ def drawn(contents: Iterable[RunContent], equity: pl.DataFrame) -> Iterator[RunC
 
 
 def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
-    """Doubt a run by the registry's own limits, whatever those were that the command graded it with."""
+    """Reason to doubt a run by the registry's own limits, which may differ from those of the command."""
     over = [
         f"{name} {row[name]:.2f} is at or above {limit:.2f}"
         for name, limit in (("auc", limits.suspicious_auc), ("sharpe", limits.suspicious_sharpe))
@@ -103,21 +107,36 @@ def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
 
 
 def registered_name(asset_class: str, symbol: str, interval: str) -> str:
-    """Name of an instrument's registered model: ``crypto.BTC-USD``, the interval appended unless daily.
+    """Name of an instrument's registered model: ``crypto.BTC-USD``.
 
-    What MLflow's names and its ``models:/`` addresses have no room for stands as in a web address, so that no two
-    symbols share a name: ``BRK/B`` is ``stock.BRK%2FB``.
+    Parameters
+    ----------
+    asset_class, symbol : str
+    interval : str
+        Appended unless daily: ``crypto.BTC-USD-1h``.
+
+    Returns
+    -------
+    str
+        Characters that MLflow's names or its ``models:/`` addresses can't hold are escaped as in a web address, so no
+        two symbols share a name: ``BRK/B`` is ``stock.BRK%2FB``.
     """
-    written = "".join(f"%{ord(each):02X}" if each in _NOT_IN_NAMES or ord(each) < 32 else each for each in symbol)
-    return f"{asset_class}.{written}" + ("" if interval == "1d" else f"-{interval}")
+    escaped = "".join(f"%{ord(c):02X}" if c in _ESCAPED_IN_NAMES or ord(c) < 32 else c for c in symbol)
+    return f"{asset_class}.{escaped}" + ("" if interval == "1d" else f"-{interval}")
 
 
-def strategy_settings(config: Config) -> str:
-    """Hash of the strategy's settings without its code: what stays the same where a fault in the code is mended."""
-    return _digest({key: value for key, value in asdict(config.strategy).items() if key != "name"})
+def strategy_settings(strategy: StrategyConfig) -> str:
+    """Hash of the strategy's settings without its code, which stays the same when the code is corrected.
+
+    Parameters
+    ----------
+    strategy : StrategyConfig
+        Its name is left out.
+    """
+    return _digest({key: value for key, value in asdict(strategy).items() if key != "name"})
 
 
-def _content(config: Config, row: Mapping[str, Any], figures: list[str]) -> RunContent:
+def _content(settings: TrackedDataset, row: Mapping[str, Any], figures: list[str]) -> RunContent:
     parts = json.loads(row["parts"] or "{}")
     values = {**{name: row[name] for name in figures}, **{name: row[name] for name in ("n_train", "n_folds")}}
     values["tuning_trials"] = row.get("tuning_trials") or None  # a metric: it may grow
@@ -131,21 +150,21 @@ def _content(config: Config, row: Mapping[str, Any], figures: list[str]) -> RunC
         session_key=row["session_key"],
         start=end - int(1000 * (metrics.get("fit_seconds") or 0.0)),
         end=end,
-        params={key: value[:_LONGEST] for key, value in _params(config, row, parts).items()},
+        params={key: value[:_MAX_PARAM] for key, value in _params(settings, row, parts).items()},
         metrics=metrics,
-        tags=_tags(config, row, parts, [name for name in figures if name in COUNTED and name not in metrics]),
+        tags=_tags(settings, row, parts, [name for name in figures if name in GATE_METRICS and name not in metrics]),
     )
 
 
-def _params(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:
+def _params(settings: TrackedDataset, row: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:
     params = {name: str(row[name]) for name in _SHOWN}
-    params["dataset"], params["strategy"] = config.dataset, config.strategy.name
-    params["registered_name"] = registered_name(row["asset_class"], row["symbol"], config.universe.interval)
+    params["dataset"], params["strategy"] = settings.dataset, settings.strategy.name
+    params["registered_name"] = registered_name(row["asset_class"], row["symbol"], settings.interval)
     params["n_features"] = str(len(json.loads(row["features"] or "[]")))
     params |= {f"model.{key}": str(value) for key, value in json.loads(row["params"] or "{}").items()}
     for part in ("label", "split"):
-        settings = parts.get(part)
-        params |= {f"{part}.{key}": str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
+        options = parts.get(part)
+        params |= {f"{part}.{key}": str(value) for key, value in options.items()} if isinstance(options, dict) else {}
     if parts.get("seed") is not None:
         params["seed"] = str(parts["seed"])
     if row.get("suspicious"):
@@ -153,8 +172,10 @@ def _params(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any]) ->
     return params
 
 
-def _tags(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any], undefined: list[str]) -> dict[str, str]:
-    settings = {name: part for name, part in parts.items() if name not in _PARTS}
+def _tags(
+    settings: TrackedDataset, row: Mapping[str, Any], parts: Mapping[str, Any], undefined: list[str]
+) -> dict[str, str]:
+    options = {name: part for name, part in parts.items() if name not in _PARTS}
     tags = {
         "mlflow.source.name": "src.train",
         "mlflow.source.type": "LOCAL",
@@ -162,9 +183,9 @@ def _tags(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any], unde
         "alpha.record_id": row["record_id"],
         "alpha.run_key": row["run_key"],
         "alpha.strategy_key": row["strategy_key"],
-        "alpha.strategy_settings": strategy_settings(config),
+        "alpha.strategy_settings": strategy_settings(settings.strategy),
         "alpha.session_key": row["session_key"],
-        "alpha.dataset": config.dataset,
+        "alpha.dataset": settings.dataset,
         "alpha.passed": "true" if row["passed"] else "false",
         "alpha.reasons": "; ".join(row["reasons"] or []),
         "alpha.suspicious": row.get("suspicious"),
@@ -172,7 +193,7 @@ def _tags(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any], unde
         "alpha.superseded": "true" if row.get("superseded") else None,
         "alpha.git_commit": row["git_commit"],
         "alpha.library_version": row["library_version"],
-        "alpha.config_hash": _digest(settings),
+        "alpha.config_hash": _digest(options),
         **{f"alpha.{name}": str(parts[part]) for part, name in _PARTS.items() if parts.get(part) is not None},
         "asset_class": row["asset_class"],
         "symbol": row["symbol"],
@@ -181,14 +202,14 @@ def _tags(config: Config, row: Mapping[str, Any], parts: Mapping[str, Any], unde
     return {key: str(value) for key, value in tags.items() if value not in (None, "")}
 
 
-def _digest(settings: Mapping[str, Any]) -> str:
+def _digest(options: Mapping[str, Any]) -> str:
     from src.core.hashing import json_digest
 
-    return json_digest(dict(settings))
+    return json_digest(dict(options))
 
 
 def _curves(equity: pl.DataFrame) -> Iterator[tuple[str, list[Point]]]:
-    """Month-end net equity of each run: step counts the months, the timestamp is the last bar's day of the month."""
+    """Month-end net equity of each run: the step counts months, the timestamp is the day of the month's last bar."""
     import polars as pl
 
     month = pl.col("stamp").dt.year() * 12 + pl.col("stamp").dt.month()

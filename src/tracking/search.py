@@ -1,4 +1,4 @@
-"""MLflow's searches, asked a page or a few hundred ids at a time, never one by one."""
+"""MLflow's searches, by pages or a few hundred ids at a time, never one by one."""
 
 from __future__ import annotations
 
@@ -11,41 +11,71 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-_IDS = 200  # asked for in one request
+_IDS_PER_REQUEST = 200
 
 
-def all_pages(page: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Everything that a paged search finds."""
+def all_pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield every result of a paged search.
+
+    Parameters
+    ----------
+    search : callable
+        Takes a page token (None for the first page) and returns a page.
+    """
     token = None
     while True:
-        found = page(token)
-        yield from found
-        token = found.token
+        page = search(token)
+        yield from page
+        token = page.token
         if not token:
             return
 
 
 def runs_by_id(client: MlflowClient, experiment: str, run_ids: Iterable[str]) -> dict[str, Run]:
-    """Active runs of an experiment by their ids; unknown ids are left out."""
-    found = {}
-    for listed in _listed(run_ids):
-        page = client.search_runs([experiment], f"attributes.run_id IN ({listed})", max_results=_IDS)
-        found.update({run.info.run_id: run for run in page})
-    return found
+    """Find active runs of an experiment.
+
+    Parameters
+    ----------
+    client : MlflowClient
+    experiment : str
+        Its id.
+    run_ids : iterable of str
+
+    Returns
+    -------
+    dict
+        Run by id; unknown ids are left out.
+    """
+    runs = {}
+    for ids in _quoted(run_ids):
+        page = client.search_runs([experiment], f"attributes.run_id IN ({ids})", max_results=_IDS_PER_REQUEST)
+        runs.update({run.info.run_id: run for run in page})
+    return runs
 
 
 def versions_by_run(client: MlflowClient, run_ids: Iterable[str]) -> dict[str, list[ModelVersion]]:
-    """Registered versions by the run behind them, under whatever name; runs without a version are left out."""
-    found: dict[str, list[ModelVersion]] = defaultdict(list)
-    for listed in _listed(run_ids):
-        query = f"run_id IN ({listed})"
+    """Find the registered versions that come from some runs, under any name.
+
+    Parameters
+    ----------
+    client : MlflowClient
+    run_ids : iterable of str
+
+    Returns
+    -------
+    dict
+        Versions by run id; runs without a version are left out.
+    """
+    versions: dict[str, list[ModelVersion]] = defaultdict(list)
+    for ids in _quoted(run_ids):
+        query = f"run_id IN ({ids})"
         for version in all_pages(lambda token, query=query: client.search_model_versions(query, page_token=token)):  # type: ignore[misc]
-            found[str(version.run_id)].append(version)
-    return dict(found)
+            versions[str(version.run_id)].append(version)
+    return dict(versions)
 
 
-def _listed(ids: Iterable[str]) -> Iterator[str]:
-    """The ids between quotes, as searches take them, in pieces."""
-    known = sorted(set(ids))
-    for start in range(0, len(known), _IDS):
-        yield ", ".join(f"'{each}'" for each in known[start : start + _IDS])
+def _quoted(ids: Iterable[str]) -> Iterator[str]:
+    """The ids in quotes, as a search takes them, a few hundred at a time."""
+    unique = sorted(set(ids))
+    for start in range(0, len(unique), _IDS_PER_REQUEST):
+        yield ", ".join(f"'{each}'" for each in unique[start : start + _IDS_PER_REQUEST])

@@ -1,9 +1,9 @@
-"""Many runs into MLflow's sqlite database in one transaction: about 0.6 ms a run where the client needs 25.
+"""Bulk inserts of runs into MLflow's sqlite database: about 0.6 ms a run, where the client needs 25 ms.
 
-This is the one place that knows MLflow's private tables. It is used only where the schema is the revision it was tested
-on (`REVISIONS`); `src.tracking.store` falls back to the client elsewhere. Values have passed MLflow's own validators
-before they come here, and a test holds each row against one that the client wrote. A transaction is whole or absent, so
-a killed process leaves no half-written run.
+This is the only module that knows MLflow's private tables. It is used only if the schema has a tested revision
+(`REVISIONS`); `src.tracking.store` uses the client elsewhere. Values have passed MLflow's own validators before, and a
+test compares each row with one that the client wrote. Each batch is one transaction, so a killed process leaves no
+half-written run.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from src.tracking.duplicates import DOUBLED, SUPERSEDED
 from src.tracking.run_record import EQUITY, RunContent
 
 REVISIONS = {"dc11669786a5": "3.17", "f4a9b2c7d1e6": "3.18"}
-"""Alembic revisions of the schema that the statements below were tested on, and the MLflow that makes each.
+"""Alembic revisions of the schema that the statements below were tested with, and the MLflow of each.
 
 3.18 adds tables for skills and issues; those of runs and models are the same in both.
 """
 
-CHANGING = ("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded", "alpha.strategy_settings")
+MUTABLE_TAGS = ("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded", "alpha.strategy_settings")
 """Tags that a later grade of the same returns may change."""
 
-BUSY_SECONDS = 60.0
+_BUSY_SECONDS = 60.0
 _BATCH = 500
 T = TypeVar("T")
 _COUNTER = itertools.count(secrets.randbelow(1 << 12))
 
 
 @dataclass
-class Known:
-    """A run that MLflow has: its id and what may have to be brought up to date."""
+class RecordedRun:
+    """A run that MLflow has: its id, and the values that may have to be updated."""
 
     run_id: str
     tags: dict[str, str] = field(default_factory=dict)
@@ -48,8 +48,8 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Change:
-    """Tags to set and metrics to give a further value, on a run that MLflow has."""
+class RunUpdate:
+    """Tags to set and metric values to append on a run that MLflow has; the timestamp is in milliseconds."""
 
     run_id: str
     tags: dict[str, str]
@@ -73,8 +73,18 @@ class BulkRuns:
         self._experiment = int(experiment_id)
         self._artifacts = artifacts.rstrip("/")
 
-    def known(self, record_ids: Iterable[str]) -> dict[tuple[str, str], Known]:
-        """Runs that the experiment has of these records, by record and strategy."""
+    def recorded(self, record_ids: Iterable[str]) -> dict[tuple[str, str], RecordedRun]:
+        """Find the finished runs of some records.
+
+        Parameters
+        ----------
+        record_ids : iterable of str
+
+        Returns
+        -------
+        dict
+            Run by (record id, strategy key).
+        """
         wanted = set(record_ids)
         with _reading(self._database) as connection:
             rows = connection.execute(
@@ -85,33 +95,50 @@ class BulkRuns:
                 f"AND d.key = '{SUPERSEDED}' AND d.value = '{DOUBLED}') DESC, r.run_uuid DESC",
                 (self._experiment,),
             )
-            found = {(record, strategy): Known(run_id) for record, strategy, run_id in rows if record in wanted}
-            by_id = {each.run_id: each for each in found.values()}
+            runs = {(record, strategy): RecordedRun(run_id) for record, strategy, run_id in rows if record in wanted}
+            by_id = {run.run_id: run for run in runs.values()}
             for batch in _batches(list(by_id)):
-                _describe(connection, by_id, batch)
-        return found
+                _read_values(connection, by_id, batch)
+        return runs
 
     def write(self, contents: Sequence[RunContent], parents: Mapping[str, str]) -> dict[tuple[str, str], str]:
-        """Insert finished runs below their session's run; returns the ids given."""
+        """Insert finished runs.
+
+        Parameters
+        ----------
+        contents : sequence of RunContent
+        parents : mapping
+            Session key to the id of the session's own run.
+
+        Returns
+        -------
+        dict
+            Run id by (record id, strategy key).
+        """
         ids: dict[tuple[str, str], str] = {}
         for batch in _batches(list(contents)):
-            given = {content.key: _run_id() for content in batch}
+            new = {content.key: _run_id() for content in batch}
             with _writing(self._database) as connection:
                 for content in batch:
-                    self._insert(connection, content, given[content.key], parents[content.session_key])
-            ids |= given
+                    self._insert(connection, content, new[content.key], parents[content.session_key])
+            ids |= new
         return ids
 
-    def update(self, changes: Sequence[Change]) -> None:
-        """Set tags and append metric values."""
-        if not changes:
+    def update(self, updates: Sequence[RunUpdate]) -> None:
+        """Set tags and append metric values.
+
+        Parameters
+        ----------
+        updates : sequence of RunUpdate
+        """
+        if not updates:
             return
         with _writing(self._database) as connection:
-            for change in changes:
-                tags = [(key, value, change.run_id) for key, value in change.tags.items()]
+            for update in updates:
+                tags = [(key, value, update.run_id) for key, value in update.tags.items()]
                 connection.executemany("REPLACE INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", tags)
-                points = [(key, value, change.timestamp, 0) for key, value in change.metrics.items()]
-                _insert_metrics(connection, change.run_id, points)
+                points = [(key, value, update.timestamp, 0) for key, value in update.metrics.items()]
+                _insert_metrics(connection, update.run_id, points)
 
     def _insert(self, connection: sqlite3.Connection, content: RunContent, run_id: str, parent: str) -> None:
         connection.execute(
@@ -138,15 +165,30 @@ class BulkRuns:
 
 
 def revision(database: Path) -> str | None:
-    """Revision of MLflow's schema in a database; null where there is none."""
+    """Read the revision of MLflow's schema.
+
+    Parameters
+    ----------
+    database : Path
+
+    Returns
+    -------
+    str or None
+        None if the database has no schema of MLflow.
+    """
     with _reading(database) as connection:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     return str(rows[0][0]) if len(rows) == 1 else None
 
 
 def analyze(database: Path) -> None:
-    """Let sqlite count its rows where they have grown by a tenth: ordering runs by a metric gets 200 times faster."""
-    with closing(sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+    """Update sqlite's statistics if the runs have grown by a tenth: ordering runs by a metric gets 200 times faster.
+
+    Parameters
+    ----------
+    database : Path
+    """
+    with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
         runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
         has_counts = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone()
         counts = "SELECT stat FROM sqlite_stat1 WHERE tbl = 'runs' AND stat IS NOT NULL LIMIT 1"
@@ -155,8 +197,8 @@ def analyze(database: Path) -> None:
             connection.execute("ANALYZE")
 
 
-def _describe(connection: sqlite3.Connection, by_id: Mapping[str, Known], batch: Sequence[str]) -> None:
-    """Fill in tags, latest metrics and model of some runs."""
+def _read_values(connection: sqlite3.Connection, by_id: Mapping[str, RecordedRun], batch: Sequence[str]) -> None:
+    """Fill in tags, latest metrics and model id of some runs."""
     marks = ", ".join("?" * len(batch))
     tags = f"SELECT run_uuid, key, value FROM tags WHERE run_uuid IN ({marks}) AND key LIKE 'alpha.%'"
     for run_id, key, value in connection.execute(tags, batch):
@@ -175,14 +217,14 @@ def _insert_metrics(connection: sqlite3.Connection, run_id: str, points: list[tu
     connection.executemany(f"INSERT OR IGNORE INTO metrics {columns}", rows)
     latest: dict[str, tuple[str, float, int, int]] = {}
     for point in points:
-        known = latest.get(point[0])
-        if known is None or (point[3], point[2], point[1]) >= (known[3], known[2], known[1]):
+        last = latest.get(point[0])
+        if last is None or (point[3], point[2], point[1]) >= (last[3], last[2], last[1]):
             latest[point[0]] = point
     connection.executemany(f"REPLACE INTO latest_metrics {columns}", [(*point, run_id) for point in latest.values()])
 
 
 def _run_id() -> str:
-    """A new run id that sorts by time: random ones make the inserts four times slower."""
+    """A new run id that sorts by time; random ids make the inserts four times slower."""
     count = next(_COUNTER) & 0xFFFF
     return f"{time.time_ns() // 1_000_000:012x}{count:04x}{os.getpid() & 0xFFFF:04x}{secrets.token_hex(6)}"
 
@@ -194,14 +236,14 @@ def _batches(items: list[T]) -> Iterator[list[T]]:
 
 @contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
         yield connection
 
 
 @contextmanager
 def _writing(database: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction, begun by taking the write lock: two writers wait for each other and never fail half way."""
-    with closing(sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+    """One transaction that takes the write lock first: two writers wait for each other, and never fail half way."""
+    with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("BEGIN IMMEDIATE")
         try:

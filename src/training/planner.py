@@ -83,7 +83,7 @@ class Planner:
         self.procedure = procedure
         self.store = store
         self.key = run_key_module.session_key(config, procedure, models)
-        self._strategy_key = run_key_module.strategy_key(config)
+        self._strategy_key = run_key_module.strategy_key(config.strategy)
         self._features = json_digest(dict(procedure.features))
         self._libraries = {model.family: family(model.family).LIBRARY.version for model in models}
         relative = config.label.relative

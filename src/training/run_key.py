@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from src.core.hashing import json_digest
 
 if TYPE_CHECKING:
-    from src.config.schema import Config, LabelConfig, ModelConfig, SplitConfig
+    from src.config.schema import Config, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def session_key(config: Config, procedure: Procedure, models: list[ModelConfig])
     )
 
 
-def strategy_key(config: Config) -> str:
+def strategy_key(strategy: StrategyConfig) -> str:
     """Key of what turns stored predictions into returns: settings and code."""
     from src.training.code_keys import returns_code
 
-    settings = {key: value for key, value in asdict(config.strategy).items() if key != "name"}
+    settings = {key: value for key, value in asdict(strategy).items() if key != "name"}
     return json_digest({**settings, "code": returns_code()})
 
 
@@ -97,4 +97,4 @@ def grade_key(config: Config) -> str:
     """Key of what grades returns: strategy, thresholds, the settings of the evidence, and the code of it all."""
     from src.training.code_keys import grade_code
 
-    return json_digest({"strategy": strategy_key(config), "grade": asdict(config.grade), "code": grade_code()})
+    return json_digest({"strategy": strategy_key(config.strategy), "grade": asdict(config.grade), "code": grade_code()})

@@ -61,7 +61,7 @@ class Session:
         self.planner = Planner(config, models, self.inputs.procedure, self.store)
         self.key = self.planner.key
         self.grade_key = run_key_module.grade_key(config)
-        self.strategy_key = run_key_module.strategy_key(config)
+        self.strategy_key = run_key_module.strategy_key(config.strategy)
         self.states = SessionStates()
         self.trained = 0
         self.worked = 0

@@ -20,13 +20,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import ui
 from src.core.hashing import json_digest
 from src.models.registry import FAMILIES
 from src.storage import atomic
 from src.tracking import client_runs
-from src.tracking.location import Home
-from src.tracking.store import open_store, project
+from src.tracking.location import StoreLocation
+from src.tracking.projection import project
+from src.tracking.server import server_command, store_variables
+from src.tracking.store import open_store
 from src.training.run_key import strategy_key
 from src.training.run_store import RUN_SCHEMA, grade_rows, shard
 from tests.tracking.test_registry_server import free_port, running
@@ -52,7 +53,7 @@ def say(words: str) -> None:
 def session(made: Case, key: str, runs: int, seed: int) -> list[pl.DataFrame]:
     """Store a session's runs, grades and models bucket by bucket; returns the grades of each bucket."""
     rng = np.random.default_rng(seed)
-    strategy = strategy_key(made.config)
+    strategy = strategy_key(made.config.strategy)
     parts = {"bars": "b" * 24, "panel": None, "features": "f" * 24, "code": "c" * 24, "seed": seed}
     parts |= {"label": {"horizon": 1, "tolerance": 1e-6}, "split": {"fold_months": 18, "embargo": 5}}
     stamps = [dt.datetime(2018, 1, 1) + dt.timedelta(days=day) for day in range(1500)]
@@ -99,11 +100,11 @@ def written(made: Case, key: str, graded: list[pl.DataFrame]) -> None:
     started, slowest = time.process_time(), 0.0
     for grades in graded:
         before = time.process_time()
-        project(made.config, made.store, grades, said)
+        project(made.tracked, made.store, grades, said)
         slowest = max(slowest, time.process_time() - before)
     buckets = time.process_time() - started
     q_values = pl.Series("q_value", np.random.default_rng(1).random(n))
-    project(made.config, made.store, pl.concat(graded).with_columns(q_values), said)
+    project(made.tracked, made.store, pl.concat(graded).with_columns(q_values), said)
     total = time.process_time() - started
     say(
         f"{n:,} runs, {PASSING:.0%} of them with a registered model: {1000 * total / n:.2f} ms of CPU a run "
@@ -116,7 +117,7 @@ def written(made: Case, key: str, graded: list[pl.DataFrame]) -> None:
 def test_thirty_thousand_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = case(tmp_path, monkeypatch)
     say("")
-    with open_store(made.config):
+    with open_store(made.tracked):
         pass  # MLflow is imported
     for number in (1, 2):
         key = str(number) * 24
@@ -146,9 +147,9 @@ def searches(made: Case) -> None:
 
 def pages(made: Case) -> None:
     """The same through a server, as the browser asks."""
-    where = Home(made.uri, made.database, (made.root / "mlruns" / "artifacts").as_uri())
+    where = StoreLocation(made.uri, made.database, (made.root / "mlruns" / "artifacts").as_uri())
     port = free_port()
-    with running(ui.command(where, port), port, "/health", made.root, **ui.stores(where)) as url:
+    with running(server_command(where, port), port, "/health", made.root, **store_variables(where)) as url:
         experiment = made.client().get_experiment_by_name("alpha-loop/demo").experiment_id
         body = {"experiment_ids": [experiment], "max_results": 100, "order_by": ["metrics.`sharpe` DESC"]}
         for _ in range(2):
@@ -180,7 +181,7 @@ def test_the_client_beside_bulk_inserts(tmp_path: Path, monkeypatch: pytest.Monk
         client_runs.forget()
         grades = pl.concat(session(made, "1" * 24, 512, 1)).filter(~pl.col("passed"))
         started = time.process_time()
-        project(made.config, made.store, grades, {"key": "1" * 24})
+        project(made.tracked, made.store, grades, {"key": "1" * 24})
         took = time.process_time() - started
         say(f"{route}: {1000 * took / grades.height:.1f} ms of CPU a run ({grades.height} runs, none with a model)")
 
@@ -189,7 +190,7 @@ def test_the_writer_leaves_the_parent_its_time(tmp_path: Path, monkeypatch: pyte
     """How late a thread that wakes every 5 ms, as the one that feeds the workers, comes while another writes."""
     made = case(tmp_path, monkeypatch)
     graded = session(made, "1" * 24, 3000, 1)
-    with open_store(made.config):
+    with open_store(made.tracked):
         pass
     late: list[float] = []
     done = threading.Event()
@@ -203,7 +204,7 @@ def test_the_writer_leaves_the_parent_its_time(tmp_path: Path, monkeypatch: pyte
     feeder = threading.Thread(target=feed)
     feeder.start()
     for grades in graded:
-        project(made.config, made.store, grades, {"key": "1" * 24})
+        project(made.tracked, made.store, grades, {"key": "1" * 24})
     done.set()
     feeder.join()
     shown = np.percentile(late, (50, 95, 100))

@@ -252,7 +252,7 @@ def test_instruments_an_hour_and_what_they_cost(bench: Bench) -> None:
 
 
 def test_what_mlflow_costs_beside_the_fits(bench: Bench) -> None:
-    from src.tracking.store import project
+    from src.tracking.projection import project
 
     other = compose(bench.overrides(f"tracking.uri='sqlite:///{(bench.root / 'other.db').as_posix()}'"))
     session = Session(other, families(other))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from src.config.compose import compose
-from src.config.schema import Config, EngineConfig, ModelConfig
+from src.config.compose import compose, families
+from src.config.schema import EngineConfig, ModelConfig
 from src.core.errors import ConfigError
 from src.engine import device, dispatch
 from src.engine.outcome import DIED, Outcome
@@ -109,15 +110,16 @@ def test_the_setting_takes_cpu_and_cuda_alone() -> None:
 
 
 def test_the_doctor_tries_the_device_that_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert diagnostics.device(Config()).state == "ok"
+    assert diagnostics.device("cpu", list, EngineConfig()).state == "ok"
     config = compose(["model=all", "model.device=cuda"])
     tried: list[str] = []
     monkeypatch.setattr(device, "require", lambda models, _config: tried.extend(each.family for each in models))
-    assert diagnostics.device(config).state == "ok"
+    check = partial(diagnostics.device, "cuda", partial(families, config), config.engine)
+    assert check().state == "ok"
     assert tried == list(GPU_FAMILIES)
 
     def refuse(*_: Any) -> None:
         raise ConfigError("no driver")
 
     monkeypatch.setattr(device, "require", refuse)
-    assert (diagnostics.device(config).state, diagnostics.device(config).words) == ("bad", "no driver")
+    assert (check().state, check().message) == ("bad", "no driver")

@@ -33,9 +33,10 @@ from typing import Any
 import polars as pl
 import psutil
 
-from src import ui
 from src.core.project import ROOT
-from src.tracking import location
+from src.tracking.environment import ENVIRONMENT
+from src.tracking.location import StoreLocation
+from src.tracking.server import HOST, server_command, server_environment, store_variables
 from tests.soak import tiled
 
 DATASET = "full"
@@ -324,14 +325,14 @@ class FullSession:
 def _server(uri: str, folder: Path) -> Iterator[str]:
     """``mlflow server`` as `python -m src.ui` starts it, ended with all its processes."""
     with socket.socket() as found:
-        found.bind((ui.HOST, 0))
+        found.bind((HOST, 0))
         port = int(found.getsockname()[1])
-    home = location.Home(uri, folder / "mlruns" / "mlflow.db", folder / "mlruns" / "artifacts")
-    environment = {**ui.environment(), **location.ENVIRONMENT, **ui.stores(home)}
+    home = StoreLocation(uri, folder / "mlruns" / "mlflow.db", folder / "mlruns" / "artifacts")
+    environment = {**server_environment(), **ENVIRONMENT, **store_variables(home)}
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(ui.command(home, port), env=environment, stdout=log, stderr=log, cwd=folder)
+        process = subprocess.Popen(server_command(home, port), env=environment, stdout=log, stderr=log, cwd=folder)
     try:
-        address = f"http://{ui.HOST}:{port}"
+        address = f"http://{HOST}:{port}"
         for _ in range(600):
             assert process.poll() is None, (folder / "server.log").read_text(errors="replace")
             with contextlib.suppress(OSError):

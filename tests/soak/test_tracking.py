@@ -17,9 +17,9 @@ import mlflow
 import numpy as np
 import pytest
 
-from src import ui
 from src.core.project import ROOT
 from src.sync import sync
+from src.tracking.server import HOST
 from tests.tracking.routes_case import ended_at, look_anew, project_at, rows, store_server, written_by_bulk
 from tests.tracking.test_registry_server import answers, free_port, post, running, send
 from tests.tracking.tracking_case import FEATURES, Case, case, training_rows
@@ -184,7 +184,7 @@ def test_the_champion_is_served_over_http(base: Case) -> None:
     client.set_registered_model_alias("crypto.BTC-USD", "champion", "1")
     rows, _ = training_rows()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/crypto.BTC-USD@champion"]
-    command += ["--env-manager", "local", "--host", ui.HOST, "--port", str(port)]
+    command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
     uris = {"MLFLOW_TRACKING_URI": base.uri, "MLFLOW_REGISTRY_URI": base.uri}
     data = [[None if np.isnan(value) else float(value) for value in row] for row in rows[:20]]
     body = json.dumps({"dataframe_split": {"columns": FEATURES, "data": data}}).encode()

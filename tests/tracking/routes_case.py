@@ -12,8 +12,9 @@ import pytest
 
 from src.sync import sync
 from src.tracking import client_runs, store
-from src.tracking.location import Home
+from src.tracking.location import StoreLocation
 from src.tracking.sqlite_runs import BulkRuns
+from src.tracking.sweep import forget_swept
 from tests.tracking.test_registry_server import serving
 from tests.tracking.tracking_case import BAD, GOOD, Case, case, make_store
 
@@ -23,7 +24,7 @@ def store_server(folder: Path) -> Iterator[tuple[str, str]]:
     """A tracking server that keeps runs in a file of its own and passes artifacts on; its address and the file's."""
     database = folder / "server.db"
     make_store(database)
-    where = Home(f"sqlite:///{database.as_posix()}", database, (folder / "unused").as_uri())
+    where = StoreLocation(f"sqlite:///{database.as_posix()}", database, (folder / "unused").as_uri())
     with serving(where, folder, folder / "kept") as url:
         yield url, where.uri
 
@@ -32,7 +33,7 @@ def written_by_bulk(folder: Path) -> dict[str, Any]:
     """What the bulk route writes: the measure of the others."""
     with pytest.MonkeyPatch.context() as patch:
         made = project_at(folder, patch)
-        with store.open_store(made.config) as target:
+        with store.open_store(made.tracked) as target:
             assert isinstance(target.runs, BulkRuns)
         sync(made.config)
         return rows(made.uri, "alpha-loop/demo")
@@ -40,7 +41,7 @@ def written_by_bulk(folder: Path) -> dict[str, Any]:
 
 def look_anew() -> None:
     """Forget what this process knows of the store, as another process would have to look."""
-    store._SWEPT.clear()
+    forget_swept()
     client_runs.forget()
 
 

@@ -18,10 +18,10 @@ import sys
 from pathlib import Path
 from src.config.schema import GradeConfig
 from src.evaluation.grade import Thresholds
-from src.tracking.registry_store import make_database
+from src.tracking.database import create_database
 folder = Path(sys.argv[1])
 print("making", flush=True)
-make_database(folder / "mlflow.db", (folder / "artifacts").as_uri(), Thresholds.of(GradeConfig()))
+create_database(folder / "mlflow.db", (folder / "artifacts").as_uri(), Thresholds.of(GradeConfig()))
 """
 
 

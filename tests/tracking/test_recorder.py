@@ -10,9 +10,10 @@ import pytest
 
 from src.config.schema import Config
 from src.core.errors import StageError
-from src.tracking import store as store_module
-from src.tracking.location import TrackingError
+from src.tracking import projection
+from src.tracking.errors import TrackingError
 from src.tracking.recorder import Recorder
+from src.tracking.settings import TrackedDataset
 from tests.tracking.tracking_case import Case
 
 
@@ -23,8 +24,8 @@ def test_what_is_queued_behind_a_failure_waits_for_the_end(tmp_path: Path, monke
         asked.append(queued.wait(30))
         raise TrackingError("the database is locked")
 
-    monkeypatch.setattr(store_module, "project", project)
-    recorder, store = Recorder(Config()), Case(tmp_path).store
+    monkeypatch.setattr(projection, "project", project)
+    recorder, store = Recorder(TrackedDataset.of(Config())), Case(tmp_path).store
     written = [recorder.put(store, None, {}) for _ in range(3)]  # type: ignore[arg-type]
     queued.set()
     assert isinstance(written[0].exception(), TrackingError)

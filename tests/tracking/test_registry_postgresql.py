@@ -20,7 +20,7 @@ from src.promote import promote
 from src.sync import sync
 from src.tracking import postgresql, store
 from src.tracking.client_runs import ClientRuns
-from src.tracking.location import TrackingError, Unreachable
+from src.tracking.errors import StoreUnreachable, TrackingError
 from src.tracking.recorder import Recorder
 from tests.tracking import postgresql_case
 from tests.tracking.routes_case import look_anew, project_at, rows, written_by_bulk
@@ -75,7 +75,7 @@ def test_the_route_gives_what_bulk_inserts_give_and_a_second_sync_nothing_more(
     cluster: Path, by_bulk: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = project_at(tmp_path, monkeypatch, postgresql_case.make(cluster, "routes"))
-    with store.open_store(made.config) as target:
+    with store.open_store(made.tracked) as target:
         assert isinstance(target.runs, ClientRuns)
     sync(made.config)
     assert rows(made.uri, "alpha-loop/demo") == by_bulk
@@ -226,7 +226,7 @@ def test_one_command_at_a_time_writes_a_dataset(
     with pytest.raises(TrackingError, match=words):
         made.project()
     with pytest.raises(TrackingError, match=words):
-        Recorder(made.config)  # training says so before any work
+        Recorder(made.tracked)  # training says so before any work
     promote(made.config, {})  # chooses among what is there, and writes no run
     made.config.universe.name = "another"
     made.project()
@@ -251,7 +251,7 @@ def test_what_is_no_address_is_said_without_the_password(host: str) -> None:
 
 def test_a_server_that_is_not_there_is_said_without_the_password(tmp_path: Path) -> None:
     uri = f"postgresql://ann:s3cret@/mlflow?host={tmp_path}&password=s3cret"
-    with pytest.raises(Unreachable, match=r"PostgreSQL can't be used at postgresql://\*\*\*@/mlflow") as caught:
+    with pytest.raises(StoreUnreachable, match=r"PostgreSQL can't be used at postgresql://\*\*\*@/mlflow") as caught:
         postgresql.mark(uri, Thresholds.of(Case(tmp_path).config.grade))
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -20,10 +20,12 @@ from typing import Any
 
 import pytest
 
-from src import ui
 from src.core.project import ROOT
-from src.tracking import location, registry_gate
-from src.tracking.location import Home
+from src.tracking import registry_gate
+from src.tracking.environment import ENVIRONMENT
+from src.tracking.location import StoreLocation
+from src.tracking.server import HOST, server_environment
+from src.ui import ui
 from tests.tracking.test_registry_store import BAD, GOOD, fresh_run, model_of, run_of
 from tests.tracking.tracking_case import FEATURES, Case, case, local, training_rows
 
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::Deprec
 
 def free_port() -> int:
     with socket.socket() as found:
-        found.bind((ui.HOST, 0))
+        found.bind((HOST, 0))
         return int(found.getsockname()[1])
 
 
@@ -42,7 +44,7 @@ def running(command: list[str], port: int, ready: str, folder: Path, **environme
     log = folder / f"server-{port}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=folder, env={**ui.environment(), **location.ENVIRONMENT, **environment},
+            command, cwd=folder, env={**server_environment(), **ENVIRONMENT, **environment},
             stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     try:
@@ -53,14 +55,14 @@ def running(command: list[str], port: int, ready: str, folder: Path, **environme
             time.sleep(0.1)
         else:
             pytest.fail(f"the server did not answer within three minutes: {log.read_text(errors='replace')}")
-        yield f"http://{ui.HOST}:{port}"
+        yield f"http://{HOST}:{port}"
     finally:
         end(process)
 
 
 def answers(port: int, path: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{ui.HOST}:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -92,18 +94,18 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
 @pytest.fixture(scope="module")
 def server(base: Case) -> Iterator[str]:
     artifacts = base.root / "mlruns" / "artifacts"
-    with serving(Home(base.uri, base.database, artifacts.as_uri()), base.root, artifacts) as url:
+    with serving(StoreLocation(base.uri, base.database, artifacts.as_uri()), base.root, artifacts) as url:
         yield url
 
 
 @contextmanager
-def serving(where: Home, folder: Path, kept: Path) -> Iterator[str]:
+def serving(where: StoreLocation, folder: Path, kept: Path) -> Iterator[str]:
     """MLflow's server on a store, with artifacts passed on and file uploads on: the most open way it is run.
 
     Started as ``mlflow server`` starts it, without that command's own seconds of imports.
     """
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--host", ui.HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--host", HOST, "--port", str(port)]
     told = {
         "_MLFLOW_SERVER_FILE_STORE": where.uri,
         "_MLFLOW_SERVER_REGISTRY_STORE": where.uri,
@@ -238,15 +240,15 @@ def test_runs_and_models_are_projected_through_a_server(base: Case, server: str,
     import mlflow
     import pandas as pd
 
-    from src.tracking.store import project
+    from src.tracking.projection import project
 
     other = Case(tmp_path)
     other.config.tracking.uri = server
     other.config.tracking.experiment = "through-http"
     good, bad = other.add("etf", "SPY", "xgboost"), other.add("etf", "QQQ", metrics=BAD)
     try:
-        ids = dict(project(other.config, other.store, other.grades(), other.session).iter_rows())
-        assert dict(project(other.config, other.store, other.grades(), other.session).iter_rows()) == ids
+        ids = dict(project(other.tracked, other.store, other.grades(), other.session).iter_rows())
+        assert dict(project(other.tracked, other.store, other.grades(), other.session).iter_rows()) == ids
         client = mlflow.MlflowClient(server, server)
         assert len(client.search_runs([client.get_run(ids[good]).info.experiment_id])) == 3
         assert client.get_run(ids[bad]).data.metrics["sharpe"] == 0.31
@@ -260,7 +262,7 @@ def test_runs_and_models_are_projected_through_a_server(base: Case, server: str,
 
 def test_tracking_to_a_server_without_the_gate_is_refused(base: Case, server: str, tmp_path: Path) -> None:
     """A database that is not marked is not gated, plugin or no plugin: the probe must notice."""
-    from src.tracking.store import TrackingError
+    from src.tracking.errors import TrackingError
 
     other = Case(tmp_path)
     other.config.tracking.uri = server
@@ -272,7 +274,7 @@ def test_tracking_to_a_server_without_the_gate_is_refused(base: Case, server: st
                 other.project()
         finally:
             connection.execute(f"ALTER TABLE set_aside RENAME TO {registry_gate.MARK}")
-    other.config.tracking.uri = f"http://{ui.HOST}:{free_port()}"
+    other.config.tracking.uri = f"http://{HOST}:{free_port()}"
     with pytest.raises(TrackingError, match="no MLflow server answers"):
         other.project()
     base.client()
@@ -280,9 +282,12 @@ def test_tracking_to_a_server_without_the_gate_is_refused(base: Case, server: st
 
 STUB = """
 import sys
-from src import ui
-ui.command = lambda where, port: [sys.executable, "-m", "http.server", str(port), "--bind", ui.HOST]
-sys.exit(ui.main(sys.argv[1:]))
+from src.tracking import server
+from src.ui import ui
+server.server_command = lambda location, port: [
+    sys.executable, "-m", "http.server", str(port), "--bind", server.HOST
+]
+sys.exit(ui(sys.argv[1:]))
 """
 
 
@@ -316,9 +321,9 @@ def test_the_ui_command_says_where_and_its_server_ends_with_it(base: Case, end: 
 
 def test_the_ui_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert ui.main([]) == 1
+    assert ui([]) == 1
     assert "there is no MLflow store" in capfd.readouterr().err
-    assert ui.main(["prot=5000"]) == 2
-    assert ui.main(["tracking.uri=http://127.0.0.1:1"]) == 1
+    assert ui(["prot=5000"]) == 2
+    assert ui(["tracking.uri=http://127.0.0.1:1"]) == 1
     assert "on the server http://127.0.0.1:1" in capfd.readouterr().err
     shutil.rmtree(tmp_path)

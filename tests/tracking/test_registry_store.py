@@ -337,7 +337,7 @@ def test_triggers_and_function_agree_on_the_borders(base: Case) -> None:
     _, model = fresh_run(base, {})
     steps = {"auc": 0.52, "accuracy": 0.51, "sharpe": 0.5, "max_drawdown": 0.2, "n_oos": 500.0}
     with base.sql() as query:
-        found = registry_gate.candidate(query, f"models:/{model}")
+        found = registry_gate.candidate_from_source(query, f"models:/{model}")
         insert = "INSERT INTO metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, 0, 0, ?, ?)"
         answers = set()
         for metric, limit in steps.items():
@@ -347,14 +347,14 @@ def test_triggers_and_function_agree_on_the_borders(base: Case) -> None:
                 rows = [(key, each, is_nan and key == metric, found.run_id) for key, each in values.items()]
                 for row in rows:
                     query(insert, row)
-                expected = registry_gate.verdict(query, found, limits).registrable
+                expected = registry_gate.grade_candidate(query, found, limits).registrable
                 assert _inserts(query, found) == expected, (metric, value, is_nan)
                 answers.add(expected)
                 query.rollback()
     assert answers == {True, False}
 
 
-def _inserts(query: Any, found: registry_gate.Candidate) -> bool:
+def _inserts(query: Any, found: registry_gate.CandidateModel) -> bool:
     row = ("my-favourite", 77, f"models:/{found.model_id}", found.location, found.run_id, "None", "default")
     columns = "(name, version, source, storage_location, run_id, current_stage, workspace)"
     try:
@@ -467,7 +467,7 @@ def test_looser_thresholds_on_the_command_line_register_nothing(
 def test_tracking_refuses_to_start_without_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow.tracking._model_registry import utils
 
-    from src.tracking.store import TrackingError
+    from src.tracking.errors import TrackingError
 
     made = case(tmp_path, monkeypatch)
     made.add("crypto", "BTC-USD")

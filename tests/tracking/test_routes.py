@@ -47,7 +47,7 @@ def test_every_route_gives_what_bulk_inserts_give_and_a_second_sync_nothing_more
     uri, stored = request.getfixturevalue("server") if route == "http" else (None, None)
     made = project_at(tmp_path, monkeypatch, uri)
     made.config.tracking.route = "client" if route == "client" else "auto"
-    with store.open_store(made.config) as target:
+    with store.open_store(made.tracked) as target:
         assert isinstance(target.runs, ClientRuns)
     sync(made.config)
     found = rows(stored or made.uri, "alpha-loop/demo")
@@ -108,14 +108,14 @@ def test_a_run_written_twice_as_its_answer_was_lost_is_there_once(
     made = project_at(tmp_path, monkeypatch, server[0])
     made.config.tracking.experiment = "twice"
     sync(made.config)
-    with store.open_store(made.config) as target:
-        known = target.runs.known(row["record_id"] for row in made.graded)
+    with store.open_store(made.tracked) as target:
+        known = target.runs.recorded(row["record_id"] for row in made.graded)
         one = target.client.get_run(next(iter(known.values())).run_id)
         copy = target.client.create_run(target.experiment, one.info.start_time, one.data.tags, one.info.run_name)
         target.client.set_terminated(copy.info.run_id)
         assert len(target.client.search_runs([target.experiment], "tags.`alpha.record_id` LIKE '%'")) == 5
         client_runs.forget()
-        assert target.runs.known(row["record_id"] for row in made.graded) == known
+        assert target.runs.recorded(row["record_id"] for row in made.graded) == known
         assert len(target.client.search_runs([target.experiment], "tags.`alpha.record_id` LIKE '%'")) == 4
 
 
@@ -127,7 +127,7 @@ def test_two_machines_at_one_server_leave_each_record_once_and_a_champion_where_
     made.config.tracking.experiment = "two"
     sync(made.config)
     with monkeypatch.context() as patch:
-        patch.setattr(ClientRuns, "known", lambda *_: {})
+        patch.setattr(ClientRuns, "recorded", lambda *_: {})
         patch.setattr("platform.node", lambda: "elsewhere")
         sync(made.config)
     client = made.client()
@@ -157,7 +157,7 @@ def test_two_machines_at_one_server_leave_each_record_once_and_a_champion_where_
 )
 def test_bulk_where_there_is_no_file_is_refused(uri: str, words: str) -> None:
     with pytest.raises(StageError, match=f"tracking.route=bulk .*{words}") as caught:
-        location.home(TrackingConfig(uri=uri, route="bulk"))
+        location.store_location(TrackingConfig(uri=uri, route="bulk"))
     assert "pw" not in str(caught.value)
 
 
@@ -170,7 +170,7 @@ def test_bulk_on_tables_of_another_revision_is_refused_and_auto_takes_the_client
     with pytest.raises(StageError, match=r"knows MLflow's tables of revision another.*leave tracking.route=auto"):
         made.project()
     made.config.tracking.route = "auto"
-    with store.open_store(made.config) as target:
+    with store.open_store(made.tracked) as target:
         assert isinstance(target.runs, ClientRuns)
 
 
@@ -219,7 +219,7 @@ def test_a_server_that_goes_away_stops_no_training_and_sync_is_named_at_the_end(
     made = project_at(tmp_path, monkeypatch, f"http://127.0.0.1:{port}")
     made.config.tracking.experiment, made.session = "away", {"key": SESSION}
     with way(server[0], port) as url:
-        recorder = Recorder(made.config)
+        recorder = Recorder(made.tracked)
         assert recorder.put(made.store, made.grades().head(1), made.session).result().height == 1
     recorder.put(made.store, made.grades().tail(1), made.session)
     with pytest.raises(StageError) as caught:
@@ -229,7 +229,7 @@ def test_a_server_that_goes_away_stops_no_training_and_sync_is_named_at_the_end(
     here = f"tracking.uri={url} tracking.experiment=away data.root={made.config.data.root}"
     assert f"runs and grades are stored: then run `python -m src.sync universe=demo {here}`" in said
     assert "; training goes on" in caplog.text
-    Recorder(made.config).abandon()  # a session that starts without the server goes on as well
+    Recorder(made.tracked).abandon()  # a session that starts without the server goes on as well
     assert "training goes on without MLflow meanwhile" in caplog.text
     with way(server[0], port):
         assert sync(made.config).startswith("sync: 4 runs of 2 sessions")

@@ -67,7 +67,7 @@ def test_models_are_kept_in_a_bucket_and_gated_by_what_lies_there(
 @pytest.mark.parametrize("place", ["gs://bucket/x", "dbfs:/x://y", "ftp://me:pw@host/x"])
 def test_other_places_of_artifacts_are_refused(place: str) -> None:
     with pytest.raises(StageError, match="tracking.artifacts must be a folder or s3://<bucket>/<prefix>") as caught:
-        location.home(TrackingConfig(artifacts=place))
+        location.store_location(TrackingConfig(artifacts=place))
     assert "pw" not in str(caught.value)
 
 
@@ -81,4 +81,4 @@ def test_a_library_that_is_missing_is_said_with_its_remedy(
 ) -> None:
     monkeypatch.setattr(location.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(StageError, match=words):
-        location.home(TrackingConfig(**settings))
+        location.store_location(TrackingConfig(**settings))

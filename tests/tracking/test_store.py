@@ -20,7 +20,8 @@ from src.config.schema import Config, TrackingConfig
 from src.core import process as process_module
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
-from src.tracking import location, sqlite_runs
+from src.tracking import database, location, sqlite_runs
+from src.tracking.sweep import forget_swept
 from tests.tracking.tracking_case import BAD, GOOD, SESSION, Case, case, local, native
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -149,7 +150,7 @@ def test_a_run_of_code_that_was_mended_since_is_superseded_and_not_promoted(
 
     def graded_by(code: str) -> str:
         monkeypatch.setattr("src.training.code_keys.returns_code", lambda: code)
-        made.graded[0] |= {"strategy_key": run_key.strategy_key(made.config)}
+        made.graded[0] |= {"strategy_key": run_key.strategy_key(made.config.strategy)}
         made.save()
         return made.project()[made.graded[0]["record_id"]]
 
@@ -160,11 +161,11 @@ def test_a_run_of_code_that_was_mended_since_is_superseded_and_not_promoted(
     assert old != new
     assert client.get_run(old).data.tags["alpha.superseded"] == "true"
     assert "alpha.superseded" not in client.get_run(new).data.tags
-    with open_store(made.config) as target:
+    with open_store(made.tracked) as target:
         champions = Champions(target)
-        assert champions.best("stock.AAPL") == champions.of("stock.AAPL", 2)
+        assert champions.best("stock.AAPL") == champions.version("stock.AAPL", 2)
         with pytest.raises(StageError, match="superseded by a later run of the same model"):
-            champions.crown(champions.of("stock.AAPL", 1))
+            champions.crown(champions.version("stock.AAPL", 1))
     made.config.strategy.short = True  # other settings are another run, not a mended one
     other = graded_by("mended")
     assert other not in (old, new)
@@ -222,7 +223,6 @@ def test_a_version_that_a_person_deleted_is_not_registered_again(made: Case) -> 
 
 
 def test_what_a_killed_process_left_is_swept(made: Case) -> None:
-    from src.tracking import store
 
     made.add("stock", "AAPL")
     made.project()
@@ -234,7 +234,7 @@ def test_what_a_killed_process_left_is_swept(made: Case) -> None:
     tags = {"alpha.record_id": "x.0", "alpha.writer": dead}
     model = client.create_logged_model(where, "half", left.info.run_id, tags=tags)
     foreign = client.create_logged_model(where, "a-persons-own")
-    store._SWEPT.clear()
+    forget_swept()
     made.project()
     assert client.get_run(left.info.run_id).info.lifecycle_stage == "deleted"
     assert client.get_run(alive.info.run_id).info.lifecycle_stage == "active"
@@ -248,8 +248,6 @@ def test_interrupted_at_any_step_the_next_projection_completes_it(
 ) -> None:
     import mlflow
 
-    from src.tracking import store
-
     record = made.add("crypto", "BTC-USD")
 
     def killed(*_arguments: Any, **_named: Any) -> None:
@@ -259,7 +257,7 @@ def test_interrupted_at_any_step_the_next_projection_completes_it(
         patch.setattr(mlflow.MlflowClient, step, killed)
         with pytest.raises(KeyboardInterrupt):
             made.project()
-    store._SWEPT.clear()
+    forget_swept()
     run = made.project()[record]
     client = made.client()
     assert [each.info.run_id for each in children(made)] == [run]
@@ -331,9 +329,9 @@ def test_runs_reused_from_an_earlier_session_keep_their_parent_and_are_listed(ma
     run = made.project()[record]
     made.session = {"key": "6" * 24, "name": "later"}
     made.graded[0]["graded_by"] = "6" * 24
-    from src.tracking.store import project
+    from src.tracking.projection import project
 
-    assert dict(project(made.config, made.store, made.grades("6" * 24), made.session).iter_rows()) == {record: run}
+    assert dict(project(made.tracked, made.store, made.grades("6" * 24), made.session).iter_rows()) == {record: run}
     client = made.client()
     later = client.search_runs([experiment(made)], f"tags.`alpha.session` = '{'6' * 24}'")[0]
     listed = json.loads(Path(client.download_artifacts(later.info.run_id, "reused.json")).read_text(encoding="utf-8"))
@@ -352,7 +350,7 @@ def test_the_database_counts_its_rows_after_a_load(made: Case) -> None:
 
 def test_a_locked_database_is_said_in_words_and_loses_nothing(made: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     made.add("stock", "AAPL")
-    monkeypatch.setattr(location, "_PATIENCE", 0.05)
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.05)
     with closing(sqlite3.connect(made.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StageError, match=r"locked by another program.*python -m src.sync"):
@@ -373,7 +371,7 @@ def test_a_file_that_is_no_database_is_said_in_words(made: Case) -> None:
 )
 def test_a_store_that_can_not_be_gated_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match=r"tracking.uri must be sqlite:///<file>, postgresql://"):
-        location.home(TrackingConfig(uri=uri))
+        location.store_location(TrackingConfig(uri=uri))
 
 
 def test_tracking_that_is_off_writes_nothing(made: Case) -> None:
@@ -407,15 +405,15 @@ def test_a_command_that_looks_away_registers_nothing_too_good_to_be_true(made: C
 
 
 def test_the_command_that_mends_names_the_very_store() -> None:
-    from src.tracking.location import sync_command
+    from src.tracking.settings import sync_command
 
     config = Config()
     config.universe.name = "full"
-    assert sync_command(config) == "python -m src.sync universe=full"
+    assert sync_command(config.universe, config.tracking, config.data) == "python -m src.sync universe=full"
     config.tracking.uri, config.tracking.artifacts = "sqlite:///my runs/x.db", "mlruns/x"
     config.universe.name = "mine"
-    assert sync_command(config) == (
+    assert sync_command(config.universe, config.tracking, config.data) == (
         "python -m src.sync universe.name=mine \"tracking.uri='sqlite:///my runs/x.db'\" tracking.artifacts=mlruns/x"
     )
     config.tracking.uri = "postgresql://me:secret@host/db"
-    assert "secret" not in sync_command(config)
+    assert "secret" not in sync_command(config.universe, config.tracking, config.data)

@@ -15,7 +15,7 @@ from src.tracking import store
 from src.tracking.champions import Champions
 from src.tracking.client_runs import ClientRuns
 from src.tracking.duplicates import DOUBLED, SUPERSEDED
-from src.tracking.writer_tag import WRITER, writer
+from src.tracking.writer_tag import WRITER, writer_tag
 from tests.tracking.routes_case import look_anew
 from tests.tracking.tracking_case import Case, case, local
 
@@ -34,9 +34,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
 def doubled(made: Case, **changes: Any) -> dict[str, str]:
     """Project as a command does that looked before another had written; MLflow's run of each record."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ClientRuns, "known", lambda *_: {})
+        patch.setattr(ClientRuns, "recorded", lambda *_: {})
         for name, act in changes.items():
-            patch.setattr(store.Tracking, name, act)
+            patch.setattr(store.MlflowStore, name, act)
         return made.project()
 
 
@@ -82,10 +82,10 @@ def test_of_two_registered_runs_the_champions_or_the_first_counts_and_the_other_
     assert client.get_run(runs[2 - kept]).data.tags[SUPERSEDED] == DOUBLED
     assert not client.get_run(runs[kept - 1]).data.tags.get(SUPERSEDED)
     assert {each.run_id for each in client.search_model_versions()} == set(runs)
-    with store.open_store(made.config) as target:
+    with store.open_store(made.tracked) as target:
         champions = Champions(target)
-        assert champions.best("crypto.BTC-USD") == champions.of("crypto.BTC-USD", kept)
-        offered = [each.words for each in cleanup.of_registry(target, champions)]
+        assert champions.best("crypto.BTC-USD") == champions.version("crypto.BTC-USD", kept)
+        offered = [each.message for each in cleanup.of_registry(target, champions)]
     assert offered == [f"version {3 - kept} of crypto.BTC-USD: its run was superseded"]
 
 
@@ -123,7 +123,7 @@ def test_what_another_machine_has_in_the_making_is_swept_only_when_it_was_left(
     client, where = made.client(), made.client().get_run(run).info.experiment_id
     with monkeypatch.context() as patch:
         patch.setattr(platform, "node", lambda: "elsewhere")
-        tags = {"alpha.record_id": "x.0", WRITER: writer()}
+        tags = {"alpha.record_id": "x.0", WRITER: writer_tag()}
     half = client.create_run(where, int(1000 * (time.time() - 30 * DAY)), tags)  # a run begins when it was trained
     model = client.create_logged_model(where, "half", half.info.run_id, tags)
     look_anew()

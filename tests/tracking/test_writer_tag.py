@@ -10,36 +10,36 @@ import time
 
 import pytest
 
-from src.tracking.writer_tag import is_alive, writer
+from src.tracking.writer_tag import is_writer_alive, writer_tag
 
 
 def test_another_process_is_alive_until_it_ends_and_this_one_is_none_of_the_others() -> None:
-    code = "from src.tracking.writer_tag import writer; print(writer(), flush=True); input()"
+    code = "from src.tracking.writer_tag import writer_tag; print(writer_tag(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], text=True, stdin=-1, stdout=-1) as other:
         assert other.stdout is not None
         tag = other.stdout.readline().strip()
         assert tag.startswith(f"{platform.node()}:{other.pid}:")
-        assert is_alive(tag)
+        assert is_writer_alive(tag)
         other.communicate("\n")
-    assert not is_alive(tag)
-    assert not is_alive(writer())
+    assert not is_writer_alive(tag)
+    assert not is_writer_alive(writer_tag())
 
 
 def test_a_number_that_was_given_to_another_process_is_not_the_writer() -> None:
     began = int(time.time())
-    assert not is_alive(f"{platform.node()}:{os.getppid()}:{began + 1000}:{began}")
+    assert not is_writer_alive(f"{platform.node()}:{os.getppid()}:{began + 1000}:{began}")
 
 
 def test_another_machine_may_be_at_work_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(platform, "node", lambda: "elsewhere:8")
-        tag = writer()
-    assert is_alive(tag)
+        tag = writer_tag()
+    assert is_writer_alive(tag)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
-    assert not is_alive(tag)
+    assert not is_writer_alive(tag)
 
 
 @pytest.mark.parametrize("tag", ["", "somebody", "host:12", "host:12:later:0"])
 def test_what_nobody_that_we_know_wrote_is_left_alone(tag: str) -> None:
-    assert is_alive(tag)
+    assert is_writer_alive(tag)

@@ -20,6 +20,7 @@ import polars as pl
 
 from src.config.schema import Config, TrackingConfig
 from src.models import registry
+from src.tracking.settings import TrackedDataset
 
 FEATURES = ["momentum_21", "volatility_63", "volume_ratio_5"]
 GOOD = {"auc": 0.56, "accuracy": 0.54, "sharpe": 0.9, "max_drawdown": 0.12, "n_oos": 1500}
@@ -122,9 +123,14 @@ class Case:
 
     def project(self) -> dict[str, str]:
         """Project everything; returns MLflow's run id of each record."""
-        from src.tracking.store import project
+        from src.tracking.projection import project
 
-        return dict(project(self.config, self.store, self.grades(), self.session).iter_rows())  # type: ignore[arg-type]
+        return dict(project(self.tracked, self.store, self.grades(), self.session).iter_rows())  # type: ignore[arg-type]
+
+    @property
+    def tracked(self) -> TrackedDataset:
+        """What the functions of tracking take from the config, as it is now."""
+        return TrackedDataset.of(self.config)
 
     @property
     def database(self) -> Path:
@@ -202,19 +208,19 @@ def case(folder: Path, monkeypatch: Any, uri: str | None = None) -> Case:
 def make_store(database: Path) -> None:
     """An empty store of this project in a file, marked."""
     from src.evaluation.grade import Thresholds
-    from src.tracking import location as location_module
+    from src.tracking.database import mark_database
 
     shutil.copy(_template(), database)
-    location_module.mark(database, Thresholds.of(Config().grade))
+    mark_database(database, Thresholds.of(Config().grade))
 
 
 @functools.cache
 def _template() -> Path:
     import os
 
-    from src.tracking import location as location_module
+    from src.tracking.environment import ENVIRONMENT
 
-    os.environ.update(location_module.ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     import mlflow
 
     path = Path(tempfile.mkdtemp(prefix="alpha-loop-")) / "template.db"

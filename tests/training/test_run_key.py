@@ -75,7 +75,7 @@ def test_thresholds_change_the_grade_and_not_the_session() -> None:
     strict.grade.min_auc = 0.55
     assert run_key.session_key(strict, procedure, [MODEL]) == run_key.session_key(Config(), procedure, [MODEL])
     assert run_key.grade_key(strict) != run_key.grade_key(Config())
-    assert run_key.strategy_key(strict) == run_key.strategy_key(Config())
+    assert run_key.strategy_key(strict.strategy) == run_key.strategy_key(Config().strategy)
 
 
 def test_a_strategy_makes_a_session_of_its_own() -> None:

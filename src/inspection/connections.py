@@ -1,0 +1,118 @@
+"""Checks of what the project connects to: source of bars, network, MLflow's store and its gate."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import ssl
+from contextlib import closing
+from pathlib import Path
+
+from src.config.schema import LiveSource, SourceConfig, TrackingConfig
+from src.core.errors import ConfigError, StageError
+from src.fetching import network
+from src.inspection.diagnostics import Finding
+from src.runtime.disk_space import format_bytes
+from src.runtime.redaction import masked, masked_address
+from src.sources import registry
+from src.tracking.environment import gated_schemes, require_gate
+from src.tracking.errors import TrackingError
+from src.tracking.location import store_location
+
+
+def gate() -> Finding:
+    """MLflow finds the gated registry store; without it the registry would accept any model."""
+    try:
+        require_gate()
+    except TrackingError as error:
+        return Finding("registry gate", "bad", str(error))
+    return Finding("registry gate", "ok", f"active for MLflow's registry ({', '.join(gated_schemes())})")
+
+
+def proxy(live: LiveSource) -> Finding:
+    """The proxy of live sources has a valid address; nothing is sent to it, and its password is not shown.
+
+    Parameters
+    ----------
+    live : LiveSource
+    """
+    try:
+        address = network.proxy(live)
+    except ConfigError as error:
+        return Finding("proxy", "bad", str(error))
+    setting = network.named_proxy(live)
+    if address is None or setting is None:
+        return Finding("proxy", "ok", "none: live sources are reached directly")
+    message = f"{setting[0]}={masked(address)}: the address is valid; whether it answers shows when hydrating"
+    return Finding("proxy", "note", message)
+
+
+def certificates(live: LiveSource) -> Finding:
+    """The file of certificates that live sources are checked against can be read.
+
+    Parameters
+    ----------
+    live : LiveSource
+    """
+    settings = [("source.live.ca_file", live.ca_file), *((name, os.environ.get(name)) for name in network.BUNDLES)]
+    missing = [f"{name}={file}" for name, file in settings if file and not Path(file).expanduser().is_file()]
+    if missing:
+        return Finding("certificates", "bad", f"there is no file {', '.join(missing)}: correct or unset it")
+    import certifi
+
+    file = network.ca_file(live) or certifi.where()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError as error:
+        return Finding("certificates", "bad", f"{file} holds no certificates (PEM): {error}: name another file")
+    count = context.cert_store_stats()["x509_ca"]
+    state = "ok" if count else "bad"
+    return Finding("certificates", state, f"{count} authorities in {file}" if count else f"no authority in {file}")
+
+
+def store(tracking: TrackingConfig) -> Finding:
+    """MLflow's database opens and is not locked.
+
+    Parameters
+    ----------
+    tracking : TrackingConfig
+    """
+    try:
+        database = store_location(tracking).database
+    except StageError as error:
+        return Finding("MLflow store", "bad", str(error))
+    if database is None:
+        return Finding("MLflow store", "ok", masked_address(tracking.uri))
+    if not database.exists():
+        return Finding("MLflow store", "ok", f"{database} is made by the first training")
+    try:
+        with closing(sqlite3.connect(database, timeout=2)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+            runs = connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0]
+    except sqlite3.Error as error:
+        remedy = "close the program that holds it, or restore the file"
+        return Finding("MLflow store", "bad", f"{database}: {error}; {remedy}")
+    return Finding("MLflow store", "ok", f"{runs:,} runs in {database} ({format_bytes(database.stat().st_size)})")
+
+
+def source(settings: SourceConfig) -> Finding:
+    """The configured source of bars exists.
+
+    Parameters
+    ----------
+    settings : SourceConfig
+    """
+    kind = settings.kind
+    if registry.is_simulated(kind):
+        return Finding("source", "ok", f"{kind}: bars are invented here, no network and no files needed")
+    if registry.is_live(kind):
+        return Finding("source", "note", f"{kind}: reached when hydrating")
+    try:
+        files = registry.source_files(settings)
+    except (ConfigError, StageError) as error:
+        return Finding("source", "bad", f"{kind}: {error}")
+    size = format_bytes(sum(file.stat().st_size for file in files))
+    count = f"{len(files):,} file{'' if len(files) == 1 else 's'}"
+    return Finding("source", "ok", f"{kind}: {count}, {size}, in {settings.path}")

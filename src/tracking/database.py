@@ -1,0 +1,97 @@
+"""MLflow's sqlite file: create it with its gate, write the gate's thresholds, wait for its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from src.evaluation.grade import Thresholds
+from src.tracking import gate_triggers
+from src.tracking.errors import TrackingError, locked_error
+
+LOCK_SECONDS = 30.0  # to wait for a database that another program has locked
+
+
+def create_database(database: Path, artifacts: str, thresholds: Thresholds) -> None:
+    """Create a store with MLflow's tables, mark and triggers, unless the file exists.
+
+    MLflow creates its tables in dozens of steps, and a process killed between two of them leaves a file that no later
+    start can repair. So the file is built aside and renamed once; of two processes at once only one builds it.
+
+    Parameters
+    ----------
+    database : Path
+    artifacts : str
+        URI below which artifacts are kept.
+    thresholds : Thresholds
+        Those that the gate will demand.
+    """
+    from filelock import FileLock
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    from src.storage import atomic
+
+    def build(path: Path) -> None:
+        store = SqlAlchemyStore(f"sqlite:///{path.as_posix()}", artifacts)
+        store.engine.dispose()
+        mark_database(path, thresholds)
+
+    if database.exists():
+        return
+    with FileLock(database.with_name(f".{database.name}.lock")):
+        if not database.exists():
+            atomic.remove_temporaries(database.parent)
+            atomic.write_atomic(database, build)
+
+
+def mark_database(database: Path, thresholds: Thresholds) -> list[str]:
+    """Write mark, thresholds and triggers into the file, and let readers work beside a writer (WAL).
+
+    Parameters
+    ----------
+    database : Path
+    thresholds : Thresholds
+
+    Returns
+    -------
+    list of str
+        Thresholds that changed, as ``min_sharpe 0.5 -> 0.75``.
+
+    Raises
+    ------
+    TrackingError
+        If another program keeps the file locked.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return gate_triggers.mark_sqlite(connection, thresholds)
+    except sqlite3.OperationalError as error:
+        raise locked_error(database) from error
+
+
+def wait_for_database(database: Path) -> None:
+    """Wait until the file can be written; a file that does not exist yet can.
+
+    Parameters
+    ----------
+    database : Path
+
+    Raises
+    ------
+    TrackingError
+        If another program keeps it locked for half a minute, or it is not a database.
+    """
+    if not database.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        raise locked_error(database) from error
+    except sqlite3.DatabaseError as error:
+        raise TrackingError(
+            f"{database} is not a database ({error}): move it away; python -m src.sync makes a new one from data/runs"
+        ) from error

@@ -1,0 +1,160 @@
+"""Project stored runs into MLflow: those of one session while it trains, or all sessions of a dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from src.storage import atomic
+from src.tracking.reconcile import reconcile
+from src.tracking.settings import TrackedDataset
+from src.tracking.store import open_store
+from src.tracking.sweep import sweep
+
+if TYPE_CHECKING:
+    from src.training.run_store import RunStore
+
+IDS_SCHEMA = {"record_id": pl.String, "mlflow_run_id": pl.String}
+_RUNS_IN_MEMORY = 2000
+_GRADED_RUN = ("record_id", "strategy_key")
+
+
+def project(
+    settings: TrackedDataset, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Bring MLflow up to date with graded runs; it is safe to repeat, and to interrupt anywhere.
+
+    Parameters
+    ----------
+    settings : TrackedDataset
+    store : RunStore
+        Holds runs, equity curves and native models.
+    grades : DataFrame
+        Any rows of grades; further calls may repeat them or bring others.
+    session : mapping
+        ``key`` and, if known, ``name`` and ``config_yaml``. Other numbers become metrics and texts become tags of the
+        session's own run.
+
+    Returns
+    -------
+    DataFrame
+        record_id, mlflow_run_id; empty if tracking is off.
+
+    Raises
+    ------
+    TrackingError
+        If the store can't be opened, has no gate, or is locked.
+    """
+    ids: dict[str, str] = {}
+    if settings.tracking.enabled:
+        with open_store(settings, writes=True) as target:
+            sweep(target.client, target.experiment, is_server=target.location.is_server)
+            reused: dict[str, str] = {}
+            for part in grades.iter_slices(_RUNS_IN_MEMORY) if grades.height else [grades]:
+                for record_id, run in reconcile(target, store, part, session).items():
+                    ids[record_id] = run.run_id
+                    if run.tags["alpha.session_key"] != session["key"]:
+                        reused[record_id] = run.run_id
+            target.describe_session(session, reused)
+    return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=IDS_SCHEMA)
+
+
+def project_sessions(
+    settings: TrackedDataset, store: RunStore, sessions: Sequence[Mapping[str, Any]], grades: pl.DataFrame
+) -> int:
+    """Project every stored session of a dataset.
+
+    Parameters
+    ----------
+    settings : TrackedDataset
+    store : RunStore
+    sessions : sequence of mapping
+        From `stored_sessions`.
+    grades : DataFrame
+        The grades table, for the q-values that only a whole session gives; may be empty.
+
+    Returns
+    -------
+    int
+        Number of runs that MLflow has of these sessions.
+
+    Raises
+    ------
+    TrackingError
+        If the store can't be opened, has no gate, or is locked.
+    """
+    with open_store(settings, writes=True):
+        pass  # even without any run: marks a new database, so that a server on it is gated
+    ids: dict[str, str] = {}
+    latest = _latest_session(store, [session["key"] for session in sessions])
+    for session in sessions:
+        own = latest.filter(pl.col("session") == session["key"])
+        graded = store.grades(session["key"]).join(own, on=_GRADED_RUN, how="semi")
+        graded = _with_q_values(graded, grades)
+        ids |= dict(project(_with_strategy_of(settings, session), store, graded, session).iter_rows())
+    return len(ids)
+
+
+def stored_sessions(store: RunStore) -> list[dict[str, Any]]:
+    """Sessions whose grades the run store has.
+
+    Parameters
+    ----------
+    store : RunStore
+
+    Returns
+    -------
+    list of dict
+        What each session recorded of itself when it began, at least its ``key``; the earliest first.
+
+    Raises
+    ------
+    StageError
+        If a file can't be read; the message names it.
+    """
+    first: dict[str, float] = {}
+    for path in store.root.glob("b*-*.grades.parquet"):
+        with atomic.read_errors(path, "move it away and run `python -m src.train` again, which writes it again"):
+            keys = pl.read_parquet(path, columns=["graded_by"])["graded_by"].unique()
+        for key in keys:
+            first[key] = min(first.get(key, path.stat().st_mtime), path.stat().st_mtime)
+    return [_session(store, key) for key in sorted(first, key=lambda key: (first[key], key))]
+
+
+def _session(store: RunStore, key: str) -> dict[str, Any]:
+    path = store.root / f"session-{key[:8]}.json"
+    session: dict[str, Any] = atomic.read_json(path) if path.is_file() else {}
+    return session if session.get("key") == key else {"key": key}
+
+
+def _latest_session(store: RunStore, keys: list[str]) -> pl.DataFrame:
+    """The session that graded each run last: record_id, strategy_key, session.
+
+    Sessions that share runs grade them at different numbers of trials, and perhaps by other thresholds. Projected one
+    after the other, each sync would change such runs back and forth.
+    """
+    parts = [store.grades(key).select(*_GRADED_RUN, session=pl.lit(key)) for key in keys]
+    empty = pl.DataFrame(schema=dict.fromkeys((*_GRADED_RUN, "session"), pl.String))
+    return pl.concat([empty, *parts]).unique(_GRADED_RUN, keep="last", maintain_order=True)
+
+
+def _with_strategy_of(settings: TrackedDataset, session: Mapping[str, Any]) -> TrackedDataset:
+    """The settings with the strategy of the session, whose name and parameters are shown with its runs."""
+    import yaml
+
+    config = yaml.safe_load(session.get("config_yaml") or "") or {}
+    names = {field.name for field in dataclasses.fields(settings.strategy)}
+    strategy = {name: value for name, value in config.get("strategy", {}).items() if name in names}
+    return dataclasses.replace(settings, strategy=dataclasses.replace(settings.strategy, **strategy))
+
+
+def _with_q_values(graded: pl.DataFrame, grades: pl.DataFrame) -> pl.DataFrame:
+    """Grades of a session, with the q-values of the grades table."""
+    keys = ["record_id", "grade_key"]
+    if any(name not in frame.columns for frame in (graded, grades) for name in (*keys, "q_value")):
+        return graded
+    q_values = grades.select(*keys, "q_value").unique(keys)
+    return graded.drop("q_value").join(q_values, on=keys, how="left")

@@ -1,0 +1,124 @@
+"""MLflow's own server on the project's store: on this machine only, one worker, no telemetry, nothing unpickled."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from src.core.errors import StageError
+from src.runtime.redaction import masked
+from src.tracking import environment
+from src.tracking.database import wait_for_database
+from src.tracking.location import StoreLocation
+
+HOST = "127.0.0.1"
+PORT = 5000
+
+
+def serve(location: StoreLocation, port: int, show: Callable[[str], None]) -> int:
+    """Run MLflow's server until it is stopped.
+
+    Parameters
+    ----------
+    location : StoreLocation
+    port : int
+    show : callable
+        Takes the line that says where the server starts.
+
+    Returns
+    -------
+    int
+        The exit status.
+
+    Raises
+    ------
+    StageError
+        If there is nothing to show, the registry would have no gate, or the port is taken.
+    """
+    _check(location, port)
+    environment.set_environment(location)
+    if location.database is not None:
+        wait_for_database(location.database)
+    for name in ("SIGTERM", "SIGBREAK", "SIGHUP"):
+        if hasattr(signal, name):  # however this process is asked to end, the server ends with it
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    # A process group of its own: Ctrl+C reaches this process alone, which ends the server without tracebacks.
+    flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    process = subprocess.Popen(
+        server_command(location, port),
+        env={**server_environment(), **store_variables(location)},
+        creationflags=flags,
+        start_new_session=os.name != "nt",
+    )
+    try:
+        store = location.database or masked(location.uri)
+        show(f"MLflow on {store} starts at http://{HOST}:{port}/#/experiments (Ctrl+C ends it)")
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(process)
+
+
+def server_command(location: StoreLocation, port: int) -> list[str]:
+    """Command line of the server, without the store's address, which may hold a password.
+
+    Parameters
+    ----------
+    location : StoreLocation
+    port : int
+    """
+    files = ["--default-artifact-root", str(location.artifacts), "--no-serve-artifacts"]
+    network = ["--host", HOST, "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "server", *files, *network]
+
+
+def store_variables(location: StoreLocation) -> dict[str, str]:
+    """Variables that give the server its store: anyone can read a command line.
+
+    Parameters
+    ----------
+    location : StoreLocation
+    """
+    return {"MLFLOW_BACKEND_STORE_URI": location.uri, "MLFLOW_REGISTRY_STORE_URI": location.uri}
+
+
+def server_environment() -> dict[str, str]:
+    """This process's environment, with Python's own folder first on the PATH: MLflow starts uvicorn by name."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path}
+
+
+def _check(location: StoreLocation, port: int) -> None:
+    if location.is_server:
+        raise StageError(f"the runs are on the server {masked(location.uri)}: open that address in a browser")
+    if location.database is not None and not location.database.exists():
+        raise StageError(f"there is no MLflow store at {location.database} yet: run make demo, or python -m src.train")
+    environment.require_gate()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        is_taken = probe.connect_ex((HOST, port)) == 0
+    if is_taken:
+        raise StageError(
+            f"port {port} is taken, perhaps by another python -m src.ui: open http://{HOST}:{port}, or choose another "
+            f"with port={port + 1}"
+        )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server with all of its processes, and wait until they are gone."""
+    import psutil
+
+    if process.poll() is not None:
+        return
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    for each in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()

@@ -1,0 +1,117 @@
+"""What projecting one dataset into MLflow depends on, and the thresholds that the registry demands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any
+
+from src.config import paths
+from src.config.schema import Config, DataConfig, GradeConfig, StrategyConfig, TrackingConfig, UniverseConfig
+from src.core.project import ROOT
+from src.evaluation.grade import Thresholds
+from src.runtime.redaction import masked_address
+
+_NEEDS_NO_QUOTES = re.compile(r"[\w:/.@+-]+")  # neither a shell nor Hydra gives these characters a meaning
+
+
+@dataclass(frozen=True)
+class TrackedDataset:
+    """One dataset and the store that shows its runs.
+
+    Attributes
+    ----------
+    tracking : TrackingConfig
+        The store.
+    dataset, interval : str
+        Name of the dataset, and the interval of its bars.
+    strategy : StrategyConfig
+        Its name and settings are shown with each run.
+    grade : GradeConfig
+        Thresholds that the registry demands, see `registry_grade`.
+    sync_command : str
+        The command that brings this store up to date.
+    """
+
+    tracking: TrackingConfig
+    dataset: str
+    interval: str
+    strategy: StrategyConfig
+    grade: GradeConfig
+    sync_command: str
+
+    @classmethod
+    def of(cls, config: Config) -> TrackedDataset:
+        """Take the settings from the configuration of a command.
+
+        Parameters
+        ----------
+        config : Config
+        """
+        command = sync_command(config.universe, config.tracking, config.data)
+        grade = registry_grade(config.grade)
+        return cls(config.tracking, config.dataset, config.universe.interval, config.strategy, grade, command)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Thresholds that the registry demands."""
+        return Thresholds.of(self.grade)
+
+    @property
+    def experiment(self) -> str:
+        """Name of the dataset's MLflow experiment."""
+        return f"{self.tracking.experiment}/{self.dataset}"
+
+
+def registry_grade(fallback: GradeConfig) -> GradeConfig:
+    """Grade settings that the registry demands: ``conf/grade/default.yaml`` of the main checkout.
+
+    The command line can't change them: a command with looser thresholds grades its own session by those, and registers
+    no more models for it.
+
+    Parameters
+    ----------
+    fallback : GradeConfig
+        Used if the file does not exist.
+    """
+    import yaml
+
+    path = paths.main_root() / "conf" / "grade" / "default.yaml"
+    if not path.is_file():
+        return fallback
+    settings: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    names = {field.name for field in fields(GradeConfig)}
+    return GradeConfig(**{name: value for name, value in settings.items() if name in names})
+
+
+def sync_command(universe: UniverseConfig, tracking: TrackingConfig, data: DataConfig) -> str:
+    """The command that brings a dataset's store up to date, as it is typed into a shell.
+
+    Parameters
+    ----------
+    universe : UniverseConfig
+    tracking : TrackingConfig
+    data : DataConfig
+
+    Returns
+    -------
+    str
+        With the settings that differ from the defaults; a password in the store's address is masked.
+    """
+    name = universe.name
+    has_file = (ROOT / "conf" / "universe" / f"{name}.yaml").is_file()
+    words = [f"python -m src.sync {'universe' if has_file else 'universe.name'}={name}"]
+    if universe.interval != "1d":
+        words.append(f"universe.interval={universe.interval}")
+    default = TrackingConfig()
+    settings = {
+        "tracking.uri": (masked_address(tracking.uri), default.uri),
+        "tracking.artifacts": (tracking.artifacts, default.artifacts),
+        "tracking.experiment": (tracking.experiment, default.experiment),
+        "tracking.route": (tracking.route, default.route),
+        "data.root": (data.root, DataConfig().root),
+    }
+    for key, (value, usual) in settings.items():
+        if value != usual:
+            words.append(f"{key}={value}" if _NEEDS_NO_QUOTES.fullmatch(value) else f"\"{key}='{value}'\"")
+    return " ".join(words)

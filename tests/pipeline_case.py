@@ -38,6 +38,7 @@ class Project:
     """One project's folders; commands run in processes of their own, as a person runs them."""
 
     root: Path
+    code: Path = ROOT  # folder of src/ and conf/
 
     @property
     def runs(self) -> Path:
@@ -49,7 +50,7 @@ class Project:
 
     def copy(self, to: Path) -> Project:
         shutil.copytree(self.root, to)
-        return Project(to)
+        return Project(to, self.code)
 
     def arguments(self, verb: str, *overrides: str) -> list[str]:
         folders = (
@@ -77,7 +78,7 @@ class Project:
     def _started(self, command: list[str]) -> subprocess.Popen[str]:
         environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=pipe)
+        return subprocess.Popen(command, cwd=self.code, env=environment, text=True, stdout=pipe, stderr=pipe)
 
     def must(self, verb: str, *overrides: str) -> str:
         """Run a command that has to succeed; returns its last line."""

@@ -14,7 +14,8 @@ from src.core.project import ROOT
 @functools.cache
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "dev"}
+    lines = [*project["dependencies"], *(line for extra in extras.values() for line in extra)]
     return {_canonical(re.split(r"[\[<>=;~! ]", line, maxsplit=1)[0]) for line in lines}
 
 
@@ -53,6 +54,10 @@ def test_every_package_that_src_imports_is_declared():
         if (names := undeclared(path.read_text(encoding="utf-8")))
     }
     assert missing == {}
+
+
+def test_what_only_developers_install_counts_as_undeclared():
+    assert undeclared("import pytest\nimport exchange_calendars") == {"pytest", "exchange_calendars"}
 
 
 def test_a_package_that_only_another_one_brings_counts_as_undeclared():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import polars as pl
 
 from src.fetching.provider import Malformed, Unavailable
@@ -72,9 +73,7 @@ def number(value: Any, name: str) -> float | None:
 def _parsed(text: bytes) -> dict[str, Any]:
     """Orjson is six times faster and refuses NaN and Infinity, which Yahoo sends now and then."""
     try:
-        import orjson
-
         body: dict[str, Any] = orjson.loads(text)
-    except (ImportError, ValueError):
+    except ValueError:
         body = json.loads(text)
     return body

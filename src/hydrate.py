@@ -21,18 +21,19 @@ def hydrate(config: Config) -> str:
     StageError
         Where the source can't be used at all, a provider can't be reached for hours, or the disk is too small.
     """
-    from src.hydration import bulk
+    from src.hydration import dataset, files
+    from src.hydration.job import HydrationJob
     from src.sources import registry
 
-    plan = bulk.intake(config)
+    job = HydrationJob.of(config)
     if registry.is_live(config.source.kind):
         from src.hydration.live import collection
 
-        return f"hydrate: {collection.run(plan)}{_options(config)}"
-    if bulk.up_to_date(plan):
-        return f"hydrate: nothing to do; {bulk.summary(plan)}"
-    bulk.run(plan)
-    return f"hydrate: {bulk.summary(plan)}"
+        return f"hydrate: {collection.run(job)}{_options(config)}"
+    if files.up_to_date(job):
+        return f"hydrate: nothing to do; {dataset.summary(job)}"
+    files.run(job)
+    return f"hydrate: {dataset.summary(job)}"
 
 
 def _options(config: Config) -> str:

@@ -54,7 +54,7 @@ def filled(config: Config) -> Config:
     error = {"error_class": "unavailable", "reason": "timeout after 30 s", "next_attempt": "2026-11-21T04:00:00+00:00"}
     entry = {**named, "provider": "yahoo", "state": "failed", "tries": 4, **error, "checked": None, "rows": 5}
     entry |= {"first": "2026-11-16", "last": "2026-11-20", "facts": {"currency": "USD"}}
-    write_json({"files": {}, "base": "", "entries": [entry]}, store.root / "raw" / f"t{b:03d}.json")
+    write_json({"key": "", "states": [entry]}, store.root / "raw" / f"b{b:03d}.json")
     event = {**named, "date": DAYS[1], "kind": "dividend", "value": 0.26, "source": "yahoo"}
     write_parquet(pl.DataFrame([event]), store.root / "raw" / f"e{b:03d}.parquet")
     for day, exchange in (("2026-11-01", "OLD"), ("2026-11-19", "NASDAQ")):

@@ -6,7 +6,8 @@ from src.config.compose import compose
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError
 from src.enlist import enlist, split
-from src.hydration import bulk
+from src.hydration import files
+from src.hydration.job import HydrationJob
 from src.listings import pinned
 from tests.loopback.process import running
 from tests.market_case import config, series, write
@@ -29,7 +30,7 @@ def test_from_a_dataset_the_list_is_written_in_place_and_the_change_is_said(tmp_
     write(rows[0].vstack(rows[1]).vstack(rows[2]), tmp_path / "source" / "bars.parquet")
     limits = {"universe__stock": 2, "universe__etf": 0, "universe__crypto": 0}
     chosen = config(tmp_path, universe__pinned=str(tmp_path / "list.csv"), **limits)
-    bulk.run(bulk.intake(config(tmp_path)))
+    files.run(HydrationJob.of(config(tmp_path)))
     line = enlist(chosen, {"dataset": "mine"})
     assert (
         line.startswith("enlist: ") and "2 stocks, 0 ETFs, 0 coins; median daily dollar volume in dataset mine" in line

@@ -13,7 +13,7 @@ import pytest
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.hydrate import hydrate
-from src.hydration import bulk
+from src.hydration.job import HydrationJob
 from src.hydration.validation import validate
 from src.market.bars import BarStore, bucket
 from src.runtime import disk_space
@@ -322,7 +322,7 @@ def test_the_key_of_the_job_knows_what_decides_the_content(tmp_path):
     source(tmp_path)
 
     def key(**settings):
-        return bulk.intake(config(tmp_path, **settings)).job
+        return HydrationJob.of(config(tmp_path, **settings)).key
 
     assert key() == key(engine__workers=7, seed=3, universe__panel=9)
     changes = [

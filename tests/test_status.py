@@ -26,7 +26,7 @@ from src.inspection.overview import overview
 from src.runtime import heartbeat
 from src.storage import state_counts
 from src.storage.atomic import write_json, write_parquet
-from src.storage.ledger import STATES, WAITING, Ledger
+from src.storage.ledger import SCHEMA, STATES, WAITING, Ledger
 from tests.hydration.live import raw_case
 from tests.pipeline_case import Project
 from tests.terminal_case import CODE, Session, cursor_is_shown
@@ -63,7 +63,7 @@ def write_bars(config: Config, parts: dict[int, pl.DataFrame], wanted: list[tupl
     extra: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64()}
     for b, part in parts.items():
         full = part.with_columns(pl.lit(None, kind).alias(name) for name, kind in extra.items())
-        Ledger(root, extra).record(b, "job", full, digest=f"d{b}")
+        Ledger(root, SCHEMA | extra).record(b, "job", full, digest=f"d{b}")
     chosen = [(*key, True, "named") for key in wanted] + [("stock", "OUT", False, "not named")]
     write_parquet(pl.DataFrame(chosen, schema=["asset_class", "symbol", "included", "reason"], orient="row"),
                   root / "universe.parquet")  # fmt: skip
@@ -186,8 +186,8 @@ def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) ->
         entry(KEYS[4], "unknown", error_class="unknown", reason="No data found, symbol may be delisted"),
         entry(KEYS[5], "unfit", error_class="unfit", reason="currency is CAD"),
     ]
-    write_json({"files": {}, "base": "", "entries": first}, raw / "t000.json")
-    write_json({"files": {}, "base": "", "entries": second}, raw / "t001.json")
+    write_json({"key": "", "states": first}, raw / "b000.json")
+    write_json({"key": "", "states": second}, raw / "b001.json")
     found = overview(config, NOW)
     fetch = stage(found, "fetch")
     assert fetch["all"] == row(8, 2, done=2, failed=2, skipped=1, quarantined=1)
@@ -205,18 +205,18 @@ def test_answers_that_are_kept_count_before_a_bucket_is_folded(config: Config) -
     write_bars(config, {})
     root = Path(config.data.root) / "bars" / "demo"
     store = RawStore(root / "raw", "1d", 2)
-    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", reason="a reset", next_attempt=NOW)
+    store.append(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", reason="a reset", next_attempt=NOW)
     for key in (KEYS[0], *KEYS[2:4]):
-        store.keep(key, "yahoo", "fetched", NOW, answer=raw_case.answer(key[1], 5))
-    store.keep(KEYS[1], "yahoo", "unknown", NOW, error_class="unknown", reason="No data found")
-    (root / "raw" / "pending" / "b000-00000000000000000099.kept").write_bytes(b"{half")
+        store.append(key, "yahoo", "fetched", NOW, answer=raw_case.answer(key[1], 5))
+    store.append(KEYS[1], "yahoo", "unknown", NOW, error_class="unknown", reason="No data found")
+    (root / "raw" / "pending" / "b000-00000000000000000099.answer").write_bytes(b"{half")
     fetch = stage(overview(config, NOW), "fetch")
     assert fetch["all"] == row(8, 4, done=3, skipped=1)
     assert fetch["changed"] is not None
     for b in store.pending():
-        store.fold(b)
+        store.merge_logged(b)
     assert stage(overview(config, NOW), "fetch")["all"] == fetch["all"]
-    store.keep(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", reason="a reset", next_attempt=NOW)
+    store.append(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", reason="a reset", next_attempt=NOW)
     found = overview(config, NOW)
     assert stage(found, "fetch")["all"] == row(8, 4, done=2, failed=1, skipped=1)
 
@@ -292,7 +292,8 @@ def test_a_killed_stage_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch, tm
 
 def test_every_key_of_the_json_is_documented(config: Config) -> None:
     write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
-    write_json({"entries": [entry(KEYS[0], "fetched")]}, Path(config.data.root) / "bars" / "demo" / "raw" / "t000.json")
+    raw = Path(config.data.root) / "bars" / "demo" / "raw"
+    write_json({"key": "", "states": [entry(KEYS[0], "fetched")]}, raw / "b000.json")
     grades = pl.DataFrame({"family": ["lightgbm"], "passed": [True]})
     write_parquet(grades, Path(config.data.root) / "grades" / "demo.parquet")
     with heartbeat.beating("hydrate", "demo", Path(config.data.root), ""):

@@ -1,1 +1,1 @@
-"""From a source to validated bars: bulk files, live providers, provenance, validation, quarantine."""
+"""From a source to validated bars: files, live providers, provenance, validation, quarantine."""

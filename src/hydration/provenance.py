@@ -4,130 +4,178 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from src.config.schema import Config
+from src.config.paths import DatasetPaths
+from src.config.schema import SourceConfig, SplitConfig, UniverseConfig
 from src.core.errors import ConfigError
+from src.core.hashing import json_digest
 from src.core.instruments import KEY
-from src.hydration.validation import rules_hash
+from src.hydration.validation import rules_digest
 from src.market import universe
 from src.market.bars import BarStore, Manifest
 from src.sources import files, registry
-from src.storage.atomic import read_json, write_json
+from src.storage.ledger import Ledger
 
 
-def refuse_invented(config: Config) -> None:
-    """Refuse invented bars for a universe of real ones.
+def refuse_invented(source: SourceConfig, chosen: UniverseConfig) -> None:
+    """Refuse simulated bars for a universe of real instruments.
+
+    Parameters
+    ----------
+    source, chosen
+        Sections of the configuration.
 
     Raises
     ------
     ConfigError
         Unless ``universe.allow_simulated``.
     """
-    if registry.is_simulated(config.source.kind) and not config.universe.allow_simulated:
+    if registry.is_simulated(source.kind) and not chosen.allow_simulated:
         raise ConfigError(
-            f"source={config.source.kind} makes invented bars, and universe={config.universe.name} is for real ones:"
+            f"source={source.kind} makes invented bars, and universe={chosen.name} is for real ones:"
             " name source=auto (live providers), or source=folder or source=stooq with source.path=<file or folder>, or"
             " set universe.allow_simulated=true"
         )
 
 
-def job(config: Config, found: str) -> str:
-    """Key of a hydration: the fingerprint `found`, the selection, the settings and the rules of validation."""
-    return _hash([found, _settings(config), rules_hash()])
-
-
-def refuse_other_source(config: Config, manifest: Manifest) -> None:
+def refuse_other_source(manifest: Manifest, dataset: str, source: SourceConfig, interval: str) -> None:
     """Refuse to mix two sources, and so two adjustment bases, in one dataset.
 
+    Parameters
+    ----------
+    manifest : Manifest
+        Of the existing dataset.
+    dataset : str
+        Its name.
+    source : SourceConfig
+        The source that is configured now.
+    interval : str
+        The interval that is configured now.
+
     Raises
     ------
     ConfigError
-        Naming what the dataset holds and the ways out.
+        If source, interval, basis or path differ. The message says what the dataset holds and what to do.
     """
-    name = f"dataset {config.dataset} holds bars from source={manifest.source}"
+    name = f"dataset {dataset} holds bars from source={manifest.source}"
     path = f" source.path={manifest.path}" if manifest.path else ""
     remedy = f"name source={manifest.source}{path}, choose another universe.name, or replace it with fresh=true"
-    if manifest.source != config.source.kind:
-        raise ConfigError(f"{name}, not {config.source.kind}: {remedy}")
-    if manifest.interval != config.universe.interval:
-        raise ConfigError(f"{name} at {manifest.interval}, not {config.universe.interval}: {remedy}")
-    if manifest.basis != config.source.basis:
-        raise ConfigError(f"{name} with source.basis={manifest.basis}, not {config.source.basis}: {remedy}")
-    if manifest.path and files.located(config.source.path) != _former(manifest.path):
-        raise ConfigError(f"{name}{path}, not {config.source.path}: {remedy}")
+    if manifest.source != source.kind:
+        raise ConfigError(f"{name}, not {source.kind}: {remedy}")
+    if manifest.interval != interval:
+        raise ConfigError(f"{name} at {manifest.interval}, not {interval}: {remedy}")
+    if manifest.basis != source.basis:
+        raise ConfigError(f"{name} with source.basis={manifest.basis}, not {source.basis}: {remedy}")
+    if manifest.path and files.located(source.path) != _located(manifest.path):
+        raise ConfigError(f"{name}{path}, not {source.path}: {remedy}")
 
 
-def _former(path: str) -> Path:
-    try:
-        return files.located(path)
-    except ConfigError:
-        return Path(path)
-
-
-def refuse_loss(config: Config, store: BarStore, chosen: pl.DataFrame) -> None:
+def refuse_loss(store: BarStore, chosen: pl.DataFrame, dataset: str, until: str | None) -> None:
     """Refuse a selection, or an earlier last date, that would drop what a dataset holds.
+
+    Parameters
+    ----------
+    store : BarStore
+        Of the dataset; it may be empty.
+    chosen : DataFrame
+        The selection: asset_class, symbol, included.
+    dataset : str
+        Name of the dataset.
+    until : str, optional
+        ``data.until``.
 
     Raises
     ------
     ConfigError
-        Naming some of them and the ways out.
+        The message names some of the instruments and says what to do.
     """
     if not store.exists():
         return
-    last, until = store.instruments()["last"].max(), store.manifest.until
-    if config.data.until is not None and isinstance(last, dt.date) and last > dt.date.fromisoformat(config.data.until):
+    last, former = store.instruments()["last"].max(), store.manifest.until
+    if until is not None and isinstance(last, dt.date) and last > dt.date.fromisoformat(until):
         raise ConfigError(
-            f"data.until={config.data.until}: dataset {config.dataset} holds bars to {until or last}, which would be"
+            f"data.until={until}: dataset {dataset} holds bars to {former or last}, which would be"
             " cut off: train on fewer with split.until, choose another universe.name, or replace it with fresh=true"
         )
     out = store.instruments().filter(pl.col("state") == "done").join(chosen.filter("included"), on=KEY, how="anti")
     if out.height:
         names = ", ".join(f"{kind}:{symbol}" for kind, symbol in out.select(KEY).head(3).rows())
         raise ConfigError(
-            f"dataset {config.dataset} holds {out.height:,} instruments that this selection leaves out"
+            f"dataset {dataset} holds {out.height:,} instruments that this selection leaves out"
             f" ({names}{', ...' if out.height > 3 else ''}): narrow a stage with only=[...], give the selection a name"
             " of its own with universe.name=<name>, or replace the dataset with fresh=true"
         )
 
 
-def fingerprint(config: Config) -> str:
-    """Hash of the source's content; where no file's name, size or time changed, the one found last time."""
-    paths = registry.source_files(config.source)
-    reading = _reading(config)
-    if not paths:
-        return files.fingerprint([], reading)
-    path = Path(config.data.root) / "cache" / f"hydrate-{config.dataset}.json"
-    mark = _hash([files.stamp(paths), reading])
-    if path.is_file() and (known := read_json(path))["stamp"] == mark:
-        return str(known["fingerprint"])
-    found = files.fingerprint(paths, reading)
-    write_json({"stamp": mark, "fingerprint": found}, path)
-    return found
+def fingerprint(source: SourceConfig, paths: DatasetPaths) -> str:
+    """Hash of the source's content.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Where bars come from.
+    paths : DatasetPaths
+        The fingerprint is kept there: as long as name, size and time of every file stay the same, the files are not
+        read again.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    paths_read = registry.source_files(source)
+    settings = _reading_settings(source)
+    if not paths_read:
+        return files.fingerprint([], settings)
+    known, name = Ledger(paths.fingerprint.parent), paths.fingerprint.stem
+    key = json_digest([files.stamp(paths_read), settings])
+    if known.done(name, key):
+        return str(known.fact(name, "fingerprint"))
+    made = files.fingerprint(paths_read, settings)
+    known.record(name, key, fingerprint=made)
+    return made
 
 
-def _settings(config: Config) -> dict[str, Any]:
-    """What decides the content of a dataset beside the source's files."""
-    names = universe.content(config.universe)
-    split = {key: getattr(config.split, key) for key in ("anchor", "fold_months", "first_train_bars")}
-    return {"universe": names, "until": config.data.until, "split": split, "basis": config.source.basis}
+def job_key(made_from: str, chosen: UniverseConfig, split: SplitConfig, source: SourceConfig, until: str | None) -> str:
+    """Key of a hydration: what decides the content of the dataset.
+
+    Parameters
+    ----------
+    made_from : str
+        The source's `fingerprint`.
+    chosen, split, source
+        Sections of the configuration.
+    until : str, optional
+        ``data.until``.
+
+    Returns
+    -------
+    str
+        Hash of the fingerprint, the selection, the settings and the code of validation.
+    """
+    folds = {key: getattr(split, key) for key in ("anchor", "fold_months", "first_train_bars")}
+    settings = {"universe": universe.content(chosen), "until": until, "split": folds, "basis": source.basis}
+    return json_digest([made_from, settings, rules_digest()])
 
 
-def _reading(config: Config) -> dict[str, Any]:
-    source = dataclasses.asdict(config.source)
-    source.pop("path")
-    source.pop("live")
-    if registry.is_live(config.source.kind):
-        source["archives"] = registry.archives(config.source)
-    if not registry.is_simulated(config.source.kind):
-        source.pop("simulated")
-    return source
+def _located(path: str) -> Path:
+    try:
+        return files.located(path)
+    except ConfigError:
+        return Path(path)
 
 
-def _hash(value: Any) -> str:
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
+def _reading_settings(source: SourceConfig) -> dict[str, Any]:
+    """Settings that decide what is read from the source's files."""
+    settings = dataclasses.asdict(source)
+    settings.pop("path")
+    settings.pop("live")
+    if registry.is_live(source.kind):
+        settings["archives"] = registry.archives(source)
+    if not registry.is_simulated(source.kind):
+        settings.pop("simulated")
+    return settings

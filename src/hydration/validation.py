@@ -7,17 +7,14 @@ and said in the instrument's reason.
 
 from __future__ import annotations
 
-import ast
 import functools
-import hashlib
 import math
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from src.core.code_hash import code_digest
 from src.core.instruments import KEY
-from src.hydration import quarantine
 from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
 from src.market.bars import PRICES, schema
 
@@ -90,10 +87,15 @@ def validate(
 
 
 @functools.cache
-def rules_hash() -> str:
-    """Hash of the rules' code, comments aside: where it changed, hydration does its work again."""
-    text = "".join(ast.dump(ast.parse(Path(str(file)).read_text("utf-8"))) for file in (__file__, quarantine.__file__))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+def rules_digest() -> str:
+    """Hash of the code that repairs and condemns; when it changes, hydration does its work again.
+
+    Returns
+    -------
+    str
+        From `code_digest`: comments, docstrings, names and modules don't count, operators and constants do.
+    """
+    return code_digest(validate)
 
 
 def _typed(raw: pl.DataFrame, basis: str) -> pl.DataFrame:

@@ -17,7 +17,8 @@ from src.core.errors import ConfigError
 from src.core.instruments import KEY, Key
 from src.market import universe
 from src.market.bars import BarStore, bucket
-from src.storage.atomic import read_errors, read_json
+from src.storage.atomic import read_errors
+from src.storage.ledger import Ledger
 from src.training.failures import Failures
 from src.training.run_store import RunStore
 
@@ -85,7 +86,7 @@ def dossier(config: Config, key: Key, last: int) -> Json:
         "dataset": name,
         "universe": _one(_table(store.root / "universe.parquet"), key),
         "listings": _listings(main_root() / root / "listings", key),
-        "asked": _asked(raw / f"t{b:03d}.json", key),
+        "asked": _asked(raw, b, key),
         "states": _states(root / "states" / name, store, b, key),
         "bars": _bars(store, b, key, last),
         "events": _rows(_table(raw / f"e{b:03d}.parquet"), key, ("date", "kind", "value", "source")),
@@ -108,11 +109,10 @@ def _listings(folder: Path, key: Key) -> list[Json]:
     return [{name: value for name, value in row.items() if name not in KEY} for row in rows]
 
 
-def _asked(path: Path, key: Key) -> Json | None:
+def _asked(raw: Path, b: int, key: Key) -> Json | None:
     """What live providers said: tries, next attempt, class of error, when a good answer last came."""
-    if not path.is_file():
-        return None
-    entries: list[Json] = read_json(path).get("entries", [])
+    record = Ledger(raw).read(b)
+    entries: list[Json] = record.states if record else []
     return next((entry for entry in entries if (entry["asset_class"], entry["symbol"]) == key), None)
 
 

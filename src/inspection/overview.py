@@ -15,7 +15,7 @@ import polars as pl
 
 from src.config.schema import Config
 from src.core.instruments import ASSET_CLASSES, KEY
-from src.hydration.live.answer_log import heads
+from src.hydration.live.answer_log import logged_entries
 from src.hydration.live.sessions import due, last_complete
 from src.market.bars import BarStore
 from src.runtime import heartbeat
@@ -109,12 +109,13 @@ def _asked(raw: Path) -> pl.DataFrame | None:
     An answer that is kept and not folded yet counts: it is saved. The journal is read first, so that what is folded
     meanwhile is in one or the other.
     """
-    kept = heads(raw / "pending")
-    paths = sorted(raw.glob("t*.json"))
-    if not kept and not paths:
+    logged = logged_entries(raw / "pending")
+    ledger = Ledger(raw)
+    records = [record for record in map(ledger.read, ledger.units()) if record is not None]
+    if not logged and not records:
         return None
     entries: dict[tuple[str, str], Json] = {}
-    for entry in [*(entry for path in paths for entry in _json(path).get("entries", [])), *kept]:
+    for entry in [*(entry for record in records for entry in record.states), *logged]:
         key = (entry["asset_class"], entry["symbol"])
         entries[key] = {name: entry.get(name, entries.get(key, {}).get(name)) for name in _ASKED}
     rows = list(entries.values())
@@ -157,7 +158,7 @@ def _fetch(data: _Dataset, asked: pl.DataFrame) -> Json:
     later = failed.filter(failed > data.now)
     retry = {"due": len(failed) - len(later), "later": len(later), "next_attempt": _iso(later.min())}
     raw = data.bars.root / "raw"
-    return _stage("fetch", rows, data, [*raw.glob("t*.json"), *raw.glob("pending/*.kept")]) | {"retry": retry}
+    return _stage("fetch", rows, data, [*raw.glob("b*.json"), *raw.glob("pending/*.answer")]) | {"retry": retry}
 
 
 def _featurized(data: _Dataset, ledger: Ledger) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from src.core.errors import StageError
 from src.core.instruments import KEY
 from src.storage import partitions
 from src.storage.atomic import read_json, write_json
+from src.storage.ledger import SCHEMA as STATE_SCHEMA
 from src.storage.ledger import Ledger
 
 PRICES = ["open", "high", "low", "close"]
@@ -110,7 +111,7 @@ class BarStore:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
-        self.ledger = Ledger(self.root, STATE_COLUMNS)
+        self.ledger = Ledger(self.root, STATE_SCHEMA | STATE_COLUMNS)
 
     def exists(self) -> bool:
         """Whether anything has been hydrated here."""

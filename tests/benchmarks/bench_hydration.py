@@ -98,7 +98,7 @@ def test_fetch_and_keep_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             began = time.perf_counter(), time.process_time()
             with ThreadPoolExecutor(6) as pool:
                 for each, answer in zip(wanted, pool.map(provider.fetch, wanted), strict=True):
-                    store.keep((each.asset_class, each.symbol), "yahoo", "fetched", now, answer=answer)
+                    store.append((each.asset_class, each.symbol), "yahoo", "fetched", now, answer=answer)
             spent.append((time.perf_counter() - began[0], time.process_time() - began[1]))
         provider.close()
     wall, cpu = (min(each) / len(wanted) for each in zip(*spent, strict=True))

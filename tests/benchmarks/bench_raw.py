@@ -32,13 +32,13 @@ def test_keep_fold_and_derive_a_bucket(tmp_path):
 
     def keep(answers, replace):
         for i, each in enumerate(answers):
-            store.keep(("stock", f"S{i}"), "yahoo", "fetched", NOW, answer=each, replace=replace)
+            store.append(("stock", f"S{i}"), "yahoo", "fetched", NOW, answer=each, replace=replace)
 
     early = [Answer(each.bars.head(ROWS - 2), each.events) for each in full]
     latest = [since(each, 12) for each in full]
     sys.stdout.write("\n")
     timed("keep, an answer of 2,500 bars", lambda: keep(early, True), INSTRUMENTS, "ms")
-    timed("fold 200 x 2,500 bars", lambda: store.fold(0))
+    timed("fold 200 x 2,500 bars", lambda: store.merge_logged(0))
     timed("entries, read and checked against the files", store.entries)
     held = timed("read a bucket of 500,000 bars", lambda: store.read(0))
     parts = held.bars.partition_by("symbol", as_dict=True)
@@ -46,6 +46,6 @@ def test_keep_fold_and_derive_a_bucket(tmp_path):
     none = held.events.head(0)
     timed("compare 12 bars", lambda: [compare(old, none, new) for old, new in pairs], INSTRUMENTS, "ms")
     timed("keep, an answer of 12 bars", lambda: keep(latest, False), INSTRUMENTS, "ms")
-    timed("fold 200 refreshes", lambda: store.fold(0))
+    timed("fold 200 refreshes", lambda: store.merge_logged(0))
     made = timed("derive a bucket", lambda: derived(held.bars, held.events))
     assert made.bars.height == INSTRUMENTS * (ROWS - 2) and isinstance(made.bars, pl.DataFrame)

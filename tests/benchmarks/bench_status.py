@@ -15,7 +15,7 @@ from src.inspection.overview import overview
 from src.inspection.status_view import picture
 from src.market.bars import STATE_COLUMNS, bucket
 from src.storage.atomic import write_json, write_parquet
-from src.storage.ledger import Ledger
+from src.storage.ledger import SCHEMA, Ledger
 
 SIZES = {"stock": 8000, "etf": 2800, "crypto": 200}
 KEYS = [(kind, f"{kind[0]}{number}") for kind, size in SIZES.items() for number in range(size)]
@@ -40,7 +40,7 @@ def test_a_look_at_the_full_universe(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def write(root: Path) -> None:
     """Stores of 64 buckets as the stages leave them."""
-    bars, features = Ledger(root / "bars" / "full", STATE_COLUMNS), Ledger(root / "features" / "full")
+    bars, features = Ledger(root / "bars" / "full", SCHEMA | STATE_COLUMNS), Ledger(root / "features" / "full")
     hashes = {f"feature_{n}": "0" * 32 for n in range(130)}
     parts: dict[int, list[tuple[str, str]]] = {}
     for key in KEYS:
@@ -53,7 +53,7 @@ def write(root: Path) -> None:
         bars.record(b, "", states, digest="d")
         features.record(b, "", every[-1], bars="d", panel="p", features=hashes)
         entries = [{**dict(zip(("asset_class", "symbol"), key, strict=True)), **ENTRY} for key in keys]
-        write_json({"files": {}, "base": "", "entries": entries}, root / "bars" / "full" / "raw" / f"t{b:03d}.json")
+        write_json({"key": "", "states": entries}, root / "bars" / "full" / "raw" / f"b{b:03d}.json")
     write_parquet(pl.concat(every), root / "states" / "full" / "train.parquet")
     chosen = pl.DataFrame(KEYS, schema=["asset_class", "symbol"], orient="row").with_columns(included=True)
     write_parquet(chosen, root / "bars" / "full" / "universe.parquet")

@@ -8,7 +8,8 @@ import pytest
 from src.config.schema import SplitConfig
 from src.core.errors import ConfigError, StageError
 from src.fetching.provider import Answer, Refusal, Unavailable
-from src.hydration import bulk
+from src.hydration import files
+from src.hydration.job import HydrationJob
 from src.listings.pinned import COLUMNS
 from src.listings.ranking import by_bars, by_recent_bars, by_screener, ranked
 from src.market.bars import BarStore
@@ -37,9 +38,9 @@ def test_a_dataset_is_ranked_by_what_was_traded_before_the_first_prediction(tmp_
     for n, (then, later) in enumerate([(1e6, 1e6), (1e5, 1e9), (1e4, 1e4), (1e9, 1e9)]):
         parts[n] = parts[n].with_columns(volume=pl.when(before).then(then).otherwise(later))
     write(pl.concat(parts), tmp_path / "source" / "bars.parquet")
-    plan = bulk.intake(config(tmp_path))
-    bulk.run(plan)
-    found = by_bars(BarStore(plan.root), SplitConfig(), {"stock": 2, "etf": 1})
+    job = HydrationJob.of(config(tmp_path))
+    files.run(job)
+    found = by_bars(BarStore(job.paths.bars), SplitConfig(), {"stock": 2, "etf": 1})
     assert found["symbol"].to_list() == ["OLD", "WIN"] and found["rank"].to_list() == [1, 2]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from src.core.instruments import KEY, Key
+from src.hydration.live.history import SERIES
 from src.hydration.live.refresh import MONEY
 from src.market.bars import PRICES
 from src.sources import registry
@@ -28,7 +29,6 @@ MIN_OVERLAP = 5
 SPLICE = 2e-4  # relative, beside the rounding of both sources' closes
 AGREEMENT = 5e-4  # of a step of the provider's adj_close with that of its events, relative
 _INSIDE = 0.9  # share of the common bars within tolerance
-_SERIES = [*KEY, "source"]
 _DECIMALS = 6
 
 
@@ -42,14 +42,14 @@ class Derived:
         asset_class, symbol, date, open, high, low, close, volume, adj_close (total return, from the events; null
         throughout where only an archive's total-return prices are known), split (as-traded price over price; null
         where the split history is not known).
-    words
+    remarks
         By instrument: events that make no sense, a splice that failed.
     apart
         Instruments whose archive and provider do not fit: their live rows stand alone, and are to be fetched whole.
     """
 
     bars: pl.DataFrame
-    words: dict[Key, list[str]] = field(default_factory=dict)
+    remarks: dict[Key, list[str]] = field(default_factory=dict)
     apart: set[Key] = field(default_factory=set)
 
 
@@ -63,18 +63,18 @@ def derived(bars: pl.DataFrame, events: pl.DataFrame) -> Derived:
     events
         As stored.
     """
-    words: dict[Key, list[str]] = defaultdict(list)
+    remarks: dict[Key, list[str]] = defaultdict(list)
     apart: set[Key] = set()
     live = pl.col("source").is_in(registry.archive_names()).not_()
-    rows = _with_split(_with_ratio(_numbered(bars.filter(live).with_columns(_volume())), events, words), events)
+    rows = _with_split(_with_ratio(_numbered(bars.filter(live).with_columns(_volume())), events, remarks), events)
     bulk = _numbered(bars.filter(~live)).with_columns(ratio=pl.lit(None, pl.Float64), split=pl.lit(None, pl.Float64))
     both = bulk.select(KEY).unique().join(rows.select(KEY).unique(), on=KEY)
     simple = [rows.join(both, on=KEY, how="anti", maintain_order="left").with_columns(_adjusted())]
     simple.append(bulk.join(both, on=KEY, how="anti", maintain_order="left"))
-    spliced = [_spliced(old, new, words, apart) for old, new in _pairs(bulk, rows, both)]
+    spliced = [_spliced(old, new, remarks, apart) for old, new in _pairs(bulk, rows, both)]
     columns = [*KEY, "date", *PRICES, "volume", "adj_close", "split"]
     whole = pl.concat([part.select(columns) for part in [*simple, *spliced]])
-    return Derived(whole.sort(KEY, maintain_order=True), dict(words), apart)
+    return Derived(whole.sort(KEY, maintain_order=True), dict(remarks), apart)
 
 
 def _volume() -> pl.Expr:
@@ -102,10 +102,10 @@ def disagreements(bars: pl.DataFrame, events: pl.DataFrame) -> dict[Key, str]:
     doubtful = doubtful.with_columns(room=AGREEMENT + rounding + rounding.shift(1).over("g"))
     odd = doubtful.filter(pl.col("off") > pl.col("room")).with_columns(n=pl.len().over("g"))
     worst = odd.sort("off", descending=True, maintain_order=True).unique("g", keep="first", maintain_order=True)
-    return {(row["asset_class"], row["symbol"]): _odd_words(row) for row in worst.iter_rows(named=True)}
+    return {(row["asset_class"], row["symbol"]): _disagreement(row) for row in worst.iter_rows(named=True)}
 
 
-def _odd_words(row: dict[str, Any]) -> str:
+def _disagreement(row: dict[str, Any]) -> str:
     return (
         f"{row['n']:,} step{'s' if row['n'] > 1 else ''} of the provider's adj_close disagree with its events (the"
         f" largest on {row['date']}: {row['theirs'] - 1:+.4%} against {row['ours'] - 1:+.4%}): the events count"
@@ -114,8 +114,8 @@ def _odd_words(row: dict[str, Any]) -> str:
 
 def _numbered(bars: pl.DataFrame) -> pl.DataFrame:
     """Rows of a series together, in their order, with its number `g`."""
-    rows = bars.sort(_SERIES, maintain_order=True)
-    begins = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in _SERIES).fill_null(True)
+    rows = bars.sort(SERIES, maintain_order=True)
+    begins = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in SERIES).fill_null(True)
     return rows.with_columns(g=begins.cast(pl.UInt32).cum_sum())
 
 
@@ -136,14 +136,14 @@ def _step(name: str) -> pl.Expr:
     return (pl.col(name) / _before(name)).alias(name)
 
 
-def _with_ratio(rows: pl.DataFrame, events: pl.DataFrame, words: dict[Key, list[str]]) -> pl.DataFrame:
+def _with_ratio(rows: pl.DataFrame, events: pl.DataFrame, remarks: dict[Key, list[str]]) -> pl.DataFrame:
     """Rows with `ratio`, total-return price over price: 1 at the first bar, stepping up at each ex-date."""
     clean = _clean(rows)
-    paid = _paid(clean, events, words)
+    paid = _paid(clean, events, remarks)
     clean = clean.join(paid, on=["g", "date"], how="left", maintain_order="left").with_columns(before=_before("close"))
     below = (pl.col("money") < pl.col("before")).fill_null(False)
     for row in clean.filter((pl.col("money") >= pl.col("before")).fill_null(False)).iter_rows(named=True):
-        words[row["asset_class"], row["symbol"]].append(
+        remarks[row["asset_class"], row["symbol"]].append(
             f"dividend of {row['money']:g} on {row['date']} ignored: it is not below the last close"
         )
     step = pl.when(below).then(pl.col("before") / (pl.col("before") - pl.col("money"))).otherwise(1.0)
@@ -161,13 +161,13 @@ def _asof(rows: pl.DataFrame, known: pl.DataFrame, on: str, strategy: Any, exact
     return found if in_order else found.sort("_row").drop("_row")
 
 
-def _paid(clean: pl.DataFrame, events: pl.DataFrame, words: dict[Key, list[str]]) -> pl.DataFrame:
+def _paid(clean: pl.DataFrame, events: pl.DataFrame, remarks: dict[Key, list[str]]) -> pl.DataFrame:
     """Money of each bar (g, date, money): the sum of what went ex since the bar before."""
     money = events.filter(pl.col("kind").is_in(MONEY)).unique(maintain_order=True)
     good = ((pl.col("value") > 0) & pl.col("value").is_finite()).fill_null(False)
     for row in money.filter(~good).iter_rows(named=True):
-        words[row["asset_class"], row["symbol"]].append(f"{row['kind']} of {row['value']} on {row['date']} ignored")
-    money = money.filter(good).join(_series(clean), on=_SERIES, maintain_order="left")
+        remarks[row["asset_class"], row["symbol"]].append(f"{row['kind']} of {row['value']} on {row['date']} ignored")
+    money = money.filter(good).join(_series(clean), on=SERIES, maintain_order="left")
     money = money.sort("date", "kind", "value", maintain_order=True)
     days = clean.select("g", bar="date", date=pl.col("date").cast(pl.Date)).sort("bar", maintain_order=True)
     found = money.join_asof(days, on="date", by="g", strategy="forward", check_sortedness=False).drop_nulls("bar")
@@ -178,7 +178,7 @@ def _with_split(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Rows with `split`, the product of the splits after them."""
     good = (pl.col("kind") == "split") & (pl.col("value") > 0) & pl.col("value").is_finite()
     splits = events.filter(good.fill_null(False)).unique(maintain_order=True)
-    splits = splits.join(_series(rows), on=_SERIES, maintain_order="left").sort("date", "value", maintain_order=True)
+    splits = splits.join(_series(rows), on=SERIES, maintain_order="left").sort("date", "value", maintain_order=True)
     later = splits.select("g", day="date", split=pl.col("value").cum_prod(reverse=True).over("g"))
     later = later.unique(["g", "day"], keep="first", maintain_order=True)
     found = _asof(rows.with_columns(day=pl.col("date").cast(pl.Date)), later, "day", "forward", exact=False)
@@ -187,7 +187,7 @@ def _with_split(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 def _series(rows: pl.DataFrame) -> pl.DataFrame:
     """Number of each series."""
-    return rows.group_by("g", maintain_order=True).agg(pl.col(name).first() for name in _SERIES)
+    return rows.group_by("g", maintain_order=True).agg(pl.col(name).first() for name in SERIES)
 
 
 def _adjusted() -> pl.Expr:
@@ -201,7 +201,7 @@ def _pairs(bulk: pl.DataFrame, rows: pl.DataFrame, both: pl.DataFrame) -> list[A
     return [(parts[0][key], parts[1][key]) for key in sorted(parts[0])]
 
 
-def _spliced(bulk: pl.DataFrame, live: pl.DataFrame, words: dict[Key, list[str]], apart: set[Key]) -> pl.DataFrame:
+def _spliced(bulk: pl.DataFrame, live: pl.DataFrame, remarks: dict[Key, list[str]], apart: set[Key]) -> pl.DataFrame:
     """Archive rows, then live rows in the archive's basis; the live rows alone where the two do not fit.
 
     Over the latest bars in common the total returns must have one ratio, within `SPLICE` and the rounding of either
@@ -215,7 +215,7 @@ def _spliced(bulk: pl.DataFrame, live: pl.DataFrame, words: dict[Key, list[str]]
     common = archive.join(ours.select("date", l_ratio="ratio", l_close="close"), on="date").sort("date").tail(OVERLAP)
     problem, scale = _one_ratio(common)
     if problem:
-        words[key].append(f"the archive's bars and the provider's do not fit: {problem}; the provider's stand alone")
+        remarks[key].append(f"the archive's bars and the provider's do not fit: {problem}; the provider's stand alone")
         apart.add(key)
         return live.with_columns(_adjusted())
     end = archive["date"].max()
@@ -234,7 +234,7 @@ def _spliced(bulk: pl.DataFrame, live: pl.DataFrame, words: dict[Key, list[str]]
 
 
 def _one_ratio(common: pl.DataFrame) -> tuple[str, float]:
-    """What keeps two series from being one, in words, and the ratio of the archive's total return to the live one."""
+    """What keeps two series from being one, in remarks, and the ratio of the archive's total return to the live one."""
     if common.height < MIN_OVERLAP:
         return f"{common.height} bars in common, {MIN_OVERLAP} are needed", 1.0
     ratio = common["total"] / (common["l_close"] * common["l_ratio"])

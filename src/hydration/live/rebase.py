@@ -8,14 +8,15 @@ import datetime as dt
 import polars as pl
 
 from src.fetching.provider import Answer
-from src.hydration.live.refresh import MONEY, Held
+from src.hydration.live.history import History
+from src.hydration.live.refresh import MONEY
 from src.market.bars import PRICES
 
 ONE_RATIO = 1e-4  # relative: old and new prices were each rounded
 AGREE = 5  # earliest common bars that must have it
 
 
-def with_older(stored: Held, answer: Answer) -> Answer:
+def with_older(stored: History, answer: Answer) -> Answer:
     """A whole answer, with the stored bars from before its first one put into its basis.
 
     A provider that serves the last 730 days only takes away none of what it served before: where a split has moved the

@@ -20,8 +20,8 @@ from typing import Any
 
 import polars as pl
 
-from src.core.instruments import KEY
 from src.fetching.provider import Answer
+from src.hydration.live.history import SERIES, History, ordered_events
 from src.market.bars import PRICES
 from src.sources import registry
 
@@ -31,12 +31,11 @@ _ONE_RATIO = 1e-4  # relative: old and rebased prices were each rounded
 _AGREE = 5  # earliest common bars that must agree for bars before them to stay
 _VALUES = [*PRICES, "volume"]
 _CLOSE = _VALUES.index("close")
-_SERIES = [*KEY, "source"]
 KINDS = ("first", "same", "appended", "dividend", "split", "restated", "gap")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Comparison:
     """What an answer is beside what is stored.
 
     Attributes
@@ -46,7 +45,7 @@ class Verdict:
         corrected; ``dividend``: money events came, changed or went, closes alike; ``split``: a split came, changed or
         went, or all closes moved by one ratio; ``restated``: closes differ otherwise, or a bar is gone; ``gap``: no
         bar in common.
-    words
+    message
         What was seen, for a person; empty for ``first`` and ``same``.
     refetch
         Ask again from the first date wanted, then compare that answer with ``whole=True``.
@@ -56,22 +55,14 @@ class Verdict:
     """
 
     kind: str
-    words: str = ""
+    message: str = ""
     refetch: bool = False
     replace: bool = False
 
 
-@dataclass(frozen=True)
-class Held:
-    """Bars and events of one instrument or of many, as stored or as served."""
-
-    bars: pl.DataFrame
-    events: pl.DataFrame
-
-
 def compare(
     stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: bool = False, asked: dt.date | None = None
-) -> Verdict:
+) -> Comparison:
     """Tell what an answer changes.
 
     Parameters
@@ -90,22 +81,22 @@ def compare(
     """
     live = stored.filter(~pl.col("source").is_in(registry.archive_names()))
     if not live.height:
-        return Verdict("first", replace=True)
+        return Comparison("first", replace=True)
     new = answer.bars
     if not new.height:
-        return Verdict("gap", "no bars were served: what is stored stays", refetch=not whole)
+        return Comparison("gap", "no bars were served: what is stored stays", refetch=not whole)
     names = set(new["source"])
     if not names & set(live["source"]):
-        words = f"{_some(live['source'])} served it before, {_some(new['source'])} does now"
-        return Verdict("gap", words, refetch=not whole, replace=whole)
+        message = f"{_some(live['source'])} served it before, {_some(new['source'])} does now"
+        return Comparison("gap", message, refetch=not whole, replace=whole)
     live = live.filter(pl.col("source").is_in(list(names)))
-    kind, words = _kind(live, events, answer, None if whole else asked)
+    kind, message = _kind(live, events, answer, None if whole else asked)
     if kind not in ("split", "restated", "gap"):
-        return Verdict(kind, words)
-    return Verdict(kind, words, refetch=not whole, replace=whole and not _older_stay(kind, live, new))
+        return Comparison(kind, message)
+    return Comparison(kind, message, refetch=not whole, replace=whole and not _older_stay(kind, live, new))
 
 
-def merge(stored: Held, answer: Held) -> Held:
+def merge(stored: History, answer: History) -> History:
     """Bars and events after an answer was merged: doing it twice gives the same as doing it once.
 
     From the answer's first bar to its last, the answer holds: stored bars that it lacks are gone, and of bars equal
@@ -120,28 +111,17 @@ def merge(stored: Held, answer: Held) -> Held:
     answer
         As served; one answer an instrument.
     """
-    window = answer.bars.group_by(_SERIES).agg(w_first=pl.col("date").min(), w_last=pl.col("date").max())
-    held = stored.bars.join(window, on=_SERIES, how="left", maintain_order="left")
+    window = answer.bars.group_by(SERIES).agg(w_first=pl.col("date").min(), w_last=pl.col("date").max())
+    held = stored.bars.join(window, on=SERIES, how="left", maintain_order="left")
     place = pl.when(pl.col("date") < pl.col("w_first")).then(0).when(pl.col("date") > pl.col("w_last")).then(2)
     held = held.with_columns(place=place.otherwise(pl.when(pl.col("w_first").is_null()).then(0).otherwise(1)))
     within = held.filter(pl.col("place") == 1)
-    taken = _kept_where_equal(answer.bars, within, [*_SERIES, "date"], _VALUES, [*_VALUES, "adj_close"])
+    taken = _kept_where_equal(answer.bars, within, [*SERIES, "date"], _VALUES, [*_VALUES, "adj_close"])
     columns = stored.bars.columns
     parts = [held.filter(pl.col("place") != 1), taken.with_columns(place=pl.lit(1, held["place"].dtype))]
     bars = pl.concat([part.select(*columns, "place") for part in parts])
-    bars = bars.sort(*_SERIES, "place", maintain_order=True).select(columns)
-    return Held(bars, _merged_events(stored, answer, window))
-
-
-def ordered(bars: pl.DataFrame) -> pl.DataFrame:
-    """Bars by instrument, source and year; within these as they were served, repeated and disordered rows included."""
-    year = pl.col("date").dt.year().fill_null(0).alias("_year")
-    return bars.sort(*_SERIES, year, maintain_order=True)
-
-
-def ordered_events(events: pl.DataFrame) -> pl.DataFrame:
-    """Events in the one order that they are stored in; the same event twice counts once."""
-    return events.unique(maintain_order=True).sort(*KEY, "date", "kind", "source", "value", maintain_order=True)
+    bars = bars.sort(*SERIES, "place", maintain_order=True).select(columns)
+    return History(bars, _merged_events(stored, answer, window))
 
 
 def near(left: pl.Expr, right: pl.Expr) -> pl.Expr:
@@ -161,7 +141,7 @@ def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer, asked: dt.da
     if not both:
         return "gap", f"none of the {_bars(len(now))} served is among those stored, the last of {_last(live['date'])}"
     changed = _event_changes(live, events, answer)
-    splits = [words for kind, words in changed if kind == "split"]
+    splits = [text for kind, text in changed if kind == "split"]
     if splits:
         return "split", "; ".join(splits)
     known = [day for day in both if not _gone(old[day][_CLOSE])]  # a close that came later moves no basis
@@ -171,18 +151,18 @@ def _kind(live: pl.DataFrame, events: pl.DataFrame, answer: Answer, asked: dt.da
     gone = [day for day in old.keys() - now.keys() if day <= end and (old[day][_CLOSE] or 0) > 0]
     if gone:
         return "restated", f"{_bars(len(gone))} stored, the last of {max(gone)}, {_are(len(gone))} no longer served"
-    words = [words for _, words in changed]
+    messages = [text for _, text in changed]
     other = [day for day in both if not all(map(_equal, old[day], now[day]))]
     if other:
         what = "corrected but for the close" if set(other) <= set(known) else "corrected or filled in"
-        words.append(f"{_bars(len(other))} {what}, the last of {other[-1]}")
+        messages.append(f"{_bars(len(other))} {what}, the last of {other[-1]}")
     added = len(now.keys() - old.keys())
     if added:
-        words.append(f"{_bars(added)} added")
+        messages.append(f"{_bars(added)} added")
     behind = sum(day > end for day in old)
     if behind:
-        words.append(f"the answer ends {_bars(behind)} before what is stored, which stays")
-    return "dividend" if changed else "appended" if added or other else "same", "; ".join(words)
+        messages.append(f"the answer ends {_bars(behind)} before what is stored, which stays")
+    return "dividend" if changed else "appended" if added or other else "same", "; ".join(messages)
 
 
 def _moved(
@@ -193,8 +173,8 @@ def _moved(
     if len(closes) > 1 and moved == len(ratios) == len(closes) and 0 < ratios[-1] <= ratios[0] * (1 + _ONE_RATIO):
         middle = ratios[len(ratios) // 2]
         return "split", f"all {_bars(len(closes))} in common moved by one ratio, {middle:.6g}, without an event"
-    words = f"{moved:,} of {_bars(len(closes))} in common {'has' if moved == 1 else 'have'} another close"
-    return "restated", f"{words}: that of {last} was {old[last][_CLOSE]}, is {now[last][_CLOSE]}"
+    message = f"{moved:,} of {_bars(len(closes))} in common {'has' if moved == 1 else 'have'} another close"
+    return "restated", f"{message}: that of {last} was {old[last][_CLOSE]}, is {now[last][_CLOSE]}"
 
 
 def _older_stay(kind: str, live: pl.DataFrame, new: pl.DataFrame) -> bool:
@@ -211,7 +191,7 @@ def _older_stay(kind: str, live: pl.DataFrame, new: pl.DataFrame) -> bool:
 
 
 def _event_changes(live: pl.DataFrame, events: pl.DataFrame, answer: Answer) -> list[tuple[str, str]]:
-    """What came, changed or went among the events that the answer decides on: (kind, words)."""
+    """What came, changed or went among the events that the answer decides on: (kind, message)."""
     first, last = _reach(live, answer.bars)
     names = set(answer.bars["source"])
     now = _numbered(_event_rows(answer.events))
@@ -225,11 +205,11 @@ def _event_changes(live: pl.DataFrame, events: pl.DataFrame, answer: Answer) -> 
     for day, kind, n in sorted(old.keys() | now.keys()):
         before, after = old.get((day, kind, n)), now.get((day, kind, n))
         if before is None or after is None or not _equal(before, after):
-            changed.append((kind, _event_words(day, kind, before, after)))
+            changed.append((kind, _event_message(day, kind, before, after)))
     return changed
 
 
-def _event_words(day: dt.date, kind: str, before: float | None, after: float | None) -> str:
+def _event_message(day: dt.date, kind: str, before: float | None, after: float | None) -> str:
     what = f"{kind.replace('_', ' ')} of {day}"
     if before is None:
         return f"{what}: {after} is new"
@@ -251,15 +231,15 @@ def _numbered(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[dt.date, str, int],
     return found
 
 
-def _merged_events(stored: Held, answer: Held, window: pl.DataFrame) -> pl.DataFrame:
-    names = [*_SERIES, "date", "kind"]
-    lasts = stored.bars.group_by(_SERIES).agg(s_last=pl.col("date").max())
-    reach = window.join(lasts, on=_SERIES, how="left").select(
-        *_SERIES,
+def _merged_events(stored: History, answer: History, window: pl.DataFrame) -> pl.DataFrame:
+    names = [*SERIES, "date", "kind"]
+    lasts = stored.bars.group_by(SERIES).agg(s_last=pl.col("date").max())
+    reach = window.join(lasts, on=SERIES, how="left").select(
+        *SERIES,
         first=pl.col("w_first").cast(pl.Date),
         last=pl.when(pl.col("w_last") < pl.col("s_last")).then(pl.col("w_last").cast(pl.Date)),
     )
-    old = stored.events.join(reach, on=_SERIES, how="left", maintain_order="left")
+    old = stored.events.join(reach, on=SERIES, how="left", maintain_order="left")
     decided = _decided(pl.col("first"), pl.col("last"))
     outside = old.filter(~decided.fill_null(False)).join(answer.events, on=names, how="anti", maintain_order="left")
     taken = _kept_where_equal(answer.events, old, names, ["value"], ["value"])

@@ -23,7 +23,7 @@ _MAX_WAIT_DAYS = 30.0  # between attempts at what failed again and again, or is 
 
 
 @dataclass(frozen=True)
-class Instrument:
+class SelectedInstrument:
     """One instrument of the selection and where its bars are kept."""
 
     asset_class: str
@@ -39,7 +39,7 @@ class Instrument:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """How to decide what is due: settings of the source, chains, interval, the clock, and what the user insists on."""
 
     live: LiveSource
@@ -50,7 +50,9 @@ class Plan:
     retry_failed: bool = False
     whole: bool = False  # retry=whole, or fresh=true: asked from the beginning, not from the last bars on
 
-    def tasks(self, instruments: list[Instrument], entries: Mapping[Key, dict[str, Any]]) -> Iterator[FetchTask]:
+    def tasks(
+        self, instruments: list[SelectedInstrument], entries: Mapping[Key, dict[str, Any]]
+    ) -> Iterator[FetchTask]:
         """The questions that are due: candidates for the panel first, then bucket by bucket, by symbol."""
         order = sorted(instruments, key=lambda each: (not each.early, each.bucket, each.key))
         for each in order:
@@ -58,7 +60,7 @@ class Plan:
             if task is not None:
                 yield task
 
-    def task(self, instrument: Instrument, entry: dict[str, Any] | None) -> FetchTask | None:
+    def task(self, instrument: SelectedInstrument, entry: dict[str, Any] | None) -> FetchTask | None:
         """The question about one instrument, None where nothing is due or nobody can be asked."""
         chain = self.chains.get(instrument.asset_class)
         if chain is None or not chain.providers or (entry is not None and not self._is_due(instrument, entry)):
@@ -68,7 +70,7 @@ class Plan:
             return self.refresh(instrument, entry, provider)
         return self.question(instrument, provider)
 
-    def refresh(self, instrument: Instrument, entry: dict[str, Any], provider: str) -> FetchTask:
+    def refresh(self, instrument: SelectedInstrument, entry: dict[str, Any], provider: str) -> FetchTask:
         """Ask for an instrument's last bars, of whoever served them or of an archive, and what came after."""
         bars = self.live.overlap_bars if self.interval == "1d" else max(1, self.live.overlap_bars // 6)
         days = round(bars * _DAYS_A_BAR[instrument.asset_class]) + _SLACK_DAYS
@@ -79,7 +81,7 @@ class Plan:
         """First date wanted of anything."""
         return dt.date.fromisoformat(self.live.start)
 
-    def question(self, instrument: Instrument, provider: str, start: dt.date | None = None) -> FetchTask:
+    def question(self, instrument: SelectedInstrument, provider: str, start: dt.date | None = None) -> FetchTask:
         """Ask `provider` for the bars from `start` on; None asks for all that the source begins with."""
         first = self.beginning
         wanted = BarRequest(
@@ -96,7 +98,7 @@ class Plan:
         hours = _MAX_WAIT_DAYS * 24 if unknown else self.live.retry_hours * 2.0 ** min(tries, 20)
         return self.now + dt.timedelta(hours=min(hours, _MAX_WAIT_DAYS * 24))
 
-    def _is_due(self, instrument: Instrument, entry: dict[str, Any]) -> bool:
+    def _is_due(self, instrument: SelectedInstrument, entry: dict[str, Any]) -> bool:
         if self.insist:
             return True
         if entry["state"] != "fetched":

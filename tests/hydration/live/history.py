@@ -13,7 +13,7 @@ DAYS = [d for d in (FIRST + dt.timedelta(days=i) for i in range(140)) if d.weekd
 
 
 @dataclass
-class History:
+class ServedHistory:
     """As-traded closes by day number, what was paid and split by ex-date, and what became known or was revised later.
 
     `paid` and `splits` hold (number of the day of the ex-date, value, number of the day from which it is served, number

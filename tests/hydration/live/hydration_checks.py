@@ -28,10 +28,10 @@ def every_symbol_ended_right(case: Case, store: str) -> Problems:
     told = {(each.asset_class, each.yahoo): each for each in case.wanted()}
     seen: Counter[tuple[str, str]] = Counter()
     for b in range(case.size.buckets):
-        ledger = json.loads((case.bars(store) / "raw" / f"t{b:03d}.json").read_text(encoding="utf-8"))
+        ledger = json.loads((case.bars(store) / "raw" / f"b{b:03d}.json").read_text(encoding="utf-8"))
         bars = _by_key(sorted((case.bars(store) / "raw").glob(f"b{b:03d}-*.parquet")))
         events = _by_key([case.bars(store) / "raw" / f"e{b:03d}.parquet"])
-        for entry in ledger["entries"]:
+        for entry in ledger["states"]:
             key = (entry["asset_class"], entry["symbol"])
             seen[key] += 1
             if key not in told:

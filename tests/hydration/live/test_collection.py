@@ -16,7 +16,6 @@ from src.hydrate import hydrate
 from src.hydration.live import collection, selection
 from src.hydration.live.raw_store import RawStore
 from src.market.bars import BarStore
-from src.storage.ledger import Ledger
 from tests.hydration.live.collect_case import LAST, NAMES, Market, N, bars, files, listed, live, states
 from tests.market_case import series, write
 
@@ -158,11 +157,11 @@ def test_only_asks_for_the_named_and_leaves_the_others_published(tmp_path, marke
 
 def test_an_interruption_loses_nothing_that_was_answered(tmp_path, market, monkeypatch):
     listed(market)
-    kept = RawStore.keep
-    monkeypatch.setattr(RawStore, "keep", lambda self, *a, **k: (kept(self, *a, **k), _interrupt(market))[0])
+    kept = RawStore.append
+    monkeypatch.setattr(RawStore, "append", lambda self, *a, **k: (kept(self, *a, **k), _interrupt(market))[0])
     with pytest.raises(KeyboardInterrupt):
         hydrate(live(tmp_path, *NAMES))
-    monkeypatch.setattr(RawStore, "keep", kept)
+    monkeypatch.setattr(RawStore, "append", kept)
     hydrate(live(tmp_path, *NAMES))
     hydrate(live(tmp_path / "b", *NAMES))
     assert files(tmp_path) == files(tmp_path / "b")
@@ -241,8 +240,8 @@ def test_a_published_file_that_is_lost_or_cut_short_is_noticed_and_made_anew(tmp
 
 def test_a_bucket_is_published_after_each_batch_and_at_its_end(tmp_path, market, monkeypatch):
     seen = []
-    record = Ledger.record
-    monkeypatch.setattr(Ledger, "record", lambda self, b, *a, **k: (seen.append(a[1].height), record(self, b, *a, **k)))
+    record = BarStore.record
+    monkeypatch.setattr(BarStore, "record", lambda self, b, *a: (seen.append(a[1].height), record(self, b, *a)))
     for i in range(7):
         market.list(f"X{i}", n=600)
     config = live(tmp_path, *(f"stock:X{i}" for i in range(7)))

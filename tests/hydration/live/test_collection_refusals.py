@@ -38,13 +38,13 @@ def refused(config: Config, tmp_path: Path) -> str:
 def test_wrong_certificates_and_a_wrong_proxy_come_first(tmp_path, monkeypatch, setting):
     config = live(tmp_path, {"stock": ["yahoo"]})
     setattr(config.source.live, setting, "ftp://gone")
-    monkeypatch.setattr(selection, "select", lambda _config: pytest.fail("instruments were looked for"))
+    monkeypatch.setattr(selection, "select", lambda *_: pytest.fail("instruments were looked for"))
     assert refused(config, tmp_path).startswith(f"source.live.{setting} must")
 
 
 def test_names_of_classes_that_nobody_serves_are_refused_with_the_keys_of_their_chains(tmp_path):
     words = refused(live(tmp_path, {"stock": ["yahoo"], "etf": []}), tmp_path)
-    assert words.startswith("source.live.chain has no provider of class etf or crypto, so nobody serves ")
+    assert words.startswith("source.live.chain has no provider of class etf or crypto, so none serves ")
     assert "crypto:BTC-USD, etf:SPY: set source.live.chain.etf=[yahoo] source.live.chain.crypto=[coinbase" in words
     assert "stock" not in words
 
@@ -53,4 +53,4 @@ def test_a_universe_of_a_class_that_nobody_serves_says_so(tmp_path):
     config = live(tmp_path, {"stock": ["yahoo"]}, universe__stock=0, universe__etf=0, universe__crypto=5)
     config.universe.symbols, config.universe.pinned = [], current.pinned.SHIPPED
     words = refused(config, tmp_path)
-    assert "none of 0 instruments is selected; nobody serves etf, crypto: name a provider in source.live.chain" in words
+    assert "none of 0 instruments is selected; no provider serves etf, crypto: name one in source.live.chain" in words

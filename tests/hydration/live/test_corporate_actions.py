@@ -73,7 +73,7 @@ def test_payments_before_the_first_bar_or_that_make_no_sense_change_nothing_and_
     paid = [("2023-12-29", "dividend", 5.0), ("2024-01-01", "dividend", 5.0), ("2024-01-02", "dividend", -1.0)]
     made = derived(bars([100, 90, 80]), events(*paid, ("2024-01-03", "dividend", 90.0)))
     assert ratios(made) == [1, 1, 1]
-    assert made.words[KEY] == [
+    assert made.remarks[KEY] == [
         "dividend of -1.0 on 2024-01-02 ignored",
         "dividend of 90 on 2024-01-03 ignored: it is not below the last close",
     ]
@@ -187,7 +187,7 @@ def test_an_archive_is_continued_by_live_rows_and_no_dividend_counts_twice(paid_
     live = whole.bars.slice(end - 9)
     known = whole.events.filter(pl.col("date") >= live["date"][0])
     made = derived(pl.concat([old, live]), known)
-    assert not made.words and not made.apart
+    assert not made.remarks and not made.apart
     assert made.bars.height == 300 and made.bars.head(end + 1)["close"].equals(old["close"])
     assert made.bars["adj_close"].head(end + 1).equals(old["close"])
     assert made.bars["split"].is_null().to_list() == [True] * (end + 1) + [False] * (299 - end)
@@ -236,7 +236,7 @@ def test_an_archive_that_does_not_fit_is_left_out_with_words(fault):
     made = derived(pl.concat([old, live]), known)
     assert made.apart == {KEY} and made.bars["close"].equals(live["close"])
     words = "4 bars in common, 5 are needed" if fault == "few" else "bars in common are not in the one ratio"
-    assert words in made.words[KEY][0] and made.words[KEY][0].endswith("the provider's stand alone")
+    assert words in made.remarks[KEY][0] and made.remarks[KEY][0].endswith("the provider's stand alone")
 
 
 def test_archive_rows_alone_are_total_return_prices():

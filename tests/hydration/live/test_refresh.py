@@ -12,36 +12,37 @@ from hypothesis import strategies as st
 from src.fetching.provider import EVENTS, RAW, Answer
 from src.hydration.live import refresh
 from src.hydration.live.corporate_actions import derived
-from src.hydration.live.refresh import TOLERANCE, Held, Verdict, compare, merge, near, ordered, ordered_events
+from src.hydration.live.history import History, ordered, ordered_events
+from src.hydration.live.refresh import TOLERANCE, Comparison, compare, merge, near
 from src.hydration.validation import validate
-from tests.hydration.live.history import DAYS, FIRST, History
+from tests.hydration.live.history import DAYS, FIRST, ServedHistory
 from tests.hydration.live.raw_case import answer, since
 
 OVERLAP = 10
 EXAMPLES = int(os.environ.get("EXAMPLES", "20"))  # more, by hand: 300 take a minute
-NOTHING = Held(pl.DataFrame(schema=RAW), pl.DataFrame(schema=EVENTS))
+NOTHING = History(pl.DataFrame(schema=RAW), pl.DataFrame(schema=EVENTS))
 
 
-def taken(held, given, verdict):
+def taken(held, given, comparison):
     """What the store does with an answer, in one line."""
-    return Held(given.bars, given.events) if verdict.replace else merge(held, Held(given.bars, given.events))
+    return History(given.bars, given.events) if comparison.replace else merge(held, History(given.bars, given.events))
 
 
-def settled(stored, ask, start):
-    """The last answer and its verdict: asked from the overlap on, and from the beginning where history moved."""
+def asked_until_settled(stored, ask, start):
+    """The last answer and its comparison: asked from the overlap on, and from the beginning where history moved."""
     dates = stored.bars["date"].unique().sort().tail(OVERLAP).cast(pl.Date)
     begin = dates[0] if len(dates) else start
     given = ask(begin)
-    verdict = told(stored, given, whole=begin == start, asked=begin)
-    if verdict.refetch:
+    comparison = compared(stored, given, whole=begin == start, asked=begin)
+    if comparison.refetch:
         given = ask(start)
-        verdict = told(stored, given, whole=True)
-    return given, verdict
+        comparison = compared(stored, given, whole=True)
+    return given, comparison
 
 
 def refreshed(history, held, today):
-    given, verdict = settled(held, lambda begin: history.served(today, begin), FIRST)
-    return taken(held, given, verdict), verdict
+    given, comparison = asked_until_settled(held, lambda begin: history.served(today, begin), FIRST)
+    return taken(held, given, comparison), comparison
 
 
 def published(held):
@@ -51,7 +52,7 @@ def published(held):
 
 def whole(history, today):
     served = history.served(today)
-    return Held(served.bars, served.events)
+    return History(served.bars, served.events)
 
 
 @st.composite
@@ -67,7 +68,7 @@ def histories(draw):
         closes.append(closes[-1] * (1 + move / 10_000))
     days = sorted(draw(st.lists(st.integers(20, n - 1), min_size=3, max_size=3)))
     absent = set(draw(st.lists(st.integers(1, n - 1), max_size=4)))
-    made = History(closes, absent=absent)
+    made = ServedHistory(closes, absent=absent)
     amount = st.floats(0.01, 5)
     for i in draw(st.lists(st.integers(0, n - 1), max_size=4, unique=True)):
         late = draw(st.integers(0, 3))  # served only days after its ex-date
@@ -107,20 +108,20 @@ def test_hydrating_and_refreshing_gives_what_hydrating_from_scratch_gives(drawn)
     history, days = drawn
     held = NOTHING
     for today in days:
-        held, verdict = refreshed(history, held, today)
-        event(verdict.kind)
+        held, comparison = refreshed(history, held, today)
+        event(comparison.kind)
         scratch = whole(history, today)
         assert held.bars.equals(scratch.bars)
         assert ordered_events(held.events).equals(ordered_events(scratch.events))
         assert published(held).equals(published(scratch))
 
 
-def told(stored, given, **settings):
+def compared(stored, given, **settings):
     return compare(stored.bars, stored.events, given, **settings)
 
 
 WHOLE = answer("AAA", 300)
-STORED = Held(WHOLE.bars, WHOLE.events)
+STORED = History(WHOLE.bars, WHOLE.events)
 LAST = WHOLE.bars["date"][-1]
 
 
@@ -136,69 +137,74 @@ def with_event(given, day, kind, value):
 
 
 def without_close(day):
-    return Held(STORED.bars.with_columns(close=pl.when(pl.col("date") != day).then(pl.col("close"))), STORED.events)
+    return History(STORED.bars.with_columns(close=pl.when(pl.col("date") != day).then(pl.col("close"))), STORED.events)
 
 
-def test_the_kinds_are_told_apart_with_words():
+def test_the_kinds_of_answers_come_with_a_message():
     tail, grown = since(WHOLE, 10), since(answer("AAA", 305), 15)
     day, close = tail.bars["date"][4], tail.bars["close"][4]
-    assert told(NOTHING, tail) == Verdict("first", replace=True)
-    assert told(STORED, tail) == Verdict("same")
-    assert told(STORED, grown) == Verdict("appended", "5 bars added")
-    assert told(STORED, changed(tail, 4, volume=5.0)).words == f"1 bar corrected but for the close, the last of {day}"
-    assert told(STORED, with_event(tail, day, "dividend", 0.4)) == Verdict("dividend", f"dividend of {day}: 0.4 is new")
-    filled = told(without_close(day), tail)
-    assert filled == Verdict("appended", f"1 bar corrected or filled in, the last of {day}")
-    split = told(STORED, with_event(tail, day, "split", 2.0))
-    assert split == Verdict("split", f"split of {day}: 2.0 is new", refetch=True)
-    moved = told(STORED, changed(tail, 4, close=close * 1.01))
+    assert compared(NOTHING, tail) == Comparison("first", replace=True)
+    assert compared(STORED, tail) == Comparison("same")
+    assert compared(STORED, grown) == Comparison("appended", "5 bars added")
+    assert (
+        compared(STORED, changed(tail, 4, volume=5.0)).message
+        == f"1 bar corrected but for the close, the last of {day}"
+    )
+    assert compared(STORED, with_event(tail, day, "dividend", 0.4)) == Comparison(
+        "dividend", f"dividend of {day}: 0.4 is new"
+    )
+    filled = compared(without_close(day), tail)
+    assert filled == Comparison("appended", f"1 bar corrected or filled in, the last of {day}")
+    split = compared(STORED, with_event(tail, day, "split", 2.0))
+    assert split == Comparison("split", f"split of {day}: 2.0 is new", refetch=True)
+    moved = compared(STORED, changed(tail, 4, close=close * 1.01))
     assert (moved.kind, moved.refetch) == ("restated", True)
-    assert moved.words == f"1 of 10 bars in common has another close: that of {day} was {close}, is {close * 1.01}"
+    assert moved.message == f"1 of 10 bars in common has another close: that of {day} was {close}, is {close * 1.01}"
     halved = Answer(tail.bars.with_columns(pl.col("close") / 2), tail.events)
-    assert told(STORED, halved).words == "all 10 bars in common moved by one ratio, 0.5, without an event"
-    assert told(STORED, halved).kind == "split"
+    assert compared(STORED, halved).message == "all 10 bars in common moved by one ratio, 0.5, without an event"
+    assert compared(STORED, halved).kind == "split"
     gone = Answer(tail.bars.filter(pl.col("date") != day), tail.events)
-    assert told(STORED, gone).words == f"1 bar stored, the last of {day}, is no longer served"
-    assert told(STORED, Answer(tail.bars.tail(9), tail.events), asked=tail.bars["date"][0]).kind == "restated"
-    assert told(STORED, Answer(tail.bars.tail(9), tail.events)).kind == "same"
-    assert told(STORED, tail, whole=True, asked=FIRST).kind == "same"
+    assert compared(STORED, gone).message == f"1 bar stored, the last of {day}, is no longer served"
+    assert compared(STORED, Answer(tail.bars.tail(9), tail.events), asked=tail.bars["date"][0]).kind == "restated"
+    assert compared(STORED, Answer(tail.bars.tail(9), tail.events)).kind == "same"
+    assert compared(STORED, tail, whole=True, asked=FIRST).kind == "same"
     far = answer("AAA", 5, first="2025-06-02")
-    assert told(STORED, far).words == f"none of the 5 bars served is among those stored, the last of {LAST}"
-    assert told(STORED, far).kind == "gap" and told(STORED, far).refetch
+    assert compared(STORED, far).message == f"none of the 5 bars served is among those stored, the last of {LAST}"
+    assert compared(STORED, far).kind == "gap" and compared(STORED, far).refetch
 
 
-def test_a_dividend_that_came_late_was_corrected_or_withdrawn_is_told_and_merged():
+def test_a_dividend_that_came_late_was_corrected_or_withdrawn_is_named_and_merged():
     wide = since(WHOLE, 30)
     day, value = wide.events["date"][0], 0.25
     gone = Answer(wide.bars, wide.events.head(0))
-    assert told(STORED, gone) == Verdict("dividend", f"dividend of {day}: {value} was withdrawn")
-    assert merge(STORED, Held(gone.bars, gone.events)).events.equals(WHOLE.events.filter(pl.col("date") != day))
+    assert compared(STORED, gone) == Comparison("dividend", f"dividend of {day}: {value} was withdrawn")
+    assert merge(STORED, History(gone.bars, gone.events)).events.equals(WHOLE.events.filter(pl.col("date") != day))
     more = Answer(wide.bars, wide.events.with_columns(value=pl.lit(0.3)))
-    assert told(STORED, more) == Verdict("dividend", f"dividend of {day}: {value} was changed to 0.3")
-    assert merge(STORED, Held(more.bars, more.events)).events["value"].to_list() == [*[0.25] * 4, 0.3]
-    before = merge(STORED, Held(gone.bars, gone.events))
-    assert told(before, wide).words == f"dividend of {day}: {value} is new"
-    assert merge(before, Held(wide.bars, wide.events)).events.equals(WHOLE.events)
+    assert compared(STORED, more) == Comparison("dividend", f"dividend of {day}: {value} was changed to 0.3")
+    assert merge(STORED, History(more.bars, more.events)).events["value"].to_list() == [*[0.25] * 4, 0.3]
+    before = merge(STORED, History(gone.bars, gone.events))
+    assert compared(before, wide).message == f"dividend of {day}: {value} is new"
+    assert merge(before, History(wide.bars, wide.events)).events.equals(WHOLE.events)
 
 
 def test_events_outside_of_the_answer_are_not_its_to_withdraw():
     tail = since(WHOLE, 10)
     assert tail.events.height == 0
-    assert merge(STORED, Held(tail.bars, tail.events)).events.equals(WHOLE.events)
+    assert merge(STORED, History(tail.bars, tail.events)).events.equals(WHOLE.events)
     short = Answer(WHOLE.bars.slice(230, 20), WHOLE.events.head(0))  # ends early: decides on its own days
-    assert merge(STORED, Held(short.bars, short.events)).events.equals(WHOLE.events)
-    assert told(STORED, short).words == "the answer ends 50 bars before what is stored, which stays"
+    assert merge(STORED, History(short.bars, short.events)).events.equals(WHOLE.events)
+    assert compared(STORED, short).message == "the answer ends 50 bars before what is stored, which stays"
 
 
 def test_equal_means_a_millionth_and_of_equal_rows_the_stored_one_stays():
     tail = since(WHOLE, 10)
     within = changed(tail, 4, close=pl.col("close") * (1 + TOLERANCE / 2), high=pl.col("high") * (1 - TOLERANCE / 2))
-    assert told(STORED, within).kind == "same"
-    assert merge(STORED, Held(within.bars, within.events)).bars.equals(WHOLE.bars)
+    assert compared(STORED, within).kind == "same"
+    assert merge(STORED, History(within.bars, within.events)).bars.equals(WHOLE.bars)
     beyond = changed(tail, 4, close=pl.col("close") * (1 + 2 * TOLERANCE))
-    assert told(STORED, beyond).kind == "restated"
+    assert compared(STORED, beyond).kind == "restated"
     corrected = changed(tail, 4, volume=7.0)
-    merged = merge(STORED, Held(corrected.bars, corrected.events)).bars
+    merged = merge(STORED, History(corrected.bars, corrected.events)).bars
     assert merged["volume"][294] == 7.0 and merged.drop("volume").equals(WHOLE.bars.drop("volume"))
 
 
@@ -225,7 +231,7 @@ def served(draw):
     full = [("stock", "AAA", DAYS[30 + 2 * i], 5.0, 5.0, 5.0, v, None, 1.0, "yahoo") for i, v in rows]
     paid = draw(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["dividend", "split"]), odd), max_size=4))
     events = [("stock", "AAA", DAYS[30 + 2 * i], kind, v, "yahoo") for i, kind, v in paid]
-    return Held(pl.DataFrame(full, schema=RAW, orient="row"), pl.DataFrame(events, schema=EVENTS, orient="row"))
+    return History(pl.DataFrame(full, schema=RAW, orient="row"), pl.DataFrame(events, schema=EVENTS, orient="row"))
 
 
 @settings(max_examples=2 * EXAMPLES, deadline=None)
@@ -236,69 +242,71 @@ def test_merging_answers_again_in_their_order_changes_nothing_more(answers):
     def through(held):
         for each in answers[1:]:
             held = merge(held, each)
-        return Held(ordered(held.bars), ordered_events(held.events))
+        return History(ordered(held.bars), ordered_events(held.events))
 
     once = through(answers[0])
     again = through(once)
     assert again.bars.equals(once.bars) and again.events.equals(once.events)
     some = pl.col("date") >= pl.lit(dt.date(2024, 1, 1))
     half = pl.concat([answers[0].bars.filter(~some), once.bars.filter(some)])
-    assert through(Held(half, answers[0].events)).bars.equals(once.bars)
-    assert through(Held(half, once.events)).events.equals(once.events)
+    assert through(History(half, answers[0].events)).bars.equals(once.bars)
+    assert through(History(half, once.events)).events.equals(once.events)
 
 
 def test_bars_that_a_provider_no_longer_serves_stay_where_its_basis_did_not_move():
     coin = answer("BTC-USD", 1000, asset_class="crypto", source="kraken")
-    stored = Held(coin.bars.head(990), coin.events.head(0))
+    stored = History(coin.bars.head(990), coin.events.head(0))
     latest = Answer(coin.bars.tail(720), coin.events.head(0))
-    verdict = told(stored, latest, whole=True)
-    assert (verdict.kind, verdict.replace) == ("appended", False)
-    assert merge(stored, Held(latest.bars, latest.events)).bars.equals(coin.bars)
+    comparison = compared(stored, latest, whole=True)
+    assert (comparison.kind, comparison.replace) == ("appended", False)
+    assert merge(stored, History(latest.bars, latest.events)).bars.equals(coin.bars)
     corrected = changed(latest, 600, close=1.0)
-    assert told(stored, corrected, asked=latest.bars["date"][0]).refetch
-    verdict = told(stored, corrected, whole=True)
-    assert (verdict.kind, verdict.replace) == ("restated", False)
-    merged = merge(stored, Held(corrected.bars, corrected.events)).bars
+    assert compared(stored, corrected, asked=latest.bars["date"][0]).refetch
+    comparison = compared(stored, corrected, whole=True)
+    assert (comparison.kind, comparison.replace) == ("restated", False)
+    merged = merge(stored, History(corrected.bars, corrected.events)).bars
     assert merged.height == 1000 and merged["close"][880] == 1.0
     rescaled = Answer(latest.bars.with_columns(pl.col("close") * 10), latest.events)
     bent = Answer(latest.bars.with_columns(pl.col("close") * (1 + pl.int_range(pl.len()) / 720 + 0.01)), latest.events)
-    assert told(stored, bent, whole=True).kind == "restated" and told(stored, bent, whole=True).replace
-    assert told(stored, rescaled, whole=True).replace  # another basis: what is older can't stand beside it
+    assert compared(stored, bent, whole=True).kind == "restated" and compared(stored, bent, whole=True).replace
+    assert compared(stored, rescaled, whole=True).replace  # another basis: what is older can't stand beside it
 
 
 def test_a_gap_leaves_older_bars_of_coins_and_no_other():
     for kind, stays in (("crypto", True), ("stock", False)):
         old = answer("AAA", 50, asset_class=kind)
         new = answer("AAA", 50, first="2025-06-02", asset_class=kind)
-        assert told(Held(old.bars, old.events), new).refetch
-        assert told(Held(old.bars, old.events), new, whole=True).replace is not stays
+        assert compared(History(old.bars, old.events), new).refetch
+        assert compared(History(old.bars, old.events), new, whole=True).replace is not stays
 
 
 def test_nothing_served_and_another_provider():
     nothing = Answer(WHOLE.bars.head(0), WHOLE.events.head(0))
-    assert told(STORED, nothing) == Verdict("gap", "no bars were served: what is stored stays", refetch=True)
-    assert not told(STORED, nothing, whole=True).replace
-    assert merge(STORED, Held(nothing.bars, nothing.events)).bars.equals(WHOLE.bars)
+    assert compared(STORED, nothing) == Comparison("gap", "no bars were served: what is stored stays", refetch=True)
+    assert not compared(STORED, nothing, whole=True).replace
+    assert merge(STORED, History(nothing.bars, nothing.events)).bars.equals(WHOLE.bars)
     other = answer("AAA", 300, source="kraken")
-    assert told(STORED, other, whole=True) == Verdict("gap", "yahoo served it before, kraken does now", replace=True)
-    archive = Held(WHOLE.bars.with_columns(source=pl.lit("stooq")), WHOLE.events)
-    assert told(archive, since(WHOLE, 10)).kind == "first"
+    assert compared(STORED, other, whole=True) == Comparison(
+        "gap", "yahoo served it before, kraken does now", replace=True
+    )
+    archive = History(WHOLE.bars.with_columns(source=pl.lit("stooq")), WHOLE.events)
+    assert compared(archive, since(WHOLE, 10)).kind == "first"
 
 
 @pytest.mark.parametrize("interval", ["1d", "1h"])
 def test_the_overlap_settles_it_where_history_did_not_move_and_the_whole_where_it_did(interval):
     whole = answer("AAA", 200, interval=interval)
-    stored, first = Held(whole.bars.head(190), whole.events), whole.bars["date"].cast(pl.Date)[0]
+    stored, first = History(whole.bars.head(190), whole.events), whole.bars["date"].cast(pl.Date)[0]
     asked = []
 
     def ask(begin, now=whole):
         asked.append(begin)
         return Answer(now.bars.filter(pl.col("date").cast(pl.Date) >= begin), now.events)
 
-    given, verdict = settled(stored, ask, first - dt.timedelta(days=1))
-    assert verdict.kind == "appended" and asked == [whole.bars["date"].cast(pl.Date)[180]]
-    assert merge(stored, Held(given.bars, given.events)).bars.equals(whole.bars)
+    given, comparison = asked_until_settled(stored, ask, first - dt.timedelta(days=1))
+    assert comparison.kind == "appended" and asked == [whole.bars["date"].cast(pl.Date)[180]]
+    assert merge(stored, History(given.bars, given.events)).bars.equals(whole.bars)
     moved = changed(whole, 185, close=1.0)
     asked.clear()
-    given, verdict = settled(stored, lambda begin: ask(begin, moved), first - dt.timedelta(days=1))
-    assert verdict.kind == "restated" and verdict.replace and len(asked) == 2 and given.bars.height == 200
+    given, comparison = asked_until_settled(stored, lambda begin: ask(begin, moved), first - dt.timedelta(days=1))
+    assert comparison.kind == "restated" and comparison.replace and len(asked) == 2 and given.bars.height == 200

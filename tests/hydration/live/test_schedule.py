@@ -7,23 +7,23 @@ import pytest
 from src.config.schema import LiveSource, SourceConfig
 from src.core.errors import ConfigError
 from src.hydration.live import provider_chain
-from src.hydration.live.schedule import Instrument, Plan
+from src.hydration.live.schedule import Schedule, SelectedInstrument
 
 NOW = dt.datetime(2026, 3, 4, 23, 0, tzinfo=dt.UTC)  # a Wednesday, after New York's close
 CHAINS = {
     "stock": provider_chain.Chain(None, ("yahoo",)),
     "crypto": provider_chain.Chain(None, ("coinbaseexchange", "kraken")),
 }
-AAA = Instrument("stock", "AAA", 2)
-BTC = Instrument("crypto", "BTC-USD", 1)
+AAA = SelectedInstrument("stock", "AAA", 2)
+BTC = SelectedInstrument("crypto", "BTC-USD", 1)
 
 
-def plan(**settings) -> Plan:
-    return Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", NOW, **settings)
+def schedule(**settings) -> Schedule:
+    return Schedule(LiveSource(start="2014-01-01"), CHAINS, "1d", NOW, **settings)
 
 
-def at(now: dt.datetime) -> Plan:
-    return Plan(LiveSource(start="2014-01-01"), CHAINS, "1d", now)
+def at(now: dt.datetime) -> Schedule:
+    return Schedule(LiveSource(start="2014-01-01"), CHAINS, "1d", now)
 
 
 def utc(text: str) -> dt.datetime:
@@ -39,21 +39,21 @@ def entry(**changes) -> dict:
 
 
 def test_what_is_not_known_is_asked_for_whole_of_the_first_provider():
-    task = plan().task(AAA, None)
+    task = schedule().task(AAA, None)
     assert task.provider == "yahoo" and task.wanted.start == dt.date(2014, 1, 1) and task.wanted.name == ""
-    assert plan().task(BTC, None).provider == "coinbaseexchange" and plan().task(BTC, None).wanted.name == ""
+    assert schedule().task(BTC, None).provider == "coinbaseexchange" and schedule().task(BTC, None).wanted.name == ""
 
 
 def test_what_has_the_last_session_is_not_asked_for_unless_the_user_insists():
     fresh = entry(checked=NOW - dt.timedelta(minutes=5))
-    assert plan().task(AAA, fresh) is None
-    assert plan(insist=True).task(AAA, fresh) is not None
-    assert plan().task(AAA, entry()) is not None
+    assert schedule().task(AAA, fresh) is None
+    assert schedule(insist=True).task(AAA, fresh) is not None
+    assert schedule().task(AAA, entry()) is not None
 
 
 def test_a_session_that_was_not_there_soon_after_its_end_is_asked_for_once_more_hours_later():
     soon, late = NOW - dt.timedelta(hours=1, minutes=15), NOW + dt.timedelta(hours=2)
-    assert plan().task(AAA, entry(checked=soon)) is None
+    assert schedule().task(AAA, entry(checked=soon)) is None
     later = at(late)
     assert later.task(AAA, entry(checked=soon)) is not None
     assert later.task(AAA, entry(checked=soon, last=dt.date(2026, 3, 4))) is None
@@ -63,7 +63,7 @@ def test_a_session_that_was_not_there_soon_after_its_end_is_asked_for_once_more_
 
 def test_on_thanksgiving_no_stock_is_asked_for_and_on_the_evening_after_it_each_is():
     wednesday, thursday = utc("2026-11-25T22:00"), utc("2026-11-26T23:00")
-    stocks = [Instrument("stock", f"S{n}", n % 4) for n in range(40)]
+    stocks = [SelectedInstrument("stock", f"S{n}", n % 4) for n in range(40)]
     fresh = {each.key: entry(checked=wednesday, last=dt.date(2026, 11, 25)) for each in stocks}
     for now in (thursday, utc("2026-11-27T14:00")):
         assert list(at(now).tasks(stocks, fresh)) == []
@@ -73,7 +73,7 @@ def test_on_thanksgiving_no_stock_is_asked_for_and_on_the_evening_after_it_each_
 
 
 def test_a_refresh_asks_from_so_many_bars_before_the_last():
-    start = plan().task(AAA, entry()).wanted.start
+    start = schedule().task(AAA, entry()).wanted.start
     sessions = sum(
         day.weekday() < 5 for day in (start + dt.timedelta(days=n) for n in range((NOW.date() - start).days))
     )
@@ -81,39 +81,39 @@ def test_a_refresh_asks_from_so_many_bars_before_the_last():
 
 
 def test_retry_whole_asks_from_the_beginning_and_of_whoever_served():
-    task = plan(insist=True, whole=True).task(BTC, entry(provider="kraken"))
+    task = schedule(insist=True, whole=True).task(BTC, entry(provider="kraken"))
     assert task.provider == "kraken" and task.wanted.start == dt.date(2014, 1, 1)
 
 
 def test_a_refresh_asks_whoever_served_and_a_provider_that_left_the_chain_is_replaced_by_the_first():
-    assert plan().task(BTC, entry(provider="kraken")).provider == "kraken"
-    gone = plan().task(BTC, entry(provider="binanceus"))
+    assert schedule().task(BTC, entry(provider="kraken")).provider == "kraken"
+    gone = schedule().task(BTC, entry(provider="binanceus"))
     assert gone.provider == "coinbaseexchange" and gone.wanted.start == dt.date(2014, 1, 1)
 
 
 @pytest.mark.parametrize("state", ["failed", "unknown", "unfit"])
 def test_what_failed_is_asked_again_when_its_time_has_come_or_the_user_says_retry(state):
     later = entry(state=state, next_attempt=NOW + dt.timedelta(hours=1))
-    assert plan().task(AAA, later) is None
-    assert plan(retry_failed=True).task(AAA, later) is not None
-    assert plan().task(AAA, entry(state=state, next_attempt=NOW)) is not None
+    assert schedule().task(AAA, later) is None
+    assert schedule(retry_failed=True).task(AAA, later) is not None
+    assert schedule().task(AAA, entry(state=state, next_attempt=NOW)) is not None
 
 
 def test_the_wait_of_what_failed_doubles_up_to_a_month():
-    waits = [plan().next_attempt(tries, unknown=False) - NOW for tries in (0, 1, 2, 50)]
+    waits = [schedule().next_attempt(tries, unknown=False) - NOW for tries in (0, 1, 2, 50)]
     assert waits == [dt.timedelta(hours=6), dt.timedelta(hours=12), dt.timedelta(hours=24), dt.timedelta(days=30)]
-    assert plan().next_attempt(1, unknown=True) - NOW == dt.timedelta(days=30)
+    assert schedule().next_attempt(1, unknown=True) - NOW == dt.timedelta(days=30)
 
 
 def test_candidates_for_the_panel_come_first_then_bucket_by_bucket():
-    early = Instrument("stock", "ZZZ", 9, early=True)
-    tasks = list(plan().tasks([AAA, BTC, early], {}))
+    early = SelectedInstrument("stock", "ZZZ", 9, early=True)
+    tasks = list(schedule().tasks([AAA, BTC, early], {}))
     assert [task.wanted.symbol for task in tasks] == ["ZZZ", "BTC-USD", "AAA"]
     assert [task.order for task in tasks] == sorted(task.order for task in tasks)
 
 
 def test_a_class_that_nobody_serves_is_asked_of_nobody():
-    assert plan().task(Instrument("etf", "SPY", 0), None) is None
+    assert schedule().task(SelectedInstrument("etf", "SPY", 0), None) is None
 
 
 def test_the_next_of_a_chain_is_asked_and_nobody_after_the_last():

@@ -67,13 +67,12 @@ def gather(config: Config) -> Material:
 
 
 def closing_line(material: Material, page: Path) -> str:
-    """Give the stage's last line: instruments, runs, the sentence on luck, and where the page is."""
+    """Give the stage's last line: instruments, the sentence on passes and luck, and where the page is."""
     from src.reporting.formatting import counted
     from src.reporting.verdict import sentence
 
     universe = max((table.height for table in material.states.values()), default=0)
-    instruments, runs = counted(universe, "instrument"), counted(material.grades.height, "run")
-    return f"report: {instruments}, {runs}; {sentence(material.luck)}; see {page.as_posix()}"
+    return f"report: {counted(universe, 'instrument')}; {sentence(material.luck)} See {page.as_posix()}"
 
 
 def settings(config: Config) -> dict[str, object]:

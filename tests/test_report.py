@@ -71,10 +71,10 @@ def test_the_stage_writes_its_files_and_closes_with_the_counts(dataset):
     table = tidy_grades(pl.read_parquet("data/grades/demo.parquet"))
     passes = table["passed"].sum()
     pattern = (
-        rf"report: 49 instruments, 120 runs; {passes} runs on \d+ instruments passed; had no model any skill, about"
+        rf"report: 49 instruments; {passes} of {table.height} runs passed, on \d+ instruments\. If no model had any skill, about"
     )
     assert re.match(pattern, line)
-    assert line.endswith("see reports/demo/index.html")
+    assert line.endswith("). See reports/demo/index.html")
 
 
 def test_the_same_inputs_give_the_same_bytes(dataset):
@@ -93,7 +93,7 @@ def test_the_page_shows_curves_planted_edges_and_the_sentence(dataset):
     assert "no equity curve stored" not in page
     assert "10 instruments of this simulated universe carry a planted edge" in page
     assert "Simulated bars" in page
-    sentence = line.split("; ", 1)[1].rsplit("; see", 1)[0]
+    sentence = line.split("; ", 1)[1].rsplit(" See", 1)[0]
     assert sentence in page
 
 
@@ -162,7 +162,7 @@ def test_a_truncated_grades_table_is_named(dataset):
 def test_a_session_in_which_all_were_skipped_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lay_out(synthetic.grades(3).clear(), [])
-    assert report(Config()).startswith("report: 9 instruments, 0 runs; 0 runs on 0 instruments passed")
+    assert report(Config()).startswith("report: 9 instruments; 0 of 0 runs passed, on 0 instruments.")
     assert "No run was graded" in Path("reports/demo/index.html").read_text(encoding="utf-8")
 
 

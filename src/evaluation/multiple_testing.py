@@ -42,13 +42,19 @@ class SessionEvidence:
     high_instruments: int
 
     def sentence(self) -> str:
-        """Say how many passed and how many would by luck, in one line."""
+        """Say how many runs passed and how many would without any skill, in two sentences on one line.
+
+        Returns
+        -------
+        str
+            ``57 of 1,989 runs passed, on 41 instruments. If no model had any skill, about 31 would pass (90% range 12
+            to 66).``
+        """
         expected = f"{self.expected:,.{0 if self.expected >= 10 else 1}f}"
-        runs = f"{self.passes:,} run{'' if self.passes == 1 else 's'}"
-        instruments = f"{self.instruments:,} instrument{'' if self.instruments == 1 else 's'}"
+        runs = f"{self.passes:,} of {_counted(self.grades.height, 'run')}"
         return (
-            f"{runs} on {instruments} passed; had no model any skill, about {expected} would"
-            f" (9 sessions in 10: {self.low:,} to {self.high:,})"
+            f"{runs} passed, on {_counted(self.instruments, 'instrument')}. If no model had any skill, about {expected}"
+            f" would pass (90% range {self.low:,} to {self.high:,})."
         )
 
 
@@ -75,6 +81,10 @@ def session_evidence(grades: pl.DataFrame) -> SessionEvidence:
         low_instruments=low_instruments,
         high_instruments=high_instruments,
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _with_q_values(grades: pl.DataFrame) -> pl.DataFrame:

@@ -57,28 +57,32 @@ def instrument_p(smallest: float, trials: int) -> float:
 
 
 def q_values(p: FloatArray) -> FloatArray:
-    """Adjust p-values for the share of false discoveries, over all that were graded and never over passes alone.
+    """Adjust p-values for the false discovery rate: over all that were graded, never over passes alone.
+
+    Parameters
+    ----------
+    p : float64, shape (m,), in [0, 1]
+        One for each instrument, no NaN; an undefined one counts as 1.
 
     Returns
     -------
-    float64, shape of ``p``, in [0, 1].
+    float64, shape (m,), in [0, 1]
+        Smallest false discovery rate at which each would be a discovery; empty where `p` is.
 
     Source
     ------
     Benjamini and Hochberg, "Controlling the False Discovery Rate", Journal of the Royal Statistical Society B 57
-    (1995), p. 293. ``scipy.stats.false_discovery_control`` gives the same to 1e-15, but rounds m/i first: its last bits
-    differ from those of the grades that are stored.
+    (1995), p. 293, as ``scipy.stats.false_discovery_control`` computes it.
 
     Examples
     --------
     >>> q_values(np.array([0.01, 0.5, 0.04])).round(3).tolist()
     [0.03, 0.5, 0.06]
     """
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * p.size / np.arange(1, p.size + 1)
-    out = np.empty(p.size)
-    out[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return out
+    from scipy.stats import false_discovery_control
+
+    adjusted: FloatArray = false_discovery_control(p, method="bh") if p.size else p
+    return adjusted
 
 
 def expected_best_sharpe(trials: int, variance: float) -> float:

@@ -222,7 +222,7 @@ def _luck_words(luck: Luck, place: Callable[[float], float], y: float) -> list[s
 def _range(luck: Luck) -> str:
     if luck.low is None or luck.high is None:
         return ""
-    return f" (9 sessions in 10: {whole(luck.low)} to {whole(luck.high)})"
+    return f" (90% range {whole(luck.low)} to {whole(luck.high)})"
 
 
 def _end_words(lines: dict[str, list[tuple[float, float]]], y: Callable[[float], float], x: float) -> list[str]:

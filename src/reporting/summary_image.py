@@ -27,8 +27,7 @@ STYLE = """
 
 def picture(material: Material) -> str:
     """Draw the session as one SVG file that needs nothing else; colours follow the reader's light or dark setting."""
-    said = sentence(material.luck)
-    lines = textwrap.wrap(f"{said[:1].upper()}{said[1:]}.", LINE_LETTERS)
+    lines = textwrap.wrap(sentence(material.luck), LINE_LETTERS)
     parts = [svg.text(line, MARGIN, 52 + 32 * k, class_="words") for k, line in enumerate(lines)]
     top = 52.0 + 32 * len(lines) + 4
     inner = WIDTH - 2 * MARGIN
@@ -52,7 +51,7 @@ def picture(material: Material) -> str:
             viewBox=f"0 0 {svg.number(WIDTH)} {svg.number(total)}",
             font_family=FONT,
             role="img",
-            aria_label=said,
+            aria_label=sentence(material.luck),
         )
         + "\n"
     )

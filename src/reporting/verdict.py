@@ -39,13 +39,13 @@ _CHECKS = (
 
 
 def sentence(luck: Luck) -> str:
-    """Give the session's honest sentence, the evidence's own wording where it has one."""
+    """Say how many runs passed and how many would without any skill, as the evidence words it where it does."""
     if luck.sentence:
-        return luck.sentence.rstrip(".")
-    passed = f"{counted(luck.passes, 'run')} on {counted(luck.instruments, 'instrument')} passed"
+        return luck.sentence
+    passed = f"{counted(luck.passes, 'run')} passed, on {counted(luck.instruments, 'instrument')}."
     if luck.expected is None:
-        return f"{passed}; how many would by luck is not computed"
-    return f"{passed}; had no model any skill, {about(luck.expected)} would"
+        return f"{passed} How many would pass by luck is not computed."
+    return f"{passed} If no model had any skill, {about(luck.expected)} would pass."
 
 
 def reading(luck: Luck, runs: int) -> str:
@@ -78,11 +78,10 @@ def headline(material: Material) -> str:
         ("may be registered", whole(int(grades["registrable"].fill_null(False).sum()))),
         ("lowest q-value", chance(_lowest_q(grades))),
     ]
-    said = sentence(luck)
     return render(
         "headline",
         simulated=material.simulated,
-        sentence=said[:1].upper() + said[1:],
+        sentence=sentence(luck),
         drawing=drawn(luck_picture(luck)),
         reading=reading(luck, grades.height),
         facts=facts,
@@ -129,7 +128,7 @@ def _instrument_statement(luck: Luck) -> list[str]:
     expected, low, high = luck.by_instrument
     return [
         f"By instrument: {counted(luck.instruments, 'has a pass', 'have a pass')}; luck alone gives {about(expected)} "
-        f"(9 sessions in 10: {whole(low)} to {whole(high)})."
+        f"(90% range {whole(low)} to {whole(high)})."
     ]
 
 

@@ -335,16 +335,13 @@ class Session:
         return sum(not grade(row, demanded).passed for row in grades.filter("passed").select(figures).to_dicts())
 
     def sentence(self, evidence: SessionEvidence) -> str:
-        """Say it all in one line."""
-        reused = evidence.grades.height - self.trained
-        before = f" ({reused:,} of them from before)" if reused else ""
+        """Say how the session ended, in one line: instruments, passes beside luck, skips and failures."""
+        total, reused = len(self.states), evidence.grades.height - self.trained
+        before = f"{reused:,} run{'' if reused == 1 else 's'} reused, " if reused else ""
         lost = self.states.lost()
         runs = f" ({lost:,} run{'' if lost == 1 else 's'}: see {self.store.root.as_posix()}/failures)" if lost else ""
         ended = f"{self.states.count('skipped'):,} skipped, {self.states.count('failed'):,} failed{runs}"
-        return (
-            f"train: {len(self.states):,} instruments, {evidence.grades.height:,} runs{before}; "
-            f"{evidence.sentence()}; {ended}"
-        )
+        return f"train: {total:,} instrument{'' if total == 1 else 's'}; {evidence.sentence()} {before}{ended}."
 
     def bytes_needed(self) -> int:
         """Estimate the disk that new runs take: predictions of ten years for each family, and a few models."""

@@ -94,12 +94,12 @@ def test_the_sentence():
     rows = [(f"S{i % 60}", i < 57, 0.31, 0.5, 3, rng.random(200) < 0.31) for i in range(100)]
     found = session_evidence(grades(rows))
     assert found.sentence() == (
-        "57 runs on 57 instruments passed; had no model any skill, about 31 would"
-        f" (9 sessions in 10: {found.low} to {found.high})"
+        "57 of 100 runs passed, on 57 instruments. If no model had any skill, about 31 would pass"
+        f" (90% range {found.low} to {found.high})."
     )
     one = session_evidence(grades([("A", True, 0.02, 0.5, 1, np.zeros(200))]))
     assert one.sentence() == (
-        "1 run on 1 instrument passed; had no model any skill, about 0.0 would (9 sessions in 10: 0 to 0)"
+        "1 of 1 run passed, on 1 instrument. If no model had any skill, about 0.0 would pass (90% range 0 to 0)."
     )
 
 

@@ -67,13 +67,17 @@ def test_without_a_spread_of_shifts_there_is_no_z_and_p_is_one(null):
     assert significance.p_value(None) == 1.0
 
 
-def test_q_values_are_those_of_scipy():
+def test_q_values_are_those_of_a_naive_loop_over_ranks():
+    """The q-value of the i-th smallest of m p-values is the least of m p / j over all ranks j from i on, at most 1."""
     random = np.random.default_rng(2)
-    for size in (1, 2, 3, 10, 200, 5_000):
+    for size in (1, 2, 3, 10, 200, 1_000):
         p = random.random(size) ** 3
         p[random.random(size) < 0.2] = 1.0  # what an undefined p-value counts as
         p[random.random(size) < 0.1] = p[0]
-        expected = stats.false_discovery_control(p, method="bh")
+        order, expected, least = np.argsort(p, kind="stable"), np.empty(size), 1.0
+        for rank in range(size, 0, -1):
+            least = min(least, p[order[rank - 1]] * size / rank)
+            expected[order[rank - 1]] = least
         np.testing.assert_allclose(significance.q_values(p), expected, rtol=1e-15, atol=0.0)
     assert significance.q_values(np.array([])).size == 0
 

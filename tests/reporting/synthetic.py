@@ -106,8 +106,8 @@ def luck(table: pl.DataFrame) -> Luck:
     low, high = float(int(expected * 0.4)), float(int(expected * 2.1 + 2))
     instruments = passed.select("asset_class", "symbol").unique().height
     words = (
-        f"{passed.height} runs on {instruments} instruments passed; had no model any skill, about {expected:.0f} would "
-        f"(9 sessions in 10: {low:.0f} to {high:.0f})"
+        f"{passed.height} of {table.height} runs passed, on {instruments} instruments. If no model had any skill, about"
+        f" {expected:.0f} would pass (90% range {low:.0f} to {high:.0f})."
     )
     return Luck(passed.height, instruments, expected, low, high, words)
 

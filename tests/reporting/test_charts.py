@@ -38,7 +38,7 @@ def test_the_picture_places_passes_and_range_on_one_scale():
 
 def test_the_picture_says_its_numbers_in_words():
     label = ET.fromstring(luck_picture(LUCK)).get("aria-label")
-    assert label == "57 runs passed; luck alone gives about 31 (9 sessions in 10: 12 to 66)"
+    assert label == "57 runs passed; luck alone gives about 31 (90% range 12 to 66)"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One file from an exchange's or an authority's site, whole or not at all."""
+"""Download of one text file, complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ _wait = time.sleep
 
 
 def text(address: str, settings: LiveSource, contact: str | None = None) -> str:
-    """The body at an address, as text.
+    """Download a text file, in up to three tries.
 
     Parameters
     ----------
-    address
-        https://...
-    settings
+    address : str
+        ``https://...``.
+    settings : LiveSource
         Timeout, proxy and certificates.
-    contact
-        E-mail address for the User-Agent, where the site demands one.
+    contact : str or None
+        E-mail address for the User-Agent, for sites that demand one.
+
+    Returns
+    -------
+    str
+        The body, decoded as UTF-8.
 
     Raises
     ------
     Unavailable
-        Where there was no good answer in three tries: address, what was answered.
+        If no try succeeds, with the address and the last answer.
     """
     reason = ""
     for attempt in range(_TRIES):
@@ -45,14 +50,14 @@ def text(address: str, settings: LiveSource, contact: str | None = None) -> str:
 
 
 def _ask(address: str, settings: LiveSource, contact: str | None) -> tuple[str | None, str, bool]:
-    """Body, or what went wrong and whether asking again may help."""
+    """Body, or else the reason of the failure and whether another try may help."""
     import requests
 
     host = urlsplit(address).hostname
     through = proxy(settings, host)
     try:
         with requests.Session() as session:
-            session.trust_env = False  # what the environment says of proxies and certificates is in the two below
+            session.trust_env = False  # proxy and certificates of the environment are in the two arguments below
             answer = session.get(
                 address,
                 headers={"User-Agent": f"{AGENT} {contact}" if contact else AGENT},

@@ -1,10 +1,11 @@
-"""One provider's questions: which is asked next, and what an answer, a fault or a refusal means for it.
+"""The queue of one provider: which task is asked next, and what an answer, a fault or a refusal means for it.
 
-A fault counts against an instrument only where the provider is known to be there: once something else was answered.
-Many faults in a row are put to the proof by asking again for what was served before; where that fails too, the
-provider or the line is down, everybody pauses, and no instrument is blamed.
+A fault counts against an instrument only while the provider is known to work, that is, once another request was
+answered. After many faults in a row the queue works like a circuit breaker that is half open: it sends one request at a
+time, among them probes that repeat requests which were answered before. If probes fail too, the provider or the
+connection is down: all requests pause, and no instrument is blamed.
 
-Nothing here waits or locks; the pool calls it under its own lock.
+Nothing here waits or locks. The pool calls the queue under its own lock.
 """
 
 from __future__ import annotations
@@ -19,54 +20,95 @@ from src.core.failure import Failure
 from src.fetching.provider import Answer, BarRequest, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
 from src.fetching.rate_gate import RateGate
 
-_FAULTS = (Unavailable, Malformed)  # passing, perhaps: ask again
-_ROW = 6  # faults without an answer between them that put the provider in doubt
-_LAST, _MOST = 20, 12  # of so many instruments asked for the first time, so many faults are an outage as well
+_FAULTS = (Unavailable, Malformed)  # may pass: ask again
+_FAULTS_IN_A_ROW = 6  # faults with no answer between them that open the breaker by half
+_FIRST_ASKED, _FIRST_FAULTS = (
+    20,
+    12,
+)  # so do 12 faults among the 20 instruments last asked for the first time
 _FIRST_DELAY = 0.25  # of source.live.pause, before an instrument is asked again; doubles each time
-_PROOFS = 3  # that must succeed where many faults come among answers: the provider may be there by halves
-_WITNESSES = 3  # answered last, of which a proof is asked again: one of them may have gone bad since
-_BEHIND, _STUBBORN = 8, 6  # answers to others before a refused instrument's next turn (doubles); refusals that end it
+_PROBES = 3  # that must succeed after many faults among answers: the provider may work for some requests only
+_WITNESSES = 3  # latest answered tasks, which probes repeat: one of them may fail for its own reasons by now
+_BEHIND, _REFUSALS = 8, 6  # answers to others before a refused instrument's next turn (doubles); refusals that end it
 
 
 @dataclass(frozen=True)
 class FetchTask:
-    """One question to one provider."""
+    """One request to one provider.
+
+    Attributes
+    ----------
+    provider : str
+        Link of the chain that is asked.
+    request : BarRequest
+        What it is asked.
+    order : int
+        Tasks with the lowest number go first: the bucket of the instrument.
+    """
 
     provider: str
-    wanted: BarRequest
-    order: int = 0  # the lowest first: its bucket
+    request: BarRequest
+    order: int = 0
 
 
 @dataclass(frozen=True)
 class FetchOutcome:
-    """What became of a task: an answer, or why there is none."""
+    """How a task ended: with an answer, or with the reason for having none.
+
+    Attributes
+    ----------
+    kind : str
+        ``ok``; a provider's ``refused``, ``unavailable``, ``malformed``, ``unknown`` or ``unfit``; ``error`` if our own
+        code failed; ``stopped`` if the run ended before the task was settled.
+    answer : Answer or None
+        Set if `kind` is ``ok``.
+    failure : Failure or None
+        Set otherwise. It has a traceback only if our own code failed.
+    tries : int
+        Requests that counted: neither refusals nor faults in an outage.
+    seconds : float
+        Time that the requests took, waiting at the gate included.
+    """
 
     task: FetchTask
-    kind: str  # ok, refused, unavailable, malformed, unknown, unfit, error (in our own code), stopped (never asked out)
+    kind: str
     answer: Answer | None = None
-    failure: Failure | None = None  # where there is no answer; with a traceback only if our own code raised
-    tries: int = 0  # questions that count: no refusals, no outages
-    seconds: float = 0.0  # that they took, waiting at the gate included
+    failure: Failure | None = None
+    tries: int = 0
+    seconds: float = 0.0
 
     @property
     def reason(self) -> str:
-        """Reason of the failure; empty where there is an answer."""
+        """Reason of the failure; empty if there is an answer."""
         return self.failure.reason if self.failure else ""
 
 
 @dataclass(eq=False)
 class PendingFetch:
-    """A task under way."""
+    """A task that is not settled.
+
+    Attributes
+    ----------
+    number : int
+        Breaks ties between tasks of the same order.
+    tries, unknown, refusals, excused : int
+        Requests that counted; answers that the symbol is unknown; refusals with answers to others between them; faults
+        in an outage, which don't count.
+    seen : int
+        Number of the queue's answers when the task was last refused, or when a probe began.
+    probe : bool
+        Whether the task only repeats an answered one to see if the provider works. Its answer is dropped.
+    """
 
     task: FetchTask
     number: int
     tries: int = 0
     unknown: int = 0
-    refusals: int = 0  # of this instrument, with answers to others between them
-    excused: int = 0  # faults in an outage
+    refusals: int = 0
+    excused: int = 0
     seconds: float = 0.0
-    seen: int = -1  # how many answers there had been when it was last refused, or begun where it is a proof
-    proof: bool = False  # asked again to see whether the provider is there; its answer goes nowhere
+    seen: int = -1
+    probe: bool = False
 
 
 class FetchQueue:
@@ -74,39 +116,39 @@ class FetchQueue:
 
     Parameters
     ----------
-    gate
-        Told of outages; asked about nothing.
-    settings
+    gate : RateGate
+        Is notified of outages and of their end.
+    settings : LiveSource
         ``tries``, and ``pause`` and ``max_pause`` (seconds) for the delay before an instrument is asked again.
-    clock
-        Seconds, never running backwards.
-    known
-        A task that this provider has answered before, where there is one: the proof in an outage.
+    clock : callable
+        Monotonic time in seconds.
+    answered : FetchTask or None
+        A task that this provider answered in an earlier run, which a probe can repeat.
     """
 
     def __init__(
-        self, gate: RateGate, settings: LiveSource, clock: Callable[[], float], known: FetchTask | None = None
+        self, gate: RateGate, settings: LiveSource, clock: Callable[[], float], answered: FetchTask | None = None
     ) -> None:
         self.gate = gate
-        self.busy = 0  # jobs that are being asked
-        self.ended = ""  # why nothing is asked here any more
+        self.busy = 0  # tasks that are being asked
+        self.ended = ""  # reason why nothing is asked any more
         self._settings, self._clock = settings, clock
-        self._known = deque([known] if known else [], maxlen=_WITNESSES)
+        self._witnesses = deque([answered] if answered else [], maxlen=_WITNESSES)
         self._ready: list[tuple[int, int, PendingFetch]] = []
         self._later: list[tuple[float, int, PendingFetch]] = []
-        self._suspects: list[tuple[PendingFetch, ProviderError]] = []  # faults that nothing was answered since
-        self._refusals: list[tuple[int, PendingFetch]] = []  # refused, and the number of answers that is their turn
-        self._first: deque[bool] = deque(maxlen=_LAST)  # fault? of instruments asked for the first time
-        self._doubt = False  # one question at a time, until one is answered
-        self._proofs = 1  # answers that end the doubt
-        self._vain = 0  # questions that did not
-        self._asked: PendingFetch | None = None  # that question
-        self._good = 0  # answers
+        self._suspects: list[tuple[PendingFetch, ProviderError]] = []  # faults since the latest answer
+        self._refused: list[tuple[int, PendingFetch]] = []  # with the number of answers after which it is their turn
+        self._first: deque[bool] = deque(maxlen=_FIRST_ASKED)  # fault? of instruments asked for the first time
+        self._half_open = False  # one request at a time until one is answered
+        self._probes_due = 1  # answers that close the breaker
+        self._vain = 0  # requests in vain since it opened
+        self._trial: PendingFetch | None = None  # the one request
+        self._answers = 0
         self._number = 0
 
     def __len__(self) -> int:
-        """Tasks without an outcome that nobody is asking just now."""
-        return len(self._ready) + len(self._later) + len(self._suspects) + len(self._refusals)
+        """Tasks that are neither settled nor being asked."""
+        return len(self._ready) + len(self._later) + len(self._suspects) + len(self._refused)
 
     @property
     def ready(self) -> int:
@@ -114,209 +156,237 @@ class FetchQueue:
         return len(self._ready)
 
     @property
-    def over(self) -> bool:
+    def settled(self) -> bool:
         """Whether every task has its outcome."""
         return not (self.busy or len(self))
 
     def put(self, task: FetchTask) -> None:
-        """Add a task; it takes its place by its order."""
+        """Add a task in the place that its order gives it."""
         self._number += 1
         self._push(PendingFetch(task, self._number))
 
     def take(self) -> PendingFetch | None:
-        """The job to ask now, or None; whoever takes it settles it."""
+        """Take the task to ask now.
+
+        Returns
+        -------
+        PendingFetch or None
+            The caller must `settle` it. None if nothing may be asked now.
+        """
         if self.ended:
             return None
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             self._push(heapq.heappop(self._later)[-1])
-        if self._doubt:
-            job = self._question()
+        if self._half_open:
+            pending = self._next_trial()
         elif self._ready:
-            job = heapq.heappop(self._ready)[-1]
+            pending = heapq.heappop(self._ready)[-1]
         else:
-            job = self._refused_before()
-        self.busy += job is not None
-        return job
+            pending = self._next_refused()
+        self.busy += pending is not None
+        return pending
 
     def wait(self) -> float | None:
-        """Seconds until `take` may have something without anybody settling or putting; None: it never will."""
+        """Return how long `take` will have no task unless one is put or settled.
+
+        Returns
+        -------
+        float or None
+            Seconds; None if no task waits for a time.
+        """
         return max(0.0, self._later[0][0] - self._clock()) if self._later else None
 
-    def settle(self, job: PendingFetch, found: Answer | BaseException, seconds: float) -> list[FetchOutcome]:
-        """Judge what a job found.
+    def settle(self, pending: PendingFetch, result: Answer | BaseException, seconds: float) -> list[FetchOutcome]:
+        """Decide what a result means.
+
+        Parameters
+        ----------
+        pending : PendingFetch
+            From `take`.
+        result : Answer or BaseException
+            What the request returned or raised.
+        seconds : float
+            Time that the request took.
 
         Returns
         -------
         list of FetchOutcome
-            Those that are decided by it: its own, and those of faults that waited for a sign of life.
+            Every outcome that this decides: the task's own, and those of faults that waited for a sign of life.
         """
         self.busy -= 1
-        job.seconds += seconds
-        question = job is self._asked
-        if question:
-            self._asked = None
-        if isinstance(found, Stopped):
-            self.ended = str(found) or "stopped"
-            if not job.proof:
-                self._push(job)
-            return self._abandoned()
+        pending.seconds += seconds
+        is_trial = pending is self._trial
+        if is_trial:
+            self._trial = None
+        if isinstance(result, Stopped):
+            self.ended = str(result) or "stopped"
+            if not pending.probe:
+                self._push(pending)
+            return self._stopped()
         if self.ended:
-            return ([] if job.proof else [self._judged(job, found)]) + self._abandoned()
-        if isinstance(found, Refusal):
-            outcomes = self._refused(job, found)
-        elif isinstance(found, _FAULTS):
-            outcomes = self._faulted(job, found, question)
+            return ([] if pending.probe else [self._outcome(pending, result)]) + self._stopped()
+        if isinstance(result, Refusal):
+            outcomes = self._on_refusal(pending, result)
+        elif isinstance(result, _FAULTS):
+            outcomes = self._on_fault(pending, result, is_trial)
         else:
-            outcomes = self._alive(job, found)
-        if self._suspects and not self.busy and not self._ready:  # nobody else will tell
-            self._doubt = bool(self._known)
-            outcomes += [] if self._doubt else self._charged()
+            outcomes = self._on_answer(pending, result)
+        if self._suspects and not self.busy and not self._ready:  # no other request will show whether it works
+            self._half_open = bool(self._witnesses)
+            outcomes += [] if self._half_open else self._charge_suspects()
         return outcomes
 
-    def _push(self, job: PendingFetch) -> None:
-        heapq.heappush(self._ready, (job.task.order, job.number, job))
+    def stopped(self) -> list[FetchOutcome]:
+        """Settle the tasks that were added after the end.
 
-    def _question(self) -> PendingFetch | None:
-        """In doubt: proofs, and in turn with them, or for want of them, the job that outages have struck least."""
-        if self._asked is not None or not (self._ready or self._suspects or self._refusals):
+        Returns
+        -------
+        list of FetchOutcome
+            Of kind ``stopped``; empty while the queue works.
+        """
+        return self._stopped() if self.ended else []
+
+    def _push(self, pending: PendingFetch) -> None:
+        heapq.heappush(self._ready, (pending.task.order, pending.number, pending))
+
+    def _next_trial(self) -> PendingFetch | None:
+        """While half open: a probe, or in turn with probes (always without witnesses) the task least hit by outages."""
+        if self._trial is not None or not (self._ready or self._suspects or self._refused):
             return None
-        turn = self._vain % (len(self._known) + 1)
-        if turn == len(self._known) and self._ready:
-            entry = min(self._ready, key=lambda each: (each[2].excused, *each[:2]))
+        turn = self._vain % (len(self._witnesses) + 1)
+        if turn == len(self._witnesses) and self._ready:
+            entry = min(self._ready, key=lambda entry: (entry[2].excused, *entry[:2]))
             self._ready.remove(entry)
             heapq.heapify(self._ready)
-            self._asked = entry[2]
-        elif turn == len(self._known) and self._refusals:
-            self._asked = self._least_refused()
-        elif self._known:
-            self._asked = self._proof(turn % len(self._known))
-        return self._asked
+            self._trial = entry[2]
+        elif turn == len(self._witnesses) and self._refused:
+            self._trial = self._least_refused()
+        elif self._witnesses:
+            self._trial = self._probe(turn % len(self._witnesses))
+        return self._trial
 
-    def _refused_before(self) -> PendingFetch | None:
-        """With nothing else to ask: the least refused job, but first a proof, to tell whom the last refusal meant."""
-        if self.busy or not self._refusals:
+    def _next_refused(self) -> PendingFetch | None:
+        """With nothing else to ask: the least refused task, but first a probe: was the task refused, or everything?"""
+        if self.busy or not self._refused:
             return None
-        if self._known and any(job.seen == self._good for _, job in self._refusals):
-            self._asked = self._proof(0)
-            return self._asked
+        if self._witnesses and any(pending.seen == self._answers for _, pending in self._refused):
+            self._trial = self._probe(0)
+            return self._trial
         return self._least_refused()
 
     def _least_refused(self) -> PendingFetch:
-        turn = min(self._refusals, key=lambda each: (each[1].refusals, each[1].task.order, each[1].number))
-        self._refusals.remove(turn)
+        turn = min(self._refused, key=lambda turn: (turn[1].refusals, turn[1].task.order, turn[1].number))
+        self._refused.remove(turn)
         return turn[1]
 
-    def _proof(self, back: int) -> PendingFetch:
-        return PendingFetch(self._known[-1 - back], 0, seen=self._good, proof=True)
+    def _probe(self, back: int) -> PendingFetch:
+        return PendingFetch(self._witnesses[-1 - back], 0, seen=self._answers, probe=True)
 
-    def _alive(self, job: PendingFetch, found: Answer | BaseException) -> list[FetchOutcome]:
-        """The provider is there: what waited for a sign of it is counted, then the job judged on its own."""
-        self._good += 1
+    def _on_answer(self, pending: PendingFetch, result: Answer | BaseException) -> list[FetchOutcome]:
+        """The provider works: charge the faults that waited to know, then judge the task by itself."""
+        self._answers += 1
         self.gate.up()
-        for turn in [each for each in self._refusals if each[0] <= self._good]:
-            self._refusals.remove(turn)
+        for turn in [turn for turn in self._refused if turn[0] <= self._answers]:
+            self._refused.remove(turn)
             self._push(turn[1])
-        outcomes = self._believed(job)
-        if job.proof:
+        outcomes = self._close(pending)
+        if pending.probe:
             return outcomes
-        if not job.tries and not job.excused:
+        if not pending.tries and not pending.excused:
             self._first.append(False)
-        if isinstance(found, Unknown) and not job.unknown:
-            job.unknown += 1
-            job.tries += 1
-            self._put_off(job)
+        if isinstance(result, Unknown) and not pending.unknown:
+            pending.unknown += 1
+            pending.tries += 1
+            self._put_off(pending)
             return outcomes
-        if not isinstance(found, BaseException):
-            self._known.append(job.task)
-        return [*outcomes, self._judged(job, found)]
+        if not isinstance(result, BaseException):
+            self._witnesses.append(pending.task)
+        return [*outcomes, self._outcome(pending, result)]
 
-    def _believed(self, job: PendingFetch) -> list[FetchOutcome]:
-        """End the doubt, unless more proofs are demanded."""
-        if self._doubt and self._proofs > 1:
-            self._proofs -= job.proof
+    def _close(self, pending: PendingFetch) -> list[FetchOutcome]:
+        """Close the breaker, unless more probes are due."""
+        if self._half_open and self._probes_due > 1:
+            self._probes_due -= pending.probe
             return []
-        self._doubt, self._vain = False, 0
-        return self._charged()
+        self._half_open, self._vain = False, 0
+        return self._charge_suspects()
 
-    def _judged(self, job: PendingFetch, found: Answer | BaseException) -> FetchOutcome:
-        job.tries += 1
-        if not isinstance(found, BaseException):
-            return FetchOutcome(job.task, "ok", found, tries=job.tries, seconds=job.seconds)
-        if isinstance(found, ProviderError):
-            return FetchOutcome(job.task, found.kind, None, Failure(str(found)), tries=job.tries, seconds=job.seconds)
-        return FetchOutcome(job.task, "error", None, Failure.of(found), job.tries, job.seconds)
+    def _outcome(self, pending: PendingFetch, result: Answer | BaseException) -> FetchOutcome:
+        pending.tries += 1
+        task, tries, seconds = pending.task, pending.tries, pending.seconds
+        if not isinstance(result, BaseException):
+            return FetchOutcome(task, "ok", result, tries=tries, seconds=seconds)
+        if isinstance(result, ProviderError):
+            return FetchOutcome(task, result.kind, None, Failure(str(result)), tries=tries, seconds=seconds)
+        return FetchOutcome(task, "error", None, Failure.of(result), tries, seconds)
 
-    def _refused(self, job: PendingFetch, found: Refusal) -> list[FetchOutcome]:
-        """Ask again, after others and without counting a try; but what alone is refused is not asked for ever."""
-        if job.proof:
+    def _on_refusal(self, pending: PendingFetch, refusal: Refusal) -> list[FetchOutcome]:
+        """Ask again after others, without counting a try; a task that alone is refused ends after some refusals."""
+        if pending.probe:
             return []
-        if job.seen != self._good:
-            job.seen = self._good
-            job.refusals += 1
-        if job.refusals >= _STUBBORN:
-            return [self._judged(job, found)]
-        self._refusals.append((self._good + _BEHIND * 2 ** (job.refusals - 1), job))
+        if pending.seen != self._answers:
+            pending.seen = self._answers
+            pending.refusals += 1
+        if pending.refusals >= _REFUSALS:
+            return [self._outcome(pending, refusal)]
+        self._refused.append((self._answers + _BEHIND * 2 ** (pending.refusals - 1), pending))
         return []
 
-    def _faulted(self, job: PendingFetch, found: ProviderError, question: bool) -> list[FetchOutcome]:
-        if not job.proof:
-            self._suspects.append((job, found))
-            if not job.tries and not job.excused:
+    def _on_fault(self, pending: PendingFetch, fault: ProviderError, is_trial: bool) -> list[FetchOutcome]:
+        if not pending.probe:
+            self._suspects.append((pending, fault))
+            if not pending.tries and not pending.excused:
                 self._first.append(True)
-        if question and (self._doubt or (job.proof and job.seen == self._good)):
-            return self._rested(found)
-        if job.proof or self._doubt:
+        if is_trial and (self._half_open or (pending.probe and pending.seen == self._answers)):
+            return self._on_outage(fault)
+        if pending.probe or self._half_open:
             return []
-        dense = sum(self._first) >= _MOST
-        if dense or len(self._suspects) >= _ROW:
-            if not self._known:
-                return self._rested(found)
-            self._doubt, self._proofs = True, _PROOFS if dense else 1
+        dense = sum(self._first) >= _FIRST_FAULTS
+        if dense or len(self._suspects) >= _FAULTS_IN_A_ROW:
+            if not self._witnesses:
+                return self._on_outage(fault)
+            self._half_open, self._probes_due = True, _PROBES if dense else 1
             self._first.clear()
         return []
 
-    def _rested(self, found: ProviderError) -> list[FetchOutcome]:
-        """An outage: pause, and ask again what met it without counting it, though not without end."""
-        self._doubt, self._proofs = True, 1
+    def _on_outage(self, fault: ProviderError) -> list[FetchOutcome]:
+        """Pause, and ask the tasks that met the outage again without counting a try, up to ``tries`` times each."""
+        self._half_open, self._probes_due = True, 1
         self._vain += 1
         self._first.clear()
-        self.gate.down(f"{self.gate.name} can't be used: {found}")
+        self.gate.down(f"{self.gate.name} can't be used: {fault}")
         outcomes: list[FetchOutcome] = []
         suspects, self._suspects = self._suspects, []
-        for job, error in suspects:
-            if job.excused < self._settings.tries:
-                job.excused += 1
-                self._push(job)
+        for pending, error in suspects:
+            if pending.excused < self._settings.tries:
+                pending.excused += 1
+                self._push(pending)
             else:
-                outcomes += self._counted(job, error)
+                outcomes += self._charge(pending, error)
         return outcomes
 
-    def _charged(self) -> list[FetchOutcome]:
+    def _charge_suspects(self) -> list[FetchOutcome]:
         suspects, self._suspects = self._suspects, []
-        return [outcome for job, error in suspects for outcome in self._counted(job, error)]
+        return [outcome for pending, error in suspects for outcome in self._charge(pending, error)]
 
-    def _counted(self, job: PendingFetch, error: ProviderError) -> list[FetchOutcome]:
-        """A try that counts: the last one decides, the others are asked again later."""
-        if job.tries + 1 >= self._settings.tries:
-            return [self._judged(job, error)]
-        job.tries += 1
-        self._put_off(job)
+    def _charge(self, pending: PendingFetch, error: ProviderError) -> list[FetchOutcome]:
+        """Count a try: the last one decides, after the others the task is asked again later."""
+        if pending.tries + 1 >= self._settings.tries:
+            return [self._outcome(pending, error)]
+        pending.tries += 1
+        self._put_off(pending)
         return []
 
-    def _put_off(self, job: PendingFetch) -> None:
-        delay = self._settings.pause * _FIRST_DELAY * 2 ** min(job.tries - 1, 40)
-        heapq.heappush(self._later, (self._clock() + min(delay, self._settings.max_pause), job.number, job))
+    def _put_off(self, pending: PendingFetch) -> None:
+        delay = min(self._settings.pause * _FIRST_DELAY * 2 ** min(pending.tries - 1, 40), self._settings.max_pause)
+        heapq.heappush(self._later, (self._clock() + delay, pending.number, pending))
 
-    def _abandoned(self) -> list[FetchOutcome]:
-        """Outcomes of all that will not be asked any more."""
-        jobs = [entry[2] for entry in self._ready] + [entry[2] for entry in self._later]
-        jobs += [job for _, job in self._refusals] + [job for job, _ in self._suspects]
-        self._ready, self._later, self._refusals, self._suspects = [], [], [], []
-        jobs.sort(key=lambda job: (job.task.order, job.number))
+    def _stopped(self) -> list[FetchOutcome]:
+        """Outcomes of all tasks that will not be asked any more."""
+        left = [entry[2] for entry in self._ready] + [entry[2] for entry in self._later]
+        left += [pending for _, pending in self._refused] + [pending for pending, _ in self._suspects]
+        self._ready, self._later, self._refused, self._suspects = [], [], [], []
+        left.sort(key=lambda pending: (pending.task.order, pending.number))
         failure = Failure(self.ended)
-        return [FetchOutcome(j.task, "stopped", None, failure, tries=j.tries, seconds=j.seconds) for j in jobs]
-
-    def closed(self) -> list[FetchOutcome]:
-        """Outcomes of tasks that came after the end; empty where the queue goes on."""
-        return self._abandoned() if self.ended else []
+        return [FetchOutcome(p.task, "stopped", None, failure, tries=p.tries, seconds=p.seconds) for p in left]

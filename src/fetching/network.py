@@ -1,4 +1,4 @@
-"""The proxy and the certificates that every client of a live provider uses: from the settings, else the environment."""
+"""Proxy and certificates of every client of a live provider, from the settings or else from the environment."""
 
 from __future__ import annotations
 
@@ -17,61 +17,77 @@ _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def proxy(settings: LiveSource, host: str | None = None) -> str | None:
-    """Address of the proxy to use, ``scheme://[user:password@]host:port``; None for a direct connection.
+    """Return the address of the proxy to use.
 
-    ``source.live.proxy`` comes first, then HTTPS_PROXY and ALL_PROXY of the environment, then what Windows or macOS
-    have set for the whole system. Show it only through `src.runtime.redaction.masked`.
+    ``source.live.proxy`` comes first, then HTTPS_PROXY and ALL_PROXY of the environment, then the system settings of
+    Windows or macOS. The address may hold a password: show it only through `src.runtime.redaction.masked`.
 
     Parameters
     ----------
-    settings
-        Where the proxy may be named.
-    host
-        The host to be reached: None is returned where NO_PROXY names it, whoever named the proxy.
+    settings : LiveSource
+        May name a proxy.
+    host : str or None
+        Host to reach. No proxy is used for hosts that NO_PROXY names, wherever the proxy comes from.
+
+    Returns
+    -------
+    str or None
+        ``scheme://[user:password@]host:port``; None for a direct connection.
 
     Raises
     ------
     ConfigError
-        Where the address is none.
+        If the address is malformed.
     """
     if host is not None and urllib.request.proxy_bypass(host):
         return None
-    found = named_proxy(settings)
-    return _address(found[1], found[0]) if found else None
+    named = named_proxy(settings)
+    return _address(named[1], named[0]) if named else None
 
 
 def named_proxy(settings: LiveSource) -> tuple[str, str] | None:
-    """Who names the proxy, and what is named, unchecked; None where nobody does."""
+    """Find the proxy without checking its address.
+
+    Returns
+    -------
+    (str, str) or None
+        The setting or variable that names it, and its address; None if there is none.
+    """
     if settings.proxy:
         return "source.live.proxy", settings.proxy
     system = urllib.request.getproxies()
-    found = system.get("https") or system.get("all")
-    if not found:
+    address = system.get("https") or system.get("all")
+    if not address:
         return None
-    return next((name for name in PROXIES if os.environ.get(name) == found), "the system's proxy"), found
+    return next((name for name in PROXIES if os.environ.get(name) == address), "the system's proxy"), address
 
 
 def check(settings: LiveSource) -> None:
-    """Look at the form of the proxy's address and for the file of certificates, before any client is loaded.
+    """Check the proxy's address and the file of certificates before any client is loaded.
 
     Raises
     ------
     ConfigError
-        Where the address is none, or there is no such file.
+        If the address is malformed, or there is no such file.
     """
     proxy(settings)
     ca_file(settings)
 
 
 def ca_file(settings: LiveSource) -> str | None:
-    """File of the certificate authorities to trust instead of the client's own; None leaves the client's own.
+    """Return the file of the certificate authorities to trust instead of the client's own.
 
     ``source.live.ca_file`` comes first, then SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment.
+
+    Returns
+    -------
+    str or None
+        Absolute path; None leaves the client's own.
 
     Raises
     ------
     ConfigError
-        Where there is no such file.
+        If there is no such file.
     """
     named = [("source.live.ca_file", settings.ca_file), *((name, os.environ.get(name)) for name in BUNDLES)]
     for name, value in named:
@@ -88,9 +104,9 @@ def _address(text: str, name: str) -> str:
     rule = f"{name} must be an address like http://127.0.0.1:8080, got {masked(whole)}: correct or unset it"
     try:
         parts = urlsplit(whole)
-        known = parts.scheme.lower() in _SCHEMES and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError as error:  # a port that is no number, or an address with an unclosed bracket
+        valid = parts.scheme.lower() in _SCHEMES and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError as error:  # the port is not a number, or a bracket is not closed
         raise ConfigError(rule) from error
-    if not known:
+    if not valid:
         raise ConfigError(rule)
     return whole

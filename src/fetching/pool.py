@@ -1,7 +1,7 @@
-"""Many questions to several providers at once, and what became of each, one by one.
+"""Requests to several providers at once, whose outcomes are yielded one by one.
 
-Each provider has its own queue of tasks and its own threads, so that one that pauses for an hour holds up nobody else.
-The threads do nothing but ask; tasks are read, and outcomes handed over, in the one thread that iterates.
+Each provider has its own queue of tasks and its own threads, so a provider that pauses for an hour delays no other. The
+threads only send requests; tasks are read and outcomes yielded in the one thread that iterates.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ from src.fetching.rate_gate import RateGate
 
 __all__ = ["FetchOutcome", "FetchTask", "Pool"]
 
-_LOOK = 0.2  # seconds between two looks of the consumer: on Windows Ctrl+C arrives between waits alone
+_LOOK = 0.2  # seconds that the consumer waits at a time: on Windows, Ctrl+C is only delivered between waits
 _READ = 64  # tasks read at a time
-_AHEAD = 50_000  # tasks held at most; they are small
-_PARTING = 1.0  # seconds that ending waits for threads whose request hangs; then they are left to die with the process
+_AHEAD = 50_000  # tasks held at most
+_PARTING = 1.0  # seconds to wait at the end for threads whose request hangs; they are daemons
 
 
 class Pool:
-    """Threads that ask providers, through their gates, and hand over what became of each task.
+    """Threads that send requests to providers through their gates.
 
-    Ending early (an exception, Ctrl+C, leaving the loop) stops the gates. Use it as a context manager, so that this
-    does not wait for the garbage collector.
+    Ending early (an exception, Ctrl+C, leaving the loop) stops the gates. Use the pool as a context manager, so that
+    this does not wait for the garbage collector.
 
     Parameters
     ----------
-    settings
+    settings : LiveSource
         ``workers`` threads for each provider; ``tries`` and pauses as `FetchQueue` uses them.
-    gates
-        By provider: every task's provider must be among them.
-    known
-        One task for each provider that it has answered in an earlier run, where there is one; it is asked again to
-        tell an outage from instruments that fail.
-    clock
-        Seconds, never running backwards.
+    gates : mapping of str to RateGate
+        By provider. Every task's provider needs one.
+    answered : iterable of FetchTask
+        At most one task for each provider, which the provider answered in an earlier run. It is repeated to tell an
+        outage from instruments that fail.
+    clock : callable
+        Monotonic time in seconds.
     """
 
     def __init__(
         self,
         settings: LiveSource,
         gates: Mapping[str, RateGate],
-        known: Iterable[FetchTask] = (),
+        answered: Iterable[FetchTask] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        proofs = {task.provider: task for task in known}
+        witnesses = {task.provider: task for task in answered}
         self._workers = settings.workers
         self._room = max(32, 8 * settings.workers)  # outcomes that wait for the consumer; then the threads wait
         self._clock = clock
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)  # for the consumer
         self._crew = {
-            name: _Crew(FetchQueue(gate, settings, clock, proofs.get(name)), threading.Condition(self._lock))
+            name: _Crew(FetchQueue(gate, settings, clock, witnesses.get(name)), threading.Condition(self._lock))
             for name, gate in gates.items()
         }
         self._done: deque[FetchOutcome] = deque()
@@ -78,51 +78,56 @@ class Pool:
     def add(self, task: FetchTask) -> None:
         """Add a task: before the first result, or while results are iterated, also from within that loop.
 
+        Parameters
+        ----------
+        task : FetchTask
+            Goes to the queue of its provider.
+
         Raises
         ------
         ValueError
-            Where its provider has no gate.
+            If its provider has no gate.
         """
         if task.provider not in self._crew:
-            known = ", ".join(self._crew) or "none"
-            raise ValueError(f"provider {task.provider!r} has no gate (there are: {known}): give the pool one for it")
+            names = ", ".join(self._crew) or "none"
+            raise ValueError(f"provider {task.provider!r} has no gate (there are: {names}): give the pool one for it")
         with self._lock:
             crew = self._crew[task.provider]
             crew.queue.put(task)
-            self._deliver(crew.queue.closed())
+            self._deliver(crew.queue.stopped())
             self._staff(crew)
 
     def results(
         self, tasks: Iterable[FetchTask], fetch: Callable[[FetchTask], Answer], idle: Callable[[], None] = lambda: None
     ) -> Iterator[FetchOutcome]:
-        """Ask for every task and yield what became of it, as it is decided: one outcome for each task.
+        """Ask for every task and yield one outcome for each, as soon as it is decided.
 
         Parameters
         ----------
-        tasks
+        tasks : iterable of FetchTask
             Read lazily, in the thread that iterates.
-        fetch
-            Called in the pool's threads; raises a `ProviderError` or `Stopped` where there is no answer. Any other
-            exception becomes an outcome of kind error.
-        idle
-            Called in the thread that iterates, several times a second, while nothing is decided.
+        fetch : callable
+            ``fetch(task) -> Answer``, called in the pool's threads. It raises a `ProviderError` or `Stopped` if there
+            is no answer; any other exception becomes an outcome of kind ``error``.
+        idle : callable
+            Called in the thread that iterates, several times a second, while no outcome is ready.
 
         Yields
         ------
         FetchOutcome
-            Of kind stopped for tasks that were left when the gate's patience was at its end.
+            Of kind ``stopped`` for the tasks that were left when the gate gave up.
         """
         self._begin(fetch)
         feed, finished = iter(tasks), False
         reading = True
         try:
             while self._fetch is fetch:
-                if reading and self._hungry():
+                if reading and self._wants_tasks():
                     reading = self._read(feed)
                 if (ready := self._pop()) is not None:
                     yield ready
-                elif not (reading and self._hungry()):
-                    if not reading and self._over():
+                elif not (reading and self._wants_tasks()):
+                    if not reading and self._all_settled():
                         finished = True
                         return
                     idle()
@@ -131,7 +136,7 @@ class Pool:
             self._end(finished)
 
     def close(self) -> None:
-        """End now: whatever is under way is dropped, the gates are stopped, the threads leave."""
+        """End now: drop what is under way, stop the gates, and let the threads end."""
         with self._lock:
             if self._closed:
                 return
@@ -141,7 +146,13 @@ class Pool:
             self._end(finished=False)
 
     def waiting(self) -> dict[str, int]:
-        """Tasks without an outcome yet, by provider, as far as they have been read."""
+        """Count the tasks that have been read and have no outcome yet.
+
+        Returns
+        -------
+        dict of str to int
+            By provider.
+        """
         with self._lock:
             return {name: len(crew.queue) + crew.queue.busy for name, crew in self._crew.items()}
 
@@ -174,15 +185,15 @@ class Pool:
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _hungry(self) -> bool:
-        """Whether to read on: a queue could run dry while the tasks before its own are read one by one."""
+    def _wants_tasks(self) -> bool:
+        """Whether to read on: a queue could run dry while tasks for other queues are read before its own."""
         with self._lock:
             queues = [crew.queue for crew in self._crew.values()]
             room = len(self._done) < self._room and sum(map(len, queues)) < _AHEAD
             return room and any(queue.ready < self._room for queue in queues)
 
     def _read(self, feed: Iterator[FetchTask]) -> bool:
-        """Take some tasks; False at their end."""
+        """Read some tasks; False at their end."""
         for _ in range(_READ):
             task = next(feed, None)
             if task is None:
@@ -201,9 +212,9 @@ class Pool:
                     crew.wake.notify_all()
             return self._done.popleft()
 
-    def _over(self) -> bool:
+    def _all_settled(self) -> bool:
         with self._lock:
-            return not self._done and self._crash is None and all(crew.queue.over for crew in self._crew.values())
+            return not self._done and self._crash is None and all(crew.queue.settled for crew in self._crew.values())
 
     def _look(self) -> None:
         with self._news:
@@ -216,7 +227,7 @@ class Pool:
         self._news.notify()
 
     def _staff(self, crew: _Crew) -> None:
-        """Wake a thread for what is ready, or start one."""
+        """Wake a thread for tasks that are ready, or start one."""
         if self._fetch is None or not crew.queue.ready:
             return
         crew.wake.notify()
@@ -228,9 +239,9 @@ class Pool:
 
     def _work(self, crew: _Crew, fetch: Callable[[FetchTask], Answer]) -> None:
         try:
-            while (job := self._take(crew, fetch)) is not None:
-                self._ask(crew, job, fetch)
-        except BaseException as error:  # noqa: BLE001 (a fault of ours: it must reach the consumer, not kill a thread)
+            while (pending := self._take(crew, fetch)) is not None:
+                self._ask(crew, pending, fetch)
+        except BaseException as error:  # noqa: BLE001 (a fault of our own must reach the consumer, not kill a thread)
             with self._lock:
                 self._crash = error
                 self._news.notify()
@@ -239,8 +250,8 @@ class Pool:
         with self._lock:
             while self._fetch is fetch:
                 room = len(self._done) < self._room
-                if room and (job := crew.queue.take()) is not None:
-                    return job
+                if room and (pending := crew.queue.take()) is not None:
+                    return pending
                 crew.idle += 1
                 try:
                     crew.wake.wait(crew.queue.wait() if room else None)
@@ -248,24 +259,24 @@ class Pool:
                     crew.idle -= 1
             return None
 
-    def _ask(self, crew: _Crew, job: PendingFetch, fetch: Callable[[FetchTask], Answer]) -> None:
+    def _ask(self, crew: _Crew, pending: PendingFetch, fetch: Callable[[FetchTask], Answer]) -> None:
         began = self._clock()
-        found: Answer | BaseException
+        result: Answer | BaseException
         try:
-            found = fetch(job.task)
-        except BaseException as error:  # noqa: BLE001 (whatever a provider's library raises is this task's outcome)
-            found = error
+            result = fetch(pending.task)
+        except BaseException as error:  # noqa: BLE001 (all that a provider's library raises is this task's outcome)
+            result = error
         seconds = self._clock() - began
         with self._lock:
             if self._fetch is not fetch:
                 return
-            self._deliver(crew.queue.settle(job, found, seconds))
+            self._deliver(crew.queue.settle(pending, result, seconds))
             if crew.idle:
                 crew.wake.notify_all()
 
 
 class _Crew:
-    """A queue and the threads that ask for it."""
+    """A queue and the threads that send its requests."""
 
     def __init__(self, queue: FetchQueue, wake: threading.Condition) -> None:
         self.queue = queue

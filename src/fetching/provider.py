@@ -1,8 +1,7 @@
-"""What live providers have in common: a question, an answer, and the ways in which an answer can fail.
+"""What live providers have in common: a request, an answer, and the ways in which a request can fail.
 
-A live source is a module with ``connect(name, settings, gate) -> Provider``. A provider asks nothing of the network
-without passing the gate, and raises one of the errors below for every answer that is no good, in words a person
-understands; it never returns half an answer.
+A provider passes its gate before each request. For an answer that it can't use it raises one of the errors below, with
+a message for a person; it never returns part of an answer.
 """
 
 from __future__ import annotations
@@ -51,118 +50,184 @@ CHAIN: dict[str, Any] = {  # contracts as quoted, in order, untouched but for na
     "contract_size": pl.String(),  # as the provider says it: REGULAR
     "in_the_money": pl.Boolean(),
     "iv_provider": pl.Float64(),  # a year
-    "captured": pl.Datetime("us", "UTC"),  # when the answer with this contract's expiry came
+    "captured": pl.Datetime("us", "UTC"),  # when the answer with this contract's expiry arrived
     "underlying_price": pl.Float64(),  # as that answer had it
 }
 
 
 def raw_schema(interval: str) -> dict[str, Any]:
-    """Columns and types of bars as served; intraday bars carry a UTC timestamp instead of a date."""
+    """Columns and types of bars as served.
+
+    Parameters
+    ----------
+    interval : str
+        Length of a bar. Unless it is ``1d``, the column date is a UTC timestamp.
+
+    Returns
+    -------
+    dict of str to polars data type
+        In the order of the columns.
+    """
     return RAW if interval == "1d" else RAW | {"date": pl.Datetime("us", "UTC")}
 
 
 class ProviderError(Exception):
-    """An answer that is no good. `kind` is its class, for the ledger and for counts."""
+    """A request without a usable answer. `kind` is its class in the ledger and in counts."""
 
     kind = "error"
 
 
 class Refusal(ProviderError):
-    """The provider refuses whoever asks, not this symbol (429, or a block): wait, then ask again; counts as no try."""
+    """The provider refuses the client, not this symbol (status 429, or a block). Wait and ask again; not a try.
+
+    Attributes
+    ----------
+    retry_after : float or None
+        Seconds to wait, if the provider says so.
+    """
 
     kind = "refused"
 
-    def __init__(self, words: str, retry_after: float | None = None) -> None:
-        super().__init__(words)
-        self.retry_after = retry_after  # seconds, where the provider names them
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(ProviderError):
-    """No answer, or a passing fault: 5xx, reset, timeout, a body cut short. Ask again later."""
+    """No answer, or a fault that may pass: status 5xx, reset, timeout, a truncated body. Ask again later."""
 
     kind = "unavailable"
 
 
 class Malformed(ProviderError):
-    """An answer that can't be read as what it should be: null results, ragged arrays, not JSON. Ask again."""
+    """An answer in an unexpected form: null results, arrays of unequal length, not JSON. Ask again later."""
 
     kind = "malformed"
 
 
 class Unknown(ProviderError):
-    """The provider says in so many words that it has no such symbol, or no longer."""
+    """The provider says that it has no such symbol, or that the symbol was delisted."""
 
     kind = "unknown"
 
 
 class Unfit(ProviderError):
-    """A good answer that can't be used: another currency, another symbol than asked. Quarantine it."""
+    """A well-formed answer that can't be used: another currency, or another symbol than requested. Quarantine it."""
 
     kind = "unfit"
 
 
 class Stopped(Exception):
-    """The run is ending (Ctrl+C, or patience is at its end): raised by the gate into whoever waits at it."""
+    """The run is ending, by Ctrl+C or because a gate gave up. The gate raises it in every thread that waits."""
 
 
 class RequestGate(Protocol):
-    """One for each provider and run, shared by its threads: who may send a request now."""
+    """Limits the requests to one provider; shared by all threads of a run."""
 
     def enter(self) -> None:
-        """Wait until one request may be sent. Raises `Stopped`."""
+        """Wait until one request may be sent.
+
+        Raises
+        ------
+        Stopped
+            If the run is ending.
+        """
 
     def answered(self) -> None:
-        """A request was answered, well or badly, without a refusal."""
+        """Record that a request was answered in any way but a refusal."""
 
     def refused(self, retry_after: float | None) -> None:
-        """A request was refused; `retry_after` in seconds where the provider said."""
+        """Record that a request was refused.
+
+        Parameters
+        ----------
+        retry_after : float or None
+            Seconds to wait, if the provider says so.
+        """
 
 
 @dataclass(frozen=True)
 class BarRequest:
-    """One question: an instrument's bars and events from `start` to now."""
+    """A request for an instrument's bars and events.
+
+    Attributes
+    ----------
+    start : date
+        First date wanted; the last is today.
+    interval : str
+        Length of a bar, ``1d`` or ``1h``.
+    name : str
+        The provider's name of the instrument; empty if the provider derives it from the symbol.
+    """
 
     asset_class: str
     symbol: str
     start: dt.date
     interval: str = "1d"
-    name: str = ""  # what the provider calls it; empty: derive it from the symbol
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was served, in order, untouched but for names and types: columns of `RAW` and `EVENTS`."""
+    """What a provider served: values and order as they arrived, names and types as in `RAW` and `EVENTS`.
+
+    Attributes
+    ----------
+    bars : DataFrame
+        Columns of `RAW`; the date is a UTC timestamp unless daily.
+    events : DataFrame
+        Columns of `EVENTS`: dividends, capital gains, splits.
+    facts : dict of str to str
+        What else the provider says: currency, type, name, ...
+    """
 
     bars: pl.DataFrame
     events: pl.DataFrame
-    facts: dict[str, str] = field(default_factory=dict)  # currency, type, name, ... as the provider says
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class OptionChain:
-    """All contracts of one underlying as quoted: columns of `CHAIN`, one row a contract.
+    """All contracts of one underlying, as quoted.
 
-    A chain takes a request an expiry, politely apart, so each contract carries the time and the underlying's price of
-    its own answer; `captured` and `price` are those of the first, and stand in where a contract has none.
+    Attributes
+    ----------
+    underlying : str
+        Symbol as requested.
+    price, captured : float or None, datetime
+        Price of the underlying and time (UTC) of the first answer. Each expiry takes a request of its own, so contracts
+        carry the price and time of their own answer; these stand in where a contract has none.
+    contracts : DataFrame
+        Columns of `CHAIN`, one row for each contract.
+    facts : dict of str to str
+        What else the provider says: market state, exchange, expiries left out, ...
     """
 
-    underlying: str  # as it was asked for
+    underlying: str
     price: float | None
-    captured: dt.datetime  # UTC
+    captured: dt.datetime
     contracts: pl.DataFrame
-    facts: dict[str, str] = field(default_factory=dict)  # market state, exchange, expiries left out, ...
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 class Provider(Protocol):
-    """A live source of bars; used by several threads at once."""
+    """A live source of bars, used by several threads at once."""
 
     name: str
 
-    def fetch(self, wanted: BarRequest) -> Answer:
-        """Ask for one instrument. Raises a `ProviderError`, or `Stopped`."""
+    def fetch(self, request: BarRequest) -> Answer:
+        """Ask for one instrument's bars and events.
+
+        Raises
+        ------
+        ProviderError
+            If there is no usable answer.
+        Stopped
+            If the run is ending.
+        """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 class OptionProvider(Provider, Protocol):
@@ -174,7 +239,7 @@ class OptionProvider(Provider, Protocol):
         Raises
         ------
         ProviderError
-            If there is no good answer.
+            If there is no usable answer.
         Stopped
             If the run is ending.
         """
@@ -189,7 +254,7 @@ class RankingProvider(Provider, Protocol):
         Raises
         ------
         ProviderError
-            If there is no good answer.
+            If there is no usable answer.
         Stopped
             If the run is ending.
         """
@@ -204,7 +269,7 @@ class ExchangeProvider(Provider, Protocol):
         Raises
         ------
         ProviderError
-            If there is no good answer.
+            If there is no usable answer.
         Stopped
             If the run is ending.
         """

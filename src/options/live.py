@@ -75,7 +75,7 @@ def pooled(pool: Pool, gate: RateGate) -> Replies:
 
     def replies(wanted: list[BarRequest], chains: Chains, tell: Tell) -> Iterator[Reply]:
         tasks = (FetchTask(gate.name, each, order) for order, each in enumerate(wanted))
-        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.wanted)), lambda: tell(_so_far(gate))):
+        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.request)), lambda: tell(_so_far(gate))):
             yield _reply(outcome)
 
     return replies
@@ -99,6 +99,6 @@ class _Quoted(Answer):
 
 def _reply(outcome: FetchOutcome) -> Reply:
     if isinstance(outcome.answer, _Quoted):
-        return Reply(outcome.task.wanted, outcome.answer.chain)
+        return Reply(outcome.task.request, outcome.answer.chain)
     reason = f"not asked to the end: {outcome.reason}" if outcome.kind == "stopped" else outcome.reason
-    return Reply(outcome.task.wanted, None, outcome.kind, reason)
+    return Reply(outcome.task.request, None, outcome.kind, reason)

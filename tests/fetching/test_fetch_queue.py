@@ -26,7 +26,7 @@ def run(plans: dict[str, list[str]], good: int = 20, at_once: int = 1, **changes
     for symbol in (*plans, *(f"GOOD{i}" for i in range(good))):
         one.put(task(symbol))
     outcomes = drive(one, script, clock, at_once)
-    by_symbol = {outcome.task.wanted.symbol: outcome for outcome in outcomes}
+    by_symbol = {outcome.task.request.symbol: outcome for outcome in outcomes}
     assert len(by_symbol) == len(outcomes) == len(plans) + good
     return by_symbol, script, one, clock
 
@@ -54,9 +54,9 @@ def test_delays_between_tries_grow():
     one, times = queue(clock), []
 
     def serve(asked):
-        if asked.wanted.symbol == "AAA":
+        if asked.request.symbol == "AAA":
             times.append(clock.now)
-        return found(asked, "unavailable" if asked.wanted.symbol == "AAA" else "ok")
+        return found(asked, "unavailable" if asked.request.symbol == "AAA" else "ok")
 
     for symbol in ("AAA", "BBB"):
         one.put(task(symbol))
@@ -107,7 +107,7 @@ def test_a_block_of_everybody_gives_nobody_up():
     one = queue(clock)
 
     def serve(each):
-        asked.append(each.wanted.symbol)
+        asked.append(each.request.symbol)
         return found(each, "refused" if 1003 < clock.now < 8 * 3600 else "ok")
 
     for i in range(300):
@@ -130,7 +130,7 @@ def test_the_lowest_order_goes_first_and_a_retry_takes_its_old_place():
         clock.now += 10
         return script(asked)
 
-    assert [o.task.wanted.symbol for o in drive(one, serve, clock)] == ["B", "C", "D", "A", "E", "F"]
+    assert [o.task.request.symbol for o in drive(one, serve, clock)] == ["B", "C", "D", "A", "E", "F"]
 
 
 class Router:
@@ -144,7 +144,7 @@ class Router:
         if self.began <= self.clock.now < self.ended:
             self.in_vain += 1
             return Unavailable("no route to host")
-        return found(asked, "unavailable" if asked.wanted.symbol in self.bad else "ok")
+        return found(asked, "unavailable" if asked.request.symbol in self.bad else "ok")
 
 
 @pytest.mark.parametrize("at_once", [1, 6])
@@ -171,7 +171,7 @@ def test_an_outage_in_the_last_tries_blames_nobody():
     for i in range(300):
         one.put(task(f"S{i}"))
     outcomes = drive(one, router, clock)
-    kinds = {o.task.wanted.symbol: (o.kind, o.tries) for o in outcomes}
+    kinds = {o.task.request.symbol: (o.kind, o.tries) for o in outcomes}
     assert {symbol for symbol, (kind, _) in kinds.items() if kind != "ok"} == bad
     assert {kinds[symbol] for symbol in bad} == {("unavailable", 4)}
 
@@ -181,15 +181,15 @@ def test_what_was_answered_in_an_earlier_run_is_the_proof():
     one, asked = queue(clock, known=task("OLD")), []
 
     def serve(each):
-        asked.append(each.wanted.symbol)
-        return found(each, "ok" if each.wanted.symbol == "OLD" else "unavailable")
+        asked.append(each.request.symbol)
+        return found(each, "ok" if each.request.symbol == "OLD" else "unavailable")
 
     for i in range(60):
         one.put(task(f"S{i}"))
     outcomes = drive(one, serve, clock)
     assert [o.kind for o in outcomes] == ["unavailable"] * 60
     assert one.gate.counts.paused == 0
-    assert "OLD" not in {o.task.wanted.symbol for o in outcomes}
+    assert "OLD" not in {o.task.request.symbol for o in outcomes}
     assert asked.count("OLD") <= 60
 
 
@@ -210,7 +210,7 @@ def test_a_tail_of_bad_instruments_is_no_outage():
     outcomes = drive(one, script, clock, at_once=6)
     assert sum(o.kind == "unavailable" for o in outcomes) == 100
     assert one.gate.counts.paused == 0
-    assert {script.asked[o.task.wanted.symbol] for o in outcomes if o.kind == "unavailable"} == {4}
+    assert {script.asked[o.task.request.symbol] for o in outcomes if o.kind == "unavailable"} == {4}
     assert sum(script.asked.values()) <= 3000 + 400 + 400 / 6 + 10
 
 
@@ -252,7 +252,7 @@ def test_what_patience_leaves_is_handed_over_as_stopped_with_the_reason():
     assert "no route to host" in stopped[0].reason
     assert one.take() is None
     one.put(task("LATE"))
-    assert [(o.task.wanted.symbol, o.kind) for o in one.closed()] == [("LATE", "stopped")]
+    assert [(o.task.request.symbol, o.kind) for o in one.stopped()] == [("LATE", "stopped")]
 
 
 def test_a_stop_hands_over_what_was_under_way_and_what_waited():
@@ -263,10 +263,10 @@ def test_a_stop_hands_over_what_was_under_way_and_what_waited():
     first, second, third = one.take(), one.take(), one.take()
     assert one.settle(first, Unavailable("reset"), 1.0) == []
     outcomes = one.settle(second, Stopped("the run is ending"), 1.0)
-    assert [o.task.wanted.symbol for o in outcomes] == ["S0", "S1", "S3", "S4"]
-    assert not one.over
+    assert [o.task.request.symbol for o in outcomes] == ["S0", "S1", "S3", "S4"]
+    assert not one.settled
     assert [o.kind for o in one.settle(third, answer(third.task), 1.0)] == ["ok"]
-    assert one.over
+    assert one.settled
 
 
 kinds = st.sampled_from(["ok", "ok", *FAULTS, "crash"])
@@ -285,12 +285,12 @@ def test_whatever_is_served_each_task_has_one_outcome_and_a_reason_for_it(plans,
     for symbol in script.plans:
         one.put(task(symbol))
     outcomes = drive(one, script, clock, at_once)
-    assert sorted(o.task.wanted.symbol for o in outcomes) == sorted(script.plans)
+    assert sorted(o.task.request.symbol for o in outcomes) == sorted(script.plans)
     for outcome in outcomes:
-        served = script.served[outcome.task.wanted.symbol]
+        served = script.served[outcome.task.request.symbol]
         faults = served.count("unavailable") + served.count("malformed")
         if outcome.kind == "ok":
-            assert outcome.answer.facts["symbol"] == outcome.task.wanted.symbol
+            assert outcome.answer.facts["symbol"] == outcome.task.request.symbol
             assert "ok" in served
         elif outcome.kind in ("unavailable", "malformed"):
             assert faults + served.count("unknown") >= tries

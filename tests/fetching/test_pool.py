@@ -69,7 +69,7 @@ class World:
         )
 
     def __call__(self, asked):
-        door, symbol = self.doors[asked.provider], asked.wanted.symbol
+        door, symbol = self.doors[asked.provider], asked.request.symbol
         door.enter()
         plan = self.plan(symbol)
         with self.lock:
@@ -95,10 +95,10 @@ def test_thousands_of_tasks_of_two_providers_with_faults_each_have_the_outcome_t
     assert Counter(o.task for o in outcomes) == Counter(tasks)
     expected = {"crash": "error"}
     for outcome in outcomes:
-        last = world.plan(outcome.task.wanted.symbol)[-1]
+        last = world.plan(outcome.task.request.symbol)[-1]
         assert outcome.kind == expected.get(last, last)
         if outcome.kind == "ok":
-            assert outcome.answer.facts == {"symbol": outcome.task.wanted.symbol}
+            assert outcome.answer.facts == {"symbol": outcome.task.request.symbol}
     assert not threads()
 
 
@@ -125,7 +125,7 @@ def test_follow_up_tasks_join_while_results_are_iterated_even_after_the_last():
     doors, seen = gates(settings), []
     with Pool(settings, doors) as pool:
         for outcome in pool.results([task("A0", 0, "yahoo")], World(doors, share=0)):
-            symbol = outcome.task.wanted.symbol
+            symbol = outcome.task.request.symbol
             seen.append(symbol)
             if len(symbol) < 12:
                 pool.add(task(symbol + "x", 0, ("yahoo", "kraken")[len(symbol) % 2]))
@@ -140,7 +140,7 @@ def test_tasks_added_before_the_first_result_count_as_well_and_a_pool_serves_aga
             pool.add(task(symbol))
         for wanted in (["A", "B", "C"], ["D"]):
             more = [task("D")] if wanted == ["D"] else []
-            assert sorted(o.task.wanted.symbol for o in pool.results(more, World(doors, share=0))) == wanted
+            assert sorted(o.task.request.symbol for o in pool.results(more, World(doors, share=0))) == wanted
         assert not doors["yahoo"].stopped
 
 
@@ -242,13 +242,13 @@ def test_an_exit_asked_for_inside_a_fetch_is_an_outcome_and_kills_no_thread():
     doors = gates(settings)
 
     def fetch(asked):
-        if asked.wanted.symbol == "EXIT":
+        if asked.request.symbol == "EXIT":
             raise SystemExit(3)
         return answer(asked)
 
     with Pool(settings, doors) as pool:
         outcomes = list(pool.results([task("EXIT"), task("A")], fetch))
-    assert {o.task.wanted.symbol: o.kind for o in outcomes} == {"EXIT": "error", "A": "ok"}
+    assert {o.task.request.symbol: o.kind for o in outcomes} == {"EXIT": "error", "A": "ok"}
 
 
 def test_patience_at_its_end_hands_over_every_task_and_others_go_on():
@@ -280,7 +280,7 @@ def test_refusals_of_all_threads_at_once_are_asked_again_and_nothing_is_lost():
     meeting, met = threading.Barrier(6), Counter()
 
     def fetch(asked):
-        symbol = asked.wanted.symbol
+        symbol = asked.request.symbol
         doors["yahoo"].enter()
         met[symbol] += 1
         if met[symbol] == 1 and int(symbol) < 6:

@@ -190,7 +190,7 @@ class Collection:
                     if following is not None:
                         pool.add(following)
                         continue
-                    progress.advance(note=f"{believed.task.provider} {believed.task.wanted.symbol}")
+                    progress.advance(note=f"{believed.task.provider} {believed.task.request.symbol}")
                     for task in self.publisher.settle(self._instrument(believed.task)):
                         pool.add(task)
 
@@ -206,13 +206,13 @@ class Collection:
 
     def _asked_from(self, task: FetchTask) -> str:
         """The earliest date that a provider was asked for an instrument's bars."""
-        entry = self.entries.get((task.wanted.asset_class, task.wanted.symbol))
-        start = task.wanted.start.isoformat()
+        entry = self.entries.get((task.request.asset_class, task.request.symbol))
+        start = task.request.start.isoformat()
         former = json.loads(entry["facts"]).get("asked_from") if entry and entry["provider"] == task.provider else None
         return min(str(former), start) if former else start
 
     def _instrument(self, task: FetchTask) -> SelectedInstrument:
-        return self.asked[task.wanted.asset_class, task.wanted.symbol]
+        return self.asked[task.request.asset_class, task.request.symbol]
 
     def _stored(self, instrument: SelectedInstrument) -> History:
         """What is stored of one instrument, as the run found it."""
@@ -233,11 +233,11 @@ class Collection:
         self.publisher.answered(instrument)
         if outcome.answer is None:
             return self._failed(outcome, instrument)
-        bars = sessions.without_partial(outcome.answer.bars, instrument.asset_class, task.wanted.interval, self.now)
+        bars = sessions.without_partial(outcome.answer.bars, instrument.asset_class, task.request.interval, self.now)
         answer = dataclasses.replace(outcome.answer, bars=bars)
-        whole = task.wanted.start == self.schedule.beginning
+        whole = task.request.start == self.schedule.beginning
         stored = self._stored(instrument)
-        comparison = refresh.compare(stored.bars, stored.events, answer, whole, task.wanted.start)
+        comparison = refresh.compare(stored.bars, stored.events, answer, whole, task.request.start)
         if comparison.message:
             log.info("%s:%s %s: %s", *instrument.key, comparison.kind, comparison.message)
         if comparison.refetch:
@@ -252,7 +252,7 @@ class Collection:
         facts = {"asked_from": self._asked_from(task)}
         self.raw.append(
             instrument.key, task.provider, "fetched", self.now,
-            answer=answer, replace=comparison.replace, name=task.wanted.name, facts=facts,
+            answer=answer, replace=comparison.replace, name=task.request.name, facts=facts,
         )  # fmt: skip
         return None
 
@@ -270,7 +270,7 @@ class Collection:
         tries = (entry["tries"] if entry and entry["state"] != "fetched" else 0) + outcome.tries
         again = self.schedule.next_attempt(tries, state != "failed")
         self.raw.append(
-            instrument.key, provider, state, self.now, name=outcome.task.wanted.name,
+            instrument.key, provider, state, self.now, name=outcome.task.request.name,
             tries=tries, next_attempt=again, error_class=outcome.kind, reason=outcome.reason,
         )  # fmt: skip
         return None

@@ -40,8 +40,8 @@ def entry(**changes) -> dict:
 
 def test_what_is_not_known_is_asked_for_whole_of_the_first_provider():
     task = schedule().task(AAA, None)
-    assert task.provider == "yahoo" and task.wanted.start == dt.date(2014, 1, 1) and task.wanted.name == ""
-    assert schedule().task(BTC, None).provider == "coinbaseexchange" and schedule().task(BTC, None).wanted.name == ""
+    assert task.provider == "yahoo" and task.request.start == dt.date(2014, 1, 1) and task.request.name == ""
+    assert schedule().task(BTC, None).provider == "coinbaseexchange" and schedule().task(BTC, None).request.name == ""
 
 
 def test_what_has_the_last_session_is_not_asked_for_unless_the_user_insists():
@@ -73,7 +73,7 @@ def test_on_thanksgiving_no_stock_is_asked_for_and_on_the_evening_after_it_each_
 
 
 def test_a_refresh_asks_from_so_many_bars_before_the_last():
-    start = schedule().task(AAA, entry()).wanted.start
+    start = schedule().task(AAA, entry()).request.start
     sessions = sum(
         day.weekday() < 5 for day in (start + dt.timedelta(days=n) for n in range((NOW.date() - start).days))
     )
@@ -82,13 +82,13 @@ def test_a_refresh_asks_from_so_many_bars_before_the_last():
 
 def test_retry_whole_asks_from_the_beginning_and_of_whoever_served():
     task = schedule(insist=True, whole=True).task(BTC, entry(provider="kraken"))
-    assert task.provider == "kraken" and task.wanted.start == dt.date(2014, 1, 1)
+    assert task.provider == "kraken" and task.request.start == dt.date(2014, 1, 1)
 
 
 def test_a_refresh_asks_whoever_served_and_a_provider_that_left_the_chain_is_replaced_by_the_first():
     assert schedule().task(BTC, entry(provider="kraken")).provider == "kraken"
     gone = schedule().task(BTC, entry(provider="binanceus"))
-    assert gone.provider == "coinbaseexchange" and gone.wanted.start == dt.date(2014, 1, 1)
+    assert gone.provider == "coinbaseexchange" and gone.request.start == dt.date(2014, 1, 1)
 
 
 @pytest.mark.parametrize("state", ["failed", "unknown", "unfit"])
@@ -108,7 +108,7 @@ def test_the_wait_of_what_failed_doubles_up_to_a_month():
 def test_candidates_for_the_panel_come_first_then_bucket_by_bucket():
     early = SelectedInstrument("stock", "ZZZ", 9, early=True)
     tasks = list(schedule().tasks([AAA, BTC, early], {}))
-    assert [task.wanted.symbol for task in tasks] == ["ZZZ", "BTC-USD", "AAA"]
+    assert [task.request.symbol for task in tasks] == ["ZZZ", "BTC-USD", "AAA"]
     assert [task.order for task in tasks] == sorted(task.order for task in tasks)
 
 

@@ -18,14 +18,14 @@ def task(symbol: str, order: int = 0, provider: str = "yahoo") -> FetchTask:
 
 
 def answer(asked: FetchTask) -> Answer:
-    return Answer(EMPTY, EMPTY, {"symbol": asked.wanted.symbol})
+    return Answer(EMPTY, EMPTY, {"symbol": asked.request.symbol})
 
 
 def found(asked: FetchTask, kind: str) -> Answer | Exception:
     """What a provider hands back: ok, one of the faults, or a crash."""
     if kind == "ok":
         return answer(asked)
-    return FAULTS[kind](f"{kind}: {asked.wanted.symbol}") if kind in FAULTS else KeyError(asked.wanted.symbol)
+    return FAULTS[kind](f"{kind}: {asked.request.symbol}") if kind in FAULTS else KeyError(asked.request.symbol)
 
 
 class Script:
@@ -37,7 +37,7 @@ class Script:
         self.served: dict[str, list[str]] = defaultdict(list)
 
     def __call__(self, asked: FetchTask) -> Answer | Exception:
-        symbol = asked.wanted.symbol
+        symbol = asked.request.symbol
         plan = self.plans.get(symbol, ["ok"])
         kind = plan[min(self.asked[symbol], len(plan) - 1)]
         self.asked[symbol] += 1
@@ -53,7 +53,7 @@ def drive(
     for _ in range(200_000):
         jobs = [job for _ in range(at_once) if (job := queue.take()) is not None]
         if not jobs:
-            if queue.over:
+            if queue.settled:
                 return outcomes
             clock.wait(queue.wait() or 1e-3)
         for job in jobs:

@@ -66,7 +66,7 @@ class Providers:
         ProviderError
             If there is no answer.
         """
-        return self._provider(task.provider).fetch(task.wanted)
+        return self._provider(task.provider).fetch(task.request)
 
     def believed(self, outcome: FetchOutcome) -> list[FetchOutcome]:
         """Outcomes that say something about their instruments, now that a further one has come.

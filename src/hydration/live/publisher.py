@@ -123,7 +123,7 @@ class Publisher:
         self._pin_panel()
 
     def _instrument(self, task: FetchTask) -> SelectedInstrument:
-        return self._asked[task.wanted.asset_class, task.wanted.symbol]
+        return self._asked[task.request.asset_class, task.request.symbol]
 
     def _publish(self, b: int, view: BucketView | None = None) -> list[FetchTask]:
         """Publish a bucket; returns questions about instruments whose archive and provider don't fit."""

@@ -121,7 +121,7 @@ def _lane(config: Config, model: ModelConfig, window: Window, drawn: Sample) -> 
         "tune": [config.tune.batch, *limits],
         "seed": config.seed,
         "library": family(model.family).LIBRARY.version,
-        "code": code_keys.fit_code(model.family, relative=config.label.relative),
+        "code": code_keys.fit_code(model.family, config.label.kind),
     }
     about = {
         "before": str(window.before),

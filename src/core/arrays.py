@@ -8,6 +8,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+DateArray = npt.NDArray[np.datetime64]
 Matrix = npt.NDArray[np.float32]
 """Features: float32, shape (rows, features), NaN where undefined."""
 Vector = npt.NDArray[np.float64]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from src.core.arrays import FloatArray, IntArray
+from src.core.arrays import DateArray, FloatArray, IntArray
 from src.evaluation import metrics, significance
 from src.evaluation.grade import Grade, Thresholds, grade
-from src.evaluation.labels import DateArray, Decisions
+from src.evaluation.labels import Decisions
 from src.evaluation.shift_test import Shifts, shifts
 from src.evaluation.strategy import (
     Performance,

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from src.core.arrays import BoolArray, FloatArray, IntArray
+from src.core.arrays import BoolArray, DateArray, FloatArray, IntArray
+from src.evaluation.label_kinds.declaration import TradedBars, forward_return, later_dates
+from src.evaluation.label_kinds.registry import label_kind
 from src.market.bars import BARS_PER_YEAR, tradable
 
 if TYPE_CHECKING:
     from src.config.schema import LabelConfig
-
-DateArray = npt.NDArray[np.datetime64]
-KEY = ("asset_class", "symbol")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Decisions:
     dates, stamps : datetime64, shape (n,)
         Date of bar k; date of bar k+2, on which the profit of decision k is booked (NaT for the last two).
     label : float64, shape (n,), in {0, 1, NaN}
-        Direction of O[k+1+horizon]/O[k+1] - 1; NaN where it is zero or not known yet.
+        1 where the outcome of the label's kind is up, 0 where it is down; NaN where it is zero or not known yet.
     bar_return : float64, shape (n,)
         O[k+2]/O[k+1] - 1 in total-return prices, whatever the horizon; NaN for the last two.
     close_return : float64, shape (n,)
@@ -96,7 +95,7 @@ class Decisions:
 def decisions(
     bars: pl.DataFrame,
     label: LabelConfig,
-    panel: pl.DataFrame | None = None,
+    market: pl.DataFrame | None = None,
     bars_per_year: float | None = None,
 ) -> Decisions:
     """Fix the tradable bars of one instrument and look up what followed each.
@@ -107,29 +106,36 @@ def decisions(
         One instrument, sorted by date, cut at ``split.until``. Rows without a price or without volume are skipped in
         the count: no decision, no entry and no exit happens there.
     label : LabelConfig
-    panel : DataFrame, optional
-        From `panel_returns` with the same label; needed where ``label.relative``.
+        Kind, horizon and tolerance.
+    market : DataFrame, optional
+        What outcomes are compared with: from `market_of` with the same label.
     bars_per_year : float, optional
         Default: that of daily bars of the asset class.
+
+    Returns
+    -------
+    Decisions
+        One for each tradable bar; none where no bar is tradable.
 
     Raises
     ------
     ValueError
-        Without a row, or for a relative label without a panel.
+        Without a row, or without a market for a kind of label that compares with one.
+    ConfigError
+        If no kind of label has the name ``label.kind``.
     """
     if bars.height == 0:
         raise ValueError("decisions need at least one bar, got an empty table")
     asset_class, symbol = bars.item(0, "asset_class"), bars.item(0, "symbol")
-    if label.relative and panel is None:
+    kind = label_kind(label.kind)
+    if kind.market and market is None:
         raise ValueError(f"label {label.name} compares with the panel, got none for {asset_class} {symbol}")
     mask = bars.select(tradable(bars)).to_series()
     traded = bars.filter(mask)
     dates = traded["date"].to_numpy()
     factor, close = _numbers(traded, "factor"), _numbers(traded, "close")
-    opens = _numbers(traded, "open") * factor
-    ahead = _forward_return(opens, label.horizon)
-    if panel is not None and label.relative:
-        ahead = ahead - _panel_at(panel, asset_class, dates, label.horizon)
+    opens, high, low = (_numbers(traded, column) * factor for column in ("open", "high", "low"))
+    outcome = kind.outcome(TradedBars(asset_class, dates, opens, high, low, close * factor), label, market)
     split = traded["split"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
     return Decisions(
         asset_class=asset_class,
@@ -138,12 +144,12 @@ def decisions(
         bars_per_year=float(bars_per_year or BARS_PER_YEAR[asset_class]),
         rows=np.flatnonzero(mask.to_numpy()).astype(np.int64),
         dates=dates,
-        stamps=_later(dates, 2),
-        label=_direction(ahead, label.tolerance),
-        bar_return=_forward_return(opens, 1),
+        stamps=later_dates(dates, 2),
+        label=_direction(outcome, label.tolerance),
+        bar_return=forward_return(opens, 1),
         close_return=_change(close * factor),
-        high=_numbers(traded, "high") * factor,
-        low=_numbers(traded, "low") * factor,
+        high=high,
+        low=low,
         close=close * factor,
         traded_price=close * split,
         repaired=traded["repaired"].fill_null(False).to_numpy(),
@@ -151,73 +157,31 @@ def decisions(
     )
 
 
-def panel_returns(bars: pl.DataFrame, label: LabelConfig) -> pl.DataFrame:
-    """Median return of the pinned panel over the label's horizon, for each class and decision date.
-
-    On each date only the members whose entry and exit fall on the most common entry and exit dates are counted, so
-    that a member that did not trade for weeks brings nothing from beyond the horizon.
+def market_of(bars: pl.DataFrame, label: LabelConfig) -> pl.DataFrame | None:
+    """Table that the label's outcomes are compared with; None for a kind that compares with nothing.
 
     Parameters
     ----------
     bars : DataFrame with the columns of ``bars.SCHEMA``
-        The panel's instruments; asset classes are kept apart.
+        The instruments of the pinned panel; asset classes are kept apart.
+    label : LabelConfig
 
     Returns
     -------
-    DataFrame with asset_class, date (of the decision), entry, exit, market_return; unique by (asset_class, date).
+    DataFrame or None
+        As the kind of label declares it: a row for each asset class and decision date.
     """
-    ahead = label.horizon + 1
-    opens = pl.col("open").cast(pl.Float64) * pl.col("factor").cast(pl.Float64)
-    returns = (
-        bars.filter(tradable(bars))
-        .sort(*KEY, "date")
-        .select(
-            "asset_class",
-            "date",
-            entry=pl.col("date").shift(-1).over(KEY),
-            exit=pl.col("date").shift(-ahead).over(KEY),
-            change=(opens.shift(-ahead) / opens.shift(-1) - 1.0).over(KEY),
-        )
-        .drop_nulls()
-    )
-    by_dates = returns.group_by("asset_class", "date", "entry", "exit").agg(
-        pl.len().alias("members"), pl.col("change").median().alias("market_return")
-    )
-    common = by_dates.sort("members", "exit", descending=[True, False]).unique(["asset_class", "date"], keep="first")
-    return common.drop("members").sort("asset_class", "date")
-
-
-def _panel_at(panel: pl.DataFrame, asset_class: str, dates: DateArray, horizon: int) -> FloatArray:
-    """Return the panel's return for each decision, NaN where the instrument's own entry or exit is on another date."""
-    own = pl.DataFrame({"date": dates, "entry": _later(dates, 1), "exit": _later(dates, 1 + horizon)})
-    keys = ["date", "entry", "exit"]
-    theirs = panel.filter(pl.col("asset_class") == asset_class).select(*keys, "market_return")
-    own = own.cast({key: theirs.schema[key] for key in keys})
-    joined = own.join(theirs, on=keys, how="left", maintain_order="left")
-    return joined["market_return"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    kind = label_kind(label.kind)
+    return kind.market(bars, label) if kind.market else None
 
 
 def _direction(change: FloatArray, tolerance: float) -> FloatArray:
     return np.where(np.abs(change) > tolerance, (change > 0.0).astype(np.float64), np.nan)
 
 
-def _forward_return(opens: FloatArray, horizon: int) -> FloatArray:
-    out = np.full(opens.size, np.nan)
-    if opens.size > horizon + 1:
-        out[: -1 - horizon] = opens[1 + horizon :] / opens[1 : opens.size - horizon] - 1.0
-    return out
-
-
 def _change(prices: FloatArray) -> FloatArray:
     out = np.full(prices.size, np.nan)
     out[1:] = prices[1:] / prices[:-1] - 1.0
-    return out
-
-
-def _later(dates: DateArray, bars: int) -> DateArray:
-    out = np.full(dates.size, np.datetime64("NaT"), dtype=dates.dtype)
-    if dates.size > bars:
-        out[:-bars] = dates[bars:]
     return out
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.core.arrays import IntArray
-from src.evaluation.labels import DateArray
+from src.core.arrays import DateArray, IntArray
 from src.market.bars import BARS_PER_YEAR
 
 if TYPE_CHECKING:

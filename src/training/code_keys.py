@@ -11,6 +11,7 @@ from typing import Any
 from src.core.code_hash import code_digest
 from src.evaluation import labels, metrics, splits, strategy
 from src.evaluation.assessment import assess
+from src.evaluation.label_kinds.registry import label_kind
 from src.evaluation.shift_test import Shifts
 from src.models.registry import family
 from src.training import expanding_window, walk_forward
@@ -30,11 +31,20 @@ _RETURNS = (
 
 
 @cache
-def fit_code(name: str, *, relative: bool) -> str:
-    """Hash of label, split and fit for one model family; a relative label's panel is part of it."""
+def fit_code(name: str, label: str) -> str:
+    """Hash of label, split and fit.
+
+    Parameters
+    ----------
+    name : str
+        The model family.
+    label : str
+        The kind of label: its outcome, and the market that it compares with, are part of the hash.
+    """
     library: Any = family(name)
-    panel = (labels.panel_returns,) if relative else ()
-    return code_digest(*_FIT, *panel, library.fit, library.predict)
+    kind = label_kind(label)
+    market = (kind.market,) if kind.market else ()
+    return code_digest(*_FIT, kind.outcome, *market, library.fit, library.predict)
 
 
 @cache

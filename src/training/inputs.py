@@ -17,6 +17,7 @@ from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
 from src.core.instruments import KEY
 from src.evaluation import labels
+from src.evaluation.label_kinds.registry import label_kind
 from src.features.catalog import code_hash, needs_panel, reach
 from src.features.selection import select
 from src.features.store import FeatureStore
@@ -55,7 +56,7 @@ class Inputs:
         self.names = [item.name for item in chosen]
         self._looks_at_panel = any(needs_panel(item) for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
-        self.panel_returns = self._read_panel() if config.label.relative else None
+        self.panel_returns = self._read_panel() if label_kind(config.label.kind).market else None
         self._hashes = {item.name: code_hash(item) for item in chosen}
         self._panel = self.features.pinned() if self._looks_at_panel else None
         self.buckets = [b for b in self.features.buckets() if self._is_current(b)]
@@ -150,8 +151,8 @@ class Inputs:
                 found[str(asset_class)].append(table_digest(rows.sort("date")))
         return {asset_class: json_digest(parts) for asset_class, parts in found.items()}
 
-    def _read_panel(self) -> pl.DataFrame:
+    def _read_panel(self) -> pl.DataFrame | None:
         """Read the pinned panel's returns over the label's horizon."""
         members = self.bars.panel()
         parts = [self._cut(self.bars.read_bucket(bucket, symbols=members)) for bucket in self.bars.buckets()]
-        return labels.panel_returns(pl.concat(parts), self.config.label)
+        return labels.market_of(pl.concat(parts), self.config.label)

@@ -86,8 +86,7 @@ class Planner:
         self._strategy_key = run_key_module.strategy_key(config.strategy)
         self._features = json_digest(dict(procedure.features))
         self._libraries = {model.family: family(model.family).LIBRARY.version for model in models}
-        relative = config.label.relative
-        self._code = {model.family: code_keys.fit_code(model.family, relative=relative) for model in models}
+        self._code = {model.family: code_keys.fit_code(model.family, config.label.kind) for model in models}
         self._known: dict[str, Known] = {}
         self._trials: dict[Key, set[str]] = defaultdict(set)
         self._read_store()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from src.core.arrays import FloatArray, IntArray, Matrix
+from src.core.arrays import DateArray, FloatArray, IntArray, Matrix
 from src.core.errors import StageError
 from src.core.instruments import KEY, Key
 from src.evaluation import labels
-from src.evaluation.labels import DateArray
+from src.evaluation.label_kinds.registry import label_kind
 from src.evaluation.splits import Fold, walk_forward
 from src.features.selection import select
 from src.features.store import FeatureStore
@@ -138,7 +138,7 @@ def _read(
     """
     bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
     features = FeatureStore(Path(config.data.root) / "features" / config.dataset)
-    panel = _panel(config, window, bars) if config.label.relative else None
+    panel = _panel(config, window, bars) if label_kind(config.label.kind).market else None
     by_bucket: dict[int, list[Key]] = defaultdict(list)
     for each in chosen:
         by_bucket[each.bucket].append(each.key)
@@ -177,11 +177,11 @@ def _before(rows: pl.DataFrame, window: Window) -> pl.DataFrame:
     return rows.filter(pl.col("date").cast(pl.Date) < window.before)
 
 
-def _panel(config: Config, window: Window, bars: BarStore) -> pl.DataFrame:
+def _panel(config: Config, window: Window, bars: BarStore) -> pl.DataFrame | None:
     """Returns of the pinned panel over the label's horizon, their ends inside the window."""
     members = bars.panel()
     parts = [_before(bars.read_bucket(bucket, symbols=members), window) for bucket in bars.buckets()]
-    return labels.panel_returns(pl.concat(parts), config.label)
+    return labels.market_of(pl.concat(parts), config.label)
 
 
 def _is_scored(one: Instrument) -> bool:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from src.core.arrays import DateArray
 from src.core.errors import StageError
 from src.core.instruments import ASSET_CLASSES, KEY, Key
-from src.evaluation.labels import DateArray
 from src.evaluation.splits import InsufficientData, first_boundary, walk_forward
 from src.features.store import FeatureStore
 from src.market.bars import BarStore, tradable

@@ -223,7 +223,7 @@ def pool(folder: Path, dataset: Dataset, horizons: list[int], rows: int) -> list
     done = folder / "pool" / "done.json"
     if done.is_file():
         return list(atomic.read_json(done))
-    market = {h: _panel(dataset, LabelConfig(horizon=h, relative=True)) for h in horizons}
+    market = {h: _panel(dataset, LabelConfig(horizon=h, kind="relative")) for h in horizons}
     found: dict[str, list[tuple[Any, ...]]] = {}
     for bucket in dataset.bars.buckets():
         for fold, *arrays in _pool_rows(dataset, bucket, market):
@@ -248,7 +248,9 @@ def pool(folder: Path, dataset: Dataset, horizons: list[int], rows: int) -> list
 def _panel(dataset: Dataset, label: LabelConfig) -> pl.DataFrame:
     panel = dataset.bars.panel()
     parts = [dataset.bars.read_bucket(bucket, symbols=panel) for bucket in dataset.bars.buckets()]
-    return labels.panel_returns(pl.concat(parts), label)
+    market = labels.market_of(pl.concat(parts), label)
+    assert market is not None
+    return market
 
 
 def _pool_rows(dataset: Dataset, bucket: int, market: dict[int, pl.DataFrame]) -> Iterator[tuple[Any, ...]]:
@@ -258,7 +260,9 @@ def _pool_rows(dataset: Dataset, bucket: int, market: dict[int, pl.DataFrame]) -
     for key, rows in instruments(bars):
         if key[0] == "crypto":
             continue
-        chosen = {h: decisions(bars[rows], LabelConfig(horizon=h, relative=True), table) for h, table in market.items()}
+        chosen = {
+            h: decisions(bars[rows], LabelConfig(horizon=h, kind="relative"), table) for h, table in market.items()
+        }
         one = chosen[longest]
         try:
             folds = walk_forward(one.dates, key[0], POOL_SPLIT, longest)

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from src.config.schema import LabelConfig
-from src.evaluation.labels import decisions, panel_returns
+from src.evaluation.label_kinds.relative import panel_returns
+from src.evaluation.labels import decisions
 
 NEXT = LabelConfig()
 
@@ -121,7 +122,7 @@ def test_an_empty_table_is_refused_and_one_without_a_tradable_bar_has_no_decisio
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_a_relative_label_is_above_or_below_the_panels_median_over_the_same_bars(horizon):
     rng = np.random.default_rng(9)
-    label = LabelConfig(name="market_relative", horizon=horizon, relative=True)
+    label = LabelConfig(name="market_relative", horizon=horizon, kind="relative")
     members = [bars(np.exp(np.cumsum(rng.normal(size=50) * 0.01)), symbol=f"M{i}") for i in range(5)]
     got = decisions(members[0], label, panel_returns(pl.concat(members), label))
     opens = np.stack([frame["open"].to_numpy() for frame in members])
@@ -136,13 +137,13 @@ def test_a_relative_label_is_above_or_below_the_panels_median_over_the_same_bars
 def test_a_panel_member_that_stops_trading_brings_nothing_from_beyond_the_horizon():
     calm = [bars([1.0, 1.0, 1.1, 1.1, 1.1, 1.1], symbol=f"C{i}") for i in range(2)]
     gone = bars([1.0, 1.0, 1.0, 1.0, 1.0, 50.0], symbol="G", volume=[1, 1, 0, 0, 0, 1])
-    table = panel_returns(pl.concat([*calm, gone]), LabelConfig(relative=True))
+    table = panel_returns(pl.concat([*calm, gone]), LabelConfig(kind="relative"))
     assert table["market_return"][0] == pytest.approx(0.1)
     assert table["exit"][0] == dt.date(2020, 1, 3)
 
 
 def test_where_the_instrument_itself_did_not_trade_on_the_panels_bars_it_has_no_relative_label():
-    label = LabelConfig(relative=True)
+    label = LabelConfig(kind="relative")
     panel = panel_returns(pl.concat([bars([1.0, 1.0, 1.1, 1.2, 1.3, 1.4], symbol=f"C{i}") for i in range(3)]), label)
     own = bars([1.0, 1.0, 5.0, 2.0, 3.0, 4.0], symbol="OWN", volume=[1, 1, 0, 1, 1, 1])
     assert np.isnan(decisions(own, label, panel).label[0])  # its bar after next is a day later than theirs
@@ -150,7 +151,7 @@ def test_where_the_instrument_itself_did_not_trade_on_the_panels_bars_it_has_no_
 
 
 def test_the_panels_of_two_classes_are_kept_apart():
-    label = LabelConfig(relative=True)
+    label = LabelConfig(kind="relative")
     stocks = [bars([1.0, 1.0, 2.0, 2.0], symbol=f"S{i}") for i in range(3)]
     coins = [bars([1.0, 1.0, 0.5, 0.5], symbol=f"S{i}", asset_class="crypto") for i in range(3)]
     table = panel_returns(pl.concat([*stocks, *coins]), label)
@@ -162,4 +163,4 @@ def test_the_panels_of_two_classes_are_kept_apart():
 
 def test_a_relative_label_without_a_panel_is_refused():
     with pytest.raises(ValueError, match="compares with the panel, got none for stock X"):
-        decisions(bars([1.0, 2.0, 3.0]), LabelConfig(name="market_relative", relative=True))
+        decisions(bars([1.0, 2.0, 3.0]), LabelConfig(name="market_relative", kind="relative"))

@@ -16,7 +16,7 @@ from src.models.registry import FAMILIES
 from src.models.registry import family
 from src.training.code_keys import fit_code
 for name in FAMILIES:
-    family(name).LIBRARY.version, fit_code(name, relative=False)
+    family(name).LIBRARY.version, fit_code(name, "outright")
 modules = {family(name).LIBRARY.module or family(name).LIBRARY.distribution for name in FAMILIES}
 print(sorted(modules & set(sys.modules)))
 """

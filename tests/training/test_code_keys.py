@@ -18,9 +18,9 @@ def hashes() -> dict[str, str]:
         cached.cache_clear()
     code_hash.forget()
     return {
-        "lightgbm": code_keys.fit_code("lightgbm", relative=False),
-        "xgboost": code_keys.fit_code("xgboost", relative=False),
-        "relative": code_keys.fit_code("lightgbm", relative=True),
+        "lightgbm": code_keys.fit_code("lightgbm", "outright"),
+        "xgboost": code_keys.fit_code("xgboost", "outright"),
+        "relative": code_keys.fit_code("lightgbm", "relative"),
         "returns": code_keys.returns_code(),
         "grade": code_keys.grade_code(),
     }
@@ -72,7 +72,7 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
             "model.params, seed + 1",
             {"lightgbm", "xgboost", "relative"},
         ),
-        ("evaluation.labels", "panel_returns", ".median()", ".mean()", {"relative"}),
+        ("evaluation.label_kinds.relative", "_panel_at", "fill_null(np.nan)", "fill_null(0.0)", {"relative"}),
         ("evaluation.strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
         ("evaluation.significance", "p_value", "math.sqrt(2.0)", "math.sqrt(3.0)", {"grade"}),
         ("evaluation.shift_test", "common_shifts", "365.25", "365.0", {"grade"}),

@@ -35,7 +35,7 @@ BASE = key(Config())
     "config",
     [
         Config(label=LabelConfig(horizon=5)),
-        Config(label=LabelConfig(relative=True)),
+        Config(label=LabelConfig(kind="relative")),
         Config(split=SplitConfig(embargo=9)),
         Config(split=SplitConfig(first_train_bars=600)),
         Config(seed=8),

@@ -1,4 +1,4 @@
-"""The registry of label kinds: what every declaration must satisfy, and that one more file and option is one more kind."""
+"""Label kinds: what every declaration must satisfy, and that a file and an option make one more kind."""
 
 import shutil
 import sys

@@ -37,15 +37,16 @@ def hydrate(config: Config) -> str:
 
 
 def _options(config: Config) -> str:
-    """Take the session's snapshot of option chains where the universe has any; bars that are in don't fail with it."""
+    """Take the session's snapshot of option chains if the universe wants any; its failure doesn't fail the bars."""
     from src.options import live
+    from src.options.job import QuoteJob
     from src.runtime.lock import dataset_lock
 
-    if not config.universe.options or config.only or not live.quotes(config):
+    if not config.universe.options or config.only or not live.quotes_options(config.source):
         return ""
     try:
         with dataset_lock("quote", config.dataset, log.warning):
-            return f"; options: {live.snapshot_live(config).removeprefix('quote: ')}"
+            return f"; options: {live.snapshot_live(QuoteJob.of(config)).removeprefix('quote: ')}"
     except StageError as error:
         log.warning("option chains: %s", error)
         return f"; options: {error}"

@@ -1,4 +1,4 @@
-"""Take a snapshot of option chains now: from the files at options.path where that is set, else from the live source.
+"""Take a snapshot of option chains: from the files at options.path if it is set, else from the live source.
 
 python -m src.quote universe=full                       the most traded underlyings, once a session
 python -m src.quote universe=full only=[SPY,AAPL]       these alone
@@ -12,14 +12,35 @@ from src.runtime.command import main
 
 
 def quote(config: Config) -> str:
-    """Take it, and say what was taken."""
-    from src.options.snapshot import import_files
+    """Take the snapshot and return the counts in one sentence.
 
-    if config.options.path is not None:
-        return import_files(config)
+    Parameters
+    ----------
+    config : Config
+        The whole resolved configuration.
+
+    Returns
+    -------
+    str
+        The stage's closing line.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing at ``options.path``.
+    StageError
+        If the source quotes no options, no file could be read, or every underlying failed.
+    """
+    from src.options.job import QuoteJob
+
+    job = QuoteJob.of(config)
+    if job.options.path is not None:
+        from src.options.file_import import import_files
+
+        return import_files(job)
     from src.options.live import snapshot_live
 
-    return snapshot_live(config)
+    return snapshot_live(job)
 
 
 if __name__ == "__main__":

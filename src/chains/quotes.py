@@ -30,15 +30,15 @@ VALUES: dict[str, Any] = {
     "rho": pl.Float64(),  # money per 1.00 of the interest rate
 }
 FLAGS: dict[str, str] = {
-    "no_bid": "nobody bids: the bid is null or 0",
-    "no_ask": "nobody offers: the ask is null or 0",
+    "no_bid": "the bid is null or 0",
+    "no_ask": "the ask is null or 0",
     "crossed": "the bid is above the ask",
     "locked": "the bid equals the ask",
     "wide": "the spread is more than a quarter of the mid and more than 0.10",
     "closed": "captured while the options' market was closed: quotes of its last minutes",
     "stale_trade": "not traded in the session of the capture: `last`, `change` and `volume` are of an earlier one",
     "stale_quote": "the quote itself is of another day: not traded for 30 days, or unmoved where it had to move",
-    "placeholder_iv": "the provider's volatility is none: null, its lower bound, or a step of its search",
+    "placeholder_iv": "the provider's volatility is no estimate: null, its lower bound, or a step of its search",
     "no_time_value": "the mid is at or below what exercise or the forward alone is worth: it tells no volatility",
     "below_intrinsic": "even the ask is clearly below that: the quote is of another moment",
     "adjusted": "delivers something else than 100 shares (after a corporate action)",
@@ -67,7 +67,7 @@ _LADDER = [_LOWEST_IV + (1 - _LOWEST_IV) / 2**n for n in range(1, 9)]  # and its
 _OCC = r"^(.+)(\d{6})([CP])(\d{8})$"
 
 
-def table(chain: OptionChain, asset_class: str) -> pl.DataFrame:
+def contract_table(chain: OptionChain, asset_class: str) -> pl.DataFrame:
     """The contracts of a chain as rows of `SCHEMA`, with the flags that need no valuation; the others are false.
 
     Parameters
@@ -100,16 +100,29 @@ def table(chain: OptionChain, asset_class: str) -> pl.DataFrame:
     rows = rows.with_columns(mid=pl.when(pl.col("ask") > 0).then((pl.col("bid").fill_null(0) + pl.col("ask")) / 2))
     rows = _flagged(rows)
     absent = [pl.lit(None, kind).alias(name) for name, kind in VALUES.items() if name != "mid"]
-    return marked(rows.with_columns(*absent)).sort("expiry", "strike", "type", maintain_order=True)
+    return with_flags(rows.with_columns(*absent)).sort("expiry", "strike", "type", maintain_order=True)
 
 
-def marked(rows: pl.DataFrame, **flags: pl.Expr) -> pl.DataFrame:
-    """The rows with further flags raised (a flag that is up stays up), and `clean` made to agree with them all."""
-    known = set(rows.columns)
+def with_flags(rows: pl.DataFrame, **flags: pl.Expr) -> pl.DataFrame:
+    """Raise further flags, and bring `clean` in line with all of them.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns of `SCHEMA`; flags may be missing. A flag that is up stays up.
+    **flags : Expr
+        Conditions by flag; null counts as false.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `SCHEMA`.
+    """
+    present = set(rows.columns)
     raised = [
         pl.any_horizontal(
             expr.fill_null(False)
-            for expr in (pl.col(name) if name in known else pl.lit(False), flags.get(name, pl.lit(False)))
+            for expr in (pl.col(name) if name in present else pl.lit(False), flags.get(name, pl.lit(False)))
         ).alias(name)
         for name in FLAGS
     ]

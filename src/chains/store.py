@@ -41,7 +41,18 @@ class OptionStore:
         self.root = Path(root)
 
     def snapshots(self, asset_class: str | None = None, underlying: str | None = None) -> pl.DataFrame:
-        """What has been taken: asset_class, underlying, captured (to the second), path; the oldest first of each."""
+        """What has been taken.
+
+        Parameters
+        ----------
+        asset_class, underlying : str, optional
+            Narrow the listing.
+
+        Returns
+        -------
+        DataFrame
+            asset_class, underlying, captured (to the second), path; of each underlying the oldest first.
+        """
         rows = [
             (kind, symbol, dt.datetime.strptime(path.stem, _STAMP).replace(tzinfo=dt.UTC), path.as_posix())
             for kind, symbol, folder in self._folders()
@@ -50,18 +61,57 @@ class OptionStore:
         ]
         return pl.DataFrame(rows, schema=_LISTING, orient="row").sort("asset_class", "underlying", "captured")
 
+    def folder(self, asset_class: str, underlying: str) -> Path:
+        """Folder of an underlying's snapshots.
+
+        Parameters
+        ----------
+        asset_class, underlying : str
+            The underlying.
+
+        Returns
+        -------
+        Path
+            It need not exist.
+        """
+        return self.root / f"{asset_class}.{quote(underlying, safe='').replace('.', '%2E')}"
+
     def path(self, asset_class: str, underlying: str, captured: dt.datetime) -> Path:
-        """Where a snapshot stands, or would."""
-        folder = f"{asset_class}.{quote(underlying, safe='').replace('.', '%2E')}"
-        return self.root / folder / f"{captured.astimezone(dt.UTC).strftime(_STAMP)}.parquet"
+        """File of a snapshot.
+
+        Parameters
+        ----------
+        asset_class, underlying : str
+            The underlying.
+        captured : datetime
+            With a time zone.
+
+        Returns
+        -------
+        Path
+            It need not exist.
+        """
+        return self.folder(asset_class, underlying) / f"{captured.astimezone(dt.UTC).strftime(_STAMP)}.parquet"
 
     def write(self, rows: pl.DataFrame, captured: dt.datetime) -> Path:
-        """Store one snapshot of one underlying; one of the same second is replaced.
+        """Store one snapshot of one underlying; a snapshot of the same second is replaced.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Columns of `quotes.SCHEMA`, of one underlying.
+        captured : datetime
+            With a time zone.
+
+        Returns
+        -------
+        Path
+            The file.
 
         Raises
         ------
         ValueError
-            Where the rows are of several underlyings, or of none.
+            If the rows are of several underlyings, or of none.
         """
         keys = rows.select("asset_class", "underlying").unique().rows()
         if len(keys) != 1:
@@ -90,7 +140,7 @@ def contracts(
     flags: Mapping[str, bool] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Contracts by underlying, expiry, moneyness, kind and what is wrong with them.
+    """Contracts by underlying, expiry, moneyness, type and flags.
 
     Parameters
     ----------
@@ -119,20 +169,20 @@ def contracts(
     Raises
     ------
     ValueError
-        For a flag, a column or a type that there is not.
+        For an unknown flag, column or type.
 
     Examples
     --------
     >>> contracts(Path("data/options/full"), "SPY", moneyness=(0.9, 1.1), flags={"clean": True})  # doctest: +SKIP
     """
     wanted = dict(flags or {})
-    _known("flag", wanted, (*FLAGS, "clean"))
-    _known("column", columns or (), SCHEMA)
-    _known("type", [] if type is None else [type], ("call", "put"))
-    found = _chosen(OptionStore(root).snapshots(), underlying, as_of, snapshots)
-    if not found.height:
+    _require_known("flag", wanted, (*FLAGS, "clean"))
+    _require_known("column", columns or (), SCHEMA)
+    _require_known("type", [] if type is None else [type], ("call", "put"))
+    listing = _chosen(OptionStore(root).snapshots(), underlying, as_of, snapshots)
+    if not listing.height:
         return pl.DataFrame(schema=SCHEMA).select(columns or SCHEMA.keys())
-    scan = pl.scan_parquet(found["path"].to_list(), hive_partitioning=False, glob=False)
+    scan = pl.scan_parquet(listing["path"].to_list(), hive_partitioning=False, glob=False)
     limits = [("expiry", expiry), ("moneyness", moneyness)]
     conditions = [pl.col(name) >= low for name, (low, _) in limits if low is not None]
     conditions += [pl.col(name) <= high for name, (_, high) in limits if high is not None]
@@ -160,7 +210,7 @@ def _chosen(
     return listing
 
 
-def _known(what: str, got: Iterable[str], there: Iterable[str]) -> None:
+def _require_known(what: str, got: Iterable[str], there: Iterable[str]) -> None:
     unknown = sorted(set(got) - set(there))
     if unknown:
         raise ValueError(f"{what} must be one of {', '.join(there)}, got {', '.join(unknown)}")

@@ -94,7 +94,7 @@ def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def _typed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Our types; what can't be read as such is null, and `quotes.table` says so. Rows without a key are refused."""
+    """Our types; what can't be read is null, and `quotes.contract_table` flags it. Rows without a key are refused."""
     kinds: dict[str, Any] = {"underlying": pl.String(), "asset_class": pl.String()} | CHAIN
     frame = frame.with_columns(_cast(name, frame.schema[name], kinds[name]) for name in frame.columns)
     frame = frame.with_columns(

@@ -39,7 +39,7 @@ class Curve:
     forwards: pl.DataFrame
 
 
-def curve(rows: pl.DataFrame, rate: float, pricer: Pricer) -> Curve:
+def forward_curve(rows: pl.DataFrame, rate: float, pricer: Pricer) -> Curve:
     """Forward of every expiry of a snapshot.
 
     An expiry's forward is the median, over the strikes nearest to the money that are quoted closely on both sides, of
@@ -50,7 +50,7 @@ def curve(rows: pl.DataFrame, rate: float, pricer: Pricer) -> Curve:
     Parameters
     ----------
     rows
-        One underlying's contracts with mid, years and flags, as `quotes.table` gives them.
+        One underlying's contracts with mid, years and flags, as `quotes.contract_table` gives them.
     rate
         Interest a year, continuously compounded.
     """

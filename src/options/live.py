@@ -1,4 +1,4 @@
-"""Chains from a live provider: one question an underlying, through the provider's gate and a pool of threads."""
+"""Chains from a live provider: one request per underlying, through the provider's gate and a pool of threads."""
 
 from __future__ import annotations
 
@@ -8,74 +8,137 @@ from typing import Any
 
 import polars as pl
 
-from src.config.schema import Config
+from src.config.schema import SourceConfig
 from src.core.errors import StageError
 from src.fetching.pool import FetchOutcome, FetchTask, Pool
 from src.fetching.provider import Answer, BarRequest, OptionChain
 from src.fetching.rate_gate import RateGate, pauses
-from src.options.snapshot import Chains, Replies, Reply, Tell, due, snapshot
+from src.options.job import QuoteJob
+from src.options.snapshot import ChainReply, Chains, Replies, ShowNote, due, snapshot
 from src.sources import registry
 
 
-def quoting(config: Config) -> str:
-    """The provider that is asked for chains: the first of ``source.live.chain`` that has any.
+def quoting_provider(source: SourceConfig) -> str:
+    """The provider that is asked for chains.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its chains of stocks and ETFs.
+
+    Returns
+    -------
+    str
+        The first of ``source.live.chain`` that quotes options.
 
     Raises
     ------
     StageError
-        Where the source has none.
+        If the source has none.
     """
-    found = _first(config)
-    if found is None:
+    name = _first(source)
+    if name is None:
         raise StageError(
-            f"source={config.source.kind} quotes no options: choose source=yahoo or source=auto, or read files of your"
+            f"source={source.kind} quotes no options: choose source=yahoo or source=auto, or read files of your"
             " own with options.path=<file or folder>"
         )
-    return found
+    return name
 
 
-def quotes(config: Config) -> bool:
-    """Whether the source has a provider that quotes options."""
-    return _first(config) is not None
+def quotes_options(source: SourceConfig) -> bool:
+    """Whether a source has a provider that quotes options.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its chains of stocks and ETFs.
+
+    Returns
+    -------
+    bool
+        If False, `quoting_provider` raises.
+    """
+    return _first(source) is not None
 
 
-def _first(config: Config) -> str | None:
-    links = [link for kind in ("stock", "etf") for link in config.source.live.chain.get(kind, [])]
+def _first(source: SourceConfig) -> str | None:
+    links = [link for kind in ("stock", "etf") for link in source.live.chain.get(kind, [])]
     return next((link for link, declared in registry.providers(links) if declared.quotes_options), None)
 
 
-def snapshot_live(config: Config) -> str:
-    """Take a snapshot from the configured provider, with a gate and threads of its own; see `snapshot`."""
-    name, settings = quoting(config), config.source.live
-    if not due(config)[0]:
-        return snapshot(config, _nobody)
+def snapshot_live(job: QuoteJob) -> str:
+    """Take a snapshot from the configured provider, with a gate and threads of its own.
+
+    Parameters
+    ----------
+    job : QuoteJob
+        See `snapshot`.
+
+    Returns
+    -------
+    str
+        One sentence with the counts.
+
+    Raises
+    ------
+    StageError
+        If the source quotes no options, there is nothing to ask for, or every underlying failed.
+    """
+    name, settings = quoting_provider(job.source), job.source.live
+    if not due(job)[0]:
+        return snapshot(job, _never_asked)
     gate = registry.gate(name, settings)
     provider = registry.connect(name, settings, gate)
     try:
         with Pool(settings, {name: gate}) as pool:
-            return snapshot(config, chains_of(provider, config), pooled(pool, gate))
+            return snapshot(job, chains_of(provider, job.options.max_expiries), pooled(pool, gate))
     finally:
         provider.close()
 
 
-def _nobody(wanted: BarRequest) -> OptionChain:
+def _never_asked(wanted: BarRequest) -> OptionChain:
     raise AssertionError(f"{wanted.symbol}: nothing was due")
 
 
-def chains_of(provider: Any, config: Config) -> Chains:
-    """The provider's call for one underlying, with as many expiries as are configured."""
-    return lambda wanted: provider.chain(wanted.name or wanted.symbol, config.options.max_expiries)
+def chains_of(provider: Any, max_expiries: int) -> Chains:
+    """The provider's call for one underlying.
+
+    Parameters
+    ----------
+    provider : object
+        Has ``chain(name, max_expiries)``.
+    max_expiries : int
+        How many expiries are wanted, the nearest first.
+
+    Returns
+    -------
+    callable
+        From a request to a chain.
+    """
+    return lambda wanted: provider.chain(wanted.name or wanted.symbol, max_expiries)
 
 
 def pooled(pool: Pool, gate: RateGate) -> Replies:
-    """Ask through a pool that has the gate of a provider; replies come in the order in which they arrive.
+    """Ask through a pool of threads.
 
-    One underlying is many requests, so the requests answered are told while no underlying is finished.
+    One underlying takes many requests, so the number of answered requests is shown while no underlying is finished.
+
+    Parameters
+    ----------
+    pool : Pool
+        It has the gate of the provider.
+    gate : RateGate
+        Of the provider.
+
+    Returns
+    -------
+    callable
+        For `snapshot`; replies come in the order in which they arrive.
     """
 
-    def replies(wanted: list[BarRequest], chains: Chains, tell: Tell) -> Iterator[Reply]:
+    def replies(wanted: list[BarRequest], chains: Chains, show: ShowNote) -> Iterator[ChainReply]:
         tasks = (FetchTask(gate.name, each, order) for order, each in enumerate(wanted))
-        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.request)), lambda: tell(_so_far(gate))):
+        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.request)), lambda: show(_so_far(gate))):
             yield _reply(outcome)
 
     return replies
@@ -97,8 +160,8 @@ class _Quoted(Answer):
         return _Quoted(bars=chain.contracts, events=pl.DataFrame(), facts=chain.facts, chain=chain)
 
 
-def _reply(outcome: FetchOutcome) -> Reply:
+def _reply(outcome: FetchOutcome) -> ChainReply:
     if isinstance(outcome.answer, _Quoted):
-        return Reply(outcome.task.request, outcome.answer.chain)
+        return ChainReply(outcome.task.request, outcome.answer.chain)
     reason = f"not asked to the end: {outcome.reason}" if outcome.kind == "stopped" else outcome.reason
-    return Reply(outcome.task.request, None, outcome.kind, reason)
+    return ChainReply(outcome.task.request, None, outcome.kind, reason)

@@ -49,7 +49,7 @@ def session(captured: dt.datetime) -> tuple[dt.datetime, bool]:
     return opening - _EARLY, captured <= close + _LATE
 
 
-def aged(rows: pl.DataFrame) -> dict[str, pl.Expr]:
+def age_flags(rows: pl.DataFrame) -> dict[str, pl.Expr]:
     """Flags of age that one snapshot can tell by itself: closed, stale_trade, stale_quote.
 
     A contract whose last trade is not known has none in the session, and its quote is given the benefit of the doubt.
@@ -67,7 +67,7 @@ def aged(rows: pl.DataFrame) -> dict[str, pl.Expr]:
     }
 
 
-def quoted(rows: pl.DataFrame) -> pl.Series:
+def quote_times(rows: pl.DataFrame) -> pl.Series:
     """Moment that each quote is of: its capture, or where the market was closed then, the close of the last session.
 
     A chain read on a Saturday shows prices of Friday's close: counting the time to expiry from Saturday would make
@@ -82,7 +82,7 @@ def quoted(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("quoted", [moments.get(time) for time in rows["captured"]], dtype=kind)
 
 
-def unmoved(rows: pl.DataFrame, former: pl.DataFrame) -> list[str]:
+def unmoved_contracts(rows: pl.DataFrame, former: pl.DataFrame) -> list[str]:
     """Contracts whose quote should have moved since an earlier session and did not.
 
     Bid, ask and last trade are the same as in the `former` snapshot, while the forward moved by so much that the

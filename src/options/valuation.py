@@ -6,17 +6,17 @@ from typing import Any
 
 import polars as pl
 
-from src.chains.quotes import VALUES, marked
+from src.chains.quotes import VALUES, with_flags
 from src.market import calendar
-from src.options.forwards import curve
+from src.options.forwards import forward_curve
 from src.options.pricing import Pricer, Terms
-from src.options.staleness import quoted
+from src.options.staleness import quote_times
 
 _TICK, _CLEARLY = 0.05, 2e-4  # an ask this much below the least value, in money and of the spot, is no rounding
 _COMPUTED = ("iv", "delta", "gamma", "theta", "vega", "rho")
 
 
-def valued(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
+def with_values(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     """The rows of one underlying's snapshot with all columns of `VALUES` and the flags that need them.
 
     The volatility is that of the mid, on the forward that put-call parity implies. Options on stocks and ETFs are
@@ -26,7 +26,7 @@ def valued(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     Parameters
     ----------
     rows
-        As `quotes.table` gives them, with the flags of age.
+        As `quotes.contract_table` gives them, with the flags of age.
     risk_free
         Interest a year, continuously compounded, for all expiries.
 
@@ -39,11 +39,11 @@ def valued(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     if not rows.height:
         return rows
     closing = calendar.session_closes("stock", rows["expiry"])
-    rows = rows.with_columns(quoted(rows))
+    rows = rows.with_columns(quote_times(rows))
     seconds = (closing - pl.col("quoted")).dt.total_microseconds() / 1e6
     rows = rows.with_columns(years=seconds / (365 * 86_400), risk_free=pl.lit(risk_free))
     pricer = Pricer(american=not str(rows["underlying"][0]).startswith("^"))
-    found = curve(rows, risk_free, pricer)
+    found = forward_curve(rows, risk_free, pricer)
     rows = rows.drop("forward", "forward_from").join(found.forwards, on="expiry", how="left", maintain_order="left")
     rows = rows.with_columns(spot=pl.lit(found.spot, pl.Float64))
     rows = rows.with_columns(moneyness=pl.col("strike") / pl.col("spot"))
@@ -51,7 +51,7 @@ def valued(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     computed = pl.DataFrame(values, schema={name: VALUES[name] for name in _COMPUTED}, orient="row")
     rows = rows.drop(_COMPUTED).hstack(computed).with_columns(_least=pl.Series(least, dtype=pl.Float64))
     clearly = pl.max_horizontal(pl.lit(_TICK), _CLEARLY * pl.col("spot"))
-    return marked(
+    return with_flags(
         rows,
         no_time_value=pl.col("iv").is_null() & (pl.col("mid") <= pl.col("_least")),
         below_intrinsic=(pl.col("ask") > 0) & (pl.col("ask") < pl.col("_least") - clearly),

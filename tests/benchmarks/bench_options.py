@@ -7,10 +7,10 @@ import time
 import polars as pl
 import pytest
 
-from src.chains.quotes import marked, table
+from src.chains.quotes import contract_table, with_flags
 from src.chains.store import OptionStore, contracts
-from src.options.staleness import aged
-from src.options.valuation import valued
+from src.options.staleness import age_flags
+from src.options.valuation import with_values
 from tests.options.oracles import CAPTURED, chain
 
 CONTRACTS = 100_000
@@ -30,10 +30,10 @@ def test_a_hundred_thousand_contracts(tmp_path, capsys):
     store = OptionStore(tmp_path)
     for each in chains:
         marks = [time.process_time()]
-        rows = table(each, "stock")
-        rows = marked(rows, **aged(rows))
+        rows = contract_table(each, "stock")
+        rows = with_flags(rows, **age_flags(rows))
         marks.append(time.process_time())
-        rows = valued(rows, 0.04)
+        rows = with_values(rows, 0.04)
         marks.append(time.process_time())
         store.write(rows, CAPTURED)
         marks.append(time.process_time())

@@ -5,18 +5,18 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from src.chains.quotes import FLAGS, SCHEMA, SPOILING, marked, table
+from src.chains.quotes import FLAGS, SCHEMA, SPOILING, contract_table, with_flags
 from src.fetching.provider import OptionChain
-from src.options.staleness import aged
-from src.options.valuation import valued
+from src.options.staleness import age_flags
+from src.options.valuation import with_values
 from tests.options.oracles import CAPTURED, chain, changed
 
 CALL, PUT = "AAA260515C00090000", "AAA260515P00090000"  # a call in the money, a put out of it
 
 
 def quotes(given: OptionChain) -> pl.DataFrame:
-    rows = table(given, "stock")
-    return valued(marked(rows, **aged(rows)), 0.04)
+    rows = contract_table(given, "stock")
+    return with_values(with_flags(rows, **age_flags(rows)), 0.04)
 
 
 def up(rows: pl.DataFrame, contract: str = CALL) -> set[str]:

@@ -5,18 +5,18 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from src.chains.quotes import SCHEMA, marked, table
+from src.chains.quotes import SCHEMA, contract_table, with_flags
 from src.chains.store import OptionStore, contracts
-from src.options.staleness import aged
-from src.options.valuation import valued
+from src.options.staleness import age_flags
+from src.options.valuation import with_values
 from tests.options.oracles import CAPTURED, chain
 
 LATER = CAPTURED + dt.timedelta(days=1)
 
 
 def rows(underlying="AAA", asset_class="stock", **settings) -> pl.DataFrame:
-    found = table(chain(underlying, **settings), asset_class)
-    return valued(marked(found, **aged(found)), 0.04)
+    found = contract_table(chain(underlying, **settings), asset_class)
+    return with_values(with_flags(found, **age_flags(found)), 0.04)
 
 
 @pytest.fixture

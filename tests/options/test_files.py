@@ -5,9 +5,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from src.chains.quotes import table
+from src.chains.quotes import contract_table
 from src.options.files import FileError, chains, files
-from src.options.valuation import valued
+from src.options.valuation import with_values
 from tests.options.oracles import CAPTURED, chain
 
 LAYOUT = (
@@ -25,7 +25,7 @@ def test_the_layout_of_a_provider_s_csv_is_read_by_its_names(tmp_path):
     path.write_text(LAYOUT, encoding="utf-8")
     [(kind, found)] = chains(path)
     assert kind is None and (found.underlying, found.price, found.captured) == ("AAA", 100.5, CAPTURED)
-    rows = table(found, "stock")
+    rows = contract_table(found, "stock")
     call = rows.row(0, named=True)
     assert call["volume"] is None and call["open_interest"] == 7 and call["iv_provider"] == 0.3
     assert call["last_trade"] == dt.datetime(2026, 2, 10, 15, 12, 47, tzinfo=dt.UTC)
@@ -38,10 +38,10 @@ def test_a_file_gives_the_same_chain_as_its_provider(tmp_path):
     frame = given.contracts.with_columns(underlying=pl.lit("AAA"), captured=pl.lit(CAPTURED))
     frame.write_parquet(tmp_path / "a.parquet")
     frame.write_csv(tmp_path / "a.csv")
-    wanted = valued(table(given, "stock"), 0.04).drop("underlying_price")
+    wanted = with_values(contract_table(given, "stock"), 0.04).drop("underlying_price")
     for name in ("a.parquet", "a.csv"):
         [(_, found)] = chains(tmp_path / name)
-        assert valued(table(found, "stock"), 0.04).drop("underlying_price").equals(wanted), name
+        assert with_values(contract_table(found, "stock"), 0.04).drop("underlying_price").equals(wanted), name
 
 
 def test_several_underlyings_and_snapshots_of_a_file_come_apart_the_oldest_first(tmp_path):
@@ -74,7 +74,7 @@ def test_ways_of_writing_times_dates_and_kinds(tmp_path, captured, kind, expiry)
     path = tmp_path / "x.csv"
     path.write_text(f"Symbol,Captured,Expiration,Right,Strike,Bid,Ask\nbrk.b,{captured},{expiry},{kind},90.5,1,2\n")
     [(_, found)] = chains(path)
-    row = table(found, "stock").row(0, named=True)
+    row = contract_table(found, "stock").row(0, named=True)
     assert found.captured == CAPTURED and found.underlying == "BRK.B"
     assert row["contract"] == "BRKB260515C00090500" and row["type"] == "call" and not row["malformed"]
 
@@ -83,7 +83,7 @@ def test_a_value_that_is_none_is_null_and_told_by_a_flag(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text(LAYOUT.replace("call,90.0", "call,ninety").replace("1.4,1.6", "1.4,oops"), encoding="utf-8")
     [(_, found)] = chains(path)
-    rows = table(found, "stock").sort("type")
+    rows = contract_table(found, "stock").sort("type")
     assert rows["malformed"].to_list() == [True, False] and rows["no_ask"].to_list() == [False, True]
 
 

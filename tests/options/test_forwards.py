@@ -6,10 +6,10 @@ import math
 import polars as pl
 import pytest
 
-from src.chains.quotes import table
-from src.options.forwards import curve
+from src.chains.quotes import contract_table
+from src.options.forwards import forward_curve
 from src.options.pricing import Pricer
-from src.options.valuation import valued
+from src.options.valuation import with_values
 from tests.options.oracles import SIGMA, chain, changed, tree, years_to
 
 NEAR, FAR = dt.date(2026, 2, 20), dt.date(2026, 5, 15)
@@ -17,10 +17,10 @@ NEAR, FAR = dt.date(2026, 2, 20), dt.date(2026, 5, 15)
 
 def rows(given, american=False):
     """Rows with years, and their curve."""
-    frame = table(given, "stock")
+    frame = contract_table(given, "stock")
     years = {expiry: years_to(expiry) for expiry in frame["expiry"].unique()}
     frame = frame.with_columns(years=pl.col("expiry").replace_strict(years, return_dtype=pl.Float64))
-    return curve(frame, 0.04, Pricer(american))
+    return forward_curve(frame, 0.04, Pricer(american))
 
 
 def forwards(given, american=False) -> dict[dt.date, float]:
@@ -80,12 +80,12 @@ def test_without_any_pair_the_quoted_price_grows_at_the_rate():
 def test_without_a_pair_and_without_a_price_nothing_is_valued():
     given = chain()
     calls = given.contracts.filter(pl.col("type") == "call")
-    found = valued(table(type(given)("AAA", None, given.captured, calls), "stock"), 0.04)
+    found = with_values(contract_table(type(given)("AAA", None, given.captured, calls), "stock"), 0.04)
     assert found["iv"].null_count() == found["forward_from"].null_count() == found.height == calls.height
 
 
 def test_volatilities_and_greeks_of_a_whole_chain_are_those_it_was_made_with():
-    found = valued(table(chain("^AAA", quoted=97.0), "etf"), 0.04)  # an index: European
+    found = with_values(contract_table(chain("^AAA", quoted=97.0), "etf"), 0.04)  # an index: European
     priced = found.filter(pl.col("mid") > 0.06)
     assert priced.height > 20
     assert (priced["iv"] - SIGMA).abs().max() < 1e-4

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from src.chains.store import OptionStore, contracts
-from src.options.snapshot import import_files
+from src.options.file_import import import_files
+from src.options.job import QuoteJob
 from tests.market_case import MARKET, config
 from tests.options.oracles import tree
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(not (MARKET / "options").is_dir(), reason="the r
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("market")
-    line = import_files(config(tmp_path, options__path=str(MARKET / "options")))
+    line = import_files(QuoteJob.of(config(tmp_path, options__path=str(MARKET / "options"))))
     assert line.startswith("quote: 4 snapshots of 2 underlyings of mine from files: 23,105 contracts (")
     return tmp_path / "data" / "options" / "mine"
 

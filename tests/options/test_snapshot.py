@@ -16,14 +16,33 @@ from src.fetching.pool import Pool
 from src.fetching.provider import BarRequest, OptionChain, Unavailable, Unfit, Unknown
 from src.fetching.rate_gate import RateGate
 from src.market.bars import BarStore
-from src.options.live import chains_of, pooled, quoting, snapshot_live
-from src.options.snapshot import import_files, snapshot, underlyings
+from src.options import file_import, live
+from src.options import snapshot as snapshots
+from src.options.job import QuoteJob
+from src.options.live import chains_of, pooled, quoting_provider
+from src.options.underlyings import underlyings
 from src.sources import registry
 from tests.market_case import config
 from tests.options.oracles import CAPTURED, SIGMA, chain
 
 CONTRACTS = 28
 QUICK = LiveSource(rates={"toy": 1e6}, ceilings={"toy": 1e6}, workers=3, tries=2, pause=0.001, max_pause=0.01)
+
+
+def snapshot(made, *args, **settings):
+    return snapshots.snapshot(QuoteJob.of(made), *args, **settings)
+
+
+def wanted(made):
+    return underlyings(QuoteJob.of(made))
+
+
+def import_files(made):
+    return file_import.import_files(QuoteJob.of(made))
+
+
+def snapshot_live(made):
+    return live.snapshot_live(QuoteJob.of(made))
 
 
 def dataset(tmp_path, names: dict[str, float | None], **settings):
@@ -70,11 +89,16 @@ def stored(tmp_path) -> dict[str, bytes]:
 
 def test_the_most_traded_stocks_and_funds_are_asked_for_first_and_no_coin(tmp_path):
     made = dataset(tmp_path, NAMES)
-    assert underlyings(made) == [("etf", "SPY"), ("stock", "AAA"), ("stock", "LOW"), ("stock", "NEW")]
+    assert wanted(made) == [
+        ("etf", "SPY"),
+        ("stock", "AAA"),
+        ("stock", "LOW"),
+        ("stock", "NEW"),
+    ]
     made.universe.options = 2
-    assert underlyings(made) == [("etf", "SPY"), ("stock", "AAA")]
+    assert wanted(made) == [("etf", "SPY"), ("stock", "AAA")]
     made.only = ["LOW", "SPY", "stock:XYZ"]
-    assert underlyings(made) == [("stock", "LOW"), ("etf", "SPY"), ("stock", "XYZ")]
+    assert wanted(made) == [("stock", "LOW"), ("etf", "SPY"), ("stock", "XYZ")]
 
 
 def test_a_snapshot_says_what_it_took_and_everything_has_one_state(tmp_path):
@@ -152,9 +176,9 @@ def test_what_is_wrong_with_one_chain_is_its_own_matter(tmp_path, monkeypatch):
     nobody = chain("LOW").contracts.with_columns(bid=pl.lit(0.0), ask=pl.lit(0.0))
     from src.options import snapshot as module
 
-    real = module.valued
+    real = module.with_values
     monkeypatch.setattr(
-        module, "valued", lambda rows, rate: 1 / 0 if rows["underlying"][0] == "AAA" else real(rows, rate)
+        module, "with_values", lambda rows, rate: 1 / 0 if rows["underlying"][0] == "AAA" else real(rows, rate)
     )
     answers = {
         "SPY": chain("SPY", quoted=float("nan")),
@@ -292,16 +316,21 @@ def test_the_live_source_is_asked_by_its_own_names_and_let_go(tmp_path, monkeypa
     toy = Toy()
     monkeypatch.setattr(registry, "connect", toy.connect)
     made.source.live.rates = {"yahoo": 1e6}
-    assert quoting(made) == "yahoo"
+    assert quoting_provider(made.source) == "yahoo"
     assert snapshot_live(made).startswith("quote: 1 snapshot of 1 underlying of mine from yahoo: 28 contracts")
     assert toy.asked == [("AAA", 7)] and toy.closed
     made.fresh = False
-    assert chains_of(toy, made)(BarRequest("stock", "BRK.B", CAPTURED.date(), name="BRK-B")).underlying == "BRK-B"
+    assert (
+        chains_of(toy, made.options.max_expiries)(
+            BarRequest("stock", "BRK.B", CAPTURED.date(), name="BRK-B")
+        ).underlying
+        == "BRK-B"
+    )
 
 
 def test_a_source_without_options_is_refused_with_the_ways_out(tmp_path):
     with pytest.raises(StageError, match="source=folder quotes no options: choose source=yahoo .* options.path="):
-        quoting(config(tmp_path))
+        quoting_provider(config(tmp_path).source)
 
 
 def own_files(tmp_path, **settings):

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from src.chains.quotes import marked, table
-from src.options.staleness import aged, session, unmoved
-from src.options.valuation import valued
+from src.chains.quotes import contract_table, with_flags
+from src.options.staleness import age_flags, session, unmoved_contracts
+from src.options.valuation import with_values
 from tests.options.oracles import CAPTURED, SIGMA, chain
 
 NY = ZoneInfo("America/New_York")
@@ -41,8 +41,8 @@ def test_the_session_that_a_capture_shows(when):
 
 def flags(captured: dt.datetime, traded: dt.datetime) -> set[str]:
     given = chain(captured=captured)
-    rows = table(given, "stock").with_columns(last_trade=pl.lit(traded).cast(pl.Datetime("us", "UTC")))
-    rows = marked(rows, **aged(rows))
+    rows = contract_table(given, "stock").with_columns(last_trade=pl.lit(traded).cast(pl.Datetime("us", "UTC")))
+    rows = with_flags(rows, **age_flags(rows))
     return {name for name in ("closed", "stale_trade", "stale_quote") if rows[name].all()}
 
 
@@ -64,7 +64,7 @@ def test_on_saturday_volatilities_are_those_of_friday_s_close():
     friday = dt.datetime(2026, 2, 13, 16, tzinfo=NY).astimezone(dt.UTC)
     priced = chain("^AAA", captured=friday)  # at Friday's close, and read on Saturday noon
     saturday = friday + dt.timedelta(hours=20)
-    rows = valued(table(type(priced)("^AAA", 100.0, saturday, priced.contracts), "etf"), 0.04)
+    rows = with_values(contract_table(type(priced)("^AAA", 100.0, saturday, priced.contracts), "etf"), 0.04)
     assert set(rows["captured"]) == {saturday} and set(rows["quoted"]) == {friday}
     found = rows.filter(pl.col("mid") > 0.06)
     assert found.height > 20 and (found["iv"] - SIGMA).abs().max() < 1e-4
@@ -72,8 +72,8 @@ def test_on_saturday_volatilities_are_those_of_friday_s_close():
 
 def test_after_an_early_close_quotes_are_of_one_o_clock_and_an_option_of_that_day_has_expired():
     captured = dt.datetime(2025, 11, 28, 14, 30, tzinfo=NY).astimezone(dt.UTC)
-    rows = table(chain("^AAA", captured=captured), "etf").with_columns(expiry=pl.date(2025, 11, 28))
-    rows = valued(rows, 0.04)
+    rows = contract_table(chain("^AAA", captured=captured), "etf").with_columns(expiry=pl.date(2025, 11, 28))
+    rows = with_values(rows, 0.04)
     assert set(rows["quoted"]) == {dt.datetime(2025, 11, 28, 18, tzinfo=dt.UTC)}
     assert set(rows["years"]) == {0.0} and rows["iv"].null_count() == rows.height
 
@@ -88,22 +88,22 @@ def snapshots(spot: float, moved: float, days: int = 1):
     rest = second.contracts.filter(~pl.col("contract").is_in(frozen["contract"].to_list()))
     both = []
     for given, frame in ((first, first.contracts), (second, pl.concat([rest, frozen]))):
-        rows = table(type(given)("AAA", None, given.captured, frame), "stock")
-        both.append(valued(marked(rows, **aged(rows)), 0.04))
+        rows = contract_table(type(given)("AAA", None, given.captured, frame), "stock")
+        both.append(with_values(with_flags(rows, **age_flags(rows)), 0.04))
     return both[0], both[1], frozen["contract"].to_list()
 
 
 def test_a_quote_that_stayed_while_the_underlying_moved_is_found():
     former, now, frozen = snapshots(100.0, -4.0)
-    assert [name for name in unmoved(now, former) if name not in frozen] == []
-    assert frozen[0] in unmoved(now, former)  # the call in the money: it had to lose over three dollars
+    assert [name for name in unmoved_contracts(now, former) if name not in frozen] == []
+    assert frozen[0] in unmoved_contracts(now, former)  # the call in the money: it had to lose over three dollars
 
 
 def test_a_quote_that_stayed_while_the_underlying_did_is_not():
     former, now, _ = snapshots(100.0, 0.02)
-    assert unmoved(now, former) == []
+    assert unmoved_contracts(now, former) == []
 
 
 def test_two_snapshots_of_one_session_prove_nothing():
     former, now, _ = snapshots(100.0, -4.0, days=0)
-    assert unmoved(now, former) == [] and unmoved(now, now.head(0)) == []
+    assert unmoved_contracts(now, former) == [] and unmoved_contracts(now, now.head(0)) == []

@@ -1,4 +1,4 @@
-"""One instrument, all that is stored of it, in words and as plain values."""
+"""One instrument, all that is stored of it, as text and as plain values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src import data
 from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.core.project import ROOT
-from src.inspection.instrument import dossier, known
+from src.inspection.instrument import dossier, matching_keys
 from src.market.bars import BarStore, Manifest, bucket
 from src.storage.atomic import write_json, write_parquet
 
@@ -74,7 +74,7 @@ def filled(config: Config) -> Config:
 
 
 def test_everything_stored_of_an_instrument_is_found(filled: Config) -> None:
-    found = dossier(filled, KEY, last=2)
+    found = dossier(filled.paths, KEY, last=2)
     assert found["universe"] == {"included": True, "reason": "rank 1 of 500 taken"}
     assert [row["exchange"] for row in found["listings"]] == ["NASDAQ"]
     assert (found["asked"]["tries"], found["asked"]["error_class"]) == (4, "unavailable")
@@ -92,24 +92,24 @@ def test_everything_stored_of_an_instrument_is_found(filled: Config) -> None:
 
 
 def test_the_same_ticker_of_another_class_shares_nothing_with_it(filled: Config) -> None:
-    found = dossier(filled, COIN, last=1)
+    found = dossier(filled.paths, COIN, last=1)
     assert found["bars"]["rows"] == 5
     assert (found["asked"], found["events"], found["grades"], found["universe"]) == (None, [], [], None)
     assert found["states"]["train"] is None
 
 
 def test_a_name_means_every_class_that_has_it(filled: Config) -> None:
-    assert known(filled, "AAPL") == [COIN, KEY]
-    assert known(filled, "stock:AAPL") == [KEY]
-    assert known(filled, "aapl") == [COIN, KEY]
+    assert matching_keys(filled.paths, "AAPL", filled.hydrate_command) == [COIN, KEY]
+    assert matching_keys(filled.paths, "stock:AAPL", filled.hydrate_command) == [KEY]
+    assert matching_keys(filled.paths, "aapl", filled.hydrate_command) == [COIN, KEY]
     with pytest.raises(ConfigError, match=r"universe=demo: among 2 instruments there is no APPL \(close: AAPL"):
-        known(filled, "APPL")
+        matching_keys(filled.paths, "APPL", filled.hydrate_command)
 
 
 def test_an_empty_dataset_says_what_to_run(config: Config) -> None:
     config.universe.name = "quick"
     with pytest.raises(ConfigError, match=r"no instruments on disk: run `.* universe=quick source=auto` first"):
-        known(config, "AAPL")
+        matching_keys(config.paths, "AAPL", config.hydrate_command)
 
 
 def run(config: Config, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -21,7 +21,7 @@ from src import status
 from src.config.schema import Config
 from src.core.project import ROOT
 from src.hydration.live.raw_store import RawStore
-from src.inspection import status_view
+from src.inspection import status_view, watch
 from src.inspection.overview import overview
 from src.runtime import heartbeat
 from src.storage import state_counts
@@ -33,6 +33,10 @@ from tests.terminal_case import CODE, Session, cursor_is_shown
 
 NOW = dt.datetime(2026, 11, 20, 22, 0, tzinfo=dt.UTC)  # a Friday, after New York's close
 KEYS = [*(("stock", f"S{n}") for n in range(6)), ("etf", "E0"), ("crypto", "C0")]
+
+
+def overview_of(config: Config, now: dt.datetime) -> dict[str, Any]:
+    return overview(config.paths, config.universe, config.source, now)
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def row(total: int | None, pending: int | None, **other: int) -> dict[str, int |
 
 
 def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Config) -> None:
-    found = overview(config, NOW)
+    found = overview_of(config, NOW)
     assert [each["stage"] for each in found["stages"]] == ["hydrate", "featurize", "train"]
     assert all(each["all"] == row(None, None) and each["state"] == "idle" for each in found["stages"])
     assert re.search(r"hydrate +0 +\? +0 +0 +0 +\?", status_view.text(found))
@@ -90,9 +94,9 @@ def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Co
 
 def test_before_any_hydration_names_with_their_class_are_pending(config: Config) -> None:
     config.universe.symbols = ["stock:AAPL", "crypto:BTC-USD"]
-    assert stage(overview(config, NOW), "hydrate")["all"] == row(2, 2)
+    assert stage(overview_of(config, NOW), "hydrate")["all"] == row(2, 2)
     config.universe.symbols = ["AAPL"]  # of which class only the source can tell
-    assert stage(overview(config, NOW), "hydrate")["all"] == row(None, None)
+    assert stage(overview_of(config, NOW), "hydrate")["all"] == row(None, None)
 
 
 def test_before_any_hydration_the_pinned_list_is_pending(config: Config, tmp_path: Path) -> None:
@@ -100,12 +104,12 @@ def test_before_any_hydration_the_pinned_list_is_pending(config: Config, tmp_pat
     rows = ["# made: 2026-11-01", "# origin: a test", "asset_class,symbol,rank,dollar_volume"]
     path.write_text("\n".join([*rows, "stock,AAPL,1,", "stock,MSFT,2,", "etf,SPY,1,"]), encoding="utf-8")
     config.universe.pinned, config.universe.stock, config.source.kind = str(path), 1, "yahoo"
-    assert stage(overview(config, NOW), "hydrate")["classes"] == {"stock": row(1, 1), "etf": row(1, 1)}
+    assert stage(overview_of(config, NOW), "hydrate")["classes"] == {"stock": row(1, 1), "etf": row(1, 1)}
 
 
 def test_pending_is_what_is_wanted_and_has_no_state(config: Config) -> None:
     write_bars(config, {0: states(KEYS[:4], S1=("failed", "no answer"), S2=("quarantined", "all flat"))})
-    found = overview(config, NOW)
+    found = overview_of(config, NOW)
     assert stage(found, "hydrate")["all"] == row(8, 4, done=2, failed=1, quarantined=1)
     assert stage(found, "hydrate")["classes"] == {
         "stock": row(6, 2, done=2, failed=1, quarantined=1),
@@ -120,14 +124,14 @@ def test_features_of_other_bars_are_pending_again(config: Config) -> None:
     ledger = Ledger(Path(config.data.root) / "features" / "demo")
     ledger.record(0, "", states(KEYS[:4], S3=("failed", "log of zero")), bars="d0")
     ledger.record(1, "", states(KEYS[4:]), bars="older")
-    assert stage(overview(config, NOW), "featurize")["all"] == row(8, 4, done=3, failed=1)
+    assert stage(overview_of(config, NOW), "featurize")["all"] == row(8, 4, done=3, failed=1)
 
 
 def test_who_only_waits_for_features_is_pending_in_training(config: Config) -> None:
     write_bars(config, {0: states(KEYS)})
     done = states(KEYS, S0=("skipped", WAITING), S1=("skipped", "300 bars, 500 wanted"))
     write_parquet(done, Path(config.data.root) / "states" / "demo" / "train.parquet")
-    assert stage(overview(config, NOW), "train")["all"] == row(8, 1, done=6, skipped=1)
+    assert stage(overview_of(config, NOW), "train")["all"] == row(8, 1, done=6, skipped=1)
 
 
 def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
@@ -136,7 +140,7 @@ def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
     facts = {"states": {"stock": {"done": 2, "failed": 1}}, "runs": {"lightgbm": {"runs": 2, "passed": 1}}}
     with heartbeat.beating("train", "demo", Path(config.data.root), "python -m src.train") as beat:
         beat.say(phase="working", done=3, total=8, rate=0.5, left_seconds=10.0, facts=facts, note="1 passes")
-        found = overview(config, NOW)
+        found = overview_of(config, NOW)
     train = stage(found, "train")
     assert train["all"] == row(8, 5, done=2, failed=1)
     assert train["classes"]["etf"] == row(1, 1)
@@ -150,7 +154,7 @@ def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
 def test_a_command_on_the_same_name_in_another_folder_is_not_this_datasets(config: Config, tmp_path: Path) -> None:
     with heartbeat.beating("train", "demo", tmp_path / "elsewhere", "python -m src.train data.root=elsewhere") as beat:
         beat.say(phase="working")
-        found = overview(config, NOW)
+        found = overview_of(config, NOW)
     assert stage(found, "train")["state"] == "idle"
     assert [each["verb"] for each in found["commands"]] == ["train"]
 
@@ -159,7 +163,7 @@ def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
     with heartbeat.beating("tune", "demo", Path(config.data.root), "python -m src.tune") as beat:
         beat.say(phase="working")
         beat.begin(120, "trial", 12)
-        found = overview(config, NOW)
+        found = overview_of(config, NOW)
     assert [(each["finished"], each["of"], each["unit"]) for each in found["commands"]] == [(12, 120, "trial")]
     assert any(
         "also tune on demo" in line and "12 of 120 trials" in line for line in status_view.text(found).splitlines()
@@ -188,7 +192,7 @@ def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) ->
     ]
     write_json({"key": "", "states": first}, raw / "b000.json")
     write_json({"key": "", "states": second}, raw / "b001.json")
-    found = overview(config, NOW)
+    found = overview_of(config, NOW)
     fetch = stage(found, "fetch")
     assert fetch["all"] == row(8, 2, done=2, failed=2, skipped=1, quarantined=1)
     assert fetch["retry"] == {"due": 1, "later": 1, "next_attempt": "2026-11-21T04:00:00+00:00"}
@@ -210,14 +214,14 @@ def test_answers_that_are_kept_count_before_a_bucket_is_folded(config: Config) -
         store.append(key, "yahoo", "fetched", NOW, answer=raw_case.answer(key[1], 5))
     store.append(KEYS[1], "yahoo", "unknown", NOW, error_class="unknown", reason="No data found")
     (root / "raw" / "pending" / "b000-00000000000000000099.answer").write_bytes(b"{half")
-    fetch = stage(overview(config, NOW), "fetch")
+    fetch = stage(overview_of(config, NOW), "fetch")
     assert fetch["all"] == row(8, 4, done=3, skipped=1)
     assert fetch["changed"] is not None
     for b in store.pending():
         store.merge_logged(b)
-    assert stage(overview(config, NOW), "fetch")["all"] == fetch["all"]
+    assert stage(overview_of(config, NOW), "fetch")["all"] == fetch["all"]
     store.append(KEYS[0], "yahoo", "failed", NOW, error_class="unavailable", reason="a reset", next_attempt=NOW)
-    found = overview(config, NOW)
+    found = overview_of(config, NOW)
     assert stage(found, "fetch")["all"] == row(8, 4, done=2, failed=1, skipped=1)
 
 
@@ -236,7 +240,7 @@ def test_freshness_counts_the_last_complete_session(config: Config) -> None:
         .when(symbol="S1").then(dt.date(2026, 11, 12)).otherwise("last")
     )  # fmt: skip
     write_bars(config, {0: part})
-    stocks, etfs, coins = overview(config, NOW)["freshness"]
+    stocks, etfs, coins = overview_of(config, NOW)["freshness"]
     assert stocks == {
         "asset_class": "stock", "instruments": 6, "newest": "2026-11-20", "oldest": "2026-11-12",
         "last_session": "2026-11-20", "have_it": 4, "week_behind": 1, "asked_since": None,
@@ -247,7 +251,7 @@ def test_freshness_counts_the_last_complete_session(config: Config) -> None:
 def test_states_of_other_stages_are_shown_as_well(config: Config) -> None:
     path = Path(config.data.root) / "states" / "demo" / "quote.parquet"
     write_parquet(states(KEYS[:2], S1=("failed", "no chain")), path)
-    assert stage(overview(config, NOW), "quote")["all"] == row(2, 0, done=1, failed=1)
+    assert stage(overview_of(config, NOW), "quote")["all"] == row(2, 0, done=1, failed=1)
 
 
 def test_the_counts_are_those_of_the_states_of_a_whole_project(
@@ -275,19 +279,19 @@ def test_a_killed_stage_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch, tm
     config.data.root, config.data.reports = str(tmp_path / "data"), str(tmp_path / "reports")
     process = project.start("hydrate", "source.simulated.stock=3000", "universe.buckets=64")
     deadline = time.monotonic() + 60
-    while not stage(overview(config, NOW), "hydrate")["of"] and time.monotonic() < deadline:
+    while not stage(overview_of(config, NOW), "hydrate")["of"] and time.monotonic() < deadline:
         time.sleep(0.05)  # nothing else tells when the other process has begun to count
-    found = stage(overview(config, NOW), "hydrate")
+    found = stage(overview_of(config, NOW), "hydrate")
     assert (found["state"], found["of"], found["all"]["total"]) == ("running", 3003, 3003)
     process.kill()
     process.communicate()
-    left = overview(config, NOW)
+    left = overview_of(config, NOW)
     found = stage(left, "hydrate")
     assert (found["state"], left["commands"]) == ("died", [])
     held = sum(len(json.loads(path.read_text())["states"]) for path in (tmp_path / "data/bars/demo").glob("b*.json"))
     assert found["all"]["done"] + found["all"]["quarantined"] == held < 3003
     assert found["all"]["pending"] == 3003 - held
-    assert "3,003, died (killed, or the machine went down): the same command goes on" in status_view.text(left)
+    assert "3,003, died (killed, or the machine went down): run the same command to continue" in status_view.text(left)
 
 
 def test_every_key_of_the_json_is_documented(config: Config) -> None:
@@ -297,7 +301,7 @@ def test_every_key_of_the_json_is_documented(config: Config) -> None:
     grades = pl.DataFrame({"family": ["lightgbm"], "passed": [True]})
     write_parquet(grades, Path(config.data.root) / "grades" / "demo.parquet")
     with heartbeat.beating("hydrate", "demo", Path(config.data.root), ""):
-        found = overview(config, NOW)
+        found = overview_of(config, NOW)
     told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "status.md").read_text(encoding="utf-8")))
 
     def keys(value: Any) -> Iterator[str]:
@@ -396,16 +400,16 @@ def looks(monkeypatch: pytest.MonkeyPatch, *pictures: dict[str, Any]) -> None:
         if not left:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(status, "look", lambda _config: left.pop(0))
-    monkeypatch.setattr(status.time, "sleep", sleep)
+    monkeypatch.setattr(watch, "look", lambda *_settings: left.pop(0))
+    monkeypatch.setattr(watch.time, "sleep", sleep)
 
 
-def test_without_a_terminal_a_line_is_said_when_something_changed(
+def test_without_a_terminal_a_line_is_written_when_something_changed(
     config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = overview(config, NOW)
+    before = overview_of(config, NOW)
     write_bars(config, {0: states(KEYS[:4])})
-    after = overview(config, NOW + dt.timedelta(minutes=1))
+    after = overview_of(config, NOW + dt.timedelta(minutes=1))
     looks(monkeypatch, before, before | {"at": after["at"]}, after)
     assert status.status(["universe=demo", "--watch"]) == 130
     lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
@@ -415,7 +419,7 @@ def test_without_a_terminal_a_line_is_said_when_something_changed(
     ]
 
 
-def test_a_damaged_file_is_named_and_the_watch_goes_on(
+def test_a_damaged_file_is_named_and_the_watch_continues(
     config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = Path(config.data.root) / "grades" / "demo.parquet"
@@ -424,10 +428,10 @@ def test_a_damaged_file_is_named_and_the_watch_goes_on(
     here = [f"data.root={config.data.root}", "universe=demo"]
     assert status.status(here) == 1
     assert "status: " in (said := capsys.readouterr().err) and "demo.parquet can't be read" in said
-    broken = status.look(config)
+    broken = watch.look(config.paths, config.universe, config.source)
     assert list(broken) == ["problem"]
     table.unlink()
-    found = overview(config, NOW)
+    found = overview_of(config, NOW)
     looks(monkeypatch, broken, broken, found)
     assert status.status([*here, "--watch"]) == 130
     first, last = capsys.readouterr().out.splitlines()
@@ -438,7 +442,7 @@ def test_a_damaged_file_is_named_and_the_watch_goes_on(
 def test_json_and_watch_give_an_object_a_line(
     config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = overview(config, NOW)
+    found = overview_of(config, NOW)
     looks(monkeypatch, found, found)
     assert status.status(["--watch", "universe=demo", "--json", "--every", "1"]) == 130
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [found, found]
@@ -446,13 +450,13 @@ def test_json_and_watch_give_an_object_a_line(
 
 def test_the_plain_picture_has_only_letters_that_every_console_has(config: Config) -> None:
     write_bars(config, {0: states(KEYS, S0=("failed", "no answer"))})
-    assert re.fullmatch(r"[\x20-\x7e\n]+", status_view.text(overview(config, NOW)))
+    assert re.fullmatch(r"[\x20-\x7e\n]+", status_view.text(overview_of(config, NOW)))
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(config: Config) -> None:
     with heartbeat.beating("quote", "demo", Path(config.data.root), "") as beat:
         beat.say(phase="working", note="[red]A[/red] \x1b[31m")
-        found = overview(config, NOW)
+        found = overview_of(config, NOW)
     assert "; [red]A[/red]  [31m\n" in status_view.text(found)
     assert status_view.text({"problem": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
 

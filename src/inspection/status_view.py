@@ -1,4 +1,4 @@
-"""The picture that ``python -m src.status`` shows: what runs, one table of all stages, what went wrong, how fresh."""
+"""The picture that ``python -m src.status`` shows: running commands, a table of all stages, reasons, freshness."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Json = dict[str, Any]
 _COLUMNS = (*COUNTS, "total")
 _NAME = 12  # letters of the first column
 _BAR = 24
-WIDE = 10_000  # columns, in which nothing is wrapped
+WIDE = 10_000  # columns, so that no line wraps
 _TONES = {"running": "green", "waiting": "yellow", "elsewhere": "green"}
-_SAYS = {
-    "interrupted": "interrupted: the same command goes on",
-    "died": "died (killed, or the machine went down): the same command goes on",
+_ENDS = {
+    "interrupted": "interrupted: run the same command to continue",
+    "died": "died (killed, or the machine went down): run the same command to continue",
     "elsewhere": "runs on another machine",
 }
 
 
 class Fitted:
-    """A picture cut to the terminal: no line wraps, and the lines that have no room are counted.
+    """A picture cut to the terminal: no line wraps, and lines that do not fit are counted.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Fitted:
         self._picture, self._footer = picture, footer
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render as many lines as fit; what is drawn on crops their ends."""
+        """Render as many lines as fit; the terminal crops their ends."""
         whole = options.update(width=WIDE, no_wrap=True, height=None)
         lines = console.render_lines(self._picture, whole, pad=False)
         room = max(options.size.height - 2, 1)
@@ -54,69 +54,86 @@ class Fitted:
         yield from (Segment.line(), Segment(self._footer))
 
 
-def picture(found: Json) -> Group:
-    """Draw the whole picture in colours, which a console leaves out where it has none.
+def picture(overview: Json) -> Group:
+    """Draw the picture in colours; a console without colours leaves them out.
 
     Parameters
     ----------
-    found : dict
-        From `src.inspection.overview.overview`, or a `problem` alone.
+    overview : dict
+        From `src.inspection.watch.look`.
     """
-    if "problem" in found:
-        return Group(_text(found["problem"]))
-    now = dt.datetime.fromisoformat(found["at"])
-    parts: list[Text | Table] = [_text((_title(found, now), "bold")), *_working(found, now), Text(), _table(found)]
-    for section in (_troubles(found), _freshness(found), _passes(found)):
+    if "problem" in overview:
+        return Group(_text(overview["problem"]))
+    now = dt.datetime.fromisoformat(overview["at"])
+    title = _text((_title(overview, now), "bold"))
+    parts: list[Text | Table] = [title, *_working(overview, now), Text(), _table(overview)]
+    for section in (_troubles(overview), _freshness(overview), _passes(overview)):
         lines = list(section)
         parts += [Text(), *lines] if lines else []
     return Group(*parts)
 
 
-def text(found: Json) -> str:
-    """Write the picture as plain text, for whatever is no terminal."""
+def text(overview: Json) -> str:
+    """Write the picture as plain text, for output that is not a terminal.
+
+    Parameters
+    ----------
+    overview : dict
+        From `src.inspection.watch.look`.
+    """
     out = io.StringIO()
-    Console(file=out, width=WIDE, force_terminal=False, legacy_windows=False, soft_wrap=True).print(picture(found))
+    Console(file=out, width=WIDE, force_terminal=False, legacy_windows=False, soft_wrap=True).print(picture(overview))
     return out.getvalue()
 
 
-def sentence(found: Json) -> str:
-    """Write one plain line, for a log or a terminal that can't be redrawn."""
-    if "problem" in found:
-        return printable(f"? {found['problem']}")
-    now = dt.datetime.fromisoformat(found["at"])
+def sentence(overview: Json) -> str:
+    """Write one plain line, for a log or a terminal that can't be redrawn.
+
+    Parameters
+    ----------
+    overview : dict
+        From `src.inspection.watch.look`.
+    """
+    if "problem" in overview:
+        return printable(f"? {overview['problem']}")
+    now = dt.datetime.fromisoformat(overview["at"])
     parts = []
-    for stage in found["stages"]:
+    for stage in overview["stages"]:
         row = stage["all"]
-        words = ", ".join(f"{_number(row[name])} {name}" for name in COUNTS if row[name])
-        running = "" if stage["state"] == "idle" else f" ({_said(stage, now)})"
-        parts.append(f"{stage['stage']} {words or 'nothing yet'}{running}")
-    return printable(f"{_clock(now)} {found['dataset']}: {'; '.join(parts)}")
+        counts = ", ".join(f"{_number(row[name])} {name}" for name in COUNTS if row[name])
+        running = "" if stage["state"] == "idle" else f" ({_describe(stage, now)})"
+        parts.append(f"{stage['stage']} {counts or 'nothing yet'}{running}")
+    return printable(f"{_clock(now)} {overview['dataset']}: {'; '.join(parts)}")
 
 
-def _title(found: Json, now: dt.datetime) -> str:
-    source = f" from {found['source']}" if found["source"] else ""
-    interval = "" if found["interval"] == "1d" else f", bars of {found['interval']}"
-    return f"{found['dataset']}{source}{interval}, {now.astimezone():%Y-%m-%d %H:%M:%S}"
+def _title(overview: Json, now: dt.datetime) -> str:
+    source = f" from {overview['source']}" if overview["source"] else ""
+    interval = "" if overview["interval"] == "1d" else f", bars of {overview['interval']}"
+    return f"{overview['dataset']}{source}{interval}, {now.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 # what runs ------------------------------------------------------------------------------------------------------------
 
 
-def _working(found: Json, now: dt.datetime) -> Iterator[Text]:
-    stages = [stage for stage in found["stages"] if stage["state"] != "idle"]
+def _working(overview: Json, now: dt.datetime) -> Iterator[Text]:
+    stages = [stage for stage in overview["stages"] if stage["state"] != "idle"]
     for stage in stages:
         yield Text()
         tone = _TONES.get(stage["state"], "red")
-        yield _text((f"{stage['stage']:<{_NAME}}", "bold"), (_bar(stage), tone), _said(stage, now))
-    named = {stage["stage"] for stage in stages}
-    others = [each for each in found["commands"] if each["dataset"] != found["dataset"] or each["verb"] not in named]
-    for each in others:
+        yield _text((f"{stage['stage']:<{_NAME}}", "bold"), (_bar(stage), tone), _describe(stage, now))
+    shown = {stage["stage"] for stage in stages}
+    others = [
+        command
+        for command in overview["commands"]
+        if command["dataset"] != overview["dataset"] or command["verb"] not in shown
+    ]
+    for command in others:
         yield Text()
-        about = f", {each['finished']:,} of {each['of']:,} {each['unit']}s" if each["of"] else ""
-        about += f"; {each['note']}" if each["note"] else ""
+        count = f", {command['finished']:,} of {command['of']:,} {command['unit']}s" if command["of"] else ""
+        note = f"; {command['note']}" if command["note"] else ""
         yield _text(
-            f"also {each['verb']} on {each['dataset']}: {each['state']}, begun {_ago(each['started'], now)}"
-            f" (process {each['pid']}){about}"
+            f"also {command['verb']} on {command['dataset']}: {command['state']}, begun "
+            f"{_ago(command['started'], now)} (process {command['pid']}){count}{note}"
         )
 
 
@@ -128,34 +145,34 @@ def _bar(stage: Json) -> str:
     return f"[{'#' * full}{'.' * (_BAR - full)}] {share:4.0%}  "
 
 
-def _said(stage: Json, now: dt.datetime) -> str:
-    """What the stage's command does, in words."""
+def _describe(stage: Json, now: dt.datetime) -> str:
+    """State of the stage's command: how far it is, or how it ended."""
     if stage["state"] == "waiting":
         return stage["note"] or "is about to start"
     count = f"{stage['finished']:,} of {stage['of']:,}" if stage["of"] is not None else ""
     if stage["state"] == "failed":
-        return f"failed {_ago(stage['updated'], now)}: {stage['words']}"
-    if stage["state"] in _SAYS:
-        words = f"{_SAYS[stage['state']]}; last word {_ago(stage['updated'], now)}"
-        return f"{count}, {words}" if count else words
+        return f"failed {_ago(stage['updated'], now)}: {stage['message']}"
+    if stage["state"] in _ENDS:
+        end = f"{_ENDS[stage['state']]}; last report {_ago(stage['updated'], now)}"
+        return f"{count}, {end}" if count else end
     parts = [count or "has begun", *([pace(stage["rate"])] if stage["rate"] else [])]
     if stage["rate"] and stage["left_seconds"]:
         parts.append(f"about {duration(stage['left_seconds'])} left")
     quiet = now - dt.datetime.fromisoformat(stage["updated"])
     if quiet > dt.timedelta(minutes=2):
-        parts.append(f"last word {_ago(stage['updated'], now)}")
+        parts.append(f"last report {_ago(stage['updated'], now)}")
     return ", ".join(parts) + (f"; {stage['note']}" if stage["note"] else "")
 
 
 # the table ------------------------------------------------------------------------------------------------------------
 
 
-def _table(found: Json) -> Table:
+def _table(overview: Json) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("", min_width=_NAME, no_wrap=True)
     for column in _COLUMNS:
         table.add_column(column, min_width=max(len(column), 7), justify="right", no_wrap=True)
-    for stage in found["stages"]:
+    for stage in overview["stages"]:
         several = len(stage["classes"]) > 1
         alone = "" if several else "".join(f" {kind}" for kind in stage["classes"])
         table.add_row(_text((stage["stage"] + alone, "bold")), *_cells(stage["all"]))
@@ -177,21 +194,21 @@ def _tone(column: str, value: int | None) -> str:
 # below the table ------------------------------------------------------------------------------------------------------
 
 
-def _troubles(found: Json) -> Iterator[Text]:
-    for stage in found["stages"]:
+def _troubles(overview: Json) -> Iterator[Text]:
+    for stage in overview["stages"]:
         retry = stage.get("retry") or {}
         if retry.get("due") or retry.get("later"):
             after = f", the next at {_local(retry['next_attempt'])}" if retry["next_attempt"] else ""
             yield _text(f"{stage['stage']}: {retry['due']:,} failed are due again, {retry['later']:,} later{after}")
-        for each in stage["reasons"]:
-            tone = {"failed": "red", "quarantined": "yellow"}.get(each["state"], "")
-            head = f"{stage['stage']}: {each['count']:,} {each['state']}"
-            kind = f"{each['kind']}: " if each["kind"].isidentifier() else ""
-            yield _text((head, tone), f", {kind}{each['reason']} ({each['instrument']})")
+        for reason in stage["reasons"]:
+            tone = {"failed": "red", "quarantined": "yellow"}.get(reason["state"], "")
+            head = f"{stage['stage']}: {reason['count']:,} {reason['state']}"
+            kind = f"{reason['kind']}: " if reason["kind"].isidentifier() else ""
+            yield _text((head, tone), f", {kind}{reason['reason']} ({reason['instrument']})")
 
 
-def _freshness(found: Json) -> Iterator[Text]:
-    for row in found["freshness"]:
+def _freshness(overview: Json) -> Iterator[Text]:
+    for row in overview["freshness"]:
         span = f"newest bar {row['newest']}, oldest last bar {row['oldest']}"
         if row["last_session"] is None:
             yield _text(f"{row['asset_class']}: {row['instruments']:,} instruments, {span}")
@@ -203,26 +220,26 @@ def _freshness(found: Json) -> Iterator[Text]:
         )
 
 
-def _passes(found: Json) -> Iterator[Text]:
-    passes = found["passes"]
+def _passes(overview: Json) -> Iterator[Text]:
+    passes = overview["passes"]
     if passes:
-        each = [
+        families = [
             f"{name} {row['passed']:,} of {row['runs']:,}"
             + (f" ({row['failed']:,} failed)" if row.get("failed") else "")
             for name, row in passes["families"].items()
         ]
         so_far = "" if passes["session"] == "done" else " so far"
-        yield _text(f"passes, runs by family: {', '.join(each)}{so_far}")
-    report = found["report"]
+        yield _text(f"passes, runs by family: {', '.join(families)}{so_far}")
+    report = overview["report"]
     if report["written"]:
         older = "" if report["current"] else ", older than the grades: run python -m src.report"
         yield _text(f"report of {_local(report['written'])}{older}")
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:
-    """Join words, some with a style, as they are: brackets are no markup, and a control character does nothing."""
+    """Join texts, some with a style; brackets are not markup, and control characters are replaced."""
     styled = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((printable(words), style) for words, style in styled))
+    return Text.assemble(*((printable(part), style) for part, style in styled))
 
 
 def _number(value: int | None) -> str:

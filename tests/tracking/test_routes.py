@@ -153,7 +153,7 @@ def test_two_machines_at_one_server_leave_each_record_once_and_a_champion_where_
 
 
 @pytest.mark.parametrize(
-    ("uri", "words"), [("http://127.0.0.1:1", "inserts into a sqlite file"), ("postgresql://u:pw@h/d", "is none")]
+    ("uri", "words"), [("http://127.0.0.1:1", "inserts into a sqlite file"), ("postgresql://u:pw@h/d", "is not one")]
 )
 def test_bulk_where_there_is_no_file_is_refused(uri: str, words: str) -> None:
     with pytest.raises(StageError, match=f"tracking.route=bulk .*{words}") as caught:
@@ -228,9 +228,9 @@ def test_a_server_that_goes_away_stops_no_training_and_sync_is_named_at_the_end(
     assert f"no MLflow server answers at {url}" in said
     here = f"tracking.uri={url} tracking.experiment=away data.root={made.config.data.root}"
     assert f"runs and grades are stored: then run `python -m src.sync universe=demo {here}`" in said
-    assert "; training goes on" in caplog.text
-    Recorder(made.tracked).abandon()  # a session that starts without the server goes on as well
-    assert "training goes on without MLflow meanwhile" in caplog.text
+    assert "; training continues" in caplog.text
+    Recorder(made.tracked).abandon()  # a session that starts without the server continues as well
+    assert "training continues without MLflow" in caplog.text
     with way(server[0], port):
         assert sync(made.config).startswith("sync: 4 runs of 2 sessions")
     assert rows(server[1], "away/demo") == by_bulk

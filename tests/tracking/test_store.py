@@ -114,7 +114,7 @@ def test_a_store_of_another_mlflow_is_one_line_that_says_what_to_do(made: Case) 
         copy.execute("UPDATE alembic_version SET version_num = 'f00dfacecafe'")
         copy.commit()
     made.config.tracking.uri = f"sqlite:///{other.as_posix()}"
-    with pytest.raises(StageError, match=r"other.db are of revision f00dfacecafe, and MLflow 3\.\S+ needs \w+: run"):
+    with pytest.raises(StageError, match=r"other.db have revision f00dfacecafe, and MLflow 3\.\S+ needs \w+: run"):
         made.project()
 
 
@@ -165,7 +165,7 @@ def test_a_run_of_code_that_was_mended_since_is_superseded_and_not_promoted(
         champions = Champions(target)
         assert champions.best("stock.AAPL") == champions.version("stock.AAPL", 2)
         with pytest.raises(StageError, match="superseded by a later run of the same model"):
-            champions.crown(champions.version("stock.AAPL", 1))
+            champions.promote(champions.version("stock.AAPL", 1))
     made.config.strategy.short = True  # other settings are another run, not a mended one
     other = graded_by("mended")
     assert other not in (old, new)
@@ -316,7 +316,7 @@ def test_a_name_that_the_registry_refuses_costs_its_run_alone(
 ) -> None:
     from src.tracking import run_record
 
-    monkeypatch.setattr(run_record, "_NOT_IN_NAMES", "")
+    monkeypatch.setattr(run_record, "_ESCAPED_IN_NAMES", "")
     for symbol in ("BTC/USD", "ETH-USD"):
         made.add("crypto", symbol)
     assert len(made.project()) == 2

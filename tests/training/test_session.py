@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import data
 from src.config.schema import Config, GradeConfig, ModelConfig
 from src.core.errors import StageError
 from src.core.failure import Failure
@@ -23,7 +22,7 @@ from src.features.catalog import code_hash
 from src.features.registry import Feature
 from src.features.store import FeatureStore
 from src.featurize import featurize
-from src.inspection import status_view
+from src.inspection import dossier_view, status_view
 from src.inspection.instrument import dossier
 from src.inspection.overview import overview
 from src.market.bars import BarStore
@@ -151,14 +150,14 @@ def test_an_instrument_that_fails_keeps_its_traceback_and_is_tried_again_by_the_
     (key,) = chosen
     assert (states[key]["state"], states[key]["reason"]) == ("failed", "OSError: no disk")
     assert "1 failed (1 run: see" in first.sentence(first.finish())
-    told = "\n".join(data.told(dossier(first.config, key, 0)))
+    told = "\n".join(dossier_view.lines(dossier(first.config.paths, key, 0)))
     assert "lightgbm    could not be trained at" in told and "Traceback: here" in told
     assert first.states.facts()["reasons"][0]["reason"] == "OSError: no disk"
     tried: list[tuple[str, str]] = []
     states = finish(worked(project, "lightgbm"), lambda task, trained: tried.append(key_of(task)) or trained)
     assert tried == [key]
     assert states[key]["state"] == "done" and states[key]["reason"] == ""
-    assert dossier(first.config, key, 0)["failures"] == []
+    assert dossier(first.config.paths, key, 0)["failures"] == []
 
 
 def key_of(task: Task) -> tuple[str, str]:
@@ -178,7 +177,9 @@ def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) 
     assert done and {row["reason"] for row in done} == {"xgboost failed: ValueError: odd"}
     assert project.grades()["family"].unique().to_list() == ["lightgbm"]
     assert found.states.facts()["runs"]["xgboost"] == {"failed": len(done)}
-    shown = "\n".join(status_view.picture(overview(found.config, dt.datetime.now(dt.UTC))))
+    shown = status_view.text(
+        overview(found.config.paths, found.config.universe, found.config.source, dt.datetime.now(dt.UTC))
+    )
     assert f"train: {len(done)} done, xgboost failed: ValueError: odd" in shown
     states = finish(
         worked(project, "lightgbm", "xgboost"), lambda _task, _trained: Failure("OSError: odder", final=True)

@@ -16,7 +16,7 @@ def yahoo_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """yfinance's caches away from the project's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp("main")))
-        source.keep_caches()
+        source.set_cache_folder()
     yield
 
 

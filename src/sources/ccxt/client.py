@@ -1,19 +1,16 @@
-"""The ccxt client of one exchange as we use it: every request passes the gate, and no bad answer passes for a good one.
+"""The ccxt client of one exchange: every request passes the gate, and no bad answer passes for a good one.
 
-ccxt itself turns a body that is cut short into an empty list, takes candles without a time for none, and retries or
-waits where it sees fit. The client made here is its own class with four of its hooks taken: the request (gate), the
-status (refusals with their Retry-After), the parsing of JSON, and the parsing of candles.
+By itself, ccxt turns a truncated body into an empty list, drops candles without a time, and decides when to retry or
+wait. The client made here is its class with four methods overridden: the request (gate), the status (refusals with
+their Retry-After), the parsing of JSON, and the parsing of candles.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import functools
-import math
 import ssl
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,37 +18,43 @@ from src.config.schema import LiveSource
 from src.core.errors import ConfigError
 from src.fetching.network import ca_file, proxy
 from src.fetching.provider import Malformed, ProviderError, Refusal, RequestGate, Stopped, Unavailable, Unknown
+from src.fetching.retry_after import retry_after
 from src.runtime.redaction import masked
 from src.sources import registry
 
-_REFUSED = {403: "forbidden", 418: "banned for a while", 429: "too many requests", 451: "not from this country"}
-_WORDS = 200  # characters of what an exchange says that are kept
+_REFUSED = {403: "forbidden", 418: "banned for a while", 429: "too many requests", 451: "blocked in this country"}
+_MESSAGE = 200  # characters of an exchange's message that are kept
 
 
 def client(exchange: str, settings: LiveSource, gate: RequestGate) -> Any:
-    """A ccxt client without keys, for one thread.
+    """Make a ccxt client without keys, for one thread.
 
     Parameters
     ----------
-    exchange
-        Name as ccxt has it: coinbaseexchange, kraken, binanceus, ...
-    settings
+    exchange : str
+        Name as in ccxt: coinbaseexchange, kraken, binanceus, ...
+    settings : LiveSource
         Timeout, proxy and certificates.
-    gate
-        Asked before every request, told of every answer.
+    gate : RequestGate
+        Passed before every request, and notified of every answer.
+
+    Returns
+    -------
+    ccxt.Exchange
+        With the methods of ccxt.
 
     Raises
     ------
     ConfigError
-        Where ccxt knows no such exchange, or it serves no candles.
+        If ccxt has no such exchange, or the exchange serves no candles.
     """
     made = _class(exchange)({"enableRateLimit": False, "timeout": int(settings.timeout * 1000)})
     made.gate = gate
-    made.has["fetchCurrencies"] = False  # a second request for what the markets say already
+    made.has["fetchCurrencies"] = False  # a second request for what the markets have already
     made.httpsProxyCallback = lambda url, *_: proxy(settings, urlsplit(url).hostname)
     bundle = ca_file(settings)
     if bundle:
-        made.validateServerSsl = bundle  # ccxt hands requests `verify and validateServerSsl`, which is the latter
+        made.validateServerSsl = bundle  # ccxt passes `verify and validateServerSsl` to requests, which is the latter
     return made
 
 
@@ -89,7 +92,7 @@ def _fetch(known: Any) -> Callable[..., Any]:
             raise
         except (ccxt.RateLimitExceeded, ccxt.DDoSProtection, ccxt.RestrictedLocation) as error:
             self.gate.refused(None)
-            raise Refusal(said(error)) from error
+            raise Refusal(error_message(error)) from error
         except (ProviderError, ccxt.ExchangeError, ccxt.BadResponse):
             self.gate.answered()
             raise
@@ -97,7 +100,7 @@ def _fetch(known: Any) -> Callable[..., Any]:
         if not isinstance(answer, dict | list):
             if not answer:
                 raise Unavailable(f"{self.id} sent an empty body")
-            raise Malformed(f"{self.id} sent something else than JSON: {_short(str(answer))}")
+            raise Malformed(f"{self.id} did not send JSON: {_short(str(answer))}")
         if isinstance(answer, dict) and answer.get("result", answer) is None:
             raise Malformed(f"{self.id} sent a result of null")
         return answer
@@ -108,7 +111,7 @@ def _fetch(known: Any) -> Callable[..., Any]:
 def _on_rest_response(known: Any) -> Callable[..., Any]:
     def on_rest_response(self: Any, code: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
         if code in _REFUSED:
-            raise Refusal(f"{self.id} answers {code}: {_REFUSED[code]}", retry_after(headers))
+            raise Refusal(f"{self.id} answers {code}: {_REFUSED[code]}", _retry_after(headers))
         if code >= 500:
             raise Unavailable(f"{self.id} answers {code} {reason or ''}".strip())
         return known.on_rest_response(self, code, reason, url, method, headers, *rest)
@@ -116,24 +119,30 @@ def _on_rest_response(known: Any) -> Callable[..., Any]:
     return on_rest_response
 
 
+def _retry_after(headers: Any) -> float | None:
+    """Seconds that an answer's headers ask for, whatever the case of their names."""
+    named = {name.lower(): str(value).strip() for name, value in dict(headers or {}).items()}
+    return retry_after(named.get("retry-after"))
+
+
 def _parse_json(self: Any, body: str) -> Any:
-    """What the body holds; None where it is no JSON at all, which `_fetch` refuses where nothing else does."""
+    """Parse the body; None if it is not JSON at all, which `_fetch` refuses unless another hook does."""
     if not body or body[0] not in "{[":
         return None
     try:
         return self.on_json_response(body)
     except ValueError as error:
-        raise Unavailable(f"{self.id} sent JSON that is cut short or broken: {_short(str(error))}") from error
+        raise Unavailable(f"{self.id} sent truncated or broken JSON: {_short(str(error))}") from error
 
 
 def _parse_ohlcvs(known: Any) -> Callable[..., Any]:
     def parse_ohlcvs(self: Any, candles: Any, *rest: Any, **named: Any) -> Any:
         if not isinstance(candles, list):
-            raise Malformed(f"{self.id} sent candles that are no list but {_short(repr(candles))}")
-        lengths = {len(each) if isinstance(each, list | dict) else 0 for each in candles}
+            raise Malformed(f"{self.id} sent candles as {_short(repr(candles))} instead of a list")
+        lengths = {len(candle) if isinstance(candle, list | dict) else 0 for candle in candles}
         if len(lengths) > 1 or (lengths and min(lengths) < 6):
-            raise Malformed(f"{self.id} sent candles of {_short(str(sorted(lengths)))} values, six or more are due")
-        parsed = [self.parse_ohlcv(each, *rest[:1]) for each in candles]
+            raise Malformed(f"{self.id} sent candles of {_short(str(sorted(lengths)))} values instead of six or more")
+        parsed = [self.parse_ohlcv(candle, *rest[:1]) for candle in candles]
         if any(not row[0] for row in parsed):
             raise Malformed(f"{self.id} sent a candle without a time")
         return known.parse_ohlcvs(self, candles, *rest, **named)
@@ -141,37 +150,24 @@ def _parse_ohlcvs(known: Any) -> Callable[..., Any]:
     return parse_ohlcvs
 
 
-def retry_after(headers: Any, now: dt.datetime | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for, from a number or a date; None where there is none or it is neither.
+def provider_error(error: Exception) -> Exception:
+    """Convert an error of ccxt's to the `ProviderError` that it means.
 
     Parameters
     ----------
-    headers
-        Of the answer, whatever the case of their names.
-    now
-        UTC; None reads the clock.
-    """
-    named = {name.lower(): str(value).strip() for name, value in dict(headers or {}).items()}
-    text = named.get("retry-after", "")
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(text) - (now or dt.datetime.now(dt.UTC))).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    error : Exception
+        Raised by a method of ccxt's. Answers that ccxt does not expect end as a LookupError or the like inside it, so
+        those count as malformed.
 
-
-def translated(error: Exception) -> Exception:
-    """The `ProviderError` that one of ccxt's errors amounts to; what is of neither stays as it is.
-
-    What ccxt does not foresee in an answer ends as a LookupError or the like inside it, so those count as malformed.
+    Returns
+    -------
+    Exception
+        A `ProviderError`; the error itself if it is one already, or none that ccxt raises.
     """
     import ccxt
 
     kinds: list[tuple[tuple[type[Exception], ...], type[ProviderError]]] = [
-        ((ccxt.BadSymbol, ccxt.InvalidOrder), Unknown),  # coinbaseexchange's "NotFound" is an OrderNotFound
+        ((ccxt.BadSymbol, ccxt.InvalidOrder), Unknown),  # "NotFound" of coinbaseexchange is an OrderNotFound
         ((ccxt.RateLimitExceeded, ccxt.DDoSProtection, ccxt.RestrictedLocation), Refusal),
         ((ccxt.OperationFailed,), Unavailable),
         ((ccxt.BaseError, LookupError, TypeError, AttributeError, ValueError), Malformed),
@@ -179,10 +175,10 @@ def translated(error: Exception) -> Exception:
     if isinstance(error, ProviderError | Stopped | ConfigError):
         return error
     if isinstance(error, ccxt.PermissionDenied) and "not available" in str(error):
-        return Unknown(said(error))
+        return Unknown(error_message(error))
     if _is_tls(error):
-        return Unavailable(said(error))
-    return next((kind(said(error)) for known, kind in kinds if isinstance(error, known)), error)
+        return Unavailable(error_message(error))
+    return next((kind(error_message(error)) for known, kind in kinds if isinstance(error, known)), error)
 
 
 def _is_tls(error: BaseException | None) -> bool:
@@ -193,20 +189,31 @@ def _is_tls(error: BaseException | None) -> bool:
     return False
 
 
-def said(error: BaseException) -> str:
-    """What an error says, in one short line without secrets; of a broken connection first what broke it."""
-    words = str(error).strip() or type(error).__name__
-    deepest = _reason(error)
-    return _short(words if deepest is error else f"{str(deepest).strip() or type(deepest).__name__}: {words}")
+def error_message(error: BaseException) -> str:
+    """Put an error in one short line without secrets.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of ccxt, requests or urllib3.
+
+    Returns
+    -------
+    str
+        Its message; for a broken connection the innermost cause comes first.
+    """
+    message = str(error).strip() or type(error).__name__
+    cause = _innermost(error)
+    return _short(message if cause is error else f"{str(cause).strip() or type(cause).__name__}: {message}")
 
 
-def _reason(error: BaseException) -> BaseException:
-    """The innermost reason: requests and urllib3 put it in an argument, in `reason`, or raise from it."""
+def _innermost(error: BaseException) -> BaseException:
+    """The innermost cause: requests and urllib3 put it in an argument, in `reason`, or raise from it."""
     inner = [error.__cause__, getattr(error, "reason", None), *error.args]
-    found = next((each for each in inner if isinstance(each, BaseException)), None)
-    return error if found is None or isinstance(found, ProviderError) else _reason(found)
+    cause = next((value for value in inner if isinstance(value, BaseException)), None)
+    return error if cause is None or isinstance(cause, ProviderError) else _innermost(cause)
 
 
 def _short(text: str) -> str:
     line = " ".join(masked(text).split())
-    return line if len(line) <= _WORDS else f"{line[:_WORDS]}..."
+    return line if len(line) <= _MESSAGE else f"{line[:_MESSAGE]}..."

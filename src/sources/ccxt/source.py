@@ -1,8 +1,8 @@
 """Coins from an exchange through ccxt: any exchange that serves candles without a key.
 
-Tried on coinbaseexchange (300 bars a request), kraken (the latest 720 bars and none before) and binanceus (1,000). A
-symbol such as BTC-USD is the market BTC/USD. Bars are pages on a fixed grid, put end to end; of rows that are the same
-in every value one is kept, and a bar that is not final yet is left out.
+Tested with coinbaseexchange (300 bars in one request), kraken (the latest 720 bars only) and binanceus (1,000). A
+symbol such as BTC-USD is the market BTC/USD. Bars come in pages on a fixed grid, which are put end to end; of identical
+rows one is kept, and a bar that is not final yet is left out.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import polars as pl
 
 from src.config.schema import LiveSource
 from src.fetching.provider import EVENTS, Answer, BarRequest, Malformed, RequestGate, Unfit, Unknown, raw_schema
-from src.sources.ccxt.client import client, translated
+from src.sources.ccxt.client import client, provider_error
 
-SETTLED = dt.timedelta(minutes=10)  # after its end a bar counts as final
-_UNSAID = 500  # bars of a request where ccxt does not know the exchange's own limit
+SETTLED = dt.timedelta(minutes=10)  # after its end, until a bar counts as final
+_PAGE_SIZE = 500  # bars in one request if ccxt does not know the exchange's limit
 
 
 def connect(name: str, settings: LiveSource, gate: RequestGate) -> Exchange:
-    """An exchange as a provider of bars.
+    """Open an exchange as a provider of bars.
 
     Parameters
     ----------
-    name
+    name : str
         The exchange as ccxt names it.
-    settings
+    settings : LiveSource
         Timeout, proxy and certificates.
-    gate
-        Asked before every request.
+    gate : RequestGate
+        Passed before every request.
 
     Raises
     ------
     ConfigError
-        Where ccxt knows no such exchange, or it serves no candles.
+        If ccxt has no such exchange, or the exchange serves no candles.
     """
     return Exchange(name, settings, gate)
 
 
 class Exchange:
-    """One exchange, used by several threads: a client for each, the list of markets loaded once."""
+    """One exchange, used by several threads: each has a client of its own, and the markets are loaded once."""
 
     def __init__(self, name: str, settings: LiveSource, gate: RequestGate) -> None:
         self.name = name
@@ -52,15 +52,21 @@ class Exchange:
         self._lock = threading.Lock()
         self._first: Any = None
         self._clients: list[Any] = []
-        client(name, settings, gate)  # an unknown exchange is refused now, not by the first thread
+        client(name, settings, gate)  # refuses an unknown exchange now, not in the first thread
 
     def markets(self) -> pl.DataFrame:
-        """The spot markets: name (BTC/USD), base, quote, active (trading now), kind (of the base, where it is said).
+        """Ask for the spot markets.
+
+        Returns
+        -------
+        DataFrame
+            name (BTC/USD), base, quote, active (trading now), kind (of the base; empty if the exchange does not say),
+            sorted by name.
 
         Raises
         ------
         ProviderError
-            Where the list can't be had.
+            If the list can't be had.
         """
         rows = [
             (name, market["base"], market["quote"], market["active"] is not False, _kind(market))
@@ -70,45 +76,55 @@ class Exchange:
         kinds = dict.fromkeys(("name", "base", "quote"), pl.String()) | {"active": pl.Boolean(), "kind": pl.String()}
         return pl.DataFrame(rows, schema=kinds, orient="row").sort("name")
 
-    def fetch(self, wanted: BarRequest) -> Answer:
-        """Ask for one coin's final bars from ``wanted.start`` to now.
+    def fetch(self, request: BarRequest) -> Answer:
+        """Ask for one coin's bars.
+
+        Parameters
+        ----------
+        request : BarRequest
+            From its first date to now.
+
+        Returns
+        -------
+        Answer
+            Final bars only.
 
         Raises
         ------
         Unknown
-            Where the exchange lists no such market.
+            If the exchange lists no such market.
         Unfit
-            Where it is not quoted in dollars, or there are no bars of that interval, or days do not begin at 0:00 UTC.
+            If it is not quoted in dollars, has no bars of that interval, or its days do not begin at 0:00 UTC.
         ProviderError
-            Where the answer is no good.
+            If an answer is unusable.
         Stopped
-            Where the run is ending.
+            If the run is ending.
         """
-        if wanted.asset_class != "crypto":
-            raise Unknown(f"{self.name} lists coins, no {wanted.asset_class}")
+        if request.asset_class != "crypto":
+            raise Unknown(f"{self.name} lists coins, no {request.asset_class}")
         exchange = self._loaded()
-        name = wanted.name or wanted.symbol.replace("-", "/")
+        name = request.name or request.symbol.replace("-", "/")
         market = exchange.markets.get(name)
         if market is None:
             raise Unknown(f"{self.name} lists no market {name}")
         if market["quote"] != "USD":
             raise Unfit(f"{name} is quoted in {market['quote']}, not in USD")
-        if wanted.interval not in exchange.timeframes:
-            raise Unfit(f"{self.name} serves no {wanted.interval} bars; it has {', '.join(exchange.timeframes)}")
+        if request.interval not in exchange.timeframes:
+            raise Unfit(f"{self.name} serves no {request.interval} bars; it has {', '.join(exchange.timeframes)}")
         try:
-            rows = _rows(exchange, name, wanted)
+            rows = _rows(exchange, name, request)
         except Exception as error:
-            raise translated(error) from error
+            raise provider_error(error) from error
         facts = {"currency": market["quote"], "name": name, "active": str(market["active"] is not False).lower()}
-        return Answer(_bars(rows, wanted, self.name), pl.DataFrame(schema=EVENTS), facts)
+        return Answer(_bars(rows, request, self.name), pl.DataFrame(schema=EVENTS), facts)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         for each in self._clients:
             each.close()
 
     def _loaded(self) -> Any:
-        """This thread's client, knowing the markets."""
+        """This thread's client, with the markets loaded."""
         own = getattr(self._own, "client", None)
         if own is None:
             own = client(self.name, self._settings, self._gate)
@@ -121,9 +137,9 @@ class Exchange:
                 try:
                     own.load_markets()
                 except Exception as error:
-                    raise translated(error) from error
+                    raise provider_error(error) from error
                 if not own.markets:
-                    raise Malformed(f"{self.name} sent a list of no markets")
+                    raise Malformed(f"{self.name} sent an empty list of markets")
                 self._first = own
             elif own is not self._first:
                 own.set_markets_from_exchange(self._first)
@@ -131,7 +147,7 @@ class Exchange:
 
 
 def _kind(market: dict[str, Any]) -> str:
-    """What the exchange says of the base: Kraken lists tokens of shares beside coins."""
+    """Kind of the base according to the exchange: Kraken lists tokens of shares beside coins."""
     return str((market.get("info") or {}).get("aclass_base") or "")
 
 
@@ -139,38 +155,38 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _rows(exchange: Any, name: str, wanted: BarRequest) -> list[list[Any]]:
-    """The candles as ccxt gives them, page after page, final ones alone.
+def _rows(exchange: Any, name: str, request: BarRequest) -> list[list[Any]]:
+    """The final candles as ccxt gives them, page after page.
 
     Raises
     ------
     Malformed
-        Where there is none though the exchange was asked for all that it has.
+        If there is none at all over a period longer than one page.
     """
-    step = exchange.parse_timeframe(wanted.interval) * 1000
-    start = int(dt.datetime.combine(wanted.start, dt.time(), dt.UTC).timestamp() * 1000)
+    step = exchange.parse_timeframe(request.interval) * 1000
+    start = int(dt.datetime.combine(request.start, dt.time(), dt.UTC).timestamp() * 1000)
     final = int((_now() - SETTLED).timestamp() * 1000) - step  # the last start of a bar that is final
     if step < 86_400_000 and "1d" in exchange.timeframes:
         start = _first(exchange, name, start, final)
-    found: list[list[Any]] = []
-    for page in _pages(exchange, name, wanted.interval, start - start % step, step):
-        found += page
-    if not found and (_now().date() - wanted.start).days > _page(exchange):
-        raise Malformed(f"{exchange.id} lists {name} and sent no bar of it since {wanted.start}")
-    return [row for row in found if row[0] <= final]
+    rows: list[list[Any]] = []
+    for page in _pages(exchange, name, request.interval, start - start % step, step):
+        rows += page
+    if not rows and (_now().date() - request.start).days > _page(exchange):
+        raise Malformed(f"{exchange.id} lists {name} and sent no bar of it since {request.start}")
+    return [row for row in rows if row[0] <= final]
 
 
 def _page(exchange: Any) -> int:
-    """Bars that one request may ask for."""
+    """Largest number of bars in one request."""
     limit = ((exchange.features or {}).get("spot") or {}).get("fetchOHLCV") or {}
-    return int(limit.get("limit") or _UNSAID)
+    return int(limit.get("limit") or _PAGE_SIZE)
 
 
 def _pages(exchange: Any, name: str, interval: str, start: int, step: int) -> Any:
-    """Pages of candles from `start` on (milliseconds): each begins where the one before it ended.
+    """Yield pages of candles from `start` on (milliseconds), each beginning where the one before it ended.
 
-    An empty page of an exchange that answers by window says nothing about the next one, so the window moves on until
-    now; a page that holds something is followed from its last bar, so that no exchange's own limit leaves a hole.
+    If an exchange answers by window, an empty page says nothing about the next one, so the window moves on until now. A
+    page with bars is followed from its last bar, so that an exchange's own limit leaves no gap.
     """
     limit = _page(exchange)
     now = int(_now().timestamp() * 1000)
@@ -181,7 +197,7 @@ def _pages(exchange: Any, name: str, interval: str, start: int, step: int) -> An
 
 
 def _first(exchange: Any, name: str, start: int, final: int) -> int:
-    """Where an intraday series begins, asked of the daily bars, which are fewer: years before may be empty."""
+    """Find where an intraday series begins from the daily bars, which are fewer: earlier years may be empty."""
     if final - start <= _page(exchange) * 3_600_000:
         return start
     day = 86_400_000
@@ -191,23 +207,23 @@ def _first(exchange: Any, name: str, start: int, final: int) -> int:
     return start
 
 
-def _bars(rows: list[list[Any]], wanted: BarRequest, source: str) -> pl.DataFrame:
-    kinds = raw_schema(wanted.interval)
+def _bars(rows: list[list[Any]], request: BarRequest, source: str) -> pl.DataFrame:
+    kinds = raw_schema(request.interval)
     prices = ["open", "high", "low", "close", "volume"]
     frame = pl.DataFrame(
         rows, schema={"time": pl.Int64()} | dict.fromkeys(prices, pl.Float64()), orient="row", strict=False
     )
     frame = frame.unique(maintain_order=True)
     stamp = pl.from_epoch("time", time_unit="ms").dt.replace_time_zone("UTC").dt.cast_time_unit("us")
-    if wanted.interval == "1d":
+    if request.interval == "1d":
         odd = frame.filter(pl.col("time") % 86_400_000 != 0)
         if odd.height:
             hour = odd.select(stamp.dt.strftime("%H:%M")).item(0, 0)
-            raise Unfit(f"{source}'s day begins at {hour} UTC, not at 0:00: its bars are of other days")
+            raise Unfit(f"{source}'s days begin at {hour} UTC, not at 0:00")
         stamp = stamp.dt.date()
     return frame.select(
-        pl.lit(wanted.asset_class).alias("asset_class"),
-        pl.lit(wanted.symbol).alias("symbol"),
+        pl.lit(request.asset_class).alias("asset_class"),
+        pl.lit(request.symbol).alias("symbol"),
         stamp.alias("date"),
         *prices[:4],
         pl.lit(None, pl.Float64).alias("adj_close"),

@@ -1,4 +1,4 @@
-"""Yahoo's option chains as quoted: every field of every contract, page by page (one an expiry)."""
+"""Yahoo's option chains as quoted: every field of every contract, one page for each expiry."""
 
 from __future__ import annotations
 
@@ -22,18 +22,28 @@ _NUMBERS = {
     "iv_provider": "impliedVolatility",
 }
 _TEXTS = {"contract": "contractSymbol", "currency": "currency", "contract_size": "contractSize"}
-_LATEST = 100_000_000_000  # seconds since 1970: beyond, it is no time
+_LATEST = 100_000_000_000  # seconds since 1970; a larger number is not a time
 
 
 def checked(body: dict[str, Any]) -> dict[str, Any]:
-    """The one result of an option answer, its expiries being what they should be.
+    """Check an answer of the options page.
+
+    Parameters
+    ----------
+    body : dict
+        The parsed JSON, which reports no error.
+
+    Returns
+    -------
+    dict
+        Its one result.
 
     Raises
     ------
     Unknown
-        Where Yahoo lists no options.
+        If Yahoo lists no options.
     Malformed
-        Where a part is missing or of another type.
+        If a part is missing or of another type.
     """
     chain = body.get("optionChain")
     results = chain.get("result") if isinstance(chain, dict) else None
@@ -43,7 +53,7 @@ def checked(body: dict[str, Any]) -> dict[str, Any]:
         raise Malformed("an option chain without a result")
     result: dict[str, Any] = results[0]
     expiries, pages = result.get("expirationDates"), result.get("options")
-    if not isinstance(expiries, list) or not all(isinstance(each, int) and 0 <= each < _LATEST for each in expiries):
+    if not isinstance(expiries, list) or not all(isinstance(day, int) and 0 <= day < _LATEST for day in expiries):
         raise Malformed("an option chain whose expiries are not seconds since 1970")
     if not isinstance(pages, list) or not all(isinstance(page, dict) for page in pages):
         raise Malformed("an option chain without a list of options")
@@ -53,12 +63,24 @@ def checked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def spot(result: dict[str, Any], asked: str) -> float | None:
-    """Price of the underlying as the answer has it.
+    """Read the price of the underlying.
+
+    Parameters
+    ----------
+    result : dict
+        From `checked`.
+    asked : str
+        Yahoo's name of the symbol.
+
+    Returns
+    -------
+    float or None
+        In dollars; None if the answer has none.
 
     Raises
     ------
     Unfit
-        Where the answer is about another symbol, or quoted in another currency than USD.
+        If the answer is about another symbol, or quoted in another currency than USD.
     """
     quote = _quote(result)
     served = str(quote.get("symbol") or result.get("underlyingSymbol") or asked)
@@ -70,30 +92,66 @@ def spot(result: dict[str, Any], asked: str) -> float | None:
 
 
 def facts(result: dict[str, Any]) -> dict[str, str]:
-    """What the answer says beside its contracts: market state, exchange, time of the underlying's price."""
+    """Read what the answer says beside its contracts.
+
+    Parameters
+    ----------
+    result : dict
+        From `checked`.
+
+    Returns
+    -------
+    dict of str to str
+        market_state, exchange, name and price_time (ISO, UTC), as far as they are there.
+    """
     quote = _quote(result)
     names = {"marketState": "market_state", "fullExchangeName": "exchange", "longName": "name"}
-    told = {ours: str(quote[theirs]) for theirs, ours in names.items() if quote.get(theirs)}
+    texts = {ours: str(quote[theirs]) for theirs, ours in names.items() if quote.get(theirs)}
     moment = quote.get("regularMarketTime")
     if isinstance(moment, int) and 0 <= moment < _LATEST:
-        told["price_time"] = dt.datetime.fromtimestamp(moment, dt.UTC).isoformat()
-    return told
+        texts["price_time"] = dt.datetime.fromtimestamp(moment, dt.UTC).isoformat()
+    return texts
 
 
 def expiry_of(result: dict[str, Any]) -> str | None:
-    """Expiry (YYYY-MM-DD) whose contracts a page holds; None where it holds none."""
+    """Read which expiry a page is about.
+
+    Parameters
+    ----------
+    result : dict
+        From `checked`.
+
+    Returns
+    -------
+    str or None
+        YYYY-MM-DD; None if the page has no contracts.
+    """
     pages = result["options"]
     expiry = _moment(pages[0].get("expirationDate")) if pages else None
     return str(expiry.date()) if expiry else None
 
 
 def contracts(result: dict[str, Any], asked: str, captured: dt.datetime) -> pl.DataFrame:
-    """The contracts of a page, calls before puts, as served; columns of `CHAIN`.
+    """Read the contracts of a page.
+
+    Parameters
+    ----------
+    result : dict
+        From `checked`.
+    asked : str
+        Yahoo's name of the underlying.
+    captured : datetime
+        When the answer arrived, UTC.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `CHAIN`: calls before puts, values as served.
 
     Raises
     ------
     Malformed
-        Where calls or puts are no lists of objects, or a number is none.
+        If calls or puts are not lists of objects, or a value is not a number.
     """
     price = spot(result, asked)
     rows: list[dict[str, Any]] = []
@@ -130,7 +188,7 @@ def _text(value: Any) -> str | None:
 
 
 def _moment(seconds: Any) -> dt.datetime | None:
-    """Seconds since 1970 as a UTC time; null where they are none."""
+    """Convert seconds since 1970 to a UTC time; null if they are out of range."""
     if isinstance(seconds, int) and 0 <= seconds < _LATEST:
         return dt.datetime.fromtimestamp(seconds, dt.UTC)
     return None

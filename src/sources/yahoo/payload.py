@@ -1,4 +1,4 @@
-"""Yahoo's JSON as it comes: cut short, not JSON at all, or with numbers that JSON does not have."""
+"""Yahoo's JSON, which may be truncated, not JSON at all, or contain numbers that JSON does not have."""
 
 from __future__ import annotations
 
@@ -10,18 +10,30 @@ import polars as pl
 
 from src.fetching.provider import Malformed, Unavailable
 
-_WORDS = {"infinity": float("inf"), "-infinity": float("-inf"), "nan": float("nan")}
+_NAMED = {"infinity": float("inf"), "-infinity": float("-inf"), "nan": float("nan")}
 
 
 def loaded(content: bytes, who: str) -> dict[str, Any]:
-    """Parse a body; `who` begins the words of the error.
+    """Parse the body of an answer.
+
+    Parameters
+    ----------
+    content : bytes
+        The body.
+    who : str
+        Beginning of the message of an error, such as ``query1.finance.yahoo.com answered status 200``.
+
+    Returns
+    -------
+    dict
+        The JSON object.
 
     Raises
     ------
     Unavailable
-        Where it is empty or cut short.
+        If the body is empty or truncated.
     Malformed
-        Where it is something else than a JSON object.
+        If it is not a JSON object.
     """
     text = content.strip()
     if not text:
@@ -29,21 +41,33 @@ def loaded(content: bytes, who: str) -> dict[str, Any]:
     if not text.startswith(b"{"):
         if b"Will be right back" in text:
             raise Unavailable(f"{who} with a page that says: Will be right back")
-        raise Malformed(f"{who} with no JSON: {' '.join(text[:300].decode('utf-8', 'replace').split())[:100]}")
+        raise Malformed(f"{who} without JSON: {' '.join(text[:300].decode('utf-8', 'replace').split())[:100]}")
     try:
         body = _parsed(text)
     except ValueError as error:
-        raise Unavailable(f"{who} with JSON cut short after {len(text):,} bytes") from error
+        raise Unavailable(f"{who} with JSON truncated after {len(text):,} bytes") from error
     return body
 
 
 def numbers(values: Any, name: str) -> pl.Series:
-    """A list of numbers as float64; null stays null, NaN and infinities stay what they are.
+    """Convert a list of numbers.
+
+    Parameters
+    ----------
+    values : object
+        As parsed from JSON.
+    name : str
+        Name of the series, also for the message.
+
+    Returns
+    -------
+    Series of Float64
+        Null, NaN and infinities are kept.
 
     Raises
     ------
     Malformed
-        Where it is no list, or holds something else.
+        If it is not a list, or has anything but numbers and nulls.
     """
     if not isinstance(values, list):
         raise Malformed(f"{name} must be a list of numbers, got {type(values).__name__}")
@@ -54,24 +78,36 @@ def numbers(values: Any, name: str) -> pl.Series:
 
 
 def number(value: Any, name: str) -> float | None:
-    """A number as float64, also where it is written as text (``"Infinity"``); None stays None.
+    """Convert a number, which may be the text ``Infinity``, ``-Infinity`` or ``NaN``.
+
+    Parameters
+    ----------
+    value : object
+        As parsed from JSON.
+    name : str
+        For the message.
+
+    Returns
+    -------
+    float or None
+        None for null.
 
     Raises
     ------
     Malformed
-        Where it is something else.
+        If it is anything else.
     """
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, str) and value.lower() in _WORDS:
-        return _WORDS[value.lower()]
+    if isinstance(value, str) and value.lower() in _NAMED:
+        return _NAMED[value.lower()]
     raise Malformed(f"{name} must be a number, got {str(value)[:40]!r}")
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
-    """Orjson is six times faster and refuses NaN and Infinity, which Yahoo sends now and then."""
+    """Orjson is six times faster than json, but refuses NaN and Infinity, which Yahoo sends at times."""
     try:
         body: dict[str, Any] = orjson.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The most traded US stocks and ETFs of today, ranked by dollar volume, from Yahoo's screener."""
+"""The most traded US stocks and ETFs of today by dollar volume, from Yahoo's screener."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from src.fetching.provider import Malformed
 from src.sources.yahoo.payload import number
 
 TRADED: dict[str, Any] = {
-    "symbol": pl.String(),  # in Yahoo's writing
+    "symbol": pl.String(),  # Yahoo's
     "name": pl.String(),
     "exchange": pl.String(),
     "price": pl.Float64(),
     "volume": pl.Float64(),  # shares a day, mean of three months
     "dollar_volume": pl.Float64(),
 }
-_PAGE = 250  # names an answer holds at most
+_PAGE = 250  # names in one answer at most
 _EXCHANGES = ["NMS", "NGM", "NCM", "NYQ", "ASE", "PCX", "BTS"]
 _SORTS = {"stock": ("intradaymarketcap", "avgdailyvol3m"), "etf": ("fundnetassets", "avgdailyvol3m")}
 _TYPES = {"stock": "EQUITY", "etf": "ETF"}
 
 
 def most_traded(kind: str, count: int) -> pl.DataFrame:
-    """The names with the largest dollar volume: price times the mean shares a day of three months.
+    """Ask for the names with the largest dollar volume: price times the mean shares a day of three months.
 
-    Yahoo can't sort by dollar volume, so the largest and the most traded by shares are asked for, twice as many of each
-    as are wanted, and ranked here. Today's ranking: a universe made of it is biased upwards.
+    Yahoo can't sort by dollar volume. So the largest and those most traded by shares are requested, twice as many of
+    each as wanted, and ranked here. A universe made of today's ranking is biased upwards.
 
     Parameters
     ----------
-    kind
+    kind : str
         ``stock`` or ``etf``.
-    count
+    count : int
         How many.
 
     Returns
@@ -45,25 +45,25 @@ def most_traded(kind: str, count: int) -> pl.DataFrame:
     Raises
     ------
     ProviderError
-        Where an answer is no good.
+        If an answer is unusable.
     """
-    found: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for field in _SORTS[kind]:
         for quote in _quotes(kind, field, 2 * count):
             row = _row(quote, kind)
             if row is not None:
-                found[row["symbol"]] = row
-    frame = pl.DataFrame(list(found.values()), schema=TRADED)
+                rows[row["symbol"]] = row
+    frame = pl.DataFrame(list(rows.values()), schema=TRADED)
     return frame.sort("dollar_volume", "symbol", descending=[True, False]).head(count)
 
 
 def checked(body: dict[str, Any]) -> None:
-    """Whether a screener's answer has its list of quotes.
+    """Check that an answer of the screener has a list of quotes.
 
     Raises
     ------
     Malformed
-        Where it has not.
+        If it has none.
     """
     finance = body.get("finance")
     results = finance.get("result") if isinstance(finance, dict) else None
@@ -74,7 +74,7 @@ def checked(body: dict[str, Any]) -> None:
 
 
 def _quotes(kind: str, field: str, depth: int) -> Iterator[dict[str, Any]]:
-    """Quotes in the order of a field, page by page."""
+    """Quotes sorted by a field, page by page."""
     import yfinance
 
     query = yfinance.EquityQuery if kind == "stock" else yfinance.ETFQuery
@@ -88,7 +88,7 @@ def _quotes(kind: str, field: str, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def _row(quote: dict[str, Any], kind: str) -> dict[str, Any] | None:
-    """A row of `TRADED`; None for what is something else or has no price or volume."""
+    """A row of `TRADED`; None for another kind of security, or without a price or volume."""
     if quote.get("quoteType") != _TYPES[kind] or quote.get("currency") != "USD" or not quote.get("symbol"):
         return None
     price = number(quote.get("regularMarketPrice"), "the price")

@@ -1,8 +1,8 @@
-"""Yahoo through the real yfinance client: stocks, ETFs and coins, daily or hourly, option chains, most traded names.
+"""Yahoo through yfinance: stocks, ETFs and coins, daily or hourly, option chains, and the most traded names.
 
-yfinance makes the requests (addresses, cookies, crumb, consent pages) over `src.sources.yahoo.session`; what is stored
-is read from the JSON that came. Its own table costs 30 ms of CPU a symbol and drops, sorts, merges and fills rows in
-silence: duplicates, rows without a price, missing volumes, dividends on days without a bar.
+yfinance makes the requests (addresses, cookies, crumb, consent pages) over `src.sources.yahoo.session`. Bars are read
+from the JSON itself: yfinance's own table costs 30 ms of CPU for each symbol, and silently drops, sorts, merges and
+fills rows (duplicates, rows without a price, missing volumes, dividends on days without a bar).
 """
 
 from __future__ import annotations
@@ -24,49 +24,80 @@ if TYPE_CHECKING:
 
     from src.sources.yahoo.session import YahooSession
 
-_HOURLY_DAYS = 729  # Yahoo serves hours of the last 730 days
-_NAME = re.compile(r"(?![A-Z]{2}[A-Z0-9]{9}[0-9]$)[A-Z0-9^][A-Z0-9.^=-]{0,19}")  # no ISIN: yfinance would look it up
+_HOURLY_DAYS = 729  # Yahoo serves hourly bars of the last 730 days
+_NAME = re.compile(
+    r"(?![A-Z]{2}[A-Z0-9]{9}[0-9]$)[A-Z0-9^][A-Z0-9.^=-]{0,19}"
+)  # not an ISIN, which yfinance would look up
 _INTERVALS = ("1d", "1h")
 _T = TypeVar("_T")
-_PAGE_TRIES = 4  # of one expiry of a chain: a single fault should not cost the pages already in
+_PAGE_TRIES = 4  # of one expiry of a chain: one fault should not cost the pages received before
 
 
 class Yahoo:
     """Yahoo as a `Provider`: one shared session, used by several threads.
 
-    yfinance keeps one session a process, so the provider connected last serves all.
+    yfinance keeps one session for each process, so the provider connected last serves all.
+
+    Parameters
+    ----------
+    name : str
+        Written in the column source.
+    session : YahooSession
+        Carries the gate.
     """
 
     def __init__(self, name: str, session: YahooSession) -> None:
         self.name = name
         self._session = session
 
-    def fetch(self, wanted: BarRequest) -> Answer:
-        """Ask for one instrument's bars and events from ``wanted.start`` to now, in one request.
-
-        Hours further back than Yahoo serves are not asked for; the facts then say where the series starts.
-        """
-        from src.sources.yahoo.chart import answer
-
-        asked = yahoo_name(wanted)
-        start, facts = _start(wanted)
-        found = answer(self._chart(asked, start, wanted), wanted, asked, self.name)
-        return Answer(found.bars, found.events, found.facts | facts)
-
-    def chain(self, underlying: str, max_expiries: int) -> OptionChain:
-        """Ask for the option chain of one underlying: one request an expiry, the nearest first.
+    def fetch(self, request: BarRequest) -> Answer:
+        """Ask for one instrument's bars and events in one request.
 
         Parameters
         ----------
-        underlying
-            Symbol, in ours or in Yahoo's writing.
-        max_expiries
-            At most so many; the facts say how many there were.
+        request : BarRequest
+            Hourly bars older than Yahoo serves are not requested; the facts then have the first date as ``start``.
+
+        Returns
+        -------
+        Answer
+            Rows as served; see `src.sources.yahoo.chart`.
 
         Raises
         ------
         ProviderError
-            Where a page is still no good after four tries, or there are no options (`Unknown`).
+            If there is no usable answer.
+        Stopped
+            If the run is ending.
+        """
+        from src.sources.yahoo.chart import answer
+
+        asked = yahoo_name(request)
+        start, facts = _start(request)
+        served = answer(self._chart(asked, start, request), request, asked, self.name)
+        return Answer(served.bars, served.events, served.facts | facts)
+
+    def chain(self, underlying: str, max_expiries: int) -> OptionChain:
+        """Ask for the option chain of one underlying: one request for each expiry, the nearest first.
+
+        Parameters
+        ----------
+        underlying : str
+            Our symbol or Yahoo's.
+        max_expiries : int
+            Limit of expiries. The facts have the number of all.
+
+        Returns
+        -------
+        OptionChain
+            Contracts as served; see `src.sources.yahoo.options`.
+
+        Raises
+        ------
+        ProviderError
+            If a page is still unusable after four tries, or there are no options (`Unknown`).
+        Stopped
+            If the run is ending.
         """
         import polars as pl
 
@@ -74,50 +105,78 @@ class Yahoo:
 
         asked = yahoo_name(BarRequest("stock", underlying, dt.date.min))
         ticker = self._ticker(asked, "America/New_York")
-        expiries = sorted(_tried(lambda: _told(lambda: ticker.options, asked)))
+        expiries = sorted(_retried(lambda: _called(lambda: ticker.options, asked)))
         moment = dt.datetime.now(dt.UTC)
-        first = options.checked(self._session.heard)
-        wanted = expiries[:max_expiries]
+        first = options.checked(self._session.last_body)
+        taken = expiries[:max_expiries]
         pages = []
-        for expiry in wanted:
+        for expiry in taken:
             if expiry == options.expiry_of(first):
                 pages.append(options.contracts(first, asked, moment))
             else:
-                pages.append(_tried(functools.partial(self._page, ticker, asked, expiry)))
-        facts = options.facts(first) | {"expiries": f"{len(wanted)} of {len(expiries)}"}
+                pages.append(_retried(functools.partial(self._page, ticker, asked, expiry)))
+        facts = options.facts(first) | {"expiries": f"{len(taken)} of {len(expiries)}"}
         return OptionChain(underlying, options.spot(first, asked), moment, pl.concat(pages), facts)
 
     def most_traded(self, kind: str, count: int) -> pl.DataFrame:
-        """The `count` stocks or ETFs with the largest dollar volume of today; see `src.sources.yahoo.screener`."""
+        """Ask for the stocks or ETFs with the largest dollar volume of today.
+
+        Parameters
+        ----------
+        kind : str
+            ``stock`` or ``etf``.
+        count : int
+            How many.
+
+        Returns
+        -------
+        DataFrame
+            See `src.sources.yahoo.screener.most_traded`.
+
+        Raises
+        ------
+        ProviderError
+            If there is no usable answer.
+        """
         from src.sources.yahoo.screener import most_traded
 
-        return _told(lambda: most_traded(kind, count), f"the most traded of {kind}")
+        return _called(lambda: most_traded(kind, count), f"the most traded of {kind}")
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         self._session.close()
 
-    def _chart(self, asked: str, start: dt.date, wanted: BarRequest) -> dict[str, Any]:
-        ticker = self._ticker(asked, "UTC" if wanted.asset_class == "crypto" else "America/New_York")
-        return _served(lambda: ticker.history(start=start, interval=wanted.interval, auto_adjust=False), asked)
+    def _chart(self, asked: str, start: dt.date, request: BarRequest) -> dict[str, Any]:
+        ticker = self._ticker(asked, "UTC" if request.asset_class == "crypto" else "America/New_York")
+        return _body(lambda: ticker.history(start=start, interval=request.interval, auto_adjust=False), asked)
 
     def _page(self, ticker: Any, asked: str, expiry: str) -> pl.DataFrame:
         """The contracts of one expiry, with the time of their answer."""
         from src.sources.yahoo import options
 
-        body = _served(lambda: ticker.option_chain(expiry), asked)
+        body = _body(lambda: ticker.option_chain(expiry), asked)
         return options.contracts(options.checked(body), asked, dt.datetime.now(dt.UTC))
 
     def _ticker(self, asked: str, zone: str) -> Any:
         import yfinance
 
         ticker = yfinance.Ticker(asked, session=self._session)
-        ticker._tz = zone  # known beforehand: else yfinance asks Yahoo for it, which doubles the requests
+        ticker._tz = zone  # otherwise yfinance asks Yahoo for it, which doubles the requests
         return ticker
 
 
 def connect(name: str, settings: LiveSource, gate: RequestGate) -> Yahoo:
-    """Set yfinance up for this process: its real errors, no retries of its own, its caches within the project."""
+    """Set yfinance up for this process: it raises its errors, does not retry, and keeps its caches in the project.
+
+    Parameters
+    ----------
+    name : str
+        Written in the column source.
+    settings : LiveSource
+        Timeout, proxy and certificates.
+    gate : RequestGate
+        Passed before each request.
+    """
     import yfinance
     from yfinance.data import YfData
 
@@ -125,54 +184,64 @@ def connect(name: str, settings: LiveSource, gate: RequestGate) -> Yahoo:
 
     yfinance.config.debug.hide_exceptions = False
     yfinance.config.network.retries = 0
-    keep_caches()
-    logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # every failure is raised and told by us
-    warnings.filterwarnings("ignore", module=r"yfinance\.")  # its use of what pandas will drop: printed at every call
+    set_cache_folder()
+    logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # we report every failure ourselves
+    warnings.filterwarnings("ignore", module=r"yfinance\.")  # printed at every call
     session = YahooSession(settings, gate, lambda: _forget_crumb(YfData))
     YfData(session=session)
     _forget_crumb(YfData, "basic")
     return Yahoo(name, session)
 
 
-def yahoo_name(wanted: BarRequest) -> str:
-    """The symbol in Yahoo's writing: BRK.B is BRK-B, ABR$D is ABR-PD; `wanted.name` where the listing knows it.
+def yahoo_name(request: BarRequest) -> str:
+    """Return Yahoo's name of a symbol: BRK.B is BRK-B, ABR$D is ABR-PD.
+
+    Parameters
+    ----------
+    request : BarRequest
+        Its ``name`` is taken as it is if there is one.
+
+    Returns
+    -------
+    str
+        In upper case.
 
     Raises
     ------
     Unfit
-        Where Yahoo can have no such name.
+        If it can't be a name of Yahoo's.
     """
-    asked = wanted.name or wanted.symbol.replace("$", "-P").replace(".", "-").replace("/", "-")
+    asked = request.name or request.symbol.replace("$", "-P").replace(".", "-").replace("/", "-")
     if not _NAME.fullmatch(asked.upper()):
-        raise Unfit(f"{asked} can't be a symbol of Yahoo's: letters, digits and . - ^ = alone")
+        raise Unfit(f"{asked} can't be a symbol of Yahoo's, which have letters, digits and . - ^ = only")
     return asked.upper()
 
 
-def _told(ask: Callable[[], _T], what: str) -> _T:
-    """What yfinance returns; its own trouble with an answer is the answer's."""
+def _called(ask: Callable[[], _T], what: str) -> _T:
+    """Call yfinance; if it can't read an answer, the answer is malformed."""
     from src.sources.yahoo.session import Withheld
 
     try:
         return ask()
-    except Withheld as error:  # a consent page that did not lead on
+    except Withheld as error:  # a consent page without a way on
         raise Unavailable(f"{what}: {error}") from error
     except ValueError as error:
         raise Malformed(f"{what}: yfinance can't read the answer: {error}") from error
 
 
-def _served(ask: Callable[[], Any], asked: str) -> dict[str, Any]:
-    """The body that came when yfinance was told to ask."""
+def _body(ask: Callable[[], Any], asked: str) -> dict[str, Any]:
+    """The body that the session received when yfinance was called."""
     from src.sources.yahoo.session import Served
 
     try:
-        _told(ask, asked)
+        _called(ask, asked)
     except Served as served:
         return served.body
-    raise Malformed(f"{asked}: yfinance came back without the answer")
+    raise Malformed(f"{asked}: yfinance returned without an answer")
 
 
-def _tried(ask: Callable[[], _T]) -> _T:
-    """An answer, asked for again after a fault; after a refusal the gate says when."""
+def _retried(ask: Callable[[], _T]) -> _T:
+    """Ask again after faults and refusals; after a refusal the gate waits."""
     for _ in range(_PAGE_TRIES - 1):
         try:
             return ask()
@@ -181,19 +250,19 @@ def _tried(ask: Callable[[], _T]) -> _T:
     return ask()
 
 
-def _start(wanted: BarRequest) -> tuple[dt.date, dict[str, str]]:
-    """First day to ask for, and a word where it is later than wanted."""
-    if wanted.interval not in _INTERVALS:
-        raise Unfit(f"Yahoo is asked for bars of {' or '.join(_INTERVALS)}, not {wanted.interval}")
+def _start(request: BarRequest) -> tuple[dt.date, dict[str, str]]:
+    """First day to ask for, and a fact if it is later than requested."""
+    if request.interval not in _INTERVALS:
+        raise Unfit(f"Yahoo is asked for bars of {' or '.join(_INTERVALS)}, not {request.interval}")
     earliest = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=_HOURLY_DAYS)
-    if wanted.interval == "1d" or wanted.start >= earliest:
-        return wanted.start, {}
-    return earliest, {"start": f"from {earliest}: Yahoo serves hours of the last 730 days alone"}
+    if request.interval == "1d" or request.start >= earliest:
+        return request.start, {}
+    return earliest, {"start": f"from {earliest}: Yahoo serves hourly bars of the last 730 days only"}
 
 
 @functools.cache
-def keep_caches() -> None:
-    """Once a process: yfinance can't change the place of an open cache."""
+def set_cache_folder() -> None:
+    """Keep yfinance's caches in the project. Once for each process: yfinance can't move an open cache."""
     import yfinance
 
     folder = main_root() / "data" / "cache" / "yfinance"
@@ -202,9 +271,9 @@ def keep_caches() -> None:
 
 
 def _forget_crumb(data: Any, strategy: str | None = None) -> None:
-    """Let yfinance fetch cookie and crumb anew with its next request; it has no public way to say so.
+    """Make yfinance fetch cookie and crumb again with its next request, for which it has no public function.
 
-    Without a `strategy` it takes the other of its two ways to a cookie (`basic`, `csrf`), as it does by itself.
+    Without a `strategy`, it changes to the other of its two ways to a cookie (`basic`, `csrf`), as it does by itself.
     """
     import yfinance
 

@@ -143,7 +143,7 @@ def test_a_chain_comes_with_a_fresh_crumb_where_the_old_one_has_ended(script, pr
 def test_without_a_crumb_the_words_say_so(script, provider):
     script.say(CRUMB, Reply(429, b"", TEXT))
     script.say(OPTIONS, complaint(401, "Unauthorized", "Invalid Crumb", "finance"))
-    with pytest.raises(Unavailable, match="wants a crumb, which was not to be had"):
+    with pytest.raises(Unavailable, match="wants a crumb, which could not be had"):
         provider.chain("AAA", 10)
     assert script.count(CRUMB) == 1
 
@@ -155,7 +155,7 @@ def test_a_thread_is_told_what_it_heard_itself(script, provider):
     def heard(name):
         provider._ticker(name, "UTC").options  # noqa: B018 (it asks)
         both.wait()
-        return provider._session.heard["optionChain"]["result"][0]["quote"]["symbol"]
+        return provider._session.last_body["optionChain"]["result"][0]["quote"]["symbol"]
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(heard, ["T1", "T2"])) == ["T1", "T2"]

@@ -43,24 +43,24 @@ FAULTS = [
     ("a 503 without a time", Reply(503, b"", TEXT), Unavailable, "status 503 .an empty body"),
     ("a reset", Reply(reset=True), Unavailable, "query2.finance.yahoo.com can't be reached"),
     ("a body cut on the wire", Reply(200, GOOD, sent=300), Unavailable, "can't be reached"),
-    ("a body cut before it was sent", Reply(200, GOOD[:300]), Unavailable, "JSON cut short after 300 bytes"),
+    ("a body cut before it was sent", Reply(200, GOOD[:300]), Unavailable, "JSON truncated after 300 bytes"),
     ("an empty body", Reply(200, b" \n"), Unavailable, "with an empty body"),
     ("a maintenance page", Reply(200, b"<html>Will be right back...", HTML), Unavailable, "Will be right back"),
     ("an error in passing", complaint(200, "Internal", "please try again"), Unavailable, "Yahoo says Internal"),
-    ("HTML where JSON was due", Reply(200, b"<html>Hello</html>", HTML), Malformed, "with no JSON: <html>Hello"),
-    ("a page that is not there", Reply(404, b"<html>?</html>", HTML), Malformed, "status 404 with no JSON"),
-    ("a list", Reply(200, b"[1, 2]"), Malformed, "with no JSON"),
+    ("HTML where JSON was due", Reply(200, b"<html>Hello</html>", HTML), Malformed, "without JSON: <html>Hello"),
+    ("a page that is not there", Reply(404, b"<html>?</html>", HTML), Malformed, "status 404 without JSON"),
+    ("a list", Reply(200, b"[1, 2]"), Malformed, "without JSON"),
     ("a null result", json({"chart": {"result": None, "error": None}}), Malformed, "without a result"),
     ("an empty result", json({"chart": {"result": [], "error": None}}), Malformed, "without a result"),
     ("a null chart", json({"chart": None}), Malformed, "without a result"),
     ("a wrong question", complaint(422, "Unprocessable Entity", "bad interval"), Malformed, "Yahoo says Unprocessable"),
     ("no meta", deleted("meta"), Malformed, "a chart without meta"),
-    ("no timestamps", deleted("timestamp"), Malformed, "AAA: an answer without a single bar"),
+    ("no timestamps", deleted("timestamp"), Malformed, "AAA: an answer without any bar"),
     ("an empty quote", replaced({}, *QUOTE), Malformed, "AAA: a chart without open, high, low, close, volume"),
     ("no closes", deleted(*QUOTE, "close"), Malformed, "AAA: a chart without close"),
     ("null closes", replaced(None, *QUOTE, "close"), Malformed, "close must be a list of numbers, got NoneType"),
-    ("ragged lows", replaced([1.0], *QUOTE, "low"), Malformed, "AAA: 3 timestamps, but 1 of low"),
-    ("ragged times", replaced([OPEN], "timestamp"), Malformed, "AAA: 1 timestamps, but 3 of open"),
+    ("ragged lows", replaced([1.0], *QUOTE, "low"), Malformed, "AAA: 3 timestamps, but 1 values of low"),
+    ("ragged times", replaced([OPEN], "timestamp"), Malformed, "AAA: 1 timestamps, but 3 values of open"),
     ("a null time", replaced([OPEN, None, OPEN], "timestamp"), Malformed, "timestamps must be seconds since 1970"),
     ("times in words", replaced(["a", "b", "c"], "timestamp"), Malformed, "timestamps must be seconds since 1970"),
     ("times of nanoseconds", replaced([OPEN * 10**9] * 3, "timestamp"), Malformed, "timestamps must be seconds"),
@@ -165,7 +165,7 @@ def test_a_chart_needs_no_crumb_and_one_that_is_not_to_be_had_is_not_asked_for_a
 def test_a_crumb_that_is_no_longer_taken_is_fetched_anew(script, provider):
     script.say(CHART, complaint(401, "Unauthorized", "Invalid Crumb"), json(chart()))
     script.say(CRUMB, Reply(200, b"old", TEXT), Reply(200, b"new", TEXT))
-    with pytest.raises(Unavailable, match="no longer takes the crumb"):
+    with pytest.raises(Unavailable, match="no longer accepts the crumb"):
         provider.fetch(AAA)
     provider.fetch(AAA)
     assert [each.query["crumb"] for each in script.asked if CHART in each.path] == ["old", "new"]

@@ -94,7 +94,7 @@ def test_hours_further_back_than_yahoo_serves_are_not_asked_for(script, provider
     answer = provider.fetch(BarRequest("stock", "AAA", dt.date(2014, 1, 1), "1h"))
     days = (dt.datetime.now(dt.UTC).timestamp() - int(script.asked[-1].query["period1"])) / DAY
     assert 728 < days < 730
-    assert "hours of the last 730 days" in answer.facts["start"]
+    assert "hourly bars of the last 730 days" in answer.facts["start"]
     assert len(answer.bars) == 1
 
 

@@ -84,7 +84,7 @@ def test_hours_are_stored_as_served(world, source, asset_class):
     assert len(got.bars) == kept.sum() > 1000
     assert got.bars["date"].dt.epoch("s").to_list() == times[kept].tolist()
     assert np.array_equal(got.bars.select(PRICES[:4]).to_numpy().T, rows[:4, kept])
-    assert "hours of the last 730 days" in got.facts["start"]
+    assert "hourly bars of the last 730 days" in got.facts["start"]
 
 
 def test_a_chain_and_the_most_traded_come_from_the_same_world(world, source):

@@ -1,4 +1,4 @@
-"""How a file of bars is laid out: its columns under our names, its separator, and how its dates are written."""
+"""Layout of a file of bars: its columns under our names, its separator, and the format of its dates."""
 
 from __future__ import annotations
 
@@ -31,47 +31,86 @@ _SAMPLE = 1000
 
 
 class ColumnError(ValueError):
-    """A file that can't be read as bars, with the words for its instrument's state."""
+    """A file that can't be read as bars.
 
-    def __init__(self, words: str, state: str = "failed") -> None:
-        super().__init__(words)
+    Parameters
+    ----------
+    message : str
+        Becomes the reason of its instrument.
+    state : str
+        State of its instrument: ``failed`` or ``quarantined``.
+    """
+
+    def __init__(self, message: str, state: str = "failed") -> None:
+        super().__init__(message)
         self.state = state
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where our columns stand in a file: our name to its name, and the separator of a CSV (None: Parquet)."""
+    """Columns of a file.
+
+    Attributes
+    ----------
+    columns : dict of str to str
+        The file's name of a column by ours.
+    separator : str or None
+        Of a CSV; None for Parquet.
+    """
 
     columns: dict[str, str]
     separator: str | None
 
     def scan(self, path: Path) -> pl.LazyFrame:
-        """The file, lazily; every cell of a CSV as text, so that NA and TRUE stay symbols."""
+        """Open a file of this layout.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+
+        Returns
+        -------
+        LazyFrame
+            The file's own columns; every cell of a CSV is text, so that NA and TRUE stay symbols.
+        """
         if self.separator is None:
             return pl.scan_parquet(path, hive_partitioning=False)
         return pl.scan_csv(path, separator=self.separator, infer_schema=False, encoding="utf8-lossy")
 
 
 def layout(path: Path, named: dict[str, str]) -> Layout:
-    """Find the columns of a file: as `named` says (our name to the file's), else by their usual names.
+    """Find the columns of a file.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet or CSV, also compressed with gzip.
+    named : dict of str to str
+        The file's name of a column by ours (``source.columns``). Other columns are found by their usual names.
+
+    Returns
+    -------
+    Layout
+        Without the optional columns that the file does not have.
 
     Raises
     ------
     ColumnError
-        Where the file is empty, is no table, or lacks a column, with what it has and how to name it.
+        If the file is empty, is not a table, or lacks a column, with the columns it has and how to name one.
     """
     parquet = path.suffix.lower() in (".parquet", ".pq")
     names, separator = (_parquet_names(path), None) if parquet else _csv_names(path)
     unknown = [ours for ours in named if ours not in _ALIASES]
     if unknown:
-        raise ColumnError(f"source.columns: no column of ours is called {unknown[0]}; there are: {', '.join(_ALIASES)}")
-    plain = {_plain(name): name for name in reversed(names)}
+        raise ColumnError(f"source.columns: there is no column {unknown[0]} to name; there are: {', '.join(_ALIASES)}")
+    by_alias = {_normalised(name): name for name in reversed(names)}
     columns = {}
     for ours, aliases in _ALIASES.items():
         if ours in named:
             columns[ours] = _given(path, ours, named[ours], names)
-        elif (found := next((plain[a] for a in aliases if a in plain), None)) is not None:
-            columns[ours] = found
+        elif (name := next((by_alias[a] for a in aliases if a in by_alias), None)) is not None:
+            columns[ours] = name
     for ours in REQUIRED:
         if ours not in columns:
             example = _likely(ours, names)
@@ -83,20 +122,38 @@ def layout(path: Path, named: dict[str, str]) -> Layout:
 
 
 def _likely(ours: str, names: list[str]) -> str:
-    """A column that no other of ours is known by and whose name is near; where none is, a place for one."""
+    """The column with the nearest name that is no alias of another column; a placeholder if there is none."""
     taken = {alias for aliases in _ALIASES.values() for alias in aliases}
-    spare = {_plain(name): name for name in names if _plain(name) not in taken}
+    spare = {_normalised(name): name for name in names if _normalised(name) not in taken}
     close = difflib.get_close_matches(ours, spare, n=1, cutoff=0.5)
     return spare[close[0]] if close else "<column>"
 
 
 def date_column(path: Path, form: Layout, scan: pl.LazyFrame, kinds: Any, interval: str) -> pl.Expr:
-    """Expression for the dates of a file (UTC timestamps where intraday); what can't be read is null.
+    """Build the expression for the dates of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    form : Layout
+        Its layout.
+    scan : LazyFrame
+        The file, from which the first rows are read if dates are text.
+    kinds : Schema
+        Data types of the file's columns.
+    interval : str
+        Length of a bar.
+
+    Returns
+    -------
+    Expr
+        Dates, or UTC timestamps unless daily; null for cells that can't be read.
 
     Raises
     ------
     ColumnError
-        Where no known way of writing dates fits, or day and month can't be told apart.
+        If no known format fits, or day and month can't be distinguished.
     """
     name = form.columns["date"]
     kind = kinds[name]
@@ -128,18 +185,18 @@ def _from_number(path: Path, name: str, scan: pl.LazyFrame, column: pl.Expr) -> 
         return pl.from_epoch(column, "s")
     if largest < 1e14:
         return pl.from_epoch(column, "ms")
-    raise ColumnError(f"{path.name}: column {name} reads {largest}, which is no date: write YYYY-MM-DD")
+    raise ColumnError(f"{path.name}: column {name} reads {largest}, which is not a date: write YYYY-MM-DD")
 
 
 def _from_text(path: Path, name: str, sample: pl.Series, text: pl.Expr) -> pl.Expr:
-    """Dates written in one of the known ways, told from the first rows."""
+    """Dates in the format that fits most of the first rows."""
     if sample.is_empty():
         return text.str.to_date("%Y-%m-%d", strict=False)
     read = {form: sample.str.to_date(form, strict=False).count() for form in _FORMATS}
     read |= {form: sample.str.to_datetime(form, strict=False, time_zone=_zone(form)).count() for form in _TIMES}
     best = max(read, key=lambda form: read[form])
     if read[best] == 0:
-        raise ColumnError(f"{path.name}: column {name} reads '{sample[0]}', which is no date: write YYYY-MM-DD")
+        raise ColumnError(f"{path.name}: column {name} reads '{sample[0]}', which is not a date: write YYYY-MM-DD")
     if read["%m/%d/%Y"] == read["%d/%m/%Y"] == read[best]:
         raise ColumnError(f"{path.name}: column {name} reads '{sample[0]}': day or month first? Write YYYY-MM-DD")
     if best in _FORMATS:
@@ -184,5 +241,5 @@ def _given(path: Path, ours: str, theirs: str, names: list[str]) -> str:
     return theirs
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return name.strip().lower().replace(" ", "_").replace("*", "")

@@ -1,8 +1,8 @@
-"""Parquet or CSV files of one's own: one table of all instruments, several, or one file an instrument.
+"""Parquet or CSV files of your own: tables with many instruments, or one file for each instrument.
 
-A file with a column for the symbol is a table. A file without one is an instrument's, named by its file name
-(``AAPL.csv``; a trailing underscore is dropped, so that ``PRN_.csv`` is PRN, a name that Windows forbids). The asset
-class comes from a column, from a folder named stocks, etfs or crypto, or from ``source.asset_class``.
+A file with a column for the symbol is a table. A file without one holds the instrument that its name says
+(``AAPL.csv``; a trailing underscore is dropped, so that ``PRN_.csv`` is PRN, which Windows does not allow as a file
+name). The asset class comes from a column, from a folder named stocks, etfs or crypto, or from ``source.asset_class``.
 """
 
 from __future__ import annotations
@@ -25,18 +25,26 @@ from src.sources.files import CLASS_SPELLINGS, asset_class, located
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
 _NUMBERS = [*PRICES, "adj_close", "volume", "split"]
-_SKIPPED = ("readme", "license")
-_CHUNK = 1_000_000  # rows held at a time while a table is cut by bucket
+_SKIPPED = ("readme", "license")  # beginnings of file names
+_CHUNK = 1_000_000  # rows held at a time while a table is split by bucket
 
 
 @dataclass(frozen=True)
 class File:
-    """One readable file: its layout, and the instrument where it is one instrument's."""
+    """One readable file.
+
+    Attributes
+    ----------
+    asset_class : str or None
+        From its folder or the settings; None if a column has it.
+    symbol : str or None
+        From its name; None for a table, which has a column for it.
+    """
 
     path: Path
     layout: Layout
     asset_class: str | None
-    symbol: str | None  # None: a table with a column for it
+    symbol: str | None
 
     @property
     def is_table(self) -> bool:
@@ -45,35 +53,57 @@ class File:
 
 
 def files(source: SourceConfig) -> list[Path]:
-    """The files under ``source.path`` that the source reads.
+    """List the files under ``source.path`` that the source reads.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its path is a file or a folder.
+
+    Returns
+    -------
+    list of Path
+        Sorted. Hidden files and those with another suffix are left out.
 
     Raises
     ------
     ConfigError
-        Where the path does not exist.
+        If the path does not exist.
     SourceError
-        Where there is no file of a known kind.
+        If there is no file of a known kind.
     """
     path = located(source.path)
     if path.is_file():
         return [path]
     inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-    found = [p for p in inside if _suffix(p) and not p.name.lower().startswith(_SKIPPED)]
-    if not found:
+    readable = [p for p in inside if _suffix(p) and not p.name.lower().startswith(_SKIPPED)]
+    if not readable:
         what = f"{len(inside)} files of other kinds" if inside else "nothing"
         raise SourceError(
-            f"source.path: {path} holds {what}, no {', '.join(SUFFIXES)} file: put bars there, or name another path"
+            f"source.path: {path} holds {what} and no {', '.join(SUFFIXES)} file: put bars there, or name another path"
         )
-    return found
+    return readable
 
 
 def listing(source: SourceConfig) -> pl.DataFrame:
-    """Every instrument of the files: asset_class, symbol; also those whose file can't be read.
+    """List every instrument of the files, also those whose file can't be read.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its path, columns and asset class.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol; sorted, unique.
 
     Raises
     ------
+    ConfigError
+        If a file does not say its asset class.
     SourceError
-        Where a table can't be read, no file can, or an asset class is unknown.
+        If a table or every file can't be read, or an asset class is unknown.
     """
     readable, unusable = _inspected(source)
     rows = [(str(f.asset_class), str(f.symbol)) for f in readable if not f.is_table]
@@ -83,18 +113,32 @@ def listing(source: SourceConfig) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(rows, schema=kinds, orient="row"), *tables]).unique().sort(KEY)
 
 
-def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Batch]:
-    """Yield the rows of the wanted instruments bucket by bucket, reading every table once.
+def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[Batch]:
+    """Yield the rows of the selected instruments bucket by bucket, reading every table once.
 
-    Tables are first cut into parts by bucket under `scratch`, a million rows at a time, so that memory follows the
-    bucket and not the file.
+    Tables are first split into parts by bucket, a million rows at a time, so that memory depends on the size of a
+    bucket and not of a file.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its path, columns and asset class.
+    selection : Selection
+        Instruments and interval.
+    scratch : Path
+        Folder for the parts, which is emptied before and removed afterwards.
+
+    Yields
+    ------
+    Batch
+        Of each bucket of the selection, ascending.
     """
     readable, unusable = _inspected(source)
-    wanted = request.wanted
+    wanted = selection.wanted
     tables = [f for f in readable if f.is_table]
     shutil.rmtree(scratch, ignore_errors=True)
     for number, table in enumerate(tables):
-        _cut(table, wanted, request.interval, scratch / f"{number:05d}")
+        _split(table, wanted, selection.interval, scratch / f"{number:05d}")
     place = {(kind, symbol): b for kind, symbol, b in wanted.select(*KEY, "bucket").iter_rows()}
     singles: dict[int, list[File]] = {}
     for file in readable:
@@ -110,7 +154,7 @@ def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Ba
             frames.append(pl.read_parquet(part, hive_partitioning=False))
         for file in singles.get(b, []):
             try:
-                frames += list(_chunks(file, request.interval))
+                frames += list(_chunks(file, selection.interval))
             except (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeDecodeError) as error:
                 bad = [*bad, EndState(str(file.asset_class), str(file.symbol), "failed", _unreadable(file.path, error))]
         yield Batch(b, _joined(frames), bad)
@@ -123,10 +167,9 @@ def _suffix(path: Path) -> str | None:
 
 
 def _inspected(source: SourceConfig) -> tuple[list[File], list[EndState]]:
-    """Look at every file's header: those that can be read, and the instruments of those that can't."""
-    found = files(source)
+    """Read every file's header: the files that can be read, and the instruments of those that can't."""
     readable, unusable, errors = [], [], []
-    for path in found:
+    for path in files(source):
         kind = asset_class(path) or source.asset_class
         stem = path.name[: -len(_suffix(path) or path.suffix)] or path.name
         symbol = stem.rstrip("_") or stem
@@ -149,7 +192,7 @@ def _inspected(source: SourceConfig) -> tuple[list[File], list[EndState]]:
 
 
 def _chunks(file: File, interval: str) -> Iterator[pl.DataFrame]:
-    """The rows of a file under our names, in its order (column row), a million at a time."""
+    """Yield the rows of a file under our names, numbered in its order (column row), a million at a time."""
     scan = file.layout.scan(file.path)
     columns = _columns(file, scan, interval)
     scan = scan.select(file.layout.columns.values())
@@ -164,7 +207,7 @@ def _raw_chunks(file: File, scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         yield from scan.collect_batches(chunk_size=_CHUNK, maintain_order=True)
         return
     rows = scan.select(pl.len()).collect().item()
-    for offset in range(0, rows, _CHUNK):  # slices of Parquet read only their row groups; streaming holds far more
+    for offset in range(0, rows, _CHUNK):  # a slice of Parquet reads only its row groups; streaming holds far more
         yield scan.slice(offset, _CHUNK).collect()
 
 
@@ -206,8 +249,8 @@ def _keys(file: File) -> pl.DataFrame:
     return keys.filter(pl.col("symbol").is_not_null() & (pl.col("symbol") != ""))
 
 
-def _cut(file: File, wanted: pl.DataFrame, interval: str, folder: Path) -> None:
-    """Write the wanted rows of a table to parts by bucket, in one pass."""
+def _split(file: File, wanted: pl.DataFrame, interval: str, folder: Path) -> None:
+    """Write the selected rows of a table to parts by bucket, in one pass."""
     buckets = wanted.select(*KEY, pl.col("bucket").cast(pl.Int32))
     try:
         for number, chunk in enumerate(_chunks(file, interval)):

@@ -1,13 +1,12 @@
-"""Invented bars that behave like real ones, with a known edge in a named third of the instruments: the offline default.
+"""Generated bars that behave like real ones, with a known edge in a third of the instruments: the offline default.
 
-Returns have fat tails (Student t), clustered volatility (GARCH) and a common factor, and are split between an overnight
-gap and a session; coins trade every day and hardly gap. Volume follows volatility. The first of every three
-instruments of a class carries the edge: after its close has moved away from its average of ten bars (coins: forty) it
-tends back, over the next open-to-open return. The rest is a martingale with drift. Four stocks are faulty or thin on
-purpose.
+Returns have fat tails (Student t), clustered volatility (GARCH) and a common factor, and consist of an overnight gap
+and a session; coins trade every day and hardly gap. Volume follows volatility. The first of every three instruments of
+a class has the edge: after its close has moved away from its average of ten bars (coins: forty), the next open-to-open
+return tends back. The others are a martingale with drift. Four stocks are faulty or thin on purpose.
 
-Every instrument has its own stream of random numbers, seeded by its key: the same bars in any order, process or
-selection, and the same past whatever the last date.
+Every instrument has its own stream of random numbers, seeded by its key: bars are the same in any order, process and
+selection, and the past is the same for any last date.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _DRIFT = {"stock": 0.06, "etf": 0.05, "crypto": 0.10}  # a year
 _TICKERS = {"stock": "SIM{:02d}", "etf": "SIMF{:02d}", "crypto": "SIMC{:02d}-USD"}
 _QUIRKS = {-1: "scales", -2: "thin", -4: "short", -5: "faults"}  # of the stocks, counted from the last
 _LISTED = dt.date(2023, 10, 20)  # first bar of the short one
-_UNFORESEEN = (  # closures at short notice, on which this market is open, so that a new one changes no invented bar
+_UNFORESEEN = (  # closures at short notice, on which this market is open, so that a new one changes no generated bar
     *("2001-09-11", "2001-09-12", "2001-09-13", "2001-09-14", "2004-06-11", "2007-01-02"),
     *("2012-10-29", "2012-10-30", "2018-12-05", "2025-01-09"),
 )
@@ -48,32 +47,88 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def listing(source: SourceConfig) -> pl.DataFrame:
-    """The invented instruments: asset_class, symbol."""
+    """List the generated instruments.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its number of instruments by class.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol; sorted.
+    """
     return pl.DataFrame(_keys(source.simulated), schema=dict.fromkeys(KEY, pl.String()), orient="row").sort(KEY)
 
 
 def planted(source: SourceConfig) -> list[tuple[str, str]]:
-    """Instruments that carry the edge: the first of every three of each class."""
+    """List the instruments with the edge: the first of every three of each class.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its number of instruments by class.
+
+    Returns
+    -------
+    list of (str, str)
+        asset_class, symbol.
+    """
     settings = source.simulated
     counts = {"stock": settings.stock, "etf": settings.etf, "crypto": settings.crypto}
     return [(kind, _TICKERS[kind].format(i + 1)) for kind, n in counts.items() for i in range(0, n, 3)]
 
 
-def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
-    """Yield the invented rows of the wanted instruments bucket by bucket."""
+def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (not needed)
+    """Generate the rows of the selected instruments bucket by bucket.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its section ``simulated``.
+    selection : Selection
+        Instruments and last date.
+    scratch : Path
+        Not used.
+
+    Yields
+    ------
+    Batch
+        Of each bucket of the selection, ascending.
+    """
     with_edge = set(planted(source))
     quirks = {("stock", _TICKERS["stock"].format(source.simulated.stock + 1 + i)): what for i, what in _QUIRKS.items()}
-    for (b,), wanted in sorted(request.wanted.partition_by("bucket", as_dict=True).items()):
+    for (b,), wanted in sorted(selection.wanted.partition_by("bucket", as_dict=True).items()):
         frames = []
         for key in wanted.select(KEY).rows():
-            frame = instrument(source.simulated, key, request.until or LAST, source.simulated.edge * (key in with_edge))
+            frame = instrument(
+                source.simulated, key, selection.until or LAST, source.simulated.edge * (key in with_edge)
+            )
             faulty = quirks.get(key) if source.simulated.stock >= _QUIRKY_FROM else None
             frames.append(_quirk(frame, faulty, _stream(source.simulated.seed, *key, "quirk")) if faulty else frame)
         yield Batch(int(str(b)), pl.concat(frames))
 
 
 def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge: float) -> pl.DataFrame:
-    """Bars of one instrument, from ``settings.first`` to `last`, with an edge of the given strength (0: none)."""
+    """Generate the bars of one instrument.
+
+    Parameters
+    ----------
+    settings : SimulatedSource
+        First date and seed.
+    key : (str, str)
+        asset_class, symbol.
+    last : str
+        Last date, YYYY-MM-DD.
+    edge : float
+        Share of one bar's volatility that the planted signal predicts; 0 for none.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol, date, open, high, low, close, volume, adj_close (null except for stocks), split (null).
+    """
     kind, seed = key[0], settings.seed
     dates = sessions(kind, settings.first, last)
     n = len(dates)
@@ -100,13 +155,26 @@ def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge:
 
 
 def sessions(asset_class: str, first: str, last: str) -> Array:
-    """Days with a bar: the sessions of the class, and those of `_UNFORESEEN` for stocks and ETFs."""
+    """Days with a bar: the sessions of the class, and the closures at short notice.
+
+    Parameters
+    ----------
+    asset_class : str
+        Coins have a bar every day.
+    first, last : str
+        YYYY-MM-DD, both included.
+
+    Returns
+    -------
+    ndarray of datetime64[D]
+        Ascending.
+    """
     extra = [] if asset_class == "crypto" else [day for day in _UNFORESEEN if first <= day <= last]
     return np.union1d(calendar.sessions(asset_class, first, last), np.array(extra, "datetime64[D]"))
 
 
 def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edge: float) -> tuple[Array, Array, Array]:
-    """Log closes, log opens and volatility, bar by bar: what comes next depends on what came before."""
+    """Log closes, log opens and volatility, one bar after the other, since each depends on the bars before."""
     overnight, window = _OVERNIGHT[kind], _WINDOW[kind]
     by_night, by_day = math.sqrt(overnight) * night, math.sqrt(1 - overnight) * shock
     closes, opens, sigmas = [0.0] * len(shock), [0.0] * len(shock), [0.0] * len(shock)
@@ -123,13 +191,13 @@ def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edg
 
 @functools.lru_cache(maxsize=8)
 def _common(seed: int, kind: str, first: str, last: str) -> Array:
-    """The shocks that all instruments of a class share, one for each of its trading days."""
+    """The shocks that all instruments of a class share, one for each session."""
     n = len(sessions(kind, first, last))
     return np.asarray(_stream(seed, kind, "", "market").standard_t(_FREEDOM, n) * np.sqrt((_FREEDOM - 2) / _FREEDOM))
 
 
 def _with_dividends(dates: Array, closes: Array, quarterly: float) -> Array:
-    """Closes with a dividend each quarter added back, as a vendor's adj_close: the last bar is unadjusted."""
+    """Closes adjusted for a dividend each quarter, as in a vendor's adj_close: the last bar is unadjusted."""
     quarter = dates.astype("datetime64[M]").astype(int) // 3
     paid = np.concatenate([[False], quarter[1:] != quarter[:-1]])
     factor = np.cumprod(np.where(paid, 1 / (1 - quarterly), 1.0))
@@ -137,7 +205,7 @@ def _with_dividends(dates: Array, closes: Array, quarterly: float) -> Array:
 
 
 def _quirk(frame: pl.DataFrame, what: str, random: np.random.Generator) -> pl.DataFrame:
-    """Damage a series the way real ones are."""
+    """Damage a series as real ones are damaged."""
     n = frame.height
     if what == "short":
         return frame.filter(pl.col("date") >= _LISTED)
@@ -169,7 +237,7 @@ def _keys(settings: SimulatedSource) -> list[tuple[str, str]]:
 
 
 def _stream(seed: int, *names: str) -> np.random.Generator:
-    """Random numbers of its own for each name, whatever else is drawn."""
+    """Random numbers that depend on the names alone."""
     digest = hashlib.blake2b(":".join([str(seed), *names]).encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
 

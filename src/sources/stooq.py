@@ -1,7 +1,7 @@
-"""Stooq's bulk download, as a folder or as the zip it comes in: one text file an instrument, sorted by market.
+"""Stooq's bulk download, as a zip or as the folder it was unpacked to: one text file for each instrument, by market.
 
-The asset class is in the path (``nasdaq stocks``, ``nyse etfs``, ``cryptocurrencies``); what has none (indices, bonds,
-currencies) is left out. Prices are adjusted for splits and dividends: total-return prices.
+The asset class is in the path (``nasdaq stocks``, ``nyse etfs``, ``cryptocurrencies``); files without one (indices,
+bonds, currencies) are left out. Prices are adjusted for splits and dividends: total-return prices.
 """
 
 from __future__ import annotations
@@ -28,36 +28,56 @@ _RAW = {"asset_class": pl.String(), "symbol": pl.String(), "date": pl.Date()} | 
 
 
 def files(source: SourceConfig) -> list[Path]:
-    """The zip, or the text files of the unpacked folder.
+    """List the files that the source reads.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its path is the zip or the unpacked folder.
+
+    Returns
+    -------
+    list of Path
+        The zip, or the text files of the folder, sorted.
 
     Raises
     ------
     ConfigError
-        Where the path does not exist.
+        If the path does not exist.
     SourceError
-        Where nothing in it has Stooq's layout.
+        If nothing in it has Stooq's layout.
     """
     path = located(source.path)
     if path.is_file():
         if not zipfile.is_zipfile(path):
-            raise SourceError(f"source.path: {path.name} is no complete zip: download it again, or name the folder")
+            raise SourceError(f"source.path: {path.name} is not a complete zip: download it again, or name the folder")
         return [path]
-    found = sorted(path.rglob("*.txt"))
-    if not found:
+    texts = sorted(path.rglob("*.txt"))
+    if not texts:
         raise SourceError(
             f"source.path: {path} holds no .txt file of Stooq's layout (data/daily/us/nasdaq stocks/1/aapl.us.txt):"
             " name the zip as downloaded, or the folder it was unpacked to"
         )
-    return found
+    return texts
 
 
 def listing(source: SourceConfig) -> pl.DataFrame:
-    """Every instrument of the archive: asset_class, symbol.
+    """List every instrument of the archive.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its path.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol; sorted.
 
     Raises
     ------
     SourceError
-        Where no path names an asset class.
+        If no path names an asset class.
     """
     keys = list(_members(source))
     if not keys:
@@ -67,16 +87,32 @@ def listing(source: SourceConfig) -> pl.DataFrame:
     return pl.DataFrame(keys, schema=dict.fromkeys(KEY, pl.String()), orient="row").sort(KEY)
 
 
-def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (nothing to cut)
-    """Yield the rows of the wanted instruments bucket by bucket, with those whose file is empty or unreadable."""
+def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[Batch]:  # noqa: ARG001 (not needed)
+    """Yield the rows of the selected instruments bucket by bucket.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its path.
+    selection : Selection
+        Instruments; the archive need not have all of them.
+    scratch : Path
+        Not used.
+
+    Yields
+    ------
+    Batch
+        Of each bucket of the selection, ascending. Instruments whose file is empty are quarantined, those whose file
+        can't be read have failed.
+    """
     members = _members(source)
     path = located(source.path)
     with zipfile.ZipFile(path) if path.is_file() else nullcontext() as archive:
-        for (b,), wanted in sorted(request.wanted.partition_by("bucket", as_dict=True).items()):
+        for (b,), wanted in sorted(selection.wanted.partition_by("bucket", as_dict=True).items()):
             frames, unusable = [], []
             for kind, symbol in wanted.select(KEY).rows():
                 name = members.get((kind, symbol))
-                if name is None:  # listed by another source: an archive need not have everything
+                if name is None:  # listed by another source
                     continue
                 try:
                     content = archive.read(name) if archive else Path(name).read_bytes()
@@ -87,7 +123,7 @@ def bars(source: SourceConfig, request: Selection, scratch: Path) -> Iterator[Ba
 
 
 class _Empty(ValueError):
-    """A file without a row: Stooq ships some."""
+    """A file without rows, of which Stooq has some."""
 
 
 def _unusable(kind: str, symbol: str, name: str, error: Exception) -> EndState:
@@ -96,11 +132,11 @@ def _unusable(kind: str, symbol: str, name: str, error: Exception) -> EndState:
 
 
 def _members(source: SourceConfig) -> dict[tuple[str, str], str]:
-    """Daily file of each instrument by its key; of two files for one key the first counts."""
-    found = files(source)
-    names = [path.as_posix() for path in found]
+    """Daily file of each instrument by its key; the first, if there are two for one key."""
+    paths = files(source)
+    names = [path.as_posix() for path in paths]
     if located(source.path).is_file():
-        with zipfile.ZipFile(found[0]) as archive:
+        with zipfile.ZipFile(paths[0]) as archive:
             names = [name for name in archive.namelist() if name.endswith(".txt")]
     members: dict[tuple[str, str], str] = {}
     for name in sorted(names):

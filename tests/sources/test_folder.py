@@ -100,7 +100,7 @@ def test_a_column_named_in_the_config_that_is_not_there_is_refused(tmp_path):
     write(PLAIN, tmp_path / "in" / "AAA.csv")
     with pytest.raises(StageError, match=r"source.columns.close=Last: AAA.csv has no such column; it has: date, open"):
         read(tmp_path / "in", asset_class="stock", columns={"close": "Last"})
-    with pytest.raises(StageError, match=r"source.columns: no column of ours is called closing"):
+    with pytest.raises(StageError, match=r"source.columns: there is no column closing to name"):
         read(tmp_path / "in", asset_class="stock", columns={"closing": "close"})
 
 
@@ -140,7 +140,7 @@ def test_a_damaged_page_inside_a_table_is_a_clear_error(tmp_path):
 
 def test_an_empty_folder_and_a_missing_path_are_clear_errors(tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(StageError, match=r"holds nothing, no \.parquet"):
+    with pytest.raises(StageError, match=r"holds nothing and no \.parquet"):
         read(tmp_path / "in")
     (tmp_path / "in" / "notes.docx").write_text("x", encoding="utf-8")
     with pytest.raises(StageError, match=r"holds 1 files of other kinds"):
@@ -214,7 +214,7 @@ def test_a_day_that_may_be_a_month_and_an_unreadable_date_are_said(tmp_path):
     _, _, unusable = read(tmp_path / "in", asset_class="stock")
     said = {t.symbol: t.reason for t in unusable}
     assert "reads '01/02/2020': day or month first?" in said["AAA"]
-    assert "reads 'soon', which is no date: write YYYY-MM-DD" in said["BBB"]
+    assert "reads 'soon', which is not a date: write YYYY-MM-DD" in said["BBB"]
 
 
 def test_intraday_bars_carry_utc_timestamps(tmp_path):

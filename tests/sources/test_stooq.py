@@ -78,7 +78,7 @@ def test_an_incomplete_zip_and_a_folder_of_something_else_are_clear_errors(tmp_p
     shutil.make_archive(str(tmp_path / "d_us_txt"), "zip", tmp_path / "in")
     path = tmp_path / "d_us_txt.zip"
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(StageError, match="is no complete zip: download it again"):
+    with pytest.raises(StageError, match="is not a complete zip: download it again"):
         read(path)
     (tmp_path / "other").mkdir()
     with pytest.raises(StageError, match=r"holds no \.txt file of Stooq's layout"):

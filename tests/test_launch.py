@@ -315,7 +315,7 @@ def test_massive_training_takes_what_is_being_hydrated_now(
         launch.main(["train_massive"])
         assert typed.pop() == f"python -m src.train universe=quick {END}"
         assert "universe=quick, which is being hydrated now; " in capsys.readouterr().err
-        beat.say(ended="interrupted", message="interrupted")
+        beat.update(ended="interrupted", message="interrupted")
     launch.main(["train_massive"])
     assert typed.pop() == f"python -m src.train universe=full {END}"
 

@@ -144,7 +144,7 @@ def test_after_a_training_that_was_interrupted_its_own_command_is_named(dataset,
     with heartbeat.beating("train", "demo", Path("data"), "python -m src.train universe=demo seed=9") as beat:
         with pytest.raises(StageError, match=rf"training works on them \({runs} runs are stored so far\)"):
             report(Config())
-        beat.say(ended="interrupted")
+        beat.update(ended="interrupted")
     words = rf"its end \({runs} runs are stored\): `python -m src.train universe=demo seed=9` goes on"
     with pytest.raises(StageError, match=words):
         report(Config())

@@ -139,7 +139,7 @@ def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
     write_parquet(states(KEYS), Path(config.data.root) / "states" / "demo" / "train.parquet")
     facts = {"states": {"stock": {"done": 2, "failed": 1}}, "runs": {"lightgbm": {"runs": 2, "passed": 1}}}
     with heartbeat.beating("train", "demo", Path(config.data.root), "python -m src.train") as beat:
-        beat.say(phase="working", done=3, total=8, rate=0.5, left_seconds=10.0, facts=facts, note="1 passes")
+        beat.update(phase="working", done=3, total=8, rate=0.5, left_seconds=10.0, facts=facts, note="1 passes")
         found = overview_of(config, NOW)
     train = stage(found, "train")
     assert train["all"] == row(8, 5, done=2, failed=1)
@@ -153,7 +153,7 @@ def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
 
 def test_a_command_on_the_same_name_in_another_folder_is_not_this_datasets(config: Config, tmp_path: Path) -> None:
     with heartbeat.beating("train", "demo", tmp_path / "elsewhere", "python -m src.train data.root=elsewhere") as beat:
-        beat.say(phase="working")
+        beat.update(phase="working")
         found = overview_of(config, NOW)
     assert stage(found, "train")["state"] == "idle"
     assert [each["verb"] for each in found["commands"]] == ["train"]
@@ -161,7 +161,7 @@ def test_a_command_on_the_same_name_in_another_folder_is_not_this_datasets(confi
 
 def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
     with heartbeat.beating("tune", "demo", Path(config.data.root), "python -m src.tune") as beat:
-        beat.say(phase="working")
+        beat.update(phase="working")
         beat.begin(120, "trial", 12)
         found = overview_of(config, NOW)
     assert [(each["finished"], each["of"], each["unit"]) for each in found["commands"]] == [(12, 120, "trial")]
@@ -455,7 +455,7 @@ def test_the_plain_picture_has_only_letters_that_every_console_has(config: Confi
 
 def test_names_that_look_like_markup_are_shown_as_they_are(config: Config) -> None:
     with heartbeat.beating("quote", "demo", Path(config.data.root), "") as beat:
-        beat.say(phase="working", note="[red]A[/red] \x1b[31m")
+        beat.update(phase="working", note="[red]A[/red] \x1b[31m")
         found = overview_of(config, NOW)
     assert "; [red]A[/red]  [31m\n" in status_view.text(found)
     assert status_view.text({"problem": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"

@@ -103,7 +103,7 @@ def snapshot(
     requests, taken = due(job, names, now)
     total = len(requests) + len(taken)
     with Progress("quote", total, "underlying", before=len(taken)) as progress, published(job, store) as results:
-        for reply in replies(requests, chains, progress.tell):
+        for reply in replies(requests, chains, progress.set_note):
             key = (reply.request.asset_class, reply.request.symbol)
             keep(store, results, key, reply, job.options.risk_free, now)
             progress.advance(note=key[1])

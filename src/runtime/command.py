@@ -117,7 +117,7 @@ def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
     with log_file(path), _interrupts(verb), beating as beat:
         try:
             with dataset_lock(verb, config.dataset, lambda message: _show_wait(beat, message)):
-                beat.say(phase="working", note="")
+                beat.update(phase="working", note="")
                 log.info("started: %s (process %d)", command_line(), os.getpid())
                 closing_line = task(config)
         except KeyboardInterrupt:
@@ -152,11 +152,11 @@ def _show(message: str) -> None:
 def _show_wait(beat: heartbeat.Heartbeat, message: str) -> None:
     """Show which command holds the lock, on the terminal and in the heartbeat."""
     _show(message)
-    beat.say(note=masked(message))
+    beat.update(note=masked(message))
 
 
 def _end(beat: heartbeat.Heartbeat, status: int, message: str) -> int:
-    beat.say(ended="interrupted" if status == 130 else "failed", message=masked(message))
+    beat.update(ended="interrupted" if status == 130 else "failed", message=masked(message))
     log.warning("%s", message, extra=SHOWN)
     _show(message)
     return status

@@ -98,7 +98,7 @@ class Beat:
 
 
 class Pace:
-    """Units finished a second, over the last ten minutes.
+    """Units per second, over the last ten minutes.
 
     Parameters
     ----------
@@ -113,11 +113,30 @@ class Pace:
         self._samples = deque([(moment, 0)])
 
     def reuse(self, units: int) -> None:
-        """Count units that turn out to have been finished before: they say nothing about the rate."""
+        """Leave units that were finished earlier out of the rate.
+
+        Parameters
+        ----------
+        units : int
+            How many more of them were found.
+        """
         self._before += units
 
     def rate(self, moment: float, done: int) -> float | None:
-        """Give the rate at a moment when `done` are finished; null before any was."""
+        """Rate at a moment.
+
+        Parameters
+        ----------
+        moment : float
+            Seconds of the same clock.
+        done : int
+            Units finished by then.
+
+        Returns
+        -------
+        float or None
+            Units per second; None before the first is finished.
+        """
         while len(self._samples) > 1 and moment - self._samples[0][0] > _RATE_SECONDS:
             self._samples.popleft()
         fresh = done - self._before
@@ -134,7 +153,7 @@ class Heartbeat:
         self._written = float("-inf")
         self._pace = Pace(time.monotonic(), 0)
 
-    def say(self, **changes: Any) -> None:
+    def update(self, **changes: Any) -> None:
         """Change fields of the beat and write it at once.
 
         Parameters
@@ -160,7 +179,7 @@ class Heartbeat:
             Units that were finished before; they do not count for the rate.
         """
         self._pace = Pace(time.monotonic(), done)
-        self.say(total=total, unit=unit, done=done, rate=None, left_seconds=None, note="", facts={})
+        self.update(total=total, unit=unit, done=done, rate=None, left_seconds=None, note="", facts={})
 
     def reuse(self, units: int) -> None:
         """Leave units that were finished earlier out of the rate.
@@ -193,7 +212,7 @@ class Heartbeat:
         total = self._beat.total or 0
         left = max(total - done, 0) / rate if rate else None
         more = {} if facts is None else {"facts": facts()}
-        self.say(done=done, note=note, rate=rate, left_seconds=left, **more)
+        self.update(done=done, note=note, rate=rate, left_seconds=left, **more)
 
     def remove(self) -> None:
         """Remove the file, unless it says how the command ended."""
@@ -225,7 +244,7 @@ def beating(verb: str, dataset: str, root: Path, command: str) -> Iterator[Heart
     machine: dict[str, Any] = {"machine": host_tag(), "host": platform.node()}
     beat = Beat(verb, dataset, _place(root), **process, **machine, command=command, started=_now())
     heart = Heartbeat(beat, _folder() / f"{verb}-{dataset}-{pid}.json")
-    heart.say()
+    heart.update()
     _current.append(heart)
     try:
         yield heart

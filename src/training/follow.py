@@ -230,4 +230,4 @@ def _let_end(process: subprocess.Popen[str]) -> None:
 def _note(words: str) -> None:
     beat = heartbeat.current()
     if beat is not None:
-        beat.say(note=words)
+        beat.update(note=words)

@@ -29,7 +29,7 @@ from src.runtime import heartbeat
 from src.runtime.progress import Progress
 
 with heartbeat.beating("hydrate", "demo", Path(sys.argv[1]), "python -m src.hydrate") as beat:
-    beat.say(phase="working")
+    beat.update(phase="working")
     with Progress("hydrate", 40) as progress:
         progress.advance(10)
         print("working", flush=True)
@@ -68,7 +68,7 @@ def seen() -> heartbeat.Beat:
 def test_a_command_is_seen_while_it_works_and_leaves_nothing_when_done(home: Path, clock: Clock) -> None:
     with heartbeat.beating("train", "demo", home / "data", "python -m src.train") as beat:
         assert (seen().state, seen().alive, seen().command) == ("waiting", True, "python -m src.train")
-        beat.say(phase="working")
+        beat.update(phase="working")
         with Progress("train", 100, unit="run", before=20) as progress:
             clock.now += 10
             progress.advance(5, note="3 passes")
@@ -134,14 +134,14 @@ def test_facts_are_asked_for_and_kept(home: Path, clock: Clock) -> None:
         clock.now += 3
         progress.advance(3)
         assert seen().facts == {"states": {"stock": {"done": 3}}, "runs": {"lightgbm": {"runs": 3, "passed": 1}}}
-        beat.say(ended="failed", message="train: disk full")
+        beat.update(ended="failed", message="train: disk full")
     assert (seen().state, seen().message, seen().done) == ("failed", "train: disk full", 3)
 
 
 def test_what_is_told_of_a_pause_is_seen_though_nothing_is_finished(home: Path, clock: Clock) -> None:
     with heartbeat.beating("hydrate", "demo", home, ""), Progress("hydrate", 5) as progress:
         clock.now += 3
-        progress.tell("yahoo refuses: asking again in 60 s")
+        progress.set_note("yahoo refuses: asking again in 60 s")
         assert seen().note == "yahoo refuses: asking again in 60 s"
 
 
@@ -168,13 +168,13 @@ def test_a_killed_command_is_seen_to_have_died_and_its_successor_tidies_up(home:
 
 def test_a_number_given_to_another_process_does_not_revive_the_dead(home: Path) -> None:
     with heartbeat.beating("train", "demo", home, "") as beat:
-        beat.say(process_start=seen().process_start - 1000)
+        beat.update(process_start=seen().process_start - 1000)
         assert seen().state == "died"
 
 
 def test_another_machine_on_a_shared_disk_is_not_judged(home: Path) -> None:
     with heartbeat.beating("train", "demo", home, "") as beat:
-        beat.say(machine="ffffff", host="other", process_start=1)
+        beat.update(machine="ffffff", host="other", process_start=1)
         assert (seen().state, seen().alive) == ("elsewhere", True)
 
 

@@ -162,7 +162,7 @@ def test_words_beside_a_bar_that_does_not_move_are_drawn(xterm: None) -> None:
     out = Terminal()
     with progress.Progress("quote", 9, file=out) as bar:
         bar.advance(5, note="SPY")
-        bar.tell("37 requests answered")
+        bar.set_note("37 requests answered")
     assert drawn(out)[-1].endswith("; 37 requests answered")
 
 

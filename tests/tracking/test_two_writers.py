@@ -85,7 +85,7 @@ def test_of_two_registered_runs_the_champions_or_the_first_counts_and_the_other_
     with store.open_store(made.tracked) as target:
         champions = Champions(target)
         assert champions.best("crypto.BTC-USD") == champions.version("crypto.BTC-USD", kept)
-        offered = [each.message for each in cleanup.of_registry(target, champions)]
+        offered = [each.message for each in cleanup.superseded_versions(target, champions)]
     assert offered == [f"version {3 - kept} of crypto.BTC-USD: its run was superseded"]
 
 

@@ -202,11 +202,11 @@ def test_the_words_on_a_hydration_are_those_of_its_heartbeat(tmp_path: Path, mon
     typed = "python -m src.hydrate universe=demo"
     with heartbeat.beating("hydrate", "demo", Path(config.data.root), typed) as beat:
         assert follow.hydration(config).words == "it has begun"
-        beat.say(phase="working", done=214, total=720)
+        beat.update(phase="working", done=214, total=720)
         assert follow.hydration(config).words == "214 of 720 asked so far"
-        beat.say(done=3, total=9, unit="underlying")
+        beat.update(done=3, total=9, unit="underlying")
         assert follow.hydration(config).words == "3 of 9 underlyings asked so far"
-        beat.say(ended="interrupted", message="hydrate interrupted")
+        beat.update(ended="interrupted", message="hydrate interrupted")
     found = follow.hydration(config)
     assert (found.running, found.words) == (False, f"hydration was interrupted; to go on: {typed}")
 

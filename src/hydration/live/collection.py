@@ -181,7 +181,7 @@ class Collection:
         def tell() -> None:
             reason = providers.pauses()
             if reason:
-                progress.tell(reason)
+                progress.set_note(reason)
 
         with providers.connected(tasks), Pool(self.job.source.live, providers.gates, self._proofs()) as pool:
             for outcome in pool.results(tasks, providers.fetch, tell):

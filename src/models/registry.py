@@ -57,6 +57,10 @@ def _checked(name: str, module: ModuleType) -> Family:
         raise TypeError(
             f"src/models/{name}.py lacks {', '.join(missing)}: a model family defines all of {', '.join(MEMBERS)}"
         )
+    if module.FILE == "model.json":
+        raise TypeError(
+            f"FILE of src/models/{name}.py is model.json, which describes a logged model: name it otherwise"
+        )
     for function in STANDALONE:
         foreign = set(_global_names(getattr(module, function).__code__)) - {"np", *STANDALONE, *dir(builtins)}
         if foreign:

@@ -4,7 +4,7 @@
 
     MLmodel                        flavour, signature, where the requirements are
     requirements.txt  python_env.yaml
-    model/model.txt                the library's own format (.txt, .ubj or .cbm)
+    model/model.txt                the family's own format and file name
     model/model.json               family, features in order, SHA-256 of the model file, name of the functions' module
     code/alpha_loop_loader_1a2b3c4d.py     copy of src/models/loader.py, named by its content
     code/alpha_loop_lightgbm_5e6f7a8b.py   the family's functions that read and ask its model file

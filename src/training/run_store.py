@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from src.evaluation.assessment import SCHEMA as ASSESSED
+from src.models.registry import FAMILIES, family
 from src.storage import atomic, partitions
 
 RUN_SCHEMA: dict[str, Any] = {
@@ -71,7 +72,7 @@ GRADE_SCHEMA: dict[str, Any] = {
 }
 _IDENTITY = ("record_id", "run_key", "attempt")
 _REMEDY = "move it away and run `python -m src.train` again, which makes anew what is missing"
-MODEL_FILES = ("model.txt", "model.ubj", "model.cbm")
+MODEL_FILES = tuple(sorted({family(name).FILE for name in FAMILIES}))
 
 
 class RunStore:

@@ -51,7 +51,7 @@ SPACE = {
     "max_bins": Bounds(15, 63, log=True),
     "l2": Bounds(0.1, 100.0, log=True),
 }
-_COST = TreeCost(40.0, 0.5, 0.3, 0.1, 0.1, 0.0)
+_COST = TreeCost(40.9, 0.140, 0.260, 0.0, 0.0, 0.00068)
 
 
 def cost(params: Mapping[str, Any]) -> float:

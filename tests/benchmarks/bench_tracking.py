@@ -21,7 +21,6 @@ import polars as pl
 import pytest
 
 from src.core.hashing import json_digest
-from src.models.registry import FAMILIES
 from src.storage import atomic
 from src.tracking import client_runs
 from src.tracking.location import StoreLocation
@@ -37,6 +36,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::Depre
 
 RUNS = int(os.environ.get("ALPHA_LOOP_BENCH_RUNS", "30000"))
 BUCKETS = 64
+FAMILIES = ("lightgbm", "xgboost", "catboost")
 FIT_SECONDS = 0.25  # CPU of one family's folds and refit on ten years of daily bars, as bench_training measures it
 PASSING = 0.02
 FEATURES = json.dumps([f"feature_number_{number}" for number in range(110)])

@@ -112,6 +112,7 @@ def _shapes() -> list[Shape]:
 
 
 SHAPES = _shapes()
+FAMILIES = tuple(dict.fromkeys(shape.family for shape in SHAPES))
 
 
 def fitted(shape: Shape, x: Any, y: Any, names: list[str], seed: int) -> Any:

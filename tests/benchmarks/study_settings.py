@@ -15,9 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from src.models.registry import FAMILIES
 from src.storage import atomic
-from tests.benchmarks.candidates import ORIGINAL, SHAPES, Shape
+from tests.benchmarks.candidates import FAMILIES, ORIGINAL, SHAPES, Shape
 from tests.benchmarks.study_cells import BucketJob, Dataset, PoolJob, members, pool
 from tests.benchmarks.study_tables import tables
 

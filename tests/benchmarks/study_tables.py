@@ -12,8 +12,7 @@ from src.core.arrays import BoolArray, FloatArray
 from src.evaluation import metrics
 from src.evaluation.grade import Thresholds, grade
 from src.evaluation.strategy import TradingConditions, directions, performance, trading_conditions
-from src.models.registry import FAMILIES
-from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW, Shape
+from tests.benchmarks.candidates import FAMILIES, FORMER, ORIGINAL, SHAPES, SLOW, Shape
 from tests.benchmarks.paired import (
     BLOCKS,
     auc_influence,

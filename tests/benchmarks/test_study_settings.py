@@ -10,11 +10,10 @@ from src.config.schema import GradeConfig, LabelConfig, ModelConfig, SimulatedSo
 from src.evaluation import metrics
 from src.evaluation.labels import decisions
 from src.evaluation.splits import walk_forward
-from src.models.registry import FAMILIES
 from src.sources.simulated import instrument as simulated
 from src.training.walk_forward import Plan, Task, train_instrument
 from tests.benchmarks import study_cells, study_tables
-from tests.benchmarks.candidates import FORMER, ORIGINAL, SHAPES, SLOW
+from tests.benchmarks.candidates import FAMILIES, FORMER, ORIGINAL, SHAPES, SLOW
 from tests.benchmarks.paired import (
     auc_influence,
     block_sums,

@@ -10,7 +10,6 @@ import polars as pl
 
 from src.config.schema import GradeConfig
 from src.reporting.session_data import (
-    FAMILIES,
     Luck,
     Material,
     groups,
@@ -20,6 +19,7 @@ from src.reporting.session_data import (
     tidy_states,
 )
 
+FAMILIES = ("lightgbm", "xgboost", "catboost")
 FIRST = dt.date(2017, 1, 3)
 
 

@@ -133,5 +133,5 @@ def test_an_unusual_state_is_counted_too():
 
 def test_pass_rates_have_a_row_for_each_group():
     table = pass_rates(material())
-    assert table["group"].to_list() == ["stock", "etf", "crypto", "lightgbm", "xgboost", "catboost"]
+    assert table["group"].to_list() == ["stock", "etf", "crypto", "catboost", "lightgbm", "xgboost"]
     assert table["pass_rate"].is_between(0, 1).all()

@@ -10,7 +10,7 @@ import sys
 import polars as pl
 import pytest
 
-from src.models.registry import FAMILIES
+from src.config.compose import compose
 from src.reporting.session_data import STATES
 from tests.soak.full_session import FullSession
 
@@ -42,7 +42,7 @@ def test_what_is_trained_is_graded_in_every_family_and_nothing_else_is(session):
     done, grades = session.states("train").filter(state="done"), session.grades()
     families = grades.group_by(KEY).agg(pl.col("family").sort())
     assert families.join(done, on=KEY, how="semi").height == families.height == done.height
-    assert families["family"].to_list() == [sorted(FAMILIES)] * done.height
+    assert families["family"].to_list() == [sorted(compose(["model=all"]).model.members)] * done.height
     assert f"{INSTRUMENTS:,} instruments, {grades.height:,} runs" in session.figures["train, again"]["said"]
 
 

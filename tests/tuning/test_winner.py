@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from src.tuning.winner import gain, standard_error
+from src.tuning.winner import _members, gain, standard_error
 
 
 def test_where_instruments_are_independent_the_error_is_that_of_their_mean() -> None:
@@ -35,3 +37,14 @@ def test_a_gain_is_paired_and_a_block_that_one_instrument_lacks_is_left_out_for_
     assert np.isclose(found.mean, 0.03)
     assert np.isclose(found.error, 0.01)
     assert (found.winner, found.default, found.cost) == (0.54, 0.51, 2.0)
+
+
+def test_a_family_whose_name_has_several_words_keeps_its_files_in_an_index(tmp_path: Path) -> None:
+    index = tmp_path / "tuned.yaml"
+    names = ["xgboost", "hist_gradient_boosting_quick_stock", "hist_gradient_boosting", "lightgbm_quick", "hist_other"]
+    index.write_text(f"family: all\nmembers: [{', '.join(names)}]\n", encoding="utf-8")
+    assert _members(index) == {
+        "hist_gradient_boosting": ["hist_gradient_boosting_quick_stock", "hist_gradient_boosting"],
+        "lightgbm": ["lightgbm_quick"],
+        "xgboost": ["xgboost"],
+    }

@@ -148,7 +148,7 @@ def test_few_rounds_are_the_beginning_of_many_and_the_walk_is_the_projects(shape
     row = shape.rounds.index(30)
     assert found[row] == pytest.approx(run["oos_probability"], abs=1e-12)
     assert np.abs(found[row] - found[-1]).max() > 1e-3
-    place = study_tables.market(made.test, made.chosen, StrategyConfig())
+    place = study_tables.trading_conditions(made.test, made.chosen, StrategyConfig())
     outcome = study_tables.outcome_of(made, found[row], place)
     assert outcome.figures[:2] == pytest.approx([graded["auc"], graded["sharpe"]])
     assert outcome.passed == graded["passed"]

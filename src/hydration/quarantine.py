@@ -1,6 +1,6 @@
 """Faults that condemn a whole instrument: repairing a bar would need later bars, or too much is wrong.
 
-Quarantine may look at the whole series: it changes no bar, it sets the instrument aside with words that say why.
+Quarantine may look at the whole series: it changes no bar, it sets the instrument aside with the reason.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def held_bars(group: pl.Series, move: pl.Series) -> pl.Series:
-    """Whether each bar is beyond x20 of the last bar that was not, from the past alone.
+    """Whether each bar is beyond x20 of the last bar that is not held itself, from the past alone.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def held_bars(group: pl.Series, move: pl.Series) -> pl.Series:
 
 
 def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
-    """Say for each instrument why it is set aside, or what was noticed and left.
+    """Why each instrument is quarantined, or what was noticed and left as it is.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[str], list[str]]:
 
 
 def _surge(volume: np.ndarray[Any, np.dtype[np.float64]], k: int) -> float | None:
-    """Volume of bar k over its average of the 63 bars before; None where there are fewer than 5 or none traded."""
+    """Volume of bar k over its average of the 63 bars before; None if there are fewer than 5, or none traded."""
     before = volume[max(0, k - _BEFORE) : k]
     if len(before) < 5 or before.mean() == 0:
         return None if volume[k] > 0 else 0.0
@@ -205,5 +205,5 @@ def _splits(rows: pl.DataFrame) -> Iterator[tuple[int, str]]:
 
 
 def _ratio(move: float) -> str:
-    """A log move in words: x4.0 up, x3.2 down."""
+    """A log move as text: x4.0 up, x3.2 down."""
     return f"x{math.exp(abs(move)):.1f} {'up' if move > 0 else 'down'}"

@@ -1,8 +1,8 @@
 """Faults of real bars: each is repaired by a rule stated here, or condemns the whole instrument.
 
 A repair of bar k looks at bar k and at earlier ones, never at a later one. A repaired bar is marked; one whose price
-had to be invented keeps the last close and has no volume, so that nothing is traded on it. What a rule did is counted
-and said in the instrument's reason.
+had to be invented keeps the last close and has no volume, so that nothing is traded on it. The instrument's reason
+counts what each rule did.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ REPAIRED = {
 def validate(
     raw: pl.DataFrame, basis: str = "auto", interval: str = "1d", exact: bool = False
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Repair the bars of one instrument or of many, and say of each what was found.
+    """Repair the bars of one instrument or of many, and state what was found of each.
 
     Parameters
     ----------
     raw
-        Rows in the order of the source: asset_class, symbol, date, open, high, low, close, volume, and where known
+        Rows in the order of the source: asset_class, symbol, date, open, high, low, close, volume, and if known
         adj_close (with dividends added back) and split (as-traded price over price). Anything may be null or absurd.
     basis
         ``split_adjusted``: adj_close gives the total-return factor; ``total_return``: the prices are total-return
@@ -70,8 +70,8 @@ def validate(
     bars : DataFrame
         Columns of `src.market.bars.schema`, sorted by key and date, of the instruments that are fit for use.
     states : DataFrame
-        One row an instrument of `raw`: asset_class, symbol, state (done or quarantined), reason (empty where nothing
-        was found), rows, first, last, repaired (bars marked), basis.
+        One row per instrument of `raw`: asset_class, symbol, state (done or quarantined), reason (empty if no rule
+        applied), rows, first, last, repaired (bars marked), basis.
     """
     typed = _typed(raw, basis)
     frame, dropped = _without_faulty_rows(typed, interval)
@@ -136,7 +136,7 @@ def _previous(name: str) -> pl.Expr:
 
 
 def _step() -> pl.Expr:
-    """Step of the ratio adj_close / close from the bar before; 1 where it is not known."""
+    """Step of the ratio adj_close / close from the bar before; 1 if it is not known."""
     return (pl.col("ratio") / _previous("ratio")).fill_null(1.0)
 
 
@@ -165,7 +165,7 @@ def _closes(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stub(interval: str) -> pl.Expr:
-    """Bars before a gap of over 30 days, where they are fewer than 63: a listing that had not begun in earnest.
+    """Bars before a gap of over 30 days, if they are fewer than 63: the listing had not really begun.
 
     A longer history stays whatever gap comes later: no later bar may take away what a model was trained on.
     """
@@ -217,8 +217,8 @@ def _ranges(frame: pl.DataFrame) -> pl.DataFrame:
 def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
     """Total-return factor, 1 at the first bar and cumulating forward, from the steps that can be distributions.
 
-    Ignored are steps of the wrong sign, and those beyond 10% that the price does not show. Steps below `NOISE`, or
-    below what the rounding of adj_close explains, are none. Adds the log total return (`move`), the same to the open
+    Steps of the wrong sign, and those beyond 10% that the price does not show, are ignored. Steps below `NOISE`, or
+    below what the rounding of adj_close explains, don't count. Adds the log total return (`move`), the same to the open
     (`gap`) and the days since the bar before.
     """
     frame = frame.with_columns(step=_step(), price_move=(pl.col("close") / _previous("close")).log().fill_null(0.0))
@@ -251,7 +251,7 @@ def _rounding() -> pl.Expr:
 
 
 def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
-    """One row an instrument of the source with its state and the words for all that was found."""
+    """One row per instrument of the source, with its state and the messages of all rules."""
     figures = bars.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("rows"),
         pl.col("date").first().cast(pl.Date).alias("first"),
@@ -277,18 +277,18 @@ def _state(row: dict[str, Any]) -> dict[str, Any]:
     if not row["rows"]:
         verdict = [f"none of {row['raw_rows']:,} rows has a valid date and close" if row["raw_rows"] else "no rows"]
     rules = DROPPED | REPAIRED
-    said = [_words(rules[rule], row[rule]) for rule in rules if row.get(rule)]
-    said += [_UNORDERED] if row["unordered"] else []
+    messages = [_message(rules[rule], row[rule]) for rule in rules if row.get(rule)]
+    messages += [_UNORDERED] if row["unordered"] else []
     return {
         **{name: row[name] for name in ("asset_class", "symbol", "first", "last")},
         "state": "quarantined" if verdict else "done",
-        "reason": "; ".join(verdict or [*said, *(row["note"] or [])]),
+        "reason": "; ".join(verdict or [*messages, *(row["note"] or [])]),
         "rows": row["rows"] or 0,
         "repaired": row["repaired"] or 0,
         "basis": "split_adjusted" if row["adjusted"] else "total_return",
     }
 
 
-def _words(template: str, n: int) -> str:
+def _message(template: str, n: int) -> str:
     plural = {"rows": "row", "bars": "bar", "steps": "step"}
     return template.format(n=f"{n:,}", **{many: one if n == 1 else many for many, one in plural.items()})

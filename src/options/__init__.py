@@ -1,5 +1,4 @@
 """Option chains: read, checked, valued, and stored snapshot by snapshot.
 
-`store.contracts` is the one call that asks for them. Every contract that was quoted is kept; what is wrong with a quote
-is said in flags beside it.
+`src.chains.store.contracts` reads them. Every contract that was quoted is kept; flags say what is wrong with a quote.
 """

@@ -1,4 +1,4 @@
-"""Chains from files of one's own: CSV or Parquet, columns found by their names, any number of snapshots in a file."""
+"""Chains from the user's own files: CSV or Parquet, columns matched by name, any number of snapshots in a file."""
 
 from __future__ import annotations
 
@@ -43,22 +43,45 @@ class FileError(ValueError):
 
 
 def files(path: Path) -> list[Path]:
-    """The files at `path`, or below it, that may hold chains."""
+    """Files that may hold chains.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder that is searched with its subfolders.
+
+    Returns
+    -------
+    list of Path
+        Sorted.
+    """
     if path.is_file():
         return [path]
     return sorted(found for found in path.rglob("*") if found.is_file() and found.name.lower().endswith(SUFFIXES))
 
 
 def chains(path: Path) -> Iterator[tuple[str | None, OptionChain]]:
-    """Yield each snapshot of a file, the oldest first, with its asset class where the file tells one.
+    """Yield each snapshot of a file, the oldest first.
 
     Times without a zone are taken as UTC. ``snapshot_last_trade_utc``, the time of the latest trade in a snapshot,
     stands in for the time of capture, which is a little later.
 
+    Parameters
+    ----------
+    path : Path
+        One of `files`.
+
+    Yields
+    ------
+    asset_class : str or None
+        As the file spells it; None if it has no such column.
+    chain : OptionChain
+        Contracts with the columns of `src.fetching.provider.CHAIN`.
+
     Raises
     ------
     FileError
-        Where the file can't be read, or a column that must be there is not.
+        If the file can't be read, or lacks a required column.
     """
     frame = _typed(_named(_read(path), path), path)
     for (underlying, captured), rows in frame.sort("captured").group_by("underlying", "captured", maintain_order=True):
@@ -79,18 +102,18 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """The columns that are known, under our names."""
+    """The columns that we know, under our names."""
     there: dict[str, str] = {}
     for name in frame.columns:
         there.setdefault(name.strip().lower().replace(" ", "_"), name)
-    found = {ours: next((there[a] for a in aliases if a in there), None) for ours, aliases in _ALIASES.items()}
-    missing = [name for name in _REQUIRED if found[name] is None]
+    names = {ours: next((there[a] for a in aliases if a in there), None) for ours, aliases in _ALIASES.items()}
+    missing = [name for name in _REQUIRED if names[name] is None]
     if missing:
         raise FileError(
             f"{path}: chains need the columns {', '.join(_REQUIRED)}, {', '.join(missing)} not found"
             f" among {', '.join(frame.columns[:20])}: rename them"
         )
-    return frame.select(pl.col(theirs).alias(ours) for ours, theirs in found.items() if theirs is not None)
+    return frame.select(pl.col(name).alias(ours) for ours, name in names.items() if name is not None)
 
 
 def _typed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:

@@ -30,7 +30,7 @@ class Curve:
     Attributes
     ----------
     spot
-        As the nearest expiry implies it, else as quoted; None where neither is known.
+        As the nearest expiry implies it, else as quoted; None if neither is known.
     forwards
         By expiry: expiry, forward, forward_from.
     """
@@ -44,7 +44,7 @@ def forward_curve(rows: pl.DataFrame, rate: float, pricer: Pricer) -> Curve:
 
     An expiry's forward is the median, over the strikes nearest to the money that are quoted closely on both sides, of
     strike + (call - put) / discount, the right of early exercise taken out of both mids. An expiry with fewer than
-    three such strikes takes its carry from the neighbouring expiries; where no expiry has any, the quoted price grows
+    three such strikes takes its carry from the neighbouring expiries; if no expiry has enough, the quoted price grows
     at the interest rate.
 
     Parameters

@@ -61,13 +61,19 @@ class Pricer:
         self._options = {call: self._option(call) for call in (True, False)}
 
     def volatility(self, terms: Terms, price: float) -> float | None:
-        """Volatility a year at which the option is worth `price`.
+        """Volatility a year at which the option is worth a price.
+
+        Parameters
+        ----------
+        terms : Terms
+            Of the option.
+        price : float
+            Price of today, in money.
 
         Returns
         -------
         float or None
-            Above 0; None where no volatility gives the price: it is below what the option is worth without any, or
-            above what it can be worth at all.
+            Above 0; None if no volatility gives the price: it is below the option's lower bound or above its upper one.
         """
         if not self._early(terms):
             return self._european(terms, price)
@@ -109,7 +115,20 @@ class Pricer:
         return None
 
     def price(self, terms: Terms, volatility: float) -> float:
-        """Price of the option, with the right of early exercise where there is one."""
+        """Price of the option, with the right of early exercise if it has one.
+
+        Parameters
+        ----------
+        terms : Terms
+            Of the option.
+        volatility : float
+            A year.
+
+        Returns
+        -------
+        float
+            Never below the European price.
+        """
         european = self.european_price(terms, volatility)
         if not self._early(terms):
             return european
@@ -125,24 +144,62 @@ class Pricer:
             return european
 
     def least(self, terms: Terms) -> float:
-        """What the option is worth at least, whatever the volatility: the forward's worth, or exercise at once."""
+        """Lower bound of the price at any volatility.
+
+        Parameters
+        ----------
+        terms : Terms
+            Of the option.
+
+        Returns
+        -------
+        float
+            The larger of the discounted forward's value and immediate exercise, at least 0.
+        """
         sign = 1 if terms.call else -1
         held = math.exp(-terms.rate * terms.years) * sign * (terms.forward - terms.strike)
         exercised = sign * (terms.spot - terms.strike) if self._early(terms) else 0.0
         return max(held, exercised, 0.0)
 
     def european_price(self, terms: Terms, volatility: float) -> float:
-        """Price of the option without the right of early exercise, by the Black formula on the forward."""
+        """Price without the right of early exercise, by the Black formula on the forward.
+
+        Parameters
+        ----------
+        terms : Terms
+            Of the option.
+        volatility : float
+            A year.
+
+        Returns
+        -------
+        float
+            Discounted to today.
+        """
         deviation = volatility * math.sqrt(terms.years)
         discount = math.exp(-terms.rate * terms.years)
         kind = self._kinds[terms.call]
         return float(self._ql.blackFormula(kind, terms.strike, terms.forward, deviation, discount))
 
     def greeks(self, terms: Terms, volatility: float, price: float) -> Greeks:
-        """Sensitivities of an option that is worth `price` at the volatility.
+        """Sensitivities of an option.
 
         Delta and gamma know of early exercise; theta, vega and rho are the European option's on the same forward, which
         overstate those of an American put deep in the money.
+
+        Parameters
+        ----------
+        terms : Terms
+            Of the option.
+        volatility : float
+            A year, as `volatility` returns it.
+        price : float
+            What the option is worth at that volatility.
+
+        Returns
+        -------
+        Greeks
+            Units as in `src.chains.quotes.VALUES`.
         """
         calculator = self._calculator(terms, volatility)
         delta, gamma = calculator.delta(terms.spot), calculator.gamma(terms.spot)

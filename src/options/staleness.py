@@ -1,7 +1,7 @@
-"""What of a quote is old: the last trade, the quote itself, or the whole market.
+"""What is old about a quote: the last trade, the quote itself, or the whole market.
 
-Free providers give the time of a contract's last trade and none of its quote, so the age of a quote has to be told by
-other signs. On four real snapshots (AAPL and SPY, 11 and 12 February 2026, 10 to 13 o'clock in New York):
+Free providers give the time of a contract's last trade but not of its quote, so the age of a quote must be inferred
+from other signs. On four real snapshots (AAPL and SPY, 11 and 12 February 2026, 10 to 13 o'clock in New York):
 
 - 58 to 77% of the contracts had not traded in the session, and yet their quotes moved with the underlying from one day
   to the next. An old trade thus says nothing about the quote (`stale_trade`): `last` is what may not be used.
@@ -50,9 +50,19 @@ def session(captured: dt.datetime) -> tuple[dt.datetime, bool]:
 
 
 def age_flags(rows: pl.DataFrame) -> dict[str, pl.Expr]:
-    """Flags of age that one snapshot can tell by itself: closed, stale_trade, stale_quote.
+    """Flags of age that follow from one snapshot alone: closed, stale_trade, stale_quote.
 
-    A contract whose last trade is not known has none in the session, and its quote is given the benefit of the doubt.
+    A contract whose last trade is not known counts as not traded in the session; its quote counts as fresh.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        captured and last_trade.
+
+    Returns
+    -------
+    dict of str to Expr
+        Conditions by flag, for `with_flags`; empty without a time of capture.
     """
     sessions = {time: session(time) for time in rows["captured"].unique().drop_nulls()}
     if not sessions:
@@ -68,10 +78,20 @@ def age_flags(rows: pl.DataFrame) -> dict[str, pl.Expr]:
 
 
 def quote_times(rows: pl.DataFrame) -> pl.Series:
-    """Moment that each quote is of: its capture, or where the market was closed then, the close of the last session.
+    """Moment of each quote: its capture, or if the market was closed then, the close of the last session.
 
     A chain read on a Saturday shows prices of Friday's close: counting the time to expiry from Saturday would make
     every volatility too high.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        captured, with a time zone.
+
+    Returns
+    -------
+    Series
+        One time per row, named quoted.
     """
     moments = {}
     for time in rows["captured"].unique().drop_nulls():

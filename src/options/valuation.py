@@ -33,7 +33,7 @@ def with_values(rows: pl.DataFrame, risk_free: float) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Same rows in the same order. Values are null for an expired or malformed contract, without a mid, or where no
+        Same rows in the same order. Values are null for an expired or malformed contract, without a mid, or if no
         volatility explains the mid; a wide or stale quote is valued all the same, so look at the flags.
     """
     if not rows.height:

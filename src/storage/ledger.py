@@ -132,7 +132,7 @@ class Ledger:
         Returns
         -------
         Record or None
-            None if there is none, or if it was damaged from outside: the unit is then done again.
+            None without a record, or if it was damaged from outside: the unit is then done again.
         """
         return _read(self._path(unit))
 

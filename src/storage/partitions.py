@@ -14,18 +14,55 @@ UNDATED = 0  # the year of rows without a date
 
 
 def paths(root: Path, b: int) -> dict[int, Path]:
-    """Files of bucket `b` by year, ascending: ``b007-2023.parquet``."""
+    """Files of a bucket, such as ``b007-2023.parquet``.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the shards.
+    b : int
+        Number of the bucket.
+
+    Returns
+    -------
+    dict of int to Path
+        By year, ascending.
+    """
     found = ((int(path.stem.split("-")[1]), path) for path in Path(root).glob(f"b{b:03d}-*.parquet"))
     return dict(sorted(found))
 
 
 def name(b: int, year: int) -> str:
-    """Name of one file."""
+    """Name of one file.
+
+    Parameters
+    ----------
+    b : int
+        Number of the bucket.
+    year : int
+        Calendar year, or `UNDATED`.
+
+    Returns
+    -------
+    str
+        Such as ``b007-2023.parquet``.
+    """
     return f"b{b:03d}-{year:04d}.parquet"
 
 
 def by_year(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
-    """Rows by the year of their `date`, ascending, in the order that they have."""
+    """Split rows by the year of their date.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With a column date; null counts as `UNDATED`.
+
+    Returns
+    -------
+    dict of int to DataFrame
+        By year, ascending; rows keep their order.
+    """
     year = pl.col("date").dt.year().fill_null(UNDATED).alias("_year")
     parts = frame.with_columns(year).partition_by("_year", as_dict=True, include_key=False)
     return {int(str(year)): part for (year,), part in sorted(parts.items())}
@@ -64,7 +101,20 @@ def write(root: Path, b: int, parts: dict[int, pl.DataFrame], marks: dict[int, s
 
 
 def same(path: Path, frame: pl.DataFrame) -> bool:
-    """Whether a file holds exactly these rows; False where it can't be read: it is written anew."""
+    """Whether a file holds exactly these rows.
+
+    Parameters
+    ----------
+    path : Path
+        A Parquet file; it may be absent.
+    frame : DataFrame
+        The rows.
+
+    Returns
+    -------
+    bool
+        False if the file can't be read.
+    """
     try:
         return pl.read_parquet(path, hive_partitioning=False).equals(frame)
     except (pl.exceptions.PolarsError, OSError):
@@ -72,7 +122,18 @@ def same(path: Path, frame: pl.DataFrame) -> bool:
 
 
 def marked(path: Path) -> str:
-    """The hash that was written into a file, read from its last kilobytes alone; empty where there is none."""
+    """The hash in a file's metadata; only its last kilobytes are read.
+
+    Parameters
+    ----------
+    path : Path
+        A Parquet file; it may be absent.
+
+    Returns
+    -------
+    str
+        Empty if there is no hash or the file can't be read.
+    """
     try:
         return pl.read_parquet_metadata(path).get("content", "")
     except (pl.exceptions.PolarsError, OSError):

@@ -1,4 +1,4 @@
-"""The accounts of a stage: every instrument counted once, by asset class and state, with the reasons by kind."""
+"""Counts of a stage: every instrument once, by asset class and state, with the reasons by kind."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from src.storage.ledger import STATES
 COUNTS = ("done", "pending", "failed", "quarantined", "skipped")
 ROW = [*KEY, "state", "reason"]
 _KINDS = 6  # of reasons kept for a stage
-_BEFORE = r"^\w+ by (hydrate|featurize): "  # an earlier stage tells the reason itself
+_BEFORE = r"^\w+ by (hydrate|featurize): "  # the earlier stage shows the reason itself
 
 Json = dict[str, Any]
 
 
 def no_rows() -> pl.DataFrame:
-    """States of no instrument: asset_class, symbol, state, reason."""
+    """An empty table of states: asset_class, symbol, state, reason."""
     return pl.DataFrame(schema=dict.fromkeys(ROW, pl.String()))
 
 
@@ -29,14 +29,14 @@ def counted(rows: pl.DataFrame, wanted: pl.DataFrame | None) -> Json:
     Parameters
     ----------
     rows
-        asset_class, symbol, state: one row an instrument.
+        asset_class, symbol, state: one row per instrument.
     wanted
-        asset_class, symbol of all that the stage has to come to; None where that is not known yet.
+        asset_class, symbol of all that the stage has to process; None if that is not known yet.
 
     Returns
     -------
     dict
-        ``all`` and ``classes``, each with `COUNTS` and ``total``; pending and total are null where nobody knows.
+        ``all`` and ``classes``, each with `COUNTS` and ``total``; pending and total are null if they are not known.
     """
     waiting = None if wanted is None else wanted.join(rows, on=KEY, how="anti")
     found: dict[str, dict[str, int]] = {}
@@ -46,7 +46,20 @@ def counted(rows: pl.DataFrame, wanted: pl.DataFrame | None) -> Json:
 
 
 def running_counts(states: dict[str, dict[str, int]], wanted: pl.DataFrame | None) -> Json:
-    """The same of the counts by class and state that a running command tells itself."""
+    """Counts of a running command, from its heartbeat.
+
+    Parameters
+    ----------
+    states : dict
+        Count by asset class and state, as the command reports it.
+    wanted : DataFrame or None
+        As in `counted`.
+
+    Returns
+    -------
+    dict
+        As from `counted`.
+    """
     if wanted is None:
         return _accounts(states, None)
     late = {kind: max(all_ - sum(states.get(kind, {}).values()), 0) for kind, all_ in _by_class(wanted).items()}
@@ -54,10 +67,21 @@ def running_counts(states: dict[str, dict[str, int]], wanted: pl.DataFrame | Non
 
 
 def reasons(rows: pl.DataFrame, *, done: bool = False) -> list[Json]:
-    """The commonest reasons of what is not done, one line a kind, with the last instrument that has it.
+    """The commonest reasons of what is not done.
 
-    Reasons that differ in figures alone are of one kind, as are errors of the same class where `rows` has a column
-    `kind`. What an earlier stage explains is left to it. `done` takes in what is done but for a part, with its reason.
+    Reasons that differ only in figures are of one kind. Reasons that an earlier stage gave are left to that stage.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        asset_class, symbol, state, reason; a column kind, the class of an error, groups reasons if it is there.
+    done : bool
+        Count also what is done except for a part, with its reason.
+
+    Returns
+    -------
+    list of dict
+        One per kind, the commonest first: state, kind, count, and the last instrument with its reason.
     """
     alike = pl.col("reason").str.replace_all(r"\d[\d,.:T+-]*", "#")
     kind = pl.when(pl.col("kind") != "").then(pl.col("kind")).otherwise(alike) if "kind" in rows.columns else alike
@@ -92,6 +116,17 @@ def _by_class(keys: pl.DataFrame) -> dict[str, int]:
 
 
 def classes(*tables: Iterable[str]) -> list[str]:
-    """Asset classes that occur, in the order in which they are always named."""
+    """Asset classes that occur.
+
+    Parameters
+    ----------
+    *tables : iterable of str
+        Asset classes, with repetitions.
+
+    Returns
+    -------
+    list of str
+        In the usual order.
+    """
     present = {kind for table in tables for kind in table}
     return [kind for kind in ASSET_CLASSES if kind in present]

@@ -13,12 +13,23 @@ from src.core.instruments import KEY
 
 
 def frame_hash(frame: pl.DataFrame) -> str:
-    """Hash of all columns, in the order of the rows; null and NaN are told apart."""
+    """Hash of all columns, in the order of the rows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Numbers, dates and texts; null and NaN hash differently.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
     return _digest(_columns(frame), 0, frame.height)
 
 
 def sums(bars: pl.DataFrame, events: pl.DataFrame, keys: Iterable[tuple[str, str]] | None = None) -> dict[Any, Any]:
-    """What the ledger says of each instrument's content.
+    """Rows, dates and hash of each instrument's content, for the ledger.
 
     Parameters
     ----------
@@ -30,7 +41,7 @@ def sums(bars: pl.DataFrame, events: pl.DataFrame, keys: Iterable[tuple[str, str
     Returns
     -------
     dict
-        By (asset_class, symbol): rows, first, last (of its bars; None where there are none), content_hash.
+        By (asset_class, symbol): rows, first, last (of its bars; None without bars), content_hash.
     """
     places = [_places(frame) for frame in (bars, events)]
     columns = [_columns(frame.drop(KEY)) for frame in (bars, events)]
@@ -46,7 +57,18 @@ def sums(bars: pl.DataFrame, events: pl.DataFrame, keys: Iterable[tuple[str, str
 
 
 def text_hash(text: str) -> str:
-    """Hash of a text."""
+    """Hash of a text.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -3,7 +3,7 @@
 A dividend D with ex-date at bar k multiplies the total return by C[k-1] / (C[k-1] - D), C the close in the bars' own
 split basis; an ex-date without a bar counts at the next one. The product cumulates forward from 1 at the first bar, so
 a later dividend changes no earlier row. The provider's own adj_close is no input: it is compared with the events, and a
-disagreement is said.
+disagreement is reported.
 
 Source of the step: Yahoo and CRSP adjust the history before an ex-date by 1 - D / C[k-1] (CRSP Calculations Guide,
 "cumulative factor to adjust price"); ours is its inverse, from the other end.
@@ -34,14 +34,14 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class Derived:
-    """Bars for `src.hydration.validation.validate`, and what had to be said of instruments.
+    """Bars for `src.hydration.validation.validate`, and remarks on instruments.
 
     Attributes
     ----------
     bars
         asset_class, symbol, date, open, high, low, close, volume, adj_close (total return, from the events; null
-        throughout where only an archive's total-return prices are known), split (as-traded price over price; null
-        where the split history is not known).
+        throughout if only an archive's total-return prices are known), split (as-traded price over price; null if the
+        split history is not known).
     remarks
         By instrument: events that make no sense, a splice that failed.
     apart
@@ -85,12 +85,17 @@ def _volume() -> pl.Expr:
 
 
 def disagreements(bars: pl.DataFrame, events: pl.DataFrame) -> dict[Key, str]:
-    """Where a provider's adj_close and its events give different total returns: words by instrument, none who agree.
+    """Instruments whose adj_close and events give different total returns.
 
     Parameters
     ----------
     bars, events
-        One answer an instrument, each of one vintage: adj_close of earlier answers is in another basis.
+        One answer per instrument, each of one vintage: adj_close of earlier answers is in another basis.
+
+    Returns
+    -------
+    dict of (asset_class, symbol) to str
+        A message on the largest disagreement; instruments without one are left out.
     """
     given = bars.filter((pl.col("adj_close") > 0) & pl.col("adj_close").is_finite())
     clean = _with_ratio(_numbered(given), events, defaultdict(list))
@@ -234,7 +239,7 @@ def _spliced(bulk: pl.DataFrame, live: pl.DataFrame, remarks: dict[Key, list[str
 
 
 def _one_ratio(common: pl.DataFrame) -> tuple[str, float]:
-    """What keeps two series from being one, in remarks, and the ratio of the archive's total return to the live one."""
+    """Why two series can't be joined (empty if they can), and the ratio of their total returns, archive to live."""
     if common.height < MIN_OVERLAP:
         return f"{common.height} bars in common, {MIN_OVERLAP} are needed", 1.0
     ratio = common["total"] / (common["l_close"] * common["l_ratio"])

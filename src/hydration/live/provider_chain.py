@@ -18,7 +18,18 @@ class Chain:
     providers: tuple[str, ...]
 
     def after(self, provider: str) -> str | None:
-        """The provider that is asked when `provider` does not know an instrument; None after the last."""
+        """The provider that is asked if another one does not know an instrument.
+
+        Parameters
+        ----------
+        provider : str
+            One of `providers`.
+
+        Returns
+        -------
+        str or None
+            None after the last.
+        """
         following = self.providers[self.providers.index(provider) + 1 :] if provider in self.providers else ()
         return following[0] if following else None
 
@@ -26,10 +37,20 @@ class Chain:
 def chains(source: SourceConfig) -> dict[str, Chain]:
     """The chain of every asset class that the source serves.
 
+    Parameters
+    ----------
+    source : SourceConfig
+        With ``live.chain``.
+
+    Returns
+    -------
+    dict
+        Chain by asset class.
+
     Raises
     ------
     ConfigError
-        Where a chain names a class that there is not, an archive that is not its first link, or nothing at all.
+        If a chain names an unknown class or an archive that is not its first link, or no chain names anything.
     """
     found = {}
     for kind, links in source.live.chain.items():
@@ -49,11 +70,33 @@ def chains(source: SourceConfig) -> dict[str, Chain]:
 
 
 def unserved(source: SourceConfig) -> list[str]:
-    """Asset classes that no link of any chain serves."""
+    """Asset classes that no link of any chain serves.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        With ``live.chain``.
+
+    Returns
+    -------
+    list of str
+        In the usual order of classes.
+    """
     found = chains(source)
     return [kind for kind in ASSET_CLASSES if kind not in found or not (found[kind].archive or found[kind].providers)]
 
 
 def names(source: SourceConfig) -> list[str]:
-    """Every provider that the chains name, sorted."""
+    """Every provider that the chains name.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        With ``live.chain``.
+
+    Returns
+    -------
+    list of str
+        Sorted, without archives.
+    """
     return sorted({provider for chain in chains(source).values() for provider in chain.providers})

@@ -85,7 +85,13 @@ class Publisher:
         return tasks
 
     def answered(self, instrument: SelectedInstrument) -> None:
-        """Note that an answer was logged, so that its bucket has to be published again."""
+        """Note that an answer was logged, so that its bucket has to be published again.
+
+        Parameters
+        ----------
+        instrument : SelectedInstrument
+            The one that was asked about.
+        """
         self._published.discard(instrument.bucket)
 
     def settle(self, instrument: SelectedInstrument) -> list[FetchTask]:

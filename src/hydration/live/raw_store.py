@@ -269,7 +269,18 @@ class RawStore:
         return {**rows[0], "facts": json.loads(rows[0]["facts"])} if rows else None
 
     def digest(self, b: int) -> str:
-        """Hash over all entries of a bucket; see `BucketView.digest`."""
+        """Hash over all entries of a bucket.
+
+        Parameters
+        ----------
+        b : int
+            Number of the bucket.
+
+        Returns
+        -------
+        str
+            See `BucketView.digest`.
+        """
         return BucketView(self._bucket(b)).digest()
 
     def _bucket(self, b: int) -> RawBucket:

@@ -17,11 +17,23 @@ AGREE = 5  # earliest common bars that must have it
 
 
 def with_older(stored: History, answer: Answer) -> Answer:
-    """A whole answer, with the stored bars from before its first one put into its basis.
+    """Extend a whole answer by the stored bars from before its first one, put into its basis.
 
-    A provider that serves the last 730 days only takes away none of what it served before: where a split has moved the
-    basis, older prices and dividends are multiplied by the one ratio of the earliest bars in common, and volumes
-    divided. Where these have no one ratio, the older bars can't be told from errors and go.
+    A provider may serve only the last 730 days. What it served before then stays: if a split has moved the basis, older
+    prices and dividends are multiplied by the ratio of the earliest bars in common, and volumes are divided by it.
+
+    Parameters
+    ----------
+    stored : History
+        Of one instrument.
+    answer : Answer
+        All that the provider serves of it now.
+
+    Returns
+    -------
+    Answer
+        Unchanged if there are no older bars, or if the earliest bars in common have no single ratio: then older bars
+        can't be distinguished from errors.
     """
     live = stored.bars.filter(pl.col("source").is_in(answer.bars["source"].unique().to_list()))
     if not live.height or not answer.bars.height:

@@ -1,13 +1,13 @@
-"""What a refresh found: stored bars beside a new answer, told apart and merged.
+"""A refresh: stored bars compared with a new answer, and merged with it.
 
-A refresh asks for the last stored bars again and for what came after. Where those bars' closes are as stored, the
-answer is merged into the store; where they are not, the provider has moved its basis (a split) or corrected its
-history, and the instrument is asked for from the beginning. What changed before the overlap alone is not seen: asking
-for the whole again (``retry=whole``) finds it.
+A refresh asks for the last stored bars again and for what came after. If the closes of those bars are as stored, the
+answer is merged into the store. If not, the provider has moved its basis (a split) or corrected its history, and the
+instrument is asked for from the beginning. A change that lies before the overlap stays unnoticed; ``retry=whole`` asks
+for everything and finds it.
 
 Two values are equal within `TOLERANCE` of the larger one: providers serve float32 prices (6e-8) that wobble in the last
-digits from one answer to the next. Of equal rows the stored one stays, so that a refresh rewrites nothing that did not
-change.
+digits from one answer to the next. Of two equal rows the stored one stays, so that a refresh rewrites no row that did
+not change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KINDS = ("first", "same", "appended", "dividend", "split", "restated", "gap")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What an answer is beside what is stored.
+    """What an answer changes of what is stored.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Comparison:
         went, or all closes moved by one ratio; ``restated``: closes differ otherwise, or a bar is gone; ``gap``: no
         bar in common.
     message
-        What was seen, for a person; empty for ``first`` and ``same``.
+        What differs, for a person; empty for ``first`` and ``same``.
     refetch
         Ask again from the first date wanted, then compare that answer with ``whole=True``.
     replace
@@ -63,7 +63,7 @@ class Comparison:
 def compare(
     stored: pl.DataFrame, events: pl.DataFrame, answer: Answer, whole: bool = False, asked: dt.date | None = None
 ) -> Comparison:
-    """Tell what an answer changes.
+    """Compare an answer with what is stored.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def compare(
     whole
         The answer was asked from the first date wanted: there is nothing further to ask.
     asked
-        From when it was asked, where it was not asked for the whole: bars stored from then on must be there again.
+        From when it was asked, if not for the whole: bars stored from then on must be there again.
         None: from its first bar on.
     """
     live = stored.filter(~pl.col("source").is_in(registry.archive_names()))
@@ -125,7 +125,18 @@ def merge(stored: History, answer: History) -> History:
 
 
 def near(left: pl.Expr, right: pl.Expr) -> pl.Expr:
-    """Whether two values are equal within `TOLERANCE` of the larger magnitude; two missing ones (null, NaN) are."""
+    """Whether two values are equal within `TOLERANCE` of the larger magnitude.
+
+    Parameters
+    ----------
+    left, right : Expr
+        Floats; null and NaN both count as missing.
+
+    Returns
+    -------
+    Expr
+        Booleans, never null; two missing values are equal.
+    """
     gone = [~each.is_not_nan().fill_null(False) for each in (left, right)]
     room = TOLERANCE * pl.max_horizontal(left.abs(), right.abs())
     close = ((left == right) | (room.is_finite() & ((left - right).abs() <= room))).fill_null(False)

@@ -1,4 +1,4 @@
-"""What to ask, of whom, from which date on: a pure function of the ledger, the clock and the settings."""
+"""Which provider to ask for what, from which date on: a pure function of the ledger, the clock and the settings."""
 
 from __future__ import annotations
 
@@ -40,20 +40,51 @@ class SelectedInstrument:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to decide what is due: settings of the source, chains, interval, the clock, and what the user insists on."""
+    """Decides which questions are due.
+
+    Attributes
+    ----------
+    live : LiveSource
+        Settings of the live source.
+    chains : mapping
+        Chain of providers by asset class.
+    interval : str
+        Of the bars.
+    now : datetime
+        In UTC.
+    insist : bool
+        Ask also for what is fresh: it was named by ``only=``, or ``retry=all`` or ``whole``.
+    retry_failed : bool
+        Ask also for what failed and is not due again yet.
+    whole : bool
+        Ask from the beginning instead of from the last bars on: ``retry=whole`` or ``fresh=true``.
+    """
 
     live: LiveSource
     chains: Mapping[str, Chain]
     interval: str
-    now: dt.datetime  # UTC
-    insist: bool = False  # named by only=, or retry=all, whole: asked though it is fresh
+    now: dt.datetime
+    insist: bool = False
     retry_failed: bool = False
-    whole: bool = False  # retry=whole, or fresh=true: asked from the beginning, not from the last bars on
+    whole: bool = False
 
     def tasks(
         self, instruments: list[SelectedInstrument], entries: Mapping[Key, dict[str, Any]]
     ) -> Iterator[FetchTask]:
-        """The questions that are due: candidates for the panel first, then bucket by bucket, by symbol."""
+        """Yield the questions that are due.
+
+        Parameters
+        ----------
+        instruments : list of SelectedInstrument
+            Those that may be asked for.
+        entries : mapping
+            Rows of the ledger by (asset_class, symbol).
+
+        Yields
+        ------
+        FetchTask
+            Candidates for the panel first, then bucket by bucket, by symbol.
+        """
         order = sorted(instruments, key=lambda each: (not each.early, each.bucket, each.key))
         for each in order:
             task = self.task(each, entries.get(each.key))
@@ -61,7 +92,20 @@ class Schedule:
                 yield task
 
     def task(self, instrument: SelectedInstrument, entry: dict[str, Any] | None) -> FetchTask | None:
-        """The question about one instrument, None where nothing is due or nobody can be asked."""
+        """The question about one instrument.
+
+        Parameters
+        ----------
+        instrument : SelectedInstrument
+            The instrument.
+        entry : dict or None
+            Its row of the ledger.
+
+        Returns
+        -------
+        FetchTask or None
+            None if nothing is due or no provider can be asked.
+        """
         chain = self.chains.get(instrument.asset_class)
         if chain is None or not chain.providers or (entry is not None and not self._is_due(instrument, entry)):
             return None
@@ -71,18 +115,48 @@ class Schedule:
         return self.question(instrument, provider)
 
     def refresh(self, instrument: SelectedInstrument, entry: dict[str, Any], provider: str) -> FetchTask:
-        """Ask for an instrument's last bars, of whoever served them or of an archive, and what came after."""
+        """The question for an instrument's last stored bars and what came after them.
+
+        Parameters
+        ----------
+        instrument : SelectedInstrument
+            The instrument.
+        entry : dict
+            Its row of the ledger, with a last bar.
+        provider : str
+            Link of the chain that is asked.
+
+        Returns
+        -------
+        FetchTask
+            It starts ``source.live.overlap_bars`` bars before the last one.
+        """
         bars = self.live.overlap_bars if self.interval == "1d" else max(1, self.live.overlap_bars // 6)
         days = round(bars * _DAYS_A_BAR[instrument.asset_class]) + _SLACK_DAYS
         return self.question(instrument, provider, _day(entry["last"]) - dt.timedelta(days=days))
 
     @property
     def beginning(self) -> dt.date:
-        """First date wanted of anything."""
+        """First date that is ever asked for, ``source.live.start``."""
         return dt.date.fromisoformat(self.live.start)
 
     def question(self, instrument: SelectedInstrument, provider: str, start: dt.date | None = None) -> FetchTask:
-        """Ask `provider` for the bars from `start` on; None asks for all that the source begins with."""
+        """The question for an instrument's bars from a date on.
+
+        Parameters
+        ----------
+        instrument : SelectedInstrument
+            The instrument.
+        provider : str
+            Link of the chain that is asked.
+        start : date, optional
+            First date wanted; without it, the `beginning`.
+
+        Returns
+        -------
+        FetchTask
+            Candidates for the panel go ahead of all other tasks.
+        """
         first = self.beginning
         wanted = BarRequest(
             instrument.asset_class,
@@ -94,7 +168,20 @@ class Schedule:
         return FetchTask(provider, wanted, instrument.bucket - _FIRST * instrument.early)
 
     def next_attempt(self, tries: int, unknown: bool) -> dt.datetime:
-        """When a failed instrument is due again: hours that double with each try; a month where it is not known."""
+        """When a failed instrument is due again.
+
+        Parameters
+        ----------
+        tries : int
+            Failed tries so far; the wait doubles with each, up to 30 days.
+        unknown : bool
+            The provider does not know the instrument, or can't serve it: wait 30 days at once.
+
+        Returns
+        -------
+        datetime
+            In UTC.
+        """
         hours = _MAX_WAIT_DAYS * 24 if unknown else self.live.retry_hours * 2.0 ** min(tries, 20)
         return self.now + dt.timedelta(hours=min(hours, _MAX_WAIT_DAYS * 24))
 
@@ -111,7 +198,7 @@ class Schedule:
         )
 
     def _came_early(self, kind: str, entry: dict[str, Any]) -> bool:
-        """Whether the last session was asked for soon after its end and was not there yet: once more, hours later."""
+        """Whether the last session was asked for soon after its end and was missing: then it is due once more."""
         last, checked = sessions.last_complete(kind, self.interval, self.now), entry["checked"]
         before = sessions.last_complete(kind, self.interval, checked - _PUBLISHING)
         return bool(entry["last"] and entry["last"] < last and before < last and self.now - checked >= _PUBLISHING)

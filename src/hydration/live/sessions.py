@@ -1,4 +1,4 @@
-"""Which bar is the last that is final, so that no bar still in the making is stored and nothing is asked in vain."""
+"""Which bar is the last final one, so that no unfinished bar is stored and no request is made in vain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUOTES_LATE = dt.timedelta(minutes=15)  # delay of the exchanges' quotes, so of
 
 
 def last_complete(asset_class: str, interval: str, now: dt.datetime) -> dt.date | dt.datetime:
-    """Date, or start in UTC where intraday, of the last bar that will not change any more.
+    """Date, or start in UTC if intraday, of the last bar that will not change any more.
 
     Stocks and ETFs: daily bars are final half an hour after the session's close (16:30 New York time, 13:30 where it
     closes early). Hourly bars start at 9:30, the last one covers the half hour before the close, and they are final a
@@ -51,7 +51,24 @@ def last_complete(asset_class: str, interval: str, now: dt.datetime) -> dt.date 
 
 
 def due(checked: dt.datetime | None, asset_class: str, interval: str, now: dt.datetime) -> bool:
-    """Whether a bar became final since an instrument was last asked for with a good answer (None: never)."""
+    """Whether a bar has become final since the last good answer.
+
+    Parameters
+    ----------
+    checked : datetime or None
+        When the last good answer came, with a time zone; None if there was none.
+    asset_class : str
+        stock, etf or crypto.
+    interval : str
+        1d or 1h.
+    now : datetime
+        With a time zone.
+
+    Returns
+    -------
+    bool
+        True if there was no good answer.
+    """
     if checked is None:
         return True
     before, today = (_last_complete(asset_class, interval, when) for when in (checked, now))

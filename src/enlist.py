@@ -43,7 +43,7 @@ def enlist(config: Config, request: Mapping[str, str]) -> str:
     former = pinned.read(path) if pinned.located(path).is_file() else None
     dataset = request.get("dataset")
     rows, origin = _of_dataset(config, dataset, limits) if dataset else _of_today(config, limits)
-    made = pinned.replaced(former, pinned.Pinned(dt.datetime.now(dt.UTC).date(), origin, rows), limits)
+    made = pinned.replaced(former, pinned.PinnedList(dt.datetime.now(dt.UTC).date(), origin, rows), limits)
     pinned.write(made, path)
     return f"enlist: {path}: {pinned.difference(former, made)}; {made.origin}"
 

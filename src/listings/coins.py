@@ -1,4 +1,4 @@
-"""The coins that exchanges trade against dollars, without what only follows another price."""
+"""The coins that an exchange trades against dollars, without those that follow another price."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ _COIN = ("", "currency")  # Kraken lists tokens of shares as another kind
 
 
 def entries(markets: pl.DataFrame, exchange: str) -> pl.DataFrame:
-    """The coins of one exchange: columns of the directory's `ENTRY`; BTC/USD is BTC-USD.
+    """List the coins of one exchange.
 
-    Stablecoins, wrapped coins, currencies and tokens of shares are none; a market that does not trade now is left out.
+    Stablecoins, wrapped coins, currencies and tokens of shares are left out, and markets that do not trade now.
 
     Parameters
     ----------
-    markets
-        From ``src.sources.ccxt.source``: name, base, quote, active, kind.
-    exchange
+    markets : DataFrame
+        From an `ExchangeProvider`: name, base, quote, active, kind.
+    exchange : str
         Its name.
+
+    Returns
+    -------
+    DataFrame
+        Columns of the directory's `ENTRY`; the market BTC/USD is the symbol BTC-USD.
     """
-    follows = [*PEGGED, *WRAPPED, *FIAT]
+    followers = [*PEGGED, *WRAPPED, *FIAT]
     base = pl.col("base")
     coins = markets.filter(
-        pl.col("active") & (pl.col("quote") == "USD") & pl.col("kind").is_in(_COIN) & ~base.is_in(follows)
+        pl.col("active") & (pl.col("quote") == "USD") & pl.col("kind").is_in(_COIN) & ~base.is_in(followers)
     )
     rows = [
         ("crypto", f"{coin}-USD", name, coin, "coin", "flag", exchange)

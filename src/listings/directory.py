@@ -1,4 +1,4 @@
-"""The NASDAQ Trader symbol directory: every security listed on a US exchange, in two files that are made each night."""
+"""The NASDAQ Trader symbol directory: every security listed on a US exchange, in two files written each night."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import polars as pl
 
 from src.core.instruments import KEY
-from src.listings.types import told
+from src.listings.types import security_type
 
 ADDRESS = "https://www.nasdaqtrader.com/dynamic/symdir/{}.txt"
 FILES = ("nasdaqlisted", "otherlisted")
 EXCHANGES = {"N": "NYSE", "A": "NYSE American", "P": "NYSE Arca", "Z": "Cboe BZX", "V": "IEX", "M": "NYSE Texas"}
 ENTRY: dict[str, Any] = {
     "asset_class": pl.String(),
-    "symbol": pl.String(),  # ours: BRK-B, ABR-PD, AACT-WT, BTC-USD
-    "listed_as": pl.String(),  # the directory's: BRK.B, ABR$D, AACT.W, BTC/USD
+    "symbol": pl.String(),  # in our spelling: BRK-B, ABR-PD, AACT-WT, BTC-USD
+    "listed_as": pl.String(),  # in the directory's: BRK.B, ABR$D, AACT.W, BTC/USD
     "title": pl.String(),  # the security's name
     "type": pl.String(),
-    "told_by": pl.String(),  # name, symbol, flag or assumed
+    "type_source": pl.String(),  # what tells the type: name, symbol, flag or assumed
     "exchange": pl.String(),
 }
 _HEADERS = {
@@ -31,25 +31,30 @@ _SUFFIXES = {"W": "WT", "WS": "WT", "U": "UN", "R": "RI", "V": "WI"}
 
 
 class BadListing(ValueError):
-    """A list of instruments that is not what it should be: cut short, another format, suspiciously small."""
+    """A list of instruments that can't be trusted: truncated, in another format, or suspiciously small."""
 
 
 def entries(text: str, file: str) -> pl.DataFrame:
-    """The live securities of one of the two files: columns of `ENTRY`; test issues left out.
+    """List the securities of one of the two files; test issues are left out.
 
     Every cell is text: NA, NAN and TRUE are tickers.
 
     Parameters
     ----------
-    text
+    text : str
         The file as served.
-    file
+    file : str
         ``nasdaqlisted`` or ``otherlisted``.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `ENTRY`; sorted, one row for each symbol.
 
     Raises
     ------
     BadListing
-        Where the header is another or the trailer is missing (a file that is cut short has none).
+        If the header lacks a column, or the trailer is missing, as in a truncated file.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines or not lines[-1].startswith(_TRAILER):
@@ -68,20 +73,29 @@ def entries(text: str, file: str) -> pl.DataFrame:
             raise BadListing(f"{file} must have {len(header)} columns in every line, got {line[:80]!r}")
         if cells[test] == "Y":
             continue
-        kind = told(cells[symbol], cells[title], cells[etf] == "Y", nasdaq)
+        kind = security_type(cells[symbol], cells[title], cells[etf] == "Y", nasdaq)
         exchange = "NASDAQ" if nasdaq else EXCHANGES.get(cells[place], cells[place])
         asset_class = "etf" if kind.type in ("etf", "etn") else "stock"
-        own = provider_symbol(cells[symbol])
-        rows.append((asset_class, own, cells[symbol], cells[title], kind.type, kind.by, exchange))
+        ours = provider_symbol(cells[symbol])
+        rows.append((asset_class, ours, cells[symbol], cells[title], kind.type, kind.source, exchange))
     if not rows:
-        raise BadListing(f"{file} must list something, got no live security")
+        raise BadListing(f"{file} must list securities, got only test issues")
     return pl.DataFrame(rows, schema=ENTRY, orient="row").unique(KEY, keep="first").sort("symbol")
 
 
 def provider_symbol(listed: str) -> str:
-    """The symbol as providers write it: BRK.B is BRK-B, ABR$D is ABR-PD, AACT.W is AACT-WT, AACT.U is AACT-UN.
+    """Convert a symbol to the spelling of providers.
 
-    Rights end in -RI and what trades when issued in -WI; a series of warrants keeps its letter (.WS.A is -WTA).
+    Parameters
+    ----------
+    listed : str
+        In the directory's spelling.
+
+    Returns
+    -------
+    str
+        BRK.B is BRK-B, ABR$D is ABR-PD, AACT.W is AACT-WT, AACT.U is AACT-UN. Rights end in -RI, securities that trade
+        when issued in -WI; a series of warrants keeps its letter (.WS.A is -WTA).
     """
     if "$" in listed:
         base, _, series = listed.partition("$")

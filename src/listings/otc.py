@@ -8,40 +8,45 @@ import polars as pl
 
 from src.core.instruments import KEY
 from src.listings.directory import ENTRY, BadListing
-from src.listings.types import told_otc
+from src.listings.types import otc_security_type
 
 ADDRESS = "https://www.sec.gov/files/company_tickers_exchange.json"
 _FIELDS = ("name", "ticker", "exchange")
 
 
 def entries(text: str) -> pl.DataFrame:
-    """The companies whose exchange is OTC: columns of the directory's `ENTRY`.
+    """List the companies whose exchange is OTC.
 
-    What is listed on an exchange stands in the directory with more about it, and what has no exchange is left out.
+    Companies on an exchange are in the directory, which says more about them; those without an exchange are left out.
 
     Parameters
     ----------
-    text
+    text : str
         The file as served: {"fields": [...], "data": [[...], ...]}.
+
+    Returns
+    -------
+    DataFrame
+        Columns of the directory's `ENTRY`; sorted, one row for each symbol.
 
     Raises
     ------
     BadListing
-        Where it is not of that form.
+        If it is not of that form.
     """
     try:
         table = json.loads(text)
         places = [table["fields"].index(field) for field in _FIELDS]
-        found = [[row[place] for place in places] for row in table["data"]]
+        companies = [[row[place] for place in places] for row in table["data"]]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadListing(f"the SEC's list must have the fields {', '.join(_FIELDS)}, got {text[:80]!r}") from error
-    if not found:
+    if not companies:
         raise BadListing("the SEC's list must name companies, got none")
     rows = []
-    for title, ticker, exchange in found:
+    for title, ticker, exchange in companies:
         symbol = str(ticker or "").strip().upper()
         if str(exchange or "").upper() != "OTC" or not symbol:
             continue
-        kind = told_otc(symbol)
-        rows.append(("stock", symbol, symbol, str(title or "").strip(), kind.type, kind.by, "OTC"))
+        kind = otc_security_type(symbol)
+        rows.append(("stock", symbol, symbol, str(title or "").strip(), kind.type, kind.source, "OTC"))
     return pl.DataFrame(rows, schema=ENTRY, orient="row").unique(KEY, keep="first").sort("symbol")

@@ -1,4 +1,4 @@
-"""A dated list of the most traded instruments, kept in conf/: the same on every machine until it is refreshed."""
+"""A dated list of the most traded instruments in conf/, the same on every machine until it is refreshed."""
 
 from __future__ import annotations
 
@@ -21,38 +21,69 @@ COLUMNS: dict[str, Any] = {
     "asset_class": pl.String(),
     "symbol": pl.String(),
     "rank": pl.Int64(),
-    "dollar_volume": pl.Float64(),  # median dollars a day; null where it was not measured
+    "dollar_volume": pl.Float64(),  # median dollars a day; null if it was not measured
 }
 SHIPPED = "conf/universe/quick.csv"
 _MARK = "#"
-_SHRUNK = 0.8  # a class below this share of what it was is not believed
+_SHRUNK = 0.8  # a class below this share of its former size is rejected
 
 
 @dataclass(frozen=True)
-class Pinned:
-    """The list, the day it was made, and how."""
+class PinnedList:
+    """A pinned list.
+
+    Attributes
+    ----------
+    made : date
+        Day on which it was made.
+    origin : str
+        How it was made, in a sentence.
+    rows : DataFrame
+        Columns of `COLUMNS`, sorted by class and rank.
+    """
 
     made: dt.date
     origin: str
-    rows: pl.DataFrame  # COLUMNS, by class and rank
+    rows: pl.DataFrame
 
 
 def located(name: str) -> Path:
-    """Where a pinned list stands: absolute, or under the project's root."""
+    """Resolve the path of a pinned list.
+
+    Parameters
+    ----------
+    name : str
+        Absolute, or relative to the project.
+
+    Returns
+    -------
+    Path
+        Absolute; it need not exist.
+    """
     path = Path(name).expanduser()
     return path if path.is_absolute() else ROOT / path
 
 
-def read(name: str) -> Pinned:
-    """Read a pinned list; every cell is text, NA and TRUE too.
+def read(name: str) -> PinnedList:
+    """Read a pinned list. Every cell is text, also NA and TRUE.
+
+    Parameters
+    ----------
+    name : str
+        Path, absolute or relative to the project.
+
+    Returns
+    -------
+    PinnedList
+        As in the file, sorted by class and rank.
 
     Raises
     ------
     ConfigError
-        Where it can't be read, lacks its date, or holds an unknown class or a name twice.
+        If it can't be read, has no date, or has an unknown class or an instrument twice.
     """
     path = located(name)
-    remedy = "python -m src.enlist makes it anew"
+    remedy = "python -m src.enlist writes it again"
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -70,16 +101,29 @@ def read(name: str) -> Pinned:
     frame = pl.DataFrame(rows, schema=COLUMNS, orient="row").with_columns(pl.col("dollar_volume").fill_nan(None))
     unknown = frame.filter(~pl.col("asset_class").is_in(ASSET_CLASSES))
     twice = frame.filter(frame.select("asset_class", "symbol").is_duplicated())
-    for bad, what in ((unknown, "an asset class that there is not"), (twice, "an instrument twice")):
+    for bad, what in ((unknown, "an unknown asset class"), (twice, "an instrument twice")):
         if bad.height:
             raise ConfigError(
                 f"universe.pinned: {path} has {what}: {bad['asset_class'][0]}:{bad['symbol'][0]}; {remedy}"
             )
-    return Pinned(made, notes.get("origin", "unknown"), frame.sort("asset_class", "rank"))
+    return PinnedList(made, notes.get("origin", "unknown"), frame.sort("asset_class", "rank"))
 
 
-def write(pinned: Pinned, name: str) -> Path:
-    """Write a pinned list in place of the former one, and return its path."""
+def write(pinned: PinnedList, name: str) -> Path:
+    """Write a pinned list over the former one.
+
+    Parameters
+    ----------
+    pinned : PinnedList
+        The list.
+    name : str
+        Path, absolute or relative to the project.
+
+    Returns
+    -------
+    Path
+        Of the file.
+    """
     text = io.StringIO()
     text.write(f"# made: {pinned.made}\n# origin: {pinned.origin}\n")
     table = csv.writer(text, lineterminator="\n")
@@ -92,13 +136,27 @@ def write(pinned: Pinned, name: str) -> Path:
     return path
 
 
-def replaced(former: Pinned | None, made: Pinned, limits: Mapping[str, int]) -> Pinned:
-    """The list to write: `made`, with the former rows of a class that could not be ranked at all.
+def replaced(former: PinnedList | None, made: PinnedList, limits: Mapping[str, int]) -> PinnedList:
+    """Decide which list to write.
+
+    Parameters
+    ----------
+    former : PinnedList or None
+        The list until now.
+    made : PinnedList
+        The new ranking.
+    limits : mapping of str to int
+        Number of instruments by class.
+
+    Returns
+    -------
+    PinnedList
+        The new ranking, with the former rows of classes that could not be ranked at all.
 
     Raises
     ------
     StageError
-        Where a class has become much smaller than both the former list and its limit.
+        If a class is much smaller than both the former list and its limit.
     """
     parts, kept = [], []
     for kind, limit in limits.items():
@@ -109,18 +167,31 @@ def replaced(former: Pinned | None, made: Pinned, limits: Mapping[str, int]) -> 
         if former and old.height and limit and not new.height:
             kept.append(f"{kind} as listed on {former.made}")
         parts.append((new if new.height else old).head(limit))
-    return Pinned(made.made, "; ".join([made.origin, *kept]), pl.concat(parts))
+    return PinnedList(made.made, "; ".join([made.origin, *kept]), pl.concat(parts))
 
 
-def difference(former: Pinned | None, made: Pinned) -> str:
-    """How many of each class, and how many came and went, in words."""
+def difference(former: PinnedList | None, made: PinnedList) -> str:
+    """Describe a list and its difference from the former one.
+
+    Parameters
+    ----------
+    former : PinnedList or None
+        The list until now.
+    made : PinnedList
+        The new list.
+
+    Returns
+    -------
+    str
+        Instruments of each class, and how many came and went.
+    """
     count = {kind: made.rows.filter(asset_class=kind).height for kind in ASSET_CLASSES}
-    words = f"{count['stock']:,} stocks, {count['etf']:,} ETFs, {count['crypto']:,} coins"
+    sizes = f"{count['stock']:,} stocks, {count['etf']:,} ETFs, {count['crypto']:,} coins"
     if former is None:
-        return words
+        return sizes
     came = made.rows.join(former.rows, on=KEY, how="anti").height
     gone = former.rows.join(made.rows, on=KEY, how="anti").height
-    return f"{words}; since {former.made} {came:,} came and {gone:,} went"
+    return f"{sizes}; since {former.made} {came:,} came and {gone:,} went"
 
 
 def _note(line: str) -> tuple[str, str]:

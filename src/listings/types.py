@@ -1,7 +1,7 @@
-"""What kind of instrument a line of an exchange's directory is: told by its name, else by its symbol.
+"""The type of a security in an exchange's directory, from its name or else from its symbol.
 
-A security's name ends with what it is, after the company's name: ``Preferred Bank - Common Stock``. So the last word of
-a kind counts, after clauses that speak of something else are cut (``Warrants, each exercisable for one common share``).
+A security's name ends with its type, after the company's name: ``Preferred Bank - Common Stock``. So the last type that
+the name mentions counts, without clauses about other securities (``Warrants, each exercisable for one common share``).
 """
 
 from __future__ import annotations
@@ -14,20 +14,28 @@ STOCK_TYPES = TYPES[:8]
 
 
 @dataclass(frozen=True)
-class Told:
-    """A type, and by what it was told: ``name``, ``symbol``, ``flag`` (the directory's ETF column), or ``assumed``."""
+class SecurityType:
+    """The type of a security, and what tells it.
+
+    Attributes
+    ----------
+    type : str
+        One of `TYPES`.
+    source : str
+        ``name``, ``symbol``, ``flag`` (the directory's ETF column), or ``assumed``.
+    """
 
     type: str
-    by: str
+    source: str
 
 
-# What follows speaks of another security than the one that is listed.
+# A clause that begins like this is about another security than the listed one.
 _CLAUSE = re.compile(
     r"(?:,|\(|;)?\s*\b(?:each|every|exercisable|consisting|comprised|convertible in|exchangeable for|to purchase"
     r"|to acquire|to receive|entitl|with warrants|expiring|represent|repstg|rep\b|rpstg|1/|par value|no par|liquidation"
     r"|attached|underlying|evidencing)"
 )
-# The longer kinds first: "common units" are no units, "depositary shares" no shares.
+# Longer kinds come first: "common units" are not units, "depositary shares" are not shares.
 _WORDS: tuple[tuple[str, str], ...] = (
     ("etn", r"\betns?\b|exchange[- ]traded notes?"),
     ("etf", r"\betfs?\b"),
@@ -81,69 +89,85 @@ _OTC_FIFTH = _FIFTH | {"Y": "adr"} | dict.fromkeys("GHI", "note")
 _NASDAQ_LONG = 5
 
 
-def told(symbol: str, title: str, is_etf: bool, nasdaq: bool) -> Told:
-    """Type of a line of the NASDAQ Trader directory.
+def security_type(symbol: str, title: str, is_etf: bool, nasdaq: bool) -> SecurityType:
+    """Classify a line of the NASDAQ Trader directory.
 
     Parameters
     ----------
-    symbol
-        As the directory writes it: ``ABR$D``, ``BRK.B``, ``AACT.W``, ``AACBU``.
-    title
+    symbol : str
+        In the directory's spelling: ``ABR$D``, ``BRK.B``, ``AACT.W``, ``AACBU``.
+    title : str
         The security's name.
-    is_etf
+    is_etf : bool
         Its ETF column.
-    nasdaq
-        Whether it stands in nasdaqlisted: then a dash parts company and security, and a fifth letter means something.
+    nasdaq : bool
+        Whether the line is from nasdaqlisted. There, a dash separates company and security, and a fifth letter of a
+        symbol has a meaning.
 
     Returns
     -------
-    Told
-        ``common`` by ``assumed`` where neither name nor symbol says more than a company's name.
+    SecurityType
+        ``common`` from ``assumed`` if name and symbol say nothing about the type.
     """
     name = " ".join(title.lower().split())
     if is_etf:
-        return Told("etf", "flag")
+        return SecurityType("etf", "flag")
     suffix = _NYSE.get(symbol.split(".")[1]) if "." in symbol else None
     if suffix:
-        return Told("common", "name") if suffix == "unit" and _STAPLED.search(name) else Told(suffix, "symbol")
+        return (
+            SecurityType("common", "name")
+            if suffix == "unit" and _STAPLED.search(name)
+            else SecurityType(suffix, "symbol")
+        )
     kind = _named(name.rpartition(" - ")[2] if nasdaq else name)
     fifth = _FIFTH.get(symbol[-1]) if nasdaq and len(symbol) == _NASDAQ_LONG else None
     if "$" in symbol and kind not in ("preferred", "note", "unit"):
-        return Told("preferred", "symbol")
+        return SecurityType("preferred", "symbol")
     if fifth and (kind in (None, "depositary") or (kind, fifth) == ("adr", "warrant")):
-        return Told(fifth, "symbol")
+        return SecurityType(fifth, "symbol")
     if kind in (None, "common", "etf"):
         kind = "etf" if kind == "etf" or _METAL.search(name) else "fund" if _is_fund(name) else kind
-    return Told("adr" if kind == "depositary" else kind, "name") if kind else Told("common", "assumed")
+    return SecurityType("adr" if kind == "depositary" else kind, "name") if kind else SecurityType("common", "assumed")
 
 
-def told_otc(symbol: str) -> Told:
-    """Type of a name that trades over the counter, of which only the symbol speaks: its fifth letter, or a dash."""
+def otc_security_type(symbol: str) -> SecurityType:
+    """Classify a security that trades over the counter, from its symbol alone.
+
+    Parameters
+    ----------
+    symbol : str
+        Its fifth letter, or what follows a dash, has a meaning.
+
+    Returns
+    -------
+    SecurityType
+        ``common`` from ``assumed`` if the symbol says nothing about the type.
+    """
     base, dash, suffix = symbol.partition("-")
     if dash and suffix[:1] == "P":
-        return Told("preferred", "symbol")
+        return SecurityType("preferred", "symbol")
     if dash and suffix[:2] in ("WT", "UN", "RI"):
-        return Told({"WT": "warrant", "UN": "unit", "RI": "right"}[suffix[:2]], "symbol")
+        return SecurityType({"WT": "warrant", "UN": "unit", "RI": "right"}[suffix[:2]], "symbol")
     if not dash and len(base) == _NASDAQ_LONG and base[-1] in _OTC_FIFTH:
-        return Told(_OTC_FIFTH[base[-1]], "symbol")
-    return Told("common", "symbol" if len(base) == _NASDAQ_LONG else "assumed")
+        return SecurityType(_OTC_FIFTH[base[-1]], "symbol")
+    return SecurityType("common", "symbol" if len(base) == _NASDAQ_LONG else "assumed")
 
 
 def _named(security: str) -> str | None:
-    """The last kind that a name speaks of, ``depositary`` where it does not say of what; None where it says nothing."""
+    """The last type that a name mentions; ``depositary`` if it does not say of what, None without any."""
     clause = _CLAUSE.search(security)
     head = security[: clause.start()] if clause and clause.start() else security
-    found = _kinds(head)
-    if not found and re.search(r"\(each representing \d+", security):
+    kinds = _kinds(head)
+    if not kinds and re.search(r"\(each representing \d+", security):
         return "adr"
-    found = found or _kinds(security)[:1]
-    if not found:
+    kinds = kinds or _kinds(security)[:1]
+    if not kinds:
         return "common" if _INTEREST.search(security) else None
-    if found[-1] == "depositary":
+    if kinds[-1] == "depositary":
         if re.search(r"pref|pfd|prd\b|perpetual|cumulative", security):
             return "preferred"
         return "common" if _INTEREST.search(security) or "partnership" in security else "depositary"
-    return "adr" if found[-1] == "common" and "adr" in found else found[-1]
+    return "adr" if kinds[-1] == "common" and "adr" in kinds else kinds[-1]
 
 
 def _kinds(text: str) -> list[str]:

@@ -52,7 +52,7 @@ def test_a_file_without_its_last_line_is_cut_short_and_refused(end):
     [
         ("", "is empty"),
         ("<html>denied</html>\nFile Creation Time: 1", "must have the columns Symbol, Security Name"),
-        (NASDAQ.partition("NA|")[0] + "File Creation Time: 1", "must list something"),
+        (NASDAQ.partition("NA|")[0] + "File Creation Time: 1", "must list securities"),
         (OTHER, "must have the columns Symbol, Market Category"),
         (NASDAQ.replace("|Q|N|N|100|N|N", ""), "must have 8 columns in every line, got 'TRUE"),
     ],
@@ -82,7 +82,7 @@ def test_a_real_file_is_read_whole(file, lines, tests, etfs):
     assert frame.height == lines - tests
     assert frame.select("asset_class", "symbol").is_unique().all()
     assert frame["symbol"].str.contains(r"^[A-Z]+(-[A-Z]{1,3})?$").all()
-    assert frame.filter(told_by="flag").height == etfs
+    assert frame.filter(type_source="flag").height == etfs
     assert {"NA", "TRUE"} <= set(frame["symbol"]) or file == "otherlisted"
 
 

@@ -1,4 +1,4 @@
-"""Kept listings: who was there on a day, who left, who was renamed, and what is not believed."""
+"""Kept listings: who was there on a day, who left, who was renamed, and what is rejected."""
 
 import datetime as dt
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.listings.directory import ENTRY, BadListing
-from src.listings.history import ROW, Book, members
+from src.listings.history import ROW, ListingHistory, members
 
 FIRST = dt.date(2025, 7, 21)
 
@@ -27,7 +27,7 @@ def day(number: int) -> dt.date:
 
 
 def test_a_name_that_leaves_stays_with_the_last_day_it_was_seen(tmp_path):
-    book = Book(tmp_path)
+    book = ListingHistory(tmp_path)
     many = [f"S{k}" for k in range(10)]
     book.keep("nasdaqlisted", listed(*many, "OLD"), day(0))
     book.keep("nasdaqlisted", listed(*many, "NEW"), day(3))
@@ -40,7 +40,7 @@ def test_a_name_that_leaves_stays_with_the_last_day_it_was_seen(tmp_path):
 
 
 def test_membership_as_of_a_day_is_the_last_listing_before_it(tmp_path):
-    book = Book(tmp_path)
+    book = ListingHistory(tmp_path)
     book.keep("o", listed("A", "B", "C", "D", "E"), day(0))
     book.keep("o", listed("B", "C", "D", "E", "F"), day(5))
     assert set(members(book.listing("o", day(4)))["symbol"]) == {"A", "B", "C", "D", "E"}
@@ -49,7 +49,7 @@ def test_membership_as_of_a_day_is_the_last_listing_before_it(tmp_path):
 
 
 def test_the_same_title_under_another_symbol_is_a_change_of_name(tmp_path):
-    book = Book(tmp_path)
+    book = ListingHistory(tmp_path)
     rest = ["B", "C", "D", "E"]
     book.keep("o", listed("FB=Facebook, Inc.", *rest), day(0))
     history = book.keep("o", listed("META=Facebook, Inc.", *rest), day(1))
@@ -60,7 +60,7 @@ def test_the_same_title_under_another_symbol_is_a_change_of_name(tmp_path):
 
 
 def test_two_names_with_one_title_are_told_of_neither(tmp_path):
-    book = Book(tmp_path)
+    book = ListingHistory(tmp_path)
     rest = [f"S{k}" for k in range(10)]
     book.keep("o", listed("XW=X Warrants", "XV=X Warrants", *rest), day(0))
     history = book.keep("o", listed("YW=X Warrants", *rest), day(1))
@@ -68,7 +68,7 @@ def test_two_names_with_one_title_are_told_of_neither(tmp_path):
 
 
 def test_a_ticker_given_to_another_company_later_is_two_spells(tmp_path):
-    book = Book(tmp_path)
+    book = ListingHistory(tmp_path)
     rest = ["B", "C", "D", "E"]
     book.keep("o", listed("A=Alpha", *rest), day(0))
     book.keep("o", listed(*rest), day(1))
@@ -78,7 +78,7 @@ def test_a_ticker_given_to_another_company_later_is_two_spells(tmp_path):
 
 
 def test_a_suspiciously_small_listing_is_not_believed_and_not_kept(tmp_path):
-    book = Book(tmp_path)
+    book = ListingHistory(tmp_path)
     book.keep("o", listed(*"ABCDEFGHIJ"), day(0))
     with pytest.raises(BadListing, match=r"o must have at least 80% of the 10 instruments of the last listing, got 7"):
         book.keep("o", listed(*"ABCDEFG"), day(1))
@@ -88,19 +88,19 @@ def test_a_suspiciously_small_listing_is_not_believed_and_not_kept(tmp_path):
     assert book.keep("o", listed(*"ABCDEFGH"), day(1)).height == 10
 
 
-def test_a_damaged_file_is_passed_over_with_a_word(tmp_path, caplog):
-    book = Book(tmp_path)
+def test_a_damaged_file_is_skipped_with_a_warning(tmp_path, caplog):
+    book = ListingHistory(tmp_path)
     book.keep("o", listed("A", "B"), day(0))
     book.keep("o", listed("A", "B", "C"), day(1))
     (tmp_path / f"{day(1)}-o.parquet").write_bytes(b"PAR1 cut")
     assert set(book.listing("o")["symbol"]) == {"A", "B"}
-    assert "can't be read, the one before is used" in caplog.text
+    assert "can't be read, the listing before it is used" in caplog.text
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sets(st.sampled_from("ABCDEFGH"), min_size=6), min_size=1, max_size=6))
 def test_whatever_comes_and_goes_the_last_file_knows_who_was_listed_on_each_day(tmp_path_factory, days):
-    book = Book(tmp_path_factory.mktemp("book"))
+    book = ListingHistory(tmp_path_factory.mktemp("book"))
     seen = []
     for number, names in enumerate(days):
         try:

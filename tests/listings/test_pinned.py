@@ -8,7 +8,7 @@ import pytest
 from src.config.compose import compose
 from src.core.errors import ConfigError, StageError
 from src.listings.directory import FILES, entries
-from src.listings.pinned import COLUMNS, SHIPPED, Pinned, difference, read, replaced, write
+from src.listings.pinned import COLUMNS, SHIPPED, PinnedList, difference, read, replaced, write
 from src.market.universe import follows
 from tests.market_case import MARKET
 
@@ -25,13 +25,13 @@ def rows(*names: str) -> pl.DataFrame:
     return pl.DataFrame(made, schema=COLUMNS, orient="row")
 
 
-def pinned(*names: str) -> Pinned:
-    return Pinned(DAY, "measured", rows(*names))
+def pinned(*names: str) -> PinnedList:
+    return PinnedList(DAY, "measured", rows(*names))
 
 
 def test_what_is_written_is_read(tmp_path):
     path = str(tmp_path / "list.csv")
-    made = Pinned(
+    made = PinnedList(
         DAY, "median: of a year, measured", rows("stock:NA:9", "stock:TRUE:", "etf:NAN:3", "crypto:BTC-USD:1e9")
     )
     write(made, path)
@@ -55,7 +55,7 @@ def test_what_is_written_is_read(tmp_path):
         ("# made: 2025-07-21\nasset_class,symbol,rank,dollar_volume\nstock,A,first,\n", "invalid literal"),
         (
             "# made: 2025-07-21\nasset_class,symbol,rank,dollar_volume\nbond,A,1,\n",
-            "an asset class that there is not: bond:A",
+            "an unknown asset class: bond:A",
         ),
         (
             "# made: 2025-07-21\nasset_class,symbol,rank,dollar_volume\netf,A,1,\netf,A,2,\n",
@@ -66,7 +66,7 @@ def test_what_is_written_is_read(tmp_path):
 def test_a_list_of_another_form_is_refused_with_the_remedy(tmp_path, text, words):
     path = tmp_path / "list.csv"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=f"universe.pinned: .*{words}.*python -m src.enlist makes it anew"):
+    with pytest.raises(ConfigError, match=f"universe.pinned: .*{words}.*python -m src.enlist writes it again"):
         read(str(path))
 
 
@@ -77,7 +77,7 @@ def test_an_absent_list_is_refused_with_the_remedy(tmp_path):
 
 def test_a_class_that_could_not_be_ranked_keeps_its_former_rows_and_says_so():
     former = pinned("stock:A:1", "crypto:BTC-USD:1")
-    made = replaced(former, Pinned(dt.date(2026, 1, 1), "today", rows("stock:B:2")), LIMITS)
+    made = replaced(former, PinnedList(dt.date(2026, 1, 1), "today", rows("stock:B:2")), LIMITS)
     assert made.rows["symbol"].to_list() == ["B", "BTC-USD"]
     assert made.origin == "today; crypto as listed on 2025-07-21"
     assert difference(former, made) == "1 stocks, 0 ETFs, 1 coins; since 2025-07-21 1 came and 1 went"

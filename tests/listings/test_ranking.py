@@ -85,7 +85,7 @@ def test_coins_are_ranked_by_the_median_of_their_last_days():
     exchange = Exchange(A=1.0, B=3.0, C=2.0, D=0.0)
     found = by_recent_bars(exchange, coins, {"crypto": 2}, TODAY, lambda: ticks.append(1))
     assert found.select("symbol", "dollar_volume").rows() == [("B-USD", 6.0), ("C-USD", 4.0)] and len(ticks) == 5
-    with pytest.raises(StageError, match="2 of 6 coins got no answer, 0 have no bars of late: the former list stays"):
+    with pytest.raises(StageError, match="2 of 6 coins got no answer, 0 have no recent bars: the former list stays"):
         by_recent_bars(exchange, [*coins, "F-USD"], {"crypto": 2}, TODAY, lambda: None)
     with pytest.raises(StageError, match="0 of 0 coins got no answer"):
         by_recent_bars(exchange, [], {"crypto": 2}, TODAY, lambda: None)

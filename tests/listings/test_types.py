@@ -3,7 +3,7 @@
 import pytest
 
 from src.listings.directory import FILES, entries
-from src.listings.types import STOCK_TYPES, TYPES, Told, told, told_otc
+from src.listings.types import STOCK_TYPES, TYPES, SecurityType, otc_security_type, security_type
 from tests.market_case import MARKET
 
 NASDAQ = [
@@ -82,23 +82,25 @@ OTHER = [
 
 @pytest.mark.parametrize(("symbol", "title", "kind"), NASDAQ, ids=[row[0] for row in NASDAQ])
 def test_a_nasdaq_security_is_what_its_name_says_after_the_dash(symbol, title, kind):
-    assert told(symbol, title, False, True).type == kind
+    assert security_type(symbol, title, False, True).type == kind
 
 
 @pytest.mark.parametrize(("symbol", "title", "kind"), OTHER, ids=[row[0] for row in OTHER])
 def test_another_exchanges_security_is_what_its_name_ends_with(symbol, title, kind):
-    assert told(symbol, title, False, False).type == kind
+    assert security_type(symbol, title, False, False).type == kind
 
 
 def test_the_etf_column_wins_over_the_name():
-    assert told("PFF", "iShares Preferred and Income Securities Common Stock", True, True) == Told("etf", "flag")
+    assert security_type("PFF", "iShares Preferred and Income Securities Common Stock", True, True) == SecurityType(
+        "etf", "flag"
+    )
 
 
 def test_a_name_that_says_nothing_leaves_the_fifth_letter_or_common_by_assumption():
-    assert told("ABCDW", "Some Corp", False, True) == Told("warrant", "symbol")
-    assert told("ABCDP", "Some Corp", False, True) == Told("preferred", "symbol")
-    assert told("ABCDE", "Some Corp", False, True) == Told("common", "assumed")
-    assert told("ABCDW", "Some Corp", False, False) == Told("common", "assumed"), (
+    assert security_type("ABCDW", "Some Corp", False, True) == SecurityType("warrant", "symbol")
+    assert security_type("ABCDP", "Some Corp", False, True) == SecurityType("preferred", "symbol")
+    assert security_type("ABCDE", "Some Corp", False, True) == SecurityType("common", "assumed")
+    assert security_type("ABCDW", "Some Corp", False, False) == SecurityType("common", "assumed"), (
         "a fifth letter means it on Nasdaq alone"
     )
 
@@ -109,7 +111,7 @@ OTC += [("BRK-A", "common"), ("XX-PB", "preferred"), ("YY-WT", "warrant"), ("ABC
 
 @pytest.mark.parametrize(("symbol", "kind"), OTC)
 def test_an_over_the_counter_name_is_told_by_its_fifth_letter(symbol, kind):
-    assert told_otc(symbol).type == kind
+    assert otc_security_type(symbol).type == kind
 
 
 @pytest.mark.skipif(not MARKET.exists(), reason="no real directory here")
@@ -123,7 +125,7 @@ def test_of_two_real_files_nearly_all_names_say_what_they_are():
         for kind, number in frame.group_by("type").len().rows():
             kinds[kind] = kinds.get(kind, 0) + number
     assert set(kinds) == set(TYPES) and sum(kinds.values()) == 11_546
-    assert sum(frame.filter(frame["told_by"] == "assumed").height for frame in parts.values()) < 0.01 * 11_546
+    assert sum(frame.filter(frame["type_source"] == "assumed").height for frame in parts.values()) < 0.01 * 11_546
     assert 5_050 < kinds["common"] < 5_200 and 330 < kinds["adr"] < 360 and 390 < kinds["fund"] < 420
     assert kinds["warrant"] > 400 and kinds["preferred"] > 480 and kinds["note"] > 185 and kinds["unit"] > 140
     fifths = parts["nasdaqlisted"].filter(

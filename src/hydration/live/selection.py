@@ -15,7 +15,7 @@ from src.hydration.live import provider_chain
 from src.hydration.live.schedule import SelectedInstrument
 from src.listings import current
 from src.listings import pinned as pinned_list
-from src.listings.types import told_otc
+from src.listings.types import otc_security_type
 from src.market import universe
 from src.market.bars import BarStore, bucket
 from src.sources import registry
@@ -207,7 +207,7 @@ def _archived(
 
 
 def _of_types(stocks: pl.DataFrame, types: list[str]) -> pl.DataFrame:
-    wanted = pl.Series([told_otc(symbol).type in types for symbol in stocks["symbol"]], dtype=pl.Boolean)
+    wanted = pl.Series([otc_security_type(symbol).type in types for symbol in stocks["symbol"]], dtype=pl.Boolean)
     if not wanted.all():
         log.info("%d stocks of the archive left out by universe.types", (~wanted).sum())
     return stocks.filter(wanted)

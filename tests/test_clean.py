@@ -62,7 +62,7 @@ def test_showing_removes_nothing(project: Case, capsys: pytest.CaptureFixture[st
     assert "models of 1 superseded run of demo" in out
 
 
-def test_superseded_versions_and_models_go_and_every_champion_stays(project: Case) -> None:
+def test_superseded_versions_and_models_are_removed_and_every_champion_stays(project: Case) -> None:
     assert versions(project) == {"stock.AAA": [1, 2], "stock.BBB": [1, 2]}
     clean(project.config, {"yes": "true"})
     assert versions(project) == {"stock.AAA": [1, 2], "stock.BBB": [2]}
@@ -83,7 +83,7 @@ def test_cleaning_twice_finds_nothing_more(project: Case) -> None:
     assert clean(project.config, {"yes": "true"}) == "clean: removed 0 things, 0 bytes"
 
 
-def test_the_registry_is_asked_in_pages_and_a_model_that_a_person_registered_too_stays(
+def test_the_registry_is_read_in_pages_and_a_model_that_a_person_registered_stays(
     project: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
@@ -135,7 +135,7 @@ def stored(root: Path, dataset: str) -> None:
     write_text("x", root / "reports" / dataset / "index.html")
 
 
-def test_a_dataset_without_champions_goes_whole_and_the_others_stay(
+def test_a_dataset_without_champions_is_removed_whole_and_the_others_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -149,7 +149,7 @@ def test_a_dataset_without_champions_goes_whole_and_the_others_stay(
     assert not (tmp_path / "reports" / "full").exists()
 
 
-def test_older_logs_and_files_of_killed_processes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_logs_and_files_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     from src.core import process

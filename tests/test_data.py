@@ -118,7 +118,7 @@ def run(config: Config, capsys: pytest.CaptureFixture[str], *words: str) -> tupl
     return status, out, error
 
 
-def test_it_is_said_in_words(filled: Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_shown_as_text(filled: Config, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(filled, capsys, "stock:AAPL", "--bars", "1")
     lines = [line.strip() for line in out.splitlines()]
     assert status == 0
@@ -143,7 +143,7 @@ def test_json_is_a_list_and_flags_may_stand_anywhere(filled: Config, capsys: pyt
     assert [key for key in found[0] if f"`{key}`" not in told] == []
 
 
-def test_wrong_use_is_answered_in_one_line(filled: Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_answered_in_one_line(filled: Config, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(filled, capsys)[::2] == (2, "data: name an instrument: python -m src.data AAPL, or crypto:BTC-USD\n")
     status, _, error = run(filled, capsys, "NOPE")
     assert (status, error.count("\n")) == (2, 1)

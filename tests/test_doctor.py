@@ -97,7 +97,7 @@ def test_a_missing_plugin_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("module", ["src.gone", "src.gone.registry_store", "src.grade.registry_store", "elsewhere"])
-def test_a_plugin_that_leads_nowhere_is_bad(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_whose_module_does_not_exist_is_bad(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stale = [types.SimpleNamespace(name=name, value=f"{module}:g") for name in ("sqlite", "postgresql")]
     monkeypatch.setattr(diagnostics.importlib.metadata, "entry_points", lambda **_group: stale)
     found = connections.gate()
@@ -151,9 +151,9 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_the_proxys_password_is_not_shown(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
-    words = connections.proxy(LiveSource()).message
-    assert "proxy.example:3128" in words
-    assert "hunter2" not in words
+    message = connections.proxy(LiveSource()).message
+    assert "proxy.example:3128" in message
+    assert "hunter2" not in message
 
 
 @pytest.mark.parametrize("name", [*PROXIES, "source.live.proxy"])
@@ -200,7 +200,7 @@ def test_a_clock_in_the_past_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     assert diagnostics.clock().state == "bad"
 
 
-def test_a_database_that_is_held_or_broken_is_bad(tmp_path: Path) -> None:
+def test_a_locked_or_broken_database_is_bad(tmp_path: Path) -> None:
     path = tmp_path / "mlruns" / "mlflow.db"
     assert "is made by the first training" in connections.store(TrackingConfig()).message
     path.parent.mkdir()
@@ -223,7 +223,7 @@ def test_a_remote_store_is_shown_without_its_password() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "state", "words"),
+    ("kind", "name", "state", "message"),
     [
         ("simulated", None, "ok", "simulated: bars are invented here"),
         ("folder", None, "bad", "folder: source.path: there is no "),
@@ -235,16 +235,16 @@ def test_a_remote_store_is_shown_without_its_password() -> None:
         ("yahoo", None, "note", "yahoo: reached when hydrating"),
     ],
 )
-def test_each_source_is_looked_at(kind: str, name: str | None, state: str, words: str, tmp_path: Path) -> None:
+def test_each_source_is_checked(kind: str, name: str | None, state: str, message: str, tmp_path: Path) -> None:
     folder = tmp_path / "source"
     if name is not None:
         folder.mkdir()
         (folder / name).write_bytes(b"x")
     found = connections.source(SourceConfig(kind=kind, path=str(folder)))
-    assert (found.state, found.message[: len(words)]) == (state, words)
+    assert (found.state, found.message[: len(message)]) == (state, message)
 
 
-def test_long_paths_matter_on_windows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_paths_matter_on_windows_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert diagnostics.path_length().state == "ok"
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(diagnostics, "_long_paths_enabled", lambda: False)

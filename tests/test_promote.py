@@ -127,7 +127,7 @@ def test_a_suspicious_run_is_registered_once_a_person_clears_it(made: Case) -> N
     assert champion(made, "etf.SPY") == 1
 
 
-def test_clearing_helps_nothing_against_a_threshold(made: Case) -> None:
+def test_clearing_does_not_lift_a_threshold(made: Case) -> None:
     low = {**GOOD, "auc": 0.7, "n_oos": 300}
     record = made.add("etf", "SPY", metrics=low, suspicious="AUC 0.70")
     run = made.project()[record]
@@ -148,12 +148,12 @@ def test_the_request_is_separated_from_the_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "words"),
+    ("request_", "message"),
     [({"version": "3"}, "version must be a number beside name"),
      ({"name": "stock.AAPL", "version": "x"}, "version must be a number"),
      ({"max_q_value": "low"}, "max_q_value must be a number, got low"),
      ({"name": "stock.NONE"}, "name must be a registered model")],
 )  # fmt: skip
-def test_a_request_that_makes_no_sense_is_refused(made: Case, request_: dict[str, str], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_a_request_that_makes_no_sense_is_refused(made: Case, request_: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         promote(made.config, request_)

@@ -85,7 +85,7 @@ def row(total: int | None, pending: int | None, **other: int) -> dict[str, int |
 # counts ---------------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_on_disk_is_nothing_done_and_nobody_knows_of_how_much(config: Config) -> None:
+def test_nothing_on_disk_is_nothing_done_of_an_unknown_total(config: Config) -> None:
     found = overview_of(config, NOW)
     assert [each["stage"] for each in found["stages"]] == ["hydrate", "featurize", "train"]
     assert all(each["all"] == row(None, None) and each["state"] == "idle" for each in found["stages"])
@@ -127,14 +127,14 @@ def test_features_of_other_bars_are_pending_again(config: Config) -> None:
     assert stage(overview_of(config, NOW), "featurize")["all"] == row(8, 4, done=3, failed=1)
 
 
-def test_who_only_waits_for_features_is_pending_in_training(config: Config) -> None:
+def test_an_instrument_that_waits_for_features_is_pending_in_training(config: Config) -> None:
     write_bars(config, {0: states(KEYS)})
     done = states(KEYS, S0=("skipped", WAITING), S1=("skipped", "300 bars, 500 wanted"))
     write_parquet(done, Path(config.data.root) / "states" / "demo" / "train.parquet")
     assert stage(overview_of(config, NOW), "train")["all"] == row(8, 1, done=6, skipped=1)
 
 
-def test_a_session_in_work_tells_its_own_counts(config: Config) -> None:
+def test_a_running_session_reports_its_own_counts(config: Config) -> None:
     write_bars(config, {0: states(KEYS)})
     write_parquet(states(KEYS), Path(config.data.root) / "states" / "demo" / "train.parquet")
     facts = {"states": {"stock": {"done": 2, "failed": 1}}, "runs": {"lightgbm": {"runs": 2, "passed": 1}}}
@@ -159,7 +159,7 @@ def test_a_command_on_the_same_name_in_another_folder_is_not_this_datasets(confi
     assert [each["verb"] for each in found["commands"]] == ["train"]
 
 
-def test_a_command_that_is_no_stage_says_how_far_it_is(config: Config) -> None:
+def test_a_command_that_is_not_a_stage_shows_how_far_it_is(config: Config) -> None:
     with heartbeat.beating("tune", "demo", Path(config.data.root), "python -m src.tune") as beat:
         beat.update(phase="working")
         beat.begin(120, "trial", 12)
@@ -176,7 +176,7 @@ def entry(key: tuple[str, str], state: str, **other: Any) -> dict[str, Any]:
     return {**blank, **known, **other}
 
 
-def test_what_live_providers_were_asked_is_a_stage_of_its_own(config: Config) -> None:
+def test_requests_to_live_providers_are_a_stage_of_their_own(config: Config) -> None:
     write_bars(config, {0: states(KEYS[:1])})
     raw = Path(config.data.root) / "bars" / "demo" / "raw"
     late = {"error_class": "unavailable", "tries": 4}
@@ -225,7 +225,7 @@ def test_answers_that_are_kept_count_before_a_bucket_is_folded(config: Config) -
     assert stage(found, "fetch")["all"] == row(8, 4, done=2, failed=1, skipped=1)
 
 
-def test_reasons_that_differ_in_figures_are_one_kind_and_earlier_stages_tell_their_own() -> None:
+def test_reasons_that_differ_in_numbers_are_one_kind_and_earlier_stages_keep_their_own() -> None:
     rows = states(
         KEYS, S0=("skipped", "300 bars, 500 wanted"), S1=("skipped", "71 bars, 500 wanted"),
         S2=("failed", "log of zero"), S3=("skipped", "quarantined by hydrate: all flat"),
@@ -273,7 +273,7 @@ def test_the_counts_are_those_of_the_states_of_a_whole_project(
     assert re.search(r"train +0 +7 +0 +0 +0 +7", capsys.readouterr().out)
 
 
-def test_a_killed_stage_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_killed_stage_is_shown_as_died(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     project, config = Project(tmp_path), Config()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     config.data.root, config.data.reports = str(tmp_path / "data"), str(tmp_path / "reports")
@@ -379,7 +379,7 @@ def without_time(text: str) -> str:
 
 
 @POSIX
-def test_a_pipe_gets_the_same_words_as_a_terminal(config: Config) -> None:
+def test_a_pipe_gets_the_same_text_as_a_terminal(config: Config) -> None:
     write_bars(config, {0: states(KEYS, S0=("failed", REASON))})
     session = watched(config, columns=20)  # a terminal wraps by itself
     assert session.end() == 0
@@ -461,12 +461,12 @@ def test_names_that_look_like_markup_are_shown_as_they_are(config: Config) -> No
     assert status_view.text({"problem": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
 
 
-def test_a_setting_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_setting_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert status.status(["universes=demo"]) == 2
     assert capsys.readouterr().err.startswith("status: ")
 
 
-def test_every_must_be_a_sensible_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_interval_must_be_in_range(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         status.status(["--every", "0"])
     assert "must be from 0.2 to 86,400 seconds, got 0" in capsys.readouterr().err

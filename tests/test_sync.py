@@ -77,7 +77,7 @@ def test_q_values_come_from_the_grades_table(made: Case) -> None:
     assert found == {"crypto.BTC-USD lightgbm": 0.25, "stock.AAPL lightgbm": 0.25, "stock.MSFT xgboost": None}
 
 
-def test_a_store_without_runs_is_marked_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_runs_is_marked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from src.tracking import registry_gate
 
     made = case(tmp_path, monkeypatch)
@@ -105,7 +105,7 @@ def test_runs_that_two_sessions_graded_stay_as_the_later_one_graded_them(made: C
     assert dump(made) == rows
 
 
-def test_a_session_is_rebuilt_with_what_it_said_of_itself(made: Case) -> None:
+def test_a_session_is_rebuilt_with_its_recorded_name_and_settings(made: Case) -> None:
     said = {"key": SESSION, "name": "demo long_short", "config_yaml": "strategy:\n  name: long_short\n"}
     atomic.write_json(said, made.store.root / f"session-{SESSION[:8]}.json")
     sync(made.config)

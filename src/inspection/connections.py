@@ -14,7 +14,6 @@ from src.fetching import network
 from src.inspection.diagnostics import Finding
 from src.runtime.disk_space import format_bytes
 from src.runtime.redaction import masked, masked_address
-from src.sources import registry
 from src.tracking.environment import gated_schemes, require_gate
 from src.tracking.errors import TrackingError
 from src.tracking.location import store_location
@@ -104,6 +103,8 @@ def source(settings: SourceConfig) -> Finding:
     ----------
     settings : SourceConfig
     """
+    from src.sources import registry
+
     kind = settings.kind
     if registry.is_simulated(kind):
         return Finding("source", "ok", f"{kind}: bars are invented here, no network and no files needed")

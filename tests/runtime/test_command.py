@@ -229,7 +229,7 @@ def test_no_outputs_folder_appears(run: Run, tmp_path: Path, monkeypatch: pytest
     assert list((tmp_path / "logs" / "hydra").iterdir()) == []
 
 
-def test_a_large_log_is_set_aside_and_three_are_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_log_is_renamed_and_three_are_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_file, "_ROTATE_BYTES", 10)
     for number in range(6):
         run(lambda _config, n=number: f"toy: {n}")

@@ -100,7 +100,7 @@ def test_the_rate_is_of_the_last_ten_minutes(home: Path, clock: Clock) -> None:
         assert seen().rate == pytest.approx(0.1)
 
 
-def test_what_was_finished_before_says_nothing_of_the_rate_whenever_it_is_found(home: Path, clock: Clock) -> None:
+def test_units_finished_before_do_not_count_for_the_rate_whenever_they_are_found(home: Path, clock: Clock) -> None:
     with heartbeat.beating("train", "demo", home, ""), Progress("train", 10_000) as progress:
         for _ in range(10):
             clock.now += 10
@@ -112,7 +112,7 @@ def test_what_was_finished_before_says_nothing_of_the_rate_whenever_it_is_found(
     assert found.left_seconds == pytest.approx(5950 / 0.5)
 
 
-def test_a_copy_of_the_project_and_another_machine_tell_the_same(
+def test_a_copy_of_the_project_and_another_machine_show_the_same(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     far = tmp_path_factory.mktemp("far")
@@ -138,7 +138,7 @@ def test_facts_are_asked_for_and_kept(home: Path, clock: Clock) -> None:
     assert (seen().state, seen().message, seen().done) == ("failed", "train: disk full", 3)
 
 
-def test_what_is_told_of_a_pause_is_seen_though_nothing_is_finished(home: Path, clock: Clock) -> None:
+def test_the_note_of_a_pause_is_seen_though_nothing_is_finished(home: Path, clock: Clock) -> None:
     with heartbeat.beating("hydrate", "demo", home, ""), Progress("hydrate", 5) as progress:
         clock.now += 3
         progress.set_note("yahoo refuses: asking again in 60 s")
@@ -166,7 +166,7 @@ def test_a_killed_command_is_seen_to_have_died_and_its_successor_tidies_up(home:
     assert heartbeat.beats() == []
 
 
-def test_a_number_given_to_another_process_does_not_revive_the_dead(home: Path) -> None:
+def test_a_reused_process_id_does_not_revive_a_dead_command(home: Path) -> None:
     with heartbeat.beating("train", "demo", home, "") as beat:
         beat.update(process_start=seen().process_start - 1000)
         assert seen().state == "died"
@@ -178,7 +178,7 @@ def test_another_machine_on_a_shared_disk_is_not_judged(home: Path) -> None:
         assert (seen().state, seen().alive) == ("elsewhere", True)
 
 
-def test_beats_are_told_apart_by_dataset_and_place(home: Path) -> None:
+def test_beats_are_filtered_by_dataset_and_folder(home: Path) -> None:
     with heartbeat.beating("train", "demo", home / "a", ""), heartbeat.beating("hydrate", "full", home / "b", ""):
         assert [beat.verb for beat in heartbeat.beats("full")] == ["hydrate"]
         assert heartbeat.beats("full", home / "a") == []

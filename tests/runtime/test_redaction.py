@@ -29,7 +29,7 @@ from src.training import session
         ("two: http://a:b@h and postgresql://c:d e@i/x", "two: http://***@h and postgresql://***@i/x"),
     ],
 )
-def test_users_and_passwords_of_addresses_go(text: str, shown: str) -> None:
+def test_users_and_passwords_of_addresses_are_masked(text: str, shown: str) -> None:
     assert masked(text) == shown
 
 
@@ -46,7 +46,7 @@ def test_users_and_passwords_of_addresses_go(text: str, shown: str) -> None:
         ('{"url": "https://host/a?api_key=abc"}', '{"url": "https://host/a?api_key=***"}'),
     ],
 )
-def test_secrets_among_arguments_go(text: str, shown: str) -> None:
+def test_secrets_among_arguments_are_masked(text: str, shown: str) -> None:
     assert masked(text) == shown
 
 
@@ -67,7 +67,7 @@ def test_secrets_among_arguments_go(text: str, shown: str) -> None:
         "the password is wrong, passwordless=true",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_text_without_secrets_stays(text: str) -> None:
     assert masked(text) == text
 
 

@@ -43,7 +43,7 @@ def tables(database: Path) -> set[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_killed_while_the_tables_are_made_it_is_made_anew(tmp_path: Path) -> None:
+def test_a_database_whose_creation_was_killed_is_created_again(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     process = start(tmp_path)
     deadline = time.monotonic() + 60

@@ -17,7 +17,7 @@ from src.tracking.settings import TrackedDataset
 from tests.tracking.tracking_case import Case
 
 
-def test_what_is_queued_behind_a_failure_waits_for_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buckets_queued_behind_a_failure_wait_for_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queued, asked = threading.Event(), []
 
     def project(*_arguments: Any) -> None:

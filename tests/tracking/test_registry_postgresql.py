@@ -31,19 +31,19 @@ from tests.tracking.test_registry_store import (  # noqa: F401 (tests that are c
     run_of,
     stocked,
     test_a_better_value_logged_later_is_refused,
-    test_a_good_runs_id_in_the_request_helps_no_bad_model,
+    test_a_good_runs_id_in_the_request_registers_no_bad_model,
     test_a_metric_that_is_undefined_is_refused,
     test_a_model_below_a_threshold_is_refused_naming_it,
     test_a_model_can_not_take_another_instruments_name,
     test_a_registered_model_can_not_be_renamed_to_another_instrument,
     test_a_run_that_clears_was_registered_and_may_be_registered_again,
-    test_a_source_that_is_no_logged_model_is_refused,
+    test_a_source_that_is_not_a_logged_model_is_refused,
     test_a_suspicious_run_is_refused_until_a_person_clears_it,
-    test_a_suspicious_run_that_a_person_cleared_is_let_in,
-    test_a_value_that_is_no_number_or_impossible_is_refused,
+    test_a_suspicious_run_that_a_person_cleared_is_registered,
     test_after_raised_thresholds_no_alias_stage_or_copy_is_given,
-    test_another_model_hung_on_a_good_run_is_refused,
-    test_files_changed_after_the_grade_are_refused_and_not_handed_out,
+    test_an_impossible_value_or_nan_is_refused,
+    test_another_model_attached_to_a_good_run_is_refused,
+    test_files_changed_after_the_grade_are_refused_and_not_served,
     test_plain_sql_meets_the_triggers,
     test_the_champion_needs_the_bars_of_promotion,
     test_too_few_out_of_sample_bars_are_refused,
@@ -97,7 +97,7 @@ def test_a_database_that_is_not_ours_passes_through(cluster: Path, base: Case) -
         base.client()
 
 
-def test_a_table_of_ones_own_does_not_stand_in_for_mlflows(base: Case) -> None:
+def test_a_table_of_the_same_name_does_not_replace_one_of_mlflows(base: Case) -> None:
     """A temporary table comes first in PostgreSQL's search: the triggers look past it."""
     from sqlalchemy.exc import IntegrityError
 
@@ -114,7 +114,7 @@ def test_a_table_of_ones_own_does_not_stand_in_for_mlflows(base: Case) -> None:
             )
 
 
-def test_marking_again_writes_nothing_and_a_trigger_that_was_taken_away_comes_back(base: Case) -> None:
+def test_marking_again_writes_nothing_and_a_dropped_trigger_is_restored(base: Case) -> None:
     limits = Thresholds.of(base.config.grade)
     tables = {"alpha_loop_gate": "xmin", "pg_trigger": "oid", "pg_proc": "xmin"}
     state = " UNION ALL ".join(f"SELECT {column}::text FROM {table}" for table, column in tables.items())
@@ -176,22 +176,22 @@ def test_a_role_as_documented_trains_and_can_not_change_thresholds_whatever_else
     change = "UPDATE alpha_loop_gate SET value = 0"
     _refused(role, change, InsufficientPrivilege, "permission denied for table alpha_loop_gate")
     _for_good(base, "GRANT ALL ON ALL TABLES IN SCHEMA public TO training")
-    words = "alpha-loop gate: thresholds are changed by the owner of the tables alone"
+    message = "alpha-loop gate: thresholds are changed by the owner of the tables alone"
     for statement in (change, "DELETE FROM alpha_loop_gate", "TRUNCATE alpha_loop_gate"):
-        _refused(role, statement, InsufficientPrivilege, words)
+        _refused(role, statement, InsufficientPrivilege, message)
     limits = Thresholds.of(base.config.grade)
     with pytest.raises(TrackingError, match="may not change it .*run python -m src.sync as the owner"):
         postgresql.mark(role.uri, Thresholds(**{**vars(limits), "min_sharpe": 0.1}))
     assert postgresql.mark(role.uri, limits) == []
 
 
-def _refused(role: Case, statement: str, kind: type[Exception], words: str) -> None:
-    with role.sql() as execute, pytest.raises(DBAPIError, match=words) as caught:
+def _refused(role: Case, statement: str, kind: type[Exception], message: str) -> None:
+    with role.sql() as execute, pytest.raises(DBAPIError, match=message) as caught:
         execute(statement)
     assert isinstance(caught.value.orig, kind)
 
 
-def test_a_mark_in_a_schema_of_ones_own_does_not_stand_in_for_the_databases(base: Case) -> None:
+def test_a_mark_in_another_schema_does_not_replace_the_databases(base: Case) -> None:
     """PostgreSQL looks into the schema of a role's own name first."""
     _for_good(
         base,
@@ -222,10 +222,10 @@ def test_one_command_at_a_time_writes_a_dataset(
     held, claim = next((key, value) for key, value in claims.items() if "/claimed" in key[0])
     assert made.project() == {record: run}  # again, in the same command
     del claims[held]
-    words = rf"another command \({platform.node()}:{os.getpid()}\) writes alpha-loop/demo at postgresql.*only one"
-    with pytest.raises(TrackingError, match=words):
+    message = rf"another command \({platform.node()}:{os.getpid()}\) writes alpha-loop/demo at postgresql.*only one"
+    with pytest.raises(TrackingError, match=message):
         made.project()
-    with pytest.raises(TrackingError, match=words):
+    with pytest.raises(TrackingError, match=message):
         Recorder(made.tracked)  # training says so before any work
     promote(made.config, {})  # chooses among what is there, and writes no run
     made.config.universe.name = "another"
@@ -242,14 +242,16 @@ def test_one_command_at_a_time_writes_a_dataset(
 
 
 @pytest.mark.parametrize("host", ["ss@db", "h:port:more"])
-def test_what_is_no_address_is_said_without_the_password(host: str) -> None:
-    with pytest.raises(TrackingError, match="is no address of a database: write postgresql://.*an @ .* as %40") as said:
+def test_an_invalid_address_is_shown_without_the_password(host: str) -> None:
+    with pytest.raises(
+        TrackingError, match="not the address of a database: write postgresql://.*an @ .* as %40"
+    ) as said:
         postgresql.mark(f"postgresql+psycopg2://ann:pa@{host}/db", Thresholds.of(GradeConfig()))
     assert "pa@" not in str(said.value)
     assert "ss@" not in str(said.value)
 
 
-def test_a_server_that_is_not_there_is_said_without_the_password(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_shown_without_the_password(tmp_path: Path) -> None:
     uri = f"postgresql://ann:s3cret@/mlflow?host={tmp_path}&password=s3cret"
     with pytest.raises(StoreUnreachable, match=r"PostgreSQL can't be used at postgresql://\*\*\*@/mlflow") as caught:
         postgresql.mark(uri, Thresholds.of(Case(tmp_path).config.grade))

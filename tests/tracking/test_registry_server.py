@@ -132,7 +132,7 @@ def send(method: str, url: str, content: bytes) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("prefix", ["api", "ajax-api"])
-def test_the_uis_button_is_refused_in_words(base: Case, server: str, prefix: str) -> None:
+def test_the_uis_register_button_is_refused_with_reasons(base: Case, server: str, prefix: str) -> None:
     run, model = fresh_run(base, BAD)
     assert post(server, "registered-models/create", {"name": "by-button"}, prefix)[0] == 200
     body = {"name": "by-button", "source": f"models:/{model}", "run_id": run, "model_id": model}
@@ -157,7 +157,7 @@ def test_the_uis_button_is_refused_in_words(base: Case, server: str, prefix: str
      ("models:/crypto.BTC-USD/2", {"run_id": "{good_run}"}),
      ("prompt-template", {"prompt": "true"})],
 )  # fmt: skip
-def test_no_request_brings_in_what_does_not_clear(
+def test_no_request_registers_a_model_that_does_not_clear(
     base: Case, server: str, source: str, claimed: dict[str, str]
 ) -> None:
     bad_run, bad = fresh_run(base, BAD)
@@ -175,7 +175,7 @@ def test_no_request_brings_in_what_does_not_clear(
     assert len(base.client().search_model_versions()) == before
 
 
-def test_metrics_and_tags_sent_afterwards_help_nothing(base: Case, server: str) -> None:
+def test_metrics_and_tags_sent_afterwards_change_nothing(base: Case, server: str) -> None:
     run, model = fresh_run(base, BAD)
     now = int(time.time() * 1000)
     assert post(server, "runs/log-metric", {"run_id": run, "key": "sharpe", "value": 2.0, "timestamp": now})[0] == 200
@@ -215,7 +215,7 @@ def model_of_http(client: Any) -> str:
     return str(found[0].data.params["model_id"])
 
 
-def test_a_file_put_over_http_closes_the_way_to_the_model(base: Case, server: str) -> None:
+def test_a_model_whose_file_was_replaced_over_http_is_not_served(base: Case, server: str) -> None:
     model = model_of(base, "BTC-USD")
     folder = local(base.client().get_logged_model(model).artifact_location)
     kept = (folder / "model" / "model.txt").read_bytes()

@@ -95,7 +95,7 @@ def fresh_run(made: Case, metrics: dict[str, float], **changes: Any) -> tuple[st
     return run.info.run_id, model.model_id
 
 
-def refused(registry: Any, words: str, name: str, source: str, **request: Any) -> None:
+def refused(registry: Any, message: str, name: str, source: str, **request: Any) -> None:
     """Asking for a version is refused, and leaves neither version nor empty model behind."""
     before = versions(registry)
     with pytest.raises(MlflowException) as caught:
@@ -104,7 +104,7 @@ def refused(registry: Any, words: str, name: str, source: str, **request: Any) -
     if is_plugin(registry):
         assert caught.value.error_code == "PERMISSION_DENIED"
         assert caught.value.message.startswith("alpha-loop gate:")
-        assert words in caught.value.message
+        assert message in caught.value.message
         left = [each.name for each in registry.search_registered_models() if not each.latest_versions]
         assert name not in left
 
@@ -141,18 +141,18 @@ def test_a_model_below_a_threshold_is_refused_naming_it(base: Case, registry: An
     refused(registry, "sharpe 0.31 is below 0.50", "stock.HAND", f"models:/{model}")
 
 
-def test_a_good_runs_id_in_the_request_helps_no_bad_model(base: Case, registry: Any) -> None:
+def test_a_good_runs_id_in_the_request_registers_no_bad_model(base: Case, registry: Any) -> None:
     _, model = fresh_run(base, BAD)
     good = run_of(base, "BTC-USD")
     refused(registry, "not from run", "stock.HAND", f"models:/{model}", run_id=good)
 
 
-def test_a_good_models_id_in_the_request_helps_no_bad_model(base: Case, registry: Any) -> None:
+def test_a_good_models_id_in_the_request_registers_no_bad_model(base: Case, registry: Any) -> None:
     _, model = fresh_run(base, BAD)
     refused(registry, "", "stock.HAND", f"models:/{model}", model_id=model_of(base, "BTC-USD"))
 
 
-def test_another_model_hung_on_a_good_run_is_refused(base: Case, registry: Any) -> None:
+def test_another_model_attached_to_a_good_run_is_refused(base: Case, registry: Any) -> None:
     client, run = base.client(), run_of(base, "BTC-USD")
     forged = client.create_logged_model(client.get_run(run).info.experiment_id, "forged", run)
     client.finalize_logged_model(forged.model_id, "READY")
@@ -165,13 +165,13 @@ def test_another_model_hung_on_a_good_run_is_refused(base: Case, registry: Any) 
      "models:/crypto.BTC-USD/latest", "models:/m-" + "0" * 32, "models://elsewhere/{model}", "models:/{model}/", "",
      "mlflow-artifacts:/1/models/{model}/artifacts", "prompt-template", "models:/no.such/1"],
 )  # fmt: skip
-def test_a_source_that_is_no_logged_model_is_refused(base: Case, registry: Any, source: str) -> None:
+def test_a_source_that_is_not_a_logged_model_is_refused(base: Case, registry: Any, source: str) -> None:
     model, run = model_of(base, "BTC-USD"), run_of(base, "BTC-USD")
     folder = local(base.client().get_logged_model(model).artifact_location).as_posix()
     refused(registry, "", "crypto.BTC-USD", source.format(folder=folder, run=run, model=model), run_id=run)
 
 
-def test_a_prompt_is_no_way_to_bring_a_model_in(base: Case, registry: Any) -> None:
+def test_a_model_can_not_be_registered_as_a_prompt(base: Case, registry: Any) -> None:
     from mlflow.entities.model_registry import ModelVersionTag
 
     _, model = fresh_run(base, BAD)
@@ -189,9 +189,7 @@ def test_a_better_value_logged_later_is_refused(base: Case, registry: Any) -> No
     ("metric", "value"),
     [("max_drawdown", math.nan), ("sharpe", math.inf), ("auc", math.inf), ("max_drawdown", -0.3), ("n_oos", math.nan)],
 )
-def test_a_value_that_is_no_number_or_impossible_is_refused(
-    base: Case, registry: Any, metric: str, value: float
-) -> None:
+def test_an_impossible_value_or_nan_is_refused(base: Case, registry: Any, metric: str, value: float) -> None:
     _, model = fresh_run(base, {**GOOD, metric: value})
     refused(registry, metric, "stock.HAND", f"models:/{model}")
 
@@ -206,7 +204,7 @@ def test_too_few_out_of_sample_bars_are_refused(base: Case, registry: Any) -> No
     refused(registry, "n_oos 499 is below 500", "stock.SHORT", f"models:/{model_of(base, 'SHORT')}")
 
 
-def test_tags_changed_afterwards_help_nothing(base: Case, registry: Any) -> None:
+def test_tags_changed_afterwards_change_nothing(base: Case, registry: Any) -> None:
     run, model = fresh_run(base, BAD)
     for key, value in {
         "alpha.passed": "true",
@@ -230,7 +228,7 @@ def test_a_suspicious_run_is_refused_until_a_person_clears_it(base: Case, regist
     refused(registry, "suspicious: AUC 0.70", "stock.HAND", f"models:/{model}")
 
 
-def test_a_suspicious_run_that_a_person_cleared_is_let_in(base: Case, registry: Any) -> None:
+def test_a_suspicious_run_that_a_person_cleared_is_registered(base: Case, registry: Any) -> None:
     run, model = fresh_run(base, GOOD, suspicious="AUC 0.70")
     base.client().set_tag(run, "alpha.cleared", json.dumps({"who": "ann", "why": "a real edge", "when": "today"}))
     assert ask(registry, "stock.HAND", f"models:/{model}").run_id == run
@@ -242,7 +240,7 @@ def test_a_deleted_run_is_refused(base: Case, registry: Any) -> None:
     refused(registry, "unfinished or deleted", "stock.HAND", f"models:/{model}")
 
 
-def test_a_run_still_going_is_refused(base: Case, registry: Any) -> None:
+def test_an_unfinished_run_is_refused(base: Case, registry: Any) -> None:
     run, model = fresh_run(base, GOOD)
     base.client().update_run(run, status="RUNNING")
     refused(registry, "unfinished or deleted", "stock.HAND", f"models:/{model}")
@@ -269,8 +267,8 @@ def test_a_registered_model_can_not_be_renamed_to_another_instrument(base: Case,
 
 
 def test_the_champion_needs_the_bars_of_promotion(base: Case, registry: Any) -> None:
-    words = r"run \w+ does not clear: n_oos 700 is below 1000" if is_plugin(registry) else "alpha-loop gate"
-    with pytest.raises(MlflowException, match=words):
+    message = r"run \w+ does not clear: n_oos 700 is below 1000" if is_plugin(registry) else "alpha-loop gate"
+    with pytest.raises(MlflowException, match=message):
         registry.set_registered_model_alias("stock.YOUNG", "champion", "1")
     registry.set_registered_model_alias("stock.YOUNG", "candidate", "1")
     with pytest.raises(MlflowException):
@@ -365,7 +363,7 @@ def _inserts(query: Any, found: registry_gate.CandidateModel) -> bool:
 
 
 @pytest.mark.parametrize("change", ["native", "loader", "MLmodel", "added", "removed"])
-def test_files_changed_after_the_grade_are_refused_and_not_handed_out(base: Case, change: str) -> None:
+def test_files_changed_after_the_grade_are_refused_and_not_served(base: Case, change: str) -> None:
     import mlflow
 
     run, model = run_of(base, "BTC-USD"), model_of(base, "BTC-USD")
@@ -402,7 +400,7 @@ def _spoil(folder: Path, change: str) -> None:
         (folder / "requirements.txt").unlink()
 
 
-def test_compiled_python_planted_beside_the_loader_is_thrown_away(base: Case) -> None:
+def test_compiled_python_planted_beside_the_loader_is_deleted(base: Case) -> None:
     client = base.client()
     folder = local(client.get_logged_model(model_of(base, "BTC-USD")).artifact_location)
     planted = folder / "code" / "__pycache__" / "alpha_loop_loader.cpython-312.pyc"
@@ -438,7 +436,7 @@ def test_a_copy_of_the_database_stays_gated(base: Case, tmp_path: Path) -> None:
         MlflowClient(uri, uri).create_model_version("my-favourite", f"models:/{model}")
 
 
-def test_a_broken_mark_opens_nothing(base: Case, tmp_path: Path) -> None:
+def test_a_broken_mark_lets_nothing_through(base: Case, tmp_path: Path) -> None:
     with closing(sqlite3.connect(base.database)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as target:
         source.backup(target)
         target.execute(f"DELETE FROM {registry_gate.MARK} WHERE name = 'min_sharpe'")
@@ -478,7 +476,7 @@ def test_tracking_refuses_to_start_without_the_plugin(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("verb", ["sync", "promote"])
-def test_an_environment_of_older_code_is_one_line_that_says_what_to_type(verb: str, tmp_path: Path) -> None:
+def test_an_environment_of_older_code_is_reported_with_the_command_to_type(verb: str, tmp_path: Path) -> None:
     """Entry points of a module that was moved since: what an old .venv has after an update of the code."""
     stale = tmp_path / "site" / "alpha_loop-0.0.1.dist-info"  # found first, it hides the project's own
     stale.mkdir(parents=True)

@@ -92,7 +92,7 @@ def _count(patch: pytest.MonkeyPatch, name: str, counted: Counter[str]) -> None:
     patch.setattr(mlflow.MlflowClient, name, counting)
 
 
-def test_a_sync_that_ended_at_a_run_half_written_is_ended_by_the_next(
+def test_the_next_sync_completes_one_that_ended_at_a_half_written_run(
     by_bulk: dict[str, Any], server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One step of many, here without a kill: tests/soak/test_tracking.py goes through the others."""
@@ -102,7 +102,7 @@ def test_a_sync_that_ended_at_a_run_half_written_is_ended_by_the_next(
     assert rows(server[1], "ended/demo") == by_bulk
 
 
-def test_a_run_written_twice_as_its_answer_was_lost_is_there_once(
+def test_a_run_written_twice_because_its_answer_was_lost_exists_once(
     server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = project_at(tmp_path, monkeypatch, server[0])
@@ -119,7 +119,7 @@ def test_a_run_written_twice_as_its_answer_was_lost_is_there_once(
         assert len(target.client.search_runs([target.experiment], "tags.`alpha.record_id` LIKE '%'")) == 4
 
 
-def test_two_machines_at_one_server_leave_each_record_once_and_a_champion_where_it_is(
+def test_two_machines_at_one_server_leave_one_run_a_record_and_keep_the_champion(
     server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second began before it could see what the first wrote: every run, model and version is there twice."""
@@ -153,10 +153,10 @@ def test_two_machines_at_one_server_leave_each_record_once_and_a_champion_where_
 
 
 @pytest.mark.parametrize(
-    ("uri", "words"), [("http://127.0.0.1:1", "inserts into a sqlite file"), ("postgresql://u:pw@h/d", "is not one")]
+    ("uri", "message"), [("http://127.0.0.1:1", "inserts into a sqlite file"), ("postgresql://u:pw@h/d", "is not one")]
 )
-def test_bulk_where_there_is_no_file_is_refused(uri: str, words: str) -> None:
-    with pytest.raises(StageError, match=f"tracking.route=bulk .*{words}") as caught:
+def test_bulk_where_there_is_no_file_is_refused(uri: str, message: str) -> None:
+    with pytest.raises(StageError, match=f"tracking.route=bulk .*{message}") as caught:
         location.store_location(TrackingConfig(uri=uri, route="bulk"))
     assert "pw" not in str(caught.value)
 

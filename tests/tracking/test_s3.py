@@ -39,7 +39,7 @@ def bucket() -> Iterator[Any]:
         server.stop()
 
 
-def test_models_are_kept_in_a_bucket_and_gated_by_what_lies_there(
+def test_models_are_kept_in_a_bucket_and_gated_by_its_files(
     bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
@@ -72,13 +72,13 @@ def test_other_places_of_artifacts_are_refused(place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [({"artifacts": "s3://bucket/x"}, r"needs the package boto3: pip install -e \.\[s3\]"),
      ({"uri": "postgresql://h/d"}, r"needs the package psycopg2: pip install -e \.\[postgres\]")],
 )  # fmt: skip
-def test_a_library_that_is_missing_is_said_with_its_remedy(
-    settings: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_library_is_reported_with_its_remedy(
+    settings: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(location.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(StageError, match=words):
+    with pytest.raises(StageError, match=message):
         location.store_location(TrackingConfig(**settings))

@@ -106,7 +106,7 @@ def test_the_bulk_route_writes_row_for_row_what_the_client_writes(made: Case, mo
             assert rows_of(connection, bulk[record]) == rows_of(connection, client[record])
 
 
-def test_a_store_of_another_mlflow_is_one_line_that_says_what_to_do(made: Case) -> None:
+def test_a_store_of_another_mlflow_is_reported_with_its_remedy(made: Case) -> None:
     made.project()
     other = made.database.with_name("other.db")  # MLflow looks once a process and file
     with closing(sqlite3.connect(made.database)) as source, closing(sqlite3.connect(other)) as copy:
@@ -141,7 +141,7 @@ def test_another_strategys_returns_are_another_run_of_mlflow(made: Case) -> None
     assert len(children(made)) == 2
 
 
-def test_a_run_of_code_that_was_mended_since_is_superseded_and_not_promoted(
+def test_a_run_of_code_that_was_corrected_since_is_superseded_and_not_promoted(
     made: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from src.tracking.champions import Champions
@@ -222,7 +222,7 @@ def test_a_version_that_a_person_deleted_is_not_registered_again(made: Case) -> 
     assert list(made.client().search_registered_models()) == []
 
 
-def test_what_a_killed_process_left_is_swept(made: Case) -> None:
+def test_leftovers_of_a_killed_process_are_swept(made: Case) -> None:
 
     made.add("stock", "AAPL")
     made.project()
@@ -290,7 +290,7 @@ def test_a_registered_model_loads_by_its_champion_alias_and_says_what_it_is(made
     assert [line.split("==")[0] for line in lines] == ["catboost", "mlflow", "numpy", "pandas"]
 
 
-def test_symbols_that_mlflow_has_no_room_for_are_registered_under_names_of_their_own(made: Case) -> None:
+def test_symbols_that_mlflow_can_not_name_are_registered_under_escaped_names(made: Case) -> None:
     import mlflow
 
     symbols = {"BTC/USD": "BTC%2FUSD", "BTC:USD": "BTC%3AUSD", "BTC%2FUSD": "BTC%252FUSD", "BTC-USD": "BTC-USD",
@@ -348,7 +348,7 @@ def test_the_database_counts_its_rows_after_a_load(made: Case) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
-def test_a_locked_database_is_said_in_words_and_loses_nothing(made: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_database_is_reported_and_loses_nothing(made: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     made.add("stock", "AAPL")
     monkeypatch.setattr(database, "LOCK_SECONDS", 0.05)
     with closing(sqlite3.connect(made.database, isolation_level=None)) as other:
@@ -359,7 +359,7 @@ def test_a_locked_database_is_said_in_words_and_loses_nothing(made: Case, monkey
     assert len(made.project()) == 1
 
 
-def test_a_file_that_is_no_database_is_said_in_words(made: Case) -> None:
+def test_a_file_that_is_not_a_database_is_reported(made: Case) -> None:
     made.database.write_bytes(b"not a database at all" * 100)
     made.add("stock", "AAPL")
     with pytest.raises(StageError, match="is not a database"):
@@ -386,13 +386,13 @@ def test_mlflow_is_not_imported_with_tracking() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_values_that_are_no_numbers_are_left_out(made: Case) -> None:
+def test_undefined_values_are_left_out(made: Case) -> None:
     record = made.add("stock", "AAPL", metrics={**BAD, "turnover": math.nan, "z": math.inf})
     run = made.client().get_run(made.project()[record])
     assert not {"turnover", "z"} & run.data.metrics.keys()
 
 
-def test_a_command_that_looks_away_registers_nothing_too_good_to_be_true(made: Case) -> None:
+def test_looser_limits_of_a_command_register_nothing_suspicious(made: Case) -> None:
     rules = made.root / "conf" / "grade" / "default.yaml"
     rules.parent.mkdir(parents=True)
     rules.write_bytes((ROOT / "conf" / "grade" / "default.yaml").read_bytes())
@@ -404,7 +404,7 @@ def test_a_command_that_looks_away_registers_nothing_too_good_to_be_true(made: C
     assert not made.client().search_model_versions(f"run_id = '{run.info.run_id}'")
 
 
-def test_the_command_that_mends_names_the_very_store() -> None:
+def test_the_sync_command_names_the_same_store() -> None:
     from src.tracking.settings import sync_command
 
     config = Config()

@@ -69,7 +69,7 @@ def test_the_run_behind_a_champion_stays_and_the_one_without_a_version_goes(made
 
 
 @pytest.mark.parametrize("champion", [None, "1", "2"])
-def test_of_two_registered_runs_the_champions_or_the_first_counts_and_the_other_says_so(
+def test_of_two_registered_runs_the_champions_or_the_first_counts_and_the_other_is_tagged(
     made: Case, champion: str | None
 ) -> None:
     made.add("crypto", "BTC-USD")
@@ -98,7 +98,7 @@ def test_a_champion_that_a_person_chooses_later_counts_from_then_on(made: Case) 
     assert not made.client().get_run(runs[1]).data.tags.get(SUPERSEDED)
 
 
-def test_a_double_that_another_machine_is_busy_with_goes_only_when_it_was_left(
+def test_a_duplicate_that_another_machine_may_be_writing_is_removed_only_after_a_day(
     made: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.add("crypto", "BTC-USD")
@@ -115,7 +115,7 @@ def test_a_double_that_another_machine_is_busy_with_goes_only_when_it_was_left(
     assert client.get_run(second).info.lifecycle_stage == "deleted"
 
 
-def test_what_another_machine_has_in_the_making_is_swept_only_when_it_was_left(
+def test_unfinished_runs_of_another_machine_are_swept_only_after_a_day(
     made: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = made.add("crypto", "BTC-USD")
@@ -139,7 +139,7 @@ def test_what_another_machine_has_in_the_making_is_swept_only_when_it_was_left(
     assert left == [client.get_run(run).data.params["model_id"]]
 
 
-def test_a_registered_model_stays_with_its_files_where_its_run_was_deleted(made: Case) -> None:
+def test_a_registered_model_keeps_its_files_when_its_run_was_deleted(made: Case) -> None:
     record = made.add("crypto", "BTC-USD")
     run = made.project()[record]
     client = made.client()

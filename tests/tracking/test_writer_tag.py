@@ -13,7 +13,7 @@ import pytest
 from src.tracking.writer_tag import is_writer_alive, writer_tag
 
 
-def test_another_process_is_alive_until_it_ends_and_this_one_is_none_of_the_others() -> None:
+def test_another_process_is_alive_until_it_ends_and_this_one_does_not_count() -> None:
     code = "from src.tracking.writer_tag import writer_tag; print(writer_tag(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], text=True, stdin=-1, stdout=-1) as other:
         assert other.stdout is not None
@@ -25,12 +25,12 @@ def test_another_process_is_alive_until_it_ends_and_this_one_is_none_of_the_othe
     assert not is_writer_alive(writer_tag())
 
 
-def test_a_number_that_was_given_to_another_process_is_not_the_writer() -> None:
+def test_a_reused_process_id_is_not_the_writer() -> None:
     began = int(time.time())
     assert not is_writer_alive(f"{platform.node()}:{os.getppid()}:{began + 1000}:{began}")
 
 
-def test_another_machine_may_be_at_work_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_machine_may_be_writing_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(platform, "node", lambda: "elsewhere:8")
         tag = writer_tag()
@@ -41,5 +41,5 @@ def test_another_machine_may_be_at_work_for_a_day(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("tag", ["", "somebody", "host:12", "host:12:later:0"])
-def test_what_nobody_that_we_know_wrote_is_left_alone(tag: str) -> None:
+def test_tags_not_written_by_the_project_are_ignored(tag: str) -> None:
     assert is_writer_alive(tag)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 
 from src.core.arrays import DateArray, FloatArray, IntArray
 from src.evaluation import metrics, significance
-from src.evaluation.grade import Grade, Thresholds, grade
+from src.evaluation.grade import GATE_METRICS, Grade, Outcomes, Thresholds, grade
 from src.evaluation.labels import Decisions
 from src.evaluation.shift_test import Shifts, shifts
 from src.evaluation.strategy import (
@@ -25,17 +25,15 @@ from src.evaluation.strategy import (
 if TYPE_CHECKING:
     from src.config.schema import GradeConfig, StrategyConfig
 
+Figures = dict[str, float | None]
 SCHEMA: dict[str, Any] = {
     "asset_class": pl.String,
     "symbol": pl.String,
     "n_oos": pl.Int64,
     "first_oos": pl.Date,
     "last_oos": pl.Date,
-    "auc": pl.Float64,
-    "accuracy": pl.Float64,
+    **{metric.name: pl.Float64 for metric in GATE_METRICS},
     "majority_accuracy": pl.Float64,
-    "sharpe": pl.Float64,
-    "max_drawdown": pl.Float64,
     "buy_hold_sharpe": pl.Float64,
     "unsized_drawdown": pl.Float64,
     "active_sharpe": pl.Float64,
@@ -66,7 +64,7 @@ class Assessment:
     values : dict
         The columns of `SCHEMA` but for ``shift_passes``.
     verdict : Grade
-        The four thresholds' verdict, with what stands against registration and promotion.
+        The verdict of the gate, with what stands against registration and promotion.
     stamps : datetime64, shape (n_oos,)
         Date on which each return is booked.
     net, always_net : float64, shape (n_oos,)
@@ -116,98 +114,139 @@ def assess(
     trials : int
         Distinct run keys ever graded on this instrument's out-of-sample window, this one included.
 
+    Returns
+    -------
+    Assessment
+        Undefined figures are None.
+
     Raises
     ------
     ValueError
         Where a probability is missing or outside [0, 1], or the decisions are not consecutive or lack a return.
     """
     _check(probability, positions, decisions)
-    label, yearly = decisions.label[positions], decisions.bars_per_year
-    exposure = exposures(directions(probability, strategy), decisions.horizon)
-    conditions = trading_conditions(positions, decisions, strategy)
-    earned = performance(exposure, conditions)
-    four = {
-        "auc": metrics.auc(label, probability),
-        "accuracy": metrics.accuracy(label, probability),
-        "sharpe": metrics.sharpe(earned.net, yearly),
-        "max_drawdown": metrics.max_drawdown(earned.net),
-        "n_oos": int(positions.size),
-    }
-    limits, lags = Thresholds.of(gate), gate.exclude_lags
-    shifted = shifts(
-        label, probability, exposure, conditions, bars_per_year=yearly, thresholds=limits, exclude_lags=lags
-    )
-    crypto = decisions.asset_class == "crypto"
-    late = significance.one_bar_later(label, probability, exposure, conditions, yearly) if crypto else (None, None)
-    doubt = _doubt(positions, decisions, gate, four, late)
-    verdict = grade(four, limits, doubt)
-    always = performance(np.ones(positions.size), conditions)
+    run, limits = _traded(probability, positions, decisions, strategy), Thresholds.of(gate)
+    figures: Figures = {metric.name: metric.compute(run.outcomes) for metric in GATE_METRICS}
+    figures["n_oos"] = int(positions.size)
+    shifted = run.shifts(limits, gate.exclude_lags)
+    late = run.one_bar_later() if decisions.asset_class == "crypto" else (None, None)
+    doubt = _doubt(positions, decisions, gate, figures, late)
+    verdict = grade(figures, limits, doubt)
     values = {
         "asset_class": decisions.asset_class,
         "symbol": decisions.symbol,
         "first_oos": _day(decisions.dates[positions[0]]),
         "last_oos": _day(decisions.dates[positions[-1]]),
-        **four,
-        "majority_accuracy": metrics.majority_accuracy(label),
-        **_beside(exposure, earned, always, conditions, yearly),
-        "deflated_sharpe": significance.deflated_sharpe_of(_active(earned, always), trials),
+        **figures,
+        **run.baselines(),
+        "deflated_sharpe": significance.deflated_sharpe_of(run.active, trials),
         "passed": verdict.passed,
         "reasons": list(verdict.reasons),
         "registrable": verdict.registrable,
-        **_luck(four["auc"], shifted),
+        **_luck(figures["auc"], shifted),
         "late_auc": late[0],
         "late_sharpe": late[1],
         "suspicious": doubt,
         "n_trials": trials,
     }
-    whole_bytes = -(-gate.common_shifts // 8) * 8
-    bits = np.packbits(shifted.common(whole_bytes, yearly)).tobytes()
-    return Assessment(values, verdict, decisions.stamps[positions], earned.net, always.net, bits)
+    bits = _packed(shifted, gate.common_shifts, run.bars_per_year)
+    return Assessment(values, verdict, decisions.stamps[positions], run.earned.net, run.always.net, bits)
 
 
-def _luck(area: float | None, shifted: Shifts) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class _TradedRun:
+    """One run's predictions beside what trading them earned, and what always being long would have."""
+
+    label: FloatArray
+    probability: FloatArray
+    exposure: FloatArray
+    conditions: TradingConditions
+    earned: Performance
+    always: Performance
+    bars_per_year: float
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What the gate's metrics are computed from."""
+        return Outcomes(self.label, self.probability, self.earned.net, self.bars_per_year)
+
+    @property
+    def active(self) -> FloatArray:
+        """Net returns less what the mean exposure earns by being long."""
+        earned, always = self.earned, self.always
+        return significance.active_returns(earned.net, earned.position, always.net, always.position)
+
+    def shifts(self, thresholds: Thresholds, exclude_lags: int) -> Shifts:
+        """Grade every circular shift of the predictions."""
+        return shifts(
+            self.label,
+            self.probability,
+            self.exposure,
+            self.conditions,
+            bars_per_year=self.bars_per_year,
+            thresholds=thresholds,
+            exclude_lags=exclude_lags,
+        )
+
+    def one_bar_later(self) -> tuple[float | None, float | None]:
+        """AUC and Sharpe ratio with every prediction acted on one bar late."""
+        return significance.one_bar_later(
+            self.label, self.probability, self.exposure, self.conditions, self.bars_per_year
+        )
+
+    def baselines(self) -> Figures:
+        """Figures of simpler strategies on the same days, and the turnover a year."""
+        unsized = performance(self.exposure, replace(self.conditions, size=np.ones(self.conditions.size.size)))
+        turnover = self.earned.turnover
+        return {
+            "majority_accuracy": metrics.majority_accuracy(self.label),
+            "buy_hold_sharpe": metrics.sharpe(self.always.net, self.bars_per_year),
+            "unsized_drawdown": metrics.max_drawdown(unsized.net),
+            "active_sharpe": metrics.sharpe(self.active, self.bars_per_year),
+            "turnover": float(turnover.sum()) / turnover.size * self.bars_per_year,
+        }
+
+
+def _traded(probability: FloatArray, positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> _TradedRun:
+    exposure = exposures(directions(probability, strategy), decisions.horizon)
+    conditions = trading_conditions(positions, decisions, strategy)
+    return _TradedRun(
+        label=decisions.label[positions],
+        probability=probability,
+        exposure=exposure,
+        conditions=conditions,
+        earned=performance(exposure, conditions),
+        always=performance(np.ones(positions.size), conditions),
+        bars_per_year=decisions.bars_per_year,
+    )
+
+
+def _luck(area: float | None, shifted: Shifts) -> Figures:
     z = significance.z_score(area, shifted)
     return {"luck_rate": shifted.luck_rate, "z": z, "p_value": significance.p_value(z), "q_value": None}
 
 
-def _active(earned: Performance, always: Performance) -> FloatArray:
-    return significance.active_returns(earned.net, earned.position, always.net, always.position)
-
-
-def _beside(
-    exposure: FloatArray, earned: Performance, always: Performance, conditions: TradingConditions, yearly: float
-) -> dict[str, float | None]:
-    """Compute the baselines that need returns, and the turnover a year."""
-    unsized = performance(
-        exposure, TradingConditions(np.ones(conditions.size.size), conditions.cost, conditions.change)
-    )
-    return {
-        "buy_hold_sharpe": metrics.sharpe(always.net, yearly),
-        "unsized_drawdown": metrics.max_drawdown(unsized.net),
-        "active_sharpe": metrics.sharpe(_active(earned, always), yearly),
-        "turnover": float(earned.turnover.sum()) / earned.turnover.size * yearly,
-    }
+def _packed(shifted: Shifts, common_shifts: int, bars_per_year: float) -> bytes:
+    """Pass bits at the session's common shifts, their number rounded up to whole bytes."""
+    whole_bytes = -(-common_shifts // 8) * 8
+    return np.packbits(shifted.common(whole_bytes, bars_per_year)).tobytes()
 
 
 def _doubt(
     positions: IntArray,
     decisions: Decisions,
     gate: GradeConfig,
-    four: dict[str, float | int | None],
+    figures: Figures,
     late: tuple[float | None, float | None],
 ) -> str | None:
-    """Say why the run looks too good to be true, if it does."""
+    """Why the run looks too good to be true, if it does."""
     limits = Thresholds.of(gate)
-    passed = grade(four, limits).passed
-    collapse = passed and decisions.asset_class == "crypto" and _gone(late, limits)
+    passed = grade(figures, limits).passed
+    kept = limits.cleared_by({"auc": late[0], "sharpe": late[1]})
+    collapse = passed and decisions.asset_class == "crypto" and not kept
     return significance.suspicion(
-        positions, decisions, gate, area=four["auc"], ratio=four["sharpe"], passed=passed, collapse=collapse
+        positions, decisions, gate, area=figures["auc"], ratio=figures["sharpe"], passed=passed, collapse=collapse
     )
-
-
-def _gone(late: tuple[float | None, float | None], limits: Thresholds) -> bool:
-    area, ratio = late
-    return area is None or area < limits.min_auc or ratio is None or ratio < limits.min_sharpe
 
 
 def _check(probability: FloatArray, positions: IntArray, decisions: Decisions) -> None:

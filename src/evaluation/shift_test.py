@@ -2,8 +2,9 @@
 
 Directions and scores are shifted against labels and returns. Size, volatility and costs stay with the returns, so the
 net return of a bar depends on the pair (previous, current exposure) alone; sums over bars are then circular
-correlations, and AUC, accuracy and Sharpe of every shift come from a few Fourier transforms. Drawdown is computed on
-the shifts that clear those three. Nothing here is sampled: the figures equal those of a loop over all shifts.
+correlations, and AUC, accuracy and Sharpe of every shift come from a few Fourier transforms. Drawdown, and any metric
+without such a form, is computed on the shifts that clear those three. Nothing here is sampled: the figures equal those
+of a loop over all shifts.
 
 Shift s pairs the prediction of bar k - s with the return of bar k.
 """
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.core.arrays import BoolArray, FloatArray, IntArray
-from src.evaluation.grade import Thresholds
+from src.evaluation.grade import GATE_METRICS, GateMetric, Outcomes, Thresholds
 from src.evaluation.metrics import midranks
 from src.evaluation.strategy import TradingConditions, net_returns
 
@@ -35,7 +36,7 @@ class Shifts:
     auc, accuracy, sharpe : float64, shape (n,)
         NaN where undefined.
     clears : bool, shape (n,)
-        Whether the shift is admissible and meets all four thresholds.
+        Whether the shift is admissible and clears all thresholds.
     admissible : int64, shape (m,)
         Shifts that count: neither 0 nor those that pair a prediction with one of the returns just before it.
     """
@@ -48,7 +49,7 @@ class Shifts:
 
     @property
     def luck_rate(self) -> float | None:
-        """Share of the admissible shifts that clear all four thresholds; None where no shift is admissible."""
+        """Share of the admissible shifts that clear all thresholds; None where no shift is admissible."""
         return float(np.mean(self.clears[self.admissible])) if self.admissible.size else None
 
     def common(self, count: int, bars_per_year: float) -> BoolArray:
@@ -80,19 +81,57 @@ def shifts(
     thresholds : Thresholds
     exclude_lags : int
         At most this many preceding returns, and at most n/4, are kept from meeting a prediction made after them.
+
+    Returns
+    -------
+    Shifts
     """
     n = label.size
-    areas = shifted_auc(label, score)
-    right = shifted_accuracy(label, score)
-    ratios = shifted_sharpe(exposure, conditions, bars_per_year)
-    with np.errstate(invalid="ignore"):
-        clears = (areas >= thresholds.min_auc) & (right >= thresholds.min_accuracy) & (ratios >= thresholds.min_sharpe)
+    by_shift = {
+        "auc": shifted_auc(label, score),
+        "accuracy": shifted_accuracy(label, score),
+        "sharpe": shifted_sharpe(exposure, conditions, bars_per_year),
+    }
+    clears = np.ones(n, dtype=np.bool_)
+    for metric in GATE_METRICS:
+        if metric.name in by_shift:
+            clears &= _clears(metric, by_shift[metric.name], thresholds)
     admissible = np.arange(1, n - min(exclude_lags, n // 4), dtype=np.int64)
     survivors = admissible[clears[admissible]]
-    kept = shifted_drawdown(exposure, conditions, survivors) <= thresholds.max_drawdown
+    for metric in GATE_METRICS:
+        if metric.name not in by_shift:
+            values = _of_chosen(metric, label, score, exposure, conditions, bars_per_year, survivors)
+            survivors = survivors[_clears(metric, values, thresholds)]
     clears = np.zeros(n, dtype=np.bool_)
-    clears[survivors[kept]] = True
-    return Shifts(auc=areas, accuracy=right, sharpe=ratios, clears=clears, admissible=admissible)
+    clears[survivors] = True
+    return Shifts(**by_shift, clears=clears, admissible=admissible)
+
+
+def _clears(metric: GateMetric, values: FloatArray, thresholds: Thresholds) -> BoolArray:
+    """Whether each value is on the right side of the metric's limit; NaN is not."""
+    limit = thresholds.limit(metric)
+    with np.errstate(invalid="ignore"):
+        return values >= limit if metric.at_least else values <= limit
+
+
+def _of_chosen(
+    metric: GateMetric,
+    label: FloatArray,
+    score: FloatArray,
+    exposure: FloatArray,
+    conditions: TradingConditions,
+    bars_per_year: float,
+    chosen: IntArray,
+) -> FloatArray:
+    """Metric of each chosen shift, shape of `chosen`: by its fast form where there is one, else shift by shift."""
+    if metric.name == "max_drawdown":
+        return shifted_drawdown(exposure, conditions, chosen)
+    values = np.full(chosen.size, np.nan)
+    for at, s in enumerate(chosen):
+        net = net_returns(np.roll(exposure, s) * conditions.size, conditions)
+        value = metric.compute(Outcomes(label, np.roll(score, s), net, bars_per_year))
+        values[at] = np.nan if value is None else value
+    return values
 
 
 def common_shifts(count: int, admissible: int, bars_per_year: float) -> IntArray:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from src.evaluation.grade import GATE_METRICS
+
 Json = dict[str, Any]
 _BARS = ("date", "open", "high", "low", "close", "volume", "factor", "split")
-_METRICS = {"auc": ".3f", "accuracy": ".1%", "sharpe": ".2f", "max_drawdown": ".1%", "luck_rate": ".3f"}
+_METRICS = {**{metric.name: metric.form for metric in GATE_METRICS}, "luck_rate": ".3f"}
 
 
 def lines(dossier: Json) -> Iterator[str]:

@@ -14,6 +14,7 @@ import polars as pl
 from src.config.paths import DatasetPaths, listings
 from src.core.errors import ConfigError
 from src.core.instruments import KEY, Key
+from src.evaluation.grade import GATE_METRICS
 from src.inspection.files import read_table
 from src.market import universe
 from src.market.bars import BarStore, bucket
@@ -24,7 +25,7 @@ from src.training.run_store import RunStore
 FORMAT = 1  # of the result of `dossier`: raised if a key changes its meaning or is removed
 STAGES = ("hydrate", "featurize", "train")
 _GRADES = (
-    "family", "passed", "auc", "accuracy", "sharpe", "max_drawdown", "n_oos", "first_oos", "last_oos", "luck_rate",
+    "family", "passed", *(metric.name for metric in GATE_METRICS), "n_oos", "first_oos", "last_oos", "luck_rate",
     "reasons", "suspicious", "run_key", "mlflow_run_id", "tuning_trials",
 )  # fmt: skip
 _RUNS = (

@@ -7,6 +7,8 @@ import html
 import math
 from collections.abc import Callable, Sequence
 
+from src.evaluation.grade import GATE_METRICS
+
 DASH = "\u2013"
 
 Number = float | int | None
@@ -63,17 +65,18 @@ share = _form(_share)
 chance = _form(_chance)
 plain = _form(lambda v: _signed(f"{v:.6g}"))
 
-METRIC_FORMS: dict[str, Callable[[Number], str]] = {
-    "auc": three_digits,
-    "accuracy": share,
-    "sharpe": two_digits,
-    "max_drawdown": share,
-}
+
+def _metric_form(spec: str) -> Callable[[Number], str]:
+    return share if spec.endswith("%") else _form(lambda v: _signed(format(v, spec)))
+
+
+METRIC_FORMS = {metric.name: _metric_form(metric.form) for metric in GATE_METRICS}
+_PERCENT = {metric.name for metric in GATE_METRICS if metric.form.endswith("%")}
 
 
 def limit(metric: str, value: float) -> str:
     """Show a threshold or a tick of a metric with no more digits than it has."""
-    return f"{plain(100 * value)}%" if metric in ("accuracy", "max_drawdown") else plain(value)
+    return f"{plain(100 * value)}%" if metric in _PERCENT else plain(value)
 
 
 def expected_count(value: Number) -> str:

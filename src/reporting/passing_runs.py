@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from src.evaluation.grade import GATE_METRICS
 from src.reporting.charts import equity_curve
-from src.reporting.formatting import DASH, chance, counted, share, three_digits, two_digits, whole
+from src.reporting.formatting import DASH, METRIC_FORMS, chance, counted, share, three_digits, two_digits, whole
 from src.reporting.rendering import drawn, render
 from src.reporting.session_data import KEY, Material
 from src.reporting.tables import Column, Row, Table, table
@@ -95,7 +96,7 @@ def _near_misses(material: Material) -> Table | None:
     )
     if nearest.is_empty():
         return None
-    columns = [*_columns()[:7], Column("misses", lambda r: "; ".join(r["reasons"] or []))]
+    columns = [*_columns()[: 3 + len(GATE_METRICS)], Column("misses", lambda r: "; ".join(r["reasons"] or []))]
     caption = f"The {counted(nearest.height, 'run')} that came nearest to passing"
     return table(columns, nearest.iter_rows(named=True), caption)
 
@@ -105,10 +106,7 @@ def _columns() -> list[Column]:
         Column("symbol", lambda r: r["symbol"]),
         Column("class", lambda r: r["asset_class"]),
         Column("family", lambda r: r["family"]),
-        _metric("AUC", "auc", three_digits),
-        _metric("accuracy", "accuracy", share),
-        _metric("Sharpe", "sharpe", two_digits),
-        _metric("drawdown", "max_drawdown", share),
+        *(_metric(metric.short_title, metric.name, METRIC_FORMS[metric.name]) for metric in GATE_METRICS),
         _metric("majority", "majority_accuracy", share, "accuracy of the commoner direction on the same days"),
         _metric("always long", "buy_hold_sharpe", two_digits, "Sharpe ratio of always long, sized alike"),
         _metric("luck rate", "luck_rate", share),

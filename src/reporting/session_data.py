@@ -9,12 +9,13 @@ import polars as pl
 
 from src.config.schema import GradeConfig
 from src.core.instruments import ASSET_CLASSES
+from src.evaluation.grade import GATE_METRICS
 from src.models.registry import FAMILIES
 
 KEY = ["asset_class", "symbol"]
 STAGES = ("hydrate", "featurize", "train")
 STATES = ("done", "skipped", "quarantined", "failed")
-METRICS = ("auc", "accuracy", "sharpe", "max_drawdown")
+METRICS = tuple(metric.name for metric in GATE_METRICS)
 
 GRADES: dict[str, pl.DataType] = {
     **dict.fromkeys(
@@ -129,12 +130,10 @@ class Material:
 
 
 def thresholds(grade: GradeConfig) -> tuple[Threshold, ...]:
-    """Give the four thresholds of the grade in the order of the design."""
-    return (
-        Threshold("auc", "AUC", grade.min_auc, True),
-        Threshold("accuracy", "Accuracy", grade.min_accuracy, True),
-        Threshold("sharpe", "Sharpe ratio", grade.min_sharpe, True),
-        Threshold("max_drawdown", "Max drawdown", grade.max_drawdown, False),
+    """Give the thresholds of the grade, in the order of the gate's metrics."""
+    return tuple(
+        Threshold(metric.name, metric.title, getattr(grade, metric.threshold), metric.at_least)
+        for metric in GATE_METRICS
     )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from src.evaluation.grade import GATE_METRICS
 from src.reporting.session_data import KEY, METRICS, STATES, Group, Luck, Material, Threshold
 
 # Bins are anchored at the threshold, so that no bin straddles it and two revisions share their bins.
-BIN_WIDTHS = {"auc": 0.005, "accuracy": 0.005, "sharpe": 0.1, "max_drawdown": 0.01}
-SPANS = {"auc": (0.42, 0.62), "accuracy": (0.42, 0.62), "sharpe": (-2.0, 3.0), "max_drawdown": (0.0, 0.5)}
+BIN_WIDTHS = {metric.name: metric.bin_width for metric in GATE_METRICS}
+SPANS = {metric.name: metric.usual for metric in GATE_METRICS}
 _EDGE = 1e-9
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from src.core.errors import StageError
-from src.evaluation.grade import RULES, Rule, Thresholds
+from src.evaluation.grade import GATE_METRICS, GateMetric, Thresholds
 from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION, DELETED, LARGEST, MARK, READY
 
 _REFUSAL = "alpha-loop gate: the run behind this model does not clear the thresholds, or is not the one that made it"
@@ -40,7 +40,7 @@ def mark_sqlite(connection: sqlite3.Connection, thresholds: Thresholds) -> list[
         cursor.execute("BEGIN IMMEDIATE")
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {MARK} (name TEXT PRIMARY KEY, value REAL NOT NULL)")
         before = dict(cursor.execute(f"SELECT name, value FROM {MARK}").fetchall())
-        wanted = {name: float(value) for name, value in asdict(thresholds).items()}
+        wanted = {name: float(value) for name, value in thresholds.by_name().items()}
         cursor.executemany(f"REPLACE INTO {MARK} (name, value) VALUES (?, ?)", list(wanted.items()))
         for trigger in _triggers("sqlite"):
             stored = cursor.execute(
@@ -83,7 +83,7 @@ def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
             cursor.execute(f"GRANT SELECT ON {MARK} TO PUBLIC")
         cursor.execute(f"SELECT name, value FROM {MARK}")
         before = dict(cursor.fetchall())
-        wanted = {name: float(value) for name, value in asdict(thresholds).items()}
+        wanted = {name: float(value) for name, value in thresholds.by_name().items()}
         for name, value in wanted.items():
             if before.get(name) != value:
                 upsert = f"INSERT INTO {MARK} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -211,7 +211,7 @@ def _clears(row: str, least: str, dialect: str) -> str:
         f"{row}.source = 'models:/' || c.name || '/' || c.version AND c.storage_location = lm.artifact_location))",
         f"{_param('model_id')} = lm.model_id AND {_param('model_digest')} IS NOT NULL",
         f"({_param('registered_name')} = {row}.name OR NOT ({_instrument_name(row)}))",
-        *(_meets(rule) for rule in RULES),
+        *(_meets(metric) for metric in GATE_METRICS),
         f"{_metric('n_oos')} >= {_limit(bars)} AND {_metric('n_oos')} < {LARGEST:g}",
         f"({_param('suspicious')} IS NULL OR {_cleared(dialect)})",
     ]
@@ -219,10 +219,10 @@ def _clears(row: str, least: str, dialect: str) -> str:
     return f"EXISTS (SELECT 1 FROM {joined} WHERE {' AND '.join(parts)})"
 
 
-def _meets(rule: Rule) -> str:
-    value, side = _metric(rule.metric), ">=" if rule.at_least else "<="
-    low, high = max(rule.lowest, -LARGEST), min(rule.highest, LARGEST)
-    return f"{value} BETWEEN {low:g} AND {high:g} AND {value} {side} {_limit(repr(rule.limit))}"
+def _meets(metric: GateMetric) -> str:
+    value, side = _metric(metric.name), ">=" if metric.at_least else "<="
+    low, high = max(metric.lowest, -LARGEST), min(metric.highest, LARGEST)
+    return f"{value} BETWEEN {low:g} AND {high:g} AND {value} {side} {_limit(repr(metric.threshold))}"
 
 
 def _metric(name: str) -> str:

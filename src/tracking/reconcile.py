@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from src.core.errors import StageError
 from src.evaluation.grade import Thresholds, grade
 from src.tracking.model_package import ModelFolder
-from src.tracking.registry_gate import GATE_METRICS
+from src.tracking.registry_gate import GATED
 from src.tracking.run_record import RunContent, run_contents, with_equity
 from src.tracking.settings import TrackedDataset
 from src.tracking.sqlite_runs import MUTABLE_TAGS, RecordedRun, RunUpdate
@@ -219,7 +219,7 @@ def _update(run: RecordedRun, content: RunContent, current: str) -> RunUpdate | 
     metrics = {
         key: value
         for key, value in content.metrics.items()
-        if key not in GATE_METRICS and _has_changed(run.metrics.get(key), value)
+        if key not in GATED and _has_changed(run.metrics.get(key), value)
     }
     return RunUpdate(run.run_id, tags, metrics, int(1000 * time.time())) if tags or metrics else None
 

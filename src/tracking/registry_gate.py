@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.evaluation.grade import RULES, Grade, Thresholds, grade
+from src.evaluation.grade import GATE_METRICS, Grade, Thresholds, grade
 
 Query = Callable[[str, tuple[Any, ...]], list[Any]]
 """Runs one SQL statement with its parameters and returns all rows. Placeholders are ``?``."""
@@ -28,7 +28,7 @@ Query = Callable[[str, tuple[Any, ...]], list[Any]]
 MARK = "alpha_loop_gate"
 CHAMPION = "champion"
 ASSET_PREFIXES = ("stock.", "etf.", "crypto.")
-GATE_METRICS = (*(rule.metric for rule in RULES), "n_oos")
+GATED = (*(metric.name for metric in GATE_METRICS), "n_oos")
 """Metrics that the gate reads. Each must be logged exactly once."""
 
 _LOGGED = re.compile(r"models:/(m-[0-9a-f]{32})")
@@ -244,11 +244,11 @@ def gate_metrics(query: Query, run_id: str) -> dict[str, float]:
     dict
         Value by name, without metrics that have no value, NaN, an infinity, or more than one value.
     """
-    marks = ", ".join("?" * len(GATE_METRICS))
+    marks = ", ".join("?" * len(GATED))
     rows = query(
         f"SELECT key, min(value) FROM metrics WHERE run_uuid = ? AND key IN ({marks}) "
         "GROUP BY key HAVING count(*) = 1 AND sum(CASE WHEN is_nan THEN 1 ELSE 0 END) = 0",
-        (run_id, *GATE_METRICS),
+        (run_id, *GATED),
     )
     return {key: value for key, value in (tuple(row) for row in rows) if abs(value) < LARGEST}
 

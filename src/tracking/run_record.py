@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from src.tracking.registry_gate import GATE_METRICS
+from src.tracking.registry_gate import GATED
 
 if TYPE_CHECKING:
     import polars as pl
@@ -152,7 +152,7 @@ def _content(settings: TrackedDataset, row: Mapping[str, Any], figures: list[str
         end=end,
         params={key: value[:_MAX_PARAM] for key, value in _params(settings, row, parts).items()},
         metrics=metrics,
-        tags=_tags(settings, row, parts, [name for name in figures if name in GATE_METRICS and name not in metrics]),
+        tags=_tags(settings, row, parts, [name for name in figures if name in GATED and name not in metrics]),
     )
 
 

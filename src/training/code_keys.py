@@ -9,8 +9,9 @@ from functools import cache
 from typing import Any
 
 from src.core.code_hash import code_digest
-from src.evaluation import labels, metrics, splits, strategy
+from src.evaluation import labels, splits, strategy
 from src.evaluation.assessment import assess
+from src.evaluation.grade import GATE_METRICS
 from src.evaluation.label_kinds.registry import label_kind
 from src.evaluation.shift_test import Shifts
 from src.models.registry import family
@@ -26,7 +27,7 @@ _FIT = (
 _RETURNS = (
     walk_forward.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.trading_conditions,
     strategy.performance,
-    metrics.auc, metrics.accuracy, metrics.sharpe, metrics.max_drawdown,
+    *(metric.compute for metric in GATE_METRICS),
 )  # fmt: skip
 
 

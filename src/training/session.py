@@ -22,7 +22,7 @@ from src.core.failure import Failure
 from src.core.hashing import json_digest, table_digest
 from src.core.instruments import KEY, Key
 from src.engine.outcome import Outcome
-from src.evaluation.grade import RULES, Thresholds, grade
+from src.evaluation.grade import GATE_METRICS, Thresholds, grade
 from src.evaluation.multiple_testing import SessionEvidence, session_evidence
 from src.runtime import memory
 from src.runtime.redaction import masked, masked_address
@@ -331,7 +331,7 @@ class Session:
         """Count the passes by this command's own thresholds alone, which those that the registry demands leave out."""
         if demanded == Thresholds.of(self.config.grade):
             return 0
-        figures = [rule.metric for rule in RULES]
+        figures = [metric.name for metric in GATE_METRICS]
         return sum(not grade(row, demanded).passed for row in grades.filter("passed").select(figures).to_dicts())
 
     def sentence(self, evidence: SessionEvidence) -> str:
@@ -354,7 +354,7 @@ def _earlier(state: str, reason: str) -> str:
 
 
 def _summary(row: dict[str, Any], seconds: float | None) -> str:
-    figures = {name: row[name] for name in ("auc", "accuracy", "sharpe", "max_drawdown", "luck_rate")}
+    figures = {name: row[name] for name in (*(metric.name for metric in GATE_METRICS), "luck_rate")}
     shown = ", ".join(f"{name} {'undefined' if value is None else f'{value:.3f}'}" for name, value in figures.items())
     verdict = "passed" if row["passed"] else "failed"
     return f"{verdict}; {shown}; " + ("graded again" if seconds is None else f"fitted in {seconds:.2f} s")

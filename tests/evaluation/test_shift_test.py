@@ -12,6 +12,12 @@ from src.evaluation.strategy import TradingConditions, exposures, performance
 LIMITS = Thresholds.of(GradeConfig())
 
 
+def limits_of(max_drawdown):
+    """Limits that many shifts clear up to the drawdown."""
+    limits = {"min_auc": 0.5, "min_accuracy": 0.5, "min_sharpe": 0.0, "max_drawdown": max_drawdown}
+    return Thresholds(limits, 1, 1)
+
+
 def one_run(n=331, seed=0, *, horizon=1, short=False, ties=True, zeros=0.05, persistence=0.9):
     """Make one run's label, score, exposure and conditions, with zero-return days and tied scores."""
     rng = np.random.default_rng(seed)
@@ -66,7 +72,7 @@ CASES = [
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_shift_equals_a_loop_over_all_shifts(case, seed):
     label, score, exposure, conditions = one_run(seed=seed, **case)
-    easy = Thresholds(0.5, 0.5, 0.0, 0.1, 1, 1)  # so that many shifts reach the drawdown
+    easy = limits_of(0.1)  # so that many shifts reach the drawdown
     got = shift_test.shifts(label, score, exposure, conditions, bars_per_year=252.0, thresholds=easy, exclude_lags=126)
     auc, accuracy, sharpe, clears, admissible = shifted_by_hand(label, score, exposure, conditions, easy)
     np.testing.assert_allclose(got.auc, auc.astype(float), atol=1e-12)
@@ -81,8 +87,8 @@ def test_the_cases_above_do_reach_the_drawdown():
     rates = []
     for seed in (1, 2):
         label, score, exposure, conditions = one_run(seed=seed)
-        easy = Thresholds(0.5, 0.5, 0.0, 0.1, 1, 1)
-        loose = Thresholds(0.5, 0.5, 0.0, 1.0, 1, 1)
+        easy = limits_of(0.1)
+        loose = limits_of(1.0)
         for limits in (easy, loose):
             rates.append(
                 shift_test.shifts(

@@ -131,7 +131,9 @@ def test_marking_again_writes_nothing_and_a_dropped_trigger_is_restored(base: Ca
     assert found == {
         f"alpha_loop_gate_{name}": "O" for name in ("insert", "update", "stage", "alias", "alias_moved", "owners")
     }
-    assert postgresql.mark(base.uri, Thresholds(**{**vars(limits), "min_sharpe": 0.75})) == ["min_sharpe 0.5 -> 0.75"]
+    assert postgresql.mark(base.uri, Thresholds.of({**limits.by_name(), "min_sharpe": 0.75})) == [
+        "min_sharpe 0.5 -> 0.75"
+    ]
     assert postgresql.mark(base.uri, limits) == ["min_sharpe 0.75 -> 0.5"]
 
 
@@ -181,7 +183,7 @@ def test_a_role_as_documented_trains_and_can_not_change_thresholds_whatever_else
         _refused(role, statement, InsufficientPrivilege, message)
     limits = Thresholds.of(base.config.grade)
     with pytest.raises(TrackingError, match="may not change it .*run python -m src.sync as the owner"):
-        postgresql.mark(role.uri, Thresholds(**{**vars(limits), "min_sharpe": 0.1}))
+        postgresql.mark(role.uri, Thresholds.of({**limits.by_name(), "min_sharpe": 0.1}))
     assert postgresql.mark(role.uri, limits) == []
 
 

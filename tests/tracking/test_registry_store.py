@@ -313,7 +313,7 @@ def test_after_raised_thresholds_no_alias_stage_or_copy_is_given(base: Case, reg
 
 
 def raised(made: Case, **changes: float) -> None:
-    made.mark(Thresholds(**({**vars(Thresholds.of(made.config.grade)), **changes})))
+    made.mark(Thresholds.of({**Thresholds.of(made.config.grade).by_name(), **changes}))
 
 
 @pytest.mark.parametrize(

@@ -35,43 +35,83 @@ SCHEMA: dict[str, Any] = {
     "close": pl.Float64(),
     "volume": pl.Float64(),
     "factor": pl.Float64(),  # total-return price = price * factor; 1 at the first bar, cumulates forward
-    "split": pl.Float64(),  # as-traded price = price * split; null where the split history is not known
+    "split": pl.Float64(),  # as-traded price = price * split; null if the split history is unknown
     "repaired": pl.Boolean(),
 }
 STATE_COLUMNS: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64()}
 BARS_PER_YEAR = {"stock": 252, "etf": 252, "crypto": 365}
-_REMEDY = "run the hydration of this dataset again, it makes anew what is missing"
+_REMEDY = "hydrate this dataset again, which restores what is missing"
 _HASHED = ("date", "open", "high", "low", "close", "volume", "factor")
 
 
 def schema(interval: str) -> dict[str, Any]:
-    """Columns and types of a table of bars; intraday bars carry a UTC timestamp instead of a date."""
+    """Columns and types of a table of bars.
+
+    Parameters
+    ----------
+    interval : str
+        Length of a bar. Unless it is ``1d``, the column date is a UTC timestamp.
+
+    Returns
+    -------
+    dict of str to polars data type
+        In the order of the columns.
+    """
     return SCHEMA if interval == "1d" else SCHEMA | {"date": pl.Datetime("us", "UTC")}
 
 
 def bucket(asset_class: str, symbol: str, buckets: int) -> int:
-    """Bucket of an instrument, 0 to `buckets` - 1: the same on every machine, whatever else is in the universe."""
+    """Assign an instrument to a bucket, the same on every machine and in every universe.
+
+    Parameters
+    ----------
+    asset_class, symbol : str
+        The instrument.
+    buckets : int
+        Number of buckets of the dataset.
+
+    Returns
+    -------
+    int
+        0 to `buckets` - 1.
+    """
     digest = hashlib.blake2b(f"{asset_class}:{symbol}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % buckets
 
 
 def tradable(frame: pl.DataFrame | None = None) -> pl.Expr:  # noqa: ARG001 (read as: the tradable rows of a frame)
-    """Whether a bar traded: it has an open, a close and volume (rule of contract 3). Null counts as no."""
+    """Build the expression for whether a bar traded: it has an open, a close and volume (contract 3).
+
+    Parameters
+    ----------
+    frame : DataFrame or None
+        Not used; ``frame.filter(tradable(frame))`` reads as the tradable rows of a frame.
+
+    Returns
+    -------
+    Expr of Boolean
+        False where a value is null.
+    """
     return ((pl.col("open") > 0) & (pl.col("close") > 0) & (pl.col("volume") > 0)).fill_null(False)
 
 
 def content_hash(frame: pl.DataFrame, until: dt.date | None = None) -> str:
-    """Hash of bars up to `until`: the part of a run's key that stands for its data.
+    """Hash bars up to a date: the part of a run's key that stands for its data.
 
-    Date, prices, volume and factor count, in the order of the rows; later bars, the marks of repairs and the split
-    history don't. The same for the same values on every machine and in every version of Polars.
+    Date, prices, volume and factor count, in the order of the rows. Later bars, marks of repairs and the split history
+    don't. The hash is the same on every machine and in every version of Polars.
 
     Parameters
     ----------
-    frame
-        Rows of one instrument, or of several, sorted.
-    until
+    frame : DataFrame
+        Rows of one or several instruments, sorted.
+    until : date or None
         Last date that counts; None takes all.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
     """
     if until is not None:
         frame = frame.filter(pl.col("date").cast(pl.Date) <= until)
@@ -85,19 +125,35 @@ def content_hash(frame: pl.DataFrame, until: dt.date | None = None) -> str:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds and where it came from."""
+    """What a store holds and where it came from.
+
+    Attributes
+    ----------
+    source, path : str
+        Name of the source, and the files that it read; the path is empty if it read none.
+    basis : str
+        As configured: auto, split_adjusted, total_return. The states have the basis of each instrument.
+    fingerprint : str
+        Hash of the source's content.
+    job : str
+        Hash of everything that decides the content: fingerprint, selection, rules of validation.
+    complete : bool
+        Whether every bucket is done.
+    planted : list of [asset_class, symbol]
+        Instruments with a known edge.
+    """
 
     dataset: str
     interval: str
-    source: str  # kind: simulated, folder, stooq, ...
+    source: str
     path: str
-    basis: str  # as configured: auto, split_adjusted, total_return; the states say it for each instrument
+    basis: str
     buckets: int
     until: str | None
-    fingerprint: str  # of the source's content
-    job: str  # of all that decides the content: fingerprint, selection, rules
+    fingerprint: str
+    job: str
     complete: bool
-    planted: list[list[str]] = field(default_factory=list)  # [asset_class, symbol] with the simulated edge
+    planted: list[list[str]] = field(default_factory=list)
 
 
 class BarStore:
@@ -105,7 +161,7 @@ class BarStore:
 
     Parameters
     ----------
-    root
+    root : Path
         ``data/bars/<dataset>``; it need not exist.
     """
 
@@ -124,70 +180,90 @@ class BarStore:
         Raises
         ------
         FileNotFoundError
-            Where nothing has been hydrated.
+            If nothing has been hydrated.
         """
         return Manifest(**read_json(self.root / "manifest.json"))
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace the manifest, unless it says the same already."""
+        """Write the manifest, unless it is the same already."""
         if not self.exists() or self.manifest != manifest:
             write_json(dataclasses.asdict(manifest), self.root / "manifest.json")
 
     def buckets(self) -> list[int]:
-        """Buckets that are complete, ascending: a reader may take them while the others are still hydrated."""
+        """Buckets that are complete, ascending. They can be read while others are still being hydrated."""
         return self.ledger.units()
 
     def instruments(self) -> pl.DataFrame:
-        """The states that hydration left: one row an instrument of the complete buckets, sorted by key.
+        """Read the states that hydration left.
 
-        Columns: asset_class, symbol, state, reason, rows, first, last, repaired (bars), basis, liquidity (median daily
-        dollar volume, null where unknown).
+        Returns
+        -------
+        DataFrame
+            One row for each instrument of the complete buckets, sorted by key: asset_class, symbol, state, reason,
+            rows, first, last, repaired (bars), basis, liquidity (median daily dollar volume, null if unknown).
         """
         return self.ledger.states()
 
     def record(self, b: int, job: str, states: pl.DataFrame, digest: str) -> None:
-        """Write that a bucket is done under `job`, with its states, the hash of its content and what its files are."""
+        """Record that a bucket is done.
+
+        Parameters
+        ----------
+        b : int
+            Bucket.
+        job : str
+            Hash of everything that decides its content.
+        states : DataFrame
+            States of its instruments.
+        digest : str
+            Hash of its content, from `write_bucket`.
+        """
         self.ledger.record(b, job, states, digest=digest, files=self._sizes(b))
 
     def done(self, b: int, job: str) -> bool:
-        """Whether a bucket was finished under exactly this job and its files are as they were left."""
+        """Whether a bucket was finished under exactly this job and its files are intact."""
         return self.ledger.done(b, job) and self.intact(b)
 
     def intact(self, b: int) -> bool:
-        """Whether each file of a bucket has the size that it was left with: none was deleted or cut short since."""
+        """Whether each file of a bucket still has the size with which it was written."""
         return self.ledger.fact(b, "files") in (None, self._sizes(b))
 
     def _sizes(self, b: int) -> dict[str, int]:
         return {path.name: path.stat().st_size for path in partitions.paths(self.root, b).values()}
 
     def digest(self, b: int) -> str:
-        """Hash of a bucket's content, as recorded when it was written; empty where it is not complete."""
+        """Hash of a bucket's content, as recorded when it was written; empty if the bucket is not complete."""
         return str(self.ledger.fact(b, "digest") or "")
 
     def read_bucket(
         self, b: int, columns: list[str] | None = None, symbols: list[tuple[str, str]] | None = None
     ) -> pl.DataFrame:
-        """Bars of one bucket, all years, sorted by key and date.
+        """Read the bars of one bucket.
 
         Parameters
         ----------
-        b
+        b : int
             Bucket.
-        columns
-            Columns wanted, in this order; None takes all.
-        symbols
-            Instruments wanted as (asset_class, symbol); None takes all.
+        columns : list of str or None
+            Columns in the order wanted; None takes all.
+        symbols : list of (asset_class, symbol) or None
+            Instruments; None takes all.
+
+        Returns
+        -------
+        DataFrame
+            All years, sorted by key and date.
 
         Raises
         ------
         StageError
-            Where a file that was written is not there any more, or can't be read.
+            If a file is missing or can't be read.
         """
         wanted = list(SCHEMA) if columns is None else list(columns)
         files = list(partitions.paths(self.root, b).values())
-        lost = sorted((self.ledger.fact(b, "files") or {}).keys() - {path.name for path in files})
-        if lost:
-            raise StageError(f"{self.root / lost[0]} is gone: {_REMEDY}")
+        missing = sorted((self.ledger.fact(b, "files") or {}).keys() - {path.name for path in files})
+        if missing:
+            raise StageError(f"{self.root / missing[0]} is gone: {_REMEDY}")
         if not files:
             kinds = schema(self.manifest.interval) if self.exists() else SCHEMA
             return pl.DataFrame(schema=kinds).select(wanted)
@@ -203,41 +279,68 @@ class BarStore:
             raise StageError(f"a file of bucket {b} in {self.root} can't be read ({error}): {_REMEDY}") from error
 
     def write_bucket(self, b: int, frame: pl.DataFrame) -> str:
-        """Replace the bars of one bucket; a year whose rows did not change keeps its file.
+        """Replace the bars of one bucket. A year whose rows did not change keeps its file.
+
+        Parameters
+        ----------
+        b : int
+            Bucket.
+        frame : DataFrame
+            Bars of all its instruments, in any order.
 
         Returns
         -------
         str
-            The hash of the content, for the ledger.
+            Hash of the content, for the ledger.
 
         Raises
         ------
         ValueError
-            Where a key stands twice.
+            If a bar occurs twice.
         """
         frame = frame.sort(*KEY, "date")
         if frame.select(
             pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in (*KEY, "date")).slice(1).any()
         ).item():
-            raise ValueError(f"bucket {b}: a bar stands twice; keys must be unique")
+            raise ValueError(f"bucket {b}: a bar occurs twice; keys must be unique")
         partitions.write(self.root, b, partitions.by_year(frame))
         return bucket_hash(frame)
 
     def panel(self) -> list[tuple[str, str]]:
-        """The pinned panel of market-relative features: (asset_class, symbol), most liquid first within a class.
+        """Read the pinned panel of market-relative features.
 
-        Pinned when the dataset was first hydrated in full; empty before that.
+        Returns
+        -------
+        list of (asset_class, symbol)
+            The most liquid first within a class. Empty until the dataset was first hydrated in full.
         """
         path = self.root / "panel.json"
         return [(kind, symbol) for kind, symbol in read_json(path)] if path.is_file() else []
 
     def write_panel(self, panel: Iterable[tuple[str, str]]) -> None:
-        """Pin the panel."""
+        """Pin the panel.
+
+        Parameters
+        ----------
+        panel : iterable of (asset_class, symbol)
+            The most liquid first within a class.
+        """
         write_json([list(key) for key in panel], self.root / "panel.json")
 
 
 def bucket_hash(frame: pl.DataFrame) -> str:
-    """Hash of a whole bucket: which instruments and all their columns but the text of reasons."""
+    """Hash all columns of a bucket.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its bars, sorted by key and date.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
     digest = hashlib.blake2b(content_hash(frame).encode(), digest_size=16)
     for (kind, symbol), rows in frame.group_by(KEY, maintain_order=True).agg(pl.len()).rows_by_key(KEY).items():
         digest.update(f"{kind}:{symbol}:{rows[0]};".encode())

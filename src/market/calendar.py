@@ -34,14 +34,27 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class _Exceptions:
-    """What the table says: the sessions, and the closing times (New York) that are not the regular one."""
+    """The sessions, and the closing times (New York) that differ from the regular one."""
 
     sessions: np.busdaycalendar
     early: dict[dt.date, dt.time]
 
 
 def is_session(asset_class: str, day: dt.date) -> bool:
-    """Whether an asset class trades on a date (New York's for stocks and ETFs, UTC's for coins)."""
+    """Return whether an asset class trades on a date.
+
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+    day : date
+        In New York for stocks and ETFs, in UTC for coins.
+
+    Returns
+    -------
+    bool
+        Coins trade every day.
+    """
     return bool(np.is_busday(np.datetime64(day, "D"), busdaycal=_sessions(asset_class)))
 
 
@@ -50,22 +63,35 @@ def sessions(asset_class: str, first: dt.date | str, last: dt.date | str) -> Arr
 
     Parameters
     ----------
-    asset_class
+    asset_class : str
         stock, etf or crypto.
-    first, last
-        Dates, both included; ISO text will do.
+    first, last : date or str
+        Both included; YYYY-MM-DD if text.
 
     Returns
     -------
     ndarray of datetime64[D], shape (n_sessions,)
-        Ascending; empty where `last` is before `first`.
+        Ascending; empty if `last` is before `first`.
     """
     days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
     return np.asarray(days[np.is_busday(days, busdaycal=_sessions(asset_class))])
 
 
 def session_count(asset_class: str, first: dt.date, last: dt.date) -> int:
-    """Number of sessions from `first` to `last`, both included; 0 where `last` is before `first`."""
+    """Count the sessions of a period.
+
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+    first, last : date
+        Both included.
+
+    Returns
+    -------
+    int
+        0 if `last` is before `first`.
+    """
     if last < first:
         return 0
     begin, end = np.datetime64(first, "D"), np.datetime64(last, "D") + 1
@@ -73,27 +99,78 @@ def session_count(asset_class: str, first: dt.date, last: dt.date) -> int:
 
 
 def previous_session(asset_class: str, day: dt.date) -> dt.date:
-    """Return the last session before a date, which need not be a session."""
+    """Return the last session before a date.
+
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+    day : date
+        Need not be a session.
+
+    Returns
+    -------
+    date
+        Earlier than `day`.
+    """
     return latest_session(asset_class, day - _DAY)
 
 
 def next_session(asset_class: str, day: dt.date) -> dt.date:
-    """Return the first session after a date, which need not be a session."""
+    """Return the first session after a date.
+
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+    day : date
+        Need not be a session.
+
+    Returns
+    -------
+    date
+        Later than `day`.
+    """
     return _moved(asset_class, day + _DAY, "forward")
 
 
 def latest_session(asset_class: str, day: dt.date) -> dt.date:
-    """Return the date itself where it is a session, else the last session before it."""
+    """Return the last session up to a date.
+
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+    day : date
+        Need not be a session.
+
+    Returns
+    -------
+    date
+        `day` itself if it is a session.
+    """
     return _moved(asset_class, day, "backward")
 
 
 def session_open(asset_class: str, day: dt.date) -> dt.datetime:
-    """Opening of a session in UTC: 9:30 New York time, midnight UTC for coins.
+    """Return when a session opens: 9:30 New York time, for coins midnight UTC.
+
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+    day : date
+        A session.
+
+    Returns
+    -------
+    datetime
+        UTC.
 
     Raises
     ------
     ValueError
-        Where the asset class does not trade on that date.
+        If the asset class does not trade on that date.
     """
     _require(asset_class, day)
     if asset_class == "crypto":
@@ -103,12 +180,24 @@ def session_open(asset_class: str, day: dt.date) -> dt.datetime:
 
 @functools.lru_cache(maxsize=4096)  # thousands of instruments ask about a few days
 def session_close(asset_class: str, day: dt.date) -> dt.datetime:
-    """Close of a session in UTC: 16:00 New York time or the early close; for coins the next midnight UTC.
+    """Return when a session closes: 16:00 New York time or the early close, for coins the next midnight UTC.
+
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+    day : date
+        A session.
+
+    Returns
+    -------
+    datetime
+        UTC.
 
     Raises
     ------
     ValueError
-        Where the asset class does not trade on that date.
+        If the asset class does not trade on that date.
 
     Examples
     --------
@@ -122,23 +211,23 @@ def session_close(asset_class: str, day: dt.date) -> dt.datetime:
 
 
 def session_closes(asset_class: str, days: pl.Series) -> pl.Series:
-    """Close of the latest session on or before each date.
+    """Return the close of the latest session up to each date.
 
     Parameters
     ----------
-    asset_class
+    asset_class : str
         stock, etf or crypto.
-    days
-        Dates, shape (n,); they need not be sessions.
+    days : Series of Date, shape (n,)
+        They need not be sessions.
 
     Returns
     -------
     Series of Datetime("us", "UTC"), shape (n,)
-        As `session_close` of `latest_session`; null where the date is null.
+        Null where the date is null.
     """
-    known = days.unique().drop_nulls().to_list()
-    closes = [session_close(asset_class, latest_session(asset_class, day)) for day in known]
-    return days.replace_strict(known, closes, default=None, return_dtype=pl.Datetime("us", "UTC"))
+    dates = days.unique().drop_nulls().to_list()
+    closes = [session_close(asset_class, latest_session(asset_class, day)) for day in dates]
+    return days.replace_strict(dates, closes, default=None, return_dtype=pl.Datetime("us", "UTC"))
 
 
 def last_final_session(asset_class: str, now: dt.datetime, settling: dt.timedelta) -> dt.date:
@@ -146,11 +235,11 @@ def last_final_session(asset_class: str, now: dt.datetime, settling: dt.timedelt
 
     Parameters
     ----------
-    asset_class
+    asset_class : str
         stock, etf or crypto.
-    now
-        Instant, with a time zone.
-    settling
+    now : datetime
+        With a time zone.
+    settling : timedelta
         Time after the close in which a bar may still change: closing auctions, late prints, delayed quotes.
 
     Returns
@@ -161,7 +250,7 @@ def last_final_session(asset_class: str, now: dt.datetime, settling: dt.timedelt
     Raises
     ------
     ValueError
-        For an instant without a time zone.
+        If `now` has no time zone.
     """
     if now.tzinfo is None:
         raise ValueError(f"now must have a time zone, got {now}: give it in UTC")
@@ -173,8 +262,8 @@ def last_final_session(asset_class: str, now: dt.datetime, settling: dt.timedelt
 
 @functools.lru_cache(maxsize=4096)
 def _moved(asset_class: str, day: dt.date, roll: Any) -> dt.date:
-    found = np.busday_offset(np.datetime64(day, "D"), 0, roll=roll, busdaycal=_sessions(asset_class))
-    session: dt.date = found.item()
+    offset = np.busday_offset(np.datetime64(day, "D"), 0, roll=roll, busdaycal=_sessions(asset_class))
+    session: dt.date = offset.item()
     return session
 
 

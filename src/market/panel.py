@@ -1,7 +1,7 @@
-"""The pinned panel's daily table: what market-relative features know of the market.
+"""The daily table of the pinned panel, from which market-relative features know the market.
 
 The panel is a fixed list of instruments of each asset class (`BarStore.panel`), so that one more instrument in the
-universe changes nobody's features. A row of the table uses bars of that day and the members' bars before, none later.
+universe changes no other's features. A row of the table uses bars up to its day only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from src.market.bars import BarStore
 
 MIN_MEMBERS = 5  # members that must have traded for a day to count
-LIMIT = 0.5  # a member's return enters the market as at most plus or minus this: one bad print isn't the market
-OLDEST_DAYS = 7.0  # a return over a longer gap isn't a day's return
-DIGITS = 12  # decimals kept: what a processor's order of summation may change is beyond them
+LIMIT = 0.5  # a member's return is limited to plus or minus this: one bad print is not the market
+OLDEST_DAYS = 7.0  # a return over a longer gap is not that of a day
+DIGITS = 12  # decimals kept: the order of summation, which depends on the processor, changes later ones only
 SCHEMA = {
     "asset_class": pl.String,
     "date": pl.Date,
@@ -36,8 +36,13 @@ SCHEMA = {
 def panel_table(store: BarStore) -> pl.DataFrame:
     """Compute the daily table of every asset class in the pinned panel.
 
-    Buckets are read one after the other and the members' returns alone are kept: memory grows with the panel (at most
-    `universe.panel` instruments a class), not with the universe.
+    Buckets are read one after the other and only the members' returns are kept: memory grows with the panel (at most
+    `universe.panel` instruments of each class), not with the universe.
+
+    Parameters
+    ----------
+    store : BarStore
+        Bars of the dataset and its panel.
 
     Returns
     -------
@@ -46,7 +51,9 @@ def panel_table(store: BarStore) -> pl.DataFrame:
         dispersion (their sample standard deviation), csad (mean |r - market_return|), breadth (share of members that
         rose), n (members that traded), sorted. Days on which fewer than five members traded have null values.
 
-        Source: Chang, Cheng and Khorana (2000), An examination of herd behavior in equity markets, JBF 24:1651, eq. 2.
+    Source
+    ------
+    Chang, Cheng and Khorana (2000), An examination of herd behavior in equity markets, JBF 24:1651, eq. 2.
     """
     members = store.panel()
     columns = ["asset_class", "symbol", "date", "open", "close", "volume", "factor"]
@@ -55,7 +62,18 @@ def panel_table(store: BarStore) -> pl.DataFrame:
 
 
 def member_returns(bars: pl.DataFrame) -> pl.DataFrame:
-    """Total-return close-to-close returns of tradable bars: asset_class, date, return; none over a gap of a week."""
+    """Compute total-return close-to-close returns of tradable bars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        asset_class, symbol, date, open, close, volume, factor.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol, date, return (limited to +-0.5); without returns over more than a week, and without NaN.
+    """
     key = ["asset_class", "symbol"]
     price = pl.col("close") * pl.col("factor")
     days = pl.col("date").diff().dt.total_seconds() / 86_400
@@ -74,7 +92,18 @@ def member_returns(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def table_of(returns: pl.DataFrame) -> pl.DataFrame:
-    """Daily table from members' returns; the members' order doesn't matter."""
+    """Compute the daily table from the members' returns.
+
+    Parameters
+    ----------
+    returns : DataFrame
+        From `member_returns`, in any order.
+
+    Returns
+    -------
+    DataFrame
+        As of `panel_table`.
+    """
     parts = []
     for (asset_class,), rows in sorted(returns.group_by("asset_class"), key=lambda part: str(part[0])):
         wide = rows.sort("symbol").pivot("symbol", index="date", values="return").sort("date")
@@ -89,7 +118,22 @@ def table_of(returns: pl.DataFrame) -> pl.DataFrame:
 
 
 def panel_hash(table: pl.DataFrame, until: dt.date | None = None, asset_class: str | None = None) -> str:
-    """Hash of the table's rows up to and with `until`, of one class or of all; later rows change nothing."""
+    """Hash the daily table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `panel_table`.
+    until : date or None
+        Last date that counts; None takes all.
+    asset_class : str or None
+        Class whose rows count; None takes all.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
     rows = table.sort("asset_class", "date")
     if until is not None:
         rows = rows.filter(pl.col("date").cast(pl.Date) <= until)
@@ -110,7 +154,7 @@ def panel_hash(table: pl.DataFrame, until: dt.date | None = None, asset_class: s
 
 
 def _daily(returns: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Statistics over members (columns) of each day (row); NaN where a member didn't trade."""
+    """Statistics over the members (columns) for each day (row); a member that did not trade is NaN."""
     traded = np.isfinite(returns)
     count = traded.sum(axis=1).astype(np.float64)
     enough = count >= MIN_MEMBERS

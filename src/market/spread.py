@@ -12,9 +12,9 @@ _K = 3.0 - 2.0 * np.sqrt(2.0)
 def two_day_spread(high: FloatArray, low: FloatArray, close: FloatArray) -> FloatArray:
     """Corwin and Schultz's estimate of the proportional spread from bars k-1 and k.
 
-    The high is mostly a buy and the low a sell, so that a range holds variance and spread; variance grows with time and
-    the spread does not, which tells them apart. Where bar k lies wholly above or below the close before, it is moved
-    by the overnight gap first.
+    The high is mostly a buy and the low a sell, so a range contains variance and spread; variance grows with time and
+    the spread does not, which separates them. If bar k lies entirely above or below the close before it, it is first
+    moved by the overnight gap.
 
     Parameters
     ----------
@@ -43,10 +43,17 @@ def two_day_spread(high: FloatArray, low: FloatArray, close: FloatArray) -> Floa
 
 
 def spread(high: FloatArray, low: FloatArray, close: FloatArray, window: int) -> FloatArray:
-    """Average the two-day estimates of the last ``window`` bars; a negative average is no spread.
+    """Average the two-day estimates of the last ``window`` bars; a negative average counts as a spread of 0.
 
     Negative values stay in the average. Setting each to zero first, as the paper also tries, triples the half spread of
-    liquid names by noise alone (27 against 9 basis points for the 97 most traded stocks of a real file, window 21).
+    liquid names by noise alone (27 instead of 9 basis points for the 97 most traded stocks of a real file, window 21).
+
+    Parameters
+    ----------
+    high, low, close : float64, shape (n,)
+        Positive prices on one basis.
+    window : int
+        Number of bars.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which instruments, and why each is in or out: by name, by liquidity, or all that a source lists."""
+"""Which instruments are in a universe, and why: by name, by liquidity, or all that a source lists."""
 
 from __future__ import annotations
 
@@ -17,71 +17,34 @@ from src.market.bars import BARS_PER_YEAR
 if TYPE_CHECKING:
     from src.config.schema import SplitConfig, UniverseConfig
 
-# Coins that follow the price of something else: a ranked universe takes the thing itself instead.
-PEGGED = (
-    frozenset(
-        [
-            "USDT",
-            "USDC",
-            "DAI",
-            "BUSD",
-            "TUSD",
-            "FDUSD",
-            "USDP",
-            "GUSD",
-            "USDD",
-            "USDE",
-            "PYUSD",
-            "USTC",
-            "FRAX",
-            "LUSD",
-        ]
-    )
-    | frozenset(
-        [
-            "SUSD",
-            "EURS",
-            "EURT",
-            "EURC",
-            "USD1",
-            "RLUSD",
-            "USD0",
-            "USDG",
-            "USDS",
-            "USDQ",
-            "USDR",
-            "USDY",
-            "USDTB",
-            "AUSD",
-        ]
-    )
-    | frozenset(["SUSDE", "EURQ", "EURR", "EUROP", "GYEN", "XSGD", "PAX", "PAXG", "XAUT"])
-)
-WRAPPED = frozenset(
-    ["WBTC", "BTCB", "CBBTC", "TBTC", "RENBTC", "WETH", "STETH", "WSTETH", "WEETH", "RETH", "CBETH", "WBNB", "WAVAX"]
-) | frozenset(
-    [
-        "WSOL",
-        "WTRX",
-        "BBTC",
-        "KBTC",
-        "LBTC",
-        "FBTC",
-        "LSETH",
-        "MSOL",
-        "JITOSOL",
-        "BNSOL",
-        "CBXRP",
-        "CBADA",
-        "CBDOGE",
-        "CBLTC",
-    ]
-)
+PEGGED = frozenset([
+    "AUSD", "BUSD", "DAI", "EURC", "EUROP", "EURQ", "EURR", "EURS", "EURT", "FDUSD", "FRAX", "GUSD", "GYEN", "LUSD",
+    "PAX", "PAXG", "PYUSD", "RLUSD", "SUSD", "SUSDE", "TUSD", "USD0", "USD1", "USDC", "USDD", "USDE", "USDG", "USDP",
+    "USDQ", "USDR", "USDS", "USDT", "USDTB", "USDY", "USTC", "XAUT", "XSGD"
+])  # fmt: skip
+"""Coins with a fixed price in a currency or metal; a ranked universe leaves them out."""
+WRAPPED = frozenset([
+    "BBTC", "BNSOL", "BTCB", "CBADA", "CBBTC", "CBDOGE", "CBETH", "CBLTC", "CBXRP", "FBTC", "JITOSOL", "KBTC", "LBTC",
+    "LSETH", "MSOL", "RENBTC", "RETH", "STETH", "TBTC", "WAVAX", "WBNB", "WBTC", "WEETH", "WETH", "WSOL", "WSTETH",
+    "WTRX"
+])  # fmt: skip
+"""Coins that stand for another coin; a ranked universe takes that one instead."""
 _YEAR = 12  # months of which liquidity is the median
 
 
 def activity(bars: pl.DataFrame) -> pl.DataFrame:
-    """Median daily dollar volume by month: asset_class, symbol, month, dollars. Rows without price or volume leave."""
+    """Compute the median daily dollar volume of each month.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        asset_class, symbol, date, close, volume. Rows without a price or volume are left out.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol, month (its first day), dollars; sorted.
+    """
     dollars = (pl.col("close").cast(pl.Float64) * pl.col("volume").cast(pl.Float64)).alias("dollars")
     rows = bars.select(*KEY, pl.col("date").cast(pl.Date).dt.month_start().alias("month"), dollars)
     rows = rows.filter(pl.col("dollars").is_finite() & (pl.col("dollars") >= 0))
@@ -89,7 +52,22 @@ def activity(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def first_oos(first: dt.date, asset_class: str, split: SplitConfig) -> dt.date:
-    """First fold boundary that can follow a first training window begun at `first`: no prediction is earlier."""
+    """Return the first possible out-of-sample date: no prediction is earlier.
+
+    Parameters
+    ----------
+    first : date
+        First bar of the asset class.
+    asset_class : str
+        Decides the number of bars a year.
+    split : SplitConfig
+        Length of the first training window, and the boundaries of folds.
+
+    Returns
+    -------
+    date
+        The first fold boundary after a first training window that begins at `first`.
+    """
     earliest = first + dt.timedelta(days=split.first_train_bars / BARS_PER_YEAR[asset_class] * 365.25)
     anchor = dt.date.fromisoformat(split.anchor)
     months = (earliest.year - anchor.year) * 12 + earliest.month - anchor.month
@@ -105,29 +83,31 @@ def _later(day: dt.date, months: int) -> dt.date:
 
 
 def liquidity(months: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
-    """Median daily dollar volume of the year before the class's first possible out-of-sample date.
+    """Compute the median daily dollar volume of the year before the class's first possible out-of-sample date.
 
-    What came later would favour winners. An instrument without bars before that date is taken by its own first year.
+    Later bars would favour winners. For an instrument without bars before that date, its own first year counts.
 
     Parameters
     ----------
-    months
+    months : DataFrame
         From `activity`.
+    split : SplitConfig
+        Decides the first out-of-sample date.
 
     Returns
     -------
     DataFrame
-        asset_class, symbol, liquidity (dollars a day), period (words).
+        asset_class, symbol, liquidity (dollars a day), period (text that names the period).
     """
     starts = {kind: first for kind, first in months.group_by("asset_class").agg(pl.col("month").min()).iter_rows()}
     limits = {kind: first_oos(first, kind, split) for kind, first in starts.items()}
     limit = pl.col("asset_class").replace_strict(limits, return_dtype=pl.Date)
     before = months.filter(pl.col("month") < limit).sort("month").group_by(KEY).tail(_YEAR)
     late = months.join(before, on=KEY, how="anti").sort("month").group_by(KEY).head(_YEAR)
-    words = pl.format("before {}", limit.first().dt.to_string("%Y-%m-%d"))
+    period = pl.format("before {}", limit.first().dt.to_string("%Y-%m-%d"))
     return pl.concat(
         [
-            before.group_by(KEY).agg(pl.col("dollars").median().alias("liquidity"), words.alias("period")),
+            before.group_by(KEY).agg(pl.col("dollars").median().alias("liquidity"), period.alias("period")),
             late.group_by(KEY).agg(
                 pl.col("dollars").median().alias("liquidity"), pl.lit("its first year").alias("period")
             ),
@@ -136,19 +116,30 @@ def liquidity(months: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
 
 
 def ranked(universe: UniverseConfig) -> bool:
-    """Whether instruments are chosen by liquidity, so that the source's bars must be seen first."""
+    """Return whether instruments are chosen by liquidity, for which the source's bars must be read first.
+
+    Parameters
+    ----------
+    universe : UniverseConfig
+        Its names and limits.
+
+    Returns
+    -------
+    bool
+        True if there are limits and no names.
+    """
     named = universe.symbols or universe.file
     return not named and any(getattr(universe, kind) is not None for kind in ASSET_CLASSES)
 
 
 def select(listing: pl.DataFrame, universe: UniverseConfig) -> pl.DataFrame:
-    """Say of every listed instrument whether it is in the universe, and why.
+    """Decide for every listed instrument whether it is in the universe.
 
     Parameters
     ----------
-    listing
-        asset_class, symbol; for a ranked universe also liquidity and period (see `liquidity`), null where unknown.
-    universe
+    listing : DataFrame
+        asset_class, symbol; for a ranked universe also liquidity and period (see `liquidity`), null if unknown.
+    universe : UniverseConfig
         Names win over limits; a limit of null takes all of its class.
 
     Returns
@@ -159,7 +150,7 @@ def select(listing: pl.DataFrame, universe: UniverseConfig) -> pl.DataFrame:
     Raises
     ------
     ConfigError
-        Where a name is not listed, with close matches, or the file of names can't be read.
+        If a name is not listed, with close matches, or the file of names can't be read.
     """
     if universe.symbols or universe.file:
         return _named(listing, universe)
@@ -176,9 +167,9 @@ def _limited(part: pl.DataFrame, kind: object, limit: int | None) -> pl.DataFram
     order = part.sort("liquidity", "symbol", descending=[True, False], nulls_last=True)
     rank = 0
     for row in order.iter_rows(named=True):
-        kind = follows(row["asset_class"], row["symbol"])
-        if kind:
-            rows.append((row["asset_class"], row["symbol"], False, f"{kind}: a ranked universe takes none"))
+        follower = follows(row["asset_class"], row["symbol"])
+        if follower:
+            rows.append((row["asset_class"], row["symbol"], False, f"{follower}: a ranked universe leaves these out"))
             continue
         rank += 1
         by = f"by median daily dollar volume, {row['period']}" if row["period"] else "which has no usable bars"
@@ -187,7 +178,18 @@ def _limited(part: pl.DataFrame, kind: object, limit: int | None) -> pl.DataFram
 
 
 def follows(asset_class: str, symbol: str) -> str:
-    """What kind of follower a coin is; empty for the rest."""
+    """Classify a coin that follows the price of something else.
+
+    Parameters
+    ----------
+    asset_class, symbol : str
+        The instrument.
+
+    Returns
+    -------
+    str
+        ``stablecoin`` or ``wrapped coin``; empty for other instruments.
+    """
     coin = symbol.upper().split("-")[0].split("/")[0]
     if asset_class != "crypto":
         return ""
@@ -195,13 +197,13 @@ def follows(asset_class: str, symbol: str) -> str:
 
 
 def _named(listing: pl.DataFrame, universe: UniverseConfig) -> pl.DataFrame:
-    found = {"universe.symbols": matches(listing, universe.symbols, "universe.symbols")}
+    keys_by_setting = {"universe.symbols": matches(listing, universe.symbols, "universe.symbols")}
     if universe.file:
         lines = watchlist.names(universe.file)
         places = {name: f"line {number}" for name, number in lines.items()}
-        found[universe.file] = matches(listing, list(lines), f"universe.file={universe.file}", places)
+        keys_by_setting[universe.file] = matches(listing, list(lines), f"universe.file={universe.file}", places)
     taken: dict[tuple[str, str], str] = {}
-    for setting, hits in reversed(found.items()):
+    for setting, hits in reversed(keys_by_setting.items()):
         for name, keys in hits.items():
             also = f"; {name} is listed in {len(keys)} classes, all taken" if len(keys) > 1 else ""
             taken |= {key: f"named in {setting}{also}" for key in keys}
@@ -212,19 +214,28 @@ def _named(listing: pl.DataFrame, universe: UniverseConfig) -> pl.DataFrame:
 def matches(
     listing: pl.DataFrame, names: list[str], setting: str, places: Mapping[str, str] | None = None
 ) -> dict[str, list[tuple[str, str]]]:
-    """Listed instruments that each name means: "AAPL", in any class, or "stock:AAPL"; exact case first, then any.
+    """Find the listed instruments that names mean.
 
     Parameters
     ----------
-    setting
-        Where the names come from, for the words.
-    places
-        Where in it each name stands, for the words.
+    listing : DataFrame
+        asset_class, symbol.
+    names : list of str
+        "AAPL", in any class, or "stock:AAPL". The exact case is tried first, then any case.
+    setting : str
+        Where the names come from, for the message.
+    places : mapping of str to str, or None
+        Line of each name, for the message.
+
+    Returns
+    -------
+    dict of str to list of (asset_class, symbol)
+        By name.
 
     Raises
     ------
     ConfigError
-        Where a name means none, with close matches.
+        If a name is not listed, with close matches.
     """
     keys: list[tuple[str, str]] = [(kind, symbol) for kind, symbol in listing.select(KEY).sort(KEY).rows()]
     exact: dict[str, list[tuple[str, str]]] = {}
@@ -233,23 +244,36 @@ def matches(
         for name in (key[1], f"{key[0]}:{key[1]}"):
             exact.setdefault(name, []).append(key)
             folded.setdefault(name.upper(), []).append(key)
-    found = {name: exact.get(name) or folded.get(name.upper(), []) for name in names}
+    matched = {name: exact.get(name) or folded.get(name.upper(), []) for name in names}
     spelt = {name.upper(): name for name in exact}
-    missing = [name for name, hits in found.items() if not hits]
+    missing = [name for name, hits in matched.items() if not hits]
     if missing:
-        said = []
+        unlisted = []
         for name in missing[:5]:
             place = f" on {places[name]}" if places else ""
             close = difflib.get_close_matches(name.upper(), list(folded), n=3, cutoff=0.5)
             hint = f" (close: {', '.join(spelt[hit] for hit in close)})" if close else ""
-            said.append(f"{name}{place}{hint}")
+            unlisted.append(f"{name}{place}{hint}")
         more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
-        raise ConfigError(f"{setting}: among {len(keys):,} instruments there is no {'; '.join(said)}{more}")
-    return found
+        raise ConfigError(f"{setting}: among {len(keys):,} instruments there is no {'; '.join(unlisted)}{more}")
+    return matched
 
 
 def panel(states: pl.DataFrame, size: int) -> list[tuple[str, str]]:
-    """The `size` most liquid usable instruments of each class, for market-relative features; followers left out."""
+    """Choose the panel of market-relative features: the most liquid instruments of each class.
+
+    Parameters
+    ----------
+    states : DataFrame
+        asset_class, symbol, state, liquidity. Only instruments that are done and have a liquidity count.
+    size : int
+        Number of instruments of each class.
+
+    Returns
+    -------
+    list of (asset_class, symbol)
+        The most liquid first within a class; without coins that follow another price.
+    """
     keys: list[tuple[str, str]] = []
     usable = states.filter((pl.col("state") == "done") & (pl.col("liquidity") > 0))
     for kind in ASSET_CLASSES:
@@ -264,18 +288,39 @@ def _table(rows: list[tuple[str, str, bool, str]]) -> pl.DataFrame:
 
 
 def named(universe: UniverseConfig) -> list[str]:
-    """The names that a universe gives, in settings or in a file; empty where it gives none.
+    """Return the names that a universe has, in its settings or in a file.
+
+    Parameters
+    ----------
+    universe : UniverseConfig
+        Its symbols and file.
+
+    Returns
+    -------
+    list of str
+        Sorted, unique; empty without names.
 
     Raises
     ------
     ConfigError
-        Where the file can't be read, or a line of it can't be followed.
+        If the file can't be read, or a line of it is malformed.
     """
     return sorted({*universe.symbols, *(watchlist.names(universe.file) if universe.file else [])})
 
 
 def content(universe: UniverseConfig) -> dict[str, object]:
-    """What of a universe's settings decides which instruments it has: limits, names, and the lines of its file."""
+    """Return the settings that decide which instruments a universe has, for a key.
+
+    Parameters
+    ----------
+    universe : UniverseConfig
+        Its limits, symbols, and the lines of its file.
+
+    Returns
+    -------
+    dict
+        Can be written as JSON.
+    """
     return {
         "names": named(universe),
         "interval": universe.interval,

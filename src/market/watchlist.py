@@ -1,8 +1,8 @@
-"""A list of one's own (``universe.file``): a CSV with a column symbol, or plain lines of one symbol each.
+"""A list of your own (``universe.file``): a CSV with a column symbol, or lines with one symbol each.
 
-A table has a header with the column symbol (or ticker) and, if it likes, asset_class. A plain list has no header. In
-both a symbol may bear its class ("stock:AAPL"); empty lines and lines that begin with # are passed over. Every cell is
-text, NA and TRUE too.
+A table has a header with the column symbol (or ticker) and optionally asset_class. A plain list has no header. In both,
+a symbol may include its class ("stock:AAPL"); empty lines and lines that begin with # are skipped. Every cell is text,
+also NA and TRUE.
 """
 
 from __future__ import annotations
@@ -16,16 +16,26 @@ from src.core.instruments import ASSET_CLASSES
 from src.core.project import ROOT
 
 _SYMBOLS = ("symbol", "ticker")
-_SEPARATORS = (",", ";", "\t")  # none of them is in a symbol: a line with one is a table's
+_SEPARATORS = (",", ";", "\t")  # not in symbols: a line with one belongs to a table
 
 
 def names(file: str) -> dict[str, int]:
-    """The names in a watchlist, "AAPL" or "stock:AAPL", each with the first line that it stands on.
+    """Read a watchlist.
+
+    Parameters
+    ----------
+    file : str
+        Path, absolute or relative to the project.
+
+    Returns
+    -------
+    dict of str to int
+        Each name, "AAPL" or "stock:AAPL", with the number of its first line.
 
     Raises
     ------
     ConfigError
-        Where the file can't be read or names nothing, or a line can't be followed.
+        If the file can't be read or has no name, or a line is malformed.
     """
     path = Path(file).expanduser()
     path = path if path.is_absolute() else ROOT / path
@@ -36,24 +46,24 @@ def names(file: str) -> dict[str, int]:
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
     if not numbered:
         raise ConfigError(f"universe.file: {path} names no instrument: write one symbol a line")
-    found: dict[str, int] = {}
+    lines_by_name: dict[str, int] = {}
     try:
         for number, kind, symbol in _rows(path, numbered):
-            found.setdefault(_name(kind, symbol, f"universe.file: {path}, line {number}"), number)
+            lines_by_name.setdefault(_name(kind, symbol, f"universe.file: {path}, line {number}"), number)
     except csv.Error as error:
-        raise ConfigError(f"universe.file: {path} is no CSV: {error}; write one symbol a line") from error
-    if not found:
+        raise ConfigError(f"universe.file: {path} is not a CSV: {error}; write one symbol a line") from error
+    if not lines_by_name:
         raise ConfigError(f"universe.file: {path} names no instrument: there is nothing below its header")
-    return found
+    return lines_by_name
 
 
 def _rows(path: Path, numbered: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
-    """Line, asset class (empty where not told) and symbol."""
+    """Yield line, asset class (empty if there is none) and symbol."""
     table = csv.reader(line for _, line in numbered)
     header = [cell.strip().lower() for cell in next(table)]
     symbol = next((header.index(name) for name in _SYMBOLS if name in header), None)
     if symbol is None:
-        yield from _plain(path, numbered)
+        yield from _plain_rows(path, numbered)
         return
     kind = header.index("asset_class") if "asset_class" in header else len(header)
     for row in table:
@@ -62,23 +72,23 @@ def _rows(path: Path, numbered: list[tuple[int, str]]) -> Iterator[tuple[int, st
             yield numbered[table.line_num - 1][0], cells[kind] if kind < len(header) else "", cells[symbol]
 
 
-def _plain(path: Path, numbered: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+def _plain_rows(path: Path, numbered: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     for number, line in numbered:
-        if any(each in line for each in _SEPARATORS):
+        if any(separator in line for separator in _SEPARATORS):
             raise ConfigError(
-                f"universe.file: {path}, line {number}: {line.strip()[:80]!r} is no symbol: write one a line, or a CSV"
-                " (with commas) whose first line names its columns, symbol among them"
+                f"universe.file: {path}, line {number}: {line.strip()[:80]!r} is not a symbol: write one a line, or a"
+                " CSV (with commas) whose first line names its columns, symbol among them"
             )
         yield number, "", line.strip().strip('"')
 
 
 def _name(kind: str, symbol: str, where: str) -> str:
-    """The name as `src.market.universe.matches` knows it."""
+    """The name as `src.market.universe.matches` expects it."""
     before, colon, after = (part.strip() for part in symbol.partition(":"))
     if colon and not kind:
         kind, symbol = before, after
     if kind and kind.lower() not in ASSET_CLASSES:
         raise ConfigError(f"{where}: asset class must be one of {', '.join(ASSET_CLASSES)}, got {kind}")
     if not symbol or (colon and not before):
-        raise ConfigError(f"{where}: symbol must stand after its class, as in stock:AAPL, got {before}:{after}")
+        raise ConfigError(f"{where}: symbol must follow its class, as in stock:AAPL, got {before}:{after}")
     return f"{kind.lower()}:{symbol}" if kind else symbol

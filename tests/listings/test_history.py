@@ -94,7 +94,7 @@ def test_a_damaged_file_is_skipped_with_a_warning(tmp_path, caplog):
     book.keep("o", listed("A", "B", "C"), day(1))
     (tmp_path / f"{day(1)}-o.parquet").write_bytes(b"PAR1 cut")
     assert set(book.listing("o")["symbol"]) == {"A", "B"}
-    assert "can't be read, the listing before it is used" in caplog.text
+    assert "can't be read, so the listing before it is used" in caplog.text
 
 
 @settings(max_examples=25, deadline=None)

@@ -79,7 +79,7 @@ def test_a_damaged_shard_is_written_anew(tmp_path):
 
 
 def test_a_bar_that_stands_twice_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="occurs twice"):
         BarStore(tmp_path).write_bucket(0, pl.concat([table(n=5), table(n=1)]))
 
 

@@ -46,7 +46,7 @@ def test_a_ranked_universe_takes_no_coin_that_follows_another_price():
     table = ranked(crypto_USDT=9.0, crypto_WBTC=8.0, crypto_BTC=7.0, stock_DAI=1.0)
     chosen = select(table, UniverseConfig(crypto=2))
     assert included(chosen) == ["crypto:BTC", "stock:DAI"]
-    assert chosen.filter(pl.col("symbol") == "USDT")["reason"][0] == "stablecoin: a ranked universe takes none"
+    assert chosen.filter(pl.col("symbol") == "USDT")["reason"][0] == "stablecoin: a ranked universe leaves these out"
     assert select(table, UniverseConfig())["included"].all()
 
 
@@ -99,10 +99,10 @@ def test_a_watchlist_is_a_table_or_one_symbol_a_line(tmp_path, text):
         ("SPY\n# x\nbond:TSLA\n", "watch.csv, line 3: asset class must be one of stock, etf, crypto, got bond"),
         ("# x\nsymbol,asset_class\nSPY,etf\nTSLA,Bond\n", "line 4: asset class must be .*, got Bond"),
         ("symbol\nbond:TSLA\n", "line 2: asset class must be .*, got bond"),
-        ("SPY\nstock:\n", "line 2: symbol must stand after its class, as in stock:AAPL, got stock:"),
-        ("SPY\n:AAPL\n", "line 2: symbol must stand after its class, as in stock:AAPL, got :AAPL"),
-        ("name,price\nAAPL,1\n", "line 1: 'name,price' is no symbol: .*symbol among them"),
-        ("AAPL\nSPY; QQQ\n", "line 2: 'SPY; QQQ' is no symbol: write one a line"),
+        ("SPY\nstock:\n", "line 2: symbol must follow its class, as in stock:AAPL, got stock:"),
+        ("SPY\n:AAPL\n", "line 2: symbol must follow its class, as in stock:AAPL, got :AAPL"),
+        ("name,price\nAAPL,1\n", "line 1: 'name,price' is not a symbol: .*symbol among them"),
+        ("AAPL\nSPY; QQQ\n", "line 2: 'SPY; QQQ' is not a symbol: write one a line"),
         ("\nSPY\nAPPL\n", r"among 7 instruments there is no APPL on line 3 \(close: AAPL"),
         ("symbol\nSPY\n\nAPPL\n", r"among 7 instruments there is no APPL on line 4 \(close: AAPL"),
     ],

@@ -1,7 +1,8 @@
 """Refresh a pinned list of the most traded: ``python -m src.enlist universe=quick [source=auto] [dataset=<name>]``.
 
-With ``dataset=`` the ranking is by the bars of a dataset hydrated before, of the year before the first possible
-prediction: it favours no winner. Without it, by what the source's providers measure today: that favours who has grown.
+With ``dataset=``, instruments are ranked by the bars of a hydrated dataset, in the year before the first possible
+prediction, which does not favour winners. Without it, they are ranked by what the source's providers measure today,
+which favours what has grown.
 """
 
 from __future__ import annotations
@@ -11,62 +12,77 @@ import functools
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
 from src.runtime.command import main
 
-if TYPE_CHECKING:
-    import polars as pl
-
-_OWN = ("dataset",)
+_OWN = ("dataset",)  # keys that are not in the configuration
+_BY_DATASET = "median daily dollar volume in dataset {}, of the year before the first possible prediction"
 
 
 def enlist(config: Config, request: Mapping[str, str]) -> str:
-    """Rank, write the list in place of the former one, and say what changed.
+    """Rank the instruments of a universe and write the list over the former one.
+
+    Parameters
+    ----------
+    config : Config
+        Its universe has a limit for each class.
+    request : mapping of str to str
+        ``dataset``, if the ranking is by the bars of a dataset.
+
+    Returns
+    -------
+    str
+        Closing line: the list, and how it changed.
 
     Raises
     ------
     ConfigError
-        Where the universe has no limits, or the dataset no bars.
+        If the universe has no limits, or the dataset no bars.
     StageError
-        Where the providers give too little: the former list stays.
+        If the providers give too little: the former list stays.
     """
-    from src.listings import pinned
+    from src.config.paths import DatasetPaths
+    from src.listings import pinned, ranking
+    from src.listings.most_traded import traded
+    from src.market.bars import BarStore
 
-    limits = {kind: getattr(config.universe, kind) for kind in ASSET_CLASSES}
+    universe, dataset = config.universe, request.get("dataset")
+    limits = {kind: getattr(universe, kind) for kind in ASSET_CLASSES}
     if None in limits.values():
-        raise ConfigError(f"universe={config.universe.name} must have a limit for each class, got {limits}: set them")
-    path = config.universe.pinned or f"conf/universe/{config.universe.name}.csv"
+        raise ConfigError(f"universe={universe.name} must have a limit for each class, got {limits}: set them")
+    path = universe.pinned or f"conf/universe/{universe.name}.csv"
     former = pinned.read(path) if pinned.located(path).is_file() else None
-    dataset = request.get("dataset")
-    rows, origin = _of_dataset(config, dataset, limits) if dataset else _of_today(config, limits)
+    if dataset:
+        store = BarStore(DatasetPaths(Path(config.data.root), dataset).bars)
+        rows, origin = ranking.by_bars(store, config.split, limits), _BY_DATASET.format(dataset)
+    else:
+        rows, origin = traded(universe, config.source.live, config.data.root, limits)
     made = pinned.replaced(former, pinned.PinnedList(dt.datetime.now(dt.UTC).date(), origin, rows), limits)
     pinned.write(made, path)
     return f"enlist: {path}: {pinned.difference(former, made)}; {made.origin}"
 
 
 def split(arguments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Tell enlist's own words from the configuration, which goes to Hydra."""
+    """Separate the keys of this command from the configuration, which goes to Hydra.
+
+    Parameters
+    ----------
+    arguments : iterable of str
+        As typed, ``key=value``.
+
+    Returns
+    -------
+    dict of str to str
+        Values of the command's own keys.
+    list of str
+        The other arguments.
+    """
     parts = [argument.partition("=") for argument in arguments]
     own = {key: value for key, _, value in parts if key in _OWN}
     return own, ["".join(part) for part in parts if part[0] not in _OWN]
-
-
-def _of_dataset(config: Config, dataset: str, limits: Mapping[str, int]) -> tuple[pl.DataFrame, str]:
-    from src.listings import ranking
-    from src.market.bars import BarStore
-
-    rows = ranking.by_bars(BarStore(Path(config.data.root) / "bars" / dataset), config.split, limits)
-    return rows, f"median daily dollar volume in dataset {dataset}, of the year before the first possible prediction"
-
-
-def _of_today(config: Config, limits: Mapping[str, int]) -> tuple[pl.DataFrame, str]:
-    from src.listings.most_traded import traded
-
-    return traded(config.universe, config.source.live, config.data.root, limits)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,28 @@ from src.config.schema import Config
 from src.core.errors import StageError
 from src.runtime.command import main
 
-log = logging.getLogger("src.hydrate")  # run as a command this module's own name is __main__
+log = logging.getLogger("src.hydrate")  # as a command, the name of this module is __main__
 
 
 def hydrate(config: Config) -> str:
-    """Hydrate the configured universe, doing only what is not done yet, and say the counts.
+    """Hydrate the configured universe, doing only what is not done yet.
+
+    Parameters
+    ----------
+    config : Config
+        Universe, source and paths.
+
+    Returns
+    -------
+    str
+        Closing line, with the number of instruments in each state.
 
     Raises
     ------
     ConfigError
-        Where the configuration can't be followed: an unknown symbol, another source than the dataset's, no such path.
+        If a symbol is unknown, a path does not exist, or the dataset came from another source.
     StageError
-        Where the source can't be used at all, a provider can't be reached for hours, or the disk is too small.
+        If the source can't be used at all, a provider can't be reached for hours, or the disk is too small.
     """
     from src.hydration import dataset, files
     from src.hydration.job import HydrationJob

@@ -232,7 +232,7 @@ def test_a_published_file_that_is_lost_or_cut_short_is_noticed_and_made_anew(tmp
     before = files(tmp_path)
     victim = sorted((tmp_path / "data" / "bars" / "mine").glob("b*.parquet"))[0]
     damage(victim)
-    with pytest.raises(StageError, match="run the hydration of this dataset again"):
+    with pytest.raises(StageError, match="hydrate this dataset again"):
         BarStore(victim.parent).read_bucket(int(victim.stem[1:4]))
     hydrate(live(tmp_path, *NAMES))
     assert files(tmp_path) == before

@@ -125,7 +125,7 @@ def _configured(universe: UniverseConfig, *, is_live: bool) -> pl.DataFrame | No
 
 
 def _asked(raw: Path) -> pl.DataFrame | None:
-    """What live providers were asked for, from ledger and journal; the bars themselves are not read.
+    """What live providers were asked for, from the ledger and the log of answers; the bars themselves are not read.
 
     An answer in the journal counts, because it is saved. The journal is read first, so that an answer that moves into
     the ledger meanwhile is found in one of them.

@@ -66,7 +66,7 @@ def test_the_ledger_says_of_each_instrument_what_is_known(tmp_path):
     assert bad["checked"] is None and bad["content_hash"] == "" and made.entry(("stock", "QQQ")) is None
 
 
-def test_a_kill_between_any_two_file_operations_of_a_fold_changes_nothing_in_the_end(tmp_path):
+def test_a_kill_between_any_two_file_operations_of_a_merge_changes_nothing_in_the_end(tmp_path):
     """First fetch, a refresh of one, a refetch of another and a failure, all pending at once."""
     start = filled(tmp_path / "start").root
     before = answer("BBB", seed=9)
@@ -105,7 +105,7 @@ def test_a_kill_between_any_two_file_operations_of_a_fold_changes_nothing_in_the
         assert left == expected, f"killed before step {step} ({steps[step]}), then {again}"
 
 
-def test_answers_that_come_after_a_kill_are_folded_after_those_of_the_killed_fold(tmp_path):
+def test_answers_that_come_after_a_kill_are_merged_after_those_of_the_killed_merge(tmp_path):
     start = filled(tmp_path / "start").root
 
     def first(made):
@@ -263,7 +263,7 @@ def test_a_bit_that_flipped_inside_a_file_is_found_by_the_next_fold(tmp_path):
     assert made.entries()["symbol"].to_list() == ["AAA", "CCC", "DDD"]
 
 
-def test_a_damaged_journal_file_is_set_aside_with_a_word(tmp_path, caplog):
+def test_a_damaged_file_of_the_log_is_set_aside_with_a_warning(tmp_path, caplog):
     made = filled(tmp_path)
     for symbol in ("DDD", "EEE", "FFF"):
         keep(made, answer(symbol))

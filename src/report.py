@@ -1,6 +1,6 @@
-"""Say what passed and how much of it is luck: metrics.json, tables for `dvc plots`, and one page that opens offline.
+"""Report which runs passed and how many passes are luck: metrics.json, tables for `dvc plots`, and one offline page.
 
-``python -m src.report universe=full`` reads the grades, states and equity that training left and writes
+``python -m src.report universe=full`` reads the grades, states and equity that training stored, and writes
 ``reports/<dataset>/``. The same inputs give the same bytes.
 """
 
@@ -14,80 +14,103 @@ from src.runtime.command import main
 
 if TYPE_CHECKING:
     from src.config.schema import Config
-    from src.reporting.session_data import Material
+    from src.reporting.report_data import ReportData
 
-# What shaped the figures; engine and tracking did not, and paths are this machine's own business.
-_TOLD = ("universe", "source", "features", "label", "split", "strategy", "model", "grade")
-_UNTOLD = ("source.path", "universe.file")
+# Sections that shape the figures; engine and tracking do not.
+_SECTIONS = ("universe", "source", "features", "label", "split", "strategy", "model", "grade")
+_LOCAL_PATHS = ("source.path", "universe.file")
 
 
 def report(config: Config) -> str:
     """Write the report of the configured dataset and return the closing line."""
     from src.reporting.page import page
-    from src.reporting.summary import metrics, plots
-    from src.reporting.summary_image import picture
+    from src.reporting.summary import plot_tables, summary
+    from src.reporting.summary_image import summary_image
     from src.storage.atomic import write_json, write_text
 
-    folder = Path(config.data.reports) / config.dataset
-    material = gather(config)
-    write_json(metrics(material), folder / "metrics.json")
-    for name, table in plots(material).items():
+    folder = config.paths.reports
+    data = read(config)
+    write_json(summary(data), folder / "metrics.json")
+    for name, table in plot_tables(data).items():
         write_text(table.write_csv(), folder / "plots" / f"{name}.csv")
-    write_text(page(material), folder / "index.html")
-    write_text(picture(material), folder / "picture.svg")
-    return closing_line(material, folder / "index.html")
+    write_text(page(data), folder / "index.html")
+    write_text(summary_image(data), folder / "summary.svg")
+    return closing_line(data, folder / "index.html")
 
 
-def gather(config: Config) -> Material:
-    """Read all that the report shows."""
+def read(config: Config) -> ReportData:
+    """Read everything that the report shows.
+
+    Raises
+    ------
+    StageError
+        If there are no grades, or a stored table can't be read.
+    """
     from src.reporting import loading
-    from src.reporting.passing_runs import best_instruments
-    from src.reporting.session_data import Material, groups, thresholds
+    from src.reporting.passing_runs import best_runs
+    from src.reporting.report_data import ReportData, groups, thresholds
 
-    where = Path(config.data.root), config.dataset
-    grades = loading.graded(*where)
-    about, planted, simulated = loading.bars(*where)
-    material = Material(
+    paths = config.paths
+    grades = loading.read_grades(paths)
+    bars = loading.read_bar_facts(paths)
+    data = ReportData(
         dataset=config.dataset,
         grades=grades,
-        states=loading.states(*where),
-        luck=loading.luck_of(grades),
-        groups=groups(grades, loading.luck_of),
+        states=loading.read_states(paths),
+        luck=loading.passes_against_luck(grades),
+        groups=groups(grades, loading.passes_against_luck),
         thresholds=thresholds(config.grade),
-        planted=planted,
-        simulated=simulated,
+        planted=bars.planted,
+        simulated=bars.simulated,
         settings=settings(config),
-        about=about,
+        bar_facts=bars.facts,
     )
     return dataclasses.replace(
-        material,
-        equity=loading.equity(*where, best_instruments(material)),
-        importance=loading.importance(*where, material.grades),
+        data,
+        equity=loading.read_equity(paths, best_runs(data)),
+        importance=loading.read_importance(paths, data.grades),
     )
 
 
-def closing_line(material: Material, page: Path) -> str:
-    """Give the stage's last line: instruments, the sentence on passes and luck, and where the page is."""
-    from src.reporting.formatting import counted
-    from src.reporting.verdict import sentence
+def closing_line(data: ReportData, page: Path) -> str:
+    """Give the last line of the command: instruments, passes against luck, and where the page is.
 
-    universe = max((table.height for table in material.states.values()), default=0)
-    return f"report: {counted(universe, 'instrument')}; {sentence(material.luck)} See {page.as_posix()}"
+    Parameters
+    ----------
+    data : ReportData
+        The session.
+    page : Path
+        The page that was written.
+
+    Returns
+    -------
+    str
+    """
+    from src.reporting.formatting import counted
+    from src.reporting.headline import sentence
+
+    return f"report: {counted(data.universe_size, 'instrument')}; {sentence(data.luck)} See {page.as_posix()}"
 
 
 def settings(config: Config) -> dict[str, object]:
-    """Flatten the choices that shaped the figures to dotted keys."""
-    chosen = {name: dataclasses.asdict(getattr(config, name)) for name in _TOLD}
-    flat = dict(_flat({**chosen, "data.until": config.data.until, "seed": config.seed}))
-    return {key: value for key, value in flat.items() if key not in _UNTOLD}
+    """Give the settings that shape the figures.
+
+    Returns
+    -------
+    dict
+        Values by dotted key, without local paths and addresses.
+    """
+    sections = {name: dataclasses.asdict(getattr(config, name)) for name in _SECTIONS}
+    flat = dict(_flattened({**sections, "data.until": config.data.until, "seed": config.seed}))
+    return {key: value for key, value in flat.items() if key not in _LOCAL_PATHS}
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
+def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
+    items: list[tuple[str, object]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
-        found += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
-    return found
+        items += _flattened(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
+    return items
 
 
 if __name__ == "__main__":

@@ -12,17 +12,17 @@ import pytest
 from src.config.schema import Config
 from src.core.errors import StageError
 from src.market.bars import BarStore, Manifest
-from src.report import gather, report, settings
-from src.reporting.loading import luck_of
-from src.reporting.session_data import tidy_grades
+from src.report import read, report, settings
+from src.reporting.loading import passes_against_luck
+from src.reporting.schemas import grades_table
 from src.runtime import heartbeat
 from src.storage.atomic import write_parquet
 from src.training.run_store import RunStore
 from tests.reporting import synthetic
 
 SESSION = "5e551011"
-FILES = ["index.html", "metrics.json", "picture.svg", "plots/accuracy.csv", "plots/auc.csv", "plots/max_drawdown.csv",
-         "plots/pass_rates.csv", "plots/sharpe.csv"]  # fmt: skip
+FILES = ["index.html", "metrics.json", "plots/accuracy.csv", "plots/auc.csv", "plots/max_drawdown.csv",
+         "plots/pass_rates.csv", "plots/sharpe.csv", "summary.svg"]  # fmt: skip
 
 
 def graded(table: pl.DataFrame, curves: pl.DataFrame) -> pl.DataFrame:
@@ -68,7 +68,7 @@ def written(folder: Path) -> dict[str, bytes]:
 def test_the_stage_writes_its_files_and_closes_with_the_counts(dataset):
     line = report(Config())
     assert sorted(written(dataset / "reports/demo")) == FILES
-    table = tidy_grades(pl.read_parquet("data/grades/demo.parquet"))
+    table = grades_table(pl.read_parquet("data/grades/demo.parquet"))
     passes = table["passed"].sum()
     counts = rf"report: 49 instruments; {passes} of {table.height} runs passed, on \d+ instruments\. "
     assert re.match(counts + r"If no model had any skill, about", line)
@@ -86,10 +86,12 @@ def test_the_same_inputs_give_the_same_bytes(dataset):
 def test_the_page_shows_curves_planted_edges_and_the_sentence(dataset):
     line = report(Config())
     page = Path("reports/demo/index.html").read_text(encoding="utf-8")
-    won = pl.read_parquet("data/grades/demo.parquet").filter("passed").select("asset_class", "symbol").unique().height
-    assert page.count('class="line seen"') == min(won, 12) > 5
+    passed = (
+        pl.read_parquet("data/grades/demo.parquet").filter("passed").select("asset_class", "symbol").unique().height
+    )
+    assert page.count('class="line observed"') == min(passed, 12) > 5
     assert "no equity curve stored" not in page
-    assert "10 instruments of this simulated universe carry a planted edge" in page
+    assert "10 instruments of this simulated universe have a planted edge" in page
     assert "Simulated bars" in page
     sentence = line.split("; ", 1)[1].rsplit(" See", 1)[0]
     assert sentence in page
@@ -106,10 +108,10 @@ def test_metrics_agree_with_the_grades_table(dataset):
 
 
 def test_the_range_of_luck_is_the_quantiles_of_the_common_shifts():
-    table = tidy_grades(synthetic.grades(40))
+    table = grades_table(synthetic.grades(40))
     bits = np.array([np.unpackbits(np.frombuffer(b, np.uint8)) for b in table["shift_passes"]])
     sums = np.sort(bits.sum(axis=0))
-    luck = luck_of(table)
+    luck = passes_against_luck(table)
     assert luck.low == sums[int(np.ceil(0.05 * 200)) - 1]
     assert luck.high == sums[int(np.ceil(0.95 * 200)) - 1]
     keys = table.select("asset_class", "symbol").rows()
@@ -120,10 +122,10 @@ def test_the_range_of_luck_is_the_quantiles_of_the_common_shifts():
 
 
 def test_without_luck_rates_or_common_shifts_nothing_is_claimed():
-    table = tidy_grades(synthetic.grades(4))
-    bare = luck_of(table.with_columns(luck_rate=pl.lit(None, dtype=pl.Float64)))
+    table = grades_table(synthetic.grades(4))
+    bare = passes_against_luck(table.with_columns(luck_rate=pl.lit(None, dtype=pl.Float64)))
     assert (bare.expected, bare.low, bare.sentence) == (None, None, "")
-    half = luck_of(table.with_columns(shift_passes=pl.lit(None, dtype=pl.Binary)))
+    half = passes_against_luck(table.with_columns(shift_passes=pl.lit(None, dtype=pl.Binary)))
     assert half.expected == pytest.approx(table["luck_rate"].sum()) and half.low is None
 
 
@@ -142,11 +144,11 @@ def test_after_a_training_that_was_interrupted_its_own_command_is_named(dataset,
     runs = RunStore(Path("data/runs/demo")).runs(("record_id",)).height
     assert runs == 2
     with heartbeat.beating("train", "demo", Path("data"), "python -m src.train universe=demo seed=9") as beat:
-        with pytest.raises(StageError, match=rf"training works on them \({runs} runs are stored so far\)"):
+        with pytest.raises(StageError, match=rf"training is running \({runs} runs are stored so far\)"):
             report(Config())
         beat.update(ended="interrupted")
-    words = rf"its end \({runs} runs are stored\): `python -m src.train universe=demo seed=9` goes on"
-    with pytest.raises(StageError, match=words):
+    remedy = rf"interrupted \({runs} runs are stored\): run `python -m src.train universe=demo seed=9` to continue"
+    with pytest.raises(StageError, match=remedy):
         report(Config())
 
 
@@ -167,13 +169,13 @@ def test_a_session_in_which_all_were_skipped_is_reported(tmp_path, monkeypatch):
 def test_a_curve_that_another_session_graded_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lay_out(synthetic.grades(10, planted=5), [], session="0ther000")
-    assert gather(Config()).equity.height > 0
+    assert read(Config()).equity.height > 0
 
 
-def test_the_settings_told_hold_no_path_and_no_address():
+def test_the_settings_shown_hold_no_path_and_no_address():
     config = Config()
     config.source.path = "/home/someone/secret"
     config.tracking.uri = "postgresql://user:password@host/db"
-    told = settings(config)
-    assert told["strategy.cost_bps.stock"] == 5.0 and told["grade.min_auc"] == 0.52
-    assert "secret" not in str(told) and "password" not in str(told)
+    shown = settings(config)
+    assert shown["strategy.cost_bps.stock"] == 5.0 and shown["grade.min_auc"] == 0.52
+    assert "secret" not in str(shown) and "password" not in str(shown)

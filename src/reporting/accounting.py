@@ -1,4 +1,4 @@
-"""Where every instrument ended: one state a stage, counts that add up to the universe, and the reasons grouped."""
+"""The end state of every instrument: one state per stage, counts that add up to the universe, and grouped reasons."""
 
 from __future__ import annotations
 
@@ -9,67 +9,102 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from src.reporting.formatting import counted, listed, whole
+from src.core.instruments import KEY
+from src.reporting.formatting import counted, integer, joined
 from src.reporting.rendering import render
-from src.reporting.session_data import KEY, STATES, Material
+from src.reporting.report_data import STATES, ReportData
 from src.reporting.summary import state_counts
 from src.reporting.tables import Column, Row, Table, table
 
 MOST_REASONS = 25
-_FIGURES = re.compile(r"[-+]?\d[\d.,:%/x-]*")
+_NUMBERS = re.compile(r"[-+]?\d[\d.,:%/x-]*")
 
 
 @dataclass(frozen=True)
 class ReasonGroup:
-    """Instruments of one state whose reasons differ in figures only, with the first reason as it was written."""
+    """Instruments in one state whose reasons differ only in numbers.
+
+    Attributes
+    ----------
+    state : str
+        Their state.
+    reason : str
+        The first of their reasons.
+    symbols : tuple of str
+        In the order of the states table.
+    """
 
     state: str
     reason: str
     symbols: tuple[str, ...]
 
 
-def reasons(states: pl.DataFrame) -> list[ReasonGroup]:
-    """Group the reasons of a stage, the commonest first; parts of a reason joined by ``;`` count one by one.
+def reason_groups(states: pl.DataFrame) -> list[ReasonGroup]:
+    """Group the reasons of a stage.
 
-    Figures and the instrument's own symbol are left out of the comparison: ``612 of 900 bars`` and ``34 of 900 bars``
-    are one kind.
+    Numbers and the instrument's own symbol are ignored: ``612 of 900 bars`` and ``34 of 900 bars`` are one group.
+
+    Parameters
+    ----------
+    states : DataFrame
+        In `schemas.STATE_SCHEMA`. Parts of a reason joined by ``;`` are grouped separately.
+
+    Returns
+    -------
+    list of ReasonGroup
+        Failures first, then quarantines, skips and the rest; within a state the most common reason first.
     """
     first: dict[tuple[str, str], str] = {}
     symbols: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for symbol, state, reason in states.select("symbol", "state", "reason").iter_rows():
         for part in _parts(reason):
-            kind = (state, _kind(part, symbol))
-            first.setdefault(kind, part)
-            symbols[kind].append(symbol)
-    found = [ReasonGroup(state, first[state, kind], tuple(who)) for (state, kind), who in symbols.items()]
+            group = (state, _pattern(part, symbol))
+            first.setdefault(group, part)
+            symbols[group].append(symbol)
+    grouped = [ReasonGroup(group[0], first[group], tuple(members)) for group, members in symbols.items()]
     order = {state: k for k, state in enumerate(("failed", "quarantined", "skipped", "done"))}
-    return sorted(found, key=lambda r: (order.get(r.state, len(order)), -len(r.symbols), r.reason))
+    return sorted(grouped, key=lambda g: (order.get(g.state, len(order)), -len(g.symbols), g.reason))
 
 
 def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
-    """Say whether a stage's counts add up to the universe, instrument by instrument."""
+    """Say whether the states of a stage add up to the universe.
+
+    Parameters
+    ----------
+    states : DataFrame
+        In `schemas.STATE_SCHEMA`.
+    universe : DataFrame
+        asset_class and symbol of all instruments.
+
+    Returns
+    -------
+    str
+        ``adds up``, or the numbers of instruments that are missing, foreign, counted twice or in an unknown state.
+    """
     doubled = states.height - states.unique(KEY).height
     if doubled:
         return f"{counted(doubled, 'instrument')} counted more than once"
-    missing = universe.join(states, on=KEY, how="anti").height
-    foreign = states.join(universe, on=KEY, how="anti").height
-    unknown = states.filter(~pl.col("state").is_in(STATES)).height
     faults = [
-        (missing, "not seen yet"),
-        (foreign, "not in the universe"),
-        (unknown, "in no known state"),
+        (universe.join(states, on=KEY, how="anti").height, "not processed yet"),
+        (states.join(universe, on=KEY, how="anti").height, "not in the universe"),
+        (states.filter(~pl.col("state").is_in(STATES)).height, "in an unknown state"),
     ]
-    said = [f"{n:,} {words}" for n, words in faults if n]
-    return "; ".join(said) if said else "adds up"
+    return "; ".join(f"{n:,} {fault}" for n, fault in faults if n) or "adds up"
 
 
-def accounting(material: Material) -> str:
-    """Write the states of each stage, whether they add up, and the grouped reasons."""
-    if not material.states:
+def accounting_section(data: ReportData) -> str:
+    """Write the states of each stage, whether they add up, and the grouped reasons.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    if not data.states:
         return render("accounting", overall=None)
-    universe = material.states[material.stages[0]].select(KEY).unique()
-    overall, by_class = _state_tables(material, universe)
-    listings = (_reason_table(stage, material.states[stage]) for stage in material.stages)
+    universe = data.states[data.stages[0]].select(KEY).unique()
+    overall, by_class = _state_tables(data, universe)
+    listings = (_reason_table(stage, data.states[stage]) for stage in data.stages)
     return render(
         "accounting",
         universe=counted(universe.height, "instrument"),
@@ -83,49 +118,48 @@ def _parts(reason: str) -> Iterable[str]:
     return (part.strip() for part in reason.split(";") if part.strip())
 
 
-def _kind(reason: str, symbol: str) -> str:
-    own = re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "@", reason) if len(symbol) > 1 else reason
-    return _FIGURES.sub("#", own)
+def _pattern(reason: str, symbol: str) -> str:
+    """Replace the symbol and all numbers of a reason by placeholders."""
+    anonymous = re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "@", reason) if len(symbol) > 1 else reason
+    return _NUMBERS.sub("#", anonymous)
 
 
-def _state_tables(material: Material, universe: pl.DataFrame) -> tuple[Table, Table]:
-    """Count the states of each stage, in all and by asset class."""
-    whole_stages: list[Row] = []
+def _state_tables(data: ReportData, universe: pl.DataFrame) -> tuple[Table, Table]:
+    """Count the states of each stage, overall and by asset class."""
+    totals: list[Row] = []
     by_class: list[Row] = []
-    for stage in material.stages:
-        states = material.states[stage]
-        whole_stages.append({"stage": stage, **state_counts(states), "check": balance(states, universe)})
+    for stage in data.stages:
+        states = data.states[stage]
+        totals.append({"stage": stage, **state_counts(states), "check": balance(states, universe)})
         for name in states["asset_class"].unique().sort().to_list():
             part, within = (frame.filter(pl.col("asset_class") == name) for frame in (states, universe))
-            by_class.append({"stage": stage, "of": name, **state_counts(part), "check": balance(part, within)})
-    stage_of = Column("stage", lambda r: r["stage"])
+            by_class.append({"stage": stage, "class": name, **state_counts(part), "check": balance(part, within)})
+    stage_column = Column("stage", lambda r: r["stage"])
     counts = [*(_count(state) for state in STATES), _count("total"), Column("check", lambda r: r["check"])]
-    overall = table([stage_of, *counts], whole_stages, "Instruments by state after each stage", "states")
-    parts = table(
-        [stage_of, Column("class", lambda r: r["of"]), *counts], by_class, "The same by asset class", "states"
-    )
-    return overall, parts
+    overall = table([stage_column, *counts], totals, "Instruments by state after each stage", "states")
+    class_column = Column("class", lambda r: r["class"])
+    return overall, table([stage_column, class_column, *counts], by_class, "The same by asset class", "states")
 
 
 def _count(name: str) -> Column:
-    return Column(name, lambda r: whole(r[name]), lambda r: r[name])
+    return Column(name, lambda r: integer(r[name]), lambda r: r[name])
 
 
 def _reason_table(stage: str, states: pl.DataFrame) -> Table | None:
-    grouped = reasons(states)
+    grouped = reason_groups(states)
     if not grouped:
         return None
     columns = [
         Column("state", lambda r: r["state"]),
-        Column("instruments", lambda r: whole(r["count"]), lambda r: r["count"]),
-        Column("reason, as first met", lambda r: r["reason"]),
-        Column("such as", lambda r: r["symbols"]),
+        Column("instruments", lambda r: integer(r["count"]), lambda r: r["count"]),
+        Column("reason (first occurrence)", lambda r: r["reason"]),
+        Column("examples", lambda r: r["symbols"]),
     ]
     rows: list[Row] = [
-        {"state": g.state, "count": len(g.symbols), "reason": g.reason, "symbols": listed(g.symbols)}
+        {"state": g.state, "count": len(g.symbols), "reason": g.reason, "symbols": joined(g.symbols)}
         for g in grouped[:MOST_REASONS]
     ]
-    caption = f"{stage}: {counted(len(grouped), 'kind')} of reasons"
+    caption = f"{stage}: {counted(len(grouped), 'reason')}"
     if len(grouped) > MOST_REASONS:
         caption += f", the first {MOST_REASONS} shown; all are in the stage's states table"
     return table(columns, rows, caption)

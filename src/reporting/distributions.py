@@ -1,20 +1,26 @@
-"""The four metrics over all runs, each against its threshold."""
+"""The metrics over all runs, each against its threshold."""
 
 from __future__ import annotations
 
+from src.reporting.binning import distribution
 from src.reporting.charts import histogram
-from src.reporting.formatting import METRIC_FORMS, share
-from src.reporting.rendering import drawn, render
-from src.reporting.session_data import Material
-from src.reporting.summary import distribution
+from src.reporting.formatting import METRIC_FORMATS, percent
+from src.reporting.rendering import render, trusted
+from src.reporting.report_data import ReportData
 
 
-def distributions(material: Material) -> str:
-    """Write the histogram of each metric with its threshold, the share of runs that clears it, and the median."""
+def distributions_section(data: ReportData) -> str:
+    """Write the histogram of each metric, the share of runs that clears its threshold, and the median.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     figures = []
-    for threshold in material.thresholds if material.grades.height else ():
-        shape, form = distribution(material.grades, threshold), METRIC_FORMS[threshold.metric]
+    for threshold in data.thresholds if data.grades.height else ():
+        shape, formatted = distribution(data.grades, threshold), METRIC_FORMATS[threshold.metric]
         undefined = f"; undefined in {shape.undefined:,}" if shape.undefined else ""
-        words = f"{share(shape.clearing)} of runs clear it; median {form(shape.median)}{undefined}."
-        figures.append({"name": threshold.name, "drawing": drawn(histogram(shape)), "words": words})
+        caption = f"{percent(shape.clearing)} of runs clear it; median {formatted(shape.median)}{undefined}."
+        figures.append({"name": threshold.name, "chart": trusted(histogram(shape)), "caption": caption})
     return render("distributions", figures=figures)

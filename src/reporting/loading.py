@@ -1,124 +1,205 @@
-"""What the stages left on disk, as the report needs it: grades, states, facts about the bars, equity, luck."""
+"""Read what the stages stored: grades, states, facts about the bars, equity, importance, and evidence on luck."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from src.config.paths import DatasetPaths
 from src.core.errors import StageError
 from src.evaluation.multiple_testing import session_evidence
 from src.market.bars import BarStore
-from src.reporting.session_data import STAGES, Luck, matching_equity, tidy_equity, tidy_grades, tidy_states
+from src.reporting.report_data import STAGES, Luck
+from src.reporting.schemas import equity_table, grades_table, matching_equity, states_table
 from src.runtime import heartbeat
 from src.sources import registry
 from src.storage import atomic
 from src.training.run_store import RunStore
 
+ALL_RUNS = "all runs"
 
-def graded(root: Path, dataset: str) -> pl.DataFrame:
+
+@dataclass(frozen=True)
+class BarFacts:
+    """What the manifest of the bars says.
+
+    Attributes
+    ----------
+    facts : dict of str to str
+        Source, interval, adjustment and last date, by their names on the page.
+    planted : frozenset of (asset_class, symbol), optional
+        Instruments with a planted edge; None if the source plants none.
+    simulated : bool
+        Whether the source simulates its bars.
+    """
+
+    facts: dict[str, str]
+    planted: frozenset[tuple[str, str]] | None = None
+    simulated: bool = False
+
+
+def read_grades(paths: DatasetPaths) -> pl.DataFrame:
     """Read the grades of a dataset.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+        Of the dataset.
+
+    Returns
+    -------
+    DataFrame
+        In `schemas.GRADE_SCHEMA`.
 
     Raises
     ------
     StageError
-        Where training has left none (names the missing command), or the file can't be read.
+        If there are no grades (the message names the command to run), or the file can't be read.
     """
-    path = root / "grades" / f"{dataset}.parquet"
-    if not path.exists():
-        raise StageError(f"no grades for universe={dataset}: {_remedy(root, dataset)}")
-    return tidy_grades(_read(path))
+    if not paths.grades.exists():
+        raise StageError(f"no grades for universe={paths.dataset}: {_remedy(paths)}")
+    return grades_table(_read(paths.grades))
 
 
-def _remedy(root: Path, dataset: str) -> str:
-    """What to run where there are no grades: training, or the one that was interrupted once more."""
-    begun = RunStore(root / "runs" / dataset).runs(("record_id",)).height
-    told = [beat for beat in heartbeat.beats(dataset, root) if beat.verb in ("train", "follow")]
-    command = told[-1].command if told else f"python -m src.train universe={dataset}"
-    if told and told[-1].alive:
-        return f"training works on them ({begun:,} runs are stored so far); run this once it has ended"
-    if begun:
-        return f"training has not come to its end ({begun:,} runs are stored): `{command}` goes on, then run this"
+def _remedy(paths: DatasetPaths) -> str:
+    """What to run if there are no grades: training, or again the training that was interrupted."""
+    stored = RunStore(paths.runs).runs(("record_id",)).height
+    trainings = [beat for beat in heartbeat.beats(paths.dataset, paths.root) if beat.verb in ("train", "follow")]
+    command = trainings[-1].command if trainings else f"python -m src.train universe={paths.dataset}"
+    if trainings and trainings[-1].alive:
+        return f"training is running ({stored:,} runs are stored so far); run this again when it has ended"
+    if stored:
+        return f"training was interrupted ({stored:,} runs are stored): run `{command}` to continue, then this"
     return f"run `{command}` first"
 
 
-def states(root: Path, dataset: str) -> dict[str, pl.DataFrame]:
-    """Read the states of every stage that has left some."""
-    paths = {stage: root / "states" / dataset / f"{stage}.parquet" for stage in STAGES}
-    return {stage: tidy_states(_read(path), stage) for stage, path in paths.items() if path.exists()}
+def read_states(paths: DatasetPaths) -> dict[str, pl.DataFrame]:
+    """Read the states tables of a dataset.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By stage, in `schemas.STATE_SCHEMA`; without the stages that have not stored any.
+
+    Raises
+    ------
+    StageError
+        If a file can't be read.
+    """
+    tables = {stage: paths.states(stage) for stage in STAGES}
+    return {stage: states_table(_read(path), stage) for stage, path in tables.items() if path.exists()}
 
 
-def bars(root: Path, dataset: str) -> tuple[dict[str, str], frozenset[tuple[str, str]] | None, bool]:
-    """Read what the bars' manifest tells: facts in words, planted instruments, whether the bars are simulated."""
-    store = BarStore(root / "bars" / dataset)
+def read_bar_facts(paths: DatasetPaths) -> BarFacts:
+    """Read the manifest of the bars.
+
+    Returns
+    -------
+    BarFacts
+        Empty if there are no bars.
+    """
+    store = BarStore(paths.bars)
     if not store.exists():
-        return {}, None, False
+        return BarFacts({})
     manifest = store.manifest
     facts = {
         "bars": manifest.source,
         "interval": manifest.interval,
         "adjustment": manifest.basis,
-        "bars until": manifest.until or "all that the source has",
+        "last bar": manifest.until or "the last that the source has",
     }
     if not manifest.complete:
-        facts["hydration"] = "not complete yet: instruments still missing are not in these figures"
-    planted = frozenset((kind, symbol) for kind, symbol in manifest.planted)
-    return facts, planted or None, registry.is_simulated(manifest.source)
+        facts["hydration"] = "incomplete: instruments that are still missing are not in these figures"
+    planted = frozenset((asset_class, symbol) for asset_class, symbol in manifest.planted)
+    return BarFacts(facts, planted or None, registry.is_simulated(manifest.source))
 
 
-def equity(root: Path, dataset: str, best: pl.DataFrame) -> pl.DataFrame:
-    """Read the net equity of runs; the curve of a reused run stands with the session that graded it."""
-    store = RunStore(root / "runs" / dataset)
-    sessions = best.filter(pl.col("graded_by").is_not_null()).group_by("graded_by", maintain_order=True)
-    found = [store.equity(runs["record_id"].to_list(), str(key)) for (key,), runs in sessions]
-    curves = [tidy_equity(curve.rename({"always_long": "always_long_equity"}, strict=False)) for curve in found]
-    return matching_equity(pl.concat([tidy_equity(pl.DataFrame()), *curves]), best)
+def read_equity(paths: DatasetPaths, runs: pl.DataFrame) -> pl.DataFrame:
+    """Read the net equity of runs, each from the session that graded it.
 
-
-def importance(root: Path, dataset: str, grades: pl.DataFrame) -> pl.DataFrame:
-    """Average the importance of each feature over the graded runs.
+    Parameters
+    ----------
+    paths : DatasetPaths
+        Of the dataset.
+    runs : DataFrame
+        With record_id, graded_by and max_drawdown.
 
     Returns
     -------
     DataFrame
-        feature, group (its family; "own" where it is no longer declared), a column for each model family with its mean
-        share of the gain, and "all runs"; empty where no run carries any.
+        In `schemas.EQUITY_SCHEMA`, without curves whose drawdown is not the graded one.
+    """
+    store = RunStore(paths.runs)
+    sessions = runs.filter(pl.col("graded_by").is_not_null()).group_by("graded_by", maintain_order=True)
+    stored = [store.equity(part["record_id"].to_list(), str(key)) for (key,), part in sessions]
+    curves = [equity_table(curve.rename({"always_long": "always_long_equity"}, strict=False)) for curve in stored]
+    return matching_equity(pl.concat([equity_table(pl.DataFrame()), *curves]), runs)
+
+
+def read_importance(paths: DatasetPaths, grades: pl.DataFrame) -> pl.DataFrame:
+    """Average the importance of each feature over the graded runs.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+        Of the dataset.
+    grades : DataFrame
+        With record_id.
+
+    Returns
+    -------
+    DataFrame
+        feature; group (its feature family, "own" if it is no longer declared); its mean share of the gain in a column
+        for each model family and in "all runs". Empty if no run has stored any.
     """
     from src.features.catalog import declared
 
-    runs = RunStore(root / "runs" / dataset).runs(("family", "features", "importance"))
+    runs = RunStore(paths.runs).runs(("family", "features", "importance"))
     runs = runs.filter(pl.col("record_id").is_in(grades["record_id"].to_list()))
     if runs.is_empty():
         return pl.DataFrame()
-    sums: dict[str, pl.DataFrame] = {}
-    every = [("all runs", runs), *((str(name), part) for (name,), part in runs.group_by("family"))]
-    for name, part in sorted(every, key=lambda each: each[0]):
-        found = [
-            pl.DataFrame({"feature": json.loads(names), name: np.sum(rows["importance"].to_list(), axis=0)})
-            for (names,), rows in part.group_by("features", maintain_order=True)
-        ]
-        total = pl.concat(found).group_by("feature").agg(pl.col(name).sum())
-        sums[name] = total.with_columns(pl.col(name) / part.height)
-    table = sums.pop("all runs")
-    for other in sums.values():
-        table = table.join(other, on="feature", how="left").fill_null(0.0)
-    families = {name: item.family for name, item in declared().items()}
+    table = _mean_importance(runs, ALL_RUNS)
+    for (family,), part in sorted(runs.group_by("family"), key=lambda group: str(group[0][0])):
+        table = table.join(_mean_importance(part, str(family)), on="feature", how="left").fill_null(0.0)
+    families = {name: feature.family for name, feature in declared().items()}
     groups = [families.get(name, "own") for name in table["feature"]]
     return table.with_columns(group=pl.Series(groups, dtype=pl.String)).sort("feature")
 
 
-def luck_of(grades: pl.DataFrame) -> Luck:
-    """Measure a set of runs against luck, by the evidence that they carry; what they lack stays unclaimed."""
-    found = session_evidence(grades)
-    seen = found.passes, found.instruments
+def _mean_importance(runs: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Average the runs' importance vectors, which may list different features, into a column `name`."""
+    sums = [
+        pl.DataFrame({"feature": json.loads(features), name: np.sum(part["importance"].to_list(), axis=0)})
+        for (features,), part in runs.group_by("features", maintain_order=True)
+    ]
+    return pl.concat(sums).group_by("feature").agg(pl.col(name).sum()).with_columns(pl.col(name) / runs.height)
+
+
+def passes_against_luck(grades: pl.DataFrame) -> Luck:
+    """Compare the passes of a set of runs with those that luck alone would give.
+
+    Parameters
+    ----------
+    grades : DataFrame
+        In `schemas.GRADE_SCHEMA`.
+
+    Returns
+    -------
+    Luck
+        Without expectation if no run has a luck rate, and without range if no run has common shifts.
+    """
+    evidence = session_evidence(grades)
+    passes = evidence.passes, evidence.instruments
     if grades.height and grades["luck_rate"].is_null().all():
-        return Luck(*seen, None, None, None)
+        return Luck(*passes, None, None, None)
     if grades.height and grades["shift_passes"].is_null().all():  # 0 to 0 would read as a range
-        return Luck(*seen, found.expected, None, None)
-    by_instrument = (found.expected_instruments, found.low_instruments, found.high_instruments)
-    return Luck(*seen, found.expected, found.low, found.high, found.sentence(), by_instrument)
+        return Luck(*passes, evidence.expected, None, None)
+    by_instrument = (evidence.expected_instruments, evidence.low_instruments, evidence.high_instruments)
+    return Luck(*passes, evidence.expected, evidence.low, evidence.high, evidence.sentence(), by_instrument)
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""How the figures came about: settings, costs, thresholds, what each figure means, and what the page can't say."""
+"""How the results were made: settings, costs, thresholds, what each figure means, and what the page can't say."""
 
 from __future__ import annotations
 
@@ -7,158 +7,214 @@ from collections.abc import Mapping
 import polars as pl
 
 from src.core.instruments import ASSET_CLASSES
-from src.reporting.formatting import DASH, day, limit, plain, whole
+from src.reporting.formatting import DASH, integer, iso_date, significant, threshold_value
 from src.reporting.rendering import render
-from src.reporting.session_data import Material
+from src.reporting.report_data import ReportData, Threshold
 
 MEANINGS = (
     (
         "out of sample",
-        "Predictions of walk-forward folds, each made by a model fitted on earlier bars only, put end to "
-        "end; every figure of a grade is computed on these.",
+        "Predictions of the walk-forward folds put end to end, each made by a model that was fitted on earlier bars "
+        "only. Every figure of a grade is computed on these.",
     ),
-    ("AUC", "Chance that a bar that rose was scored above one that fell; 0.5 knows nothing."),
-    ("accuracy", "Share of bars whose direction was named rightly, at a probability of one half."),
-    ("majority", "Accuracy of always naming the commoner direction of the same bars."),
+    ("AUC", "Probability that a bar that rose has a higher score than a bar that fell; 0.5 means no information."),
+    ("accuracy", "Share of bars whose direction was predicted correctly, at a probability of one half."),
+    ("majority", "Accuracy of always predicting the more common direction of the same bars."),
     (
         "Sharpe ratio",
-        "Mean over standard deviation of daily net returns, a year's worth (252 bars; crypto 365), flat "
-        "days included, cash at zero.",
+        "Mean over standard deviation of daily net returns, annualised (252 bars; crypto 365), including flat days, "
+        "with cash at zero.",
     ),
-    ("max drawdown", "Deepest fall of net equity from a peak, as a share of that peak; the start counts as a peak."),
-    ("always long", "The same instrument held on the same days with the same sizing and costs, no model asked."),
-    ("turnover", "Traded position changes per year, in units of the equity."),
+    ("max drawdown", "Deepest fall of net equity from a peak, as a share of that peak. The start counts as a peak."),
+    ("always long", "The same instrument held on the same days with the same sizing and costs, without a model."),
+    ("turnover", "Traded position changes per year, as a multiple of equity."),
     (
         "luck rate",
-        "Share of circular shifts of the run's predictions against its returns that clear all four "
-        "thresholds: how often the same model without skill would pass.",
+        "Share of circular shifts of the run's predictions against its returns that clear all thresholds: how often "
+        "the same model would pass without skill.",
     ),
-    ("z", "The run's AUC less the mean of its shifts, over their standard deviation."),
-    ("p-value", "Chance of an AUC this far above its shifts without skill, times every trial made on the instrument."),
+    ("z", "The run's AUC minus the mean AUC of its shifts, divided by their standard deviation."),
+    (
+        "p-value",
+        "Probability of an AUC this far above its shifts without skill, times the number of trials on the instrument.",
+    ),
     (
         "q-value",
-        "Benjamini-Hochberg over all graded instruments: among instruments under 0.10 at most about one in "
-        "ten is luck.",
+        "Benjamini-Hochberg over all graded instruments: of those below 0.10, at most about one in ten is luck.",
     ),
     (
         "deflated Sharpe ratio",
-        "Chance that the active return's true Sharpe ratio is above zero, given how many "
-        "trials were made (Bailey and Lopez de Prado 2014).",
+        "Probability that the true Sharpe ratio of the active return is above zero, given the number of trials (Bailey "
+        "and Lopez de Prado 2014).",
     ),
     (
         "expected lucky passes",
-        "Sum of luck rates; its range comes from shifts common to all runs, because instruments "
-        "move together and passes come in bursts.",
+        "Sum of luck rates. Its range comes from shifts common to all runs, because instruments move together and "
+        "passes come in bursts.",
     ),
     (
         "flagged",
-        "Better than its kind of data allows, so a fault is looked for; not registered until a person clears it.",
+        "Better than this kind of data allows, so a fault is suspected. A flagged run is not registered until a person "
+        "clears it.",
     ),
-    ("may be registered", "Passed, long enough out of sample, and not too good to be true."),
+    ("registrable", "Passed, with enough out-of-sample bars, and not flagged."),
 )
+_FOLD_SETTINGS = ("split.first_train_bars", "split.fold_months", "split.embargo", "label.horizon")
 
 
-def chosen(settings: Mapping[str, object]) -> str:
-    """Say how the instruments were chosen, and which way that leans."""
-    most = {kind: settings.get(f"universe.{kind}") for kind in ASSET_CLASSES}
-    ranked = [f"{count:,} of class {kind}" for kind, count in most.items() if isinstance(count, int)]
+def universe_selection(settings: Mapping[str, object]) -> str:
+    """Say how the instruments were selected, and in which direction this biases the results.
+
+    Parameters
+    ----------
+    settings : mapping
+        Values of the configuration by dotted key.
+
+    Returns
+    -------
+    str
+    """
+    most = {asset_class: settings.get(f"universe.{asset_class}") for asset_class in ASSET_CLASSES}
+    ranked = [f"{count:,} of class {asset_class}" for asset_class, count in most.items() if isinstance(count, int)]
     if settings.get("universe.symbols"):
-        return "The instruments were named by hand: whoever did so may have known how they fared since."
+        return "The instruments were selected by hand, possibly with knowledge of how they performed since."
     if ranked:
         return (
-            f"The universe is the most traded instruments ({', '.join(ranked)}), by median daily dollar volume in the "
-            "year before the first possible out-of-sample date. One whose bars begin later is ranked by its own first "
-            "year, which leans towards names that were to become well known."
+            f"The universe consists of the most traded instruments ({', '.join(ranked)}), by median daily dollar "
+            "volume in the year before the first possible out-of-sample date. An instrument whose bars begin later is "
+            "ranked by its own first year, which favours names that later became well known."
         )
-    return "The universe is all that the source lists, whatever is traded of it."
+    return "The universe consists of everything that the source lists, whatever its trading volume."
 
 
-def limits(material: Material) -> str:
-    """Write what the reader must know before putting money on any of this."""
-    survivors = (
-        "These bars are simulated, so no instrument is missing from the list. On real data, a universe picked from "
-        "today's listing lacks the thousands that were delisted, and its results are biased upwards."
-        if material.simulated
-        else "The universe was picked from a listing that lacks most of the thousands of delisted names. Those that "
-        "survived did better than those that did not, so results here are biased upwards, always-long's included; "
-        "compare with always-long rather than with zero."
+def limits_section(data: ReportData) -> str:
+    """Write what the reader must know before trading on any of this.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    survivorship = (
+        "These bars are simulated, so no instrument is missing from the list. On real data, a universe taken from "
+        "today's listing lacks thousands of delisted names, and its results are biased upwards."
+        if data.simulated
+        else "The universe was taken from a listing that lacks most of the thousands of delisted names. The survivors "
+        "did better than the names that are missing, so results here are biased upwards, including those of always "
+        "long. Compare with always long rather than with zero."
     )
     return render(
         "limits",
         limits=[
-            chosen(material.settings),
-            survivors,
-            "A grade is of the procedure (walk-forward refits). A registered model is refitted on all data and has "
-            "not itself been tested on bars it has not seen.",
-            "Evidence from shifts runs a little high for trees, which makes it conservative; runs of one instrument, "
+            universe_selection(data.settings),
+            survivorship,
+            "A grade applies to the procedure (walk-forward refits). A registered model is refitted on all data and "
+            "has not itself been tested on unseen bars.",
+            "Evidence from shifts is slightly too high for trees, which makes it conservative. Runs on one instrument, "
             "and instruments of one market, are not independent.",
-            "Costs are estimates: large orders, borrowing, taxes and outages are not in them.",
+            "Costs are estimates. They exclude the impact of large orders, borrowing, taxes and outages.",
         ],
     )
 
 
-def method(material: Material) -> str:
-    """Write how the session was made: data, dates, thresholds, costs, meanings, and the settings in full."""
-    grades, settings = material.grades, material.settings
+def method_section(data: ReportData) -> str:
+    """Write how the session was made: data, dates, thresholds, costs, meanings, and all settings.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    grades, settings = data.grades, data.settings
     span = grades.select(
         first=pl.col("first_oos").min(),
         last=pl.col("last_oos").max(),
         fewest=pl.col("n_oos").min(),
         most=pl.col("n_oos").max(),
     ).row(0, named=True)
-    pairs = [
-        ("dataset", material.dataset),
-        *material.about.items(),
-        ("out of sample", f"{day(span['first'])} to {day(span['last'])}"),
-        ("bars out of sample", f"{whole(span['fewest'])} to {whole(span['most'])} a run"),
+    tuning = tuning_trials(grades)
+    facts = [
+        ("dataset", data.dataset),
+        *data.bar_facts.items(),
+        ("out of sample", f"{iso_date(span['first'])} to {iso_date(span['last'])}"),
+        ("out-of-sample bars", f"{integer(span['fewest'])} to {integer(span['most'])} per run"),
         ("folds", folds(settings)),
-        ("thresholds", "; ".join(_bound(material))),
+        ("thresholds", "; ".join(_threshold(threshold) for threshold in data.thresholds)),
         ("costs", costs(settings)),
-        *((("tuning", tuning(grades)),) if tuning(grades) else ()),
+        *([("tuning", tuning)] if tuning else []),
         ("sessions", ", ".join(grades["session_key"].drop_nulls().unique().sort().to_list()[:5]) or DASH),
     ]
     lines = "\n".join(f"{key}: {_setting(value)}" for key, value in sorted(settings.items()))
-    return render("method", made=pairs, meanings=MEANINGS, settings=lines)
+    return render("method", facts=facts, meanings=MEANINGS, settings=lines)
 
 
-def tuning(grades: pl.DataFrame) -> str:
-    """Say among how many trials the settings of runs were chosen; empty where none were."""
+def tuning_trials(grades: pl.DataFrame) -> str:
+    """Say from how many trials the settings of the runs were selected.
+
+    Parameters
+    ----------
+    grades : DataFrame
+        In `schemas.GRADE_SCHEMA`.
+
+    Returns
+    -------
+    str
+        By family and asset class; empty if no settings were tuned.
+    """
     tuned = grades.filter(pl.col("tuning_trials") > 0).group_by("family", "asset_class", maintain_order=True)
     most = tuned.agg(pl.col("tuning_trials").max()).sort("family", "asset_class").iter_rows()
-    said = [f"{family} for class {kind} among {trials:,}" for family, kind, trials in most]
-    if not said:
-        return ""
-    return f"settings chosen by trials inside the first training window: {'; '.join(said)}"
+    trials = [f"{family} for class {asset_class} from {number:,} trials" for family, asset_class, number in most]
+    return f"settings selected inside the first training window: {'; '.join(trials)}" if trials else ""
 
 
 def folds(settings: Mapping[str, object]) -> str:
-    """Say how training and testing alternate; a dash where the settings do not tell."""
-    keys = ("split.first_train_bars", "split.fold_months", "split.embargo", "label.horizon")
-    if any(key not in settings for key in keys):
+    """Say how training and testing alternate.
+
+    Parameters
+    ----------
+    settings : mapping
+        Values of the configuration by dotted key.
+
+    Returns
+    -------
+    str
+        A dash if a setting of the split is missing.
+    """
+    if any(key not in settings for key in _FOLD_SETTINGS):
         return DASH
-    first, months, embargo, horizon = (settings[key] for key in keys)
+    first, months, embargo, horizon = (settings[key] for key in _FOLD_SETTINGS)
     return (
-        f"walk-forward: at least {first} bars to train on, fitted again every {months} months, {embargo} bars of "
-        f"embargo, label over {horizon} bar{'' if horizon == 1 else 's'}"
+        f"walk-forward: at least {first} bars to train on, refitted every {months} months, embargo of {embargo} bars, "
+        f"label over {horizon} bar{'' if horizon == 1 else 's'}"
     )
 
 
 def costs(settings: Mapping[str, object]) -> str:
-    """Say what a unit of turnover costs; a dash where the settings do not tell."""
-    points = {k.rsplit(".", 1)[1]: v for k, v in settings.items() if k.startswith("strategy.cost_bps.")}
-    if not points:
+    """Say what a unit of turnover costs.
+
+    Parameters
+    ----------
+    settings : mapping
+        Values of the configuration by dotted key.
+
+    Returns
+    -------
+    str
+        A dash if the settings contain no costs.
+    """
+    bps = {key.rsplit(".", 1)[1]: value for key, value in settings.items() if key.startswith("strategy.cost_bps.")}
+    if not bps:
         return DASH
-    listed = ", ".join(f"{name} {plain(float(str(value)))}" for name, value in sorted(points.items()))
+    by_class = ", ".join(f"{name} {significant(float(str(value)))}" for name, value in sorted(bps.items()))
     return (
-        f"the largest of basis points ({listed}), half a cent over the as-traded price, and half the estimated spread, "
-        "per unit of turnover"
+        f"per unit of turnover, the largest of basis points ({by_class}), half a cent over the as-traded price, and "
+        "half the estimated spread"
     )
 
 
-def _bound(material: Material) -> list[str]:
-    return [
-        f"{t.name} {'at least' if t.at_least else 'at most'} {limit(t.metric, t.limit)}" for t in material.thresholds
-    ]
+def _threshold(threshold: Threshold) -> str:
+    side = "at least" if threshold.at_least else "at most"
+    return f"{threshold.name} {side} {threshold_value(threshold.metric, threshold.limit)}"
 
 
 def _setting(value: object) -> str:

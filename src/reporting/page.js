@@ -1,8 +1,8 @@
 "use strict";
-// The page reads without this script: it only adds sorting, a filter, and opens folded parts for printing.
+// The page works without this script, which adds sorting and a filter and opens folded parts for printing.
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
-  if (body.rows.length < 2 || table.classList.contains("square") || table.classList.contains("states")) continue;
+  if (body.rows.length < 2 || table.classList.contains("confusion") || table.classList.contains("states")) continue;
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
     const button = document.createElement("button");
@@ -42,14 +42,14 @@ for (const table of document.querySelectorAll("table.runs")) {
   tools.append(label, count);
   table.closest(".scroll").before(tools);
   input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const terms = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
       const text = [...row.cells].slice(0, 3).map((cell) => cell.textContent).join(" ").toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
+      row.hidden = !terms.every((term) => text.includes(term));
       shown += !row.hidden;
     }
-    count.textContent = words.length ? `${shown} of ${rows.length} runs` : "";
+    count.textContent = terms.length ? `${shown} of ${rows.length} runs` : "";
   });
 }
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));

@@ -1,52 +1,89 @@
-"""One self-contained page: sections in the order in which somebody who will bet money asks for them."""
+"""The self-contained page: its sections, in the order in which a reader who will bet money asks for them."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from src.reporting.accounting import accounting
-from src.reporting.distributions import distributions
-from src.reporting.importance import importance
-from src.reporting.methodology import limits, method
-from src.reporting.passing_runs import curves, run_table, suspicious
-from src.reporting.planted_edges import found_and_missed
+from src.reporting.accounting import accounting_section
+from src.reporting.distributions import distributions_section
+from src.reporting.evidence import evidence_section
+from src.reporting.headline import headline_section
+from src.reporting.importance import importance_section
+from src.reporting.methodology import limits_section, method_section
+from src.reporting.passing_runs import equity_section, flagged_section, passing_runs_section
+from src.reporting.planted_edges import planted_section
 from src.reporting.rendering import render
-from src.reporting.session_data import Material
-from src.reporting.verdict import believe, headline
+from src.reporting.report_data import ReportData
 
 HERE = Path(__file__).parent
 
-# Anchor, name in the menu, heading, and what writes the section; one that writes nothing is left out.
-SECTIONS: tuple[tuple[str, str, str, Callable[[Material], str]], ...] = (
-    ("believe", "Belief", "What to believe", believe),
-    ("metrics", "Metrics", "The four metrics against their thresholds", distributions),
-    ("best", "Best passes", "The best passes", curves),
-    ("planted", "Planted", "Planted edges, found and missed", found_and_missed),
-    ("runs", "All passes", "All passing runs", run_table),
-    ("suspicious", "Flagged", "Flagged as too good to be true", suspicious),
-    ("importance", "Features", "What the models look at", importance),
-    ("accounting", "Accounting", "Every instrument accounted for", accounting),
-    ("limits", "Limits", "What this page can't tell you", limits),
-    ("method", "Method", "How it was made", method),
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes
+    ----------
+    anchor : str
+        Its id.
+    name : str
+        Its entry in the menu.
+    heading : str
+        Its heading.
+    write : callable
+        Gives its HTML from the session; a section whose HTML is empty is left out.
+    """
+
+    anchor: str
+    name: str
+    heading: str
+    write: Callable[[ReportData], str]
+
+
+SECTIONS = (
+    Section("evidence", "Evidence", "What to believe", evidence_section),
+    Section("metrics", "Metrics", "The metrics and their thresholds", distributions_section),
+    Section("best", "Best passes", "The best passes", equity_section),
+    Section("planted", "Planted edges", "Planted edges found and missed", planted_section),
+    Section("runs", "All passes", "All passing runs", passing_runs_section),
+    Section("flagged", "Flagged", "Flagged as too good to be true", flagged_section),
+    Section("importance", "Features", "Which features the models use", importance_section),
+    Section("accounting", "Accounting", "Every instrument accounted for", accounting_section),
+    Section("limits", "Limits", "What this page can't tell you", limits_section),
+    Section("method", "Method", "How the results were made", method_section),
 )
 
 
-def page(material: Material) -> str:
-    """Write the whole page: styles, drawings and script inside, nothing fetched, no clock.
+def page(data: ReportData) -> str:
+    """Write the whole page.
 
-    The content security policy allows this page's own script alone, so that markup in a symbol or a reason could not
-    run even if it got past the escaping.
+    Parameters
+    ----------
+    data : ReportData
+        The session.
+
+    Returns
+    -------
+    str
+        HTML with styles, drawings and script inside. It fetches nothing and contains no time of day, so the same data
+        gives the same bytes. Its content security policy allows only its own script, so that markup in a symbol or a
+        reason could not run even if it were not escaped.
     """
-    style, script = (_text(name) for name in ("page.css", "page.js"))
-    written = [(anchor, name, heading, write(material)) for anchor, name, heading, write in SECTIONS]
-    keys = ("anchor", "name", "heading", "body")
+    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    written = [(section, section.write(data)) for section in SECTIONS]
+    sections = [
+        {"anchor": section.anchor, "name": section.name, "heading": section.heading, "body": body}
+        for section, body in written
+        if body
+    ]
     return str(
         render(
-            "page", policy=_policy(script), style=style, script=script, dataset=material.dataset,
-            headline=headline(material), sections=[dict(zip(keys, s, strict=True)) for s in written if s[3]],
+            "page", policy=_policy(script), style=style, script=script, dataset=data.dataset,
+            headline=headline_section(data), sections=sections,
         )
     )  # fmt: skip
 
@@ -57,5 +94,5 @@ def _policy(script: str) -> str:
     return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
-def _text(name: str) -> str:
+def _asset(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")

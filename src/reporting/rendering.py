@@ -1,4 +1,4 @@
-"""Templates of the page: the sections compute values, the templates beside this module hold the markup."""
+"""Templates of the page: sections compute values, and the templates in this package hold the markup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.filters import do_mark_safe
 
-from src.reporting.formatting import visible
+from src.reporting.formatting import printable
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,34 +21,45 @@ def render(name: str, **values: object) -> str:
     name : str
         Of the template.
     **values : object
-        What it shows. Text is escaped; markup (of `drawn`, or rendered before) is taken as it is.
+        What it shows. Text is escaped; markup (from `trusted`, or rendered before) is not.
 
     Returns
     -------
     str
-        Finished HTML, marked as such: another template takes it as it is.
+        HTML, marked as safe: another template does not escape it again.
 
     Raises
     ------
     jinja2.UndefinedError
-        Where the template names a value that was not passed.
+        If the template uses a value that was not passed.
     """
     return do_mark_safe(_environment().get_template(f"{name}.html.jinja").render(**values))  # escaped by the templates
 
 
-def drawn(svg: str) -> str:
-    """Declare a drawing of `src.reporting.charts` as markup; its words were escaped where it was drawn."""
+def trusted(svg: str) -> str:
+    """Declare a drawing as markup that templates do not escape.
+
+    Parameters
+    ----------
+    svg : str
+        From `src.reporting.charts` or `src.reporting.luck_chart`, which escape the text in it.
+
+    Returns
+    -------
+    str
+        The same, marked as safe.
+    """
     return do_mark_safe(svg)
 
 
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_shown,
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_printable,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
 
 
-def _shown(value: object) -> object:
-    """Replace the characters that XML forbids; markup stays as it is."""
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+def _printable(value: object) -> object:
+    """Replace the characters that XML forbids in text; markup is not changed."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

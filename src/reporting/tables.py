@@ -1,4 +1,4 @@
-"""Tables as values: declared columns, the text of each cell, and the numbers by which a reader may sort them."""
+"""Tables of the page as values: declared columns, the text of each cell, and the number by which it sorts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from src.reporting.formatting import known
+from src.reporting.formatting import is_finite
 
 Row = Mapping[str, Any]
 
@@ -20,12 +20,11 @@ class Column:
     title : str
         Its heading.
     cell : callable
-        Gives the text that a row shows; a drawing is declared as markup by `rendering.drawn`.
+        Gives the text of a row; `rendering.trusted` declares a drawing as markup.
     order : callable, optional
-        Gives the number to sort by (null sorts last) and makes the column numeric; without it a column sorts by its
-        text.
+        Gives the number to sort by (None sorts last) and makes the column numeric. Without it, a column sorts by text.
     hint : str
-        What a pointer shows over the heading.
+        Tooltip of the heading.
     mark : callable, optional
         Gives the class of a span around the text.
     """
@@ -39,7 +38,19 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: its text, whether its column is numeric, the number that it sorts by, and the class of its mark."""
+    """One cell.
+
+    Attributes
+    ----------
+    text : str
+        What it shows.
+    numeric : bool
+        Whether its column is numeric.
+    order : str
+        The number by which it sorts; empty if undefined.
+    mark : str
+        Class of a span around the text; empty for none.
+    """
 
     text: str
     numeric: bool
@@ -49,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """What the template's macro `table` draws; the first column heads its row."""
+    """What the template's macro `table` draws; the first cell of each row is its heading."""
 
     columns: Sequence[Column]
     rows: list[list[Cell]]
@@ -58,11 +69,27 @@ class Table:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Row], caption: str, class_: str = "") -> Table:
-    """Compute all cells of a table."""
+    """Compute all cells of a table.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The first one heads the rows.
+    rows : iterable of mapping
+        Passed to the columns' callables.
+    caption : str
+        Says what the table shows.
+    class_ : str
+        Class of the table element.
+
+    Returns
+    -------
+    Table
+    """
     return Table(columns, [[_cell(column, row) for column in columns] for row in rows], caption, class_)
 
 
 def _cell(column: Column, row: Row) -> Cell:
     value = column.order(row) if column.order else None
-    order = f"{value:.6g}" if value is not None and known(value) else ""
+    order = f"{value:.6g}" if is_finite(value) else ""
     return Cell(column.cell(row), column.order is not None, order, column.mark(row) if column.mark else "")

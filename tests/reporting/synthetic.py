@@ -9,15 +9,8 @@ import numpy as np
 import polars as pl
 
 from src.config.schema import GradeConfig
-from src.reporting.session_data import (
-    Luck,
-    Material,
-    groups,
-    thresholds,
-    tidy_equity,
-    tidy_grades,
-    tidy_states,
-)
+from src.reporting.report_data import Luck, ReportData, groups, thresholds
+from src.reporting.schemas import equity_table, grades_table, states_table
 
 FAMILIES = ("lightgbm", "xgboost", "catboost")
 FIRST = dt.date(2017, 1, 3)
@@ -105,11 +98,11 @@ def luck(table: pl.DataFrame) -> Luck:
     expected = float(rates.sum())
     low, high = float(int(expected * 0.4)), float(int(expected * 2.1 + 2))
     instruments = passed.select("asset_class", "symbol").unique().height
-    words = (
+    sentence = (
         f"{passed.height} of {table.height} runs passed, on {instruments} instruments. If no model had any skill, about"
         f" {expected:.0f} would pass (90% range {low:.0f} to {high:.0f})."
     )
-    return Luck(passed.height, instruments, expected, low, high, words)
+    return Luck(passed.height, instruments, expected, low, high, sentence)
 
 
 def equity(table: pl.DataFrame, seed: int = 3) -> pl.DataFrame:
@@ -142,7 +135,7 @@ def states(table: pl.DataFrame, skipped: int = 6, note: str = "") -> dict[str, p
         ("etf", "VATE"),
         ("crypto", "BAD-USD"),
     ]
-    found = {}
+    tables = {}
     for stage in ("hydrate", "featurize", "train"):
         rows = []
         for k, (asset_class, symbol) in enumerate(done):
@@ -161,8 +154,8 @@ def states(table: pl.DataFrame, skipped: int = 6, note: str = "") -> dict[str, p
                 state, reason = "done", ""
             rows.append((asset_class, symbol, state, reason, 0, None, None))
         names = ["asset_class", "symbol", "state", "reason", "rows", "first", "last"]
-        found[stage] = tidy_states(pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None), stage)
-    return found
+        tables[stage] = states_table(pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None), stage)
+    return tables
 
 
 def importance() -> pl.DataFrame:
@@ -172,23 +165,23 @@ def importance() -> pl.DataFrame:
     return pl.DataFrame({"feature": names, "group": groups, **even, "all runs": [0.4, 0.1, 0.3, 0.2]})
 
 
-def material(table: pl.DataFrame | None = None, planted: int = 0, **changes: object) -> Material:
+def report_data(table: pl.DataFrame | None = None, planted: int = 0, **changes: object) -> ReportData:
     """All that a report shows, invented."""
     raw = grades(planted=planted) if table is None else table
-    tidied = tidy_grades(raw)
+    table = grades_table(raw)
     keys = raw.select("asset_class", "symbol").unique(maintain_order=True).rows() if raw.width else []
     parts: dict[str, object] = {
         "dataset": "demo",
-        "grades": tidied,
-        "states": states(tidied),
-        "luck": luck(tidied),
-        "groups": groups(tidied, luck),
+        "grades": table,
+        "states": states(table),
+        "luck": luck(table),
+        "groups": groups(table, luck),
         "thresholds": thresholds(GradeConfig()),
-        "equity": changes["equity"] if "equity" in changes else tidy_equity(equity(tidied)),
+        "equity": changes["equity"] if "equity" in changes else equity_table(equity(table)),
         "importance": importance(),
         "planted": frozenset(keys[:planted]) if planted else None,
         "simulated": bool(planted),
         "settings": {"strategy.cost_bps.stock": 5.0, "strategy.cost_bps.crypto": 10.0, "seed": 7, "data.until": None},
-        "about": {"bars": "simulated", "bars until": "2024-12-31"},
+        "bar_facts": {"bars": "simulated", "last bar": "2024-12-31"},
     }
-    return Material(**{**parts, **changes})  # type: ignore[arg-type]
+    return ReportData(**{**parts, **changes})  # type: ignore[arg-type]

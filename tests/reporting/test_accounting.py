@@ -1,14 +1,14 @@
 import polars as pl
 import pytest
 
-from src.reporting.accounting import accounting, balance, reasons
-from src.reporting.session_data import tidy_states
-from tests.reporting.synthetic import material
+from src.reporting.accounting import accounting_section, balance, reason_groups
+from src.reporting.schemas import states_table
+from tests.reporting.synthetic import report_data
 
 
 def table(*rows):
     columns = ["asset_class", "symbol", "state", "reason"]
-    return tidy_states(pl.DataFrame(rows, schema=columns, orient="row"), "train")
+    return states_table(pl.DataFrame(rows, schema=columns, orient="row"), "train")
 
 
 UNIVERSE = table(("stock", "A", "done", ""), ("stock", "B", "done", ""), ("etf", "B", "done", "")).select(
@@ -22,19 +22,19 @@ def test_a_stage_that_covers_the_universe_adds_up():
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("rows", "fault"),
     [
-        ([("stock", "A", "done", ""), ("etf", "B", "done", "")], "1 not seen yet"),
+        ([("stock", "A", "done", ""), ("etf", "B", "done", "")], "1 not processed yet"),
         (
             [("stock", "A", "done", ""), ("stock", "B", "done", ""), ("etf", "C", "done", "")],
-            "1 not seen yet; 1 not in",
+            "1 not processed yet; 1 not in",
         ),
         ([("stock", "A", "done", ""), ("stock", "A", "failed", "x"), ("etf", "B", "done", "")], "1 instrument counted"),
-        ([("stock", "A", "lost", ""), ("stock", "B", "done", ""), ("etf", "B", "done", "")], "1 in no known state"),
+        ([("stock", "A", "lost", ""), ("stock", "B", "done", ""), ("etf", "B", "done", "")], "1 in an unknown state"),
     ],
 )
-def test_a_stage_that_does_not_add_up_says_what_is_wrong(rows, words):
-    assert words in balance(table(*rows), UNIVERSE)
+def test_a_stage_that_does_not_add_up_says_what_is_wrong(rows, fault):
+    assert fault in balance(table(*rows), UNIVERSE)
 
 
 def test_the_same_count_of_other_instruments_does_not_add_up():
@@ -43,15 +43,15 @@ def test_the_same_count_of_other_instruments_does_not_add_up():
     assert balance(states, UNIVERSE) != "adds up"
 
 
-def test_reasons_that_differ_in_figures_or_the_own_symbol_are_one_kind():
+def test_reasons_that_differ_in_numbers_or_the_own_symbol_are_one_group():
     states = table(
         ("stock", "AAA", "skipped", "AAA has 612 of 900 bars"),
         ("stock", "BBB", "skipped", "BBB has 34 of 900 bars"),
         ("stock", "CCC", "skipped", "no bars since 2021-03-04"),
         ("stock", "DDD", "done", ""),
     )
-    found = reasons(states)
-    assert [(r.state, r.reason, r.symbols) for r in found] == [
+    groups = reason_groups(states)
+    assert [(r.state, r.reason, r.symbols) for r in groups] == [
         ("skipped", "AAA has 612 of 900 bars", ("AAA", "BBB")),
         ("skipped", "no bars since 2021-03-04", ("CCC",)),
     ]
@@ -65,7 +65,7 @@ def test_failures_come_before_skips_and_common_reasons_before_rare_ones():
         ("stock", "A4", "failed", "truncated"),
         ("stock", "A5", "done", "2 prices repaired"),
     )
-    assert [(r.state, r.reason) for r in reasons(states)] == [
+    assert [(r.state, r.reason) for r in reason_groups(states)] == [
         ("failed", "truncated"),
         ("skipped", "short"),
         ("skipped", "thin"),
@@ -77,19 +77,19 @@ def test_each_part_of_a_reason_counts_by_itself():
     states = table(
         ("stock", "A1", "done", "2 prices repaired; 1 duplicate dropped"), ("stock", "A2", "done", "3 prices repaired")
     )
-    assert [(r.reason, len(r.symbols)) for r in reasons(states)] == [
+    assert [(r.reason, len(r.symbols)) for r in reason_groups(states)] == [
         ("2 prices repaired", 2),
         ("1 duplicate dropped", 1),
     ]
 
 
-def test_a_stage_that_has_not_seen_all_is_visible_on_the_page():
-    shown = material()
+def test_a_stage_that_has_not_processed_all_is_visible_on_the_page():
+    shown = report_data()
     states = dict(shown.states)
     states["train"] = states["train"].head(50)
-    words = accounting(material(states=states))
-    assert f"{shown.states['train'].height - 50} not seen yet" in words
+    section = accounting_section(report_data(states=states))
+    assert f"{shown.states['train'].height - 50} not processed yet" in section
 
 
 def test_without_states_the_page_says_so():
-    assert "nothing can be accounted for" in accounting(material(states={}))
+    assert "the instruments can't be accounted for" in accounting_section(report_data(states={}))

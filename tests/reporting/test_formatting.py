@@ -4,38 +4,40 @@ import pytest
 
 from src.reporting.formatting import (
     DASH,
-    METRIC_FORMS,
+    METRIC_FORMATS,
     about,
-    chance,
     counted,
-    day,
     escaped,
     expected_count,
-    listed,
-    plain,
-    share,
-    three_digits,
-    two_digits,
-    whole,
+    integer,
+    iso_date,
+    joined,
+    percent,
+    probability,
+    significant,
+    three_decimals,
+    two_decimals,
 )
 
+FORMATS = [percent, probability, two_decimals, three_decimals, integer, significant, expected_count]
 
-@pytest.mark.parametrize("form", [share, chance, two_digits, three_digits, whole, plain, expected_count])
+
+@pytest.mark.parametrize("formatted", FORMATS)
 @pytest.mark.parametrize("nothing", [None, math.nan, math.inf, -math.inf])
-def test_an_undefined_number_is_a_dash(form, nothing):
-    assert form(nothing) == DASH
+def test_an_undefined_number_is_a_dash(formatted, nothing):
+    assert formatted(nothing) == DASH
 
 
 def test_a_share_too_small_to_show_is_not_shown_as_zero():
-    assert (share(0.0), share(0.0001), share(0.5)) == ("0.0%", "<0.1%", "50.0%")
+    assert (percent(0.0), percent(0.0001), percent(0.5)) == ("0.0%", "<0.1%", "50.0%")
 
 
 def test_a_chance_has_the_digits_that_matter():
-    assert [chance(p) for p in (0.0, 0.0004, 0.0123, 0.5, 1.0)] == ["<0.001", "<0.001", "0.012", "0.50", "1.00"]
+    assert [probability(p) for p in (0.0, 0.0004, 0.0123, 0.5, 1.0)] == ["<0.001", "<0.001", "0.012", "0.50", "1.00"]
 
 
 def test_a_negative_number_has_a_minus_and_zero_has_none():
-    assert (two_digits(-0.5), two_digits(-0.001), share(-0.00001)) == ("\u22120.50", "0.00", "0.0%")
+    assert (two_decimals(-0.5), two_decimals(-0.001), percent(-0.00001)) == ("\u22120.50", "0.00", "0.0%")
 
 
 def test_counts_agree_with_their_nouns():
@@ -53,8 +55,8 @@ def test_expected_counts_show_a_decimal_below_ten_only():
 
 
 def test_a_long_list_says_how_many_are_left_out():
-    assert listed(list("abcdefg"), 3) == "a, b, c and 4 more"
-    assert listed(["a"], 3) == "a"
+    assert joined(list("abcdefg"), 3) == "a, b, c and 4 more"
+    assert joined(["a"], 3) == "a"
 
 
 def test_text_that_could_be_markup_is_escaped():
@@ -66,8 +68,8 @@ def test_characters_that_no_xml_allows_are_replaced():
 
 
 def test_an_unknown_date_is_a_dash():
-    assert day(None) == DASH
+    assert iso_date(None) == DASH
 
 
-def test_every_metric_has_a_form():
-    assert set(METRIC_FORMS) == {"auc", "accuracy", "sharpe", "max_drawdown"}
+def test_every_metric_has_a_format():
+    assert set(METRIC_FORMATS) == {"auc", "accuracy", "sharpe", "max_drawdown"}

@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.config.paths import DatasetPaths
 from src.reporting import loading
-from src.reporting.importance import by_family, importance
+from src.reporting.importance import by_feature_family, importance_section
 from src.training.run_store import RunStore
 from src.training.walk_forward import run_rows
-from tests.reporting.synthetic import grades, material
+from tests.reporting.synthetic import grades, report_data
 from tests.training.test_run_store import row
 
 GAINS = pl.DataFrame(
@@ -25,23 +26,23 @@ GAINS = pl.DataFrame(
 
 
 def test_a_family_has_the_sum_of_its_features_and_its_share_of_the_columns() -> None:
-    momentum = by_family(GAINS).row(0, named=True)
+    momentum = by_feature_family(GAINS).row(0, named=True)
     assert momentum["group"] == "momentum"
     assert momentum["columns"] == 2
-    assert momentum["even"] == 0.5
+    assert momentum["column_share"] == 0.5
     assert momentum["all runs"] == pytest.approx(0.7)
     assert momentum["lightgbm"] == pytest.approx(0.7)
 
 
 def test_the_page_names_families_and_leading_features_and_escapes_them() -> None:
     evil = GAINS.with_columns(pl.Series("feature", ["<script>", "roc_5", "atr_14", "mine"]))
-    page = importance(material(importance=evil))
+    page = importance_section(report_data(importance=evil))
     assert "momentum" in page and "&lt;script&gt; 50.0%" in page
     assert "<script>" not in page
 
 
 def test_nothing_is_written_where_no_run_carries_any() -> None:
-    assert importance(material(importance=pl.DataFrame())) == ""
+    assert importance_section(report_data(importance=pl.DataFrame())) == ""
 
 
 def test_the_mean_over_runs_weighs_each_graded_run_alike(tmp_path: Path) -> None:
@@ -55,10 +56,11 @@ def test_the_mean_over_runs_weighs_each_graded_run_alike(tmp_path: Path) -> None
         rows.append({**one, "created_at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)})
     store.add("b000-1a2b3c4d", run_rows(rows))
     graded = pl.DataFrame({"record_id": ["a.0", "b.0", "c.0"]})
-    found = loading.importance(tmp_path, "demo", graded).sort("feature")
-    assert found["feature"].to_list() == ["no_longer", "rsi_14"]
-    assert found["group"].to_list() == ["own", "momentum"]
-    assert found["lightgbm"].to_list() == pytest.approx([0.3, 0.7])
-    assert found["catboost"].to_list() == pytest.approx([1.0, 0.0])
-    assert found["all runs"].to_list() == pytest.approx([1.6 / 3, 1.4 / 3])
-    assert loading.importance(tmp_path, "demo", grades(2).head(0)).is_empty()
+    paths = DatasetPaths(tmp_path, "demo")
+    shares_of = loading.read_importance(paths, graded).sort("feature")
+    assert shares_of["feature"].to_list() == ["no_longer", "rsi_14"]
+    assert shares_of["group"].to_list() == ["own", "momentum"]
+    assert shares_of["lightgbm"].to_list() == pytest.approx([0.3, 0.7])
+    assert shares_of["catboost"].to_list() == pytest.approx([1.0, 0.0])
+    assert shares_of["all runs"].to_list() == pytest.approx([1.6 / 3, 1.4 / 3])
+    assert loading.read_importance(paths, grades(2).head(0)).is_empty()

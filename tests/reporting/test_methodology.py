@@ -1,37 +1,52 @@
-"""What the page says of how the instruments were chosen."""
+"""How the page describes the selection of instruments, the folds, the costs and the thresholds."""
 
 from dataclasses import replace
 
 import polars as pl
 import pytest
 
-from src.reporting.methodology import chosen, limits, method, tuning
-from tests.reporting.synthetic import material
+from src.reporting.methodology import costs, folds, limits_section, method_section, tuning_trials, universe_selection
+from tests.reporting.synthetic import report_data
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "description"),
     [
         ({"universe.stock": 500, "universe.etf": 200, "universe.crypto": 20}, "500 of class stock, 200 of class etf"),
-        ({"universe.stock": 500, "universe.symbols": ["AAPL"]}, "named by hand"),
-        ({"universe.stock": None}, "all that the source lists"),
+        ({"universe.stock": 500, "universe.symbols": ["AAPL"]}, "selected by hand"),
+        ({"universe.stock": None}, "everything that the source lists"),
     ],
 )
-def test_the_choice_of_instruments_is_said(settings: dict[str, object], words: str) -> None:
-    assert words in chosen(settings)
-    assert words in limits(material(settings=settings))
+def test_the_selection_of_instruments_is_described(settings: dict[str, object], description: str) -> None:
+    assert description in universe_selection(settings)
+    assert description in limits_section(report_data(settings=settings))
 
 
 def test_a_ranked_universe_says_before_which_date_it_was_ranked() -> None:
-    assert "before the first possible out-of-sample date" in chosen({"universe.stock": 500})
+    assert "before the first possible out-of-sample date" in universe_selection({"universe.stock": 500})
 
 
-def test_settings_that_were_tuned_say_among_how_many_trials() -> None:
-    grades = material().grades
-    assert tuning(grades) == ""
-    assert "chosen by trials" not in method(material())
+def test_tuned_settings_are_shown_with_their_number_of_trials() -> None:
+    grades = report_data().grades
+    assert tuning_trials(grades) == ""
+    assert "settings selected" not in method_section(report_data())
     stocks = (pl.col("family") == "xgboost") & (pl.col("asset_class") == "stock")
-    tuned = replace(material(), grades=grades.with_columns(tuning_trials=pl.when(stocks).then(1_200)))
-    words = "chosen by trials inside the first training window: xgboost for class stock among 1,200"
-    assert tuning(tuned.grades).endswith(words)
-    assert words in method(tuned)
+    tuned = replace(report_data(), grades=grades.with_columns(tuning_trials=pl.when(stocks).then(1_200)))
+    description = "selected inside the first training window: xgboost for class stock from 1,200 trials"
+    assert tuning_trials(tuned.grades).endswith(description)
+    assert description in method_section(tuned)
+
+
+def test_the_method_shows_folds_costs_and_thresholds() -> None:
+    settings = {
+        "split.first_train_bars": 500, "split.fold_months": 18, "split.embargo": 5, "label.horizon": 1,
+        "strategy.cost_bps.stock": 5.0, "strategy.cost_bps.crypto": 10.0,
+    }  # fmt: skip
+    section = method_section(report_data(settings=settings))
+    assert "at least 500 bars to train on, refitted every 18 months, embargo of 5 bars, label over 1 bar<" in section
+    assert "basis points (crypto 10, stock 5)" in section
+    assert "AUC at least 0.52; Accuracy at least 51%; Sharpe ratio at least 0.5; Max drawdown at most 20%" in section
+
+
+def test_missing_settings_are_a_dash() -> None:
+    assert (folds({}), costs({})) == ("\u2013", "\u2013")

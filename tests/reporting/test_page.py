@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 
 from src.reporting.page import SECTIONS, page
-from src.reporting.session_data import Luck, tidy_equity
-from src.reporting.summary_image import picture
-from tests.reporting.synthetic import equity, grades, luck, material, states
+from src.reporting.report_data import Luck
+from src.reporting.schemas import equity_table
+from src.reporting.summary_image import summary_image
+from tests.reporting.synthetic import equity, grades, luck, report_data, states
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 EVIL = "</td><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
@@ -18,7 +19,7 @@ class Reader(HTMLParser):
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.attributes, self.words = [], [], [], []
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
         self.feed(text)
         self.close()
         assert not self.open
@@ -37,7 +38,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.words.append(data)
+        self.text.append(data)
 
 
 def read(text):
@@ -65,56 +66,60 @@ def tame(table):
 
 
 @pytest.fixture(scope="module")
-def shown():
-    return material(planted=20)
+def data():
+    return report_data(planted=20)
 
 
 @pytest.fixture(scope="module")
-def reader(shown):
-    return read(page(shown))
+def reader(data):
+    return read(page(data))
 
 
 def test_every_section_is_there_and_in_the_menu(reader):
-    anchors = [anchor for anchor, *_ in SECTIONS]
+    anchors = [section.anchor for section in SECTIONS]
     assert [i for i in values(reader, "id") if i in anchors] == anchors
     assert [h for h in values(reader, "href") if h != "#top"] == [f"#{anchor}" for anchor in anchors]
 
 
-def test_the_page_asks_nothing_of_the_network(shown, reader):
-    text = page(shown)
+def test_the_page_asks_nothing_of_the_network(data, reader):
+    text = page(data)
     assert not re.findall(r"https?://|//[a-z]+\.|@import|url\(", text)
     assert not values(reader, "src")
     assert all(h.startswith("#") for h in values(reader, "href"))
 
 
-def test_the_same_material_gives_the_same_bytes(shown):
-    assert page(shown) == page(material(planted=20))
-    assert picture(shown) == picture(material(planted=20))
+def test_the_same_data_gives_the_same_bytes(data):
+    assert page(data) == page(report_data(planted=20))
+    assert summary_image(data) == summary_image(report_data(planted=20))
 
 
-def test_the_sentence_comes_first(shown, reader):
-    words = "".join(reader.words)
-    assert words.index(shown.luck.sentence) < words.index("What to believe")
+def test_the_sentence_comes_first(data, reader):
+    text = "".join(reader.text)
+    assert text.index(data.luck.sentence) < text.index("What to believe")
 
 
 def test_markup_in_symbols_and_reasons_stays_text():
     table = grades(30, planted=10)
     hostile, harmless = evil(table), tame(table)
-    bad = material(hostile, dataset=EVIL, about={EVIL: EVIL}, settings={EVIL: EVIL}, states=states(hostile, note=EVIL))
-    good = material(harmless, dataset="d", about={"a": "b"}, settings={"c": "d"}, states=states(harmless, note="tame"))
+    bad = report_data(
+        hostile, dataset=EVIL, bar_facts={EVIL: EVIL}, settings={EVIL: EVIL}, states=states(hostile, note=EVIL)
+    )
+    good = report_data(
+        harmless, dataset="d", bar_facts={"a": "b"}, settings={"c": "d"}, states=states(harmless, note="tame")
+    )
     reader = read(page(bad))
     assert reader.tags == read(page(good)).tags
     assert reader.tags.count("script") == 1 and "img" not in reader.tags
     assert not [key for _, key, _ in reader.attributes if key.startswith("on")]
-    assert EVIL in "".join(reader.words)
+    assert EVIL in "".join(reader.text)
 
 
-def test_only_the_page_s_own_script_may_run(shown):
+def test_only_the_page_s_own_script_may_run(data):
     import base64
     import hashlib
     import html
 
-    text = page(shown)
+    text = page(data)
     script = re.search(r"<script>(.*)</script>", text, re.DOTALL).group(1)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', text).group(1))
@@ -135,9 +140,9 @@ def test_every_table_has_a_caption_and_headed_rows(reader):
 def test_thirty_thousand_runs_make_a_page_under_five_megabytes():
     table = grades(200, planted=60)
     many = pl.concat([table.with_columns(pl.col("symbol") + f".{k}", pl.col("record_id") + f".{k}") for k in range(50)])
-    shown = material(many, equity=tidy_equity(equity(table)))
-    assert shown.grades.height == 30_000 and shown.passing.height > 3_000
-    text = page(shown)
+    data = report_data(many, equity=equity_table(equity(table)))
+    assert data.grades.height == 30_000 and data.passing.height > 3_000
+    text = page(data)
     assert len(text.encode()) < 5_000_000
     assert "The 1,000 most credible of" in text
 
@@ -146,51 +151,51 @@ UNDEFINED = [pl.lit(float("nan")).alias(c) for c in ("auc", "accuracy", "sharpe"
 EVIDENCE = ["luck_rate", "z", "p_value", "q_value", "deflated_sharpe", "buy_hold_sharpe", "majority_accuracy"]
 NO_RUNS = {"luck": Luck(0, 0, None, None, None), "groups": ()}
 EMPTY = {
-    "no runs": lambda: material(pl.DataFrame(), states={}, **NO_RUNS),
-    "all skipped": lambda: material(pl.DataFrame(), states=states(grades(1).clear(), skipped=9), **NO_RUNS),
-    "no passes": lambda: material(grades(20).with_columns(passed=pl.lit(False))),
-    "null evidence": lambda: material(
+    "no runs": lambda: report_data(pl.DataFrame(), states={}, **NO_RUNS),
+    "all skipped": lambda: report_data(pl.DataFrame(), states=states(grades(1).clear(), skipped=9), **NO_RUNS),
+    "no passes": lambda: report_data(grades(20).with_columns(passed=pl.lit(False))),
+    "null evidence": lambda: report_data(
         grades(20).with_columns(pl.lit(None).cast(pl.Float64).alias(c) for c in EVIDENCE)
     ),
-    "all undefined": lambda: material(grades(3).with_columns(UNDEFINED)),
-    "one run": lambda: material(grades(1, planted=1, families=("catboost",))),
-    "no equity": lambda: material(equity=tidy_equity(pl.DataFrame())),
-    "no states": lambda: material(states={}),
+    "all undefined": lambda: report_data(grades(3).with_columns(UNDEFINED)),
+    "one run": lambda: report_data(grades(1, planted=1, families=("catboost",))),
+    "no equity": lambda: report_data(equity=equity_table(pl.DataFrame())),
+    "no states": lambda: report_data(states={}),
 }
 
 
 @pytest.mark.parametrize("case", EMPTY)
-def test_a_session_without_much_to_show_is_shown_in_words(case):
+def test_a_session_without_much_to_show_has_no_undefined_values(case):
     text = page(EMPTY[case]())
     read(text)
     shown = re.sub(r"<style>.*?</style>|<script>.*?</script>|<pre>.*?</pre>|<[^>]*>", " ", text, flags=re.DOTALL)
     assert not re.search(r"\b(nan|NaN|null|inf)\b|\bNone\b(?! of)", shown)
-    assert picture(EMPTY[case]()).startswith("<svg")
+    assert summary_image(EMPTY[case]()).startswith("<svg")
 
 
-def test_no_run_and_no_pass_are_said():
+def test_the_absence_of_runs_and_passes_is_stated():
     assert "No run was graded" in page(EMPTY["no runs"]())
     none = page(EMPTY["no passes"]())
     assert "No run passed" in none and "came nearest to passing" in none
-    assert "no single pass can be told from luck" in page(EMPTY["null evidence"]())
+    assert "no single pass can be distinguished from luck" in page(EMPTY["null evidence"]())
 
 
 def test_more_passes_than_luck_and_as_many_as_luck_read_differently():
     table = grades(20)
 
-    def say(n):
-        return page(material(table, luck=Luck(n, 3, 10.0, 4.0, 18.0)))
+    def written(n):
+        return page(report_data(table, luck=Luck(n, 3, 10.0, 4.0, 18.0)))
 
-    assert "More passed than luck alone explains" in say(19)
-    assert "This many pass by luck alone" in say(18)
-    assert "Even fewer passed" in say(3)
+    assert "More runs passed than luck alone explains" in written(19)
+    assert "Luck alone explains this many passes" in written(18)
+    assert "Fewer runs passed than luck" in written(3)
 
 
-def test_the_picture_is_one_well_formed_small_svg(shown):
+def test_the_summary_image_is_one_well_formed_small_svg(data):
     import xml.etree.ElementTree as ET
 
-    text = picture(shown)
+    text = summary_image(data)
     assert ET.fromstring(text).tag.endswith("svg")
     assert len(text.encode()) < 200_000
     assert "@import" not in text and "href" not in text
-    assert ET.fromstring(picture(material(evil(grades(30, planted=10)), luck=luck(grades(5))))) is not None
+    assert ET.fromstring(summary_image(report_data(evil(grades(30, planted=10)), luck=luck(grades(5))))) is not None

@@ -38,9 +38,9 @@ def test_a_number_has_no_trailing_zeros_and_no_negative_zero():
 
 
 @pytest.mark.parametrize("most", [10, 50, 220])
-def test_thinning_keeps_the_ends_the_peak_and_the_trough(most):
+def test_downsampling_keeps_the_ends_the_peak_and_the_trough(most):
     curve = [(float(k), float((k * 7919 + 500) % 1009)) for k in range(1000)]
-    kept = svg.thinned(curve, most)
+    kept = svg.downsampled(curve, most)
     values = [v for _, v in curve]
     assert len(kept) <= most + 2
     assert (kept[0], kept[-1]) == (curve[0], curve[-1])
@@ -49,4 +49,4 @@ def test_thinning_keeps_the_ends_the_peak_and_the_trough(most):
 
 
 def test_a_short_curve_is_left_alone():
-    assert svg.thinned([(0.0, 1.0), (1.0, 2.0)], 10) == [(0.0, 1.0), (1.0, 2.0)]
+    assert svg.downsampled([(0.0, 1.0), (1.0, 2.0)], 10) == [(0.0, 1.0), (1.0, 2.0)]

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from src.config.compose import compose
-from src.reporting.session_data import STATES
+from src.reporting.report_data import STATES
 from tests.soak.full_session import FullSession
 
 pytestmark = pytest.mark.timeout(6 * 3600)

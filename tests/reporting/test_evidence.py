@@ -1,0 +1,45 @@
+import polars as pl
+
+from src.reporting.evidence import statements
+from src.reporting.report_data import Luck
+from tests.reporting.synthetic import grades, report_data
+
+
+def statement(data, part):
+    matches = [sentence for sentence in statements(data) if part in sentence]
+    assert len(matches) <= 1
+    return matches[0] if matches else None
+
+
+def test_credible_instruments_are_counted_once_each():
+    table = grades(10).with_columns(q_value=pl.lit(0.5))
+    credible = pl.col("symbol").is_in(["S000", "S001"])
+    table = table.with_columns(q_value=pl.when(credible).then(0.02).otherwise("q_value"))
+    sentence = statement(report_data(table), "q-value")
+    assert sentence.startswith("2 of 10 graded instruments have a q-value below 0.10: S000, S001.")
+
+
+def test_the_absence_of_credible_instruments_is_stated():
+    sentence = statement(report_data(grades(10).with_columns(q_value=pl.lit(0.37))), "q-value")
+    assert sentence.startswith("None of 10 graded instruments") and "0.37" in sentence
+
+
+def test_baselines_are_counted_as_a_naive_loop_counts_them():
+    data = report_data(planted=20)
+    passing = list(data.passing.iter_rows(named=True))
+    inaccurate = sum(r["accuracy"] <= r["majority_accuracy"] for r in passing)
+    no_better = sum(r["sharpe"] <= r["buy_hold_sharpe"] for r in passing)
+    assert statement(data, "more common direction").startswith(f"{inaccurate} of {len(passing)} passes")
+    assert statement(data, "always long").startswith(f"{no_better} of {len(passing)} passes")
+
+
+def test_evidence_that_is_missing_for_some_is_counted_over_the_rest():
+    table = report_data(planted=20).grades
+    some = table.with_columns(luck_rate=pl.when(pl.col("family") == "xgboost").then(0.5).otherwise(None))
+    n = some.filter(pl.col("passed") & (pl.col("family") == "xgboost")).height
+    assert f"{n} of the {n} passes measured have" in statement(report_data(some), "luck rate above")
+
+
+def test_passes_by_instrument_stand_beside_their_luck():
+    data = report_data(luck=Luck(9, 5, 4.0, 1.0, 9.0, "s", (2.4, 1, 5)))
+    assert statement(data, "instruments have").startswith("5 instruments have a passing run; luck alone gives about 2")

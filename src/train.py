@@ -1,7 +1,7 @@
 """Train, grade, track: every instrument of a universe under the chosen model families.
 
-``python -m src.train universe=full model=all`` takes what featurize left, trains what is not yet trained, grades all
-of it, projects it into MLflow and registers what clears the gate. The same command goes on after an interruption.
+``python -m src.train universe=full model=all`` takes what featurize computed, trains what is not yet trained, grades
+all of it, shows it in MLflow and registers what clears the gate. After an interruption the same command goes on.
 With ``follow=true`` it featurizes, trains and reports in rounds while hydration goes on, until nothing is pending.
 """
 
@@ -10,72 +10,103 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.runtime.command import StageError, main
+from src.core.errors import StageError
+from src.runtime.command import main
 
 if TYPE_CHECKING:
-    from src.config.schema import Config
+    from src.config.paths import DatasetPaths
+    from src.config.schema import Config, EngineConfig
+    from src.evaluation.grade import Thresholds
+    from src.tracking.recorder import Recorder
+    from src.training.session import Session
 
 log = logging.getLogger("src.train")  # run as a command this module's own name is __main__
 
 
 def train(config: Config) -> str:
-    """Train the configured families; write runs, grades and states; return the closing line."""
-    if config.follow:
-        from src.training.follow import follow
+    """Train the configured families; write runs, grades and states.
 
-        return follow(config, lambda line: print(line, file=sys.stdout, flush=True))  # noqa: T201 (a round's answer)
-    _require_features(config)
+    Parameters
+    ----------
+    config : Config
+        The resolved configuration.
+
+    Returns
+    -------
+    str
+        The closing line.
+    """
+    if config.follow:
+        from src.training.follow import Followed, follow
+
+        followed = Followed(config.paths, config.hydrate_command, config.fresh)
+        return follow(followed, lambda line: print(line, file=sys.stdout, flush=True))  # noqa: T201 (a round's answer)
+    _require_features(config.paths)
     from src.config.compose import families
-    from src.engine import device, dispatch
+    from src.engine import device
     from src.runtime import disk_space
-    from src.runtime.progress import Progress
     from src.tracking.recorder import Recorder
     from src.tracking.settings import TrackedDataset
     from src.training.session import Session
-    from src.training.walk_forward import train_instrument
+    from src.training.settings import TrainingSettings
 
     started = time.perf_counter()
     models = families(config)
     device.require(models, config.engine)
     tracked = TrackedDataset.of(config)
     recorder = Recorder(tracked)
-    session = Session(config, models)
+    session = Session(TrainingSettings.of(config, models))
     disk_space.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
+    _work(session, recorder, config.engine)
+    return _finish(session, recorder, tracked.thresholds, started)
+
+
+def _work(session: Session, recorder: Recorder, engine: EngineConfig) -> None:
+    """Do the tasks of the session and hand the grades of each finished bucket to MLflow."""
+    from src.engine import dispatch
+    from src.runtime.progress import Progress
+    from src.training.walk_forward import train_instrument
+
     try:
         with Progress("train", session.total(), facts=session.states.facts) as progress:
-            for outcome in dispatch.run(train_instrument, session.tasks(), config.engine):
+            for outcome in dispatch.run(train_instrument, session.tasks(), engine):
                 progress.reuse(session.finished() - progress.done)
                 session.take(outcome)
                 progress.advance(1, session.states.note())
                 for grades in session.closed():
-                    recorder.put(session.store, grades, session.description())
+                    recorder.put(session.store, grades, session.summary.description())
             progress.reuse(session.finished() - progress.done)
             progress.advance(0, session.states.note())
     except BaseException:
         recorder.abandon()
         raise
+
+
+def _finish(session: Session, recorder: Recorder, demanded: Thresholds, started: float) -> str:
+    """Write states and grades and bring MLflow up to date; return the closing line."""
     evidence = session.finish()
-    log.info("%s", session.memory())
-    if left_out := session.left_out(evidence.grades, tracked.thresholds):
-        words = "%d of %d passes are by this command's thresholds alone; the registry keeps to conf/grade/default.yaml"
-        log.warning(words, left_out, evidence.passes)
-    figures = session.figures(evidence, time.perf_counter() - started)
+    log.info("%s", session.summary.memory())
+    if count := session.summary.unregistrable_passes(evidence.grades, demanded):
+        message = (
+            "%d of %d passes are by this command's thresholds alone; the registry keeps to conf/grade/default.yaml"
+        )
+        log.warning(message, count, evidence.passes)
+    figures = session.summary.figures(evidence, time.perf_counter() - started)
     try:
-        ids = recorder.close(session.store, evidence.grades, figures)
-        session.write_grades(evidence.grades, ids)
+        mlflow_ids = recorder.close(session.store, evidence.grades, figures)
     except StageError:
         session.write_grades(evidence.grades, None)
         raise
-    return session.sentence(evidence)
+    session.write_grades(evidence.grades, mlflow_ids)
+    return session.summary.sentence(evidence)
 
 
-def _require_features(config: Config) -> None:
-    name = config.dataset
-    if not (Path(config.data.root) / "states" / name / "featurize.parquet").exists():
+def _require_features(paths: DatasetPaths) -> None:
+    if not paths.states("featurize").exists():
+        name = paths.dataset
         raise StageError(f"no features for universe={name}: run `python -m src.featurize universe={name}` first")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from src.storage import atomic
 from src.sync import sync
-from src.training.run_store import shard
+from src.training.run_store import shard_name
 from tests.tracking.test_store import children, dump
 from tests.tracking.tracking_case import BAD, SESSION, Case, case
 
@@ -96,7 +96,7 @@ def test_runs_that_two_sessions_graded_stay_as_the_later_one_graded_them(made: C
     made.graded.append(both | {"graded_by": "7" * 24, "n_trials": 4, "deflated_sharpe": 0.2})
     both |= {"n_trials": 3, "deflated_sharpe": 0.4}
     made.save()
-    made.store.write_grades(shard(0, "7" * 24), made.grades("7" * 24))
+    made.store.write_grades(shard_name(0, "7" * 24), made.grades("7" * 24))
     sync(made.config)
     rows = dump(made)
     run = next(run for run in children(made) if run.data.tags["alpha.record_id"] == both["record_id"])

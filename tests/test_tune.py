@@ -21,6 +21,7 @@ from src.models.lightgbm import LightGBMParams
 from src.tune import tune
 from src.tuning import trial
 from src.tuning.sample import sample
+from src.tuning.settings import TuningSettings
 from src.tuning.window import windows
 from tests.tuning.tuning_case import FEATURES, PLANTED, POOR, copied_conf, market, serial, trials, tuned
 
@@ -254,4 +255,6 @@ def test_words_for_what_can_not_be_tuned(skilled: Config, tmp_path: Path) -> Non
         StageError, match="stock is not tuned: 7 instruments have a walk-forward before 2017-01-01, 8 are"
     ):
         tune(tuned(few))
-    assert len(FEATURES) == len(sample(skilled, windows(skilled)[0]).names)
+    assert len(FEATURES) == len(
+        sample(TuningSettings.of(skilled), windows(TuningSettings.of(skilled))[0]).feature_names
+    )

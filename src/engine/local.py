@@ -27,7 +27,7 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.engine.cores import ONE_THREAD, worker_count
 from src.engine.outcome import DIED, Item, Outcome, Result
-from src.engine.worker import OVER_MEMORY, READY, Reply, serve
+from src.engine.worker import OVER_MEMORY, READY, WorkerReply, serve
 from src.runtime import memory
 
 log = logging.getLogger(__name__)
@@ -111,21 +111,21 @@ class _Worker:
             log.error("a worker can't import its task:\n%s", trouble)
             raise StageError(f"worker processes can't start: {trouble.splitlines()[-1]}")
 
-    def do(self, item: Any) -> Reply:
+    def do(self, item: Any) -> WorkerReply:
         """Send an item and wait for what comes of it."""
         try:
             sent = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # noqa: BLE001 - pickling raises what it likes, and it is that item's outcome
-            return Reply(_unfit("the item can't be sent to a worker", error), 0)
+            return WorkerReply(_unfit("the item can't be sent to a worker", error), 0)
         try:
             self._line.send_bytes(sent)
         except OSError as error:
             raise _Died(self._status()) from error
         found = self._heard()
         try:
-            reply: Reply = pickle.loads(found)  # noqa: S301 (from our own worker)
+            reply: WorkerReply = pickle.loads(found)  # noqa: S301 (from our own worker)
         except Exception as error:  # noqa: BLE001 - as above
-            return Reply(_unfit("its result can't be read", error), 0)
+            return WorkerReply(_unfit("its result can't be read", error), 0)
         return reply
 
     def stop(self) -> None:

@@ -31,7 +31,7 @@ _OOM_SCORE = "800"  # of 1,000: whom the kernel ends first where memory runs out
 
 
 @dataclass(frozen=True)
-class Reply:
+class WorkerReply:
     """What came of an item, the worker's peak memory so far, and whether it leaves now."""
 
     result: Any
@@ -73,22 +73,22 @@ def serve(line: Connection, task: bytes, most_bytes: int) -> None:
             return
 
 
-def _reply(work: Callable[[Any], Any], item: bytes) -> Reply:
+def _reply(work: Callable[[Any], Any], item: bytes) -> WorkerReply:
     """Turn what the task raises into a value. After a want of memory the process is no good to others."""
     try:
-        return Reply(work(pickle.loads(item)), memory.peak_bytes())  # noqa: S301 (from the parent)
+        return WorkerReply(work(pickle.loads(item)), memory.peak_bytes())  # noqa: S301 (from the parent)
     except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
         failure = Failure.of(error)
-        return Reply(failure, memory.peak_bytes(), isinstance(error, MemoryError))
+        return WorkerReply(failure, memory.peak_bytes(), isinstance(error, MemoryError))
 
 
-def _pickled(reply: Reply) -> bytes:
+def _pickled(reply: WorkerReply) -> bytes:
     try:
         return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # noqa: BLE001 - pickling raises what it likes, and it is that item's outcome
         words = f"its result can't be sent back: {type(error).__name__}: {error}"
         failure = Failure(words, traceback.format_exc(), final=True)
-        return pickle.dumps(Reply(failure, reply.peak_bytes), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(WorkerReply(failure, reply.peak_bytes), pickle.HIGHEST_PROTOCOL)
 
 
 def _watch(most_bytes: int) -> None:

@@ -1,6 +1,6 @@
-"""Hash of the project's own code in a fit and in a grade: a corrected rule must not be mistaken for the old one.
+"""Hashes of the project's own code in a fit and in a grade, so that a corrected rule is not mistaken for the old one.
 
-Like those of features, the hashes are of normalised syntax: a comment or a docstring changes nothing.
+They are hashes of normalised syntax: comments, docstrings, and the names and places of functions change nothing.
 """
 
 from __future__ import annotations
@@ -25,24 +25,33 @@ _FIT = (
     walk_forward._out_of_sample,
 )
 _RETURNS = (
-    walk_forward.bars_per_year, labels.decisions, strategy.directions, strategy.exposures, strategy.trading_conditions,
+    walk_forward.bars_per_year,
+    labels.decisions,
+    strategy.directions,
+    strategy.exposures,
+    strategy.trading_conditions,
     strategy.performance,
     *(metric.compute for metric in GATE_METRICS),
-)  # fmt: skip
+)
 
 
 @cache
-def fit_code(name: str, label: str) -> str:
-    """Hash of label, split and fit.
+def fit_code(family_name: str, label: str) -> str:
+    """Hash the code of label, split and fit.
 
     Parameters
     ----------
-    name : str
-        The model family.
+    family_name : str
+        The model family whose fit and prediction are part of it.
     label : str
-        The kind of label: its outcome, and the market that it compares with, are part of the hash.
+        The kind of label: its outcome, and the market that it compares with, are part of it.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
     """
-    library: Any = family(name)
+    library: Any = family(family_name)
     kind = label_kind(label)
     market = (kind.market,) if kind.market else ()
     return code_digest(*_FIT, kind.outcome, *market, library.fit, library.predict)
@@ -50,11 +59,23 @@ def fit_code(name: str, label: str) -> str:
 
 @cache
 def returns_code() -> str:
-    """Hash of what turns stored predictions into returns and into the four metrics."""
+    """Hash the code that turns stored predictions into returns and into the four metrics.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
     return code_digest(*_RETURNS)
 
 
 @cache
 def grade_code() -> str:
-    """Hash of all that a grade holds: the four metrics, the baselines, the verdict and the evidence."""
+    """Hash the code of everything that a grade holds: the metrics, the baselines, the verdict and the evidence.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
     return code_digest(assess, Shifts.common, Shifts.luck_rate.fget)  # type: ignore[attr-defined]

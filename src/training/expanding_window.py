@@ -1,8 +1,8 @@
-"""The fits of one instrument: windows that grow, so each trains on the first of the same rows, copied once for all."""
+"""Fits on expanding windows: each trains on the first of the same rows, which are copied once for all windows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ class Examples:
     Attributes
     ----------
     x : float32, shape (m, features), C-contiguous
+        Features; NaN where undefined.
     y : float64, shape (m,), in {0, 1}
+        Labels: 1 where the return is positive.
     positions : int64, shape (m,), ascending
         Which decision each row is.
     """
@@ -34,26 +36,48 @@ class Examples:
     positions: IntArray
 
 
-def examples(features: Matrix, chosen: Decisions) -> Examples:
-    """Take the decisions that have a direction from an instrument's features, shape (bars, features)."""
-    positions = np.flatnonzero(np.isfinite(chosen.label)).astype(np.int64)
-    x = np.ascontiguousarray(features[chosen.rows[positions]], dtype=np.float32)
-    return Examples(x, chosen.label[positions], positions)
-
-
-def each(known: Examples, ends: list[int], model: ModelConfig, names: list[str], seed: int) -> Iterator[Any]:
-    """Fit on what is known of the decisions before each end, one model after the other.
+def examples(features: Matrix, decisions: Decisions) -> Examples:
+    """Take the decisions that have a direction from an instrument's features.
 
     Parameters
     ----------
-    known : Examples
-    ends : list of int
-        Number of decisions in each training window, all from the first one.
+    features : float32, shape (bars, features)
+        One row for each bar.
+    decisions : Decisions
+        The instrument's decisions; those whose label is NaN are left out.
+
+    Returns
+    -------
+    Examples
+    """
+    positions = np.flatnonzero(np.isfinite(decisions.label)).astype(np.int64)
+    x = np.ascontiguousarray(features[decisions.rows[positions]], dtype=np.float32)
+    return Examples(x, decisions.label[positions], positions)
+
+
+def window_models(
+    examples: Examples, ends: Sequence[int], model: ModelConfig, feature_names: list[str], seed: int
+) -> Iterator[Any]:
+    """Fit a model on the examples before each end, one after the other.
+
+    Parameters
+    ----------
+    examples : Examples
+        Examples of all windows.
+    ends : sequence of int
+        Number of decisions in each training window, all from the first decision.
     model : ModelConfig
-    names : list of str
-        Of the features.
+        Family, hyperparameters and device.
+    feature_names : list of str
+        Names of the columns of ``examples.x``.
     seed : int
+        Seed of the fits.
+
+    Yields
+    ------
+    model
+        The family's own model object, in the order of `ends`.
     """
     library = family(model.family)
-    for rows in np.searchsorted(known.positions, ends):
-        yield library.fit(known.x[:rows], known.y[:rows], model.params, seed, names, model.device)
+    for rows in np.searchsorted(examples.positions, ends):
+        yield library.fit(examples.x[:rows], examples.y[:rows], model.params, seed, feature_names, model.device)

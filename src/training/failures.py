@@ -1,7 +1,7 @@
-"""What could not be trained, with the traceback, until it is: one small file an instrument beside the runs.
+"""Failures of training with their tracebacks, kept until the run works: one small file an instrument beside the runs.
 
-``data/runs/<dataset>/failures/stock.AAPL.json`` holds reason and traceback by model family; a family that works takes
-its own out, and the file goes with the last. ``python -m src.data AAPL`` shows it.
+``data/runs/<dataset>/failures/stock.AAPL.json`` holds reason and traceback by model family. A family that works is
+taken out, and the file is removed with the last one. ``python -m src.data AAPL`` shows it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from src.storage import atomic
 
 
 class Failures:
-    """Failures of one dataset's training, durable as soon as they are told.
+    """Failures of one dataset's training; each call is durable on return.
 
     Parameters
     ----------
@@ -28,33 +28,57 @@ class Failures:
 
     def __init__(self, root: Path) -> None:
         self._folder = Path(root) / "failures"
-        self._known = {path.name for path in self._folder.glob("*.json")}
+        self._files = {path.name for path in self._folder.glob("*.json")}
 
     def of(self, key: Key) -> dict[str, dict[str, Any]]:
-        """By model family: ``reason``, ``traceback``, ``at`` and ``session_key``; empty where nothing failed."""
-        path = self._path(key)
+        """Read the failures of an instrument.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+
+        Returns
+        -------
+        dict
+            Family to ``reason``, ``traceback``, ``at`` and ``session_key``; empty where nothing failed.
+        """
         try:
-            found: dict[str, dict[str, Any]] = atomic.read_json(path)["families"]
-        except (FileNotFoundError, ValueError, KeyError):  # none, or damaged from outside: the next failure writes it
+            families: dict[str, dict[str, Any]] = atomic.read_json(self._path(key))["families"]
+        except (FileNotFoundError, ValueError, KeyError):  # no file, or a damaged one: the next failure writes it
             return {}
-        return found
+        return families
 
     def settle(self, key: Key, session_key: str, worked: Iterable[str], failed: Mapping[str, Failure]) -> None:
-        """Say which families of an instrument worked now, and which failed."""
+        """Record which families of an instrument worked now, and which failed.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        session_key : str
+            Key of the session that tried them.
+        worked : iterable of str
+            Families whose former failure is forgotten.
+        failed : mapping
+            Family to its failure.
+        """
         path = self._path(key)
-        if not failed and path.name not in self._known:
+        if not failed and path.name not in self._files:
             return
-        left = {family: said for family, said in self.of(key).items() if family not in set(worked)}
-        at = dt.datetime.now(dt.UTC)
+        families = {family: failure for family, failure in self.of(key).items() if family not in set(worked)}
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         for family, failure in failed.items():
-            told = {"reason": failure.reason, "traceback": failure.traceback}
-            left[family] = {**told, "at": at.isoformat(timespec="seconds"), "session_key": session_key}
-        if left:
-            atomic.write_json({"asset_class": key[0], "symbol": key[1], "families": left}, path)
-            self._known.add(path.name)
+            families[family] = {
+                "reason": failure.reason,
+                "traceback": failure.traceback,
+                "at": at,
+                "session_key": session_key,
+            }
+        if families:
+            atomic.write_json({"asset_class": key[0], "symbol": key[1], "families": families}, path)
+            self._files.add(path.name)
         else:
             atomic.remove(path)
-            self._known.discard(path.name)
+            self._files.discard(path.name)
 
     def _path(self, key: Key) -> Path:
         return self._folder / f"{quote('.'.join(key), safe='')}.json"

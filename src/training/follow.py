@@ -1,8 +1,8 @@
 """Train what is hydrated while hydration goes on: featurize, train and report in rounds, until nothing is pending.
 
-Each round runs the three stages as commands of their own, with the same settings, so that every one takes its turn,
-keeps its log and goes on after an interruption as when typed by hand. A round begins when hydration has published
-something new. A stage that finds bars changing under it ends; the next round does what it left.
+Each round runs the three stages as commands of their own with the same settings, so that each one takes its locks,
+keeps its log and goes on after an interruption as if it were typed by hand. A round begins when hydration has published
+something new. A stage ends if bars change while it reads them; the next round does what it left.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from src.config.schema import Config
+from src.config.paths import DatasetPaths
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.market.bars import BarStore
@@ -25,94 +24,140 @@ from src.runtime.heartbeat import Beat
 
 log = logging.getLogger(__name__)
 STAGES = ("featurize", "train", "report")
-_POLL = 5.0  # seconds between two looks at hydration
-_AGAIN = 300.0  # seconds between two lines on what is waited for
+_POLL = 5.0  # seconds between two checks of hydration
+_REPEAT = 300.0  # seconds between two messages about the same wait
 _GRACE = 120.0  # seconds that a hydration may take to start, or to start again
-_ENDING = 2.0  # seconds after which a stage that did not hear the interruption is told
+_ENDING = 2.0  # seconds that a stage has to end by itself after Ctrl+C, before it is terminated
 _INTERRUPTED, _MISUSED = 130, 2
 _ENDS = {"interrupted": "was interrupted", "died": "was killed", "failed": "failed"}
 
 
 @dataclass(frozen=True)
 class Hydration:
-    """What hydration has published (buckets and their contents), whether it runs, whether all is there.
+    """State of the hydration of a dataset.
 
     Attributes
     ----------
-    words
-        How far it is while it runs; how it ended, and how to go on, where that was badly. Empty where nobody says.
+    published : tuple of (int, str)
+        Buckets that are published, with the digests of their files.
+    running : bool
+        Whether a hydration runs.
+    complete : bool
+        Whether every instrument is there.
+    progress : str
+        While a hydration runs, how far it is; after one that ended badly, how it ended and how to go on. Empty where
+        no heartbeat says.
     """
 
     published: tuple[tuple[int, str], ...]
     running: bool
     complete: bool
-    words: str = field(default="", compare=False)
+    progress: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a stage's command ended: its exit status and its last line."""
+class StageEnd:
+    """End of a stage's command.
+
+    Attributes
+    ----------
+    status : int
+        Exit status.
+    line : str
+        Last line that it printed.
+    """
 
     status: int
     line: str
 
 
-Run = Callable[[str, Sequence[str]], Ended]
+Run = Callable[[str, Sequence[str]], StageEnd]
 
 
-def follow(config: Config, say: Callable[[str], None], run: Run | None = None) -> str:
-    """Do rounds until hydration has ended and all that it published is trained; return the closing line.
+@dataclass(frozen=True)
+class Followed:
+    """The dataset whose hydration is followed.
+
+    Attributes
+    ----------
+    paths : DatasetPaths
+        Where its bars lie.
+    hydrate_command : str
+        What to type to hydrate it.
+    fresh : bool
+        Whether the first round that trains has to train everything again; later rounds add to it.
+    """
+
+    paths: DatasetPaths
+    hydrate_command: str
+    fresh: bool = False
+
+
+def follow(followed: Followed, show: Callable[[str], None], run: Run | None = None) -> str:
+    """Do rounds until hydration has ended and everything that it published is trained.
 
     Parameters
     ----------
-    config
-        With `fresh`, the first round that comes to its end trains everything anew; the later ones add to it.
-    say
-        Shows a line to the person: one for each round, and what is waited for, when that begins and now and then.
-    run
-        Starts a stage and waits for it; by default as a process.
+    followed : Followed
+        The dataset.
+    show : callable
+        Shows a line to the user: one for each round, and what is waited for, when the wait begins and now and then.
+    run : callable, optional
+        Runs a stage to its end; by default as a process.
+
+    Returns
+    -------
+    str
+        The closing line.
 
     Raises
     ------
     StageError
-        Where a stage fails and hydration has nothing new to offer it, or there is nothing to train.
+        If a stage fails and hydration has nothing new to offer it, or if there is nothing to train.
     ConfigError
-        With ``--multirun``, or where a stage refuses the settings.
+        With ``--multirun``, or if a stage refuses the settings.
     """
     if {"-m", "--multirun"} & set(sys.argv[1:]):
         raise ConfigError("follow=true can't be combined with --multirun: start one command for each choice")
-    rounds = _Rounds(config, run or _run)
+    rounds = _Rounds(followed, run or _run)
     quiet_since = time.monotonic()
-    waiting = _Waiting(say)
+    wait = _Wait(show)
     while True:
-        found = hydration(config)
-        if found.published and found.published != rounds.tried:
-            waiting.over()
-            say(rounds.next(found))
+        state = hydration(followed.paths)
+        if state.published and state.published != rounds.tried:
+            wait.end()
+            show(rounds.next(state))
             quiet_since = time.monotonic()
-        elif found.running:
+        elif state.running:
             quiet_since = time.monotonic()
-            far = f": {found.words}" if found.words else ""
-            waiting.on("running", f"waiting for hydration to publish more{far}")
-        elif (found.complete and found.published) or time.monotonic() - quiet_since >= _GRACE:
-            return rounds.closing(found)
+            progress = f": {state.progress}" if state.progress else ""
+            wait.poll("running", f"waiting for hydration to publish more{progress}")
+        elif (state.complete and state.published) or time.monotonic() - quiet_since >= _GRACE:
+            return rounds.closing_line(state)
         else:
-            how = found.words or f"no hydration runs; to start one: {config.hydrate_command}"
-            waiting.on("ended", f"{how} (in another terminal; waited for {_GRACE / 60:.0f} minutes)")
+            reason = state.progress or f"no hydration runs; to start one: {followed.hydrate_command}"
+            wait.poll("ended", f"{reason} (in another terminal; waited for {_GRACE / 60:.0f} minutes)")
 
 
-def hydration(config: Config) -> Hydration:
-    """Look at hydration; whether it runs is asked first, so that what it published before its end is not missed."""
-    root = Path(config.data.root)
-    mine = [beat for beat in heartbeat.beats(config.dataset, root) if beat.verb == "hydrate"]
-    running = any(beat.alive for beat in mine)
-    store = BarStore(root / "bars" / config.dataset)
-    published = tuple((b, store.digest(b)) for b in store.buckets())
-    words = next((_told(beat) for beat in reversed(mine) if beat.alive or not running), "")
-    return Hydration(published, running, store.exists() and store.manifest.complete, words)
+def hydration(paths: DatasetPaths) -> Hydration:
+    """Return the state of a dataset's hydration.
+
+    Whether it runs is read first, so that nothing which it published before its end is missed.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+        Where the dataset's bars lie.
+    """
+    beats = [beat for beat in heartbeat.beats(paths.dataset, paths.root) if beat.verb == "hydrate"]
+    running = any(beat.alive for beat in beats)
+    store = BarStore(paths.bars)
+    published = tuple((bucket, store.digest(bucket)) for bucket in store.buckets())
+    progress = next((_progress(beat) for beat in reversed(beats) if beat.alive or not running), "")
+    return Hydration(published, running, store.exists() and store.manifest.complete, progress)
 
 
-def _told(beat: Beat) -> str:
+def _progress(beat: Beat) -> str:
     """How far a hydration is, or how it ended and how to go on."""
     if not beat.alive:
         return f"hydration {_ENDS.get(beat.state, beat.state)}; to go on: {beat.command}"
@@ -121,42 +166,42 @@ def _told(beat: Beat) -> str:
     return f"{beat.done:,} of {beat.total:,} {'' if beat.unit == 'instrument' else f'{beat.unit}s '}asked so far"
 
 
-class _Waiting:
-    """Says what is waited for: to whoever looks at once, to the person when it begins and every few minutes."""
+class _Wait:
+    """Waits for hydration; the heartbeat always says for what, the user is shown it when it begins and now and then."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._what, self._said = "", 0.0
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._event, self._shown_at = "", 0.0
 
-    def on(self, what: str, words: str) -> None:
-        """Wait a moment for `what`, in `words` that may change meanwhile."""
+    def poll(self, event: str, message: str) -> None:
+        """Wait a moment for an event; the message may change while the event stays the same."""
         now = time.monotonic()
-        if what != self._what or now - self._said >= _AGAIN:
-            self._what, self._said = what, now
-            self._say(words)
-        _note(words)
+        if event != self._event or now - self._shown_at >= _REPEAT:
+            self._event, self._shown_at = event, now
+            self._show(message)
+        _note(message)
         time.sleep(_POLL)
 
-    def over(self) -> None:
-        """Nothing is waited for now."""
-        self._what = ""
+    def end(self) -> None:
+        """End the wait: the next one is shown from its begin."""
+        self._event = ""
 
 
 class _Rounds:
-    """The rounds done so far, and what they were tried on."""
+    """The rounds done so far, and the buckets that the last one saw."""
 
-    def __init__(self, config: Config, run: Run) -> None:
-        self.config, self._run = config, run
+    def __init__(self, followed: Followed, run: Run) -> None:
+        self._followed, self._run = followed, run
         self.count = 0
         self.tried: tuple[tuple[int, str], ...] | None = None
-        self.failure = ""
-        self._fresh = config.fresh
-        self._last = ""
+        self.failed_stage = ""
+        self._fresh = followed.fresh
+        self._last_line = ""
 
-    def next(self, found: Hydration) -> str:
-        """Do one round on what is published now, and say in a line what came of it."""
+    def next(self, state: Hydration) -> str:
+        """Do one round on what is published now and return a line on it."""
         self.count += 1
-        self.tried, self.failure = found.published, ""
+        self.tried, self.failed_stage = state.published, ""
         lines: dict[str, str] = {}
         for stage in STAGES:
             _note(f"round {self.count}: {stage}")
@@ -166,43 +211,45 @@ class _Rounds:
             if ended.status == _MISUSED:
                 raise ConfigError(f"{stage} refused the settings: see the line above")
             if ended.status:
-                self.failure = stage
+                self.failed_stage = stage
                 break
             lines[stage] = ended.line
         if "train" in lines:
-            self._fresh, self._last = False, lines.get("report", lines["train"])
-        return self._said(lines)
+            self._fresh, self._last_line = False, lines.get("report", lines["train"])
+        return self._line(lines)
 
-    def closing(self, found: Hydration) -> str:
-        """The closing line, or the failure that the last round ended with."""
-        if self.failure:
-            raise StageError(f"follow: {self.failure} failed in round {self.count}: see its line above and its log")
-        if not self.count:
-            ended = f" ({found.words})" if found.words else ""
+    def closing_line(self, state: Hydration) -> str:
+        """Return the closing line, or raise the failure that the last round ended with."""
+        if self.failed_stage:
             raise StageError(
-                f"follow: no bars for universe={self.config.dataset} and no hydration runs{ended}: start"
-                f" `{self.config.hydrate_command}`, then the same command"
+                f"follow: {self.failed_stage} failed in round {self.count}: see its line above and its log"
             )
-        left = "nothing is pending" if found.complete else "hydration stopped before its end: start it and this again"
-        return f"follow: {self.count} round{'s' if self.count > 1 else ''}, {left}; {self._last}"
+        if not self.count:
+            ended = f" ({state.progress})" if state.progress else ""
+            raise StageError(
+                f"follow: no bars for universe={self._followed.paths.dataset} and no hydration runs{ended}: start"
+                f" `{self._followed.hydrate_command}`, then the same command"
+            )
+        left = "nothing is pending" if state.complete else "hydration stopped before its end: start it and this again"
+        return f"follow: {self.count} round{'s' if self.count > 1 else ''}, {left}; {self._last_line}"
 
     def _arguments(self) -> list[str]:
-        """What was typed, without following; the last word on a setting counts."""
+        """What was typed, without following: of a setting that is named twice the last value counts."""
         return [*sys.argv[1:], "follow=false", f"fresh={str(self._fresh).lower()}"]
 
-    def _said(self, lines: dict[str, str]) -> str:
+    def _line(self, lines: dict[str, str]) -> str:
         buckets = f"round {self.count}, {len(self.tried or ())} buckets hydrated"
-        if not self.failure:
+        if not self.failed_stage:
             return f"{buckets}; {lines['train']}"
-        now = hydration(self.config)
+        now = hydration(self._followed.paths)
         changed = now.published != self.tried
         then = "its bars changed meanwhile: once more" if changed else "again when hydration publishes more"
-        return f"{buckets}; {self.failure} failed; {then if changed or now.running else 'hydration has ended'}"
+        return f"{buckets}; {self.failed_stage} failed; {then if changed or now.running else 'hydration has ended'}"
 
 
-def _run(stage: str, arguments: Sequence[str]) -> Ended:
+def _run(stage: str, arguments: Sequence[str]) -> StageEnd:
     """Run a stage as a command; its progress goes to the terminal, its closing line comes back."""
-    # DVC_STAGE: a hint to commit would come too early, after every stage of every round
+    # DVC_STAGE keeps the stages from hinting at a commit, which would come too early after each of them.
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "DVC_STAGE": stage}
     process = subprocess.Popen(
         [sys.executable, "-m", f"src.{stage}", *arguments], cwd=ROOT, env=environment,
@@ -214,11 +261,11 @@ def _run(stage: str, arguments: Sequence[str]) -> Ended:
         _let_end(process)
         raise
     lines = out.strip().splitlines()
-    return Ended(process.returncode, lines[-1] if lines else "")
+    return StageEnd(process.returncode, lines[-1] if lines else "")
 
 
 def _let_end(process: subprocess.Popen[str]) -> None:
-    """Wait while a stage saves and stops. Ctrl+C reached it as well; a polite kill of ours alone did not."""
+    """Wait until a stage has saved and stopped. Ctrl+C reaches it as well as us; SIGTERM to us alone does not."""
     try:
         process.communicate(timeout=_ENDING)
     except subprocess.TimeoutExpired:
@@ -227,7 +274,7 @@ def _let_end(process: subprocess.Popen[str]) -> None:
         process.communicate()
 
 
-def _note(words: str) -> None:
+def _note(message: str) -> None:
     beat = heartbeat.current()
     if beat is not None:
-        beat.update(note=words)
+        beat.update(note=message)

@@ -1,4 +1,4 @@
-"""What training takes from hydrate and featurize: instruments, bars with their features row by row, panels, hashes."""
+"""What training reads of hydrate and featurize: instruments, bars with their features row by row, panels, hashes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 
-from src.config.schema import Config
 from src.core.arrays import Matrix
 from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
-from src.core.instruments import KEY
+from src.core.instruments import KEY, Key
 from src.evaluation import labels
 from src.evaluation.label_kinds.registry import label_kind
 from src.features.catalog import code_hash, needs_panel, reach
@@ -27,51 +25,69 @@ from src.market.panel import panel_hash
 from src.storage import atomic
 from src.storage.ledger import WAITING
 from src.training import run_key
+from src.training.settings import TrainingSettings
 
 Read = TypeVar("Read")
 
 
 class Inputs:
-    """Bars and features of one dataset as one configuration sees them.
+    """Bars and features of one dataset as one session sees them.
 
     Parameters
     ----------
-    config : Config
-        The resolved configuration: its features, its label's panel, and the last date that training may use.
+    settings : TrainingSettings
+        Features, the label's panel, and the last date that training may use.
+
+    Attributes
+    ----------
+    feature_names : list of str
+        Features of the session, in the order of the columns of a matrix.
+    panel_returns : DataFrame, optional
+        Returns of the pinned panel, where the label is relative.
+    buckets : list of int
+        Buckets whose features are of the bars that there are, by the code that there is.
+    shared : SessionParts
+        Parts of the run keys that all instruments share.
+    planted : set of (asset_class, symbol)
+        Simulated instruments with a known edge.
 
     Raises
     ------
     StageError
-        Where all features were computed by other code or from other bars than there are now.
+        If all features were computed by other code or from other bars than there are now.
     """
 
-    def __init__(self, config: Config) -> None:
-        data = Path(config.data.root)
-        self.config = config
-        self.bars = BarStore(data / "bars" / config.dataset)
-        self.features = FeatureStore(data / "features" / config.dataset)
-        self.states_folder = data / "states" / config.dataset
-        self._until = dt.date.fromisoformat(config.split.until) if config.split.until else None
-        chosen = select(config.features, config.universe.interval)
-        self.names = [item.name for item in chosen]
+    def __init__(self, settings: TrainingSettings) -> None:
+        self.paths = settings.paths
+        self.bars = BarStore(self.paths.bars)
+        self.features = FeatureStore(self.paths.features)
+        self._until = dt.date.fromisoformat(settings.split.until) if settings.split.until else None
+        chosen = select(settings.features, settings.interval)
+        self.feature_names = [item.name for item in chosen]
         self._looks_at_panel = any(needs_panel(item) for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
-        self.panel_returns = self._read_panel() if label_kind(config.label.kind).market else None
+        self._label = settings.label
+        self.panel_returns = self._read_panel_returns() if label_kind(settings.label.kind).market else None
         self._hashes = {item.name: code_hash(item) for item in chosen}
         self._panel = self.features.pinned() if self._looks_at_panel else None
-        self.buckets = [b for b in self.features.buckets() if self._is_current(b)]
+        self.buckets = [bucket for bucket in self.features.buckets() if self._is_current(bucket)]
         if not self.buckets:
-            self.features.identity(config)  # says why none is
-        self.procedure = run_key.Procedure.of(config, self._hashes, self._panel_hashes())
+            self._require_current()
+        self.shared = run_key.SessionParts.of(
+            settings.label, settings.split, settings.seed, self._hashes, self._panel_hashes()
+        )
         manifest = self.bars.manifest
         self.planted = set(map(tuple, manifest.planted))
-        self._buckets = manifest.buckets
+        self._bucket_count = manifest.buckets
 
     @cached_property
     def instruments(self) -> pl.DataFrame:
-        """State of every instrument before training; what featurize has not come to, or not again, waits for it."""
-        path = self.states_folder / "featurize.parquet"
-        with atomic.read_errors(path, "run `python -m src.featurize` again, which makes it anew"):
+        """State of every instrument before training, sorted by key: asset_class, symbol, state, reason.
+
+        Instruments that featurize has not come to, or has to compute again, wait for it.
+        """
+        path = self.paths.states("featurize")
+        with atomic.read_errors(path, "run `python -m src.featurize` again, which writes it"):
             states = pl.read_parquet(path).select(*KEY, "state", "reason")
         hydrated = [self.bars.ledger.states(b).select(KEY) for b in self.bars.buckets() if b not in self.buckets]
         waiting = pl.concat([states.select(KEY).clear(), *hydrated])
@@ -81,7 +97,18 @@ class Inputs:
         return pl.concat([left, kept, waiting.join(kept, on=KEY, how="anti")]).sort(KEY)
 
     def read_bars(self, bucket: int) -> tuple[pl.DataFrame, str] | None:
-        """Bars of a bucket and the digest of their files; None where another command is making the bucket anew."""
+        """Read the bars of a bucket.
+
+        Parameters
+        ----------
+        bucket : int
+            One of `buckets`.
+
+        Returns
+        -------
+        (DataFrame, str) or None
+            Bars up to ``split.until`` and the digest of their files; None if another command is replacing the bucket.
+        """
         digest = self.bars.digest(bucket)
         if not self._is_current(bucket):
             return None
@@ -89,47 +116,79 @@ class Inputs:
         return None if bars is None else (bars, digest)
 
     def read_features(self, bucket: int, bars: pl.DataFrame, digest: str) -> Matrix | None:
-        """Features of a bucket, row by row those of its bars as `read_bars` gave them; None as there.
+        """Read the features of a bucket.
+
+        Parameters
+        ----------
+        bucket : int
+            One of `buckets`.
+        bars, digest
+            What `read_bars` returned for it.
+
+        Returns
+        -------
+        float32 array, shape (bars, features), or None
+            Row by row the features of the bars; None if another command is replacing the bucket.
 
         Raises
         ------
         StageError
-            They don't fit each other although nobody says that they changed.
+            If bars and features do not fit each other although no record says that they changed.
         """
-        found = self._unless_changed(bucket, digest, lambda: (self.features.read_matrix(bucket, self.names, bars),))
-        if found is None:
+        read = self._unless_changed(
+            bucket, digest, lambda: (self.features.read_matrix(bucket, self.feature_names, bars),)
+        )
+        if read is None:
             return None
-        if found[0] is None:
+        (matrix,) = read
+        if matrix is None:
             raise StageError(
-                f"bars or features of {self.config.dataset} changed while training read them: let hydrate and "
+                f"bars or features of {self.paths.dataset} changed while training read them: let hydrate and "
                 "featurize end, then run the same command"
             )
-        return found[0]
+        return matrix
+
+    def bucket(self, key: Key) -> int:
+        """Return the bucket that an instrument belongs to."""
+        return bars_table.bucket(*key, self._bucket_count)
+
+    def bars_hash(self, bars: pl.DataFrame) -> str:
+        """Hash what a fit takes from the bars of an instrument.
+
+        Parameters
+        ----------
+        bars : DataFrame
+            Its bars up to ``split.until``.
+
+        Returns
+        -------
+        str
+            The split history counts only where a feature looks at it.
+        """
+        content = bars_table.content_hash(bars, None)
+        return json_digest([content, table_digest(bars.select("split"))]) if self._looks_at_splits else content
+
+    def _require_current(self) -> None:
+        """Raise the error that says why a bucket's features are not those of its bars and this code."""
+        for bucket in self.features.buckets():
+            digest = self.bars.digest(bucket)
+            self.features.require_current(bucket, digest, self._hashes, self._looks_at_panel)
 
     def _unless_changed(self, bucket: int, digest: str, read: Callable[[], Read]) -> Read | None:
-        """Read, or None where the files are no longer those of the digest."""
+        """Read, or return None where the files are no longer those of the digest."""
         try:
-            found = read()
+            content = read()
         except (StageError, OSError, pl.exceptions.PolarsError):
             if self.bars.digest(bucket) == digest and self._is_current(bucket):
                 raise
             return None
-        return found if self.bars.digest(bucket) == digest and self._is_current(bucket) else None
-
-    def bucket(self, key: tuple[str, str]) -> int:
-        """Bucket that an instrument belongs to."""
-        return bars_table.bucket(*key, self._buckets)
+        return content if self.bars.digest(bucket) == digest and self._is_current(bucket) else None
 
     def _is_current(self, bucket: int) -> bool:
         """Whether a bucket's features are of its bars, by the code that there is, with the panel seen at the start."""
         pinned = self.features.pinned() if self._looks_at_panel else None
         digest = self.bars.digest(bucket)
         return pinned == self._panel and self.features.is_current(bucket, digest, pinned, self._hashes)
-
-    def bars_hash(self, bars: pl.DataFrame) -> str:
-        """Hash of what a fit takes from the bars: the split history counts where a feature looks at it."""
-        found = bars_table.content_hash(bars, None)
-        return json_digest([found, table_digest(bars.select("split"))]) if self._looks_at_splits else found
 
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows that training may use."""
@@ -141,18 +200,20 @@ class Inputs:
         panel = self.features.panel()
         if panel is not None and self._looks_at_panel:
             if panel_hash(panel) != self._panel:
-                raise StageError(f"the panel of {self.config.dataset} is made anew: let featurize end, then run this")
+                raise StageError(
+                    f"the panel of {self.paths.dataset} is being replaced: let featurize end, then run this"
+                )
             tables.append(self._cut(panel))
         if self.panel_returns is not None:
             tables.append(self.panel_returns)
-        found: dict[str, list[str]] = defaultdict(list)
+        digests: dict[str, list[str]] = defaultdict(list)
         for table in tables:
             for (asset_class,), rows in table.group_by("asset_class"):
-                found[str(asset_class)].append(table_digest(rows.sort("date")))
-        return {asset_class: json_digest(parts) for asset_class, parts in found.items()}
+                digests[str(asset_class)].append(table_digest(rows.sort("date")))
+        return {asset_class: json_digest(parts) for asset_class, parts in digests.items()}
 
-    def _read_panel(self) -> pl.DataFrame | None:
+    def _read_panel_returns(self) -> pl.DataFrame | None:
         """Read the pinned panel's returns over the label's horizon."""
         members = self.bars.panel()
         parts = [self._cut(self.bars.read_bucket(bucket, symbols=members)) for bucket in self.bars.buckets()]
-        return labels.market_of(pl.concat(parts), self.config.label)
+        return labels.market_of(pl.concat(parts), self._label)

@@ -1,7 +1,8 @@
-"""Which runs of a configuration exist, which are to be trained, graded again or given their model.
+"""Decide which runs of a session are to be fitted, graded again or given their model.
 
-A run exists where the store holds its key; `fresh=true` asks for a further attempt of every key, and a marker file
-remembers since when, so that an interrupted fresh session goes on instead of starting over once more.
+A run exists where the store holds its key. ``fresh=true`` asks for a further attempt of every key, and a marker file
+says since when, so that an interrupted session goes on instead of starting over once more. The marker is no ledger: it
+is one date for the whole session, and the attempts that are done are the runs in the store that are younger than it.
 """
 
 from __future__ import annotations
@@ -9,30 +10,33 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from src.config.schema import Config, ModelConfig
+from src.config.schema import ModelConfig
 from src.core import git
 from src.core.errors import ConfigError
 from src.core.hashing import json_digest
-from src.core.instruments import Key
+from src.core.instruments import KEY, Key
 from src.evaluation.splits import first_boundary
 from src.market.bars import tradable
 from src.models.registry import family
 from src.storage import atomic
 from src.training import code_keys
-from src.training import run_key as run_key_module
+from src.training import run_key as keys
+from src.training.run_key import SessionParts
 from src.training.run_store import RunStore
-from src.training.walk_forward import Plan
+from src.training.settings import TrainingSettings
+from src.training.walk_forward import RunPlan
 
 
 @dataclass(frozen=True)
-class Known:
-    """The latest attempt of a run key in the store."""
+class StoredRun:
+    """The latest attempt of a run key in the store; the fields are columns of the run store."""
 
     record_id: str
     attempt: int
@@ -43,21 +47,29 @@ class Known:
     tuning_trials: int | None
 
 
-def require_known(config: Config, instruments: pl.DataFrame) -> None:
-    """Refuse symbols in `only` that the universe does not have: a slip would pass for a session with nothing to do.
+def require_symbols(only: Sequence[str], instruments: pl.DataFrame, dataset: str) -> None:
+    """Refuse symbols that the universe does not have: a typing error would look like a session with nothing to do.
+
+    Parameters
+    ----------
+    only : sequence of str
+        Symbols, or ``class:symbol``.
+    instruments : DataFrame
+        asset_class, symbol of the universe.
+    dataset : str
+        Name of the dataset, for the message.
 
     Raises
     ------
     ConfigError
-        Names the symbol and those that are near.
+        Names the symbol and similar ones.
     """
-    known = instruments.select("asset_class", "symbol").rows()
-    names = {name for kind, symbol in known for name in (symbol, f"{kind}:{symbol}")}
-    for name in config.only:
+    names = {name for kind, symbol in instruments.select(KEY).rows() for name in (symbol, f"{kind}:{symbol}")}
+    for name in only:
         if name not in names:
-            near = difflib.get_close_matches(name, sorted(names), n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else "data/states lists those that there are"
-            raise ConfigError(f"only={name} is no instrument of universe={config.dataset}: {hint}")
+            similar = difflib.get_close_matches(name, sorted(names), n=2)
+            hint = f"did you mean {' or '.join(similar)}?" if similar else "data/states lists those that there are"
+            raise ConfigError(f"only={name} is no instrument of universe={dataset}: {hint}")
 
 
 class Planner:
@@ -65,81 +77,128 @@ class Planner:
 
     Parameters
     ----------
-    config : Config
-        The resolved configuration.
-    models : list of ModelConfig
-        The families to train.
-    procedure : identity.Procedure
-        What all instruments share.
+    settings : TrainingSettings
+        Models, label, split, strategy, seed, and whether every run is to be trained again.
+    shared : SessionParts
+        Parts of the run keys that all instruments share.
     store : RunStore
         What was trained before.
+
+    Attributes
+    ----------
+    key : str
+        Key of the session.
     """
 
-    def __init__(
-        self, config: Config, models: list[ModelConfig], procedure: run_key_module.Procedure, store: RunStore
-    ) -> None:
-        self.config = config
-        self.models = models
-        self.procedure = procedure
+    def __init__(self, settings: TrainingSettings, shared: SessionParts, store: RunStore) -> None:
+        self.settings = settings
+        self.models = settings.models
+        self.shared = shared
         self.store = store
-        self.key = run_key_module.session_key(config, procedure, models)
-        self._strategy_key = run_key_module.strategy_key(config.strategy)
-        self._features = json_digest(dict(procedure.features))
-        self._libraries = {model.family: family(model.family).LIBRARY.version for model in models}
-        self._code = {model.family: code_keys.fit_code(model.family, config.label.kind) for model in models}
-        self._known: dict[str, Known] = {}
-        self._trials: dict[Key, set[str]] = defaultdict(set)
+        self.key = keys.session_key(settings.dataset, self.models, settings.strategy, shared)
+        self._strategy_key = keys.strategy_key(settings.strategy)
+        self._features = json_digest(dict(shared.features))
+        self._libraries = {model.family: family(model.family).LIBRARY.version for model in self.models}
+        self._code = {model.family: code_keys.fit_code(model.family, settings.label.kind) for model in self.models}
+        self._stored: dict[str, StoredRun] = {}
+        self._run_keys: dict[Key, set[str]] = defaultdict(set)
         self._read_store()
-        self._fresh_since = self._fresh_marker() if config.fresh else None
-        self._graded: dict[str, dict[str, Any]] = {}
+        self._fresh_since = self._read_fresh_marker() if settings.fresh else None
+        self._grades: dict[str, dict[str, Any]] = {}
 
-    def open(self, bucket: int) -> None:
-        """Read the grades that this session gave to a bucket: the one that is asked about from now on."""
+    def read_grades(self, bucket: int) -> None:
+        """Read the grades that this session gave to a bucket: `stored_grade` looks among them from now on."""
         rows = self.store.grades(self.key, bucket)
-        self._graded = {row["record_id"]: row for row in rows.iter_rows(named=True)}
+        self._grades = {row["record_id"]: row for row in rows.iter_rows(named=True)}
 
-    def plans(self, key: Key, bars_hash: str, planted: bool, *, again: bool = True) -> list[Plan]:
-        """Plan the runs of one instrument, one for each family, in order; `again`: ``fresh=true`` is meant for it."""
-        since = self._fresh_since if again else None
-        mine = [model for model in self.models if not model.classes or key[0] in model.classes]
-        return [self._plan(key, model, bars_hash, planted, since) for model in mine]
+    def plans(self, key: Key, bars_hash: str, planted: bool, *, again: bool = True) -> list[RunPlan]:
+        """Plan the runs of one instrument.
 
-    def left_out(self, instrument: Mapping[str, Any]) -> str | None:
-        """Say why no model is for an instrument: all that were chosen name other asset classes."""
-        kind, meant = instrument["asset_class"], {name for model in self.models for name in model.classes}
-        if not meant or any(not model.classes or kind in model.classes for model in self.models):
-            return None
-        return f"the chosen model is for class {' and '.join(sorted(meant))}: model.classes=[] trains all with it"
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        bars_hash : str
+            Hash of what a fit takes from the bars.
+        planted : bool
+            Whether the instrument is simulated with a known edge.
+        again : bool
+            Whether ``fresh=true`` is meant for this instrument.
 
-    def n_trials(self, key: Key, plans: list[Plan], bars: pl.DataFrame) -> int:
-        """Distinct run keys ever graded on the instrument, these included.
-
-        Tuning trials count where they looked at days on which the instrument is graded: they chose the settings there.
+        Returns
+        -------
+        list of RunPlan
+            One for each family that is for the instrument's class, in the order of the models.
         """
-        graded = len(self._trials[key] | {plan.identity["run_key"] for plan in plans})
-        return graded + sum(plan.model.trials for plan in plans if self._looked(plan.model, bars))
+        since = self._fresh_since if again else None
+        models = [model for model in self.models if not model.classes or key[0] in model.classes]
+        return [self._plan(key, model, bars_hash, planted, since) for model in models]
 
-    def _looked(self, model: ModelConfig, bars: pl.DataFrame) -> bool:
-        """Whether the tuning of a model's settings read bars from the instrument's first out-of-sample date on."""
-        if not model.trials:
-            return False
-        if model.tuned_before is None:
-            return True
-        dates = bars.filter(tradable(bars))["date"].to_numpy()
-        first = first_boundary(dates, self.config.split, self.config.label.horizon)
-        return first is not None and first < dt.date.fromisoformat(model.tuned_before)
+    def unmodelled(self, asset_class: str) -> str | None:
+        """Return the reason why no model is for a class, or None where one is."""
+        classes = {name for model in self.models for name in model.classes}
+        if not classes or any(not model.classes or asset_class in model.classes for model in self.models):
+            return None
+        return f"the chosen model is for class {' and '.join(sorted(classes))}: model.classes=[] trains all with it"
 
-    def is_done(self, plan: Plan, n_trials: int, grade_key: str) -> dict[str, Any] | None:
-        """Return the grade of a run that needs nothing: trained, graded under this key, model kept if passed."""
-        row = self._graded.get(plan.record_id)
+    def n_trials(self, key: Key, plans: list[RunPlan], bars: pl.DataFrame) -> int:
+        """Count the trials that the evidence of an instrument's runs has to allow for.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        plans : list of RunPlan
+            Plans of the instrument's runs.
+        bars : DataFrame
+            The instrument's bars up to ``split.until``.
+
+        Returns
+        -------
+        int
+            Distinct run keys ever graded on the instrument, these included, and the tuning trials that read days on
+            which the instrument is graded: they chose the settings there.
+        """
+        graded = len(self._run_keys[key] | {plan.identity["run_key"] for plan in plans})
+        return graded + sum(plan.model.trials for plan in plans if self._was_tuned_out_of_sample(plan.model, bars))
+
+    def stored_grade(self, plan: RunPlan, n_trials: int, grade_key: str) -> dict[str, Any] | None:
+        """Return the grade of a run that needs nothing.
+
+        Parameters
+        ----------
+        plan : RunPlan
+            The run.
+        n_trials : int
+            Trials that the evidence has to allow for.
+        grade_key : str
+            Key of what grades the run.
+
+        Returns
+        -------
+        dict or None
+            Row of the grades; None where the run has to be fitted, graded again or given its model.
+        """
+        row = self._grades.get(plan.record_id)
         if plan.is_new or row is None or (row["grade_key"], row["n_trials"]) != (grade_key, n_trials):
             return None
         if row["passed"] and not plan.has_model:
             return None
         return row | {"tuning_trials": max(row.get("tuning_trials") or 0, plan.identity["tuning_trials"])}
 
-    def with_stored(self, bucket: int, plans: list[Plan]) -> list[Plan]:
-        """Attach the stored predictions to those plans that have some."""
+    def with_predictions(self, bucket: int, plans: list[RunPlan]) -> list[RunPlan]:
+        """Attach the stored predictions to the plans of runs that were fitted before.
+
+        Parameters
+        ----------
+        bucket : int
+            Bucket of the instruments.
+        plans : list of RunPlan
+            Plans of any instruments of the bucket.
+
+        Returns
+        -------
+        list of RunPlan
+            The same plans in the same order.
+        """
         wanted = {plan.record_id for plan in plans if not plan.is_new}
         rows = self.store.predictions(bucket, wanted)
         if left := wanted.difference(rows["record_id"]):  # stored when the universe had another number of buckets
@@ -148,29 +207,29 @@ class Planner:
         return [plan if plan.is_new else replace(plan, stored=stored[plan.record_id]) for plan in plans]
 
     def finish(self) -> None:
-        """Forget that a fresh start was asked for: it is done."""
+        """Remove the marker of ``fresh=true``: every run was trained again."""
         self._marker.unlink(missing_ok=True)
 
-    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool, since: dt.datetime | None) -> Plan:
-        parts = run_key_module.run_parts(
-            self.procedure,
-            key[0],
-            self._features,
-            model,
-            bars_hash,
-            self._libraries[model.family],
-            self._code[model.family],
-        )
-        run_key = run_key_module.run_key(*key, parts)
-        known = self._known.get(run_key)
-        if known and not (since and known.created_at < since):
-            has_model = self.store.model_path(known.record_id) is not None
-            row = {name: getattr(known, name) for name in ("session_key", "strategy_key", "fit_seconds")}
-            row |= {"run_key": run_key, "tuning_trials": max(known.tuning_trials or 0, model.trials)}
-            return Plan(known.record_id, model, row, is_new=False, has_model=has_model)
-        attempt = known.attempt + 1 if known else 0
+    def _was_tuned_out_of_sample(self, model: ModelConfig, bars: pl.DataFrame) -> bool:
+        """Whether the tuning of a model's settings read bars from the instrument's first out-of-sample date on."""
+        if not model.trials:
+            return False
+        if model.tuned_before is None:
+            return True
+        dates = bars.filter(tradable(bars))["date"].to_numpy()
+        first = first_boundary(dates, self.settings.split, self.settings.label.horizon)
+        return first is not None and first < dt.date.fromisoformat(model.tuned_before)
+
+    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool, since: dt.datetime | None) -> RunPlan:
+        library, code = self._libraries[model.family], self._code[model.family]
+        parts = keys.run_parts(self.shared, key[0], self._features, model, bars_hash, library, code)
+        run_key = keys.run_key(*key, parts)
+        stored = self._stored.get(run_key)
+        if stored and not (since and stored.created_at < since):
+            return self._planned_before(run_key, stored, model)
+        attempt = stored.attempt + 1 if stored else 0
         record_id = f"{run_key}.{attempt}"
-        row = {
+        identity = {
             "record_id": record_id,
             "run_key": run_key,
             "attempt": attempt,
@@ -180,29 +239,41 @@ class Planner:
             "symbol": key[1],
             "family": model.family,
             "params": asdict(model.params),
-            "features": list(self.procedure.features),
+            "features": list(self.shared.features),
             "parts": parts,
-            "library_version": self._libraries[model.family],
+            "library_version": library,
             "git_commit": git.git_commit(),
             "created_at": dt.datetime.now(dt.UTC),
             "planted": planted,
             "tuning_trials": model.trials,
         }
-        return Plan(record_id, model, row)
+        return RunPlan(record_id, model, identity)
+
+    def _planned_before(self, run_key: str, stored: StoredRun, model: ModelConfig) -> RunPlan:
+        """Plan of a run that the store holds."""
+        has_model = self.store.model_path(stored.record_id) is not None
+        identity = {
+            "run_key": run_key,
+            "session_key": stored.session_key,
+            "strategy_key": stored.strategy_key,
+            "fit_seconds": stored.fit_seconds,
+            "tuning_trials": max(stored.tuning_trials or 0, model.trials),
+        }
+        return RunPlan(stored.record_id, model, identity, is_new=False, has_model=has_model)
 
     def _read_store(self) -> None:
-        columns = (*Known.__dataclass_fields__, "run_key", "asset_class", "symbol")
+        columns = (*StoredRun.__dataclass_fields__, "run_key", *KEY)
         for row in self.store.runs(columns).iter_rows(named=True):
-            self._trials[(row["asset_class"], row["symbol"])].add(row["run_key"])
+            self._run_keys[(row["asset_class"], row["symbol"])].add(row["run_key"])
             if not row["superseded"]:
-                known = Known(*(row[name] for name in Known.__dataclass_fields__))
-                self._known[row["run_key"]] = known
+                self._stored[row["run_key"]] = StoredRun(*(row[name] for name in StoredRun.__dataclass_fields__))
 
     @property
-    def _marker(self) -> Any:
+    def _marker(self) -> Path:
         return self.store.root / f"fresh-{self.key[:8]}.json"
 
-    def _fresh_marker(self) -> dt.datetime:
+    def _read_fresh_marker(self) -> dt.datetime:
         if not self._marker.exists():
             atomic.write_json({"since": dt.datetime.now(dt.UTC).isoformat()}, self._marker)
-        return dt.datetime.fromisoformat(atomic.read_json(self._marker)["since"])
+        since: str = atomic.read_json(self._marker)["since"]
+        return dt.datetime.fromisoformat(since)

@@ -1,23 +1,36 @@
-"""What a run is: a key that hashes what its fit used and nothing else (contract 5 of the design).
+"""Keys of runs, sessions and grades; a run's key hashes what its fit used and nothing else (contract 5 of the design).
 
-The parts are kept beside the key, so that two runs can be compared and a person can see why one was trained again.
+The parts of a run's key are stored beside it, so that two runs can be compared and a person can see why a run was
+trained again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.core.hashing import json_digest
 
 if TYPE_CHECKING:
-    from src.config.schema import Config, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+    from src.config.schema import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 
 
 @dataclass(frozen=True)
-class Procedure:
-    """What all instruments of a session share: label, split, seed, features with the hash of their code, panel."""
+class SessionParts:
+    """Parts of the run keys that all instruments of a session share.
+
+    Attributes
+    ----------
+    label, split : mapping
+        Settings that a fit uses, by name.
+    seed : int
+        Seed of every fit.
+    features : mapping
+        Name of each feature to the hash of its code.
+    panel : mapping
+        Asset class to the hash of its pinned panel; empty where neither features nor label look at it.
+    """
 
     label: Mapping[str, Any]
     split: Mapping[str, Any]
@@ -26,75 +39,158 @@ class Procedure:
     panel: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: Config, features: Mapping[str, str], panel: Mapping[str, str]) -> Procedure:
-        """Take from the config what a fit uses.
+    def of(
+        cls,
+        label: LabelConfig,
+        split: SplitConfig,
+        seed: int,
+        features: Mapping[str, str],
+        panel: Mapping[str, str],
+    ) -> SessionParts:
+        """Keep of the settings what a fit uses.
 
         Parameters
         ----------
-        config : Config
-        features : mapping
-            Name of each feature used to the hash of its code.
-        panel : mapping
-            Asset class to the hash of its pinned panel; empty where neither features nor label look at it.
+        label, split : LabelConfig, SplitConfig
+            Sections of the configuration.
+        seed, features, panel
+            As in the attributes.
+
+        Returns
+        -------
+        SessionParts
         """
-        return cls(_plain(config.label), _plain(config.split), config.seed, dict(features), dict(panel))
+        return cls(_used(label), _used(split), seed, dict(features), dict(panel))
 
 
-def _plain(settings: LabelConfig | SplitConfig) -> dict[str, Any]:
-    """Settings without the option's name: renaming a file changes no result. The date `until` acts through the bars."""
-    return {key: value for key, value in asdict(settings).items() if key not in ("name", "until")}
+def _used(section: LabelConfig | SplitConfig) -> dict[str, Any]:
+    """Settings without the option's name, whose change alters no result, and ``until``, which acts through the bars."""
+    return {name: value for name, value in asdict(section).items() if name not in ("name", "until")}
 
 
 def run_parts(
-    procedure: Procedure, asset_class: str, features: str, model: ModelConfig, bars: str, library: str, code: str
+    shared: SessionParts, asset_class: str, features: str, model: ModelConfig, bars: str, library: str, code: str
 ) -> dict[str, Any]:
-    """Everything that the fit of one run depends on, by name.
+    """Collect by name everything that the fit of one run depends on.
 
-    `features` is the digest of the procedure's features, `code` that of label, split and fit
-    (`src.training.code_keys`).
+    Parameters
+    ----------
+    shared : SessionParts
+        What all instruments of the session share.
+    asset_class : str
+        Decides which panel counts.
+    features : str
+        Digest of ``shared.features``.
+    model : ModelConfig
+        Family, hyperparameters and device.
+    bars : str
+        Hash of the instrument's bars.
+    library : str
+        Name and version of the model's library.
+    code : str
+        Hash of the code of label, split and fit (`src.training.code_keys`).
+
+    Returns
+    -------
+    dict
+        Plain values, as stored beside the run.
     """
     return {
         "bars": bars,
-        "panel": procedure.panel.get(asset_class),
+        "panel": shared.panel.get(asset_class),
         "features": features,
-        "label": dict(procedure.label),
-        "split": dict(procedure.split),
+        "label": dict(shared.label),
+        "split": dict(shared.split),
         "model": {"family": model.family, "params": asdict(model.params), "device": model.device},
         "library": library,
         "code": code,
-        "seed": procedure.seed,
+        "seed": shared.seed,
     }
 
 
 def run_key(asset_class: str, symbol: str, parts: Mapping[str, Any]) -> str:
-    """Key of one run: an instrument under the given parts."""
+    """Return the key of one run.
+
+    Parameters
+    ----------
+    asset_class, symbol : str
+        Key of the instrument.
+    parts : mapping
+        What `run_parts` collected.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
     return json_digest({"asset_class": asset_class, "symbol": symbol, **parts})
 
 
-def session_key(config: Config, procedure: Procedure, models: list[ModelConfig]) -> str:
-    """Key of one resolved training configuration; data, thresholds and evidence stand outside."""
-    strategy = {key: value for key, value in asdict(config.strategy).items() if key != "name"}
-    models_part = [
+def session_key(dataset: str, models: Sequence[ModelConfig], strategy: StrategyConfig, shared: SessionParts) -> str:
+    """Return the key of one resolved training configuration; data, thresholds and evidence are no part of it.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the dataset.
+    models : sequence of ModelConfig
+        Families, with hyperparameters, device and the classes that each is for.
+    strategy : StrategyConfig
+        All but the name of the option.
+    shared : SessionParts
+        Label, split, seed and names of the features.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    families = [
         {"family": m.family, "params": asdict(m.params), "device": m.device}
         | ({"classes": m.classes} if m.classes else {})
         for m in models
     ]
-    parts = {"dataset": config.dataset, "models": models_part, "strategy": strategy, "seed": procedure.seed}
-    return json_digest(
-        {**parts, "label": procedure.label, "split": procedure.split, "features": sorted(procedure.features)}
-    )
+    parts = {"dataset": dataset, "models": families, "strategy": _settings(strategy), "seed": shared.seed}
+    return json_digest({**parts, "label": shared.label, "split": shared.split, "features": sorted(shared.features)})
 
 
 def strategy_key(strategy: StrategyConfig) -> str:
-    """Key of what turns stored predictions into returns: settings and code."""
+    """Return the key of what turns stored predictions into returns: settings and code.
+
+    Parameters
+    ----------
+    strategy : StrategyConfig
+        All but the name of the option.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
     from src.training.code_keys import returns_code
 
-    settings = {key: value for key, value in asdict(strategy).items() if key != "name"}
-    return json_digest({**settings, "code": returns_code()})
+    return json_digest({**_settings(strategy), "code": returns_code()})
 
 
-def grade_key(config: Config) -> str:
-    """Key of what grades returns: strategy, thresholds, the settings of the evidence, and the code of it all."""
+def grade_key(strategy: StrategyConfig, grade: GradeConfig) -> str:
+    """Return the key of what grades returns: strategy, thresholds, the settings of the evidence, and the code of all.
+
+    Parameters
+    ----------
+    strategy : StrategyConfig
+        What turns predictions into returns.
+    grade : GradeConfig
+        Thresholds and the settings of the evidence.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
     from src.training.code_keys import grade_code
 
-    return json_digest({"strategy": strategy_key(config.strategy), "grade": asdict(config.grade), "code": grade_code()})
+    return json_digest({"strategy": strategy_key(strategy), "grade": asdict(grade), "code": grade_code()})
+
+
+def _settings(strategy: StrategyConfig) -> dict[str, Any]:
+    return {name: value for name, value in asdict(strategy).items() if name != "name"}

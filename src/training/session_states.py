@@ -1,96 +1,125 @@
-"""The accounts of a session in work: each instrument's state with its reason, runs and passes by family."""
+"""States of a session in work: how each instrument ended, and how many runs of each family were graded and passed."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from src.core.end_state import EndState
 from src.core.failure import Failure
 from src.core.instruments import Key
 from src.storage import atomic, state_counts
-from src.storage.ledger import WAITING
-
-SCHEMA = {
-    "asset_class": pl.String,
-    "symbol": pl.String,
-    "state": pl.String,
-    "reason": pl.String,
-    "rows": pl.Int64,
-    "first": pl.Date,
-    "last": pl.Date,
-}
+from src.storage.ledger import SCHEMA, WAITING
 
 
 class SessionStates:
-    """State of every instrument that a session has come to, and what its runs were judged to be."""
+    """State of every instrument that a session has come to, and the counts of its runs."""
 
     def __init__(self) -> None:
-        self._rows: dict[Key, tuple[Any, ...]] = {}
-        self._verdicts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._states: dict[Key, EndState] = {}
+        self._runs: dict[str, Counter[str]] = defaultdict(Counter)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._rows
+        return key in self._states
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._states)
 
-    def end(self, key: Key, state: str, reason: str) -> None:
-        """Say how an instrument ended that has no grade."""
-        self._rows[key] = (*key, state, reason, 0, None, None)
+    def end(self, state: EndState) -> None:
+        """Note how an instrument ended; a state that it had before is replaced.
 
-    def graded(self, key: Key, family: str, row: dict[str, Any]) -> None:
-        """Say that one more run of an instrument is graded; the instrument is done."""
-        reason = self._rows[key][3] if key in self._rows else ""
-        self._rows[key] = (*key, "done", reason, row["n_oos"], row["first_oos"], row["last_oos"])
-        self._verdicts[family].update(runs=1, passed=int(row["passed"]))
+        Parameters
+        ----------
+        state : EndState
+            State and reason of an instrument without a grade.
+        """
+        self._states[state.key] = state
 
-    def failed(self, key: Key, failed: Mapping[str, Failure]) -> None:
-        """Say that families of an instrument failed: it is done with the others, and failed where there are none."""
-        told: dict[str, list[str]] = defaultdict(list)
-        for family, failure in failed.items():
-            told[failure.reason].append(family)
-            self._verdicts[family].update(failed=1)
-        row = self._rows.get(key)
-        if row is None or row[2] != "done":
-            reason = "; ".join(told) if len(told) == 1 else "; ".join(f"{', '.join(f)}: {r}" for r, f in told.items())
-            self.end(key, "failed", reason)
+    def graded(self, key: Key, family: str, row: Mapping[str, Any]) -> None:
+        """Note that one more run of an instrument is graded: the instrument is done.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        family : str
+            Model family of the run.
+        row : mapping
+            Row of the grades: n_oos, first_oos, last_oos and passed are read.
+        """
+        reason = self._states[key].reason if key in self._states else ""
+        self._states[key] = EndState(*key, "done", reason, row["n_oos"], row["first_oos"], row["last_oos"])
+        self._runs[family].update(runs=1, passed=int(row["passed"]))
+
+    def failed(self, key: Key, failures: Mapping[str, Failure]) -> None:
+        """Note that families of an instrument failed: it is done with the others, and failed where there are no others.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        failures : mapping
+            Family to its failure.
+        """
+        families: dict[str, list[str]] = defaultdict(list)
+        for family, failure in failures.items():
+            families[failure.reason].append(family)
+            self._runs[family].update(failed=1)
+        state = self._states.get(key)
+        if state is not None and state.state == "done":
+            reason = "; ".join(f"{', '.join(names)} failed: {reason}" for reason, names in families.items())
+            self._states[key] = replace(state, reason=reason)
         else:
-            words = "; ".join(f"{', '.join(families)} failed: {reason}" for reason, families in told.items())
-            self._rows[key] = (*row[:3], words, *row[4:])
+            reasons = [f"{', '.join(names)}: {reason}" for reason, names in families.items()]
+            self.end(EndState(*key, "failed", "; ".join(reasons if len(reasons) > 1 else families)))
 
     def count(self, state: str) -> int:
-        """Number of instruments that ended in a state."""
-        return sum(row[2] == state for row in self._rows.values())
+        """Return the number of instruments that ended in a state."""
+        return sum(ended.state == state for ended in self._states.values())
 
-    def lost(self) -> int:
-        """Number of runs that failed."""
-        return sum(found["failed"] for found in self._verdicts.values())
+    def failed_runs(self) -> int:
+        """Return the number of runs that failed."""
+        return sum(runs["failed"] for runs in self._runs.values())
 
     def note(self) -> str:
-        """Say what has passed so far, for the progress bar."""
-        return f"{sum(found['passed'] for found in self._verdicts.values()):,} passes"
+        """Return the number of passes so far, for the progress bar."""
+        return f"{sum(runs['passed'] for runs in self._runs.values()):,} passes"
 
     def facts(self) -> dict[str, Any]:
-        """Count states by class and runs by family, with the reasons, for the heartbeat; who waits has no state."""
+        """Return the counts that the heartbeat shows.
+
+        Returns
+        -------
+        dict
+            ``states``: number of instruments by asset class and state, without those that wait for featurize;
+            ``runs``: counts by family; ``reasons``: the commonest ones.
+        """
         states: dict[str, Counter[str]] = defaultdict(Counter)
-        for asset_class, _, state, reason, *_ in self._rows.values():
-            if reason != WAITING:
-                states[asset_class][state] += 1
-        left = [row[:4] for row in self._rows.values() if row[3] and row[3] != WAITING]
-        reasons = state_counts.reasons(
-            pl.DataFrame(left, schema=dict.fromkeys(state_counts.ROW, pl.String()), orient="row"), done=True
-        )
-        return {"states": states, "runs": self._verdicts, "reasons": reasons}
+        for ended in self._states.values():
+            if ended.reason != WAITING:
+                states[ended.asset_class][ended.state] += 1
+        explained = [
+            (*ended.key, ended.state, ended.reason)
+            for ended in self._states.values()
+            if ended.reason and ended.reason != WAITING
+        ]
+        rows = pl.DataFrame(explained, schema=dict.fromkeys(state_counts.ROW, pl.String()), orient="row")
+        return {"states": states, "runs": self._runs, "reasons": state_counts.reasons(rows, done=True)}
 
     def write(self, path: Path) -> None:
-        """Write one row an instrument."""
-        states = pl.DataFrame(list(self._rows.values()), schema=SCHEMA, orient="row")
+        """Write the states table: one row an instrument, sorted by key.
+
+        Parameters
+        ----------
+        path : Path
+            ``data/states/<dataset>/train.parquet``.
+        """
+        states = pl.DataFrame([astuple(ended) for ended in self._states.values()], schema=SCHEMA, orient="row")
         atomic.write_parquet(states.sort("asset_class", "symbol"), path)
 
     def missing(self, keys: Iterable[Key]) -> list[Key]:
-        """Those of the instruments that have no state yet."""
-        return [key for key in keys if key not in self._rows]
+        """Return those of the instruments that have no state yet."""
+        return [key for key in keys if key not in self._states]

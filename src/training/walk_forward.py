@@ -1,12 +1,11 @@
 """The procedure that is graded, for one instrument: label, walk-forward folds, fits, out-of-sample predictions, grade.
 
-`train_instrument` is what a worker does. It reads no file and writes none: what it needs comes in a `Task`, what it
-found goes back in a `Trained`, and the one writer is the parent.
+`train_instrument` is what a worker does. It reads and writes no file: everything it needs comes in an `InstrumentTask`,
+everything it makes goes back in a `TrainedInstrument`, and the parent process alone writes.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,41 +16,82 @@ import polars as pl
 
 from src.config.schema import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.core.arrays import Matrix, Vector
+from src.core.end_state import EndState
 from src.core.failure import Failure
+from src.core.instruments import Key
+from src.evaluation import labels
 from src.evaluation.assessment import Assessment, assess
-from src.evaluation.labels import Decisions, decisions
+from src.evaluation.labels import Decisions
 from src.evaluation.metrics import equity
 from src.evaluation.splits import Fold, InsufficientData, walk_forward
 from src.market.bars import BARS_PER_YEAR
 from src.models.registry import family, load
 from src.training import expanding_window
 from src.training.expanding_window import Examples
-from src.training.run_store import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SCHEMA
+from src.training.run_tables import CURVE_SCHEMA
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One run to be trained, graded again, or given its model: what exists of it is in `stored`."""
+class RunPlan:
+    """One run to be trained, graded again, or given its model.
+
+    Attributes
+    ----------
+    record_id : str
+        Key and attempt of the run.
+    model : ModelConfig
+        Family, hyperparameters and device.
+    identity : dict
+        Identity columns of the run's row in the run store.
+    is_new : bool
+        Whether the run has to be fitted.
+    stored : dict, optional
+        Out-of-sample columns of the run store, where the run was fitted before.
+    has_model : bool
+        Whether the run store holds the native model.
+    """
 
     record_id: str
     model: ModelConfig
-    identity: dict[str, Any]  # the identity columns of its row in the run store
+    identity: dict[str, Any]
     is_new: bool = True
-    stored: dict[str, Any] | None = None  # OOS columns, where the predictions exist
+    stored: dict[str, Any] | None = None
     has_model: bool = False
 
 
 @dataclass(frozen=True)
-class Task:
-    """One instrument's work: bars up to ``split.until`` and their features, row by row."""
+class InstrumentTask:
+    """The work on one instrument.
+
+    Attributes
+    ----------
+    asset_class, symbol : str
+        Key of the instrument.
+    bucket : int
+        Bucket of the instrument in the stores.
+    bars : DataFrame
+        Its bars up to ``split.until``, sorted by date.
+    features : float32, shape (bars, features)
+        Its features, row by row those of the bars.
+    feature_names : list of str
+        Names of the columns of `features`.
+    plans : list of RunPlan
+        Runs to do, one for each family.
+    n_trials : int
+        Distinct run keys ever graded on the instrument, for the evidence.
+    seed, label, split, strategy, grade
+        Settings of the session.
+    panel_returns : DataFrame, optional
+        Returns of the pinned panel, where the label is relative.
+    """
 
     asset_class: str
     symbol: str
     bucket: int
     bars: pl.DataFrame
     features: Matrix
-    names: list[str]
-    plans: list[Plan]
+    feature_names: list[str]
+    plans: list[RunPlan]
     n_trials: int
     seed: int
     label: LabelConfig
@@ -61,46 +101,102 @@ class Task:
     panel_returns: pl.DataFrame | None = None
 
     @property
+    def key(self) -> Key:
+        """Asset class and symbol."""
+        return self.asset_class, self.symbol
+
+    @property
     def device(self) -> str:
-        """Where it is fitted: one command's models are all for one device."""
+        """Device that the task needs: all models of a command are for one device."""
         return self.plans[0].model.device if self.plans else "cpu"
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came of a task: new rows for the run store, grades, native models, or the reason why there is nothing."""
+class TrainedInstrument:
+    """Results of a task.
 
-    skipped: str | None = None
+    Attributes
+    ----------
+    runs : list of dict
+        New rows of the run store.
+    grades : list of dict
+        New rows of the grades.
+    models : dict
+        Record id to the file name and content of the native model, for runs that passed.
+    failures : dict
+        Family to its failure, each after a second try.
+    fit_seconds : float
+        CPU seconds of the whole task.
+    """
+
     runs: list[dict[str, Any]] = field(default_factory=list)
     grades: list[dict[str, Any]] = field(default_factory=list)
     models: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)  # by family, each after its second try
+    failures: dict[str, Failure] = field(default_factory=dict)
     fit_seconds: float = 0.0
 
 
-def train_instrument(task: Task) -> Trained:
-    """Do all plans of one instrument; thin or one-sided data is a skip with its reason, not an error."""
+@dataclass(frozen=True)
+class _Prepared:
+    """What all runs of an instrument share."""
+
+    decisions: Decisions
+    examples: Examples
+    folds: list[Fold]
+
+
+def train_instrument(task: InstrumentTask) -> TrainedInstrument | EndState:
+    """Do all runs of one instrument.
+
+    Parameters
+    ----------
+    task : InstrumentTask
+        The instrument's bars and features, and the runs to do.
+
+    Returns
+    -------
+    TrainedInstrument or EndState
+        Runs, grades, models and failures by family; a skip where the data is too short, too thin or of one direction.
+
+    Raises
+    ------
+    MemoryError
+        If memory runs out: the worker process ends with it, and the engine tries the instrument again alone.
+    """
     yearly = bars_per_year(task.bars, task.asset_class)
-    chosen = decisions(task.bars, task.label, task.panel_returns, yearly)
+    decisions = labels.decisions(task.bars, task.label, task.panel_returns, yearly)
     try:
-        folds = walk_forward(chosen.dates, task.asset_class, task.split, task.label.horizon, yearly)
-        _check_labels(chosen, folds)
-    except InsufficientData as reason:
-        return Trained(skipped=str(reason))
-    result = Trained()
+        folds = walk_forward(decisions.dates, task.asset_class, task.split, task.label.horizon, yearly)
+        _check_labels(decisions, folds)
+    except InsufficientData as error:
+        return EndState(*task.key, "skipped", str(error))
+    result = TrainedInstrument()
     for plan in task.plans:
         load(plan.model.family)
     started = time.process_time()
-    known = expanding_window.examples(task.features, chosen)
+    prepared = _Prepared(decisions, expanding_window.examples(task.features, decisions), folds)
     for plan in task.plans:
-        error = _attempt(plan, task, chosen, known, folds, result)
-        if error is not None:
-            result.failures[plan.model.family] = Failure.of(error, final=True)
+        failure = _try_twice(plan, task, prepared, result)
+        if failure is not None:
+            result.failures[plan.model.family] = failure
     return replace(result, fit_seconds=time.process_time() - started)
 
 
 def bars_per_year(bars: pl.DataFrame, asset_class: str) -> float:
-    """Bars by which figures are annualised: the class's days a year, times the median bars a day where intraday."""
+    """Return the number of bars by which figures are annualised.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        Bars of one instrument; the type of ``date`` says whether they are intraday.
+    asset_class : str
+        Decides the number of trading days a year.
+
+    Returns
+    -------
+    float
+        Days a year of the class, times the median number of bars a day where bars are intraday.
+    """
     days = BARS_PER_YEAR[asset_class]
     if bars.is_empty() or bars.schema["date"] == pl.Date:
         return float(days)
@@ -108,115 +204,103 @@ def bars_per_year(bars: pl.DataFrame, asset_class: str) -> float:
     return float(days) * float(str(a_day))
 
 
-def _attempt(
-    plan: Plan, task: Task, chosen: Decisions, known: Examples, folds: list[Fold], result: Trained
-) -> Exception | None:
-    """Do a plan, with a second try; return what that raised. Want of memory is the worker's end, not the plan's."""
+def _try_twice(plan: RunPlan, task: InstrumentTask, prepared: _Prepared, result: TrainedInstrument) -> Failure | None:
+    """Do a run and add it to the result; return the failure of the second try."""
     for last in (False, True):
         try:
-            _do(plan, task, chosen, known, folds, result)
+            _do(plan, task, prepared, result)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a plan raises is that plan's outcome
+        except Exception as error:  # noqa: BLE001 - whatever a run raises is that run's failure
             if last:
-                return error
+                return Failure.of(error, final=True)
         else:
             break
     return None
 
 
-def _do(plan: Plan, task: Task, chosen: Decisions, known: Examples, folds: list[Fold], result: Trained) -> None:
+def _do(plan: RunPlan, task: InstrumentTask, prepared: _Prepared, result: TrainedInstrument) -> None:
+    """Fit where there are no predictions yet, grade, refit where the run passed, then add all of it to the result."""
     stored, run = plan.stored, None
     if stored is None:
         started = time.process_time()
-        stored = _out_of_sample(plan.model, task, chosen, known, folds)
+        stored = _out_of_sample(plan.model, task, prepared.decisions, prepared.examples, prepared.folds)
         seconds = time.process_time() - started
+        folds = prepared.folds
         figures = {"n_train": int(folds[-1].train.size), "n_folds": len(folds), "fit_seconds": seconds}
         run = {**plan.identity, **figures, **stored}
-    graded = _grade(stored, task, chosen)
+    graded = _grade(stored, task, prepared.decisions)
     row = graded.row()
     curve: dict[str, Any] = dict.fromkeys(CURVE_SCHEMA)
     if row["passed"]:
-        curve = {
-            "stamp": graded.stamps.astype("datetime64[us]").tolist(),
-            "net": graded.net.tolist(),
-            "equity": graded.equity.tolist(),
-            "always_long": equity(graded.always_net).tolist(),
-        }
+        curve = _curve(graded)
         if not plan.has_model:
-            result.models[plan.record_id] = _final_model(plan.model, task, known)
+            result.models[plan.record_id] = _final_model(plan.model, task, prepared.examples)
     if run is not None:
         result.runs.append(run)
     result.grades.append({"record_id": plan.record_id, **row, **curve})
 
 
-def _check_labels(chosen: Decisions, folds: list[Fold]) -> None:
-    """A fit needs both classes."""
-    for fold in folds:
-        ups = np.nanmean(chosen.label[fold.train]) if np.isfinite(chosen.label[fold.train]).any() else np.nan
-        if not 0.0 < ups < 1.0:
-            raise InsufficientData(
-                f"training labels before {fold.first} are of one class: {np.isfinite(chosen.label[fold.train]).sum()} "
-                f"of {fold.train.size} decisions have a direction"
-            )
-
-
-def _rows(task: Task, chosen: Decisions, where: npt.NDArray[np.int64]) -> Matrix:
-    return np.ascontiguousarray(task.features[chosen.rows[where]])
-
-
-def _out_of_sample(
-    model: ModelConfig, task: Task, chosen: Decisions, known: Examples, folds: list[Fold]
-) -> dict[str, Any]:
-    """Predict each fold's test decisions by a model of its training decisions, and put the folds end to end."""
-    library = family(model.family)
-    models = expanding_window.each(known, [fold.train.size for fold in folds], model, task.names, task.seed)
-    where: list[npt.NDArray[np.int64]] = []
-    probability: list[Vector] = []
-    gains: list[Vector] = []
-    for fold, booster in zip(folds, models, strict=True):
-        tradable = fold.test[np.isfinite(chosen.bar_return[fold.test])]
-        if tradable.size:
-            where.append(tradable)
-            probability.append(library.predict(booster, _rows(task, chosen, tradable)))
-            gains.append(library.importance(booster, task.names))
-    index = np.concatenate(where)
-    fold_ids = np.repeat(np.arange(len(where), dtype=np.int32), [part.size for part in where])
+def _curve(graded: Assessment) -> dict[str, Any]:
     return {
-        "oos_date": chosen.dates[index],
-        "oos_stamp": chosen.stamps[index],
-        "oos_fold": fold_ids,
-        "oos_probability": np.concatenate(probability),
-        "oos_label": chosen.label[index],
-        "oos_bar_return": chosen.bar_return[index],
-        "importance": np.mean(gains, axis=0),
+        "stamp": graded.stamps.astype("datetime64[us]").tolist(),
+        "net": graded.net.tolist(),
+        "equity": graded.equity.tolist(),
+        "always_long": equity(graded.always_net).tolist(),
     }
 
 
-def _grade(stored: dict[str, Any], task: Task, chosen: Decisions) -> Assessment:
+def _check_labels(decisions: Decisions, folds: list[Fold]) -> None:
+    """Make sure that the training labels of every fold have both classes: a fit needs them."""
+    for fold in folds:
+        label = decisions.label[fold.train]
+        ups = np.nanmean(label) if np.isfinite(label).any() else np.nan
+        if not 0.0 < ups < 1.0:
+            raise InsufficientData(
+                f"training labels before {fold.first} are of one class: {np.isfinite(label).sum()} of "
+                f"{fold.train.size} decisions have a direction"
+            )
+
+
+def _out_of_sample(
+    model: ModelConfig, task: InstrumentTask, decisions: Decisions, examples: Examples, folds: list[Fold]
+) -> dict[str, Any]:
+    """Predict the test decisions of each fold by a model of its training decisions, and put the folds end to end."""
+    library = family(model.family)
+    ends = [fold.train.size for fold in folds]
+    models = expanding_window.window_models(examples, ends, model, task.feature_names, task.seed)
+    tested: list[npt.NDArray[np.int64]] = []
+    probability: list[Vector] = []
+    importances: list[Vector] = []
+    for fold, booster in zip(folds, models, strict=True):
+        tradable = fold.test[np.isfinite(decisions.bar_return[fold.test])]
+        if tradable.size:
+            x = np.ascontiguousarray(task.features[decisions.rows[tradable]])
+            tested.append(tradable)
+            probability.append(library.predict(booster, x))
+            importances.append(library.importance(booster, task.feature_names))
+    index = np.concatenate(tested)
+    fold_ids = np.repeat(np.arange(len(tested), dtype=np.int32), [part.size for part in tested])
+    return {
+        "oos_date": decisions.dates[index],
+        "oos_stamp": decisions.stamps[index],
+        "oos_fold": fold_ids,
+        "oos_probability": np.concatenate(probability),
+        "oos_label": decisions.label[index],
+        "oos_bar_return": decisions.bar_return[index],
+        "importance": np.mean(importances, axis=0),
+    }
+
+
+def _grade(stored: dict[str, Any], task: InstrumentTask, decisions: Decisions) -> Assessment:
     """Grade stored predictions: the same call for a new run and for an old one under other thresholds or costs."""
-    positions = chosen.positions(np.asarray(stored["oos_date"], dtype="datetime64[us]"))
+    positions = decisions.positions(np.asarray(stored["oos_date"], dtype="datetime64[us]"))
     probability = np.asarray(stored["oos_probability"], dtype=np.float64)
-    return assess(probability, positions, chosen, task.strategy, task.grade, trials=task.n_trials)
+    return assess(probability, positions, decisions, task.strategy, task.grade, trials=task.n_trials)
 
 
-def _final_model(model: ModelConfig, task: Task, known: Examples) -> tuple[str, bytes]:
+def _final_model(model: ModelConfig, task: InstrumentTask, examples: Examples) -> tuple[str, bytes]:
     """Refit on every decision with a direction: the model to be registered, in its native format."""
     library = family(model.family)
-    booster = library.fit(known.x, known.y, model.params, task.seed, task.names, model.device)
+    booster = library.fit(examples.x, examples.y, model.params, task.seed, task.feature_names, model.device)
     return library.FILE, library.to_bytes(booster)
-
-
-def run_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Rows of the run store as a table, JSON columns encoded."""
-    table: dict[str, pl.Series] = {}
-    for name, dtype in RUN_SCHEMA.items():
-        values = [row[name] for row in rows]
-        table[name] = pl.Series(name, [_json(value) for value in values], dtype=dtype)
-    for name, dtype in (IMPORTANCE | OOS_SCHEMA).items():
-        table[name] = pl.Series(name, [pl.Series(row[name]) for row in rows]).cast(dtype)
-    return pl.DataFrame(table)
-
-
-def _json(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value

@@ -1,6 +1,6 @@
-"""Search for settings inside the first training window: what it may read, trials, and the file that it leaves.
+"""Search for hyperparameters inside the first training window.
 
-`window` says which bars may be read and `sample` takes instruments from them; `validation` tries settings on one
-instrument; `spaces` holds what may be searched; `searches` is the only module that knows Optuna; `lanes` hands out the
-work of all searches at once; `winners` judges and writes.
+`window` says which bars may be read, and `sample` takes instruments from them. `trial` tries settings on one
+instrument. `study` is the only module that uses Optuna, `scheduler` hands out the work of all searches at once and
+`searches` begins them. `winner` judges the best settings, and `winner_files` writes them.
 """

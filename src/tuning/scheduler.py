@@ -1,7 +1,7 @@
-"""All searches side by side: one stream of attempts, of which each search always waits for its own batch alone.
+"""All searches side by side: one stream of attempts, in which each search waits for its own batch alone.
 
-A search is a sequence (what is proposed next depends on how the last did), and its batches are done by all workers. So
-the trials are the same for any number of workers, and several searches fill the gaps of each other.
+A search is a sequence, since the next proposal depends on the last scores, and all workers do its batches. So the
+trials are the same for any number of workers, and several searches fill each other's gaps.
 """
 
 from __future__ import annotations
@@ -16,35 +16,47 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.core.failure import Failure
-from src.tuning.trial import Attempt, Fault, Score
+from src.tuning.trial import Attempt, Score
 
 if TYPE_CHECKING:
     from src.config.schema import ModelConfig, TuneConfig
-    from src.tuning.sample import Instrument, Sample
-    from src.tuning.study import Finished, Search
+    from src.tuning.sample import Sample, SampledInstrument
+    from src.tuning.study import FinishedTrial, Study
     from src.tuning.window import Window
 
 log = logging.getLogger(__name__)
-DEFAULT, WINNER = -1, -2  # tickets of the confirmation; a trial's is its number
+DEFAULT, WINNER = -1, -2
+"""In the place of a trial's number: attempts of the confirmation, under the default settings and the best ones."""
 
 
 @dataclass
-class Lane:
+class Search:
     """One search at work: trials in turn, then the confirmation of the best of them.
 
     Parameters
     ----------
-    search : Search
+    study : Study
+        Proposes settings and stores the trials.
     model : ModelConfig
         The family with its default settings.
     window : Window
+        Which bars are read.
     sample : Sample
+        Instruments that search, and those that confirm.
     tune : TuneConfig
+        Number of trials, size of a batch, and limits.
     seed : int
-        Of the fits.
+        Seed of the fits.
+
+    Attributes
+    ----------
+    done : bool
+        Whether nothing is left to do.
+    failure : Failure, optional
+        Why the search has no winner, where the default settings or the confirmation failed.
     """
 
-    search: Search
+    study: Study
     model: ModelConfig
     window: Window
     sample: Sample
@@ -53,134 +65,165 @@ class Lane:
     begun: float = field(default_factory=time.monotonic)
     ready: deque[Attempt] = field(default_factory=deque)
     done: bool = False
-    stopped: str | None = None
-    _got: dict[tuple[int, int], Score] = field(default_factory=dict)
-    _wanted: int = 0
+    failure: Failure | None = None
+    _scores: dict[tuple[int, int], Score] = field(default_factory=dict)
+    _awaited: int = 0
     _next: int = 0
-    _settings: dict[str, Any] = field(default_factory=dict)
-    _ticket: int = 0
-    _fault: str | None = None
+    _params: dict[str, Any] = field(default_factory=dict)
+    _trial: int = 0
+    _failed: str | None = None  # reason of the trial's last failure
 
     def start(self) -> None:
-        """Begin the next trial, or what follows the last one."""
+        """Begin the next trial, or the confirmation after the last one."""
         late = self.tune.timeout is not None and time.monotonic() - self.begun >= self.tune.timeout
-        if len(self.search.finished) < self.tune.trials and not (late and self.search.finished):
-            self._settings, self._next = self.search.ask(), 0
-            self._ticket = len(self.search.finished)
-            self._batch()
+        finished = self.study.finished
+        if len(finished) < self.tune.trials and not (late and finished):
+            self._params, self._next = self.study.ask(), 0
+            self._trial = len(finished)
+            self._make_batch()
             return
-        if self.search.finished[0].fault:
-            self.stopped = f"the default settings fail: {self.search.finished[0].fault}"
-        best = None if self.stopped else self.best()
-        if best is None or best.number == 0 or self.search.remembered(f"confirmed-{best.number}"):
+        if finished[0].reason:
+            self.failure = Failure(f"the default settings fail: {finished[0].reason}")
+        best = None if self.failure else self.best()
+        if best is None or best.number == 0 or self.study.remembered(f"confirmed-{best.number}"):
             self.done = True
             return
         self._confirm(best)
 
-    def take(self, item: Attempt, result: Score | Fault | Failure) -> None:
-        """Keep what came of an attempt; with the last of a batch, go on."""
+    def take(self, item: Attempt, result: Score | Failure) -> None:
+        """Take the result of an attempt; after the last of a batch, go on.
+
+        Parameters
+        ----------
+        item : Attempt
+            One of this search's attempts.
+        result : Score or Failure
+            What came of it.
+        """
         if isinstance(result, Score):
-            self._got[item.ticket, item.place] = result
+            self._scores[item.trial, item.index] = result
         else:
-            log.error("%s: %s\n%s", self.search.name, result.reason, result.traceback)
-            self._fault = f"{':'.join(item.instrument.key) if item.instrument else ''}: {result.reason}"
-        self._wanted -= 1
-        if self._wanted:
+            log.error("%s: %s\n%s", self.study.name, result.reason, result.traceback)
+            self._failed = f"{':'.join(item.instrument.key) if item.instrument else ''}: {result.reason}"
+        self._awaited -= 1
+        if self._awaited:
             return
-        if self._fault and self._ticket >= 0:
-            self.search.fail(self._fault)
-        elif self._fault:
-            self.stopped, self.done = f"no confirmation: {self._fault}", True
+        if self._failed and self._trial >= 0:
+            self.study.fail(self._failed)
+        elif self._failed:
+            self.failure, self.done = Failure(f"no confirmation: {self._failed}"), True
             return
-        elif self._ticket < 0:
-            self._settle()
+        elif self._trial < 0:
+            self._store_confirmation()
             return
         elif self._goes_on():
             return
-        self._got, self._fault = {}, None
+        self._scores, self._failed = {}, None
         self.start()
 
-    def best(self) -> Finished | None:
-        """Best complete trial; the earlier of equal ones."""
-        complete = [each for each in self.search.finished if not each.pruned and not each.fault]
-        return max(complete, key=lambda each: (each.value, -each.number), default=None)
+    def best(self) -> FinishedTrial | None:
+        """Return the best complete trial; the earlier of equal ones."""
+        complete = [trial for trial in self.study.finished if not trial.pruned and not trial.reason]
+        return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
 
-    def _batch(self) -> None:
-        """Make the next instruments' attempts ready."""
-        upto = min(self._next + self.tune.batch, len(self.sample.search))
-        self._give(self._ticket, self._settings, range(self._next, upto), self.sample.search)
+    def _make_batch(self) -> None:
+        """Make the attempts on the next instruments ready."""
+        end = min(self._next + self.tune.batch, len(self.sample.search))
+        self._add(self._trial, self._params, range(self._next, end), self.sample.search)
 
     def _goes_on(self) -> bool:
         """Report a batch; return whether another one follows."""
-        upto = min(self._next + self.tune.batch, len(self.sample.search))
-        scores = [self._got[self._ticket, place] for place in range(self._next, upto)]
-        worth = self.search.report([each.auc for each in scores], [each.cpu for each in scores])
-        self._next = upto
-        if upto == len(self.sample.search):
-            self.search.complete()
+        end = min(self._next + self.tune.batch, len(self.sample.search))
+        scores = [self._scores[self._trial, index] for index in range(self._next, end)]
+        worth = self.study.report([score.auc for score in scores], [score.cpu_seconds for score in scores])
+        self._next = end
+        if end == len(self.sample.search):
+            self.study.complete()
         elif not worth:
-            self.search.prune()
+            self.study.prune()
         else:
-            self._batch()
+            self._make_batch()
             return True
         return False
 
-    def _confirm(self, best: Finished) -> None:
-        self._ticket, self._settings = WINNER, best.params
+    def _confirm(self, best: FinishedTrial) -> None:
+        self._trial, self._params = WINNER, best.params
         everyone = range(len(self.sample.confirm))
-        self._give(WINNER, best.params, everyone, self.sample.confirm)
-        self._give(DEFAULT, self.search.defaults, everyone, self.sample.confirm)
+        self._add(WINNER, best.params, everyone, self.sample.confirm)
+        self._add(DEFAULT, self.study.defaults, everyone, self.sample.confirm)
 
-    def _settle(self) -> None:
-        """Keep the scores of winner and default settings on the confirming instruments."""
+    def _store_confirmation(self) -> None:
+        """Store the scores of the best and the default settings on the confirming instruments."""
         best = self.best()
         assert best is not None
-        both = [[self._got[ticket, place] for place in range(len(self.sample.confirm))] for ticket in (WINNER, DEFAULT)]
-        kept = {
-            name: {
-                "auc": [each.auc for each in scores],
-                "without": [[None if np.isnan(v) else float(v) for v in each.without] for each in scores],
-                "cpu": [each.cpu for each in scores],
+        indices = range(len(self.sample.confirm))
+        stored = {}
+        for name, trial in (("winner", WINNER), ("default", DEFAULT)):
+            scores = [self._scores[trial, index] for index in indices]
+            stored[name] = {
+                "auc": [score.auc for score in scores],
+                "without": [[None if np.isnan(v) else float(v) for v in score.without] for score in scores],
+                "cpu_seconds": [score.cpu_seconds for score in scores],
             }
-            for name, scores in zip(("winner", "default"), both, strict=True)
-        }
-        self.search.remember(f"confirmed-{best.number}", kept)
+        self.study.remember(f"confirmed-{best.number}", stored)
         self.done = True
 
-    def _give(self, ticket: int, settings: dict[str, Any], places: range, who: Sequence[Instrument]) -> None:
-        model = replace(self.model, params=type(self.model.params)(**{**asdict(self.model.params), **settings}))
-        for place in places:
-            names = self.sample.names
-            self.ready.append(Attempt(0, ticket, place, who[place], model, names, self.seed))
-        self._wanted += len(places)
+    def _add(
+        self, trial: int, params: dict[str, Any], indices: range, instruments: Sequence[SampledInstrument]
+    ) -> None:
+        model = replace(self.model, params=type(self.model.params)(**{**asdict(self.model.params), **params}))
+        for index in indices:
+            names = self.sample.feature_names
+            self.ready.append(Attempt(0, trial, index, instruments[index], model, names, self.seed))
+        self._awaited += len(indices)
 
 
-class Lanes:
-    """The attempts of several searches as one stream, as long as any of them has something to do."""
+class Scheduler:
+    """The attempts of several searches as one stream, as long as any of them has something to do.
 
-    def __init__(self, lanes: Sequence[Lane]) -> None:
-        self.lanes = list(lanes)
-        for lane in self.lanes:
-            lane.start()
+    Parameters
+    ----------
+    searches : sequence of Search
+        They are started here.
+    """
+
+    def __init__(self, searches: Sequence[Search]) -> None:
+        self.searches = list(searches)
+        for search in self.searches:
+            search.start()
 
     def attempts(self) -> Iterator[Attempt]:
-        """Yield attempts; a rest where every search waits for one that is under way."""
+        """Yield the attempts of the searches in turn.
+
+        Yields
+        ------
+        Attempt
+            A pause where every search waits for attempts that are under way.
+        """
         turn = 0
-        while not all(lane.done for lane in self.lanes):
-            waiting = [index for index, lane in enumerate(self.lanes) if lane.ready]
+        while not all(search.done for search in self.searches):
+            waiting = [index for index, search in enumerate(self.searches) if search.ready]
             if not waiting:
                 yield Attempt()
                 continue
-            index = next((each for each in waiting if each >= turn), waiting[0])
-            turn = index + 1
-            yield replace(self.lanes[index].ready.popleft(), lane=index)
+            chosen = next((index for index in waiting if index >= turn), waiting[0])
+            turn = chosen + 1
+            yield replace(self.searches[chosen].ready.popleft(), search=chosen)
 
-    def take(self, item: Attempt, result: Score | Fault | Failure | None) -> None:
-        """Hand the outcome of an attempt to its search."""
+    def take(self, item: Attempt, result: Score | Failure | None) -> None:
+        """Hand the result of an attempt to its search.
+
+        Parameters
+        ----------
+        item : Attempt
+            One of `attempts`.
+        result : Score, Failure or None
+            What came of it; None of a pause.
+        """
         if result is not None and item.instrument is not None:
-            self.lanes[item.lane].take(item, result)
+            self.searches[item.search].take(item, result)
 
     @property
     def trials(self) -> int:
-        """Trials finished so far."""
-        return sum(len(lane.search.finished) for lane in self.lanes)
+        """Number of trials finished so far."""
+        return sum(len(search.study.finished) for search in self.searches)

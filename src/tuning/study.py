@@ -1,8 +1,8 @@
-"""One Optuna study: asks for settings, is told how they fare, and goes on where it was killed. Alone knows Optuna.
+"""One Optuna study that proposes settings, takes their scores, and goes on after an interruption.
 
 A trial is proposed from the finished ones and a seed of its own (the configured seed and the count of finished trials),
-so a study that was interrupted proposes what an undisturbed one would have. What was running when it was killed is
-marked as interrupted, counts nowhere, and is done again.
+so a study that was interrupted proposes what an undisturbed one would have. A trial that ran when the study was killed
+is marked as failed without a reason, counts nowhere, and is done again. Only this module imports Optuna.
 """
 
 from __future__ import annotations
@@ -20,39 +20,55 @@ from src.models.registry import family
 from src.tuning.search_space import proposal
 
 if TYPE_CHECKING:
-    from optuna.study import Study
+    from optuna.study import Study as OptunaStudy
     from optuna.trial import FrozenTrial, Trial
 
 STARTUP_TRIALS = 10  # random ones, before the sampler learns from them
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A trial that was finished: its settings, its scores by instrument (in order, all of them unless pruned), CPU."""
+class FinishedTrial:
+    """A trial that counts.
+
+    Attributes
+    ----------
+    number : int
+        Optuna's number of it.
+    params : dict
+        Settings by name.
+    scores : list of float
+        AUC of each instrument in order: of all of them, unless the trial was pruned or failed.
+    cpu_seconds : list of float
+        CPU seconds of each instrument.
+    pruned : bool
+        Whether it ended before all instruments were tried.
+    reason : str, optional
+        Why it failed, where it did.
+    """
 
     number: int
     params: dict[str, Any]
     scores: list[float]
-    cpu: list[float]
+    cpu_seconds: list[float]
     pruned: bool = False
-    fault: str | None = None
+    reason: str | None = None
 
     @property
     def value(self) -> float:
-        """Mean score of the instruments that it was tried on."""
+        """Mean score of the instruments on which it was tried."""
         return float(np.mean(self.scores))
 
 
 @dataclass
-class Search:
-    """A study in the storage, begun or gone on with.
+class Study:
+    """A study in the storage: a new one, or the one of that name.
 
     Parameters
     ----------
     path : Path
         The sqlite file of all studies of a dataset.
     name : str
-        Of the study; it holds the hash of all that a trial's value depends on.
+        Name of the study; it holds the hash of everything that a trial's value depends on.
     family : str
         Model family.
     scope : str
@@ -60,12 +76,13 @@ class Search:
     defaults : dict
         The settings to beat: trial 0.
     seed : int
+        Seed of the proposals.
     prune_p : float
         Wilcoxon p-value below which a trial that is behind the best one ends; 0 never ends one.
     max_cost : float
         Most that a trial may cost, in units of the default settings.
     about : dict
-        What a person who opens the study should know.
+        Facts for a person who opens the study.
     """
 
     path: Path
@@ -88,27 +105,44 @@ class Search:
         self._trial: Trial | None = None
         self._params: dict[str, Any] = {}
         self._scores: list[float] = []
-        self._cpu: list[float] = []
+        self._cpu_seconds: list[float] = []
 
     def ask(self) -> dict[str, Any]:
-        """Begin a trial and return its settings; the first is that of the default settings."""
+        """Begin a trial.
+
+        Returns
+        -------
+        dict
+            Its settings by name; those of the first trial are the default settings.
+        """
         with _quiet():
             self._study.sampler = self._sampler(len(self.finished))
             self._trial = self._study.ask()
             self._params = proposal(self._trial, self.family, self.defaults, self.max_cost)
-        self._scores, self._cpu = [], []
+        self._scores, self._cpu_seconds = [], []
         return dict(self._params)
 
-    def report(self, scores: Sequence[float], cpu: Sequence[float]) -> bool:
-        """Add the scores of the next instruments in order; return whether the trial is worth going on.
+    def report(self, scores: Sequence[float], cpu_seconds: Sequence[float]) -> bool:
+        """Add the scores of the next instruments of the running trial.
 
-        It is not where, instrument by instrument, it is behind the best trial by Wilcoxon's signed-rank test.
+        Parameters
+        ----------
+        scores : sequence of float
+            AUC of each instrument, in order.
+        cpu_seconds : sequence of float
+            CPU seconds of each instrument.
+
+        Returns
+        -------
+        bool
+            Whether the trial is worth going on with: False where, instrument by instrument, it is behind the best trial
+            by Wilcoxon's signed-rank test.
         """
         trial = self._running()
         for value in scores:
             trial.report(value, len(self._scores))
             self._scores.append(value)
-        self._cpu += cpu
+        self._cpu_seconds += cpu_seconds
         if not self.prune_p or not self.finished:
             return True
         with _quiet():
@@ -122,24 +156,33 @@ class Search:
         """End the trial before all instruments were tried."""
         self._close("PRUNED")
 
-    def fail(self, why: str) -> None:
-        """End a trial on which a library raised: it counts as made, and is not made again."""
-        self._close("FAIL", why)
+    def fail(self, reason: str) -> None:
+        """End the trial because a library raised: it counts as made, and is not made again.
+
+        Parameters
+        ----------
+        reason : str
+            The instrument and its error.
+        """
+        self._close("FAIL", reason)
 
     def remember(self, key: str, value: Any) -> None:
-        """Keep a value with the study."""
+        """Store a value with the study, under a key."""
         self._study.set_user_attr(key, value)
 
     def remembered(self, key: str) -> Any:
-        """Value kept with the study, or None."""
+        """Return the value stored under a key, or None."""
         return self._study.user_attrs.get(key)
 
     def count_confirmed(self) -> int:
-        """Number of settings that were ever tried on the confirming instruments."""
+        """Return the number of settings that were ever tried on the confirming instruments."""
         return sum(key.startswith("confirmed-") for key in self._study.user_attrs)
 
     def trials_made(self) -> int:
-        """Trials ever made for this family on any of the same classes: other seeds, windows and samples count too."""
+        """Return the number of trials ever made for this family on any of the same classes.
+
+        Trials of other seeds, windows and samples count too.
+        """
         import optuna
 
         made = 0
@@ -150,7 +193,7 @@ class Search:
                 made += sum(_finished(trial) is not None for trial in trials)
         return made
 
-    def _open(self) -> Study:
+    def _open(self) -> OptunaStudy:
         import optuna
         from sqlalchemy import event
 
@@ -181,15 +224,15 @@ class Search:
             raise RuntimeError("no trial was begun: call ask() first")
         return self._trial
 
-    def _close(self, state: str, fault: str | None = None) -> None:
+    def _close(self, state: str, reason: str | None = None) -> None:
         trial = self._running()
         trial.set_user_attr("params", self._params)
-        trial.set_user_attr("cpu", self._cpu)
-        if fault:
-            trial.set_user_attr("fault", fault)
+        trial.set_user_attr("cpu_seconds", self._cpu_seconds)
+        if reason:
+            trial.set_user_attr("reason", reason)
         self._end(trial.number, state, float(np.mean(self._scores)) if state == "COMPLETE" else None)
         pruned = state == "PRUNED"
-        self.finished.append(Finished(trial.number, self._params, self._scores, self._cpu, pruned, fault))
+        self.finished.append(FinishedTrial(trial.number, self._params, self._scores, self._cpu_seconds, pruned, reason))
         self._trial = None
 
     def _end(self, number: int, state: str, value: float | None = None) -> None:
@@ -199,25 +242,27 @@ class Search:
             self._study.tell(number, value, state=TrialState[state])
 
 
-def _finished(trial: FrozenTrial) -> Finished | None:
-    """A trial that counts: one that was interrupted does not, nor one that waits."""
-    fault = trial.user_attrs.get("fault")
-    if trial.state.name not in ("COMPLETE", "PRUNED") and not (trial.state.name == "FAIL" and fault):
+def _finished(trial: FrozenTrial) -> FinishedTrial | None:
+    """Return a trial that counts; None of one that was interrupted or waits."""
+    reason = trial.user_attrs.get("reason")
+    if trial.state.name not in ("COMPLETE", "PRUNED") and not (trial.state.name == "FAIL" and reason):
         return None
     scores = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
     about = trial.user_attrs
-    return Finished(trial.number, about["params"], scores, about["cpu"], trial.state.name == "PRUNED", fault)
+    return FinishedTrial(
+        trial.number, about["params"], scores, about["cpu_seconds"], trial.state.name == "PRUNED", reason
+    )
 
 
 def _write_ahead(connection: Any, _record: Any) -> None:
-    """Wait for the disk once in a while only: a power cut may cost the last scores, which are then made again."""
+    """Wait for the disk only now and then: a power cut may cost the last scores, which are then computed again."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna's remarks on what it calls experimental, and on each trial, from the terminal."""
+    """Silence Optuna's lines on each trial and its warnings about experimental features."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -28,7 +28,8 @@ from src.tracking.projection import project
 from src.tracking.server import server_command, store_variables
 from src.tracking.store import open_store
 from src.training.run_key import strategy_key
-from src.training.run_store import RUN_SCHEMA, grade_rows, shard
+from src.training.run_store import shard_name
+from src.training.run_tables import RUN_SCHEMA, grade_table
 from tests.tracking.test_registry_server import free_port, running
 from tests.tracking.tracking_case import Case, case, native
 
@@ -65,9 +66,9 @@ def session(made: Case, key: str, runs: int, seed: int) -> list[pl.DataFrame]:
             if each["passed"]:
                 made.store.write_model(each["record_id"], "model.txt", native("lightgbm"))
         kept = pl.DataFrame([{name: each.get(name) for name in RUN_SCHEMA} for each in rows], schema=RUN_SCHEMA)
-        atomic.write_parquet(kept, made.store.root / f"{shard(bucket, key)}.runs.parquet")
-        graded.append(grade_rows(rows))
-        made.store.write_grades(shard(bucket, key), graded[-1])
+        atomic.write_parquet(kept, made.store.root / f"{shard_name(bucket, key)}.runs.parquet")
+        graded.append(grade_table(rows))
+        made.store.write_grades(shard_name(bucket, key), graded[-1])
     return graded
 
 

@@ -31,7 +31,8 @@ from src.evaluation.labels import Decisions, decisions
 from src.evaluation.splits import Fold, InsufficientData, walk_forward
 from src.models.registry import family
 from src.training.session import Session
-from src.training.walk_forward import Task, bars_per_year
+from src.training.settings import TrainingSettings
+from src.training.walk_forward import InstrumentTask, bars_per_year
 from tests.market_case import MARKET
 
 pytestmark = pytest.mark.timeout(1800)
@@ -89,7 +90,7 @@ class Bench:
 
     root: Path
     config: Config
-    tasks: list[Task]
+    tasks: list[InstrumentTask]
     runs: list[Run] = field(default_factory=list)
 
     def overrides(self, *more: str) -> list[str]:
@@ -136,7 +137,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     made = Bench(root, compose(_settings(root)), [])
     for verb in ("hydrate", "featurize"):
         made.command(verb)
-    made.tasks.extend(Session(made.config, families(made.config)).tasks())
+    made.tasks.extend(Session(TrainingSettings.of(made.config, families(made.config))).tasks())
     made.runs.append(made.command("train", f"only={[task.symbol for task in made.tasks[:FIRST]]}"))
     made.runs.append(made.command("train"))
     return made
@@ -145,7 +146,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 # what it is held against ----------------------------------------------------------------------------------------------
 
 
-def folds_of(task: Task) -> tuple[Decisions, list[Fold]] | None:
+def folds_of(task: InstrumentTask) -> tuple[Decisions, list[Fold]] | None:
     """An instrument's decisions and folds, as training cuts them; None where it is skipped."""
     yearly = bars_per_year(task.bars, task.asset_class)
     chosen = decisions(task.bars, task.label, task.panel_returns, yearly)
@@ -155,7 +156,7 @@ def folds_of(task: Task) -> tuple[Decisions, list[Fold]] | None:
         return None
 
 
-def bare(task: Task) -> float | None:
+def bare(task: InstrumentTask) -> float | None:
     """CPU seconds of the libraries' own calls for the same folds and settings, nothing else; None where skipped."""
     import catboost
     import lightgbm
@@ -175,16 +176,18 @@ def bare(task: Task) -> float | None:
         known = fold.train[np.isfinite(chosen.label[fold.train])]
         x, y = task.features[chosen.rows[known]], chosen.label[known]
         later = task.features[chosen.rows[fold.test]]
-        rows = lightgbm.Dataset(x, y, feature_name=task.names, params=settings["lightgbm"])
+        rows = lightgbm.Dataset(x, y, feature_name=task.feature_names, params=settings["lightgbm"])
         lightgbm.train(settings["lightgbm"], rows, params["lightgbm"].rounds).predict(later, num_threads=1)
-        matrix = xgboost.QuantileDMatrix(x, y, feature_names=task.names, max_bin=params["xgboost"].max_bin, nthread=1)
+        matrix = xgboost.QuantileDMatrix(
+            x, y, feature_names=task.feature_names, max_bin=params["xgboost"].max_bin, nthread=1
+        )
         xgboost.train(settings["xgboost"], matrix, params["xgboost"].rounds).inplace_predict(later)
-        pool = catboost.Pool(x, y, feature_names=task.names, thread_count=1)
+        pool = catboost.Pool(x, y, feature_names=task.feature_names, thread_count=1)
         catboost.CatBoost(settings["catboost"]).fit(pool).predict(later, thread_count=1)
     return time.process_time() - started
 
 
-def usual(task: Task) -> float | None:
+def usual(task: InstrumentTask) -> float | None:
     """CPU seconds of the loop that one writes first: scikit-learn's split, the libraries' defaults, and a refit."""
     from catboost import CatBoostClassifier
     from lightgbm import LGBMClassifier
@@ -211,7 +214,7 @@ def usual(task: Task) -> float | None:
     return time.process_time() - started
 
 
-def cpu_of(work: Any, tasks: list[Task]) -> list[float]:
+def cpu_of(work: Any, tasks: list[InstrumentTask]) -> list[float]:
     """CPU seconds of `work` for each task that is not skipped, as many at once as training has workers."""
     found = []
     for outcome in dispatch.run(work, tasks, EngineConfig()):
@@ -234,7 +237,7 @@ def test_instruments_an_hour_and_what_they_cost(bench: Bench) -> None:
     kind = "real" if (bench.root / "bars.parquet").exists() else "simulated"
     bars = np.mean([task.bars.height for task in rest])
     say(
-        f"training {len(fits)} {kind} instruments of {bars:,.0f} bars and {len(rest[0].names)} features: "
+        f"training {len(fits)} {kind} instruments of {bars:,.0f} bars and {len(rest[0].feature_names)} features: "
         f"{3600 * done / seconds:,.0f} instruments an hour beyond the start (guide: 500 to 1,000, aim 5,000), "
         f"{3600 * len(fits) / whole.seconds:,.0f} with it; {cost / done:.2f} s of CPU an instrument; {whole.line}"
     )
@@ -255,12 +258,12 @@ def test_what_mlflow_costs_beside_the_fits(bench: Bench) -> None:
     from src.tracking.projection import project
 
     other = compose(bench.overrides(f"tracking.uri='sqlite:///{(bench.root / 'other.db').as_posix()}'"))
-    session = Session(other, families(other))
+    session = Session(TrainingSettings.of(other, families(other)))
     grades = session.store.grades(session.key)
     few = grades.head(3 * FIRST)
-    project(other, session.store, few, session.description())  # the imports, and the database's tables
+    project(other, session.store, few, session.summary.description())  # the imports, and the database's tables
     started = time.process_time()
-    project(other, session.store, grades.tail(-few.height), session.description())
+    project(other, session.store, grades.tail(-few.height), session.summary.description())
     spent = time.process_time() - started
     runs = grades.height - few.height
     fitted = grades["fit_seconds"].tail(-few.height).sum()

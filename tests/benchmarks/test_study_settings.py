@@ -11,7 +11,7 @@ from src.evaluation import metrics
 from src.evaluation.labels import decisions
 from src.evaluation.splits import walk_forward
 from src.sources.simulated import instrument as simulated
-from src.training.walk_forward import Plan, Task, train_instrument
+from src.training.walk_forward import InstrumentTask, RunPlan, train_instrument
 from tests.benchmarks import study_cells, study_tables
 from tests.benchmarks.candidates import FAMILIES, FORMER, ORIGINAL, SHAPES, SLOW
 from tests.benchmarks.paired import (
@@ -138,8 +138,8 @@ def test_few_rounds_are_the_beginning_of_many_and_the_walk_is_the_projects(shape
     made = with_folds(one)
     found, _ = study_cells.walked(made, shape)
     model = ModelConfig(shape.family, params=shape.cut((30,)).model.params)
-    plan = Plan("r", model, {"strategy_key": "", "session_key": ""})
-    task = Task(
+    plan = RunPlan("r", model, {"strategy_key": "", "session_key": ""})
+    task = InstrumentTask(
         "stock", "AAA", 0, one, made.features, made.names, [plan], 1, study_cells.SEED,
         LabelConfig(), SplitConfig(), StrategyConfig(), GradeConfig(),
     )  # fmt: skip

@@ -27,7 +27,7 @@ from src.engine import ray as engine
 from src.engine.dispatch import run
 from src.engine.ray_cluster import connected
 from src.models.registry import PARAMS
-from src.training.walk_forward import Plan, Task, Trained, train_instrument
+from src.training.walk_forward import InstrumentTask, RunPlan, TrainedInstrument, train_instrument
 from src.tuning.trial import Attempt
 from tests.engine import ray_case
 from tests.engine.ray_case import AWS, BUCKET, Block, on_posix, until
@@ -72,7 +72,7 @@ def config(cluster: Any) -> EngineConfig:
 # the same bits ----------------------------------------------------------------------------------------------------
 
 
-def task(symbol: str) -> Task:
+def task(symbol: str) -> InstrumentTask:
     """A small instrument's work: random features, a few trees, two folds; the soak has every family."""
     bars = series(symbol, 900).drop("adj_close").with_columns(
         factor=pl.lit(1.0), split=pl.lit(1.0), repaired=pl.lit(False)
@@ -80,11 +80,11 @@ def task(symbol: str) -> Task:
     random = np.random.default_rng(sum(symbol.encode()))
     features = random.standard_normal((900, 30)).astype(np.float32)
     features[random.uniform(size=features.shape) < 0.05] = np.nan
-    plan = Plan(f"{symbol}-lightgbm", ModelConfig("lightgbm", params=PARAMS["lightgbm"](rounds=5)), {})
+    plan = RunPlan(f"{symbol}-lightgbm", ModelConfig("lightgbm", params=PARAMS["lightgbm"](rounds=5)), {})
     names = [f"f{k}" for k in range(30)]
     split = SplitConfig(first_train_bars=300, fold_months=12)
     grade = GradeConfig(min_auc=0.0, min_accuracy=0.0, min_sharpe=-10, max_drawdown=1.0, min_oos=1)
-    return Task(
+    return InstrumentTask(
         "stock", symbol, 0, bars, features, names, [plan], 3, 7, LabelConfig(), split, StrategyConfig(), grade
     )  # fmt: skip
 
@@ -100,13 +100,13 @@ def exact(value: Any) -> Any:
     return value.hex() if isinstance(value, float) else value
 
 
-def instruments() -> list[Task]:
+def instruments() -> list[InstrumentTask]:
     return [task("AAA"), task("BBB")]
 
 
-def digests(trained: Any, one: Task) -> dict[tuple[str, str], str]:
+def digests(trained: Any, one: InstrumentTask) -> dict[tuple[str, str], str]:
     """What training gave for an instrument: grades, predictions and models to the last bit."""
-    assert isinstance(trained, Trained), trained
+    assert isinstance(trained, TrainedInstrument), trained
     assert len(trained.grades) == len(trained.runs) == len(trained.models) == len(one.plans)
     found = (("grades", trained.grades), ("runs", trained.runs), ("models", trained.models))
     return {(one.symbol, what): hashlib.sha256(repr(exact(value)).encode()).hexdigest() for what, value in found}
@@ -259,7 +259,7 @@ def gpus(_fit: Fit) -> list[int]:
 def test_what_fits_on_cuda_has_a_gpu_to_itself_and_the_rest_has_none(config: EngineConfig) -> None:
     found = [(o.item.device, o.result) for o in run(gpus, map(Fit, ("cuda", "cpu", "cuda")), config)]
     assert sorted(found) == [("cpu", []), ("cuda", [0]), ("cuda", [0])]
-    plan = Plan("x", ModelConfig("xgboost", params=PARAMS["xgboost"](), device="cuda"), {})
+    plan = RunPlan("x", ModelConfig("xgboost", params=PARAMS["xgboost"](), device="cuda"), {})
     assert replace(task("AAA"), plans=[plan]).device == "cuda"
     assert Attempt(model=plan.model).device == "cuda"
 

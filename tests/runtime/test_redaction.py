@@ -10,7 +10,7 @@ import yaml
 from src.config.schema import Config, TrackingConfig
 from src.runtime import lock
 from src.runtime.redaction import masked, masked_address
-from src.training import session
+from src.training.settings import TrainingSettings
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_setting_is_masked_as_the_address_that_it_is(uri: str, shown: str) -> 
 def test_settings_are_kept_without_a_password_that_yaml_folds() -> None:
     words = "correct horse battery staple, many times over and further than a line of YAML is long"
     config = Config(tracking=TrackingConfig(uri=f"postgresql://ann:{words}@db/x"))
-    shown = session.settings(config)
+    shown = TrainingSettings.of(config, []).config_yaml
     assert yaml.safe_load(shown)["tracking"]["uri"] == "postgresql://***@db/x"
     assert "staple" not in shown
 

@@ -104,7 +104,8 @@ class Case:
     def save(self) -> None:
         """Write runs and grades where training keeps them."""
         from src.storage import atomic
-        from src.training.run_store import OOS_SCHEMA, RUN_SCHEMA, shard
+        from src.training.run_store import shard_name
+        from src.training.run_tables import OOS_SCHEMA, RUN_SCHEMA
 
         for session in {row["session_key"] for row in self.trained}:
             mine = [row for row in self.trained if row["session_key"] == session]
@@ -113,13 +114,13 @@ class Case:
                 [{name: row[name] for name in (*RUN_SCHEMA, *OOS_SCHEMA)} for row in rows],
                 schema={**RUN_SCHEMA, **OOS_SCHEMA},
             )
-            atomic.write_parquet(runs, self.store.root / f"{shard(0, session)}.runs.parquet")
-            self.store.write_grades(shard(0, session), self.grades(session))
+            atomic.write_parquet(runs, self.store.root / f"{shard_name(0, session)}.runs.parquet")
+            self.store.write_grades(shard_name(0, session), self.grades(session))
 
     def grades(self, session: str = SESSION) -> pl.DataFrame:
-        from src.training.run_store import grade_rows
+        from src.training.run_tables import grade_table
 
-        return grade_rows([row for row in self.graded if row["graded_by"] == session])
+        return grade_table([row for row in self.graded if row["graded_by"] == session])
 
     def project(self) -> dict[str, str]:
         """Project everything; returns MLflow's run id of each record."""

@@ -67,7 +67,7 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
         ("models.lightgbm", "_settings", '"deterministic": True', '"deterministic": False', {"lightgbm", "relative"}),
         (
             "training.expanding_window",
-            "each",
+            "window_models",
             "model.params, seed",
             "model.params, seed + 1",
             {"lightgbm", "xgboost", "relative"},

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from src.config.paths import DatasetPaths
 from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.runtime import command, heartbeat, lock
 from src.training import follow
-from src.training.follow import Ended, Hydration
+from src.training.follow import Followed, Hydration, StageEnd
 
 A, B = (0, "aa"), (1, "bb")
 
@@ -31,7 +32,7 @@ class World:
         self.ends: dict[tuple[int, str], int] = {}  # round and stage: exit status
         self.after: dict[tuple[int, str], Hydration] = {}  # what hydration did while that stage ran
 
-    def hydration(self, _config: Config) -> Hydration:
+    def hydration(self, _paths: DatasetPaths) -> Hydration:
         return self.steps[0]
 
     def sleep(self, seconds: float) -> None:
@@ -42,15 +43,16 @@ class World:
     def monotonic(self) -> float:
         return self.seconds
 
-    def run(self, verb: str, arguments: Sequence[str]) -> Ended:
+    def run(self, verb: str, arguments: Sequence[str]) -> StageEnd:
         number = sum(each == "featurize" for each, _ in self.calls) + (verb == "featurize")
         self.calls.append((verb, list(arguments)))
         if (number, verb) in self.after:
             self.steps = [self.after[number, verb]]
-        return Ended(self.ends.get((number, verb), 0), f"{verb}: line {number}")
+        return StageEnd(self.ends.get((number, verb), 0), f"{verb}: line {number}")
 
-    def follow(self, **settings: bool) -> str:
-        return follow.follow(Config(**settings), self.said.append, self.run)  # type: ignore[arg-type]
+    def follow(self, *, fresh: bool = False) -> str:
+        followed = Followed(Config().paths, Config().hydrate_command, fresh)
+        return follow.follow(followed, self.said.append, self.run)
 
     @property
     def verbs(self) -> list[str]:
@@ -177,7 +179,7 @@ def test_a_hydration_that_died_is_told(world: World) -> None:
 
 
 def test_waiting_is_said_when_it_begins_and_every_five_minutes(world: World) -> None:
-    steps = [Hydration((), running=True, complete=False, words=f"{n} of 720 asked so far") for n in range(200)]
+    steps = [Hydration((), running=True, complete=False, progress=f"{n} of 720 asked so far") for n in range(200)]
     world.steps = [*steps, Hydration((A,), running=False, complete=True)]
     world.follow()
     waits = [line for line in world.said if line.startswith("waiting")]
@@ -185,8 +187,8 @@ def test_waiting_is_said_when_it_begins_and_every_five_minutes(world: World) -> 
 
 
 def test_a_hydration_that_was_interrupted_is_told_at_once_with_the_way_to_go_on(world: World) -> None:
-    ended = Hydration((A,), running=False, complete=False, words="hydration was interrupted; to go on: this command")
-    world.steps = [Hydration((A,), running=True, complete=False, words="214 of 720 asked so far"), ended]
+    ended = Hydration((A,), running=False, complete=False, progress="hydration was interrupted; to go on: this command")
+    world.steps = [Hydration((A,), running=True, complete=False, progress="214 of 720 asked so far"), ended]
     world.follow()
     assert world.said == [
         "round 1, 1 buckets hydrated; train: line 1",
@@ -201,14 +203,14 @@ def test_the_words_on_a_hydration_are_those_of_its_heartbeat(tmp_path: Path, mon
     config.data.root = str(tmp_path / "data")
     typed = "python -m src.hydrate universe=demo"
     with heartbeat.beating("hydrate", "demo", Path(config.data.root), typed) as beat:
-        assert follow.hydration(config).words == "it has begun"
+        assert follow.hydration(config.paths).progress == "it has begun"
         beat.update(phase="working", done=214, total=720)
-        assert follow.hydration(config).words == "214 of 720 asked so far"
+        assert follow.hydration(config.paths).progress == "214 of 720 asked so far"
         beat.update(done=3, total=9, unit="underlying")
-        assert follow.hydration(config).words == "3 of 9 underlyings asked so far"
+        assert follow.hydration(config.paths).progress == "3 of 9 underlyings asked so far"
         beat.update(ended="interrupted", message="hydrate interrupted")
-    found = follow.hydration(config)
-    assert (found.running, found.words) == (False, f"hydration was interrupted; to go on: {typed}")
+    found = follow.hydration(config.paths)
+    assert (found.running, found.progress) == (False, f"hydration was interrupted; to go on: {typed}")
 
 
 def test_several_choices_at_once_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,11 +223,11 @@ def test_hydration_is_seen_by_its_heartbeat_and_its_ledger(tmp_path: Path, monke
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     config = Config()
     config.data.root = str(tmp_path / "data")
-    assert follow.hydration(config) == Hydration((), running=False, complete=False)
+    assert follow.hydration(config.paths) == Hydration((), running=False, complete=False)
     with heartbeat.beating("hydrate", "demo", Path(config.data.root), ""):
-        assert follow.hydration(config).running
+        assert follow.hydration(config.paths).running
     with heartbeat.beating("hydrate", "full", Path(config.data.root), ""):
-        assert not follow.hydration(config).running
+        assert not follow.hydration(config.paths).running
 
 
 def test_the_rounds_hold_no_lock_that_a_stage_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,17 @@
 """A run's key changes with what its fit used, and with nothing else."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import polars as pl
 import pytest
 
-from src.config.schema import Config, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+from src.config.schema import Config, GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.core.hashing import json_digest, table_digest
 from src.models.lightgbm import LightGBMParams
 from src.training import run_key
-from src.training.run_key import Procedure
+from src.training.run_key import SessionParts
 
 MODEL = ModelConfig("lightgbm", params=LightGBMParams())
 FEATURES = {"rsi_14": "aa", "roc_5": "bb"}
@@ -23,12 +24,16 @@ def key(
     features: dict[str, str] = FEATURES,
     code: str = "code",
 ) -> str:
-    procedure = Procedure.of(config, features, {})
-    parts = run_key.run_parts(procedure, "stock", json_digest(features), model, bars, "lightgbm 4.7.0", code)
+    shared = SessionParts.of(config.label, config.split, config.seed, features, {})
+    parts = run_key.run_parts(shared, "stock", json_digest(features), model, bars, "lightgbm 4.7.0", code)
     return run_key.run_key("stock", "AAA", parts)
 
 
 BASE = key(Config())
+
+
+def shared(panel: dict[str, str]) -> SessionParts:
+    return SessionParts.of(LabelConfig(), SplitConfig(), 7, FEATURES, panel)
 
 
 @pytest.mark.parametrize(
@@ -70,18 +75,15 @@ def test_strategy_names_and_dates_stand_outside_the_key(config: Config) -> None:
 
 
 def test_thresholds_change_the_grade_and_not_the_session() -> None:
-    procedure = Procedure.of(Config(), FEATURES, {})
-    strict = Config()
-    strict.grade.min_auc = 0.55
-    assert run_key.session_key(strict, procedure, [MODEL]) == run_key.session_key(Config(), procedure, [MODEL])
-    assert run_key.grade_key(strict) != run_key.grade_key(Config())
-    assert run_key.strategy_key(strict.strategy) == run_key.strategy_key(Config().strategy)
+    usual, strict = GradeConfig(), GradeConfig(min_auc=0.55)
+    assert run_key.grade_key(StrategyConfig(), strict) != run_key.grade_key(StrategyConfig(), usual)
+    assert "grade" not in inspect.signature(run_key.session_key).parameters
+    assert "grade" not in inspect.signature(run_key.strategy_key).parameters
 
 
 def test_a_strategy_makes_a_session_of_its_own() -> None:
-    procedure = Procedure.of(Config(), FEATURES, {})
-    short = Config(strategy=StrategyConfig(short=True))
-    assert run_key.session_key(short, procedure, [MODEL]) != run_key.session_key(Config(), procedure, [MODEL])
+    keys = {run_key.session_key("demo", [MODEL], StrategyConfig(short=short), shared({})) for short in (False, True)}
+    assert len(keys) == 2
 
 
 def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
@@ -98,8 +100,8 @@ def test_a_table_digest_sees_values_and_not_chunks() -> None:
 
 def test_an_instrument_depends_on_the_panel_of_its_own_class_alone() -> None:
     def of(stock: str, crypto: str) -> dict[str, Any]:
-        procedure = Procedure.of(Config(), FEATURES, {"stock": stock, "crypto": crypto})
-        return run_key.run_parts(procedure, "stock", "features", MODEL, "bars", "lightgbm 4.7.0", "code")
+        panel = {"stock": stock, "crypto": crypto}
+        return run_key.run_parts(shared(panel), "stock", "features", MODEL, "bars", "lightgbm 4.7.0", "code")
 
     assert of("a", "b") == of("a", "c")
     assert of("a", "b") != of("b", "b")

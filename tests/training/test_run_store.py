@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from src.core.errors import StageError
-from src.training.run_store import RunStore, grade_rows, shard
-from src.training.walk_forward import run_rows
+from src.training.run_store import RunStore, shard_name
+from src.training.run_tables import grade_table, run_table
 
 SESSION = "1a2b3c4d5e6f"
 
@@ -60,7 +60,7 @@ def test_an_empty_store_answers_with_empty_tables(store: RunStore) -> None:
 
 
 def test_a_finished_instrument_is_there_before_its_bucket_is_closed(store: RunStore) -> None:
-    store.add(shard(0, SESSION), run_rows([row("AAA", "a")]))
+    store.add(shard_name(0, SESSION), run_table([row("AAA", "a")]))
     assert store.runs()["record_id"].to_list() == ["a.0"]
     oos = store.oos(["a.0"])
     assert oos["date"].to_list() == [dt.date(2020, 1, d) for d in (1, 2, 3)]
@@ -69,9 +69,9 @@ def test_a_finished_instrument_is_there_before_its_bucket_is_closed(store: RunSt
 
 
 def test_compaction_changes_nothing_that_a_reader_sees(store: RunStore) -> None:
-    name = shard(0, SESSION)
+    name = shard_name(0, SESSION)
     for symbol, key in (("AAA", "a"), ("BBB", "b")):
-        store.add(name, run_rows([row(symbol, key)]))
+        store.add(name, run_table([row(symbol, key)]))
     before = store.runs(), store.oos(["a.0", "b.0"]).sort("record_id", "date")
     store.compact(name)
     assert not list((store.root / "pending").glob("*/*"))
@@ -80,8 +80,8 @@ def test_compaction_changes_nothing_that_a_reader_sees(store: RunStore) -> None:
 
 
 def test_a_crash_between_writing_the_shard_and_removing_the_pending_files_doubles_nothing(store: RunStore) -> None:
-    name = shard(0, SESSION)
-    store.add(name, run_rows([row("AAA", "a")]))
+    name = shard_name(0, SESSION)
+    store.add(name, run_table([row("AAA", "a")]))
     kept = (store.root / "pending" / name / "a.0.runs.parquet").read_bytes()
     store.compact(name)
     pending = store.root / "pending" / name
@@ -95,7 +95,7 @@ def test_a_crash_between_writing_the_shard_and_removing_the_pending_files_double
 
 def test_a_later_attempt_supersedes_the_former(store: RunStore) -> None:
     for attempt in (0, 1):
-        store.add(shard(0, SESSION), run_rows([row("AAA", "a", attempt)]))
+        store.add(shard_name(0, SESSION), run_table([row("AAA", "a", attempt)]))
     runs = store.runs(("superseded",)).sort("attempt")
     assert runs["superseded"].to_list() == [True, False]
     assert store.trials()["n_trials"].to_list() == [1]  # the same key is one trial, however often it was trained
@@ -103,8 +103,8 @@ def test_a_later_attempt_supersedes_the_former(store: RunStore) -> None:
 
 def test_runs_that_are_asked_for_are_those_of_the_whole_table(store: RunStore) -> None:
     for bucket, key, attempt in ((0, "a", 0), (1, "a", 1), (1, "b", 0), (2, "c", 0)):
-        store.add(shard(bucket, SESSION), run_rows([row(key.upper(), key, attempt)]))
-        store.compact(shard(bucket, SESSION))
+        store.add(shard_name(bucket, SESSION), run_table([row(key.upper(), key, attempt)]))
+        store.compact(shard_name(bucket, SESSION))
     for asked in (["a.0"], ["a.1", "c.0"], ["b.0", "nobody"], []):
         expected = store.runs().filter(pl.col("record_id").is_in(asked))
         assert store.runs(record_ids=asked).equals(expected)
@@ -112,26 +112,28 @@ def test_runs_that_are_asked_for_are_those_of_the_whole_table(store: RunStore) -
 
 
 def test_predictions_of_a_bucket_come_as_one_row_a_run(store: RunStore) -> None:
-    store.add(shard(3, SESSION), run_rows([row("AAA", "a")]))
-    store.add(shard(4, SESSION), run_rows([row("BBB", "b")]))
-    store.compact(shard(4, SESSION))
+    store.add(shard_name(3, SESSION), run_table([row("AAA", "a")]))
+    store.add(shard_name(4, SESSION), run_table([row("BBB", "b")]))
+    store.compact(shard_name(4, SESSION))
     assert store.predictions(3, ["a.0", "b.0"])["record_id"].to_list() == ["a.0"]
     assert store.predictions(4, ["b.0"])["oos_probability"].to_list() == [[0.4, 0.5, 0.6]]
 
 
 def test_an_undefined_figure_is_null_in_the_grades(store: RunStore) -> None:
-    rows = grade_rows([{"record_id": "a.0", "asset_class": "stock", "symbol": "A", "family": "x", "auc": float("nan")}])
+    rows = grade_table(
+        [{"record_id": "a.0", "asset_class": "stock", "symbol": "A", "family": "x", "auc": float("nan")}]
+    )
     assert rows["auc"].to_list() == [None]  # NaN >= 0.52 is true in Polars
-    store.write_grades(shard(0, SESSION), rows)
+    store.write_grades(shard_name(0, SESSION), rows)
     assert store.grades(SESSION)["auc"].to_list() == [None]
 
 
 def test_unchanged_grades_are_not_written_again(store: RunStore) -> None:
-    rows = grade_rows([{"record_id": "a.0", "asset_class": "stock", "symbol": "A", "family": "x", "auc": 0.5}])
-    store.write_grades(shard(0, SESSION), rows)
-    path = store.root / f"{shard(0, SESSION)}.grades.parquet"
+    rows = grade_table([{"record_id": "a.0", "asset_class": "stock", "symbol": "A", "family": "x", "auc": 0.5}])
+    store.write_grades(shard_name(0, SESSION), rows)
+    path = store.root / f"{shard_name(0, SESSION)}.grades.parquet"
     before = path.stat().st_mtime_ns
-    store.write_grades(shard(0, SESSION), rows)
+    store.write_grades(shard_name(0, SESSION), rows)
     assert path.stat().st_mtime_ns == before
 
 
@@ -142,7 +144,7 @@ def test_a_model_file_is_found_by_its_run(store: RunStore) -> None:
 
 
 def test_temporary_files_of_a_dead_writer_are_no_runs(store: RunStore) -> None:
-    store.add(shard(0, SESSION), run_rows([row("AAA", "a")]))
+    store.add(shard_name(0, SESSION), run_table([row("AAA", "a")]))
     (store.root / ".tmp-1-x").mkdir()
     (store.root / ".tmp-1-x" / "b000-1a2b3c4d.runs.parquet").write_bytes(b"half")
     assert store.runs().height == 1
@@ -151,10 +153,10 @@ def test_temporary_files_of_a_dead_writer_are_no_runs(store: RunStore) -> None:
 @pytest.mark.parametrize("kind", ["runs", "grades"])
 def test_a_damaged_file_is_named_with_the_remedy_and_the_rest_is_read_without_it(store: RunStore, kind: str) -> None:
     for number, session in ((0, SESSION), (1, SESSION)):
-        store.add(shard(number, session), run_rows([row(f"S{number}", str(number))]))
-        store.compact(shard(number, session))
-        store.write_grades(shard(number, session), grade_rows([{"record_id": f"{number}.0"}]))
-    broken = store.root / f"{shard(0, SESSION)}.{kind}.parquet"
+        store.add(shard_name(number, session), run_table([row(f"S{number}", str(number))]))
+        store.compact(shard_name(number, session))
+        store.write_grades(shard_name(number, session), grade_table([{"record_id": f"{number}.0"}]))
+    broken = store.root / f"{shard_name(0, SESSION)}.{kind}.parquet"
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(StageError, match=rf"{broken.name} can't be read .*move it away and run .*src.train"):
         store.runs() if kind == "runs" else store.grades(SESSION)

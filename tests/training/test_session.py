@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from src.config.schema import Config, GradeConfig, ModelConfig
+from src.core.end_state import EndState
 from src.core.errors import StageError
 from src.core.failure import Failure
 from src.engine.outcome import Outcome
@@ -32,7 +33,8 @@ from src.storage.atomic import write_json
 from src.storage.ledger import WAITING
 from src.training.inputs import Inputs
 from src.training.session import Session
-from src.training.walk_forward import Task, Trained, train_instrument
+from src.training.settings import TrainingSettings
+from src.training.walk_forward import InstrumentTask, TrainedInstrument, train_instrument
 from tests.pipeline_case import Project
 
 QUICK = ("model=lightgbm", "tracking.enabled=false")
@@ -56,12 +58,18 @@ def keys(table: pl.DataFrame) -> set[tuple[str, str]]:
     return set(table.select("asset_class", "symbol").rows())
 
 
-def session(project: Project, *names: str) -> Session:
+def configured(project: Project, *names: str) -> Config:
+    """Configuration of the project with these features, which are computed."""
     config = Config()
     config.data.root, config.universe.name = str(project.root / "data"), "demo"
     config.features.names = list(names)
     featurize(config)
-    return Session(config, [ModelConfig("lightgbm", params=LightGBMParams())])
+    return config
+
+
+def session(config: Config, *families: str) -> Session:
+    """A session whose tasks are done in this process."""
+    return Session(TrainingSettings.of(config, models(*families or ("lightgbm",))))
 
 
 def bars_of(project: Project) -> BarStore:
@@ -121,8 +129,7 @@ def test_bars_that_change_under_training_are_never_paired_with_the_features_of_o
 
 
 def worked(project: Project, *families: str) -> Session:
-    """A session whose tasks are done in this process."""
-    return Session(session(project, "rsi_14", "return_5").config, models(*families))
+    return session(configured(project, "rsi_14", "return_5"), *families)
 
 
 def models(*families: str) -> list[ModelConfig]:
@@ -130,42 +137,42 @@ def models(*families: str) -> list[ModelConfig]:
     return [ModelConfig(name, params=params[name]) for name in families]
 
 
-def finish(found: Session, spoil: Callable[[Task, Trained], Trained | Failure]) -> dict[tuple[str, str], Any]:
+Result = TrainedInstrument | EndState | Failure
+
+
+def finish(found: Session, spoil: Callable[[InstrumentTask, Any], Result]) -> dict[tuple[str, str], Any]:
     for task in found.tasks():
         found.take(Outcome(task, spoil(task, train_instrument(task))))
     found.write_grades(found.finish().grades, None)
-    table = pl.read_parquet(found.inputs.states_folder / "train.parquet")
+    table = pl.read_parquet(found.settings.paths.states("train"))
     return {(row["asset_class"], row["symbol"]): row for row in table.iter_rows(named=True)}
 
 
 def test_an_instrument_that_fails_keeps_its_traceback_and_is_tried_again_by_the_next_run(project: Project) -> None:
-    first = worked(project, "lightgbm")
+    config = configured(project, "rsi_14", "return_5")
+    first = session(config, "lightgbm")
     chosen: list[tuple[str, str]] = []
 
-    def spoil(task: Task, trained: Trained) -> Trained | Failure:
-        chosen[:] = chosen or [(task.asset_class, task.symbol)]
-        return Failure("OSError: no disk", "Traceback: here", final=True) if [key_of(task)] == chosen else trained
+    def spoil(task: InstrumentTask, trained: TrainedInstrument) -> TrainedInstrument | Failure:
+        chosen[:] = chosen or [task.key]
+        return Failure("OSError: no disk", "Traceback: here", final=True) if [task.key] == chosen else trained
 
     states = finish(first, spoil)
     (key,) = chosen
     assert (states[key]["state"], states[key]["reason"]) == ("failed", "OSError: no disk")
-    assert "1 failed (1 run: see" in first.sentence(first.finish())
-    told = "\n".join(dossier_view.lines(dossier(first.config.paths, key, 0)))
+    assert "1 failed (1 run: see" in first.summary.sentence(first.finish())
+    told = "\n".join(dossier_view.lines(dossier(config.paths, key, 0)))
     assert "lightgbm    could not be trained at" in told and "Traceback: here" in told
     assert first.states.facts()["reasons"][0]["reason"] == "OSError: no disk"
     tried: list[tuple[str, str]] = []
-    states = finish(worked(project, "lightgbm"), lambda task, trained: tried.append(key_of(task)) or trained)
+    states = finish(worked(project, "lightgbm"), lambda task, trained: tried.append(task.key) or trained)
     assert tried == [key]
     assert states[key]["state"] == "done" and states[key]["reason"] == ""
-    assert dossier(first.config.paths, key, 0)["failures"] == []
-
-
-def key_of(task: Task) -> tuple[str, str]:
-    return task.asset_class, task.symbol
+    assert dossier(config.paths, key, 0)["failures"] == []
 
 
 def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) -> None:
-    def spoil(_task: Task, trained: Trained) -> Trained:
+    def spoil(_task: InstrumentTask, trained: TrainedInstrument) -> TrainedInstrument:
         lost = [row["record_id"] for row in trained.runs if row["family"] == "xgboost"]
         runs = [row for row in trained.runs if row["record_id"] not in lost]
         grades = [row for row in trained.grades if row["record_id"] not in lost]
@@ -177,9 +184,8 @@ def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) 
     assert done and {row["reason"] for row in done} == {"xgboost failed: ValueError: odd"}
     assert project.grades()["family"].unique().to_list() == ["lightgbm"]
     assert found.states.facts()["runs"]["xgboost"] == {"failed": len(done)}
-    shown = status_view.text(
-        overview(found.config.paths, found.config.universe, found.config.source, dt.datetime.now(dt.UTC))
-    )
+    config = configured(project, "rsi_14", "return_5")
+    shown = status_view.text(overview(config.paths, config.universe, config.source, dt.datetime.now(dt.UTC)))
     assert f"train: {len(done)} done, xgboost failed: ValueError: odd" in shown
     states = finish(
         worked(project, "lightgbm", "xgboost"), lambda _task, _trained: Failure("OSError: odder", final=True)
@@ -188,7 +194,7 @@ def test_a_family_that_fails_costs_its_run_alone_and_is_named(project: Project) 
     again = worked(project, "lightgbm", "xgboost")
     tried: set[str] = set()
 
-    def note(task: Task, trained: Trained) -> Trained:
+    def note(task: InstrumentTask, trained: TrainedInstrument) -> TrainedInstrument:
         tried.update(plan.model.family for plan in task.plans)
         return trained
 
@@ -210,17 +216,17 @@ def planned(found: Session) -> tuple[set[str], set[str]]:
 
 def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
     both = ("lightgbm", "xgboost")
-    first = worked(project, *both)
-    finish(first, lambda _task, trained: trained)
+    usual = configured(project, "rsi_14", "return_5")
+    finish(session(usual, *both), lambda _task, trained: trained)
     every = {f"{symbol} {name}" for symbol in project.grades()["symbol"].unique() for name in both}
     of = {name: {each for each in every if each.endswith(name)} for name in both}
 
     def changed(change: Callable[[Config], object]) -> tuple[set[str], set[str]]:
-        config = copy.deepcopy(first.config)
+        config = copy.deepcopy(usual)
         change(config)
-        return planned(Session(config, models(*both)))
+        return planned(session(config, *both))
 
-    assert planned(Session(first.config, models(*both))) == (set(), set())
+    assert planned(session(usual, *both)) == (set(), set())
     assert changed(lambda config: setattr(config.label, "horizon", 2)) == (every, set())
     assert changed(lambda config: setattr(config.split, "embargo", 9)) == (every, set())
     assert changed(lambda config: setattr(config.features, "names", ["rsi_14"])) == (every, set())
@@ -230,30 +236,31 @@ def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
         ModelConfig("lightgbm", params=LightGBMParams(rounds=3)),
         ModelConfig("xgboost", params=XGBoostParams(rounds=4)),
     ]
-    assert planned(Session(first.config, other)) == (of["xgboost"], of["lightgbm"])
+    assert planned(Session(TrainingSettings.of(usual, other))) == (of["xgboost"], of["lightgbm"])
     store = bars_of(project)
     bars = store.read_bucket(0)
     symbol = str(bars["symbol"][0])
     mine = pl.col("symbol") == symbol
     bars = bars.with_columns(high=pl.when(mine).then(pl.col("high") * 1.01).otherwise("high"))
     store.ledger.record(0, str(store.ledger.fact(0)), store.ledger.states(0), digest=store.write_bucket(0, bars))
-    featurize(first.config)
-    assert planned(Session(first.config, models(*both))) == ({each for each in every if each.startswith(symbol)}, set())
+    featurize(usual)
+    assert planned(session(usual, *both)) == ({each for each in every if each.startswith(symbol)}, set())
 
 
 def test_passes_by_looser_thresholds_than_the_registrys_are_counted(project: Project) -> None:
-    made = session(project)
+    config = configured(project)
     figures = {"accuracy": 0.6, "sharpe": 0.6, "max_drawdown": 0.1, "passed": True}
     grades = pl.DataFrame([{"auc": auc, **figures} for auc in (0.51, 0.519, 0.52)])
     demanded = Thresholds.of(GradeConfig())
-    assert made.left_out(grades, demanded) == 0
-    made.config.grade.min_auc = 0.51
-    assert made.left_out(grades, demanded) == 2
-    assert made.left_out(grades.with_columns(passed=False), demanded) == 0
+    assert session(config).summary.unregistrable_passes(grades, demanded) == 0
+    config.grade.min_auc = 0.51
+    made = session(config).summary
+    assert made.unregistrable_passes(grades, demanded) == 2
+    assert made.unregistrable_passes(grades.with_columns(passed=False), demanded) == 0
 
 
 def test_an_instrument_is_finished_with_its_last_family(project: Project) -> None:
-    def without_xgboost(_task: Task, trained: Trained) -> Trained:
+    def without_xgboost(_task: InstrumentTask, trained: TrainedInstrument) -> TrainedInstrument:
         kept = {run["record_id"] for run in trained.runs if run["family"] == "lightgbm"}
         runs, grades = ([row for row in rows if row["record_id"] in kept] for rows in (trained.runs, trained.grades))
         return replace(trained, runs=runs, grades=grades, failures={"xgboost": Failure("ValueError: odd", "")})
@@ -263,7 +270,7 @@ def test_an_instrument_is_finished_with_its_last_family(project: Project) -> Non
     finished = []
     for task in again.tasks():
         assert [plan.model.family for plan in task.plans] == ["xgboost"]
-        assert (task.asset_class, task.symbol) in again.states
+        assert task.key in again.states
         finished.append(again.finished())
         again.take(Outcome(task, train_instrument(task)))
     assert finished == list(range(finished[0], finished[0] + len(finished)))
@@ -274,20 +281,20 @@ def test_an_instrument_is_finished_with_its_last_family(project: Project) -> Non
 def test_an_instrument_that_is_skipped_keeps_no_failure_of_before(project: Project) -> None:
     finish(worked(project, "lightgbm"), lambda _task, _trained: Failure("OSError: no disk", "", final=True))
     assert list((project.runs / "failures").glob("*"))
-    finish(worked(project, "lightgbm"), lambda _task, _trained: Trained(skipped="too thin"))
+    finish(worked(project, "lightgbm"), lambda task, _trained: EndState(*task.key, "skipped", "too thin"))
     assert not list((project.runs / "failures").glob("*"))
 
 
 def test_a_features_code_that_changed_fits_again_what_uses_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wide = worked(project, "lightgbm")
-    narrow = copy.deepcopy(wide.config)
+    wide = configured(project, "rsi_14", "return_5")
+    narrow = copy.deepcopy(wide)
     narrow.features.names = ["rsi_14"]
-    finish(wide, lambda _task, trained: trained)
-    finish(Session(narrow, models("lightgbm")), lambda _task, trained: trained)
+    finish(session(wide), lambda _task, trained: trained)
+    finish(session(narrow), lambda _task, trained: trained)
     every = {f"{symbol} lightgbm" for symbol in project.grades()["symbol"].unique()}
-    assert planned(Session(narrow, models("lightgbm"))) == (set(), set())
+    assert planned(session(narrow)) == (set(), set())
 
     def edited(item: Feature) -> str:
         return code_hash(item) + "edited" * (item.name == "return_5")
@@ -296,10 +303,10 @@ def test_a_features_code_that_changed_fits_again_what_uses_it(
         monkeypatch.setattr(f"src.features.{module}.code_hash", edited)
     monkeypatch.setattr("src.training.inputs.code_hash", edited)
     with pytest.raises(StageError, match="lack return_5 as it is declared now"):
-        Session(wide.config, models("lightgbm"))
-    featurize(wide.config)
-    assert planned(Session(wide.config, models("lightgbm"))) == (every, set())
-    assert planned(Session(narrow, models("lightgbm"))) == (set(), set())
+        session(wide)
+    featurize(wide)
+    assert planned(session(wide)) == (every, set())
+    assert planned(session(narrow)) == (set(), set())
 
 
 def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(project: Project) -> None:
@@ -315,7 +322,7 @@ def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(projec
     for task in (first, *tasks):
         found.take(Outcome(task, train_instrument(task)))
     evidence = found.finish()
-    states = pl.read_parquet(found.inputs.states_folder / "train.parquet")
+    states = pl.read_parquet(found.settings.paths.states("train"))
     assert keys(states.filter(pl.col("reason") == WAITING)) == waiting
     assert keys(states.filter(state="done")) and not keys(states.filter(state="done")) & waiting
     assert keys(evidence.grades) == keys(states.filter(state="done"))
@@ -361,11 +368,11 @@ def test_nothing_to_do_reads_no_features(project: Project, monkeypatch: pytest.M
 
 
 def test_too_little_to_train_on_is_not_tried_again_until_the_bars_change(project: Project) -> None:
-    config = worked(project, "lightgbm").config
+    config = configured(project, "rsi_14", "return_5")
     config.split.first_train_bars = 1_000_000
-    first = finish(Session(config, models("lightgbm")), lambda _task, trained: trained)
+    first = finish(session(config), lambda _task, trained: trained)
     assert {row["state"] for row in first.values()} == {"skipped"}
-    again = Session(config, models("lightgbm"))
+    again = session(config)
     assert not list(again.tasks())
     assert finish(again, lambda _task, trained: trained) == first
     store = bars_of(project)
@@ -374,7 +381,7 @@ def test_too_little_to_train_on_is_not_tried_again_until_the_bars_change(project
     digest = store.write_bucket(0, shorter[:-1])
     store.ledger.record(0, str(store.ledger.fact(0)), store.ledger.states(0), digest=digest)
     featurize(config)
-    assert [task.symbol for task in Session(config, models("lightgbm")).tasks()] == [symbol]
+    assert [task.symbol for task in session(config).tasks()] == [symbol]
 
 
 def test_features_of_another_panel_are_refused(project: Project) -> None:
@@ -395,7 +402,7 @@ def test_features_of_another_panel_are_refused(project: Project) -> None:
 def test_the_split_history_counts_where_a_feature_looks_at_it(project: Project) -> None:
     bars = bars_of(project).read_bucket(0)
     other = bars.with_columns(split=pl.lit(2.0))
-    blind, seeing = session(project, "rsi_14"), session(project, "round_number_distance")
+    blind, seeing = (session(configured(project, name)) for name in ("rsi_14", "round_number_distance"))
     assert blind.inputs.bars_hash(bars) == blind.inputs.bars_hash(other)
     assert seeing.inputs.bars_hash(bars) != seeing.inputs.bars_hash(other)
 

@@ -19,6 +19,7 @@ from src.tracking.run_record import contents
 from src.train import train
 from src.training.run_store import RunStore
 from src.training.session import Session
+from src.training.settings import TrainingSettings
 from tests.tuning.tuning_case import FEATURES, copied_conf, serial
 
 TUNED = """
@@ -123,12 +124,16 @@ def test_an_instrument_that_no_model_is_for_is_skipped_with_the_reason(project: 
     assert states.filter(asset_class="stock")["state"].to_list() == ["done", "done"]
 
 
+def session_key(config: Config, models: list[ModelConfig]) -> str:
+    return Session(TrainingSettings.of(config, models)).key
+
+
 def test_settings_for_one_class_make_another_session(project: Config) -> None:
     models = families(project)
     wide = [replace(model, classes=[]) for model in models[:1]]
-    assert Session(project, models).key != Session(project, wide).key
+    assert session_key(project, models) != session_key(project, wide)
     more = [replace(model, trials=model.trials + 1) for model in models]
-    assert Session(project, models).key == Session(project, more).key
+    assert session_key(project, models) == session_key(project, more)
 
 
 def test_members_must_divide_the_classes_among_themselves(project: Config) -> None:

@@ -14,7 +14,7 @@ from src.models.lightgbm import LightGBMParams
 from src.models.registry import family
 from src.models.xgboost import XGBoostParams
 from src.training import walk_forward as walk_forward_module
-from src.training.walk_forward import Plan, Task, bars_per_year, train_instrument
+from src.training.walk_forward import InstrumentTask, RunPlan, bars_per_year, train_instrument
 from tests.features.series import lively
 
 
@@ -33,16 +33,16 @@ def test_hourly_figures_are_annualised_by_the_bars_of_a_usual_day() -> None:
 PARAMS = {"lightgbm": LightGBMParams, "xgboost": XGBoostParams, "catboost": CatBoostParams}
 
 
-def task(*names: str, rows: int = 900) -> Task:
+def task(*names: str, rows: int = 900) -> InstrumentTask:
     """An instrument's work for some families, on features without any skill."""
     bars = lively(rows).with_row_index("k")
     still = pl.col("k").is_between(100, 120)  # no return, so no direction
     bars = bars.with_columns(open=pl.when(still).then(50.0).otherwise("open"), factor=1.0).drop("k")
     features = np.random.default_rng(5).normal(size=(rows, 6)).astype(np.float32)
-    plans = [Plan(name, ModelConfig(name, params=PARAMS[name](rounds=5)), {}) for name in names]
+    plans = [RunPlan(name, ModelConfig(name, params=PARAMS[name](rounds=5)), {}) for name in names]
     split = SplitConfig(first_train_bars=250, fold_months=6)
     columns = [f"feature_{each}" for each in range(6)]
-    return Task(
+    return InstrumentTask(
         "stock", "AAA", 0, bars, features, columns, plans, 1, 7, LabelConfig(), split, StrategyConfig(), GradeConfig()
     )
 

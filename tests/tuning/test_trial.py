@@ -8,22 +8,23 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from src.config.schema import ModelConfig
+from src.core.failure import Failure
 from src.evaluation.splits import Fold
 from src.models.lightgbm import LightGBMParams
 from src.models.registry import family
-from src.tuning.sample import BLOCKS, Instrument
-from src.tuning.trial import Attempt, Fault, Score, attempt
+from src.tuning.sample import BLOCKS, SampledInstrument
+from src.tuning.trial import Attempt, Score, attempt
 
 NAMES = ("a", "b", "c")
 
 
-def instrument() -> Instrument:
+def instrument() -> SampledInstrument:
     random = np.random.default_rng(1)
     x = random.standard_normal((300, 3)).astype(np.float32)
     label = (x[:, 0] + random.standard_normal(300) > 0).astype(float)
     label[::17] = np.nan
     folds = tuple(Fold(dt.date(2016, 1, 1), np.arange(start - 6), np.arange(start, start + 60)) for start in (180, 240))
-    return Instrument(("stock", "X"), x, label, folds, np.arange(300) // 20 % BLOCKS)
+    return SampledInstrument(("stock", "X"), x, label, folds, np.arange(300) // 20 % BLOCKS)
 
 
 def test_the_score_is_that_of_a_naive_loop() -> None:
@@ -50,6 +51,6 @@ def test_the_score_is_that_of_a_naive_loop() -> None:
 def test_what_raises_comes_back_as_a_value_and_nothing_to_do_as_nothing() -> None:
     broken = ModelConfig("lightgbm", params=LightGBMParams(max_bin=-3))
     found = attempt(Attempt(0, 0, 0, instrument(), broken, NAMES, 7))
-    assert isinstance(found, Fault)
+    assert isinstance(found, Failure)
     assert "LightGBMError" in found.reason
     assert attempt(Attempt()) is None

@@ -13,8 +13,9 @@ from src.config.schema import Config, SplitConfig
 from src.evaluation.splits import first_boundary, walk_forward
 from src.features.store import FeatureStore
 from src.market.bars import BarStore, Manifest
-from src.tuning.sample import drawn
-from src.tuning.window import Candidate, usable_bars, windows
+from src.tuning.sample import draw
+from src.tuning.settings import TuningSettings
+from src.tuning.window import EligibleInstrument, usable_bars, windows
 from tests.features.series import lively
 
 
@@ -53,16 +54,16 @@ def test_a_class_is_read_up_to_the_first_day_on_which_any_of_it_is_graded(tmp_pa
         {("stock", "OLD"): "2014-01-02", ("stock", "YOUNG"): "2015-05-01", ("etf", "E"): "2015-03-02",
          ("crypto", "C"): "2014-01-02", ("stock", "TINY"): "2019-01-01"},
     )  # fmt: skip
-    found = {window.scope: window for window in windows(config)}
+    found = {window.scope: window for window in windows(TuningSettings.of(config))}
     assert found["stock"].before == dt.date(2017, 1, 1), "OLD has 506 bars by 2017, not by July 2015"
     assert found["etf"].before == dt.date(2018, 7, 1), "479 bars by 2017"
     assert found["crypto"].before == dt.date(2015, 7, 1), "every day counts"
-    assert [each.key[1] for each in found["stock"].candidates] == ["OLD", "YOUNG"]
+    assert [each.key[1] for each in found["stock"].eligible] == ["OLD", "YOUNG"]
     config.tune.by = "all"
-    (one,) = windows(config)
+    (one,) = windows(TuningSettings.of(config))
     assert (one.scope, one.before, one.classes) == ("all", dt.date(2015, 7, 1), ("stock", "etf", "crypto"))
     config.tune.by, config.tune.before = "class", "2016-01-01"
-    assert {window.before for window in windows(config)} == {dt.date(2016, 1, 1)}
+    assert {window.before for window in windows(TuningSettings.of(config))} == {dt.date(2016, 1, 1)}
 
 
 def test_who_ends_early_counts_all_the_same() -> None:
@@ -89,12 +90,12 @@ def test_the_embargo_comes_off_the_end() -> None:
 
 
 def test_each_half_has_every_level_of_liquidity_and_nobody_is_in_both() -> None:
-    candidates = tuple(Candidate(("stock", f"S{n:03d}"), float(n), 0) for n in range(400))
-    halves = drawn(candidates, 10, seed=7)
+    candidates = tuple(EligibleInstrument(("stock", f"S{n:03d}"), float(n), 0) for n in range(400))
+    halves = draw(candidates, 10, seed=7)
     for half in halves:
         assert sorted(int(each.liquidity) // 40 for each in half) == list(range(10))
     assert not {each.key for each in halves[0]} & {each.key for each in halves[1]}
-    assert drawn(candidates, 10, seed=7) == halves
-    assert drawn(candidates, 10, seed=8) != halves
-    few = drawn(candidates[:7], 10, seed=7)
+    assert draw(candidates, 10, seed=7) == halves
+    assert draw(candidates, 10, seed=8) != halves
+    few = draw(candidates[:7], 10, seed=7)
     assert [len(half) for half in few] == [3, 3]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.tuning.winner import _members, gain, standard_error
+from src.tuning.winner import gain, standard_error
+from src.tuning.winner_files import _members
 
 
 def test_where_instruments_are_independent_the_error_is_that_of_their_mean() -> None:
@@ -30,8 +31,8 @@ def test_days_that_suit_one_setting_everywhere_are_seen_as_one_observation() -> 
 
 def test_a_gain_is_paired_and_a_block_that_one_instrument_lacks_is_left_out_for_it() -> None:
     kept = {
-        "winner": {"auc": [0.52, 0.56], "without": [[0.5, 0.6], [None, 0.6]], "cpu": [3.0, 3.0]},
-        "default": {"auc": [0.50, 0.52], "without": [[0.4, 0.5], [None, 0.5]], "cpu": [2.0, 1.0]},
+        "winner": {"auc": [0.52, 0.56], "without": [[0.5, 0.6], [None, 0.6]], "cpu_seconds": [3.0, 3.0]},
+        "default": {"auc": [0.50, 0.52], "without": [[0.4, 0.5], [None, 0.5]], "cpu_seconds": [2.0, 1.0]},
     }
     found = gain(kept)
     assert np.isclose(found.mean, 0.03)

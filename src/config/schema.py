@@ -92,7 +92,7 @@ class LiveSource:
 class SourceConfig:
     """Where bars come from: a provider or a layout (`kind`), and its path where it reads files."""
 
-    kind: str = "simulated"  # simulated | folder | stooq | yahoo | ccxt | auto
+    kind: str = "simulated"  # a source of src/sources; auto: a chain of several for each asset class
     path: str = "data/source"
     asset_class: str | None = one_of(None, ASSET_CLASSES)  # for files that do not say
     columns: dict[str, str] = field(default_factory=dict)  # our name -> the files' column name

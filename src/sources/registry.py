@@ -41,7 +41,7 @@ def declarations() -> Mapping[str, FileSource | LiveProvider]:
         if source.name in {*declared, AUTO}:
             raise ValueError(f"{module.name} declares a source named {source.name}, a name that is taken")
         declared[source.name] = source
-    claimants = [each.name for each in declared.values() if isinstance(each, LiveProvider) and each.exchange_example]
+    claimants = [live.name for live in _live(declared) if live.exchange_example]
     if len(claimants) > 1:
         raise ValueError(f"{' and '.join(claimants)} both serve exchanges by name: only one source may")
     return MappingProxyType(dict(sorted(declared.items())))
@@ -91,7 +91,23 @@ def provider(name: str) -> LiveProvider:
 
 
 def providers(links: Iterable[str]) -> list[tuple[str, LiveProvider]]:
-    """Return the live links of a chain with their declarations, in the order of the chain; archives are left out."""
+    """Return the live links of a chain.
+
+    Parameters
+    ----------
+    links : iterable of str
+        Names in a chain.
+
+    Returns
+    -------
+    list of (str, LiveProvider)
+        Each name with the declaration that serves it, in the order of the chain; archives are left out.
+
+    Raises
+    ------
+    ConfigError
+        If a name is neither an archive nor served by a provider.
+    """
     return [(link, provider(link)) for link in links if not is_archive(link)]
 
 
@@ -99,21 +115,26 @@ def links() -> list[str]:
     """Names of sources that a chain may hold, sorted; exchanges come on top, by their own names."""
     return [
         name
-        for name, each in declarations().items()
-        if (each.archive if isinstance(each, FileSource) else not each.exchange_example)
+        for name, source in declarations().items()
+        if (source.archive if isinstance(source, FileSource) else not source.exchange_example)
     ]
 
 
 def suggested(asset_class: str) -> str:
-    """Return the name of a provider that serves an asset class, for messages: an exchange for a class that one serves.
+    """Name a provider that serves an asset class, as an example in messages.
 
-    Raises
-    ------
-    StopIteration
-        If no declared provider serves the class.
+    Parameters
+    ----------
+    asset_class : str
+        stock, etf or crypto.
+
+    Returns
+    -------
+    str
+        A provider's or an exchange's name; a placeholder if no source serves the class.
     """
-    live = [each for each in declarations().values() if isinstance(each, LiveProvider)]
-    return next(each.exchange_example or each.name for each in live if asset_class in each.asset_classes)
+    serving = (live for live in _live(declarations()) if asset_class in live.asset_classes)
+    return next((live.exchange_example or live.name for live in serving), "<provider>")
 
 
 def connect(name: str, settings: LiveSource, gate: RequestGate) -> Provider:
@@ -157,13 +178,12 @@ def is_archive(link: str) -> bool:
 
 def archive_names() -> tuple[str, ...]:
     """Names of the sources that may begin a chain, sorted."""
-    return tuple(name for name, each in declarations().items() if isinstance(each, FileSource) and each.archive)
+    return tuple(source.name for source in declarations().values() if isinstance(source, FileSource) and source.archive)
 
 
 def dollar_volume_providers() -> tuple[str, ...]:
     """Names of the providers that count the volume of coins in dollars, sorted."""
-    found = declarations().items()
-    return tuple(name for name, each in found if isinstance(each, LiveProvider) and each.coin_volume_in_dollars)
+    return tuple(live.name for live in _live(declarations()) if live.coin_volume_in_dollars)
 
 
 def archives(source: SourceConfig) -> list[str]:
@@ -187,5 +207,8 @@ def source_files(source: SourceConfig) -> list[Path]:
 
 
 def _exchange_provider() -> LiveProvider | None:
-    live = (each for each in declarations().values() if isinstance(each, LiveProvider))
-    return next((each for each in live if each.exchange_example), None)
+    return next((live for live in _live(declarations()) if live.exchange_example), None)
+
+
+def _live(declared: Mapping[str, FileSource | LiveProvider]) -> list[LiveProvider]:
+    return [source for source in declared.values() if isinstance(source, LiveProvider)]

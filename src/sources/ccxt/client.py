@@ -65,28 +65,28 @@ def _class(exchange: str) -> Any:
     if exchange not in ccxt.exchanges:
         links = registry.links()
         close = difflib.get_close_matches(exchange.lower(), [*links, *ccxt.exchanges], n=3)
-        known = f": a link is {', '.join(links)} or an exchange as ccxt names it"
-        hint = f"; did you mean {' or '.join(close)}?" if close else known
+        rule = f": a link is {', '.join(links)} or an exchange as ccxt names it"
+        hint = f"; did you mean {' or '.join(close)}?" if close else rule
         raise ConfigError(f"source.live.chain: ccxt has no exchange {exchange}{hint}")
-    known = getattr(ccxt, exchange)
-    if known().has["fetchOHLCV"] is not True:
+    library_class = getattr(ccxt, exchange)
+    if library_class().has["fetchOHLCV"] is not True:
         raise ConfigError(f"source.live.chain: {exchange} serves no candles of its own: take another exchange")
     hooks = {
-        "fetch": _fetch(known),
-        "on_rest_response": _on_rest_response(known),
+        "fetch": _fetch(library_class),
+        "on_rest_response": _on_rest_response(library_class),
         "parse_json": _parse_json,
-        "parse_ohlcvs": _parse_ohlcvs(known),
+        "parse_ohlcvs": _parse_ohlcvs(library_class),
     }
-    return type(exchange, (known,), hooks)
+    return type(exchange, (library_class,), hooks)
 
 
-def _fetch(known: Any) -> Callable[..., Any]:
+def _fetch(library_class: Any) -> Callable[..., Any]:
     import ccxt
 
     def fetch(self: Any, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         self.gate.enter()
         try:
-            answer = known.fetch(self, url, method, headers, body)
+            answer = library_class.fetch(self, url, method, headers, body)
         except Refusal as error:
             self.gate.refused(error.retry_after)
             raise
@@ -108,13 +108,13 @@ def _fetch(known: Any) -> Callable[..., Any]:
     return fetch
 
 
-def _on_rest_response(known: Any) -> Callable[..., Any]:
+def _on_rest_response(library_class: Any) -> Callable[..., Any]:
     def on_rest_response(self: Any, code: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
         if code in _REFUSED:
             raise Refusal(f"{self.id} answers {code}: {_REFUSED[code]}", _retry_after(headers))
         if code >= 500:
             raise Unavailable(f"{self.id} answers {code} {reason or ''}".strip())
-        return known.on_rest_response(self, code, reason, url, method, headers, *rest)
+        return library_class.on_rest_response(self, code, reason, url, method, headers, *rest)
 
     return on_rest_response
 
@@ -135,7 +135,7 @@ def _parse_json(self: Any, body: str) -> Any:
         raise Unavailable(f"{self.id} sent truncated or broken JSON: {_short(str(error))}") from error
 
 
-def _parse_ohlcvs(known: Any) -> Callable[..., Any]:
+def _parse_ohlcvs(library_class: Any) -> Callable[..., Any]:
     def parse_ohlcvs(self: Any, candles: Any, *rest: Any, **named: Any) -> Any:
         if not isinstance(candles, list):
             raise Malformed(f"{self.id} sent candles as {_short(repr(candles))} instead of a list")
@@ -145,7 +145,7 @@ def _parse_ohlcvs(known: Any) -> Callable[..., Any]:
         parsed = [self.parse_ohlcv(candle, *rest[:1]) for candle in candles]
         if any(not row[0] for row in parsed):
             raise Malformed(f"{self.id} sent a candle without a time")
-        return known.parse_ohlcvs(self, candles, *rest, **named)
+        return library_class.parse_ohlcvs(self, candles, *rest, **named)
 
     return parse_ohlcvs
 
@@ -178,7 +178,7 @@ def provider_error(error: Exception) -> Exception:
         return Unknown(error_message(error))
     if _is_tls(error):
         return Unavailable(error_message(error))
-    return next((kind(error_message(error)) for known, kind in kinds if isinstance(error, known)), error)
+    return next((kind(error_message(error)) for types, kind in kinds if isinstance(error, types)), error)
 
 
 def _is_tls(error: BaseException | None) -> bool:

@@ -120,8 +120,8 @@ class Exchange:
 
     def close(self) -> None:
         """Close connections."""
-        for each in self._clients:
-            each.close()
+        for own in self._clients:
+            own.close()
 
     def _loaded(self) -> Any:
         """This thread's client, with the markets loaded."""

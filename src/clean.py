@@ -25,7 +25,19 @@ REQUEST_KEYS = ("yes", "drop")
 
 
 def clean(config: Config, request: Mapping[str, str]) -> str:
-    """Show what can be removed, remove it if the request says yes, return the closing line."""
+    """Show what can be removed, and remove it if the request says yes.
+
+    Parameters
+    ----------
+    config : Config
+    request : mapping
+        ``yes`` and ``drop``.
+
+    Returns
+    -------
+    str
+        The closing line.
+    """
     from src.inspection.cleanup import dataset_sizes, find_leftovers
     from src.tracking.settings import TrackedDataset
 

@@ -15,7 +15,18 @@ from src.core.errors import ConfigError
 
 
 def data(arguments: Sequence[str]) -> int:
-    """Show the instruments named; return the exit status."""
+    """Show the instruments named.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        As typed.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
     chosen = _parser().parse_intermixed_args(list(arguments))
     overrides = [word for word in chosen.words if "=" in word]
     names = [word for word in chosen.words if "=" not in word]

@@ -19,32 +19,41 @@ from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.inspection import connections, diagnostics
-from src.inspection.diagnostics import Finding, run_checks
-
-_MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+from src.inspection.diagnostics import Finding, format_findings, run_checks
 
 
 def doctor(arguments: list[str]) -> int:
-    """Print the findings, one line each, and return the exit status."""
+    """Print the findings, one line each.
+
+    Parameters
+    ----------
+    arguments : list of str
+        As typed.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
     parser = argparse.ArgumentParser(prog="python -m src.doctor", description=__doc__.split("\n\n")[0])
     help_text = "as for a stage: source=folder source.path=..."
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=help_text)
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     chosen = parser.parse_args(arguments)
     findings = examine(chosen.overrides)
-    bad = [finding.name for finding in findings if finding.state == "bad"]
-    if chosen.json:
-        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
-    else:
-        for finding in findings:
-            sys.stdout.write(f"{_MARKS[finding.state]}  {finding.name:<14}{finding.message}\n")
-        verdict = f"{len(bad)} to fix first: {', '.join(bad)}" if bad else "nothing has to be fixed"
-        sys.stdout.write(f"doctor: {verdict}\n")
-    return 1 if bad else 0
+    as_json = json.dumps([asdict(finding) for finding in findings], indent=2)
+    sys.stdout.write((as_json if chosen.json else format_findings(findings)) + "\n")
+    return 1 if any(finding.state == "bad" for finding in findings) else 0
 
 
 def examine(overrides: list[str]) -> list[Finding]:
-    """Check the configuration, then the machine; the machine with the defaults if the configuration is wrong."""
+    """Check the configuration, then the machine; the machine with the defaults if the configuration is wrong.
+
+    Parameters
+    ----------
+    overrides : list of str
+        Settings as ``key=value``.
+    """
     from src.config.compose import compose
 
     try:
@@ -56,7 +65,17 @@ def examine(overrides: list[str]) -> list[Finding]:
 
 
 def checks(config: Config) -> dict[str, Callable[[], Finding]]:
-    """All checks, with the settings that they need."""
+    """All checks, with the settings that they need.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    dict
+        Functions without arguments, by the name of the finding.
+    """
     from src.config.compose import families
 
     root = config.paths.root

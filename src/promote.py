@@ -25,7 +25,19 @@ if TYPE_CHECKING:
 
 
 def promote(config: Config, request: Mapping[str, str]) -> str:
-    """Carry out the request, print each step, return the closing line."""
+    """Carry out a promotion request and print each step.
+
+    Parameters
+    ----------
+    config : Config
+    request : mapping
+        Arguments by key, see `src.tracking.promotion.is_request_key`.
+
+    Returns
+    -------
+    str
+        The closing line.
+    """
     from src.tracking.promotion import carry_out
     from src.tracking.settings import TrackedDataset
 

@@ -16,7 +16,18 @@ from src.core.errors import ConfigError
 
 
 def status(arguments: Sequence[str]) -> int:
-    """Show where the stages stand; return the exit status."""
+    """Show where the stages stand.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        As typed.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
     chosen = _parser().parse_intermixed_args(list(arguments))
     from src.config.compose import compose
     from src.inspection import watch

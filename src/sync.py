@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 
 def sync(config: Config) -> str:
-    """Project every session of the dataset into MLflow; return the closing line."""
+    """Project every session of the dataset into MLflow.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    str
+        The closing line.
+    """
     import polars as pl
 
     from src.runtime.redaction import masked_address

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 GB = 1024**3
+_MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 _LONG_ROOT = 120  # characters of the project's own path that leave too little of Windows' 260
 
 
@@ -54,6 +55,19 @@ def run_checks(checks: Mapping[str, Callable[[], Finding]]) -> list[Finding]:
         Functions without arguments, by name.
     """
     return [_run(name, check) for name, check in checks.items()]
+
+
+def format_findings(findings: list[Finding]) -> str:
+    """Format findings for reading: one line each, then a line that names those to fix first.
+
+    Parameters
+    ----------
+    findings : list of Finding
+    """
+    bad = [finding.name for finding in findings if finding.state == "bad"]
+    verdict = f"{len(bad)} to fix first: {', '.join(bad)}" if bad else "nothing has to be fixed"
+    lines = [f"{_MARKS[finding.state]}  {finding.name:<14}{finding.message}" for finding in findings]
+    return "\n".join([*lines, f"doctor: {verdict}"])
 
 
 def python() -> Finding:

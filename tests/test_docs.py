@@ -76,3 +76,9 @@ def test_a_link_to_a_heading_that_does_not_exist_is_reported(tmp_path: Path) -> 
     page = tmp_path / "page.md"
     page.write_text("# A page\n\n[here](#a-page) [gone](#gone) [file](gone.md)\n", encoding="utf-8")
     assert missing_links(page) == ["#gone", "gone.md"]
+
+
+def test_the_readme_shows_a_picture_in_the_reports_present_style() -> None:
+    """``make demo`` writes it as reports/demo/summary.svg: copy it to docs/report.svg."""
+    picture = (ROOT / "docs" / "report.svg").read_text(encoding="utf-8")
+    assert (ROOT / "src" / "reporting" / "page.css").read_text(encoding="utf-8") in picture

@@ -38,18 +38,21 @@ class _Check:
     plural: str
 
 
-_NO_BETTER = "no better in Sharpe ratio than always long with the same sizing, costs and days"
-_NO_MORE_ACCURATE = "no more accurate than always predicting the more common direction of the same days"
 _LUCKY = "a luck rate above 5%: more than one in twenty shifted copies of the run, which have no skill, also pass"
 _DEFLATED = f"a deflated Sharpe ratio of {CREDIBLE_DEFLATED_SHARPE} or more, the usual bar for a real active return"
 _CHECKS = (
     _Check(
         "majority_accuracy",
-        pl.col("accuracy") <= pl.col("majority_accuracy"),
-        f"is {_NO_MORE_ACCURATE}",
-        f"are {_NO_MORE_ACCURATE}",
+        pl.col("accuracy") > pl.col("majority_accuracy"),
+        "is more accurate than always predicting the more common direction of the same days",
+        "are more accurate than always predicting the more common direction of the same days",
     ),
-    _Check("buy_hold_sharpe", pl.col("sharpe") <= pl.col("buy_hold_sharpe"), f"is {_NO_BETTER}", f"are {_NO_BETTER}"),
+    _Check(
+        "buy_hold_sharpe",
+        pl.col("sharpe") > pl.col("buy_hold_sharpe"),
+        "has a higher Sharpe ratio than always long with the same sizing, costs and days",
+        "have a higher Sharpe ratio than always long with the same sizing, costs and days",
+    ),
     _Check("luck_rate", pl.col("luck_rate") > 0.05, f"has {_LUCKY}", f"have {_LUCKY}"),
     _Check(
         "deflated_sharpe",

@@ -27,10 +27,10 @@ def test_the_absence_of_credible_instruments_is_stated():
 def test_baselines_are_counted_as_a_naive_loop_counts_them():
     data = report_data(planted=20)
     passing = list(data.passing.iter_rows(named=True))
-    inaccurate = sum(r["accuracy"] <= r["majority_accuracy"] for r in passing)
-    no_better = sum(r["sharpe"] <= r["buy_hold_sharpe"] for r in passing)
-    assert statement(data, "more common direction").startswith(f"{inaccurate} of {len(passing)} passes")
-    assert statement(data, "always long").startswith(f"{no_better} of {len(passing)} passes")
+    accurate = sum(r["accuracy"] > r["majority_accuracy"] for r in passing)
+    better = sum(r["sharpe"] > r["buy_hold_sharpe"] for r in passing)
+    assert statement(data, "more common direction").startswith(f"{accurate} of {len(passing)} passes")
+    assert statement(data, "always long").startswith(f"{better} of {len(passing)} passes")
 
 
 def test_evidence_that_is_missing_for_some_is_counted_over_the_rest():

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from src.core.field_rules import ranged
-from src.models.library import Library, shares
+from src.models.library import LazyModule, Library, shares
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from src.core.arrays import Matrix, Vector
+else:
+    np = LazyModule("numpy")
 
 LIBRARY = Library("catboost")
 FILE = "model.cbm"

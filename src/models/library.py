@@ -6,12 +6,32 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from src.core.arrays import Matrix, Vector
 from src.models.search_space import Bounds
+
+if TYPE_CHECKING:
+    from src.core.arrays import Matrix, Vector
+
+
+class LazyModule:
+    """A module that is imported when something is first taken from it: settings and help name families, and use none.
+
+    Parameters
+    ----------
+    name : str
+        Name under which it is imported.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+    def code(self) -> Mapping[str, str]:
+        """Return the name, which is all that a hash of code sees of the module."""
+        return {"module": self._name}
 
 
 @dataclass(frozen=True)
@@ -185,4 +205,4 @@ def shares(gains: Vector) -> Vector:
         Sums to 1, or is all zero where the gains are.
     """
     total = gains.sum()
-    return gains / total if total > 0.0 else np.zeros_like(gains)
+    return gains / total if total > 0.0 else 0.0 * gains

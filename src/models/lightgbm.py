@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from src.core.field_rules import ranged
-from src.models.library import Library, shares
+from src.models.library import LazyModule, Library, shares
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
     import lightgbm as lgb
+    import numpy as np
 
     from src.core.arrays import Matrix, Vector
+else:
+    np = LazyModule("numpy")
 
 LIBRARY = Library("lightgbm")
 FILE = "model.txt"

@@ -128,7 +128,7 @@ def standalone_module(name: str) -> str:
     Returns
     -------
     str
-        Python source of `from_bytes` and `predict`, for `src.models.loader`.
+        Python source of `from_bytes` and `predict`, for `src.tracking.loader`.
     """
     functions = (inspect.getsource(getattr(family(name), function)) for function in STANDALONE)
     return _STANDALONE_MODULE.format(family=name) + "\n\n".join(("", *functions)).lstrip("\n")

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from src.core.field_rules import ranged
-from src.models.library import Library, shares
+from src.models.library import LazyModule, Library, shares
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
+    import numpy as np
     import xgboost as xgb
 
     from src.core.arrays import Matrix, Vector
+else:
+    np = LazyModule("numpy")
 
 LIBRARY = Library("xgboost")
 FILE = "model.ubj"

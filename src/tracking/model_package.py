@@ -6,7 +6,7 @@
     requirements.txt  python_env.yaml
     model/model.txt                the family's own format and file name
     model/model.json               family, features in order, SHA-256 of the model file, name of the functions' module
-    code/alpha_loop_loader_1a2b3c4d.py     copy of src/models/loader.py, named by its content
+    code/alpha_loop_loader_1a2b3c4d.py     copy of src/tracking/loader.py, named by its content
     code/alpha_loop_lightgbm_5e6f7a8b.py   the family's functions that read and ask its model file
 """
 
@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from src.models import loader
 from src.models.registry import standalone_module
-from src.tracking import registry_gate
+from src.tracking import loader, registry_gate
 
 LOADER = Path(loader.__file__)
 _SUPPORT = ("mlflow", "numpy", "pandas")

@@ -108,14 +108,12 @@ def by_family(project: Project, family: str, path: Path, rows: np.ndarray) -> li
 def test_it_changes_no_key_of_the_other_families(project: Project) -> None:
     code = (
         "import json, sys; from src.models.registry import FAMILIES; from src.training.code_keys import fit_code; "
-        "print(json.dumps({name: fit_code(name, relative=False) for name in FAMILIES}))"
+        "print(json.dumps({name: fit_code(name, 'outright') for name in FAMILIES}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=project.code, capture_output=True, text=True, check=True)
     keys = json.loads(done.stdout)
     assert keys.keys() == {*FAMILIES, "toy_logistic"}
-    assert {name: keys[name] for name in FAMILIES} == {
-        name: code_keys.fit_code(name, relative=False) for name in FAMILIES
-    }
+    assert {name: keys[name] for name in FAMILIES} == {name: code_keys.fit_code(name, "outright") for name in FAMILIES}
 
 
 def test_a_setting_out_of_its_range_is_refused_as_any_other(project: Project) -> None:

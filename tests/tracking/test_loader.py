@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from src.core.project import ROOT
-from src.models import loader
 from src.models.registry import FAMILIES, family, standalone_module
+from src.tracking import loader
 from tests.tracking.tracking_case import FEATURES, native, training_rows
 
 

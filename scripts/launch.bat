@@ -1,5 +1,5 @@
 @echo off
-rem Finds a Python that starts and hands over to launch.py; then waits, so that a double click can be read.
+rem Finds a Python, runs launch.py with it, and waits, so that the output of a double click stays visible.
 setlocal
 cd /d "%~dp0.."
 set "PY="

@@ -1,9 +1,9 @@
-"""One launcher for make, double clicks and shells: finds Python, makes .venv from the lock, runs what was asked.
+"""Launcher for make, double clicks and shells: find Python, make .venv from the lock file, run a command in it.
 
     python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | train_massive | status | ui | doctor
     python scripts/launch.py test | bench | soak | lint | clean | run <command ...>
 
-Needs nothing but Python's own library; any Python from 3.8 on may start it, and it looks for a 3.11 to 3.13 itself.
+It uses the standard library only. Any Python from 3.8 on can start it; it finds a Python 3.11 to 3.13 by itself.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCK = ROOT / "requirements.lock"
-LIVE = ("source=auto",)  # bars and listings from their providers; a source typed behind it wins
-UNIVERSES = ("quick", "full")  # that train_massive chooses among
+LIVE = ("source=auto",)  # bars and listings from live providers; a source typed after it takes precedence
+UNIVERSES = ("quick", "full")  # from which train_massive chooses
 STAMP = VENV / "installed.txt"
 VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
-# Files of tests go to processes of their own, in the order of tests/conftest.py; three, since some of them mostly wait.
-SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Each test file runs in one process, in the order of tests/conftest.py; three processes, since some tests mostly wait.
+PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 QUIET = ("--failures-only", "-o", "console_output_style=classic")
 LINT = (
     ("ruff", "check", "."),
@@ -37,18 +37,18 @@ LINT = (
 )
 
 
-class Problem(Exception):
-    """What went wrong, in words for the person who double-clicked."""
+class LaunchError(Exception):
+    """The message tells the person who started the script what went wrong and what to do."""
 
 
 def main(arguments: list) -> int:
-    """Run one verb; return its exit status."""
-    verbs = {"setup": lambda _rest: 0, "demo": demo, "test": test, "bench": bench, "lint": lint, "run": run}
+    """Run one command; return its exit status."""
+    verbs = {"setup": lambda _arguments: 0, "demo": demo, "test": test, "bench": bench, "lint": lint, "run": run}
     verbs["soak"] = soak
     verbs.update({verb: module(verb) for verb in ("ui", "doctor", "clean", "status")})
     verbs["hydrate_quick"] = module("hydrate", "universe=quick", *LIVE)
     verbs["hydrate_full_universe"] = module("hydrate", "universe=full", *LIVE)
-    verbs["train_massive"] = massive
+    verbs["train_massive"] = train_massive
     if not arguments or arguments[0] not in verbs:
         say(f"usage: python scripts/launch.py {' | '.join(verbs)}")
         return 2
@@ -56,145 +56,145 @@ def main(arguments: list) -> int:
     try:
         prepare()
         return verbs[arguments[0]](arguments[1:])
-    except Problem as problem:
-        say(str(problem))
+    except LaunchError as error:
+        say(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
 
 
-def say(words: str) -> None:
-    """One line for the person at the terminal."""
-    sys.stderr.write(words + "\n")
+def say(message: str) -> None:
+    """Print a message to the terminal."""
+    sys.stderr.write(message + "\n")
     sys.stderr.flush()
 
 
-# --- what each verb does -------------------------------------------------------------------------------------------
+# --- commands ------------------------------------------------------------------------------------------------------
 
 
 def demo(rest: list) -> int:
-    """The whole pipeline on the universe that params.yaml names."""
-    agree_with_git()
+    """Run the whole pipeline on the universe in params.yaml."""
+    configure_dvc_scm()
     status = call("dvc", "repro", *rest)
     if status == 0:
         pages = sorted((ROOT / "reports").glob("*/index.html"), key=lambda page: page.stat().st_mtime)
-        say(f"the report: {pages[-1] if pages else 'none was written'}\nthe runs and models: make ui (scripts/UI.bat)")
+        say(f"report: {pages[-1] if pages else 'not written'}\nruns and models: make ui (scripts/UI.bat)")
     return status
 
 
 def test(rest: list) -> int:
-    """Lint and types, then the tests; the tests run even where lint complains, and their summary comes last."""
-    linted = lint([], quiet=True)
-    return call("python", "-m", "pytest", *SPREAD, *QUIET, *rest) or linted
+    """Run lint and type checks, then the tests even if a check failed, so that their summary comes last."""
+    lint_status = lint([], quiet=True)
+    return call("python", "-m", "pytest", *PARALLEL, *QUIET, *rest) or lint_status
 
 
 def bench(rest: list) -> int:
-    """The benchmarks, which measure and do not pass or fail on time."""
+    """Run the benchmarks, which measure times but don't fail on them."""
     return call("python", "-m", "pytest", "tests/benchmarks", "-o", "python_files=bench_*.py", "-s", *rest)
 
 
 def soak(rest: list) -> int:
-    """The longest tests, at full size."""
+    """Run the longest tests, at full size."""
     return call("python", "-m", "pytest", "tests/soak", "-s", *rest)
 
 
 def lint(_rest: list, quiet: bool = False) -> int:
-    """Style, formatting, types and the direction of imports; where `quiet`, only what fails is shown."""
-    return max([(call_quietly if quiet else call)(*each) for each in LINT])
+    """Check style, formatting, types and the direction of imports; if `quiet`, show only the checks that fail."""
+    return max([(call_quietly if quiet else call)(*command) for command in LINT])
 
 
 def run(rest: list) -> int:
-    """Any command inside the environment."""
+    """Run any command in the environment."""
     if not rest:
-        raise Problem("say which command to run: python scripts/launch.py run dvc repro")
+        raise LaunchError("no command to run: type, for example, python scripts/launch.py run dvc repro")
     return call(*rest)
 
 
-def module(verb: str, *chosen: str):
-    """A verb that is a module of src, with choices that what is typed behind them overrides."""
-    return lambda rest: call("python", "-m", f"src.{verb}", *chosen, *rest)
+def module(verb: str, *defaults: str):
+    """Give the command that runs a module of src with default settings; settings typed after them take precedence."""
+    return lambda rest: call("python", "-m", f"src.{verb}", *defaults, *rest)
 
 
-def massive(rest: list) -> int:
-    """Train all that is hydrated, and what a hydration adds meanwhile, of the universe that is being hydrated."""
-    chosen = []
-    if not any(word.startswith("universe=") for word in rest):
-        universe, why = hydrated()
+def train_massive(rest: list) -> int:
+    """Train everything that is hydrated, and what a running hydration adds, of one universe."""
+    universe_setting = []
+    if not any(setting.startswith("universe=") for setting in rest):
+        universe, reason = hydrated_universe()
         other = "full" if universe == "quick" else "quick"
-        say(f"train_massive: universe={universe}, {why}; to choose otherwise, type universe={other} behind it")
-        chosen = [f"universe={universe}"]
-    return module("train", *chosen, *LIVE, "model=all", "follow=true")(rest)
+        say(f"train_massive: universe={universe}, {reason}; to train the other one, add universe={other}")
+        universe_setting = [f"universe={universe}"]
+    return module("train", *universe_setting, *LIVE, "model=all", "follow=true")(rest)
 
 
-def hydrated() -> tuple:
-    """The universe whose hydration runs now, else the one hydrated last, else the full one; and why it is this one."""
+def hydrated_universe() -> tuple:
+    """Choose the universe that is being hydrated, else the one hydrated last, else full; return it and the reason."""
     data = ROOT / "data"
     running = [
         (beat["started"], name)
         for name in UNIVERSES
         for path in (data / ".progress").glob(f"hydrate-{name}-*.json")
-        for beat in [read(path)]
-        if beat.get("dataset") == name and "started" in beat and works(beat)
+        for beat in [read_json(path)]
+        if beat.get("dataset") == name and "started" in beat and is_running(beat)
     ]
     if running:
         return max(running)[1], "which is being hydrated now"
     manifests = [data / "bars" / name / "manifest.json" for name in UNIVERSES]
     last = [(path.stat().st_mtime, path.parent.name) for path in manifests if path.exists()]
     if last:
-        return max(last)[1], "the one hydrated last" if len(last) > 1 else "the one that is hydrated"
-    return "full", "as none is hydrated yet"
+        return max(last)[1], "which was hydrated last" if len(last) > 1 else "the only one that is hydrated"
+    return "full", "because none is hydrated yet"
 
 
-def read(path: Path) -> dict:
-    """A small JSON file; empty where it went away or is damaged."""
+def read_json(path: Path) -> dict:
+    """Read a small JSON file; empty if it is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def works(beat: dict) -> bool:
-    """Whether the command that keeps this file still runs, as far as this machine can tell."""
+def is_running(beat: dict) -> bool:
+    """Say whether the command that writes this heartbeat is running, as far as this machine can tell."""
     if beat.get("ended") is not None:
         return False
     if beat.get("host") != platform.node():
         return True
     if os.name == "nt":
-        return works_on_windows(int(beat["pid"]))
+        return is_running_on_windows(int(beat["pid"]))
     try:
         os.kill(int(beat["pid"]), 0)
     except OSError as error:
-        return isinstance(error, PermissionError)  # it exists, and belongs to somebody else
+        return isinstance(error, PermissionError)  # it exists but belongs to another user
     return True
 
 
-def works_on_windows(pid: int) -> bool:
-    """Whether a process still runs; there, os.kill would end it."""
+def is_running_on_windows(pid: int) -> bool:
+    """Say whether a process is running; os.kill would end it on Windows."""
     import ctypes
 
-    windows = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]
-    handle = windows.OpenProcess(0x00100000, False, pid)  # SYNCHRONIZE
+    kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]
+    handle = kernel32.OpenProcess(0x00100000, False, pid)  # SYNCHRONIZE
     if not handle:
         return False
-    going = windows.WaitForSingleObject(handle, 0) == 0x102  # WAIT_TIMEOUT: it has not ended
-    windows.CloseHandle(handle)
-    return going
+    running = kernel32.WaitForSingleObject(handle, 0) == 0x102  # WAIT_TIMEOUT: it has not ended
+    kernel32.CloseHandle(handle)
+    return running
 
 
 def call(*command: str) -> int:
-    """Run a command with the environment's programs first on the PATH; a Ctrl+C is left to the command."""
+    """Run a command with the environment's programs first on the PATH; leave Ctrl+C to the command."""
     program = shutil.which(command[0], path=str(BIN)) or command[0]
     process = subprocess.Popen([program, *command[1:]], env=environment(), cwd=str(ROOT))
     while True:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            continue  # the command got it as well and ends in its own time
+            continue  # the command received it too and ends by itself
 
 
 def call_quietly(*command: str) -> int:
-    """Run a command with the environment's programs and show its output only where it fails."""
+    """Run a command with the environment's programs; show its output only if it fails."""
     program = shutil.which(command[0], path=str(BIN)) or command[0]
     done = subprocess.run(
         [program, *command[1:]], check=False, env=environment(), cwd=str(ROOT),
@@ -206,21 +206,21 @@ def call_quietly(*command: str) -> int:
 
 
 def environment() -> dict:
-    """The environment of every command: .venv first, UTF-8 throughout, no telemetry."""
-    ours = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONPATH")}
-    ours["PATH"] = str(BIN) + os.pathsep + ours.get("PATH", "")
-    ours.update(VIRTUAL_ENV=str(VENV), PYTHONUTF8="1", DVC_NO_ANALYTICS="1", DO_NOT_TRACK="true")
-    return ours
+    """Give the environment variables of every command: .venv first on the PATH, UTF-8, no telemetry."""
+    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONPATH")}
+    variables["PATH"] = str(BIN) + os.pathsep + variables.get("PATH", "")
+    variables.update(VIRTUAL_ENV=str(VENV), PYTHONUTF8="1", DVC_NO_ANALYTICS="1", DO_NOT_TRACK="true")
+    return variables
 
 
-def agree_with_git() -> None:
-    """Tell DVC whether there is a git history: an unpacked archive has none."""
+def configure_dvc_scm() -> None:
+    """Configure DVC for a folder with or without a git history; an unpacked archive has none."""
     local = ROOT / ".dvc" / "config.local"
     text = local.read_text(encoding="utf-8") if local.exists() else ""
-    says, is_so = "no_scm" in text, not (ROOT / ".git").exists()
-    if is_so and not says:
+    is_set, is_needed = "no_scm" in text, not (ROOT / ".git").exists()
+    if is_needed and not is_set:
         local.write_text(text + "[core]\n    no_scm = true\n", encoding="utf-8")
-    elif says and not is_so:
+    elif is_set and not is_needed:
         call("dvc", "config", "--local", "--unset", "core.no_scm")
 
 
@@ -228,58 +228,61 @@ def agree_with_git() -> None:
 
 
 def prepare() -> None:
-    """Make .venv agree with the lock and the project; a second time this only compares a stamp."""
-    if working() and STAMP.exists() and STAMP.read_text(encoding="utf-8") == wanted():
+    """Make .venv match the lock file and the project; if it does already, only compare a stamp."""
+    if has_python() and STAMP.exists() and STAMP.read_text(encoding="utf-8") == stamp():
         return
     installed = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.exists() else []
-    moved = installed[2:3] not in ([], [str(ROOT)])  # a .venv names its own path inside
-    if moved or not working():
+    moved = installed[2:3] not in ([], [str(ROOT)])  # a .venv contains its own path
+    if moved or not has_python():
         make_venv(find_python())
         installed = []
-    if installed[:1] != wanted().splitlines()[:1]:
+    if installed[:1] != stamp().splitlines()[:1]:
         install_lock()
     install_project()
-    STAMP.write_text(wanted(), encoding="utf-8")
+    STAMP.write_text(stamp(), encoding="utf-8")
 
 
-def wanted() -> str:
-    """What a complete environment was made from: the lock, the project file and where both are."""
+def stamp() -> str:
+    """Identify what a complete environment is made from: the lock file, the project file and their folder."""
     lock, project = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (LOCK, ROOT / "pyproject.toml"))
     return f"{lock}\n{project}\n{ROOT}\n"
 
 
-def working() -> bool:
-    """Whether .venv holds a Python of a version that the project supports and that still starts."""
-    found = probe([str(PYTHON)]) if PYTHON.exists() else None
-    return found is not None and found[0] in VERSIONS
+def has_python() -> bool:
+    """Say whether .venv contains a Python that starts and has a supported version."""
+    python = probe([str(PYTHON)]) if PYTHON.exists() else None
+    return python is not None and python[0] in VERSIONS
 
 
 def find_python() -> str:
-    """Path of the best Python on this machine.
+    """Find the preferred Python on this machine; return its path.
 
-    Each candidate is started: shims of version managers and Windows' Store alias exist without a Python behind them.
+    Each candidate is started, because shims of version managers and the Windows Store alias exist without a Python.
     """
     chosen = os.environ.get("PYTHON")
     best = {}
     for command in [[chosen]] if chosen else candidates():
-        found = probe(command)
-        if found and found[0] in VERSIONS:
-            best.setdefault(found[0], found[1])
+        python = probe(command)
+        if python and python[0] in VERSIONS:
+            best.setdefault(*python)
         if VERSIONS[0] in best:
             break
     for version in VERSIONS:
         if version in best:
             return best[version]
     if chosen:
-        raise Problem(f"PYTHON={chosen} is no Python 3.11 to 3.13 that starts: unset it, or name another")
-    raise Problem(
-        "no Python 3.12 found (3.11 and 3.13 do as well). Install it, then run the same again: Windows and macOS from "
-        "https://www.python.org/downloads/, Debian and Ubuntu `sudo apt install python3.12 python3.12-venv`."
+        raise LaunchError(
+            f"PYTHON={chosen} does not start a Python 3.11 to 3.13: unset it or set it to another one"
+        )
+    raise LaunchError(
+        "no Python 3.12 found (3.11 and 3.13 also work). Install it and run the same command again: on Windows and "
+        "macOS from https://www.python.org/downloads/, on Debian and Ubuntu with `sudo apt install python3.12 "
+        "python3.12-venv`"
     )
 
 
 def candidates() -> list:
-    """Commands that may start a Python, the preferred first."""
+    """List commands that may start a Python, the preferred ones first."""
     dotted = [f"{major}.{minor}" for major, minor in VERSIONS]
     commands = [[f"python{version}"] for version in dotted]
     if os.name == "nt":
@@ -290,7 +293,7 @@ def candidates() -> list:
 
 
 def probe(command: list):
-    """Version and path of the Python behind a command, or None where it does not start or lacks a part we need."""
+    """Give version and path of the Python behind a command; None if it does not start or lacks a required module."""
     try:
         done = subprocess.run([*command, "-c", PROBE], check=False, capture_output=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -302,55 +305,59 @@ def probe(command: list):
 
 
 def make_venv(python: str) -> None:
-    """Make .venv anew with `python`."""
-    say(f"making .venv with {python}")
+    """Create .venv with `python`, replacing an old one."""
+    say(f"creating .venv with {python}")
     if VENV.exists():
         shutil.rmtree(str(VENV))
     if subprocess.call([python, "-m", "venv", str(VENV)]) != 0:
-        raise Problem(f"{python} could not make a virtual environment in {VENV}: see the lines above")
+        raise LaunchError(f"{python} could not create a virtual environment in {VENV}: see the lines above")
 
 
 def install_lock() -> None:
-    """Install exactly what requirements.lock names, hashes checked: by uv in seconds, else by pip in minutes."""
-    say("installing the locked packages (once; about half a minute, or several minutes on a slow line)")
+    """Install the packages in requirements.lock, with hashes checked: with uv in seconds, else with pip in minutes."""
+    say("installing the locked packages (once; about half a minute, or several minutes on a slow connection)")
     if not with_uv(["install", "--quiet", "--require-hashes", "-r", str(LOCK)]):
-        say("uv could not do it here, going on with pip (3 to 5 minutes)")
+        say("uv failed, continuing with pip (3 to 5 minutes)")
         if pip(["install", "--quiet", "--require-hashes", "-r", str(LOCK)]) != 0:
-            raise Problem("the packages could not be installed: see the lines above, mend it and run the same again")
+            raise LaunchError(
+                raise LaunchError(
+                    "the packages could not be installed: see the lines above, fix the cause and run the same command again"
+                )
+            )
 
 
 def install_project() -> None:
-    """Install the project itself in place: MLflow finds the registry's gate through its entry point."""
+    """Install the project in place, so that MLflow finds the registry's gate through its entry point."""
     arguments = ["install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)]
     if not with_uv(arguments) and pip(arguments) != 0:
-        raise Problem("the project could not be installed into .venv: see the lines above")
+        raise LaunchError("the project could not be installed into .venv: see the lines above")
 
 
 def with_uv(arguments: list) -> bool:
-    """Run ``uv pip``, fetching the locked uv first; whether it worked."""
+    """Run ``uv pip``, after installing the locked uv; return whether it succeeded."""
     if not shutil.which("uv", path=str(BIN)):
-        only_uv = VENV / "uv.lock.txt"
-        only_uv.write_text(block("uv"), encoding="utf-8")
-        if pip(["install", "--quiet", "--require-hashes", "-r", str(only_uv)]) != 0:
+        uv_lock = VENV / "uv.lock.txt"
+        uv_lock.write_text(lock_entry("uv"), encoding="utf-8")
+        if pip(["install", "--quiet", "--require-hashes", "-r", str(uv_lock)]) != 0:
             return False
     program = shutil.which("uv", path=str(BIN))
     return bool(program) and subprocess.call([program, "pip", *arguments], env=environment()) == 0
 
 
 def pip(arguments: list) -> int:
-    """Run the environment's own pip."""
+    """Run the environment's pip."""
     return subprocess.call([str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments], env=environment())
 
 
-def block(package: str) -> str:
-    """The lines of the lock for one package, with its hashes."""
+def lock_entry(package: str) -> str:
+    """Give the lines of the lock file for one package, with its hashes."""
     match = re.search(rf"(?m)^{re.escape(package)}==[^\n]*(?:\n[ \t][^\n]*)*", LOCK.read_text(encoding="utf-8"))
     if not match:
-        raise Problem(f"requirements.lock does not name {package}")
+        raise LaunchError(f"requirements.lock has no entry for {package}")
     return match.group(0) + "\n"
 
 
 if __name__ == "__main__":
     if platform.system() == "Windows":
-        os.system("")  # lets an older console understand colours
+        os.system("")  # enables colours in an older console
     sys.exit(main(sys.argv[1:]))

@@ -87,7 +87,7 @@ def test_a_changed_lock_is_installed_again_and_a_changed_project_alone(launch: M
     assert steps == ["project"]
 
 
-def test_an_interrupted_installation_is_taken_up_again(
+def test_an_interrupted_installation_is_continued(
     launch: ModuleType, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted() -> None:
@@ -102,7 +102,7 @@ def test_an_interrupted_installation_is_taken_up_again(
     assert steps == ["lock", "project"]
 
 
-def test_a_moved_or_broken_environment_is_made_anew(
+def test_a_moved_or_broken_environment_is_replaced(
     launch: ModuleType, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launch.prepare()
@@ -117,7 +117,7 @@ def test_a_moved_or_broken_environment_is_made_anew(
     assert steps == ["venv", "lock", "project"]
 
 
-def test_the_preferred_python_wins_and_others_do_where_it_is_absent(
+def test_the_preferred_python_is_used_and_others_if_it_is_absent(
     launch: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = {"python3": ((3, 12), "/a/python3.12"), "python3.11": ((3, 11), "/b/python3.11")}
@@ -128,28 +128,26 @@ def test_the_preferred_python_wins_and_others_do_where_it_is_absent(
     assert launch.find_python() == "/b/python3.11"
 
 
-def test_a_python_that_the_user_names_wins_and_is_not_replaced_in_silence(
-    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_that_the_user_names_is_used_or_refused(launch: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON", "/mine/python3.11")
     monkeypatch.setattr(launch, "probe", lambda command: ((3, 11), command[0]))
     assert launch.find_python() == "/mine/python3.11"
     monkeypatch.setattr(launch, "probe", lambda _command: None)
-    with pytest.raises(launch.Problem, match="PYTHON=/mine/python3.11 is no Python 3.11 to 3.13 that starts"):
+    with pytest.raises(launch.LaunchError, match="PYTHON=/mine/python3.11 does not start a Python 3.11 to 3.13"):
         launch.find_python()
 
 
-def test_without_a_python_the_words_say_where_to_get_one(
+def test_without_a_python_the_message_says_where_to_get_one(
     launch: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(launch, "candidates", lambda: [["python3"]])
     monkeypatch.setattr(launch, "probe", lambda _command: ((3, 9), "/usr/bin/python3"))
     assert launch.main(["demo"]) == 1
-    assert capsys.readouterr().err.startswith("no Python 3.12 found (3.11 and 3.13 do as well). Install it,")
+    assert capsys.readouterr().err.startswith("no Python 3.12 found (3.11 and 3.13 also work). Install it")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="writes POSIX scripts")
-def test_a_shim_without_a_python_behind_it_is_passed_over(launch: ModuleType, tmp_path: Path) -> None:
+def test_a_shim_without_a_python_is_ignored(launch: ModuleType, tmp_path: Path) -> None:
     shim = tmp_path / "python3.13"
     shim.write_text("#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n", encoding="utf-8")
     shim.chmod(0o755)
@@ -163,15 +161,15 @@ def test_a_shim_without_a_python_behind_it_is_passed_over(launch: ModuleType, tm
     assert (version, Path(path)) == (sys.version_info[:2], Path(sys.executable))
 
 
-def test_one_package_is_cut_out_of_the_lock_with_all_its_hashes(launch: ModuleType) -> None:
-    assert launch.block("uv") == (
+def test_the_lock_entry_of_a_package_has_all_its_hashes(launch: ModuleType) -> None:
+    assert launch.lock_entry("uv") == (
         "uv==0.9 ; python_version < '3.14' \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
     )
-    with pytest.raises(launch.Problem, match="requirements.lock does not name numpy"):
-        launch.block("numpy")
+    with pytest.raises(launch.LaunchError, match="requirements.lock has no entry for numpy"):
+        launch.lock_entry("numpy")
 
 
-def test_pip_takes_over_where_uv_can_not(
+def test_pip_takes_over_if_uv_fails(
     launch: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[list[str]] = []
@@ -179,9 +177,9 @@ def test_pip_takes_over_where_uv_can_not(
     monkeypatch.setattr(launch, "pip", lambda arguments: asked.append(arguments) or 0)
     launch.install_lock()
     assert asked == [["install", "--quiet", "--require-hashes", "-r", str(launch.LOCK)]]
-    assert "going on with pip" in capsys.readouterr().err
+    assert "continuing with pip" in capsys.readouterr().err
     monkeypatch.setattr(launch, "pip", lambda _arguments: 1)
-    with pytest.raises(launch.Problem, match="the packages could not be installed"):
+    with pytest.raises(launch.LaunchError, match="the packages could not be installed"):
         launch.install_lock()
 
 
@@ -193,7 +191,7 @@ def test_commands_find_the_environments_programs_first(launch: ModuleType, monke
     assert environment["PYTHONUTF8"] == "1"
 
 
-def test_the_status_of_the_command_is_the_launchers(launch: ModuleType, steps: list[str]) -> None:
+def test_the_launcher_returns_the_status_of_the_command(launch: ModuleType, steps: list[str]) -> None:
     program = [sys.executable, "-c", "raise SystemExit(3)"]
     assert launch.main(["run", *program]) == 3
     assert launch.main(["run"]) == 1
@@ -201,7 +199,7 @@ def test_the_status_of_the_command_is_the_launchers(launch: ModuleType, steps: l
     assert launch.main([]) == 2
 
 
-def test_the_tests_run_last_even_where_lint_complains_and_both_statuses_count(
+def test_the_tests_run_last_even_if_lint_fails_and_both_statuses_count(
     launch: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statuses: dict[str, int] = {}
@@ -231,18 +229,16 @@ def test_a_check_is_shown_only_where_it_fails(launch: ModuleType, capfd: pytest.
     assert "failed:\nseen" in capfd.readouterr().err
 
 
-def test_dvc_is_told_of_a_missing_git_history_once_and_only_then(
-    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_git_history_is_configured_in_dvc_once(launch: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     (launch.ROOT / ".dvc").mkdir()
     local = launch.ROOT / ".dvc" / "config.local"
-    launch.agree_with_git()
-    launch.agree_with_git()
+    launch.configure_dvc_scm()
+    launch.configure_dvc_scm()
     assert local.read_text(encoding="utf-8") == "[core]\n    no_scm = true\n"
     called: list[tuple[str, ...]] = []
     monkeypatch.setattr(launch, "call", lambda *command: called.append(command) or 0)
     (launch.ROOT / ".git").mkdir()
-    launch.agree_with_git()
+    launch.configure_dvc_scm()
     assert called == [("dvc", "config", "--local", "--unset", "core.no_scm")]
 
 
@@ -280,24 +276,24 @@ def manifest(launch: ModuleType, name: str, written: float) -> None:
     os.utime(path, (written, written))
 
 
-def test_massive_training_takes_what_was_hydrated_last_and_says_so(
+def test_train_massive_takes_the_universe_hydrated_last_and_says_so(
     launch: ModuleType, typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for wanted, why in (("full", "as none"), ("quick", "the one that"), ("full", "the one hydrated last")):
-        if why != "as none":
-            manifest(launch, wanted, 1000.0 if wanted == "quick" else 2000.0)
+    for universe, reason in (("full", "because none"), ("quick", "the only one"), ("full", "which was hydrated last")):
+        if reason != "because none":
+            manifest(launch, universe, 1000.0 if universe == "quick" else 2000.0)
         launch.main(["train_massive", "fresh=true"])
-        assert typed.pop() == f"python -m src.train universe={wanted} {END} fresh=true"
-        words = capsys.readouterr().err
-        assert words.count("\n") == 1
-        assert words.startswith(f"train_massive: universe={wanted}, {why}")
-        assert f"type universe={'quick' if wanted == 'full' else 'full'} behind it" in words
+        assert typed.pop() == f"python -m src.train universe={universe} {END} fresh=true"
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1
+        assert message.startswith(f"train_massive: universe={universe}, {reason}")
+        assert message.endswith(f"add universe={'quick' if universe == 'full' else 'full'}\n")
     manifest(launch, "quick", 3000.0)
     launch.main(["train_massive"])
     assert typed.pop() == f"python -m src.train universe=quick {END}"
 
 
-def test_a_universe_that_is_typed_is_the_one_that_is_trained(
+def test_a_universe_that_is_typed_is_trained(
     launch: ModuleType, typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest(launch, "quick", 1000.0)
@@ -306,7 +302,7 @@ def test_a_universe_that_is_typed_is_the_one_that_is_trained(
     assert capsys.readouterr().err == ""
 
 
-def test_massive_training_takes_what_is_being_hydrated_now(
+def test_train_massive_takes_the_universe_that_is_being_hydrated(
     launch: ModuleType, typed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(launch.ROOT))
@@ -320,7 +316,7 @@ def test_massive_training_takes_what_is_being_hydrated_now(
     assert typed.pop() == f"python -m src.train universe=full {END}"
 
 
-def test_a_hydration_that_was_killed_does_not_run(launch: ModuleType, typed: list[str]) -> None:
+def test_a_killed_hydration_is_not_running(launch: ModuleType, typed: list[str]) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     beat = {"dataset": "quick", "started": "2026-11-20T10:00:00", "pid": ended.pid, "host": platform.node()}
@@ -367,17 +363,17 @@ def test_every_make_target_is_a_verb_of_the_launcher(launch: ModuleType) -> None
     used = set(re.findall(r"\$\(LAUNCH\) (\w+)", text))
     live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "status"}
     assert used == live | {"demo", "test", "bench", "soak", "lint", "ui", "doctor", "setup", "run", "clean"}
-    words = (SCRIPTS / "launch.py").read_text(encoding="utf-8")
-    assert all(f'"{verb}"' in words for verb in used)
+    source = (SCRIPTS / "launch.py").read_text(encoding="utf-8")
+    assert all(f'"{verb}"' in source for verb in used)
 
 
 def lock() -> dict[str, list[Requirement]]:
-    found: dict[str, list[Requirement]] = {}
+    requirements: dict[str, list[Requirement]] = {}
     for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
         if re.match(r"[A-Za-z0-9]", line):
-            each = Requirement(line.rstrip(" \\"))
-            found.setdefault(canonicalize_name(each.name), []).append(each)
-    return found
+            requirement = Requirement(line.rstrip(" \\"))
+            requirements.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return requirements
 
 
 def test_the_lock_names_no_host_and_a_hash_for_every_package() -> None:

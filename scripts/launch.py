@@ -271,9 +271,7 @@ def find_python() -> str:
         if version in best:
             return best[version]
     if chosen:
-        raise LaunchError(
-            f"PYTHON={chosen} does not start a Python 3.11 to 3.13: unset it or set it to another one"
-        )
+        raise LaunchError(f"PYTHON={chosen} does not start a Python 3.11 to 3.13: unset it or set it to another one")
     raise LaunchError(
         "no Python 3.12 found (3.11 and 3.13 also work). Install it and run the same command again: on Windows and "
         "macOS from https://www.python.org/downloads/, on Debian and Ubuntu with `sudo apt install python3.12 "
@@ -320,9 +318,7 @@ def install_lock() -> None:
         say("uv failed, continuing with pip (3 to 5 minutes)")
         if pip(["install", "--quiet", "--require-hashes", "-r", str(LOCK)]) != 0:
             raise LaunchError(
-                raise LaunchError(
-                    "the packages could not be installed: see the lines above, fix the cause and run the same command again"
-                )
+                "the packages could not be installed: see the lines above, fix the cause and run the command again"
             )
 
 

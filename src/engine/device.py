@@ -1,4 +1,4 @@
-"""Whether the chosen device can fit: asked of each library by a fit of a few rows, where the fits will be made."""
+"""Check that the chosen device can fit: each library fits a few rows where the fits will be made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ ROWS, FEATURES = 256, 4
 
 
 def require(models: list[ModelConfig], config: EngineConfig) -> None:
-    """Refuse a device on which a family cannot fit, before any work; nothing is tried where all fit on the CPU.
+    """Refuse a device on which a family cannot fit, before any work; nothing is tried if all families fit on the CPU.
+
+    Parameters
+    ----------
+    models : list of ModelConfig
+        Families with their devices.
+    config : EngineConfig
+        Where the fits will be made.
 
     Raises
     ------
@@ -26,20 +33,31 @@ def require(models: list[ModelConfig], config: EngineConfig) -> None:
     asked = {model.family: model for model in models if model.device != "cpu"}
     if not asked:
         return
-    # In workers, on whatever machine they run; a driver that crashes takes a worker with it and not the session.
-    found: dict[str, str] = {}
+    # In workers, wherever they run: a driver that crashes takes a worker with it and not the session.
+    reasons: dict[str, str] = {}
     for outcome in dispatch.run(tried, asked.values(), config):
         result = outcome.result
         if reason := result.reason if isinstance(result, Failure) else result:
-            found[outcome.item.family] = reason
-    if found:
-        reasons = "; ".join(f"{name}: {found[name]}" for name in sorted(found))
+            reasons[outcome.item.family] = reason
+    if reasons:
+        listed = "; ".join(f"{name}: {reasons[name]}" for name in sorted(reasons))
         devices = ", ".join(sorted({model.device for model in asked.values()}))
-        raise ConfigError(f"model.device={devices} cannot be used here ({reasons}): choose model.device=cpu")
+        raise ConfigError(f"model.device={devices} cannot be used here ({listed}): choose model.device=cpu")
 
 
 def tried(model: ModelConfig) -> str | None:
-    """Fit a small model to a few rows on the model's device; return the first line of its error, or None."""
+    """Fit a small model to a few rows on the model's device.
+
+    Parameters
+    ----------
+    model : ModelConfig
+        Family, hyperparameters and device.
+
+    Returns
+    -------
+    str or None
+        First line of the error; None where the fit worked.
+    """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS, FEATURES)).astype(np.float32)
     y = (x[:, 0] > 0.0).astype(np.float64)

@@ -1,8 +1,7 @@
-"""The same work on local processes or on a Ray cluster: bounded in flight, one dead worker costs one item.
+"""Do the same work on local processes or on a Ray cluster, with a bounded number of items in flight.
 
-`run` is what stages call; `src/engine/local.py` (``engine=local``) and `src/engine/ray.py` (``engine=ray``) do the
-work: each has an `opened` that gives a stream of outcomes for a stream of items. What fails is tried once more, on
-either, by the workers that are there.
+Stages call `run`. `src/engine/local.py` (``engine=local``) and `src/engine/ray.py` (``engine=ray``) do the work: each
+has an `opened` that turns a stream of items into a stream of outcomes. An item that fails is tried once more on either.
 """
 
 from __future__ import annotations
@@ -26,17 +25,22 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
     Parameters
     ----------
     task : callable
-        A function at module level. What it raises becomes a `Failure`, after a second try.
+        A function at module level. What it raises becomes a `Failure` after a second try.
     items : iterable
-        Taken lazily: at most ``config.batch_size`` items are in flight at once. No worker starts where there is none.
-        One with a ``device`` other than cpu asks a Ray cluster for a GPU.
+        Taken lazily: at most ``config.batch_size`` items are in flight at once. Without items no worker starts. An item
+        with a ``device`` other than cpu asks a Ray cluster for a GPU.
     config : EngineConfig
         The engine (``kind``), number of workers and of items in flight.
+
+    Yields
+    ------
+    Outcome
+        One for each item.
 
     Raises
     ------
     StageError
-        Where no worker can be started.
+        If no worker can be started.
 
     Notes
     -----
@@ -46,11 +50,11 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
     if not head:
         return
     engine = importlib.import_module(f"src.engine.{config.kind}")
-    failed: dict[int, tuple[Item, Failure]] = {}  # by identity of the item, which is kept here as long as it counts
+    failed: dict[int, tuple[Item, Failure]] = {}  # by identity of the item, which is kept alive here meanwhile
     again: deque[Item] = deque()
 
     def stream() -> Iterator[Item]:
-        """What failed once goes before what is new, so that no more than a batch of failures is ever kept."""
+        """Yield items that failed once before new ones, so that no more than a batch of failures is kept."""
         while head:
             yield head.pop()
         for item in items:
@@ -61,7 +65,7 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
             yield again.popleft()
 
     with engine.opened(task, config) as outcomes:
-        for _ in range(2):  # what fails while the last items are in flight finds the stream at its end
+        for _ in range(2):  # an item that fails among the last ones finds the stream at its end
             for outcome in outcomes(stream()):
                 result, before = outcome.result, failed.pop(id(outcome.item), None)
                 if isinstance(result, Failure) and before is None and not result.final:
@@ -77,8 +81,8 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
 
 
 def _both(first: Failure, second: Failure) -> Failure:
-    """Two failures of the same item as one: the second's reason, both tracebacks."""
+    """Join two failures of the same item: the second's reason, both tracebacks."""
     if first.traceback == second.traceback:
         return Failure(second.reason, f"{second.traceback}(the same twice)", final=True)
-    told = (f"at first: {first.reason}", first.traceback, f"again: {second.reason}", second.traceback)
-    return Failure(second.reason, "\n".join(part for part in told if part), final=True)
+    parts = (f"at first: {first.reason}", first.traceback, f"again: {second.reason}", second.traceback)
+    return Failure(second.reason, "\n".join(part for part in parts if part), final=True)

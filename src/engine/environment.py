@@ -1,4 +1,4 @@
-"""What the machines of a cluster must have in common for the same task to give the same bits on each of them."""
+"""What the machines of a cluster must have in common so that the same task gives the same bits on each of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ Environment = tuple[tuple[str, str], ...]
 
 
 def environment() -> Environment:
-    """What this process computes with: (name, value) pairs of Python, the machine's kind, libraries and our code."""
+    """Return what this process computes with.
+
+    Returns
+    -------
+    tuple of (str, str)
+        Name and value of Python, the machine's kind, the libraries and the project's code.
+    """
     python = ".".join(platform.python_version_tuple()[:2])
     found = [("Python", python), ("machine", platform.machine()), *((name, _version(name)) for name in _PACKAGES)]
     return (*found, ("code of src/", _code()))
@@ -28,7 +34,18 @@ def environment() -> Environment:
 
 @functools.cache
 def difference(expected: Environment) -> str | None:
-    """How this process differs from what is expected, in words, or None; looked up once a process."""
+    """Return how this process differs from what is expected; computed once a process.
+
+    Parameters
+    ----------
+    expected : tuple of (str, str)
+        What `environment` returned in the driver.
+
+    Returns
+    -------
+    str or None
+        The first difference, for a message; None where there is none.
+    """
     here = dict(environment())
     for name, wanted in expected:
         if here[name] != wanted:
@@ -44,7 +61,7 @@ def _version(package: str) -> str:
 
 
 def _code() -> str:
-    """Hash of all our modules."""
+    """Hash of all modules of the project."""
     root = Path(str(src.__file__)).parent
     found = hashlib.sha256()
     for path in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).as_posix()):

@@ -1,8 +1,8 @@
 """Worker processes of this machine, each fed by a thread of the parent.
 
-Workers are spawned, never forked (a forked OpenMP runtime can deadlock), and each has a line of its own to the parent:
-when one dies it is known which item it had, and with what exit status. That item is tried again with nothing beside
-it, so that only an item that kills its worker fails; all others go on.
+Workers are spawned, never forked, since a forked OpenMP runtime can deadlock. Each has a pipe of its own to the parent,
+so when one dies the parent knows which item it had and with what exit status it ended. That item is tried again with
+nothing beside it: only an item that kills its worker fails, and all others go on.
 """
 
 from __future__ import annotations
@@ -31,21 +31,34 @@ from src.engine.worker import OVER_MEMORY, READY, WorkerReply, serve
 from src.runtime import memory
 
 log = logging.getLogger(__name__)
-_STARTS = 3  # tries to start a worker, none of which succeeds
-_PATIENCE = 5.0  # seconds that a worker may take to leave
-_MOST = 60 if sys.platform == "win32" else 4096  # workers; Windows waits for no more
+_STARTS = 3  # failed tries to start a worker before the command ends
+_PATIENCE = 5.0  # seconds that a worker may take to exit
+_MOST = 60 if sys.platform == "win32" else 4096  # workers; Windows can wait for no more
 
 
 @contextlib.contextmanager
 def opened(
     task: Callable[[Item], Result], config: EngineConfig
 ) -> Iterator[Callable[[Iterable[Item]], Iterator[Outcome[Item, Result]]]]:
-    """Give what does `task` on every item of a stream, as often as it is called; see `src.engine.dispatch.run`.
+    """Open a pool of worker processes for a task.
+
+    Parameters
+    ----------
+    task : callable
+        A function at module level.
+    config : EngineConfig
+        Number of workers, their memory, and number of items in flight.
+
+    Yields
+    ------
+    callable
+        Does the task on every item of a stream and yields the outcomes; it may be called several times. See
+        `src.engine.dispatch.run`.
 
     Raises
     ------
     StageError
-        Where no worker can be started.
+        If no worker can be started.
     """
     pool: _Pool[Item, Result] = _Pool(task, config)
     try:
@@ -55,7 +68,7 @@ def opened(
 
 
 def _outcomes(pool: _Pool[Item, Result], most: int, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
-    """Keep `most` items in flight and yield each when it has ended."""
+    """Keep `most` items in flight and yield the outcome of each when it has ended."""
     pending, in_flight, exhausted = iter(items), 0, False
     while True:
         while not exhausted and in_flight < most:
@@ -73,7 +86,7 @@ def _outcomes(pool: _Pool[Item, Result], most: int, items: Iterable[Item]) -> It
 
 
 class _Died(Exception):
-    """The worker process went away, with this exit status."""
+    """The worker process ended, with this exit status."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(f"exit status {status}")
@@ -81,65 +94,65 @@ class _Died(Exception):
 
 
 class _NotStarted(_Died):
-    """It went away before it was ready."""
+    """The worker process ended before it was ready."""
 
 
 class _Worker:
-    """One process and the line to it."""
+    """One worker process and the pipe to it."""
 
     def __init__(self, task: bytes, most_bytes: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._line, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, task, most_bytes), daemon=True)
+        self._line, far_end = context.Pipe()
+        self._process = context.Process(target=serve, args=(far_end, task, most_bytes), daemon=True)
         self._process.start()
-        theirs.close()  # so that the line ends with the worker
+        far_end.close()  # so that the pipe closes with the worker
 
     def greet(self) -> None:
-        """Wait until it is ready.
+        """Wait until the worker is ready.
 
         Raises
         ------
         StageError
-            It can't import the task.
+            If it can't import the task.
         """
         try:
-            word = self._heard()
+            message = self._receive()
         except _Died as died:
             raise _NotStarted(died.status) from died
-        if word != READY:
-            trouble = word.decode(errors="replace").strip()
-            log.error("a worker can't import its task:\n%s", trouble)
-            raise StageError(f"worker processes can't start: {trouble.splitlines()[-1]}")
+        if message != READY:
+            traceback_text = message.decode(errors="replace").strip()
+            log.error("a worker can't import its task:\n%s", traceback_text)
+            raise StageError(f"worker processes can't start: {traceback_text.splitlines()[-1]}")
 
     def do(self, item: Any) -> WorkerReply:
-        """Send an item and wait for what comes of it."""
+        """Send an item and wait for the reply."""
         try:
             sent = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:  # noqa: BLE001 - pickling raises what it likes, and it is that item's outcome
+        except Exception as error:  # noqa: BLE001 - pickling raises anything, and it is that item's failure
             return WorkerReply(_unfit("the item can't be sent to a worker", error), 0)
         try:
             self._line.send_bytes(sent)
         except OSError as error:
             raise _Died(self._status()) from error
-        found = self._heard()
+        content = self._receive()
         try:
-            reply: WorkerReply = pickle.loads(found)  # noqa: S301 (from our own worker)
+            reply: WorkerReply = pickle.loads(content)  # noqa: S301 (from our own worker)
         except Exception as error:  # noqa: BLE001 - as above
             return WorkerReply(_unfit("its result can't be read", error), 0)
         return reply
 
     def stop(self) -> None:
-        """Let it leave, as an idle one does at once; end it where it doesn't."""
+        """Let the worker exit, as an idle one does at once; kill it if it doesn't."""
         self._line.close()
         self._process.join(_PATIENCE)
         self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the worker."""
         with contextlib.suppress(ValueError, OSError):  # gone already
             self._process.kill()
 
-    def _heard(self) -> bytes:
+    def _receive(self) -> bytes:
         try:
             return self._line.recv_bytes()
         except (EOFError, OSError) as error:
@@ -151,7 +164,7 @@ class _Worker:
 
 
 class _Pool(Generic[Item, Result]):
-    """Items that wait, those that are in work, and one thread for each worker."""
+    """Items that wait, items in work, and one thread for each worker."""
 
     def __init__(self, task: Callable[[Item], Result], config: EngineConfig) -> None:
         for name in ONE_THREAD:
@@ -169,7 +182,7 @@ class _Pool(Generic[Item, Result]):
         self._outcomes: queue.Queue[Outcome[Item, Result] | BaseException] = queue.Queue()
 
     def put(self, item: Item) -> None:
-        """Hand over an item; another worker is started for it where all have enough to do."""
+        """Hand over an item; another worker is started for it if all have enough to do."""
         with self._turn:
             self._ready.append(item)
             wanted = self._busy + len(self._ready) + len(self._suspects)
@@ -183,13 +196,13 @@ class _Pool(Generic[Item, Result]):
         while True:
             # The time-out keeps Ctrl+C alive on Windows, where an endless wait can't be interrupted.
             with contextlib.suppress(queue.Empty):
-                found = self._outcomes.get(timeout=0.5)
-                if isinstance(found, BaseException):
-                    raise found
-                return found
+                outcome = self._outcomes.get(timeout=0.5)
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                return outcome
 
     def stop(self) -> None:
-        """End all workers: idle ones leave; work in flight is lost, which is what an interruption may cost."""
+        """End all workers: idle ones exit; work in flight is lost, which is what an interruption may cost."""
         with self._turn:
             self._closed = True
             left = list(self._workers) if self._busy else []
@@ -200,22 +213,22 @@ class _Pool(Generic[Item, Result]):
             thread.join(2 * _PATIENCE)
 
     def _feed(self) -> None:
-        """Keep one worker at work until there is no more to do."""
+        """Keep one worker busy until there is no more to do."""
         worker: _Worker | None = None
         try:
             while (taken := self._take()) is not None:
                 worker = self._serve(worker, *taken)
-        except BaseException as error:  # noqa: BLE001 - told to the thread that waits for outcomes
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for outcomes
             self._outcomes.put(error)
         finally:
             if worker is not None:
                 worker.stop()
 
     def _take(self) -> tuple[Item, bool] | None:
-        """Wait for an item to do, and whether with nothing beside it; None at the end."""
+        """Wait for an item, and whether it is to be done with nothing beside it; None at the end."""
         with self._turn:
             while not self._closed:
-                if self._suspects:  # they wait until all others have finished, and nothing is begun before
+                if self._suspects:  # they wait until all others have finished, and nothing new is begun before them
                     if not self._busy:
                         self._busy, self._alone = 1, True
                         return self._suspects.popleft(), True
@@ -226,7 +239,7 @@ class _Pool(Generic[Item, Result]):
         return None
 
     def _serve(self, worker: _Worker | None, item: Item, alone: bool) -> _Worker | None:
-        """Have an item done; return the worker where it is good for another."""
+        """Have an item done; return the worker if it can do another."""
         try:
             worker = worker or self._started()
             reply = worker.do(item)
@@ -274,7 +287,7 @@ class _Pool(Generic[Item, Result]):
             self._workers.discard(worker)
 
     def _count_failed_start(self, died: _NotStarted) -> None:
-        """Try again a few times: an endless loop would hide what is wrong."""
+        """Allow a few failed starts: an endless loop would hide what is wrong."""
         with self._turn:
             self._failed_starts += 1
             if self._failed_starts < _STARTS or self._closed:
@@ -285,18 +298,18 @@ class _Pool(Generic[Item, Result]):
         ) from died
 
     def _cause(self, status: int | None) -> Failure:
-        """Why a worker died, as its exit status tells."""
+        """Return why a worker died, by its exit status."""
         if status == OVER_MEMORY:
             most = self._bytes_most / memory.GIB
-            words = f"each time it took more than {most:.3g} GiB of memory: raise engine.memory_gib"
+            reason = f"each time it took more than {most:.3g} GiB of memory: raise engine.memory_gib"
         elif status == -9:
-            words = "killed: out of memory, or by somebody"
+            reason = "killed: out of memory, or by a signal from outside"
         elif status is not None and status < 0:
-            words = f"signal {-status}: a crash in native code"
+            reason = f"signal {-status}: a crash in native code"
         else:
-            words = f"exit status {status}"
-        return replace(DIED, reason=f"the worker process died twice on it ({words})")
+            reason = f"exit status {status}"
+        return replace(DIED, reason=f"the worker process died twice on it ({reason})")
 
 
-def _unfit(words: str, error: Exception) -> Failure:
-    return Failure(f"{words}: {type(error).__name__}: {error}", traceback.format_exc(), final=True)
+def _unfit(reason: str, error: Exception) -> Failure:
+    return Failure(f"{reason}: {type(error).__name__}: {error}", traceback.format_exc(), final=True)

@@ -1,7 +1,7 @@
 """A Ray cluster: one that runs already (``engine.address``), or one started here for the length of the command.
 
-The driver (this process) takes items lazily, sends them out, and yields what comes back: it alone writes. A node runs
-the driver's own ``src/``, which travels with the job; its libraries have to be the driver's, which is checked.
+The driver (this process) takes items lazily, sends them out and yields what comes back; it alone writes. A node runs
+the driver's own ``src/``, which travels with the job. Its libraries have to be the driver's, which each worker checks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import os
-import socket
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,44 +22,22 @@ from src.config.schema import EngineConfig
 from src.core.errors import StageError
 from src.core.failure import Failure
 from src.engine import staging
-from src.engine.environment import Environment, difference, environment
+from src.engine.environment import environment
 from src.engine.outcome import DIED, Item, Outcome, Result
 from src.engine.ray_cluster import connected, first_line, logs, workers_live
-from src.engine.staging import Part, SharedFolder, Staged
-from src.runtime import memory
+from src.engine.ray_worker import Done, UnfitNode, UnreadParts, work
+from src.engine.staging import Part, SharedFolder
 
 log = logging.getLogger(__name__)
-_DEATHS = 2  # an item that kills its worker this often is given up
-_LOSSES = 10  # tries that an item loses with nodes, or with data that can't be read
-_WAIT = 0.5  # seconds; Ctrl+C on Windows is heard between two waits
-_SILENCE = 120.0  # seconds without a result after which it is asked whether there is any worker
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What a task returned, and the most memory that its worker took so far."""
-
-    result: Any
-    peak_bytes: int
-
-
-@dataclass(frozen=True)
-class _Unfit:
-    """A node that can't do the work as the driver would."""
-
-    words: str
-
-
-@dataclass(frozen=True)
-class _Unread:
-    """Parts that a node could not read."""
-
-    words: str
+_DEATHS = 2  # times that an item may kill its worker before it fails
+_LOSSES = 10  # times that an item may be lost with its node, or with data that can't be read
+_WAIT = 0.5  # seconds; Windows handles Ctrl+C between two waits only
+_SILENCE = 120.0  # seconds without a result after which the workers are checked
 
 
 @dataclass
 class _Flight(Generic[Item]):
-    """An item on its way: what was sent for it, and how often it came to grief."""
+    """An item in flight: what was sent for it, and how often it failed with its worker or its node."""
 
     item: Item
     light: Item
@@ -73,7 +50,20 @@ class _Flight(Generic[Item]):
 def opened(
     task: Callable[[Item], Result], config: EngineConfig
 ) -> Iterator[Callable[[Iterable[Item]], Iterator[Outcome[Item, Result]]]]:
-    """Give what does `task` on every item of a stream, as often as it is called; see `src.engine.dispatch.run`.
+    """Open a cluster for a task.
+
+    Parameters
+    ----------
+    task : callable
+        A function at module level.
+    config : EngineConfig
+        Address of the cluster, number of items in flight, and where large parts of items travel.
+
+    Yields
+    ------
+    callable
+        Does the task on every item of a stream and yields the outcomes; it may be called several times. See
+        `src.engine.dispatch.run`.
 
     Raises
     ------
@@ -83,42 +73,41 @@ def opened(
 
     Notes
     -----
-    A worker that dies is replaced by Ray, and its item tried once more with nothing beside it, so that only an item
-    that kills its worker fails. An item that is lost with its node is tried elsewhere, as is one whose result was lost
-    before it came here.
+    Ray replaces a worker that dies. Its item is tried once more with nothing beside it, so that only an item that kills
+    its worker fails. An item that is lost with its node, or whose result is lost on the way, is tried again elsewhere.
     """
     ray = _library()
-    with _in_words(ray), contextlib.ExitStack() as held:
+    with _stage_errors(ray), contextlib.ExitStack() as held:
         parts = SharedFolder(config.data) if config.data else _ObjectStore(ray)
         held.callback(parts.close)
         held.enter_context(connected(ray, config))
-        work: _Work[Item, Result] = _Work(ray, task, parts)
-        held.callback(work.cancel)
-        yield functools.partial(work.stream, config.batch_size)
+        driver: _Driver[Item, Result] = _Driver(ray, task, parts)
+        held.callback(driver.cancel)
+        yield functools.partial(driver.stream, config.batch_size)
 
 
 @contextlib.contextmanager
-def _in_words(ray: Any) -> Iterator[None]:
-    """Let no error of Ray's own through: whatever it is, the session goes on with the next command."""
+def _stage_errors(ray: Any) -> Iterator[None]:
+    """Turn Ray's own errors into a `StageError`: whatever it is, the session goes on with the next command."""
     try:
         yield
     except ray.exceptions.RayError as error:
-        raise StageError(_told(ray.exceptions, error)) from error
+        raise StageError(_message(ray.exceptions, error)) from error
 
 
-def _told(errors: Any, error: Exception) -> str:
-    words = first_line(error)
+def _message(errors: Any, error: Exception) -> str:
+    reason = first_line(error)
     if isinstance(error, errors.LocalRayletDiedError):
         return "Ray on this machine has stopped: start it and run the same command"
     if isinstance(error, errors.RuntimeEnvSetupError):
-        return f"a node could not take this project's code: {words}"
+        return f"a node could not take this project's code: {reason}"
     if isinstance(error, _full_errors(errors)):
         return (
-            f"a node has no room for what is in flight ({words}): free disk where Ray keeps its files (RAY_TMPDIR, "
+            f"a node has no room for what is in flight ({reason}): free disk where Ray keeps its files (RAY_TMPDIR, "
             "else /tmp/ray), lower engine.batch_size, or name engine.data; then run the same command, which goes on"
         )
     return (
-        f"Ray broke off ({type(error).__name__}: {words}): see that the cluster runs, then run the same command, "
+        f"Ray broke off ({type(error).__name__}: {reason}): see that the cluster runs, then run the same command, "
         "which goes on"
     )
 
@@ -127,7 +116,7 @@ def _full_errors(errors: Any) -> tuple[type[Exception], ...]:
     return errors.OutOfDiskError, errors.ObjectStoreFullError
 
 
-class _Work(Generic[Item, Result]):
+class _Driver(Generic[Item, Result]):
     """Items in flight on a cluster."""
 
     def __init__(self, ray: Any, task: Callable[[Item], Result], parts: SharedFolder | _ObjectStore) -> None:
@@ -135,7 +124,7 @@ class _Work(Generic[Item, Result]):
         self._task = task
         self._parts = parts
         self._here = environment()
-        done, needs = ray.remote(_work), {"num_cpus": 1, "max_retries": 0, "name": task.__name__}
+        done, needs = ray.remote(work), {"num_cpus": 1, "max_retries": 0, "name": task.__name__}
         self._on_cpu, self._on_gpu = done.options(**needs), done.options(**needs, num_gpus=1)
         self._flying: dict[Any, _Flight[Item]] = {}
         self._again: deque[_Flight[Item]] = deque()
@@ -146,7 +135,7 @@ class _Work(Generic[Item, Result]):
         self._silence = 0.0  # seconds waited since something came
 
     def stream(self, most: int, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
-        """Keep `most` items on their way and yield each when it has ended."""
+        """Keep `most` items in flight and yield the outcome of each when it has ended."""
         pending = iter(items)
         while True:
             self._fill(pending, most)
@@ -156,7 +145,7 @@ class _Work(Generic[Item, Result]):
             if not self._flying:
                 return
             ready, _ = self._ray.wait(list(self._flying), num_returns=1, timeout=_WAIT)
-            self._listen(bool(ready))
+            self._watch(bool(ready))
             for reference in ready:
                 flight, self._alone = self._flying.pop(reference), False
                 done = self._result(reference, flight)
@@ -167,7 +156,7 @@ class _Work(Generic[Item, Result]):
                     yield Outcome(flight.item, done.result, done.peak_bytes)
 
     def _fill(self, pending: Iterator[Item], most: int) -> None:
-        """Send out what may go. A suspect waits until all others have ended, and nothing is begun before."""
+        """Send what may be sent. A suspect waits until all others have ended, and nothing new is begun before it."""
         while len(self._flying) + len(self._unsent) < most and not self._alone:
             if self._suspects:
                 if self._flying:
@@ -181,9 +170,9 @@ class _Work(Generic[Item, Result]):
             else:
                 return
 
-    def _listen(self, heard: bool) -> None:
-        """Say so where nothing comes because there is nobody at work: Ray itself would wait without a word."""
-        self._silence = 0.0 if heard else self._silence + _WAIT
+    def _watch(self, received: bool) -> None:
+        """Warn if nothing comes because no worker is alive: Ray itself would wait without a message."""
+        self._silence = 0.0 if received else self._silence + _WAIT
         if self._silence < _SILENCE:
             return
         self._silence = 0.0
@@ -191,7 +180,7 @@ class _Work(Generic[Item, Result]):
             log.warning("nothing was done in %.0f s, and no worker of Ray's is alive: %s", _SILENCE, logs(self._ray))
 
     def cancel(self) -> None:
-        """Stop what is in flight: it is lost, which is what an interruption may cost."""
+        """Cancel what is in flight: it is lost, which is what an interruption may cost."""
         for reference in self._flying:
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._ray.cancel(reference, force=True)
@@ -204,7 +193,7 @@ class _Work(Generic[Item, Result]):
         return _Flight(item, light, {name: self._put(name, part) for name, part in parts.items()})
 
     def _put(self, name: str, part: Part) -> Any:
-        """Send a part; what the item before had as well (a panel of the whole session) is sent once."""
+        """Send a part; one that the item before had as well, such as the panel of a session, is sent once."""
         before = self._last.get(name)
         if before is None or before[0] is not part:
             if before is not None:
@@ -223,16 +212,16 @@ class _Work(Generic[Item, Result]):
             reference = on.remote(self._task, flight.light, self._here, names, *placed)
         except self._ray.exceptions.RayError:
             raise
-        except Exception as error:  # noqa: BLE001 - pickling raises what it likes, and it is that item's outcome
-            words = f"the item can't be sent to a worker: {type(error).__name__}: {first_line(error)}"
+        except Exception as error:  # noqa: BLE001 - pickling raises anything, and it is that item's failure
+            reason = f"the item can't be sent to a worker: {type(error).__name__}: {first_line(error)}"
             self._release(flight)
             self._alone = False
-            self._unsent.append(Outcome(flight.item, Failure(words, traceback.format_exc(), final=True)))
+            self._unsent.append(Outcome(flight.item, Failure(reason, traceback.format_exc(), final=True)))
         else:
             self._flying[reference] = flight
 
     def _require_gpu(self) -> None:
-        """Refuse where no node has one: a task would wait for it for ever."""
+        """Refuse a GPU if no node has one: a task would wait for it for ever."""
         if not self._ray.cluster_resources().get("GPU"):
             raise StageError(
                 "model.device=cuda: no node of the Ray cluster has a GPU that Ray knows of: start one with "
@@ -246,31 +235,31 @@ class _Work(Generic[Item, Result]):
 
     # back ---------------------------------------------------------------------------------------------------------
 
-    def _result(self, reference: Any, flight: _Flight[Item]) -> _Done | None:
-        """What came of an item, or None where it has to be tried once more."""
+    def _result(self, reference: Any, flight: _Flight[Item]) -> Done | None:
+        """Return what came of an item, or None if it has to be tried again."""
         try:
             result = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            return self._grief(flight, error)
-        if isinstance(result, _Unfit):
-            raise StageError(result.words)
-        if isinstance(result, _Unread):
-            self._unread(flight, result.words)
+            return self._after_error(flight, error)
+        if isinstance(result, UnfitNode):
+            raise StageError(result.reason)
+        if isinstance(result, UnreadParts):
+            self._unread(flight, result.reason)
             return None
-        done: _Done = result
+        done: Done = result
         return done
 
-    def _grief(self, flight: _Flight[Item], error: Exception) -> _Done | None:
-        """The same where Ray has no result. An error that is none of the item's ends the command, in `_in_words`."""
-        errors, words = self._ray.exceptions, first_line(error)
+    def _after_error(self, flight: _Flight[Item], error: Exception) -> Done | None:
+        """Do the same where Ray has no result; an error that is not the item's ends the command."""
+        errors, reason = self._ray.exceptions, first_line(error)
         if isinstance(error, errors.WorkerCrashedError | errors.OutOfMemoryError):
             flight.deaths += 1
             if flight.deaths >= _DEATHS:
-                return _Done(DIED, 0)
-            log.warning("a worker died; its work is tried again alone: %s", words)
+                return Done(DIED, 0)
+            log.warning("a worker died; its work is tried again alone: %s", reason)
             return None
         if isinstance(error, errors.NodeDiedError | errors.ObjectLostError | errors.TaskCancelledError):
-            return self._lost(flight, words)
+            return self._lost(flight, reason)
         if isinstance(error, errors.RayTaskError):
             if isinstance(error.cause, ImportError):
                 raise StageError(_lacking(str(error.cause))) from error
@@ -279,26 +268,26 @@ class _Work(Generic[Item, Result]):
             raise error
         return _failed(error, traceback.format_exc())
 
-    def _lost(self, flight: _Flight[Item], words: str) -> _Done | None:
+    def _lost(self, flight: _Flight[Item], reason: str) -> Done | None:
         flight.losses += 1
         if flight.losses >= _LOSSES:
-            return _Done(Failure(f"lost {flight.losses} times on the cluster: {words}", final=True), 0)
-        log.warning("lost with its node or data, tried again: %s", words)
+            return Done(Failure(f"lost {flight.losses} times on the cluster: {reason}", final=True), 0)
+        log.warning("lost with its node or data, tried again: %s", reason)
         return None
 
-    def _unread(self, flight: _Flight[Item], words: str) -> None:
-        """Count a try, for another node may read what this one could not."""
+    def _unread(self, flight: _Flight[Item], reason: str) -> None:
+        """Count a loss: another node may be able to read what this one could not."""
         flight.losses += 1
         if flight.losses >= _LOSSES:
-            raise StageError(f"engine.data: {words}; every node has to reach it under this address")
-        log.log(logging.WARNING if flight.losses == 1 else logging.INFO, "%s; tried again", words)
+            raise StageError(f"engine.data: {reason}; every node has to reach it under this address")
+        log.log(logging.WARNING if flight.losses == 1 else logging.INFO, "%s; tried again", reason)
 
 
 _NOTHING: Any = object()
 
 
 class _ObjectStore:
-    """Parts in Ray's own object store: freed when nothing refers to them any more."""
+    """Parts in Ray's own object store, which frees them when nothing refers to them any more."""
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
@@ -317,47 +306,19 @@ class _ObjectStore:
         pass
 
 
-def _work(task: Callable[[Any], Any], item: Any, expected: Environment, names: tuple[str, ...], *placed: Any) -> Any:
-    """On a worker: put the item together, do the task, and turn what it raises into a value."""
-    differs = difference(expected)
-    if differs:
-        return _Unfit(_unlike(differs))
-    try:
-        parts = [staging.read(each) if isinstance(each, Staged) else each for each in placed]
-    except Exception as error:  # noqa: BLE001 - a mount that is missing, a bucket without rights: told with its address
-        return _Unread(f"{_node()} could not read {placed[0].url}: {type(error).__name__}: {first_line(error)}")
-    try:
-        result = task(staging.joined(item, dict(zip(names, parts, strict=True))))
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
-        result = Failure.of(error)
-    return _Done(result, memory.peak_bytes())
+def _failed(error: BaseException, text: str, *, final: bool = False) -> Done:
+    return Done(Failure(f"{type(error).__name__}: {first_line(error)}", text, final=final), 0)
 
 
-def _node() -> str:
-    """The name of the machine that a worker is on."""
-    return f"node {socket.gethostname()} (process {os.getpid()})"
-
-
-def _failed(error: BaseException, told: str, *, final: bool = False) -> _Done:
-    return _Done(Failure(f"{type(error).__name__}: {first_line(error)}", told, final=final), 0)
-
-
-def _unlike(differs: str) -> str:
+def _lacking(reason: str) -> str:
     return (
-        f"engine.address: {_node()} has {differs}, which would change results: install the same requirements.lock in "
-        "an environment of the same Python there, and start Ray from it"
-    )
-
-
-def _lacking(words: str) -> str:
-    return (
-        f"engine.address: a node lacks what a task imports ({words}): install requirements.lock there, and start Ray "
+        f"engine.address: a node lacks what a task imports ({reason}): install requirements.lock there, and start Ray "
         "from that environment"
     )
 
 
 def _library() -> Any:
-    # No report of usage leaves the machine unless somebody asks for it.
+    # No report of usage leaves the machine unless the user asks for it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_agent_register_timeout_ms", "60000")  # a busy machine needs more than the usual 15 s
     try:

@@ -1,4 +1,4 @@
-"""Whether a Ray cluster answers at an address, found out in seconds: Ray's own way of asking takes two minutes."""
+"""Check within seconds whether a Ray cluster answers at an address: Ray's own check takes two minutes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ _SETTINGS = 4  # type of the frame that a server of HTTP/2, which gRPC is, answe
 
 
 def require_reachable(address: str) -> None:
-    """Make sure that something which speaks gRPC, or TLS by RAY_USE_TLS, listens at ``[ray://]host:port``.
+    """Make sure that a server of gRPC, or of TLS where RAY_USE_TLS says so, listens at an address.
+
+    Parameters
+    ----------
+    address : str
+        ``[ray://]host:port``.
 
     Raises
     ------
     StageError
-        Nothing does.
+        If none does.
     """
     host, port = host_and_port(address)
     try:
         with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
             if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-                return  # what speaks TLS answers nothing else; Ray itself says whether the certificates fit
+                return  # a server of TLS answers nothing else; Ray itself checks the certificates
             connection.sendall(_HTTP2)
             answer = connection.recv(9)
     except OSError as error:
-        raise StageError(f"no Ray cluster answers at engine.address={address} ({_why(error)}): {_REMEDY}") from error
+        raise StageError(f"no Ray cluster answers at engine.address={address} ({_reason(error)}): {_REMEDY}") from error
     if len(answer) < 4 or answer[3] != _SETTINGS:
-        raise StageError(f"what listens at engine.address={address} is no Ray cluster: {_REMEDY}")
+        raise StageError(f"the server at engine.address={address} is no Ray cluster: {_REMEDY}")
 
 
 _REMEDY = (
@@ -40,7 +45,7 @@ _REMEDY = (
 )
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing came within {_PATIENCE:g} s"
     return str(error) or type(error).__name__

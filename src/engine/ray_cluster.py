@@ -1,4 +1,4 @@
-"""Connecting to a Ray cluster or starting one: what it is told, and its refusals in words."""
+"""Connect to a Ray cluster or start one: its settings, and messages for its refusals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,20 @@ _BYTES_AN_ITEM = 8_000_000  # bars, features and results of one instrument, with
 
 @contextlib.contextmanager
 def connected(ray: Any, config: EngineConfig) -> Iterator[None]:
-    """Connect to the cluster, or start one; on leaving, end only what was started here."""
+    """Connect to the cluster, or start one; on leaving, end only what was started here.
+
+    Parameters
+    ----------
+    ray : module
+        Ray itself.
+    config : EngineConfig
+        Address of the cluster; None starts one on this machine.
+
+    Raises
+    ------
+    StageError
+        If there is no connection, or Ray can't start.
+    """
     if ray.is_initialized():
         yield
         return
@@ -38,7 +51,7 @@ def connected(ray: Any, config: EngineConfig) -> Iterator[None]:
             during.enter_context(_on_loopback(ray))
         during.enter_context(_same_sigterm())
         context = _initialised(ray, config)
-    # Ray prints what befalls its workers to stdout, where a stage's answer stands: it goes to the log.
+    # Ray prints messages about its workers to stdout, where a stage's closing line belongs: they go to the log.
     ray._private.worker.print_to_stdstream = _logged
     try:
         _look(ray, config)
@@ -55,7 +68,7 @@ def _initialised(ray: Any, config: EngineConfig) -> Any:
     Raises
     ------
     StageError
-        No connection, in words.
+        If there is no connection, or Ray can't start.
     """
     address = config.address
     if address not in (None, "auto"):
@@ -68,7 +81,8 @@ def _initialised(ray: Any, config: EngineConfig) -> Any:
 
 def _settings(config: EngineConfig) -> dict[str, Any]:
     threads = dict.fromkeys(ONE_THREAD, "1")
-    os.environ.setdefault("RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES", "")  # we say what stays; Ray would say its own
+    # The excludes below count, and none of Ray's own.
+    os.environ.setdefault("RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES", "")
     known: dict[str, Any] = {
         "configure_logging": False,
         "log_to_driver": False,
@@ -90,24 +104,24 @@ def _settings(config: EngineConfig) -> dict[str, Any]:
 
 
 def _staying() -> list[str]:
-    """Patterns of what does not travel: all but ``src/``. (Of a package that excludes `*`, nothing is left.)"""
+    """Patterns of what does not travel: everything but ``src/``. (``*`` would exclude that too.)"""
     return [*(f"/{path.name}" for path in sorted(ROOT.iterdir()) if path.name != "src"), "__pycache__"]
 
 
 def _refused(address: str | None, error: BaseException) -> str:
-    words = first_line(error)
+    reason = first_line(error)
     if address is None:
-        return f"Ray could not start on this machine: {type(error).__name__}: {words}"
-    if "ray[client]" in words:
+        return f"Ray could not start on this machine: {type(error).__name__}: {reason}"
+    if "ray[client]" in reason:
         return (
             f"engine.address={address} needs Ray's client: pip install 'ray[client]', or start the command on a "
             "machine of the cluster with engine.address=auto"
         )
-    if "Version mismatch" in words:
+    if "Version mismatch" in reason:
         found = " ".join(str(error).split())
         return f"engine.address={address}: {found}; use the same Python and requirements.lock on every machine"
     return (
-        f"no connection to the Ray cluster at engine.address={address} ({words}): start it with `ray start --head`; "
+        f"no connection to the Ray cluster at engine.address={address} ({reason}): start it with `ray start --head`; "
         "this machine has to be part of it, by `ray start --address=host:6379` (--num-cpus=0 if it only hands out work)"
     )
 
@@ -118,25 +132,47 @@ def _logged(data: dict[str, Any], **_how: Any) -> None:
 
 
 def _look(ray: Any, config: EngineConfig) -> None:
-    """Say what a running cluster offers, and what would leave it idle."""
+    """Log what a running cluster offers, and warn of settings that would leave it idle."""
     cpus = int(ray.cluster_resources().get("CPU", 0))
     log.info("Ray cluster at %s: %d nodes, %d CPUs", config.address or "this machine", len(ray.nodes()), cpus)
     if not cpus:
         log.warning("the Ray cluster at %s has no CPU yet: waiting for a node to join it", config.address)
     elif config.batch_size < cpus:
         log.warning(
-            "engine.batch_size=%d keeps at most so many of the cluster's %d CPUs at work: raise it to %d",
+            "engine.batch_size=%d keeps at most that many of the cluster's %d CPUs busy: raise it to %d",
             *(config.batch_size, cpus, 2 * cpus),
         )
 
 
 def workers_live(ray: Any) -> bool:
-    """Whether any worker of the cluster is alive; taken for granted behind ``ray://``, where nobody can ask."""
+    """Whether any worker of the cluster is alive.
+
+    Parameters
+    ----------
+    ray : module
+        Ray itself.
+
+    Returns
+    -------
+    bool
+        Always True behind ``ray://``, where this can't be found out.
+    """
     return not ray._private.worker.global_worker.connected or bool(ray._private.state.workers())
 
 
 def logs(ray: Any) -> str:
-    """Where it stands why no worker is alive, and the cause that is found least easily."""
+    """Return a hint where to read why no worker is alive, and the cause that is hardest to find.
+
+    Parameters
+    ----------
+    ray : module
+        Ray itself.
+
+    Returns
+    -------
+    str
+        The end of a sentence.
+    """
     folder = ray._private.worker.global_worker.node.get_logs_dir_path()
     return (
         f"see raylet.err and worker-*.err in {folder}, on each node of the cluster (`ray start` must not be one in a "
@@ -146,20 +182,20 @@ def logs(ray: Any) -> str:
 
 @contextlib.contextmanager
 def _on_loopback(ray: Any) -> Iterator[None]:
-    """Keep a cluster of our own to the loopback: elsewhere Ray puts the network's address in the place of 127.0.0.1."""
+    """Keep a cluster of our own to the loopback: Ray would replace 127.0.0.1 by the network's address."""
     constants = ray._private.ray_constants
     name, before = constants.ENABLE_RAY_CLUSTERS_ENV_VAR, constants.ENABLE_RAY_CLUSTER
-    told = os.environ.get(name)
+    variable = os.environ.get(name)
     constants.ENABLE_RAY_CLUSTER, os.environ[name] = False, "0"  # for this process, and for those that it starts
     try:
         yield
     finally:
         constants.ENABLE_RAY_CLUSTER = before
-        os.environ.pop(name) if told is None else os.environ.update({name: told})
+        os.environ.pop(name) if variable is None else os.environ.update({name: variable})
 
 
 def _lock_own_cluster() -> None:
-    """Give a cluster of this command alone a key of its own, where Ray would write one into the home folder."""
+    """Give a cluster of this command a key of its own; Ray would write one into the home folder."""
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # that it has a key is no warning
     if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         os.environ["RAY_AUTH_TOKEN"] = uuid.uuid4().hex
@@ -167,7 +203,7 @@ def _lock_own_cluster() -> None:
 
 @contextlib.contextmanager
 def _same_sigterm() -> Iterator[None]:
-    """Keep the stage's answer to SIGTERM, which Ray replaces by its own."""
+    """Keep the stage's handler of SIGTERM, which Ray replaces by its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -179,5 +215,16 @@ def _same_sigterm() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first; its name where it says nothing."""
+    """Return the first line of an error's message, or the error's name if it has none.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any error.
+
+    Returns
+    -------
+    str
+        Never empty.
+    """
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,8 +1,8 @@
-"""The large parts of an item, sent apart from it: through a folder that all machines share, or object storage.
+"""Send the large parts of an item apart from it, through a folder that all machines share or object storage.
 
-A table or a matrix of an item becomes a file named by its content, in a folder of this command's own below
-``engine.data``. It is written once, read by the worker that does the item, and removed with the last item that needs
-it; what a killed command left there is removed by a later one.
+A table or a matrix of an item becomes a file named by its content, in this command's own folder below ``engine.data``.
+It is written once, read by the worker that does the item, and removed with the last item that needs it. A later command
+removes what a killed one left there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LEFT_BEHIND = 48 * 3600.0  # seconds after which a folder counts as left by a k
 
 @dataclasses.dataclass(frozen=True)
 class Staged:
-    """Where a part is: the file's address, by its content."""
+    """Address of a part's file, which is named by its content."""
 
     url: str
 
@@ -40,14 +40,19 @@ class Staged:
 def split(item: Item) -> tuple[Item, dict[str, Part]]:
     """Take the large tables and matrices out of a dataclass; anything else stays whole.
 
+    Parameters
+    ----------
+    item : object
+        Any item.
+
     Returns
     -------
-    tuple
+    (item, dict)
         The item with None in their place, and the parts by field name.
     """
     if not dataclasses.is_dataclass(item) or isinstance(item, type):
         return item, {}
-    values = {each.name: getattr(item, each.name) for each in dataclasses.fields(item)}
+    values = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
     parts = {name: value for name, value in values.items() if _size(value) > _SMALL}
     if not parts:
         return item, {}
@@ -55,7 +60,20 @@ def split(item: Item) -> tuple[Item, dict[str, Part]]:
 
 
 def joined(item: Item, parts: dict[str, Part]) -> Item:
-    """Put the parts back: the inverse of `split`."""
+    """Put the parts back: the inverse of `split`.
+
+    Parameters
+    ----------
+    item : object
+        The item without its large parts.
+    parts : dict
+        Parts by field name.
+
+    Returns
+    -------
+    item
+        The whole item.
+    """
     return dataclasses.replace(item, **parts) if parts else item  # type: ignore[type-var]
 
 
@@ -70,7 +88,7 @@ class SharedFolder:
     Raises
     ------
     StageError
-        It can't be opened.
+        If it can't be opened.
     """
 
     def __init__(self, url: str) -> None:
@@ -87,10 +105,20 @@ class SharedFolder:
     def put(self, part: Part) -> Staged:
         """Write a part, unless an item in flight has the same, and hold it.
 
+        Parameters
+        ----------
+        part : DataFrame or array
+            The part.
+
+        Returns
+        -------
+        Staged
+            Its address.
+
         Raises
         ------
         StageError
-            It can't be written.
+            If it can't be written.
         """
         content, suffix = _encoded(part)
         path = f"{self._own}/{hashlib.sha256(content).hexdigest()[:32]}{suffix}"
@@ -103,11 +131,11 @@ class SharedFolder:
         return Staged(str(self._files.unstrip_protocol(path)))
 
     def hold(self, staged: Staged) -> None:
-        """Need a part once more."""
+        """Hold a part once more."""
         self._held[self._path(staged)] += 1
 
     def release(self, staged: Staged) -> None:
-        """Let go of a part; the last to do so removes the file."""
+        """Release a part; the last release removes the file."""
         path = self._path(staged)
         self._held[path] -= 1
         if not self._held[path]:
@@ -115,7 +143,7 @@ class SharedFolder:
             self._files.rm_file(path)
 
     def close(self) -> None:
-        """Remove this command's folder with all that is in it."""
+        """Remove this command's folder with everything in it."""
         if self._files.exists(self._own):
             self._files.rm(self._own, recursive=True)
 
@@ -123,13 +151,13 @@ class SharedFolder:
         return str(self._files._strip_protocol(staged.url))
 
     def _sweep(self) -> None:
-        """Remove the folders of commands that were killed, by the age of what they wrote last."""
+        """Remove the folders of killed commands, by the age of the file that they wrote last."""
         self._files.invalidate_cache()
         if not self._files.exists(self._root):
             return
         for folder in self._files.ls(self._root, detail=False):
             if folder.rstrip("/").rsplit("/", 1)[-1].startswith(_PREFIX):
-                written = [_written(each) for each in self._files.find(folder, detail=True).values()]
+                written = [_written(info) for info in self._files.find(folder, detail=True).values()]
                 if written and time.time() - max(written) > _LEFT_BEHIND:
                     self._files.rm(folder, recursive=True)
 
@@ -142,12 +170,23 @@ class SharedFolder:
 
 
 def read(staged: Staged) -> Part:
-    """Read a part, on any machine."""
+    """Read a part, on any machine.
+
+    Parameters
+    ----------
+    staged : Staged
+        Its address.
+
+    Returns
+    -------
+    DataFrame or array
+        The same bits as were written.
+    """
     files, path = _opened(staged.url)
     content = files.cat_file(path)
     if path.endswith(".npy"):
-        found: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
-        return found
+        matrix: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        return matrix
     return pl.read_ipc(io.BytesIO(content))
 
 
@@ -158,7 +197,7 @@ def _size(value: Any) -> int:
 
 
 def _encoded(part: Part) -> tuple[bytes, str]:
-    """Arrow for a table, NumPy's own format for a matrix: both give back every bit."""
+    """Encode a table as Arrow and a matrix in NumPy's own format: both give back every bit."""
     stream = io.BytesIO()
     if isinstance(part, pl.DataFrame):
         part.write_ipc(stream, compression="zstd")
@@ -178,8 +217,8 @@ def _opened(url: str) -> tuple[Any, str]:
 
 
 def _written(info: dict[str, Any]) -> float:
-    """When a file was written; for what has no such time, now: it is kept."""
-    found = info.get("mtime", info.get("LastModified"))
-    if found is None:
+    """Return when a file was written; now for a file without such a time, so that it is kept."""
+    moment = info.get("mtime", info.get("LastModified"))
+    if moment is None:
         return time.time()
-    return float(found) if isinstance(found, int | float) else float(found.timestamp())
+    return float(moment) if isinstance(moment, int | float) else float(moment.timestamp())

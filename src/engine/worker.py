@@ -1,8 +1,8 @@
-"""What a worker process of this machine does: one item after the other, until its parent has no more or is gone.
+"""What a worker process of this machine does: one item after the other, until its parent has no more or has ended.
 
-It runs one thread, ignores Ctrl+C and SIGTERM, which a service manager sends to all processes of a command (the parent
-decides), leaves when the parent is gone, however it went, and ends
-itself when it takes more memory than it may: where memory runs out it has to be a worker that goes, not the parent.
+It runs one thread. It ignores Ctrl+C and SIGTERM, which a service manager sends to all processes of a command: the
+parent decides. It exits when the parent has ended, however that happened, and when it takes more memory than it may:
+where memory runs out, a worker has to go and not the parent.
 """
 
 from __future__ import annotations
@@ -26,13 +26,23 @@ from src.runtime import memory
 
 READY = b"ready"
 OVER_MEMORY = 71  # exit status of a worker that took more than it may
-_EVERY = 0.1  # seconds between two looks at the memory taken
-_OOM_SCORE = "800"  # of 1,000: whom the kernel ends first where memory runs out
+_INTERVAL = 0.1  # seconds between two checks of the memory taken
+_OOM_SCORE = "800"  # of 1,000: the kernel ends processes with a high score first where memory runs out
 
 
 @dataclass(frozen=True)
 class WorkerReply:
-    """What came of an item, the worker's peak memory so far, and whether it leaves now."""
+    """Reply of a worker to one item.
+
+    Attributes
+    ----------
+    result : object
+        What the task returned, or its `Failure`.
+    peak_bytes : int
+        Most memory that the worker has taken so far.
+    leaves : bool
+        Whether the worker exits now.
+    """
 
     result: Any
     peak_bytes: int
@@ -44,21 +54,21 @@ def serve(line: Connection, task: bytes, most_bytes: int) -> None:
 
     Parameters
     ----------
-    line
-        Items come and replies go, pickled by whoever sends them.
-    task
+    line : Connection
+        Items come and replies go, pickled by the sender.
+    task : bytes
         The pickled function.
-    most_bytes
+    most_bytes : int
         Resident memory that this process may take.
     """
     for asked in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(most_bytes,), daemon=True).start()
-    with contextlib.suppress(OSError):  # Linux alone has it, and not every container lets it be written
+    with contextlib.suppress(OSError):  # only Linux has it, and not every container lets it be written
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
     try:
-        work = pickle.loads(task)  # noqa: S301 (from the parent, by a pipe that nobody else has)
-    except Exception:  # noqa: BLE001 - whatever importing the task raises is told to the parent
+        work = pickle.loads(task)  # noqa: S301 (from the parent, by a private pipe)
+    except Exception:  # noqa: BLE001 - whatever importing the task raises is sent to the parent
         line.send_bytes(traceback.format_exc().encode())
         return
     line.send_bytes(READY)
@@ -69,12 +79,12 @@ def serve(line: Connection, task: bytes, most_bytes: int) -> None:
             reply = _reply(work, item)
             leaves = reply.leaves
             line.send_bytes(_pickled(reply))
-        except (EOFError, OSError):  # the parent has closed the line, or is gone: nobody would hear of it
+        except (EOFError, OSError):  # the parent has closed the line or has ended
             return
 
 
 def _reply(work: Callable[[Any], Any], item: bytes) -> WorkerReply:
-    """Turn what the task raises into a value. After a want of memory the process is no good to others."""
+    """Do an item and turn what the task raises into a value; after a MemoryError the worker exits."""
     try:
         return WorkerReply(work(pickle.loads(item)), memory.peak_bytes())  # noqa: S301 (from the parent)
     except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
@@ -85,19 +95,19 @@ def _reply(work: Callable[[Any], Any], item: bytes) -> WorkerReply:
 def _pickled(reply: WorkerReply) -> bytes:
     try:
         return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - pickling raises what it likes, and it is that item's outcome
-        words = f"its result can't be sent back: {type(error).__name__}: {error}"
-        failure = Failure(words, traceback.format_exc(), final=True)
+    except Exception as error:  # noqa: BLE001 - pickling raises anything, and it is that item's failure
+        reason = f"its result can't be sent back: {type(error).__name__}: {error}"
+        failure = Failure(reason, traceback.format_exc(), final=True)
         return pickle.dumps(WorkerReply(failure, reply.peak_bytes), pickle.HIGHEST_PROTOCOL)
 
 
 def _watch(most_bytes: int) -> None:
-    """Leave with the parent, and when too much memory is taken."""
+    """Exit with the parent, and when too much memory is taken."""
     import psutil
 
     parent, this = multiprocessing.parent_process(), psutil.Process()
     sentinels = [] if parent is None else [parent.sentinel]
-    while not wait_for_sentinel(sentinels, timeout=_EVERY):
+    while not wait_for_sentinel(sentinels, timeout=_INTERVAL):
         if this.memory_info().rss > most_bytes:
             os._exit(OVER_MEMORY)
     os._exit(1)

@@ -18,6 +18,7 @@ from src.engine import ray as engine
 from src.engine import ray_cluster
 from src.engine.dispatch import run
 from src.engine.outcome import DIED, Outcome
+from src.engine.ray_worker import Done
 
 ray = pytest.importorskip("ray")
 KINDS = [each for each in vars(ray.exceptions).values() if isinstance(each, type)]
@@ -72,7 +73,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> Any:
     return found
 
 
-DONE = engine._Done(1, 7)
+DONE = Done(1, 7)
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
@@ -149,11 +150,11 @@ def test_workers_that_never_start_are_told_of_with_rays_logs(
 
 def test_results_that_come_now_and_then_are_no_silence(outcomes: Any, caplog: pytest.LogCaptureFixture) -> None:
     cluster = Cluster(workers=0)
-    work: Any = engine._Work(cluster, abs, engine._ObjectStore(cluster))
+    driver: Any = engine._Driver(cluster, abs, engine._ObjectStore(cluster))
     for _ in range(3):
         for _ in range(int(engine._SILENCE / engine._WAIT) - 1):
-            work._listen(False)
-        work._listen(True)
+            driver._watch(False)
+        driver._watch(True)
     assert not caplog.records
 
 

@@ -15,7 +15,8 @@ from src.engine import dispatch
 from src.featurize import featurize
 from src.hydrate import hydrate
 from src.models.lightgbm import LightGBMParams
-from src.tracking.run_record import contents
+from src.tracking.run_record import run_contents
+from src.tracking.settings import TrackedDataset
 from src.train import train
 from src.training.run_store import RunStore
 from src.training.session import Session
@@ -70,8 +71,8 @@ def test_each_class_is_trained_with_its_settings_and_the_trials_are_recorded(pro
     assert runs["tuning_trials"].to_list() == [0, 40, 40]
     assert ['"rounds": 5}' in params or '"rounds": 5,' in params for params in runs["params"]] == [False, True, True]
     assert grades(project)["tuning_trials"].to_list() == [0, 40, 40]
-    told = list(contents(project, store(project).runs(), grades(project)))
-    assert [each.metrics.get("tuning_trials") for each in sorted(told, key=lambda each: each.name)] == [
+    recorded = list(run_contents(TrackedDataset.of(project), store(project).runs(), grades(project)))
+    assert [each.metrics.get("tuning_trials") for each in sorted(recorded, key=lambda each: each.name)] == [
         None,
         40.0,
         40.0,

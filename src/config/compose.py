@@ -1,4 +1,4 @@
-"""Hydra behind one door: conf/ and params.yaml become a checked `Config`, and its complaints become one plain line."""
+"""Compose conf/ and params.yaml into a checked `Config` with Hydra, and turn its errors into one clear line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config.constraints import check, values
-from src.config.messages import complaint, is_complaint, no_such_key
+from src.config.messages import explanation, is_config_error, no_such_key
 from src.config.schema import Config, ModelConfig
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
@@ -25,70 +25,108 @@ if TYPE_CHECKING:
 
 CONF = ROOT / "conf"
 _OPEN = ("source.columns.", "source.columns=")
-_UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune.")  # change no output that DVC keeps
+_UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune.")  # change no output in DVC
 
 
 def configurations(verb: str) -> list[Config]:
-    """The configurations that the command line asks for: one, several with ``--multirun``, none with ``--help``.
+    """Compose the configurations that the command line asks for.
+
+    Parameters
+    ----------
+    verb : str
+        Name of the command, for the help.
+
+    Returns
+    -------
+    list of Config
+        One, several with ``--multirun``, none with ``--help``.
 
     Raises
     ------
     ConfigError
-        Where Hydra refuses: an unknown group, option or key, a wrong type, broken YAML.
+        For an unknown group, option or key, a value of the wrong type, or invalid YAML.
     SystemExit
-        From flags that Hydra does not know, and after its own ``--cfg`` and ``--info``.
+        For flags that Hydra does not know, and after its own ``--cfg`` and ``--info``.
     """
     if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.stdout.write(usage(verb, [each for each in sys.argv[1:] if not each.startswith("-")]))
+        sys.stdout.write(usage(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
         return []
     import hydra
 
     _register()
     os.environ["HYDRA_MAIN_MODULE"] = f"src.{verb}"
-    shown = os.environ.get("HYDRA_FULL_ERROR")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let its exceptions through: they are put in words here
-    found: list[Config] = []
-
-    typed, sys.argv[1:] = sys.argv[1:], _opened(sys.argv[1:])
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its exceptions, so that they are explained here
+    composed: list[Config] = []
+    arguments, sys.argv[1:] = sys.argv[1:], _opened(sys.argv[1:])
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-    def collect(composed: DictConfig) -> None:
-        found.append(_typed(composed))
+    def collect(node: DictConfig) -> None:
+        composed.append(_typed(node))
 
     try:
         collect()
     except Exception as error:
-        if shown == "1" or not is_complaint(error):
+        if full_error == "1" or not is_config_error(error):
             raise
-        raise ConfigError(complaint(error)) from error
+        raise ConfigError(explanation(error)) from error
     finally:
-        sys.argv[1:] = typed
-        os.environ.pop("HYDRA_FULL_ERROR") if shown is None else os.environ.update(HYDRA_FULL_ERROR=shown)
-    return found
+        sys.argv[1:] = arguments
+        if full_error is None:
+            os.environ.pop("HYDRA_FULL_ERROR")
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+    return composed
 
 
 def compose(overrides: list[str] | None = None) -> Config:
-    """The checked configuration for `overrides`, for verbs that only look and for tests.
+    """Compose and check one configuration, for commands that only read and for tests.
+
+    Parameters
+    ----------
+    overrides : list of str, optional
+        ``group=option`` and ``key=value``, as on the command line.
+
+    Returns
+    -------
+    Config
 
     Raises
     ------
     ConfigError
-        As `configurations`, and where a rule is broken.
+        As `configurations`, and for a setting that breaks a rule.
     """
-    with _in_words():
+    with _explained():
         config = _typed(_composed(overrides or []))
     check(config)
     return config
 
 
 def usage(verb: str, overrides: list[str]) -> str:
-    """The answer to ``--help``: purpose, groups with their options, and every value as chosen now.
+    """Return the answer to ``--help``: purpose, groups with their options, and the current value of every setting.
 
-    Hydra's own would take half a second longer, to list the same groups.
+    Hydra's own help would list the same groups and take half a second longer.
+
+    Parameters
+    ----------
+    verb : str
+        Name of the command.
+    overrides : list of str
+        ``group=option`` and ``key=value``, as on the command line.
+
+    Returns
+    -------
+    str
+        Several lines.
+
+    Raises
+    ------
+    ConfigError
+        As `configurations`.
     """
     from omegaconf import OmegaConf
 
-    with _in_words():
+    with _explained():
         chosen = OmegaConf.to_yaml(_composed(overrides))
     options = {group.name: sorted(path.stem for path in group.glob("*.yaml")) for group in sorted(CONF.glob("*/"))}
     groups = "\n".join(f"{group}: {', '.join(names)}" for group, names in options.items())
@@ -109,51 +147,61 @@ def _composed(overrides: list[str]) -> DictConfig:
 
 
 def _opened(overrides: list[str]) -> list[str]:
-    """Overrides of the one setting whose keys are the user's own, in the form in which Hydra takes new keys."""
-    return [f"++{each}" if each.startswith(_OPEN) else each for each in overrides]
+    """Let Hydra accept new keys in the one setting whose keys are the user's own."""
+    return [f"++{override}" if override.startswith(_OPEN) else override for override in overrides]
 
 
 @contextlib.contextmanager
-def _in_words() -> Iterator[None]:
-    """Turn complaints about the configuration into a `ConfigError` of one line; let the program's faults through."""
+def _explained(where: str = "") -> Iterator[None]:
+    """Turn errors of the configuration into a `ConfigError` of one line; let errors of the program through."""
     try:
         yield
     except Exception as error:
-        if not is_complaint(error):
+        if not is_config_error(error):
             raise
-        raise ConfigError(complaint(error)) from error
+        raise ConfigError(f"{where}{explanation(error)}") from error
 
 
 def families(config: Config) -> list[ModelConfig]:
-    """Models to train: the chosen one, or the members of ``model=all`` from their files.
+    """Return the models to train: the chosen one, or the members of ``model=all`` from their files.
 
-    Of several members of one family, one that names asset classes takes them from the one that names none: each
-    instrument is trained once by each family.
+    Of several members of one family, those that name asset classes take them from the one that names none, so that each
+    family trains each instrument once.
+
+    Parameters
+    ----------
+    config : Config
+        The whole configuration, since each member is checked as if it had been chosen alone.
+
+    Returns
+    -------
+    list of ModelConfig
+        In the order of the members.
 
     Raises
     ------
     ConfigError
-        A member that isn't there or can't be read, or two of a family for one class.
+        For a member without a file or with a file that can't be read, and for two members of a family for one class.
     """
     if not config.model.members:
         return [config.model]
-    found = [_member(name, config.model.device) for name in config.model.members]
-    for model in found:
+    members = [_member(name, config.model.device) for name in config.model.members]
+    for model in members:
         check(dataclasses.replace(config, model=model))
-    taken = {model.family: set[str]() for model in found}
-    for model in found:
+    taken = {model.family: set[str]() for model in members}
+    for model in members:
         if both := taken[model.family] & set(model.classes):
             raise ConfigError(f"model.members has {model.family} twice for {', '.join(sorted(both))}: leave one out")
         taken[model.family] |= set(model.classes)
-    rest = [_for_the_rest(model, taken[model.family]) for model in found]
-    general = [model.family for model in found if not model.classes]
+    models = [_for_the_rest(model, taken[model.family]) for model in members]
+    general = [model.family for model in members if not model.classes]
     if twice := {name for name in general if general.count(name) > 1}:
         raise ConfigError(f"model.members has {', '.join(sorted(twice))} twice for every class: leave one out")
-    return [model for model in rest if model is not None]
+    return [model for model in models if model is not None]
 
 
 def _for_the_rest(model: ModelConfig, taken: set[str]) -> ModelConfig | None:
-    """Leave a model that is for all classes those that no other of its family takes."""
+    """Restrict a model for all classes to those that no other model of its family takes; None where none is left."""
     if model.classes or not taken:
         return model
     left = [name for name in ASSET_CLASSES if name not in taken]
@@ -161,24 +209,20 @@ def _for_the_rest(model: ModelConfig, taken: set[str]) -> ModelConfig | None:
 
 
 def _member(name: str, device: str) -> ModelConfig:
-    """A family with the settings of a file of its own, as choosing that alone would give."""
+    """Read a member's file, as choosing that file alone would."""
     from omegaconf import OmegaConf
 
     path = CONF / "model" / f"{name}.yaml"
     written = {key: value for key, value in _yaml(path).items() if key != "defaults"} | {"device": device}
     family = written.get("family")
     if family not in PARAMS:
-        words = f"is of family {family}" if path.exists() else "is not there"
-        raise ConfigError(f"model.members names {name}, but conf/model/{path.name} {words}: name files of one family")
-    try:
+        state = f"is of family {family}" if path.exists() else "does not exist"
+        raise ConfigError(f"model.members names {name}, but conf/model/{path.name} {state}: name files of one family")
+    with _explained(f"conf/model/{path.name}: "):
         merged = OmegaConf.merge({"model": OmegaConf.structured(_schema(family))}, {"model": written})
         typed = OmegaConf.to_object(merged)
-    except Exception as error:
-        if not is_complaint(error):
-            raise
-        raise ConfigError(f"conf/model/{path.name}: {complaint(error)}") from error
     assert isinstance(typed, dict)
-    return _plain(typed["model"])
+    return _importable(typed["model"])
 
 
 def _typed(composed: DictConfig) -> Config:
@@ -187,16 +231,16 @@ def _typed(composed: DictConfig) -> Config:
     _refuse_added(OmegaConf.to_container(composed), Config)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    return dataclasses.replace(config, model=_plain(config.model))
+    return dataclasses.replace(config, model=_importable(config.model))
 
 
 def _refuse_added(part: Any, schema: type, prefix: str = "") -> None:
-    """Refuse keys that ``+key=value`` put past the schema: a misspelt setting must not pass for a set one."""
-    known = {each.name: each for each in dataclasses.fields(schema)}
+    """Reject keys that ``+key=value`` added to the schema: a misspelt setting must not look as if it were set."""
+    names = [field.name for field in dataclasses.fields(schema)]
     hints = typing.get_type_hints(schema)
     for name, value in part.items():
-        if name not in known:
-            raise ConfigError(no_such_key(f"{prefix}{name}", known))
+        if name not in names:
+            raise ConfigError(no_such_key(f"{prefix}{name}", names))
         below = hints[name]
         if prefix == "model." and name == "params":
             below = PARAMS.get(part["family"], object)
@@ -205,14 +249,14 @@ def _refuse_added(part: Any, schema: type, prefix: str = "") -> None:
             _refuse_added(value, below, f"{prefix}{name}.")
 
 
-def _plain(model: ModelConfig) -> ModelConfig:
-    """A `ModelConfig` of the importable class, which worker processes can unpickle."""
-    return ModelConfig(**{each.name: getattr(model, each.name) for each in dataclasses.fields(ModelConfig)})
+def _importable(model: ModelConfig) -> ModelConfig:
+    """Return a `ModelConfig` of the class that worker processes can import, and so unpickle."""
+    return ModelConfig(**{field.name: getattr(model, field.name) for field in dataclasses.fields(ModelConfig)})
 
 
 @functools.cache
 def _schema(family: str) -> type[ModelConfig]:
-    """`ModelConfig` whose params are those of one family."""
+    """Return a `ModelConfig` whose params are those of one family."""
     params = PARAMS[family]
     settings = dataclasses.field(default_factory=params)
     return dataclasses.make_dataclass(f"{family}_model", [("params", params, settings)], bases=(ModelConfig,))
@@ -220,7 +264,7 @@ def _schema(family: str) -> type[ModelConfig]:
 
 @functools.cache
 def _register() -> None:
-    """Make the schema and the ``params:`` resolver known to Hydra."""
+    """Register the schema and the ``params:`` resolver with Hydra."""
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
@@ -232,15 +276,15 @@ def _register() -> None:
 
 
 def _param(key: str) -> Any:
-    """A choice from params.yaml."""
-    chosen = _yaml(ROOT / "params.yaml")
-    if key not in chosen:
+    """Read a choice from params.yaml."""
+    choices = _yaml(ROOT / "params.yaml")
+    if key not in choices:
         raise ConfigError(f"params.yaml has no {key}: add it (the committed file shows all of them)")
-    return chosen[key]
+    return choices[key]
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds, empty where there is no file."""
+    """Read the mapping that a YAML file holds; empty where there is no file."""
     import yaml
 
     if not path.exists():
@@ -250,17 +294,30 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 
 def dvc_hint(verb: str, config: Config) -> str | None:
-    """How to make DVC agree after `verb` was run by hand: a commit, or the choice in params.yaml that versions it."""
+    """Say what to do so that DVC agrees with a stage that was run by hand.
+
+    Parameters
+    ----------
+    verb : str
+        Name of the command that ran.
+    config : Config
+        Its configuration, which is compared with what params.yaml and conf/ give.
+
+    Returns
+    -------
+    str or None
+        One sentence; None where DVC has nothing to do with the command.
+    """
     if verb not in _yaml(ROOT / "dvc.yaml").get("stages", {}):
         return None
     versioned = compose()
     if config.only or config.dataset != versioned.dataset:
-        return None  # part of a dataset, or one that DVC has nothing to do with
-    chosen = dict(values(versioned))
-    differs = [key for key, value in values(config) if chosen.get(key) != value and not key.startswith(_UNVERSIONED)]
+        return None  # a part of a dataset, or a dataset that DVC does not version
+    usual = dict(values(versioned))
+    differs = [key for key, value in values(config) if usual.get(key) != value and not key.startswith(_UNVERSIONED)]
     if not differs:
         return f"DVC does not know of this run yet: dvc commit -f {verb}"
     return (
-        f"dvc repro would make {config.dataset} otherwise: {differs[0]} was not what params.yaml and conf/ say."
-        " To keep this result, set it there and run dvc repro"
+        f"dvc repro would give another {config.dataset}: {differs[0]} differs from params.yaml and conf/. To keep this"
+        " result, set it there and run dvc repro"
     )

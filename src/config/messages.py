@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and YAML complain about, in one plain line: the key, the rule, the value, the remedy."""
+"""Explain the errors of Hydra, OmegaConf and YAML in one line: the key, the rule, the value, the remedy."""
 
 from __future__ import annotations
 
@@ -20,24 +20,59 @@ _TYPES = {
 }
 
 
-def is_complaint(error: BaseException) -> bool:
-    """Whether the configuration is at fault, and not the program."""
+def is_config_error(error: BaseException) -> bool:
+    """Tell an error of the configuration from one of the program.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised while a configuration was composed.
+
+    Returns
+    -------
+    bool
+        Whether it or one of its causes comes from Hydra, OmegaConf, YAML or our own checks.
+    """
     import yaml
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     kinds = (HydraException, OmegaConfBaseException, yaml.YAMLError, ConfigError)
-    return any(isinstance(each, kinds) for each in _chain(error))
+    return any(isinstance(cause, kinds) for cause in _chain(error))
 
 
-def complaint(error: BaseException) -> str:
-    """One line for what is wrong with the configuration."""
-    return next((words for words in map(_words, _chain(error)) if words), str(error).splitlines()[0])
+def explanation(error: BaseException) -> str:
+    """Explain in one line what is wrong with the configuration.
+
+    Parameters
+    ----------
+    error : BaseException
+        An error of the configuration, as `is_config_error` defines it.
+
+    Returns
+    -------
+    str
+        One line: the key, the rule, the value, the remedy.
+    """
+    return next((message for message in map(_message, _chain(error)) if message), str(error).splitlines()[0])
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """`did you mean max_depth? (max_depth, num_leaves)`: the close match if there is one, and all that there is."""
-    names = sorted(known)
+def near(name: str, options: Iterable[str]) -> str:
+    """Suggest a name, such as `did you mean max_depth? (max_depth, num_leaves)`.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    options : iterable of str
+        What can be typed.
+
+    Returns
+    -------
+    str
+        The closest option, where one is close, and all of them.
+    """
+    names = sorted(options)
     if not names:
         return "there is nothing to set here"
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
@@ -45,21 +80,21 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and its causes, our own word first, then Hydra's outermost."""
-    found = []
-    while error is not None and error not in found:
-        found.append(error)
+    """Yield an error and its causes: our own first, then from the outermost of Hydra's inwards."""
+    causes: list[BaseException] = []
+    while error is not None and error not in causes:
+        causes.append(error)
         error = error.__cause__ or error.__context__
-    yield from sorted(found, key=lambda each: not isinstance(each, ConfigError))
+    yield from sorted(causes, key=lambda cause: not isinstance(cause, ConfigError))
 
 
-def _words(error: BaseException) -> str | None:
-    """The words for one error of a chain, or None where it has nothing to say to a person."""
+def _message(error: BaseException) -> str | None:
+    """Explain one error of a chain; None where it says nothing that helps the user."""
     import yaml
     from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
-    words: list[tuple[type | tuple[type, ...], Callable[[Any], str]]] = [
+    explanations: list[tuple[type | tuple[type, ...], Callable[[Any], str]]] = [
         (ConfigError, str),
         (MissingConfigException, _no_such_option),
         (OverrideParseException, _unreadable),
@@ -67,7 +102,7 @@ def _words(error: BaseException) -> str | None:
         (ConfigCompositionException, _composition),
         (OmegaConfBaseException, _setting),
     ]
-    return next((say(error) for kind, say in words if isinstance(error, kind)), None)
+    return next((explain(error) for kind, explain in explanations if isinstance(error, kind)), None)
 
 
 def _unreadable(error: Any) -> str:
@@ -85,7 +120,7 @@ def _broken_yaml(error: Any) -> str:
 
 
 def _composition(error: Any) -> str:
-    """Hydra's own words, or better ones where OmegaConf said which setting is at fault."""
+    """Explain a failed composition by the setting that OmegaConf names, or else by Hydra's own message."""
     from omegaconf.errors import OmegaConfBaseException
 
     cause = error.__cause__ or error.__context__
@@ -105,7 +140,7 @@ def _no_such_option(error: Any) -> str:
 
 
 def _setting(error: Any) -> str:
-    """An unknown key, or a value of the wrong type."""
+    """Explain an unknown key or a value of the wrong type."""
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
     key, first = error.full_key or error.key, str(error).splitlines()[0]
@@ -121,21 +156,34 @@ def _setting(error: Any) -> str:
     return f"{key}: {first}" if key and str(key) not in first else first
 
 
-def no_such_key(key: str, known: Iterable[str]) -> str:
-    """The words for a key that the schema does not have."""
+def no_such_key(key: str, names: Iterable[str]) -> str:
+    """Explain that the schema does not have a key.
+
+    Parameters
+    ----------
+    key : str
+        Dotted key that was typed.
+    names : iterable of str
+        Keys that exist beside it.
+
+    Returns
+    -------
+    str
+        One line.
+    """
     parent, _, name = str(key).rpartition(".")
-    if parent == "model.params" and not list(known):
+    if parent == "model.params" and not list(names):
         return (
             f"{key}: model=all has no params of its own; choose one family ({', '.join(FAMILIES)}), or edit its "
             "file in conf/model"
         )
-    return f"{key} is no setting{f' of {parent}' if parent else ''}; {near(name, known)}"
+    return f"{key} is no setting{f' of {parent}' if parent else ''}; {near(name, names)}"
 
 
 def _siblings(error: Any) -> list[str]:
     if dataclasses.is_dataclass(error.object_type):
-        return [each.name for each in dataclasses.fields(error.object_type)]
+        return [field.name for field in dataclasses.fields(error.object_type)]
     try:
-        return [str(each) for each in error.parent_node]
+        return [str(name) for name in error.parent_node]
     except TypeError:
         return []

@@ -1,4 +1,4 @@
-"""Where each stored thing lies: the one module that names folders and files of data/."""
+"""Where stored things lie: the only module that names folders and files of data/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ TABLES = ("bars", "features", "options", "runs", "states")
 
 
 def main_root() -> Path:
-    """Folder that owns MLflow's store, provider caches and locks: the main checkout, also from a copy DVC works in."""
+    """Return the folder that owns MLflow's store, the caches of providers and the locks.
+
+    Returns
+    -------
+    Path
+        The main checkout, also for a command that DVC runs in a copy of it.
+    """
     return Path(os.environ.get("DVC_ROOT") or ROOT)
 
 
@@ -28,7 +34,17 @@ def heartbeats() -> Path:
 
 
 def listings(data_root: str | Path) -> Path:
-    """Folder of the exchanges' listings, shared by all datasets and working copies."""
+    """Return the folder of the exchanges' listings, which all datasets and working copies share.
+
+    Parameters
+    ----------
+    data_root : str or Path
+        The data folder, relative to the main checkout.
+
+    Returns
+    -------
+    Path
+    """
     return main_root() / data_root / "listings"
 
 
@@ -57,7 +73,7 @@ class DatasetPaths:
 
     @property
     def raw(self) -> Path:
-        """Folder of what live providers served, as served."""
+        """Folder of the unchanged answers of live providers."""
         return self.bars / "raw"
 
     @property
@@ -67,7 +83,7 @@ class DatasetPaths:
 
     @property
     def runs(self) -> Path:
-        """Folder of the run store: what training produced."""
+        """Folder of the run store, which holds what training produced."""
         return self.root / "runs" / self.dataset
 
     @property
@@ -87,17 +103,17 @@ class DatasetPaths:
 
     @property
     def cache(self) -> Path:
-        """Folder for files of a hydration in work."""
+        """Folder for the working files of a running hydration."""
         return self.root / "cache" / f"hydrate-{self.dataset}"
 
     @property
     def fingerprint(self) -> Path:
-        """What the files of a source were when they were last read."""
+        """Record of a source's files when they were last read."""
         return self.root / "cache" / f"hydrate-{self.dataset}.json"
 
     @property
     def states_folder(self) -> Path:
-        """Folder of the states tables, one a stage."""
+        """Folder of the states tables, one for each stage."""
         return self.root / "states" / self.dataset
 
     @property
@@ -106,5 +122,15 @@ class DatasetPaths:
         return self.reports_root / self.dataset
 
     def states(self, stage: str) -> Path:
-        """The states table of a stage: one row an instrument."""
+        """Return the states table of a stage, which has one row for each instrument.
+
+        Parameters
+        ----------
+        stage : str
+            Name of the stage, such as ``train``.
+
+        Returns
+        -------
+        Path
+        """
         return self.states_folder / f"{stage}.parquet"

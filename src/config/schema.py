@@ -24,7 +24,7 @@ INDICATOR_LIBRARIES = ("pandas_ta", "talib")
 
 @dataclass
 class UniverseConfig:
-    """Which instruments. A limit of null takes every instrument of the class that the source lists."""
+    """Which instruments; a limit of null takes all instruments of the class that the source lists."""
 
     name: str = named("demo")
     interval: str = constrained("1d", _INTERVAL)
@@ -34,21 +34,21 @@ class UniverseConfig:
     symbols: list[str] = field(default_factory=list)  # "AAPL" or "stock:AAPL"
     file: str | None = None  # CSV with a column symbol, or one symbol a line
     buckets: int = ranged(4, low=1, high=1024, unit="shards")  # shards of the stored tables
-    # Instruments of each class in the pinned panel of market-relative features
+    # Instruments of each class in the pinned panel of market-relative features.
     panel: int = ranged(100, low=1, high=10_000_000, unit="instruments")
     allow_simulated: bool = False
     pinned: str | None = None  # CSV of the dated list that live sources take, where limits are given
-    types: list[str] = field(default_factory=lambda: ["common", "adr"])  # of stocks, as the exchanges' directory tells
-    otc: bool = False  # names of the SEC's list that trade over the counter
-    # Membership as the kept listings had it that day, YYYY-MM-DD; null takes the latest
+    types: list[str] = field(default_factory=lambda: ["common", "adr"])  # of stocks, by the exchanges' directory
+    otc: bool = False  # also stocks of the SEC's list that trade over the counter
+    # Take the members that the stored listings had on this day, YYYY-MM-DD; null takes the latest.
     as_of: str | None = dated(None)
-    # Most traded underlyings whose option chains are kept
+    # Number of underlyings, the most traded first, whose option chains are stored.
     options: int = ranged(0, low=0, high=100_000, unit="underlyings")
 
 
 @dataclass
 class SimulatedSource:
-    """How many invented instruments of each class, and how strong the planted edge is."""
+    """How many simulated instruments of each class, and how strong the planted edge is."""
 
     stock: int = ranged(18, low=0, high=100_000, unit="instruments")
     etf: int = ranged(8, low=0, high=100_000, unit="instruments")
@@ -60,43 +60,45 @@ class SimulatedSource:
 
 @dataclass
 class LiveSource:
-    """How live providers are asked: politely, for hours where need be."""
+    """How requests to live providers are paced, repeated and given up."""
 
-    chain: dict[str, list[str]] = field(default_factory=dict)  # by class: stooq or folder first, then who tops up
+    chain: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # by class: stooq or folder first, then providers that top up
     start: str = dated("2014-01-01")  # first date wanted
-    workers: int = ranged(6, low=1, high=64, unit="threads")  # threads that fetch
-    # Instruments fetched between two writes of the store
+    workers: int = ranged(6, low=1, high=64, unit="threads")  # threads for requests
+    # Instruments fetched between two writes of the store.
     batch_size: int = ranged(200, low=1, high=100_000, unit="instruments")
-    # Requests a second to begin with, by provider
+    # Requests a second at the start, by provider.
     rates: dict[str, float] = ranged({}, low=0, high=10_000, unit="requests a second", above=True, remedy=_USUAL_RATES)
-    # And at most, where nothing is refused
+    # The most that they rise to while no request is refused.
     ceilings: dict[str, float] = ranged(
         {}, low=0, high=10_000, unit="requests a second", above=True, remedy=_USUAL_RATES
     )
-    # Seconds without a request after refusals that name no time; doubles each time
+    # Seconds to wait after a refusal that names no time; doubles each time.
     pause: float = ranged(60.0, low=0, high=86_400, unit="seconds", above=True)
-    max_pause: float = ranged(3600.0, low=0, high=86_400, unit="seconds", above=True)  # seconds
-    # Without one good answer, then the run ends, saved
+    max_pause: float = ranged(3600.0, low=0, high=86_400, unit="seconds", above=True)
+    # Without a single good answer for this long, the run ends; what it fetched is stored.
     patience_hours: float = ranged(12.0, low=0, high=10_000, unit="hours", above=True)
     timeout: float = ranged(30.0, low=0, high=3600, unit="seconds", above=True)  # seconds for one request
-    tries: int = ranged(4, low=1, high=100, unit="tries")  # of an instrument in one run, refusals not counted
-    # Before a failed instrument is due again; doubles each time
+    tries: int = ranged(4, low=1, high=100, unit="tries")  # for each instrument in one run; refusals do not count
+    # Until a failed instrument is tried again; doubles each time.
     retry_hours: float = ranged(6.0, low=0, high=10_000, unit="hours")
-    overlap_bars: int = ranged(10, low=2, high=1000, unit="bars")  # asked again at each refresh and compared
+    overlap_bars: int = ranged(10, low=2, high=1000, unit="bars")  # fetched again at each refresh and compared
     proxy: str | None = None  # null: HTTPS_PROXY of the environment
-    ca_file: str | None = None  # certificates of a proxy that opens TLS; null: SSL_CERT_FILE of the environment
-    contact: str | None = None  # e-mail address that the SEC demands of whoever asks for its list
+    ca_file: str | None = None  # certificates of a proxy that decrypts TLS; null: SSL_CERT_FILE
+    contact: str | None = None  # e-mail address, which the SEC requires with requests for its list
 
 
 @dataclass
 class SourceConfig:
-    """Where bars come from: a provider or a layout (`kind`), and its path where it reads files."""
+    """Where bars come from: a provider or a file layout (`kind`), and the path of files."""
 
     kind: str = "simulated"  # a source of src/sources; auto: a chain of several for each asset class
     path: str = "data/source"
-    asset_class: str | None = one_of(None, ASSET_CLASSES)  # for files that do not say
-    columns: dict[str, str] = field(default_factory=dict)  # our name -> the files' column name
-    # Split_adjusted | total_return | auto: by the presence of adj_close, per instrument
+    asset_class: str | None = one_of(None, ASSET_CLASSES)  # of files that do not state it
+    columns: dict[str, str] = field(default_factory=dict)  # our name: the name of the column in the files
+    # `auto` decides for each instrument by whether it has a column adj_close.
     basis: str = one_of("auto", ("auto", "split_adjusted", "total_return"))
     simulated: SimulatedSource = field(default_factory=SimulatedSource)
     live: LiveSource = field(default_factory=LiveSource)
@@ -104,18 +106,18 @@ class SourceConfig:
 
 @dataclass
 class OptionsConfig:
-    """Option chains: where they come from, and what their valuation assumes."""
+    """Where option chains come from, and what their valuation assumes."""
 
-    path: str | None = None  # files of chains of one's own; null asks the live source
+    path: str | None = None  # your own files of option chains; null takes the live source
     risk_free: float = ranged(0.04, low=-0.1, high=1, unit="a year")  # a year, continuously compounded
-    max_expiries: int = ranged(40, low=1, high=1000, unit="expiries")  # of an underlying, the nearest first
+    max_expiries: int = ranged(40, low=1, high=1000, unit="expiries")  # of each underlying, the nearest first
 
 
 @dataclass
 class DataConfig:
-    """What every stage reads and writes, relative to the project's root."""
+    """Folders that the stages read and write, relative to the project's root."""
 
-    until: str | None = dated(None)  # last date hydrated, YYYY-MM-DD; null takes all that the source has
+    until: str | None = dated(None)  # last date to hydrate, YYYY-MM-DD; null takes all dates
     root: str = "data"
     reports: str = "reports"
     logs: str = "logs"
@@ -123,7 +125,7 @@ class DataConfig:
 
 @dataclass
 class FeaturesConfig:
-    """Which declared features: by family or by name; `exclude` wins. What is in `extra` and `files` comes on top."""
+    """Which features, by family or by name; `exclude` overrides both, `extra` and `files` are added to them."""
 
     name: str = named("all")
     families: list[str] = field(default_factory=list)
@@ -153,54 +155,56 @@ class SplitConfig:
     anchor: str = dated("2000-07-01")
     fold_months: int = ranged(18, low=1, high=120, unit="months")
     first_train_bars: int = ranged(500, low=50, high=100_000, unit="bars")
-    embargo: int = ranged(5, low=0, high=1000, unit="bars")  # bars
-    # Share of the class's bars a year below which an instrument is skipped
+    embargo: int = ranged(5, low=0, high=1000, unit="bars")
+    # Instruments with less than this share of the class's bars a year are skipped.
     min_density: float = ranged(0.9, low=0, high=1)
 
 
 @dataclass
 class StrategyConfig:
-    """From probabilities to positions, and what trading them costs."""
+    """How probabilities become positions, and what trading them costs."""
 
     name: str = named("long_flat")
     short: bool = False
-    threshold: float = ranged(0.5, low=0, high=1)  # probability above which the position is long
-    target_volatility: float = ranged(0.10, low=0, high=2, unit="a year", above=True)  # annual
-    # Bars of close-to-close returns up to the decision
+    threshold: float = ranged(0.5, low=0, high=1)  # the position is long above this probability
+    target_volatility: float = ranged(0.10, low=0, high=2, unit="a year", above=True)
+    # Close-to-close returns up to the decision that estimate the volatility.
     volatility_window: int = ranged(63, low=5, high=1000, unit="bars")
     max_leverage: float = ranged(1.0, low=0, high=10, above=True)
     cost_bps: dict[str, float] = ranged(
         {"stock": 5.0, "etf": 5.0, "crypto": 10.0}, low=0, high=1000, unit="basis points"
     )
-    # Price units over the as-traded price, per unit of turnover (stock and etf)
+    # In units of the as-traded price, per unit of turnover (stock and etf).
     half_cent: float = ranged(0.005, low=0, high=1)
     spread_window: int = ranged(63, low=1, high=1000, unit="bars")  # bars of the trailing mean of the spread estimate
 
 
 @dataclass
 class ModelConfig:
-    """One model family with its settings; `model=all` names several files by `members` and has none itself."""
+    """One model family with its settings; `model=all` has none itself and lists files of families in `members`."""
 
     family: str = one_of("???", (*FAMILIES, "all"))
-    members: list[str] = field(default_factory=list)  # files; who names an asset class takes it
+    members: list[str] = field(
+        default_factory=list
+    )  # files of conf/model; one with `classes` takes these from the others of its family
     params: Any = None
     device: str = one_of("cpu", ("cpu", "cuda"))
-    classes: list[str] = field(default_factory=list)  # asset classes that it is for; empty: all
-    trials: int = ranged(0, low=0, high=10_000_000, unit="trials")  # tuning trials among which the params were chosen
-    tuned_before: str | None = dated(None)  # the tuning read no bar from this date on, YYYY-MM-DD
+    classes: list[str] = field(default_factory=list)  # asset classes to train; empty: all
+    trials: int = ranged(0, low=0, high=10_000_000, unit="trials")  # tuning trials that the params were chosen from
+    tuned_before: str | None = dated(None)  # tuning read only bars before this date, YYYY-MM-DD
 
 
 @dataclass
 class GradeConfig:
-    """The one gate: thresholds, out-of-sample bars demanded, and the settings of the evidence."""
+    """The gate: thresholds, required out-of-sample bars, and the settings of the evidence."""
 
     name: str = named("default")
     min_auc: float = ranged(0.52, low=0, high=1)
     min_accuracy: float = ranged(0.51, low=0, high=1)
     min_sharpe: float = ranged(0.5, low=-10, high=10)
     max_drawdown: float = ranged(0.20, low=0, high=1, above=True)
-    min_oos: int = ranged(500, low=1, high=100_000, unit="bars")  # out-of-sample bars to be registered
-    min_oos_promote: int = ranged(1000, low=1, high=100_000, unit="bars")  # and to be promoted
+    min_oos: int = ranged(500, low=1, high=100_000, unit="bars")  # out-of-sample bars required to register
+    min_oos_promote: int = ranged(1000, low=1, high=100_000, unit="bars")  # and to promote
     common_shifts: int = ranged(200, low=20, high=10_000, unit="shifts")
     exclude_lags: int = ranged(126, low=0, high=10_000, unit="bars")
     suspicious_auc: float = ranged(0.65, low=0.5, high=1)
@@ -209,39 +213,39 @@ class GradeConfig:
 
 @dataclass
 class EngineConfig:
-    """How the work is spread; null workers means one for each core."""
+    """How work is distributed; null workers means one for each core."""
 
     kind: str = one_of("local", ("local", "ray"))
     workers: int | None = ranged(None, low=1, high=4096, unit="processes")
-    batch_size: int = ranged(20, low=1, high=100_000, unit="instruments")  # instruments in flight
-    # A worker that takes more ends; null: its part of what the machine has
+    batch_size: int = ranged(20, low=1, high=100_000, unit="instruments")  # instruments in work at a time
+    # A worker that takes more is stopped; null: its share of the machine's memory.
     memory_gib: float | None = ranged(None, low=0, high=100_000, unit="GiB", above=True)
-    address: str | None = None  # ray: of a running cluster; null starts one on this machine
-    data: str | None = None  # ray: a folder or bucket that every node reaches; null sends data through Ray
+    address: str | None = None  # of a running Ray cluster; null starts one on this machine
+    data: str | None = None  # folder or bucket that every Ray node can read; null sends data through Ray
 
 
 @dataclass
 class TuneConfig:
-    """How settings are searched for inside the first training window; see docs/tuning.md."""
+    """How settings are searched inside the first training window; see docs/tuning.md."""
 
-    # Of each family and class in all, the default settings' own included
+    # Total for each family and class, including the trial of the default settings.
     trials: int = ranged(40, low=1, high=100_000, unit="trials")
-    # That each trial is tried on; as many others confirm the winner
+    # For each trial; as many others confirm the winner.
     instruments: int = ranged(40, low=4, high=100_000, unit="instruments")
     by: str = one_of("class", ("class", "all"))  # one study for each asset class, or one for all of them
-    # Instruments between two looks at whether a trial is worth going on
+    # After this many instruments, a trial that is clearly behind is stopped.
     batch: int = ranged(10, low=1, high=100_000, unit="instruments")
-    # A trial ends where it is behind the best one with a Wilcoxon p-value below this; 0: never
+    # A trial is stopped if it is behind the best one with a Wilcoxon p-value below this; 0: never.
     prune_p: float = ranged(0.1, low=0, high=0.5)
-    fold_months: int = ranged(6, low=1, high=120, unit="months")  # of the walk-forward inside the window
-    first_train_bars: int = ranged(250, low=50, high=100_000, unit="bars")  # before its first validation
-    # Standard errors by which a winner must beat the default settings on other instruments
+    fold_months: int = ranged(6, low=1, high=120, unit="months")  # folds of the walk-forward inside the window
+    first_train_bars: int = ranged(250, low=50, high=100_000, unit="bars")  # bars before its first validation
+    # By which a winner must beat the default settings on other instruments.
     min_gain: float = ranged(2.0, low=0, high=100, unit="standard errors")
-    # CPU of a trial, as estimated, in units of the default settings'
+    # Estimated CPU time of a trial.
     max_cost: float = ranged(2.0, low=0, high=1000, unit="times the default settings' CPU", above=True)
-    timeout: float | None = ranged(None, low=0, high=1e7, unit="seconds")  # seconds after which no trial is begun
-    before: str | None = dated(None)  # read no bar from this date on; null: the class's first out-of-sample date
-    force: bool = False  # write the winner even where it isn't better by `min_gain`
+    timeout: float | None = ranged(None, low=0, high=1e7, unit="seconds")  # no trial begins later than this
+    before: str | None = dated(None)  # read only bars before this date; null: the class's first out-of-sample date
+    force: bool = False  # write the winner even if it is not better by `min_gain`
     overwrite: bool = False  # replace files of conf/model that a person wrote or changed
     name: str | None = named(None)  # of the files; null: the dataset's
     folder: str = "conf/model"
@@ -249,12 +253,12 @@ class TuneConfig:
 
 @dataclass
 class TrackingConfig:
-    """Where MLflow keeps runs and models; a relative sqlite path is under the project's root."""
+    """Where MLflow stores runs and models; a relative sqlite path is relative to the project's root."""
 
     uri: str = "sqlite:///mlruns/mlflow.db"  # or postgresql://<user>@<host>/<database>, or http://<server>
-    # Bulk: inserts into sqlite; client: MLflow's own; auto: bulk where it is tested
+    # bulk: inserts into sqlite; client: MLflow's own; auto: bulk with the releases of MLflow that it is tested with.
     route: str = one_of("auto", ("auto", "bulk", "client"))
-    artifacts: str = "mlruns/artifacts"  # a folder, or s3://<bucket>/<prefix>; a server keeps them itself
+    artifacts: str = "mlruns/artifacts"  # a folder or s3://<bucket>/<prefix>; a server stores them itself
     experiment: str = "alpha-loop"
     enabled: bool = True
 
@@ -279,10 +283,10 @@ class Config:
     experiment: Any = None
     seed: int = ranged(7, low=0, high=2**31 - 1)
     fresh: bool = False
-    only: list[str] = field(default_factory=list)  # narrow a stage to these symbols
-    # Failed: at once what failed; all: also what is fresh; whole: every series from its start
+    only: list[str] = field(default_factory=list)  # restrict a stage to these symbols
+    # failed: at once what failed; all: also what is up to date; whole: all series from their start.
     retry: str | None = one_of(None, ("failed", "all", "whole"))
-    follow: bool = False  # train: featurize, train and report again until hydration has nothing pending
+    follow: bool = False  # train: featurize, train and report in rounds until hydration ends
 
     @property
     def dataset(self) -> str:
@@ -292,12 +296,12 @@ class Config:
 
     @property
     def paths(self) -> DatasetPaths:
-        """Where everything stored of the dataset lies."""
+        """Where the dataset's stored things lie."""
         return DatasetPaths(Path(self.data.root), self.dataset, Path(self.data.reports))
 
     @property
     def hydrate_command(self) -> str:
-        """What to type to have bars of this dataset; from live providers where no source of real bars is chosen."""
+        """Command that fetches bars of this dataset, from live providers if no source of real bars is chosen."""
         words = [f"python -m src.hydrate universe={self.universe.name}"]
         if self.universe.interval != "1d":
             words.append(f"universe.interval={self.universe.interval}")

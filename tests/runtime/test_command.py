@@ -373,7 +373,7 @@ def test_a_hand_run_of_another_configuration_says_how_to_version_it(
 ) -> None:
     monkeypatch.delenv("DVC_STAGE")
     run(lambda _config: "train: done", "split.embargo=9", verb="train")
-    words = "dvc repro would make demo otherwise: split.embargo was not what params.yaml and conf/ say."
+    words = "dvc repro would give another demo: split.embargo differs from params.yaml and conf/."
     assert capsys.readouterr().err == f"{words} To keep this result, set it there and run dvc repro\n"
     run(lambda _config: "train: done", "universe=quick", verb="train")  # another dataset, of which DVC keeps nothing
     assert capsys.readouterr().err == ""

@@ -141,7 +141,7 @@ def test_members_must_divide_the_classes_among_themselves(project: Config) -> No
     for members, words in (
         (["lightgbm_stocks", "lightgbm_stocks"], "has lightgbm twice for stock"),
         (["lightgbm", "lightgbm"], "has lightgbm twice for every class"),
-        (["lightgbm", "linear"], "names linear, but conf/model/linear.yaml is not there"),
+        (["lightgbm", "linear"], "names linear, but conf/model/linear.yaml does not exist"),
         (["all"], "conf/model/all.yaml is of family all"),
     ):
         with pytest.raises(ConfigError, match=words):

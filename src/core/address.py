@@ -4,12 +4,34 @@ from __future__ import annotations
 
 
 def host_and_port(address: str) -> tuple[str, str]:
-    """Host and port of ``[ray://]host:port``; an IPv6 host without its brackets."""
+    """Split an address into host and port.
+
+    Parameters
+    ----------
+    address : str
+        ``host:port``, with or without ``ray://``.
+
+    Returns
+    -------
+    (str, str)
+        Host, an IPv6 one without its brackets, and port; empty where there is none.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     return host.strip("[]"), port
 
 
 def is_cluster_address(address: str) -> bool:
-    """Whether this is ``auto``, or ``host:port`` with or without ``ray://``."""
+    """Tell whether an address can be that of a Ray cluster.
+
+    Parameters
+    ----------
+    address : str
+        What the setting holds.
+
+    Returns
+    -------
+    bool
+        Whether it is ``auto``, or ``host:port`` with or without ``ray://``.
+    """
     host, port = host_and_port(address)
     return address == "auto" or (bool(host) and port.isdigit() and int(port) < 65_536)

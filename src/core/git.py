@@ -10,7 +10,13 @@ from src.core.project import ROOT
 
 @cache
 def git_commit() -> str | None:
-    """Commit of the project's checkout, with ``-dirty`` where tracked files differ; null outside a git checkout."""
+    """Return the commit of the project's checkout.
+
+    Returns
+    -------
+    str or None
+        With ``-dirty`` appended if tracked files were changed; None outside a git checkout.
+    """
     try:
         commit = _git("rev-parse", "HEAD")
         return f"{commit}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else commit

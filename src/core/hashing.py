@@ -14,7 +14,12 @@ KEY_LENGTH = 24
 
 
 def text_digest(*parts: object) -> str:
-    """BLAKE2 hash of the text of the parts, in their order.
+    """Hash the text of the parts, in their order, by BLAKE2.
+
+    Parameters
+    ----------
+    *parts : object
+        Converted by `str`.
 
     Returns
     -------
@@ -25,7 +30,12 @@ def text_digest(*parts: object) -> str:
 
 
 def json_digest(parts: Any) -> str:
-    """Hash of a JSON-able value, independent of the order of keys.
+    """Hash a value that JSON can hold, independently of the order of keys.
+
+    Parameters
+    ----------
+    parts : object
+        Mappings, lists, texts, numbers; anything else counts as its text.
 
     Returns
     -------
@@ -42,7 +52,12 @@ def json_digest(parts: Any) -> str:
 
 
 def table_digest(table: pl.DataFrame) -> str:
-    """Hash of a table's values, independent of how it is chunked or stored.
+    """Hash a table's values, independently of how it is chunked or stored.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Without nulls in columns of text.
 
     Returns
     -------

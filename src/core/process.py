@@ -1,4 +1,4 @@
-"""Processes of this machine: which one left a file, and whether it still runs."""
+"""Identify processes of this machine, and tell whether they still run."""
 
 from __future__ import annotations
 
@@ -9,20 +9,55 @@ import platform
 
 @functools.cache
 def host_tag() -> str:
-    """Short name of this machine, safe in file names."""
+    """Return a short name of this machine that is safe in file names.
+
+    Returns
+    -------
+    str
+        6 hexadecimal digits.
+    """
     return hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
 
 
 @functools.cache
 def process_start(pid: int) -> int:
-    """When a process started, in seconds since 1970: with its number, it names the process for good."""
+    """Return when a process started; together with its number, this identifies it.
+
+    Parameters
+    ----------
+    pid : int
+        Number of a running process.
+
+    Returns
+    -------
+    int
+        Seconds since 1970.
+
+    Raises
+    ------
+    psutil.NoSuchProcess
+        If no process has that number.
+    """
     import psutil
 
     return int(psutil.Process(pid).create_time())
 
 
 def is_alive(pid: int, started: int) -> bool:
-    """Whether the process that started then still runs; its number alone may have been given to another."""
+    """Tell whether a process still runs; its number alone may have been given to another one.
+
+    Parameters
+    ----------
+    pid : int
+        Number of the process.
+    started : int
+        When it started, as `process_start` returned it.
+
+    Returns
+    -------
+    bool
+        True also for a process of another user, whose start can't be read.
+    """
     import psutil
 
     try:
@@ -30,5 +65,5 @@ def is_alive(pid: int, started: int) -> bool:
         return abs(int(process.create_time()) - started) <= 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:  # it exists, and belongs to somebody else
+    except psutil.AccessDenied:  # it exists, and belongs to another user
         return True

@@ -56,7 +56,17 @@ def cost(params: Mapping[str, Any]) -> float:
 
 
 def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one model on one thread; see `src.models.library.Family`."""
+    """Fit one model on one thread; see `src.models.library.Family`.
+
+    Returns
+    -------
+    catboost.CatBoost
+
+    Raises
+    ------
+    catboost.CatBoostError
+        If CatBoost can't fit on the device.
+    """
     import catboost as cb
 
     model = cb.CatBoost(_settings(params, seed, device))
@@ -89,18 +99,36 @@ def _settings(params: CatBoostParams, seed: int, device: str) -> dict[str, Any]:
 
 
 def predict(model: Any, x: Matrix) -> Vector:
-    """Return P(up) of each row; see `src.models.library.Family`."""
+    """Return P(up) of each row; see `src.models.library.Family`.
+
+    Returns
+    -------
+    float64, shape (rows,)
+        A missing value counts as smaller than every other.
+    """
     return np.asarray(model.predict(x, prediction_type="Probability", thread_count=1), dtype=np.float64)[:, 1]
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Return each feature's share in how much the prediction moves (PredictionValuesChange); see `Family`."""
+    """Return each feature's share in how much the prediction moves; see `src.models.library.Family`.
+
+    Returns
+    -------
+    float64, shape (features,)
+        CatBoost's PredictionValuesChange, which is no gain of splits, as shares of its sum.
+    """
     assert model.feature_names_ == names
     return shares(np.asarray(model.get_feature_importance(type="PredictionValuesChange"), dtype=np.float64))
 
 
 def to_bytes(model: Any) -> bytes:
-    """Return CatBoost's binary format, which it writes to files only; see `src.models.library.Family`."""
+    """Return CatBoost's binary format; see `src.models.library.Family`.
+
+    Returns
+    -------
+    bytes
+        With the time of the fit and an identifier inside: not the same for the same fit.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE
         model.save_model(str(path))
@@ -108,7 +136,12 @@ def to_bytes(model: Any) -> bytes:
 
 
 def from_bytes(content: bytes) -> Any:
-    """Read CatBoost's binary format; see `src.models.library.Family`."""
+    """Read CatBoost's binary format; see `src.models.library.Family`.
+
+    Returns
+    -------
+    catboost.CatBoost
+    """
     import catboost as cb
 
     model = cb.CatBoost()

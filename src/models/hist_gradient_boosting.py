@@ -65,7 +65,18 @@ def cost(params: Mapping[str, Any]) -> float:
 def fit(
     x: Matrix, y: Vector, params: HistGradientBoostingParams, seed: int, names: list[str], device: str = "cpu"
 ) -> dict[str, Any]:
-    """Fit one model on one thread; see `src.models.library.Family`."""
+    """Fit one model on one thread; see `src.models.library.Family`.
+
+    Returns
+    -------
+    dict of arrays
+        Names, baseline, roots and depth of the trees, and the attributes of their nodes end to end.
+
+    Raises
+    ------
+    ValueError
+        If the device is not the CPU.
+    """
     if device != "cpu":
         raise ValueError("scikit-learn fits on the CPU alone")
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -131,7 +142,20 @@ def _arrays(classifier: Any, names: list[str]) -> dict[str, Any]:
 
 
 def predict(model: dict[str, Any], x: Matrix) -> Vector:
-    """Return P(up) of each row, in the order of arithmetic of scikit-learn; see `src.models.library.Family`."""
+    """Return P(up) of each row; see `src.models.library.Family`.
+
+    Parameters
+    ----------
+    model : dict of arrays
+        What `fit` or `from_bytes` returned.
+    x : float32, shape (rows, features)
+        NaN where a value is missing: it follows the side that its split gives to missing values.
+
+    Returns
+    -------
+    float64, shape (rows,)
+        Scikit-learn's own predict_proba to the last bit: the trees are added in the same order.
+    """
     from scipy.special import expit
 
     values, rows = np.asarray(x, dtype=np.float64), np.arange(len(x))
@@ -147,14 +171,26 @@ def predict(model: dict[str, Any], x: Matrix) -> Vector:
 
 
 def importance(model: dict[str, Any], names: list[str]) -> Vector:
-    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`."""
+    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`.
+
+    Returns
+    -------
+    float64, shape (features,)
+        Sums to 1, or is all zero where no tree has a split.
+    """
     assert model["names"].tolist() == names
     gains = np.bincount(model["feature"], weights=model["gain"], minlength=len(names))
     return shares(gains.astype(np.float64))
 
 
 def to_bytes(model: dict[str, Any]) -> bytes:
-    """Return the arrays in NumPy's zipped format, without the time of day that `numpy.savez` would add."""
+    """Return the arrays in NumPy's zipped format; see `src.models.library.Family`.
+
+    Returns
+    -------
+    bytes
+        The same for the same model: `numpy.savez` would add the time of day.
+    """
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, array in model.items():
@@ -164,7 +200,17 @@ def to_bytes(model: dict[str, Any]) -> bytes:
 
 
 def from_bytes(content: bytes) -> dict[str, Any]:
-    """Read the arrays; pickled ones are refused. See `src.models.library.Family`."""
+    """Read the arrays; see `src.models.library.Family`.
+
+    Returns
+    -------
+    dict of arrays
+
+    Raises
+    ------
+    ValueError
+        If an array is pickled.
+    """
     import io
 
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:

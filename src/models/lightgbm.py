@@ -59,7 +59,17 @@ def cost(params: Mapping[str, Any]) -> float:
 
 
 def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one booster on one thread; see `src.models.library.Family`."""
+    """Fit one booster on one thread; see `src.models.library.Family`.
+
+    Returns
+    -------
+    lightgbm.Booster
+
+    Raises
+    ------
+    lightgbm.basic.LightGBMError
+        If this build of LightGBM can't fit on the device.
+    """
     import lightgbm as lgb
 
     settings = _settings(params, seed, device)
@@ -99,12 +109,24 @@ def _settings(params: LightGBMParams, seed: int, device: str = "cpu") -> dict[st
 
 
 def predict(model: Any, x: Matrix) -> Vector:
-    """Return P(up) of each row; see `src.models.library.Family`."""
+    """Return P(up) of each row; see `src.models.library.Family`.
+
+    Returns
+    -------
+    float64, shape (rows,)
+        A missing value follows the side that its split gives to missing values.
+    """
     return np.asarray(model.predict(x, num_threads=1), dtype=np.float64)
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`."""
+    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`.
+
+    Returns
+    -------
+    float64, shape (features,)
+        Sums to 1, or is all zero where no tree has a split.
+    """
     assert model.feature_name() == names
     return shares(np.asarray(model.feature_importance("gain"), dtype=np.float64))
 
@@ -115,7 +137,12 @@ def to_bytes(model: Any) -> bytes:
 
 
 def from_bytes(content: bytes) -> Any:
-    """Read LightGBM's text format; see `src.models.library.Family`."""
+    """Read LightGBM's text format; see `src.models.library.Family`.
+
+    Returns
+    -------
+    lightgbm.Booster
+    """
     import lightgbm as lgb
 
     return lgb.Booster(model_str=content.decode("utf-8"))

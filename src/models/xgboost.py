@@ -57,7 +57,19 @@ def cost(params: Mapping[str, Any]) -> float:
 
 
 def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str], device: str = "cpu") -> Any:
-    """Fit one booster on one thread; see `src.models.library.Family`."""
+    """Fit one booster on one thread; see `src.models.library.Family`.
+
+    Returns
+    -------
+    xgboost.Booster
+
+    Raises
+    ------
+    RuntimeError
+        If XGBoost fitted on another device than the one asked for.
+    xgboost.core.XGBoostError
+        If it can't fit at all.
+    """
     import xgboost as xgb
 
     settings = _settings(params, seed, device)
@@ -95,12 +107,24 @@ def _settings(params: XGBoostParams, seed: int, device: str = "cpu") -> dict[str
 
 
 def predict(model: Any, x: Matrix) -> Vector:
-    """Return P(up) of each row; see `src.models.library.Family`."""
+    """Return P(up) of each row; see `src.models.library.Family`.
+
+    Returns
+    -------
+    float64, shape (rows,)
+        A missing value follows the default branch of its split.
+    """
     return np.asarray(model.inplace_predict(x, validate_features=False), dtype=np.float64)
 
 
 def importance(model: Any, names: list[str]) -> Vector:
-    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`."""
+    """Return each feature's share of the total gain of its splits; see `src.models.library.Family`.
+
+    Returns
+    -------
+    float64, shape (features,)
+        Sums to 1, or is all zero where no tree has a split.
+    """
     gains = model.get_score(importance_type="total_gain")
     return shares(np.array([gains.get(name, 0.0) for name in names], dtype=np.float64))
 
@@ -111,7 +135,13 @@ def to_bytes(model: Any) -> bytes:
 
 
 def from_bytes(content: bytes) -> Any:
-    """Read XGBoost's binary JSON format; see `src.models.library.Family`."""
+    """Read XGBoost's binary JSON format; see `src.models.library.Family`.
+
+    Returns
+    -------
+    xgboost.Booster
+        Set to predict on one thread.
+    """
     import xgboost as xgb
 
     model = xgb.Booster({"nthread": 1})

@@ -30,7 +30,8 @@ PROJECT = ("src", "own_features")
 """Top-level packages that are followed: the project's own and a user's feature files."""
 VERSIONED = {"talib": "TA-Lib", "scipy": "scipy"}
 """Libraries whose release may change a formula, by module: the distribution whose version counts."""
-_MODULE_NAMES = ("__name__", "__package__", "__file__", "__spec__", "__doc__")
+_MODULE_ATTRIBUTE = re.compile(r"__\w+__")
+"""Names such as ``__file__`` and ``__path__``, which say where a module is and not what it computes."""
 _LEFT_OUT = ("ctx", "type_comment", "kind", "type_params", "returns", "annotation")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _NO_CYCLE = 1 << 30
@@ -187,9 +188,9 @@ class _Writer:
     def _resolved(self, node: ast.AST) -> tuple[Any] | None:
         """The object behind a name, or behind an attribute of a project module."""
         if isinstance(node, ast.Name):
-            known = node.id in self._names and node.id in self._scope and node.id not in _MODULE_NAMES
+            known = node.id in self._names and node.id in self._scope and not _MODULE_ATTRIBUTE.fullmatch(node.id)
             return (self._scope[node.id],) if known else None
-        if isinstance(node, ast.Attribute) and node.attr not in _MODULE_NAMES:
+        if isinstance(node, ast.Attribute) and not _MODULE_ATTRIBUTE.fullmatch(node.attr):
             owner = self._resolved(node.value)
             if owner and isinstance(owner[0], types.ModuleType) and _root(owner[0]) in PROJECT:
                 return (getattr(owner[0], node.attr),)

@@ -167,6 +167,11 @@ def test_an_import_inside_a_function_is_followed(package) -> None:
     assert code_digest(package(moved=helpers.format(2), main=main.format("moved")).root) == found[0]
 
 
+def test_where_a_package_lies_changes_nothing(package) -> None:
+    main = "import own_features\n\n\ndef root():\n    return own_features.__path__, own_features.__name__, __file__\n"
+    assert code_digest(package(main=main).root) == code_digest(package(main=main).root)
+
+
 def test_a_decorator_that_changes_values_counts_and_a_cache_does_not(package) -> None:
     text = (
         "import functools\n\n\ndef shifted(function):\n    @functools.wraps(function)\n    def wrapped(value):\n"

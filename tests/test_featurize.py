@@ -69,6 +69,11 @@ def store(config) -> FeatureStore:
     return FeatureStore(Path(config.data.root) / "features" / "demo")
 
 
+def identity(store: FeatureStore, config: Config) -> tuple[dict[str, str], str | None]:
+    until = dt.date.fromisoformat(config.split.until) if config.split.until else None
+    return store.identity(select(config.features), BarStore(config.paths.bars), until)
+
+
 def states(config) -> pl.DataFrame:
     return pl.read_parquet(Path(config.data.root) / "states" / "demo" / "featurize.parquet")
 
@@ -147,16 +152,16 @@ def test_a_new_bar_rewrites_the_current_year_of_its_bucket_alone(config, store):
 
 def test_changed_code_and_a_changed_panel_compute_what_uses_them(config, store, monkeypatch):
     featurize(config)
-    before = store.identity(config)[0]
+    before = identity(store, config)[0]
 
     def market_return(market_index):
         return market_index
 
     monkeypatch.setitem(registry.INGREDIENTS, "market_return", market_return)
     with pytest.raises(StageError, match=r"features of universe=demo lack .* as it is declared now .*featurize"):
-        store.identity(config)
+        identity(store, config)
     featurize(config)
-    after = store.identity(config)[0]
+    after = identity(store, config)[0]
     assert {name for name in after if after[name] != before[name]} >= {"beta_63"}
     assert after["month"] == before["month"]
 
@@ -164,19 +169,19 @@ def test_changed_code_and_a_changed_panel_compute_what_uses_them(config, store, 
 def test_identity_holds_code_and_panel_up_to_until(config, store):
     featurize(config)
     config.split.until = "2015-12-31"
-    hashes, panel = store.identity(config)
+    hashes, panel = identity(store, config)
     assert list(hashes) == [item.name for item in select(config.features)]
     longer = pl.concat(lively(330, seed, symbol=symbol, asset_class=kind) for seed, (kind, symbol) in enumerate(KEYS))
     longer = pl.concat([universe(), longer.join(universe(), on=["asset_class", "symbol", "date"], how="anti")])
     hydrated(Path(config.data.root) / "bars" / "demo", longer)
     with pytest.raises(StageError, match="older than its bars"):
-        store.identity(config)
+        identity(store, config)
     featurize(config)
-    assert store.identity(config) == (hashes, panel)
+    assert identity(store, config) == (hashes, panel)
     config.split.until = None
-    assert store.identity(config)[1] != panel
+    assert identity(store, config)[1] != panel
     config.features.families = ["calendar"]
-    assert store.identity(config)[1] is None
+    assert identity(store, config)[1] is None
 
 
 def test_a_formula_that_raises_fails_its_instrument_with_the_reason_and_no_other(config, store, monkeypatch):
@@ -247,7 +252,7 @@ def test_buckets_of_a_former_larger_layout_are_removed(config, store):
 def test_workers_and_this_process_write_the_same_values(config, store, monkeypatch):
     featurize(config)
     here = {b: store.read_bucket(b) for b in store.buckets()}
-    monkeypatch.setattr("src.featurize.IN_PROCESS", 0)
+    monkeypatch.setattr("src.features.build.IN_PROCESS", 0)
     config.fresh, config.engine.workers = True, 2
     featurize(config)
     assert multiprocessing.active_children() == []
@@ -312,17 +317,17 @@ def test_the_users_own_features_are_computed_in_workers_too(config, store, monke
     config.features.families = ["price"]
     config.features.extra = [{"talib": "CCI", "timeperiod": 14}]
     config.features.files = [str(tmp_path / "mine.py")]
-    monkeypatch.setattr("src.featurize.IN_PROCESS", 0)
+    monkeypatch.setattr("src.features.build.IN_PROCESS", 0)
     config.engine.workers = 2
     assert " 0 failed" in featurize(config)
-    hashes = store.identity(config)[0]
+    hashes = identity(store, config)[0]
     assert {"talib_cci_14", "twice"} < set(hashes)
     table = store.read_bucket(store.buckets()[0]).drop_nulls("twice")
     assert (table["twice"] - 2 * table["return_1"]).abs().max() < 1e-6
     assert table["talib_cci_14"].drop_nulls().len() > 0
     config.features.extra = [{"talib": "CCI", "timeperiod": 20}]
     with pytest.raises(StageError, match="lack talib_cci_20"):
-        store.identity(config)
+        identity(store, config)
 
 
 def test_an_extra_that_looks_ahead_is_refused_before_any_work(config, store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from src.storage.ledger import Ledger
 if TYPE_CHECKING:
     import datetime as dt
 
-    from src.config.schema import Config, FeaturesConfig
+    from src.config.schema import FeaturesConfig
     from src.core.arrays import Matrix
 
 _REMEDY = "run `python -m src.featurize` for this universe with fresh=true, which makes it anew"
@@ -209,38 +209,60 @@ class FeatureStore:
         write_json({"made_from": made_from, "hash": panel_hash(table)}, note)
         return panel_hash(table)
 
-    def identity(self, config: Config) -> tuple[dict[str, str], str | None]:
-        """Code hashes of the configured features by name, and the panel's hash up to `split.until` where they use it.
+    def identity(
+        self, chosen: Sequence[Feature], bars: BarStore, until: dt.date | None
+    ) -> tuple[dict[str, str], str | None]:
+        """Hash what the stored columns were made from, and make sure that it is what there is now.
+
+        Parameters
+        ----------
+        chosen : sequence of Feature
+        bars : BarStore
+            Of the same dataset.
+        until : date or None
+            Last day of the panel that counts; None takes all.
+
+        Returns
+        -------
+        hashes : dict of str to str
+            Code hash of each feature, by name.
+        panel : str or None
+            Hash of the panel's days up to `until`; None where no feature looks at it, or none is stored.
 
         Raises
         ------
         StageError
             A bucket was computed by other code or from other bars than there are now: featurize has to run first.
         """
-        import datetime as dt
-
-        chosen = select(config.features, config.universe.interval)
         hashes = {item.name: code_hash(item) for item in chosen}
-        bars = BarStore(Path(config.data.root) / "bars" / config.dataset)
+        looks = any(needs_panel(item) for item in chosen)
         for b in self.buckets():
-            self.require_current(b, bars.digest(b), hashes, any(needs_panel(item) for item in chosen))
-        until = dt.date.fromisoformat(config.split.until) if config.split.until else None
-        return hashes, self._panel_hash(chosen, until)
+            self.require_current(b, bars.digest(b), hashes, looks=looks)
+        table = self.panel() if looks else None
+        return hashes, None if table is None else panel_hash(table, until)
 
     def pinned(self) -> str | None:
         """Hash of the stored panel, as buckets recorded it; None where none is pinned."""
         note = self.root / PANEL_NOTE
         return str(read_json(note)["hash"]) if note.is_file() else None
 
-    def require_current(self, b: int, bars: str, hashes: dict[str, str], looks: bool) -> None:
-        """Make sure that a bucket holds these columns as computed by this code from these bars and the stored panel.
+    def require_current(self, b: int, bars: str, hashes: dict[str, str], *, looks: bool) -> None:
+        """Make sure that a bucket holds these columns, computed by this code from these bars and the stored panel.
 
-        `looks` says whether any of them looks at the panel.
+        Parameters
+        ----------
+        b : int
+        bars : str
+            Digest of the bucket's bars.
+        hashes : dict of str to str
+            Code hash of each column, by name.
+        looks : bool
+            Whether any of them looks at the panel.
 
         Raises
         ------
         StageError
-            It does not: featurize has to run first.
+            It does not: featurize has to run first. Names the universe and the remedy.
         """
         remedy = f"run `python -m src.featurize universe={self.root.name}` first"
         stored = self.ledger.fact(b, "features") or {}
@@ -254,10 +276,6 @@ class FeatureStore:
             raise StageError(f"features of universe={self.root.name} are older than its bars: {remedy}")
         if not self.is_current(b, bars, self.pinned() if looks else None, hashes):
             raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
-
-    def _panel_hash(self, chosen: list[Feature], until: dt.date | None) -> str | None:
-        table = self.panel()
-        return None if table is None or not any(needs_panel(item) for item in chosen) else panel_hash(table, until)
 
     def _shards(self, b: int) -> dict[int, Path]:
         return {int(path.stem.split("-")[1]): path for path in sorted(self.root.glob(f"b{b:03d}-*.parquet"))}

@@ -21,6 +21,7 @@ from src.engine.outcome import Outcome
 from src.evaluation.grade import Thresholds
 from src.features.catalog import code_hash
 from src.features.registry import Feature
+from src.features.selection import select
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.inspection import dossier_view, status_view
@@ -299,7 +300,7 @@ def test_a_features_code_that_changed_fits_again_what_uses_it(
     def edited(item: Feature) -> str:
         return code_hash(item) + "edited" * (item.name == "return_5")
 
-    for module in ("catalog", "store"):
+    for module in ("build", "catalog", "store"):
         monkeypatch.setattr(f"src.features.{module}.code_hash", edited)
     monkeypatch.setattr("src.training.inputs.code_hash", edited)
     with pytest.raises(StageError, match="lack return_5 as it is declared now"):
@@ -390,13 +391,13 @@ def test_features_of_another_panel_are_refused(project: Project) -> None:
     config.features.families = ["crowd", "calendar"]
     featurize(config)
     store = FeatureStore(project.root / "data" / "features" / "demo")
-    store.identity(config)
+    store.identity(select(config.features), bars_of(project), None)
     bars_of(project).write_panel(bars_of(project).panel()[:-1])
     store.pin_panel(bars_of(project))  # and then the process is killed
     with pytest.raises(StageError, match="another panel: run `python -m src.featurize"):
-        store.identity(config)
+        store.identity(select(config.features), bars_of(project), None)
     config.features.families = ["calendar"]
-    store.identity(config)  # looks at no panel
+    store.identity(select(config.features), bars_of(project), None)  # looks at no panel
 
 
 def test_the_split_history_counts_where_a_feature_looks_at_it(project: Project) -> None:

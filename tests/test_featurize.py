@@ -14,12 +14,13 @@ from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.features import registry
-from src.features.catalog import declared
+from src.features.catalog import code_hash, declared, needs_panel
 from src.features.compute import compute
 from src.features.selection import select
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.market.bars import SCHEMA, BarStore, Manifest, bucket
+from src.market.panel import panel_hash
 from tests.features.series import lively
 
 BUCKETS = 3
@@ -70,8 +71,13 @@ def store(config) -> FeatureStore:
 
 
 def identity(store: FeatureStore, config: Config) -> tuple[dict[str, str], str | None]:
+    """Hashes of what the stored columns were made from; raises where that is not what there is now."""
+    chosen, bars = select(config.features), BarStore(config.paths.bars)
+    hashes, looks = {item.name: code_hash(item) for item in chosen}, any(needs_panel(item) for item in chosen)
+    for b in store.buckets():
+        store.require_current(b, bars.digest(b), hashes, looks=looks)
     until = dt.date.fromisoformat(config.split.until) if config.split.until else None
-    return store.identity(select(config.features), BarStore(config.paths.bars), until)
+    return hashes, panel_hash(store.panel(), until) if looks else None
 
 
 def states(config) -> pl.DataFrame:

@@ -23,9 +23,9 @@ from src.features.registry import (
     OWN_FAMILIES,
     PANEL,
     RAW,
-    Family,
     Feature,
     FeatureError,
+    FeatureFamily,
     Shelf,
     inputs,
     require_declared,
@@ -47,7 +47,7 @@ def declared() -> dict[str, Feature]:
     return {item.name: item for item in sorted(FEATURES.values(), key=lambda item: order.index(item.family))}
 
 
-def families() -> dict[str, Family]:
+def families() -> dict[str, FeatureFamily]:
     """Return the project's families by name, in the order of their columns."""
     _import_families()
     return {item.name: item for item in sorted(FAMILIES.values(), key=lambda item: (item.order, item.name))}

@@ -47,7 +47,7 @@ class Declarations(dict[str, Any]):
 
 
 @dataclass(frozen=True)
-class Family:
+class FeatureFamily:
     """A family of features: one file of `src/features/families`.
 
     Attributes
@@ -98,7 +98,7 @@ class Feature:
     @property
     def group(self) -> str:
         """Return technical or behavioral."""
-        found: Family = FAMILIES.get(self.family) or OWN_FAMILIES[self.family]
+        found: FeatureFamily = FAMILIES.get(self.family) or OWN_FAMILIES[self.family]
         return found.group
 
     @property
@@ -120,8 +120,8 @@ FAMILIES = Declarations()
 FEATURES = Declarations()
 INGREDIENTS = Declarations()
 OWN_FAMILIES = {
-    "extra": Family("extra", "technical", 1000),  # indicators named in YAML
-    "own": Family("own", "technical", 1001),  # declarations in a user's own file
+    "extra": FeatureFamily("extra", "technical", 1000),  # indicators named in YAML
+    "own": FeatureFamily("own", "technical", 1001),  # declarations in a user's own file
 }
 _OPEN: list[dict[str, Feature | Callable[..., Array]]] = []  # takes declarations while a user's own file is read
 
@@ -150,7 +150,7 @@ def family(name: str, *, group: Literal["technical", "behavioral"], order: int) 
     """
     if name in FAMILIES or name in OWN_FAMILIES:
         raise FeatureError(f"family {name} is declared twice: choose another name")
-    FAMILIES[name] = Family(name, group, order)
+    FAMILIES[name] = FeatureFamily(name, group, order)
     return name
 
 

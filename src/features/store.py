@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,9 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.core.hashing import text_digest
 from src.core.instruments import Key
-from src.features.catalog import code_hash, needs_panel
 from src.features.compute import KEY, FeatureGraph, PanelLookup, evaluate
 from src.features.panel_members import standings_code, with_standings
-from src.features.registry import Feature, Windows
+from src.features.registry import Windows
 from src.features.selection import select
 from src.market.bars import BarStore
 from src.market.panel import panel_hash, panel_table
@@ -208,38 +207,6 @@ class FeatureStore:
         write_parquet(table, self.root / PANEL_FILE)
         write_json({"made_from": made_from, "hash": panel_hash(table)}, note)
         return panel_hash(table)
-
-    def identity(
-        self, chosen: Sequence[Feature], bars: BarStore, until: dt.date | None
-    ) -> tuple[dict[str, str], str | None]:
-        """Hash what the stored columns were made from, and make sure that it is what there is now.
-
-        Parameters
-        ----------
-        chosen : sequence of Feature
-        bars : BarStore
-            Of the same dataset.
-        until : date or None
-            Last day of the panel that counts; None takes all.
-
-        Returns
-        -------
-        hashes : dict of str to str
-            Code hash of each feature, by name.
-        panel : str or None
-            Hash of the panel's days up to `until`; None where no feature looks at it, or none is stored.
-
-        Raises
-        ------
-        StageError
-            A bucket was computed by other code or from other bars than there are now: featurize has to run first.
-        """
-        hashes = {item.name: code_hash(item) for item in chosen}
-        looks = any(needs_panel(item) for item in chosen)
-        for b in self.buckets():
-            self.require_current(b, bars.digest(b), hashes, looks=looks)
-        table = self.panel() if looks else None
-        return hashes, None if table is None else panel_hash(table, until)
 
     def pinned(self) -> str | None:
         """Hash of the stored panel, as buckets recorded it; None where none is pinned."""

@@ -172,7 +172,7 @@ class Inputs:
         """Raise the error that says why a bucket's features are not those of its bars and this code."""
         for bucket in self.features.buckets():
             digest = self.bars.digest(bucket)
-            self.features.require_current(bucket, digest, self._hashes, self._looks_at_panel)
+            self.features.require_current(bucket, digest, self._hashes, looks=self._looks_at_panel)
 
     def _unless_changed(self, bucket: int, digest: str, read: Callable[[], Read]) -> Read | None:
         """Read, or return None where the files are no longer those of the digest."""

@@ -21,7 +21,6 @@ from src.engine.outcome import Outcome
 from src.evaluation.grade import Thresholds
 from src.features.catalog import code_hash
 from src.features.registry import Feature
-from src.features.selection import select
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.inspection import dossier_view, status_view
@@ -37,6 +36,7 @@ from src.training.session import Session
 from src.training.settings import TrainingSettings
 from src.training.walk_forward import InstrumentTask, TrainedInstrument, train_instrument
 from tests.pipeline_case import Project
+from tests.test_featurize import identity
 
 QUICK = ("model=lightgbm", "tracking.enabled=false")
 
@@ -300,7 +300,7 @@ def test_a_features_code_that_changed_fits_again_what_uses_it(
     def edited(item: Feature) -> str:
         return code_hash(item) + "edited" * (item.name == "return_5")
 
-    for module in ("build", "catalog", "store"):
+    for module in ("build", "catalog"):
         monkeypatch.setattr(f"src.features.{module}.code_hash", edited)
     monkeypatch.setattr("src.training.inputs.code_hash", edited)
     with pytest.raises(StageError, match="lack return_5 as it is declared now"):
@@ -391,13 +391,13 @@ def test_features_of_another_panel_are_refused(project: Project) -> None:
     config.features.families = ["crowd", "calendar"]
     featurize(config)
     store = FeatureStore(project.root / "data" / "features" / "demo")
-    store.identity(select(config.features), bars_of(project), None)
+    identity(store, config)
     bars_of(project).write_panel(bars_of(project).panel()[:-1])
     store.pin_panel(bars_of(project))  # and then the process is killed
     with pytest.raises(StageError, match="another panel: run `python -m src.featurize"):
-        store.identity(select(config.features), bars_of(project), None)
+        identity(store, config)
     config.features.families = ["calendar"]
-    store.identity(select(config.features), bars_of(project), None)  # looks at no panel
+    identity(store, config)  # looks at no panel
 
 
 def test_the_split_history_counts_where_a_feature_looks_at_it(project: Project) -> None:

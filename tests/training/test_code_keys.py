@@ -1,6 +1,11 @@
 """A corrected rule changes the keys that depend on it, and no others."""
 
 import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -90,3 +95,68 @@ def test_an_edit_changes_what_depends_on_it(module, function, old, new, changed,
     edited(module, function, old, new)
     after = hashes()
     assert {name for name in after if after[name] != before[name]} == changed
+
+
+KEYS = """
+import json
+from src.config.schema import FeaturesConfig
+from src.features.catalog import code_hash
+from src.features.selection import select
+from src.models.registry import FAMILIES
+from src.training.code_keys import fit_code, grade_code, returns_code
+
+features = {f"feature {item.name}": code_hash(item) for item in select(FeaturesConfig())}
+fits = {f"fit {name} {label}": fit_code(name, label) for name in FAMILIES for label in ("outright", "relative")}
+print(json.dumps({**features, **fits, "returns": returns_code(), "grade": grade_code()}))
+"""
+
+
+def copied(to: Path) -> Path:
+    """A copy of src/ in a folder of its own."""
+    shutil.copytree(ROOT / "src", to / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return to
+
+
+def keys_of(project: Path) -> dict[str, str]:
+    """Keys of all features, fits and grades by the code in a folder, computed by a process that sees no other."""
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    ended = subprocess.run(
+        [sys.executable, "-c", KEYS], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, str] = json.loads(ended.stdout)
+    return found
+
+
+def rename_labels(project: Path) -> None:
+    """Rename the module of the labels and a private function in it, with every reference."""
+    labels = project / "src" / "evaluation" / "labels.py"
+    text = labels.read_text(encoding="utf-8")
+    assert "_direction(" in text
+    labels.with_name("targets.py").write_text(re.sub(r"\b_direction\b", "_side_of", text), encoding="utf-8")
+    labels.unlink()
+    changed = 0
+    for path in (project / "src").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        renamed = text.replace("src.evaluation.labels", "src.evaluation.targets")
+        if re.search(r"^from src\.evaluation import .*\blabels\b", text, flags=re.MULTILINE):
+            renamed = re.sub(r"^(from src\.evaluation import .*)\blabels\b", r"\1targets", renamed, flags=re.MULTILINE)
+            renamed = re.sub(r"\blabels\.(?=\w)", "targets.", renamed)
+        path.write_text(renamed, encoding="utf-8")
+        changed += renamed != text
+    assert changed > 5
+
+
+def test_a_mechanical_move_retrains_nothing(tmp_path: Path) -> None:
+    here = keys_of(copied(tmp_path / "here"))
+    moved = copied(tmp_path / "moved")
+    rename_labels(moved)
+    assert len(here) > 100
+    assert keys_of(moved) == here
+    targets = moved / "src" / "evaluation" / "targets.py"
+    text = targets.read_text(encoding="utf-8")
+    assert text.count("> tolerance") == 1
+    targets.write_text(text.replace("> tolerance", ">= tolerance"), encoding="utf-8")
+    corrected = keys_of(moved)
+    changed = {name for name in here if corrected[name] != here[name]}
+    assert changed == {name for name in here if name.startswith("fit ")} | {"returns"}

@@ -1,4 +1,4 @@
-"""How many worker processes this machine runs at once, and the one thread that each of them computes with."""
+"""The number of worker processes, and the environment variables that keep each of them to one thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POL
 
 
 def worker_count(config: EngineConfig) -> int:
-    """Return the configured number of worker processes, else one for each core that this process may use."""
+    """Return the number of worker processes to run at once.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        The section ``engine``.
+
+    Returns
+    -------
+    int
+        ``config.workers`` if it is set, else the number of cores that this process may use.
+    """
     if config.workers:
         return config.workers
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)

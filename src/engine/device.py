@@ -1,4 +1,4 @@
-"""Check that the chosen device can fit: each library fits a few rows where the fits will be made."""
+"""Check that every model family can fit on the chosen device, by fitting a few rows on the machines that will fit."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ ROWS, FEATURES = 256, 4
 
 
 def require(models: list[ModelConfig], config: EngineConfig) -> None:
-    """Refuse a device on which a family cannot fit, before any work; nothing is tried if all families fit on the CPU.
+    """Refuse a device on which a family can't fit, before any work starts.
 
     Parameters
     ----------
     models : list of ModelConfig
-        Families with their devices.
+        The families to check. Those with ``device="cpu"`` are not tried.
     config : EngineConfig
-        Where the fits will be made.
+        The engine that will run the fits; the trial fits run on it too.
 
     Raises
     ------
     ConfigError
-        Names the families, the libraries' reasons and the remedy.
+        If a family can't fit. The message names the families, the libraries' reasons and the remedy.
     """
-    asked = {model.family: model for model in models if model.device != "cpu"}
-    if not asked:
+    to_try = {model.family: model for model in models if model.device != "cpu"}
+    if not to_try:
         return
-    # In workers, wherever they run: a driver that crashes takes a worker with it and not the session.
+    # In workers: a driver that crashes ends a worker, not the session.
     reasons: dict[str, str] = {}
-    for outcome in dispatch.run(tried, asked.values(), config):
+    for outcome in dispatch.run(fit_error, to_try.values(), config):
         result = outcome.result
         if reason := result.reason if isinstance(result, Failure) else result:
             reasons[outcome.item.family] = reason
     if reasons:
         listed = "; ".join(f"{name}: {reasons[name]}" for name in sorted(reasons))
-        devices = ", ".join(sorted({model.device for model in asked.values()}))
+        devices = ", ".join(sorted({model.device for model in to_try.values()}))
         raise ConfigError(f"model.device={devices} cannot be used here ({listed}): choose model.device=cpu")
 
 
-def tried(model: ModelConfig) -> str | None:
-    """Fit a small model to a few rows on the model's device.
+def fit_error(model: ModelConfig) -> str | None:
+    """Fit a small model to random data on the model's device and return the error, if any.
 
     Parameters
     ----------
     model : ModelConfig
-        Family, hyperparameters and device.
+        Family, parameters and device. Boosted families fit two rounds.
 
     Returns
     -------
     str or None
-        First line of the error; None where the fit worked.
+        First line of the library's error, or the error's type if it has no message. None if the fit succeeds.
     """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS, FEATURES)).astype(np.float32)
     y = (x[:, 0] > 0.0).astype(np.float64)
-    names = [f"feature_{each}" for each in range(FEATURES)]
+    names = [f"feature_{column}" for column in range(FEATURES)]
     params = replace(model.params, rounds=2) if hasattr(model.params, "rounds") else model.params
     try:
         family(model.family).fit(x, y, params, 0, names, model.device)
-    except Exception as error:  # noqa: BLE001 - each library raises its own, and all mean the same
+    except Exception as error:  # noqa: BLE001 - each library raises its own class, and all mean the same
         return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return None

@@ -1,7 +1,9 @@
-"""Do the same work on local processes or on a Ray cluster, with a bounded number of items in flight.
+"""Run a task on every item of a stream, on local processes or on a Ray cluster.
 
-Stages call `run`. `src/engine/local.py` (``engine=local``) and `src/engine/ray.py` (``engine=ray``) do the work: each
-has an `opened` that turns a stream of items into a stream of outcomes. An item that fails is tried once more on either.
+Stages call `run`. The work is done by `src/engine/local.py` (``engine=local``) or `src/engine/ray.py`
+(``engine=ray``); each has a context manager `opened` that gives a function from a stream of items to a stream of
+outcomes. Both bound the number of items in flight, and both lose at most one item to a worker that dies. `run` adds the
+retry: an item that fails is tried once more, by the same workers.
 """
 
 from __future__ import annotations
@@ -20,22 +22,22 @@ log = logging.getLogger(__name__)
 
 
 def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineConfig) -> Iterator[Outcome[Item, Result]]:
-    """Do `task` on every item in worker processes and yield outcomes as they come, in no stated order.
+    """Run `task` on every item in worker processes and yield outcomes as they arrive, in no particular order.
 
     Parameters
     ----------
     task : callable
-        A function at module level. What it raises becomes a `Failure` after a second try.
+        A function at module level. An exception that it raises twice becomes a `Failure`.
     items : iterable
-        Taken lazily: at most ``config.batch_size`` items are in flight at once. Without items no worker starts. An item
-        with a ``device`` other than cpu asks a Ray cluster for a GPU.
+        Consumed lazily: at most ``config.batch_size`` items are in flight at once. If it is empty, no worker starts.
+        On a Ray cluster, an item whose attribute ``device`` is not ``"cpu"`` is given a GPU.
     config : EngineConfig
-        The engine (``kind``), number of workers and of items in flight.
+        The engine (``kind``), the number of workers and the number of items in flight.
 
     Yields
     ------
     Outcome
-        One for each item.
+        One for each item: its result, or its failure.
 
     Raises
     ------
@@ -50,39 +52,39 @@ def run(task: Callable[[Item], Result], items: Iterable[Item], config: EngineCon
     if not head:
         return
     engine = importlib.import_module(f"src.engine.{config.kind}")
-    failed: dict[int, tuple[Item, Failure]] = {}  # by identity of the item, which is kept alive here meanwhile
-    again: deque[Item] = deque()
+    failed: dict[int, tuple[Item, Failure]] = {}  # by id of the item, which stays valid while the item is kept here
+    retries: deque[Item] = deque()
 
     def stream() -> Iterator[Item]:
-        """Yield items that failed once before new ones, so that no more than a batch of failures is kept."""
+        """Retries before new items, so that no more than a batch of failures is ever kept."""
         while head:
             yield head.pop()
         for item in items:
-            while again:
-                yield again.popleft()
+            while retries:
+                yield retries.popleft()
             yield item
-        while again:
-            yield again.popleft()
+        while retries:
+            yield retries.popleft()
 
     with engine.opened(task, config) as outcomes:
-        for _ in range(2):  # an item that fails among the last ones finds the stream at its end
+        for _ in range(2):  # a failure among the last items in flight comes after the stream has ended
             for outcome in outcomes(stream()):
                 result, before = outcome.result, failed.pop(id(outcome.item), None)
                 if isinstance(result, Failure) and before is None and not result.final:
-                    log.info("failed, tried again: %s", result.reason)
+                    log.info("an item failed and is tried again: %s", result.reason)
                     failed[id(outcome.item)] = (outcome.item, result)
-                    again.append(outcome.item)
+                    retries.append(outcome.item)
                 elif isinstance(result, Failure) and before is not None:
-                    yield Outcome(outcome.item, _both(before[1], result), outcome.peak_bytes)
+                    yield Outcome(outcome.item, _merged(before[1], result), outcome.peak_bytes)
                 else:
                     yield outcome
-            if not again:
+            if not retries:
                 return
 
 
-def _both(first: Failure, second: Failure) -> Failure:
-    """Join two failures of the same item: the second's reason, both tracebacks."""
+def _merged(first: Failure, second: Failure) -> Failure:
+    """Two failures of the same item as one: the second's reason, both tracebacks."""
     if first.traceback == second.traceback:
         return Failure(second.reason, f"{second.traceback}(the same twice)", final=True)
-    parts = (f"at first: {first.reason}", first.traceback, f"again: {second.reason}", second.traceback)
-    return Failure(second.reason, "\n".join(part for part in parts if part), final=True)
+    lines = (f"first try: {first.reason}", first.traceback, f"second try: {second.reason}", second.traceback)
+    return Failure(second.reason, "\n".join(line for line in lines if line), final=True)

@@ -1,4 +1,4 @@
-"""What the machines of a cluster must have in common so that the same task gives the same bits on each of them."""
+"""What every machine of a cluster must have in common for a task to give the same bits on each of them."""
 
 from __future__ import annotations
 
@@ -20,36 +20,37 @@ Environment = tuple[tuple[str, str], ...]
 
 
 def environment() -> Environment:
-    """Return what this process computes with.
+    """Describe the software that this process computes with.
 
     Returns
     -------
     tuple of (str, str)
-        Name and value of Python, the machine's kind, the libraries and the project's code.
+        Names and values: Python's minor version, the machine's architecture, the version of each library (``"none"`` if
+        it is not installed), and a hash of our own code.
     """
     python = ".".join(platform.python_version_tuple()[:2])
-    found = [("Python", python), ("machine", platform.machine()), *((name, _version(name)) for name in _PACKAGES)]
-    return (*found, ("code of src/", _code()))
+    versions = ((name, _version(name)) for name in _PACKAGES)
+    return (("Python", python), ("machine", platform.machine()), *versions, ("code of src/", _code()))
 
 
 @functools.cache
 def difference(expected: Environment) -> str | None:
-    """Return how this process differs from what is expected; computed once a process.
+    """Compare this process with the environment that the driver expects; computed once a process.
 
     Parameters
     ----------
     expected : tuple of (str, str)
-        What `environment` returned in the driver.
+        The driver's `environment`.
 
     Returns
     -------
     str or None
-        The first difference, for a message; None where there is none.
+        The first difference as a phrase for an error message; None if there is none.
     """
     here = dict(environment())
-    for name, wanted in expected:
-        if here[name] != wanted:
-            return f"{name} {here[name]} where this machine has {name} {wanted}"
+    for name, value in expected:
+        if here[name] != value:
+            return f"{name} {here[name]} where this machine has {name} {value}"
     return None
 
 
@@ -61,9 +62,9 @@ def _version(package: str) -> str:
 
 
 def _code() -> str:
-    """Hash of all modules of the project."""
+    """Hash of all our modules."""
     root = Path(str(src.__file__)).parent
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).as_posix()):
-        found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()[:12]
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]

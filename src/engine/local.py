@@ -1,8 +1,8 @@
-"""Worker processes of this machine, each fed by a thread of the parent.
+"""Worker processes on this machine, each fed by a thread of the parent.
 
-Workers are spawned, never forked, since a forked OpenMP runtime can deadlock. Each has a pipe of its own to the parent,
-so when one dies the parent knows which item it had and with what exit status it ended. That item is tried again with
-nothing beside it: only an item that kills its worker fails, and all others go on.
+Workers are spawned, never forked: a forked OpenMP runtime can deadlock. Each worker has its own connection to the
+parent, so that when one dies, its item and its exit status are known. That item is tried again while no other item is
+in work, so that only an item that kills its worker fails; all others continue.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from src.engine.worker import OVER_MEMORY, READY, WorkerReply, serve
 from src.runtime import memory
 
 log = logging.getLogger(__name__)
-_STARTS = 3  # failed tries to start a worker before the command ends
-_PATIENCE = 5.0  # seconds that a worker may take to exit
-_MOST = 60 if sys.platform == "win32" else 4096  # workers; Windows can wait for no more
+_START_ATTEMPTS = 3  # workers in a row that may fail to start
+_EXIT_TIMEOUT = 5.0  # seconds that a worker may take to exit
+_MAX_WORKERS = 60 if sys.platform == "win32" else 4096  # Windows can't wait for more
 
 
 @contextlib.contextmanager
 def opened(
     task: Callable[[Item], Result], config: EngineConfig
 ) -> Iterator[Callable[[Iterable[Item]], Iterator[Outcome[Item, Result]]]]:
-    """Open a pool of worker processes for a task.
+    """Open a pool of worker processes for a task; see `src.engine.dispatch.run`.
 
     Parameters
     ----------
     task : callable
-        A function at module level.
+        A function that can be pickled.
     config : EngineConfig
-        Number of workers, their memory, and number of items in flight.
+        The section ``engine``.
 
     Yields
     ------
     callable
-        Does the task on every item of a stream and yields the outcomes; it may be called several times. See
-        `src.engine.dispatch.run`.
+        Turns a stream of items into a stream of outcomes. It may be called several times, one after the other, and
+        uses the same workers.
 
     Raises
     ------
@@ -67,11 +67,11 @@ def opened(
         pool.stop()
 
 
-def _outcomes(pool: _Pool[Item, Result], most: int, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
-    """Keep `most` items in flight and yield the outcome of each when it has ended."""
+def _outcomes(pool: _Pool[Item, Result], max_in_flight: int, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
+    """Keep `max_in_flight` items in flight and yield each outcome when it arrives."""
     pending, in_flight, exhausted = iter(items), 0, False
     while True:
-        while not exhausted and in_flight < most:
+        while not exhausted and in_flight < max_in_flight:
             try:
                 pool.put(next(pending))
             except StopIteration:
@@ -85,7 +85,7 @@ def _outcomes(pool: _Pool[Item, Result], most: int, items: Iterable[Item]) -> It
         yield outcome
 
 
-class _Died(Exception):
+class _WorkerDied(Exception):
     """The worker process ended, with this exit status."""
 
     def __init__(self, status: int | None) -> None:
@@ -93,108 +93,116 @@ class _Died(Exception):
         self.status = status
 
 
-class _NotStarted(_Died):
+class _WorkerNotStarted(_WorkerDied):
     """The worker process ended before it was ready."""
 
 
 class _Worker:
-    """One worker process and the pipe to it."""
+    """A worker process and the parent's connection to it."""
 
-    def __init__(self, task: bytes, most_bytes: int) -> None:
+    def __init__(self, task: bytes, max_bytes: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._line, far_end = context.Pipe()
-        self._process = context.Process(target=serve, args=(far_end, task, most_bytes), daemon=True)
+        self._connection, worker_end = context.Pipe()
+        self._process = context.Process(target=serve, args=(worker_end, task, max_bytes), daemon=True)
         self._process.start()
-        far_end.close()  # so that the pipe closes with the worker
+        worker_end.close()  # so that the connection closes when the worker ends
 
-    def greet(self) -> None:
-        """Wait until the worker is ready.
+    def wait_until_ready(self) -> None:
+        """Wait until the worker has imported the task.
 
         Raises
         ------
         StageError
             If it can't import the task.
+        _WorkerNotStarted
+            If it ends before.
         """
         try:
             message = self._receive()
-        except _Died as died:
-            raise _NotStarted(died.status) from died
+        except _WorkerDied as died:
+            raise _WorkerNotStarted(died.status) from died
         if message != READY:
-            traceback_text = message.decode(errors="replace").strip()
-            log.error("a worker can't import its task:\n%s", traceback_text)
-            raise StageError(f"worker processes can't start: {traceback_text.splitlines()[-1]}")
+            import_error = message.decode(errors="replace").strip()
+            log.error("a worker can't import its task:\n%s", import_error)
+            raise StageError(f"worker processes can't start: {import_error.splitlines()[-1]}")
 
     def do(self, item: Any) -> WorkerReply:
-        """Send an item and wait for the reply."""
+        """Send an item and wait for the reply.
+
+        Raises
+        ------
+        _WorkerDied
+            If the worker ends before it replies.
+        """
         try:
-            sent = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:  # noqa: BLE001 - pickling raises anything, and it is that item's failure
-            return WorkerReply(_unfit("the item can't be sent to a worker", error), 0)
+            request = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # noqa: BLE001 - pickling may raise anything, and it is that item's outcome
+            return WorkerReply(_pickle_failure("the item can't be sent to a worker", error), 0)
         try:
-            self._line.send_bytes(sent)
+            self._connection.send_bytes(request)
         except OSError as error:
-            raise _Died(self._status()) from error
-        content = self._receive()
+            raise _WorkerDied(self._exit_status()) from error
+        response = self._receive()
         try:
-            reply: WorkerReply = pickle.loads(content)  # noqa: S301 (from our own worker)
+            reply: WorkerReply = pickle.loads(response)  # noqa: S301 (from our own worker)
         except Exception as error:  # noqa: BLE001 - as above
-            return WorkerReply(_unfit("its result can't be read", error), 0)
+            return WorkerReply(_pickle_failure("its result can't be read", error), 0)
         return reply
 
     def stop(self) -> None:
-        """Let the worker exit, as an idle one does at once; kill it if it doesn't."""
-        self._line.close()
-        self._process.join(_PATIENCE)
+        """Close the connection, at which an idle worker exits at once; kill the worker if it doesn't."""
+        self._connection.close()
+        self._process.join(_EXIT_TIMEOUT)
         self.kill()
 
     def kill(self) -> None:
-        """Kill the worker."""
-        with contextlib.suppress(ValueError, OSError):  # gone already
+        """Kill the worker at once."""
+        with contextlib.suppress(ValueError, OSError):  # already gone
             self._process.kill()
 
     def _receive(self) -> bytes:
         try:
-            return self._line.recv_bytes()
+            return self._connection.recv_bytes()
         except (EOFError, OSError) as error:
-            raise _Died(self._status()) from error
+            raise _WorkerDied(self._exit_status()) from error
 
-    def _status(self) -> int | None:
-        self._process.join(_PATIENCE)
+    def _exit_status(self) -> int | None:
+        self._process.join(_EXIT_TIMEOUT)
         return self._process.exitcode
 
 
 class _Pool(Generic[Item, Result]):
-    """Items that wait, items in work, and one thread for each worker."""
+    """Items that wait or are in work, and one thread for each worker."""
 
     def __init__(self, task: Callable[[Item], Result], config: EngineConfig) -> None:
         for name in ONE_THREAD:
             os.environ[name] = "1"
         self._task = pickle.dumps(task)
-        self._workers_most = min(worker_count(config), config.batch_size, _MOST)
-        self._bytes_most = memory.limit_bytes(config.memory_gib, self._workers_most)
+        self._max_workers = min(worker_count(config), config.batch_size, _MAX_WORKERS)
+        self._max_bytes = memory.limit_bytes(config.memory_gib, self._max_workers)
         self._ready: deque[Item] = deque()
-        self._suspects: deque[Item] = deque()  # each had a worker that died
+        self._suspects: deque[Item] = deque()  # items whose worker died
         self._busy, self._alone, self._closed = 0, False, False
         self._failed_starts = 0
-        self._turn = threading.Condition()
+        self._changed = threading.Condition()
         self._workers: set[_Worker] = set()
         self._threads: list[threading.Thread] = []
         self._outcomes: queue.Queue[Outcome[Item, Result] | BaseException] = queue.Queue()
 
     def put(self, item: Item) -> None:
-        """Hand over an item; another worker is started for it if all have enough to do."""
-        with self._turn:
+        """Hand over an item; start another worker if all are busy and the limit allows it."""
+        with self._changed:
             self._ready.append(item)
             wanted = self._busy + len(self._ready) + len(self._suspects)
-            if len(self._threads) < min(wanted, self._workers_most):
+            if len(self._threads) < min(wanted, self._max_workers):
                 self._threads.append(threading.Thread(target=self._feed, daemon=True))
                 self._threads[-1].start()
-            self._turn.notify_all()
+            self._changed.notify_all()
 
     def get(self) -> Outcome[Item, Result]:
-        """Wait for the next outcome."""
+        """Wait for the next outcome; raise the error of a feeding thread, if there is one."""
         while True:
-            # The time-out keeps Ctrl+C alive on Windows, where an endless wait can't be interrupted.
+            # The timeout keeps Ctrl+C working on Windows, where a wait without one can't be interrupted.
             with contextlib.suppress(queue.Empty):
                 outcome = self._outcomes.get(timeout=0.5)
                 if isinstance(outcome, BaseException):
@@ -202,79 +210,79 @@ class _Pool(Generic[Item, Result]):
                 return outcome
 
     def stop(self) -> None:
-        """End all workers: idle ones exit; work in flight is lost, which is what an interruption may cost."""
-        with self._turn:
+        """End all workers: idle ones exit; work in flight is lost, which an interruption may cost."""
+        with self._changed:
             self._closed = True
-            left = list(self._workers) if self._busy else []
-            self._turn.notify_all()
-        for worker in left:
+            to_kill = list(self._workers) if self._busy else []
+            self._changed.notify_all()
+        for worker in to_kill:
             worker.kill()
         for thread in self._threads:
-            thread.join(2 * _PATIENCE)
+            thread.join(2 * _EXIT_TIMEOUT)
 
     def _feed(self) -> None:
-        """Keep one worker busy until there is no more to do."""
+        """Keep one worker busy until the pool is closed."""
         worker: _Worker | None = None
         try:
             while (taken := self._take()) is not None:
                 worker = self._serve(worker, *taken)
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for outcomes
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for outcomes
             self._outcomes.put(error)
         finally:
             if worker is not None:
                 worker.stop()
 
     def _take(self) -> tuple[Item, bool] | None:
-        """Wait for an item, and whether it is to be done with nothing beside it; None at the end."""
-        with self._turn:
+        """Wait for an item, and whether it must run alone; None when the pool is closed."""
+        with self._changed:
             while not self._closed:
-                if self._suspects:  # they wait until all others have finished, and nothing new is begun before them
+                if self._suspects:  # a suspect waits until all others have finished, and no new item starts before it
                     if not self._busy:
                         self._busy, self._alone = 1, True
                         return self._suspects.popleft(), True
                 elif self._ready and not self._alone:
                     self._busy += 1
                     return self._ready.popleft(), False
-                self._turn.wait()
+                self._changed.wait()
         return None
 
     def _serve(self, worker: _Worker | None, item: Item, alone: bool) -> _Worker | None:
-        """Have an item done; return the worker if it can do another."""
+        """Have an item done; return the worker if it can take another."""
         try:
             worker = worker or self._started()
             reply = worker.do(item)
             self._outcomes.put(Outcome(item, reply.result, reply.peak_bytes))
-            if not reply.leaves:
+            if not reply.exits:
                 return worker
             self._drop(worker)
-        except _NotStarted as died:
-            with self._turn:
+        except _WorkerNotStarted as died:
+            with self._changed:
                 (self._suspects if alone else self._ready).appendleft(item)
             self._count_failed_start(died)
-        except _Died as died:
+        except _WorkerDied as died:
             if alone:
-                self._outcomes.put(Outcome(item, self._cause(died.status)))
+                self._outcomes.put(Outcome(item, self._failure(died.status)))
             else:
-                log.warning("a worker process died (exit status %s); its work is tried again alone", died.status)
-                with self._turn:
+                log.warning("a worker process died (exit status %s); its item is tried again alone", died.status)
+                with self._changed:
                     self._suspects.append(item)
             if worker is not None:
                 self._drop(worker)
         finally:
-            with self._turn:
+            with self._changed:
                 self._busy -= 1
                 self._alone = self._alone and not alone
-                self._turn.notify_all()
+                self._changed.notify_all()
         return None
 
     def _started(self) -> _Worker:
-        worker = _Worker(self._task, self._bytes_most)
-        with self._turn:
+        worker = _Worker(self._task, self._max_bytes)
+        with self._changed:
             self._workers.add(worker)
             if self._closed:
                 worker.kill()
         try:
-            worker.greet()
+            worker.wait_until_ready()
         except BaseException:
             self._drop(worker)
             raise
@@ -283,33 +291,33 @@ class _Pool(Generic[Item, Result]):
 
     def _drop(self, worker: _Worker) -> None:
         worker.stop()
-        with self._turn:
+        with self._changed:
             self._workers.discard(worker)
 
-    def _count_failed_start(self, died: _NotStarted) -> None:
-        """Allow a few failed starts: an endless loop would hide what is wrong."""
-        with self._turn:
+    def _count_failed_start(self, died: _WorkerNotStarted) -> None:
+        """Allow a few failed starts in a row; more would hide what is wrong in an endless loop."""
+        with self._changed:
             self._failed_starts += 1
-            if self._failed_starts < _STARTS or self._closed:
+            if self._failed_starts < _START_ATTEMPTS or self._closed:
                 return
         raise StageError(
-            f"worker processes end before they begin (exit status {died.status}, {_STARTS} times): see the lines above;"
-            " where memory is short, lower engine.workers"
+            f"worker processes end before they are ready (exit status {died.status}, {_START_ATTEMPTS} times): see the "
+            "lines above; if memory is short, lower engine.workers"
         ) from died
 
-    def _cause(self, status: int | None) -> Failure:
-        """Return why a worker died, by its exit status."""
+    def _failure(self, status: int | None) -> Failure:
+        """The failure of an item that killed two workers, with the cause that the exit status shows."""
         if status == OVER_MEMORY:
-            most = self._bytes_most / memory.GIB
-            reason = f"each time it took more than {most:.3g} GiB of memory: raise engine.memory_gib"
+            limit = self._max_bytes / memory.GIB
+            cause = f"it took more than {limit:.3g} GiB of memory: raise engine.memory_gib"
         elif status == -9:
-            reason = "killed: out of memory, or by a signal from outside"
+            cause = "killed: out of memory, or by a user"
         elif status is not None and status < 0:
-            reason = f"signal {-status}: a crash in native code"
+            cause = f"signal {-status}: a crash in native code"
         else:
-            reason = f"exit status {status}"
-        return replace(DIED, reason=f"the worker process died twice on it ({reason})")
+            cause = f"exit status {status}"
+        return replace(DIED, reason=f"its worker process died twice ({cause})")
 
 
-def _unfit(reason: str, error: Exception) -> Failure:
-    return Failure(f"{reason}: {type(error).__name__}: {error}", traceback.format_exc(), final=True)
+def _pickle_failure(problem: str, error: Exception) -> Failure:
+    return Failure(f"{problem}: {type(error).__name__}: {error}", traceback.format_exc(), final=True)

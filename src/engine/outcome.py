@@ -1,4 +1,4 @@
-"""What an item of work ended with: its result, or the failure."""
+"""The outcome of an item of work: its result or its failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-DIED = Failure("the worker process died twice on it (out of memory, or a crash in native code)", final=True)
+DIED = Failure("its worker process died twice (out of memory, or a crash in native code)", final=True)
+"""The failure of an item that killed two workers."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,11 @@ class Outcome(Generic[Item, Result]):
     Attributes
     ----------
     item : Item
-        The item as it was handed over, the same object.
+        The same object that was handed to the engine.
     result : Result or Failure
-        What the task returned, or why it could not be done.
+        What the task returned, or why it failed.
     peak_bytes : int
-        Most memory that the item's worker has taken so far; 0 where it is not known.
+        Peak resident memory so far of the worker that did the item, in bytes; 0 if not known.
     """
 
     item: Item

@@ -1,7 +1,8 @@
-"""A Ray cluster: one that runs already (``engine.address``), or one started here for the length of the command.
+"""Run items on a Ray cluster: a running one (``engine.address``), or one started for the length of the command.
 
-The driver (this process) takes items lazily, sends them out and yields what comes back; it alone writes. A node runs
-the driver's own ``src/``, which travels with the job. Its libraries have to be the driver's, which each worker checks.
+The driver (this process) takes items lazily, sends them out, yields their outcomes, and is the only one that writes. A
+node runs the driver's own ``src/``, which travels with the job. Its libraries must be those of the driver, which is
+checked.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ import numpy as np
 from src.config.schema import EngineConfig
 from src.core.errors import StageError
 from src.core.failure import Failure
-from src.engine import staging
+from src.engine import ray_worker, staging
 from src.engine.environment import environment
 from src.engine.outcome import DIED, Item, Outcome, Result
-from src.engine.ray_cluster import connected, first_line, logs, workers_live
-from src.engine.ray_worker import Done, UnfitNode, UnreadParts, work
+from src.engine.ray_cluster import connected, first_line, log_hint, workers_alive
+from src.engine.ray_worker import Done, UnfitNode, UnreadParts
 from src.engine.staging import Part, SharedFolder
 
 log = logging.getLogger(__name__)
-_DEATHS = 2  # times that an item may kill its worker before it fails
-_LOSSES = 10  # times that an item may be lost with its node, or with data that can't be read
-_WAIT = 0.5  # seconds; Windows handles Ctrl+C between two waits only
-_SILENCE = 120.0  # seconds without a result after which the workers are checked
+_MAX_DEATHS = 2  # an item that kills its worker this often has failed
+_MAX_LOSSES = 10  # tries that an item may lose with its node, or because its data can't be read
+_POLL_SECONDS = 0.5  # Windows handles Ctrl+C between two waits
+_SILENCE_SECONDS = 120.0  # without a result, after which the engine checks that any worker is alive
 
 
 @dataclass
 class _Flight(Generic[Item]):
-    """An item in flight: what was sent for it, and how often it failed with its worker or its node."""
+    """An item in flight: what was sent for it, and how often its worker died or it was lost."""
 
     item: Item
     light: Item
@@ -50,45 +51,46 @@ class _Flight(Generic[Item]):
 def opened(
     task: Callable[[Item], Result], config: EngineConfig
 ) -> Iterator[Callable[[Iterable[Item]], Iterator[Outcome[Item, Result]]]]:
-    """Open a cluster for a task.
+    """Connect to a cluster, or start one, and open it for a task; see `src.engine.dispatch.run`.
 
     Parameters
     ----------
     task : callable
         A function at module level.
     config : EngineConfig
-        Address of the cluster, number of items in flight, and where large parts of items travel.
+        The section ``engine``.
 
     Yields
     ------
     callable
-        Does the task on every item of a stream and yields the outcomes; it may be called several times. See
-        `src.engine.dispatch.run`.
+        Turns a stream of items into a stream of outcomes. It may be called several times, one after the other, and
+        uses the same cluster.
 
     Raises
     ------
     StageError
-        Ray is not installed, the cluster can't be reached or has gone, a node has other libraries or code,
-        ``engine.data`` can't be written or read, or a GPU is asked for where there is none.
+        If Ray is not installed, the cluster can't be reached or stops, a node has other libraries or code,
+        ``engine.data`` can't be written or read, or an item needs a GPU and the cluster has none.
 
     Notes
     -----
-    Ray replaces a worker that dies. Its item is tried once more with nothing beside it, so that only an item that kills
-    its worker fails. An item that is lost with its node, or whose result is lost on the way, is tried again elsewhere.
+    Ray replaces a worker that dies. Its item is tried once more while no other item of this command is in flight, so
+    that only an item that kills its worker fails. An item that is lost with its node is tried elsewhere, and so is one
+    whose result was lost on the way to the driver.
     """
     ray = _library()
-    with _stage_errors(ray), contextlib.ExitStack() as held:
+    with _as_stage_errors(ray), contextlib.ExitStack() as stack:
         parts = SharedFolder(config.data) if config.data else _ObjectStore(ray)
-        held.callback(parts.close)
-        held.enter_context(connected(ray, config))
+        stack.callback(parts.close)
+        stack.enter_context(connected(ray, config))
         driver: _Driver[Item, Result] = _Driver(ray, task, parts)
-        held.callback(driver.cancel)
+        stack.callback(driver.cancel)
         yield functools.partial(driver.stream, config.batch_size)
 
 
 @contextlib.contextmanager
-def _stage_errors(ray: Any) -> Iterator[None]:
-    """Turn Ray's own errors into a `StageError`: whatever it is, the session goes on with the next command."""
+def _as_stage_errors(ray: Any) -> Iterator[None]:
+    """Turn every error of Ray's into a `StageError` that says how to continue."""
     try:
         yield
     except ray.exceptions.RayError as error:
@@ -96,19 +98,20 @@ def _stage_errors(ray: Any) -> Iterator[None]:
 
 
 def _message(errors: Any, error: Exception) -> str:
-    reason = first_line(error)
+    line = first_line(error)
     if isinstance(error, errors.LocalRayletDiedError):
         return "Ray on this machine has stopped: start it and run the same command"
     if isinstance(error, errors.RuntimeEnvSetupError):
-        return f"a node could not take this project's code: {reason}"
+        return f"a node could not install this project's code: {line}"
     if isinstance(error, _full_errors(errors)):
         return (
-            f"a node has no room for what is in flight ({reason}): free disk where Ray keeps its files (RAY_TMPDIR, "
-            "else /tmp/ray), lower engine.batch_size, or name engine.data; then run the same command, which goes on"
+            f"a node has no room for the items in flight ({line}): free disk space where Ray keeps its files "
+            "(RAY_TMPDIR, else /tmp/ray), lower engine.batch_size, or set engine.data; then run the same command to "
+            "continue"
         )
     return (
-        f"Ray broke off ({type(error).__name__}: {reason}): see that the cluster runs, then run the same command, "
-        "which goes on"
+        f"Ray failed ({type(error).__name__}: {line}): check that the cluster is running, then run the same command to "
+        "continue"
     )
 
 
@@ -123,77 +126,76 @@ class _Driver(Generic[Item, Result]):
         self._ray = ray
         self._task = task
         self._parts = parts
-        self._here = environment()
-        done, needs = ray.remote(work), {"num_cpus": 1, "max_retries": 0, "name": task.__name__}
-        self._on_cpu, self._on_gpu = done.options(**needs), done.options(**needs, num_gpus=1)
+        self._environment = environment()
+        remote, needs = ray.remote(ray_worker.work), {"num_cpus": 1, "max_retries": 0, "name": task.__name__}
+        self._on_cpu, self._on_gpu = remote.options(**needs), remote.options(**needs, num_gpus=1)
         self._flying: dict[Any, _Flight[Item]] = {}
-        self._again: deque[_Flight[Item]] = deque()
-        self._suspects: deque[_Flight[Item]] = deque()  # each had a worker that died
-        self._alone = False  # a suspect is on its way
-        self._unsent: deque[Outcome[Item, Result]] = deque()
+        self._retries: deque[_Flight[Item]] = deque()
+        self._suspects: deque[_Flight[Item]] = deque()  # items whose worker died
+        self._alone = False  # a suspect is in flight
+        self._unsendable: deque[Outcome[Item, Result]] = deque()
         self._last: dict[str, tuple[Part, Any]] = {}
-        self._silence = 0.0  # seconds waited since something came
+        self._silence = 0.0  # seconds without a result
 
-    def stream(self, most: int, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
-        """Keep `most` items in flight and yield the outcome of each when it has ended."""
+    def stream(self, max_in_flight: int, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
+        """Keep `max_in_flight` items in flight and yield each outcome when it arrives."""
         pending = iter(items)
         while True:
-            self._fill(pending, most)
-            if self._unsent:
-                yield self._unsent.popleft()
+            self._fill(pending, max_in_flight)
+            if self._unsendable:
+                yield self._unsendable.popleft()
                 continue
             if not self._flying:
                 return
-            ready, _ = self._ray.wait(list(self._flying), num_returns=1, timeout=_WAIT)
+            ready, _ = self._ray.wait(list(self._flying), num_returns=1, timeout=_POLL_SECONDS)
             self._watch(bool(ready))
             for reference in ready:
                 flight, self._alone = self._flying.pop(reference), False
-                done = self._result(reference, flight)
-                if done is None:
-                    (self._suspects if flight.deaths else self._again).append(flight)
-                else:
+                if (done := self._result(reference, flight)) is not None:
                     self._release(flight)
                     yield Outcome(flight.item, done.result, done.peak_bytes)
+                else:
+                    (self._suspects if flight.deaths else self._retries).append(flight)
 
-    def _fill(self, pending: Iterator[Item], most: int) -> None:
-        """Send what may be sent. A suspect waits until all others have ended, and nothing new is begun before it."""
-        while len(self._flying) + len(self._unsent) < most and not self._alone:
+    def _fill(self, pending: Iterator[Item], max_in_flight: int) -> None:
+        """Send out what may go. A suspect waits until all others have ended, and no new item starts before it."""
+        while len(self._flying) + len(self._unsendable) < max_in_flight and not self._alone:
             if self._suspects:
                 if self._flying:
                     return
                 self._alone = True
                 self._launch(self._suspects.popleft())
-            elif self._again:
-                self._launch(self._again.popleft())
-            elif (item := next(pending, _NOTHING)) is not _NOTHING:
-                self._launch(self._sent(item))
+            elif self._retries:
+                self._launch(self._retries.popleft())
+            elif (item := next(pending, _EXHAUSTED)) is not _EXHAUSTED:
+                self._launch(self._prepared(item))
             else:
                 return
 
-    def _watch(self, received: bool) -> None:
-        """Warn if nothing comes because no worker is alive: Ray itself would wait without a message."""
-        self._silence = 0.0 if received else self._silence + _WAIT
-        if self._silence < _SILENCE:
+    def _watch(self, any_ready: bool) -> None:
+        """Warn when no result comes because no worker is alive; Ray itself would wait silently."""
+        self._silence = 0.0 if any_ready else self._silence + _POLL_SECONDS
+        if self._silence < _SILENCE_SECONDS:
             return
         self._silence = 0.0
-        if not workers_live(self._ray):
-            log.warning("nothing was done in %.0f s, and no worker of Ray's is alive: %s", _SILENCE, logs(self._ray))
+        if not workers_alive(self._ray):
+            log.warning("no result in %.0f s, and no Ray worker is alive: %s", _SILENCE_SECONDS, log_hint(self._ray))
 
     def cancel(self) -> None:
-        """Cancel what is in flight: it is lost, which is what an interruption may cost."""
+        """Cancel what is in flight: it is lost, which an interruption may cost."""
         for reference in self._flying:
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._ray.cancel(reference, force=True)
         self._flying.clear()
 
-    # out ----------------------------------------------------------------------------------------------------------
+    # sending ------------------------------------------------------------------------------------------------------
 
-    def _sent(self, item: Item) -> _Flight[Item]:
+    def _prepared(self, item: Item) -> _Flight[Item]:
         light, parts = staging.split(item)
         return _Flight(item, light, {name: self._put(name, part) for name, part in parts.items()})
 
     def _put(self, name: str, part: Part) -> Any:
-        """Send a part; one that the item before had as well, such as the panel of a session, is sent once."""
+        """Send a part. One that the previous item had too (a panel of the whole session) is sent once."""
         before = self._last.get(name)
         if before is None or before[0] is not part:
             if before is not None:
@@ -203,87 +205,87 @@ class _Driver(Generic[Item, Result]):
         return before[1]
 
     def _launch(self, flight: _Flight[Item]) -> None:
-        names, placed = tuple(flight.parts), flight.parts.values()
-        on = self._on_cpu
-        if getattr(flight.item, "device", "cpu") != "cpu":  # Ray hides a GPU from what asks for none
+        names, sent = tuple(flight.parts), flight.parts.values()
+        remote = self._on_cpu
+        if getattr(flight.item, "device", "cpu") != "cpu":  # Ray hides GPUs from tasks that do not request one
             self._require_gpu()
-            on = self._on_gpu
+            remote = self._on_gpu
         try:
-            reference = on.remote(self._task, flight.light, self._here, names, *placed)
+            reference = remote.remote(self._task, flight.light, self._environment, names, *sent)
         except self._ray.exceptions.RayError:
             raise
-        except Exception as error:  # noqa: BLE001 - pickling raises anything, and it is that item's failure
+        except Exception as error:  # noqa: BLE001 - pickling may raise anything, and it is that item's outcome
             reason = f"the item can't be sent to a worker: {type(error).__name__}: {first_line(error)}"
             self._release(flight)
             self._alone = False
-            self._unsent.append(Outcome(flight.item, Failure(reason, traceback.format_exc(), final=True)))
+            self._unsendable.append(Outcome(flight.item, Failure(reason, traceback.format_exc(), final=True)))
         else:
             self._flying[reference] = flight
 
     def _require_gpu(self) -> None:
-        """Refuse a GPU if no node has one: a task would wait for it for ever."""
+        """Refuse if no node has a GPU: the task would wait for one forever."""
         if not self._ray.cluster_resources().get("GPU"):
             raise StageError(
-                "model.device=cuda: no node of the Ray cluster has a GPU that Ray knows of: start one with "
-                "`ray start --num-gpus=1` on a machine that has, or choose model.device=cpu"
+                "model.device=cuda: Ray knows of no GPU on any node of the cluster: run `ray start --num-gpus=1` on a "
+                "machine that has one, or choose model.device=cpu"
             )
 
     def _release(self, flight: _Flight[Item]) -> None:
-        for placed in flight.parts.values():
-            self._parts.release(placed)
+        for sent in flight.parts.values():
+            self._parts.release(sent)
         flight.parts.clear()
 
-    # back ---------------------------------------------------------------------------------------------------------
+    # receiving ----------------------------------------------------------------------------------------------------
 
     def _result(self, reference: Any, flight: _Flight[Item]) -> Done | None:
-        """Return what came of an item, or None if it has to be tried again."""
+        """The result of an item, or None if it has to be tried once more."""
         try:
             result = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            return self._after_error(flight, error)
+            return self._without_result(flight, error)
         if isinstance(result, UnfitNode):
             raise StageError(result.reason)
         if isinstance(result, UnreadParts):
-            self._unread(flight, result.reason)
+            self._count_unreadable(flight, result.reason)
             return None
         done: Done = result
         return done
 
-    def _after_error(self, flight: _Flight[Item], error: Exception) -> Done | None:
-        """Do the same where Ray has no result; an error that is not the item's ends the command."""
-        errors, reason = self._ray.exceptions, first_line(error)
+    def _without_result(self, flight: _Flight[Item], error: Exception) -> Done | None:
+        """The same if Ray raised instead; an error that is not the item's own ends the command."""
+        errors, line = self._ray.exceptions, first_line(error)
         if isinstance(error, errors.WorkerCrashedError | errors.OutOfMemoryError):
             flight.deaths += 1
-            if flight.deaths >= _DEATHS:
+            if flight.deaths >= _MAX_DEATHS:
                 return Done(DIED, 0)
-            log.warning("a worker died; its work is tried again alone: %s", reason)
+            log.warning("a worker died; its item is tried again alone: %s", line)
             return None
         if isinstance(error, errors.NodeDiedError | errors.ObjectLostError | errors.TaskCancelledError):
-            return self._lost(flight, reason)
+            return self._count_loss(flight, line)
         if isinstance(error, errors.RayTaskError):
             if isinstance(error.cause, ImportError):
-                raise StageError(_lacking(str(error.cause))) from error
+                raise StageError(_missing_import(error.cause)) from error
             return _failed(error.cause, str(error), final=True)
         if isinstance(error, (*_full_errors(errors), errors.LocalRayletDiedError, errors.RuntimeEnvSetupError)):
             raise error
         return _failed(error, traceback.format_exc())
 
-    def _lost(self, flight: _Flight[Item], reason: str) -> Done | None:
+    def _count_loss(self, flight: _Flight[Item], line: str) -> Done | None:
         flight.losses += 1
-        if flight.losses >= _LOSSES:
-            return Done(Failure(f"lost {flight.losses} times on the cluster: {reason}", final=True), 0)
-        log.warning("lost with its node or data, tried again: %s", reason)
+        if flight.losses >= _MAX_LOSSES:
+            return Done(Failure(f"lost {flight.losses} times on the cluster: {line}", final=True), 0)
+        log.warning("an item was lost with its node or its data and is tried again: %s", line)
         return None
 
-    def _unread(self, flight: _Flight[Item], reason: str) -> None:
-        """Count a loss: another node may be able to read what this one could not."""
+    def _count_unreadable(self, flight: _Flight[Item], reason: str) -> None:
+        """Count a lost try: another node may be able to read what this one could not."""
         flight.losses += 1
-        if flight.losses >= _LOSSES:
-            raise StageError(f"engine.data: {reason}; every node has to reach it under this address")
+        if flight.losses >= _MAX_LOSSES:
+            raise StageError(f"engine.data: {reason}; every node has to reach it at this address")
         log.log(logging.WARNING if flight.losses == 1 else logging.INFO, "%s; tried again", reason)
 
 
-_NOTHING: Any = object()
+_EXHAUSTED: Any = object()
 
 
 class _ObjectStore:
@@ -293,13 +295,13 @@ class _ObjectStore:
         self._ray = ray
 
     def put(self, part: Part) -> Any:
-        # A slice of a bucket's matrix is copied first: laid end to end it is mapped by the worker, not unpickled.
+        # A slice of a bucket's matrix is copied first: a worker maps a contiguous array instead of unpickling it.
         return self._ray.put(np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part)
 
-    def hold(self, placed: Any) -> None:
+    def hold(self, sent: Any) -> None:
         pass
 
-    def release(self, placed: Any) -> None:
+    def release(self, sent: Any) -> None:
         pass
 
     def close(self) -> None:
@@ -310,21 +312,21 @@ def _failed(error: BaseException, text: str, *, final: bool = False) -> Done:
     return Done(Failure(f"{type(error).__name__}: {first_line(error)}", text, final=final), 0)
 
 
-def _lacking(reason: str) -> str:
+def _missing_import(cause: ImportError) -> str:
     return (
-        f"engine.address: a node lacks what a task imports ({reason}): install requirements.lock there, and start Ray "
-        "from that environment"
+        f"engine.address: a node lacks a library that the task imports ({cause}): install requirements.lock there, and "
+        "start Ray from that environment"
     )
 
 
 def _library() -> Any:
-    # No report of usage leaves the machine unless the user asks for it.
+    # Without a choice by the user, no usage report leaves the machine.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_agent_register_timeout_ms", "60000")  # a busy machine needs more than the usual 15 s
+    os.environ.setdefault("RAY_agent_register_timeout_ms", "60000")  # a busy machine needs more than the default 15 s
     try:
         import ray
     except ImportError as error:
         raise StageError(
-            f"engine=ray needs Ray, which is not installed ({error}): pip install -e .[ray], or take engine=local"
+            f"engine=ray needs Ray, which is not installed ({error}): pip install -e .[ray], or choose engine=local"
         ) from error
     return ray

@@ -1,4 +1,4 @@
-"""What a worker of a Ray cluster does: check that it computes as the driver would, read the parts, do the task."""
+"""What a worker of a Ray cluster does with an item, and the values that it answers with."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from src.runtime import memory
 
 @dataclass(frozen=True)
 class Done:
-    """Result of a task.
+    """The result of an item.
 
     Attributes
     ----------
     result : object
-        What the task returned, or its `Failure`.
+        What the task returned, or a `Failure`.
     peak_bytes : int
-        Most memory that the worker has taken so far.
+        Peak resident memory of the worker so far, in bytes; 0 if not known.
     """
 
     result: Any
@@ -34,61 +34,58 @@ class Done:
 
 @dataclass(frozen=True)
 class UnfitNode:
-    """A node that would compute other results than the driver, with the reason."""
+    """The item was not done, because the node would give other results than the driver; `reason` says why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class UnreadParts:
-    """Parts that a node could not read, with the reason."""
+    """The item was not done, because the node could not read its parts; `reason` says why."""
 
     reason: str
 
 
 def work(
-    task: Callable[[Any], Any], item: Any, expected: Environment, names: tuple[str, ...], *placed: Any
+    task: Callable[[Any], Any], item: Any, expected: Environment, names: tuple[str, ...], *sent: Any
 ) -> Done | UnfitNode | UnreadParts:
-    """Put an item together, do the task, and turn what it raises into a value.
+    """On a worker, put an item together and run the task on it.
 
     Parameters
     ----------
     task : callable
-        The task.
+        The function to run. An exception that it raises becomes a `Failure`.
     item : object
         The item without its large parts.
-    expected : Environment
-        What the driver computes with.
+    expected : tuple of (str, str)
+        The driver's `src.engine.environment.environment`, which the node must share.
     names : tuple of str
-        Fields of the item that the parts belong to.
-    *placed : Staged or object
-        The parts, or where they lie.
+        Field names of the parts.
+    *sent : Staged or DataFrame or ndarray
+        The parts: references to staged ones are read here, others have come through Ray's object store.
 
     Returns
     -------
     Done, UnfitNode or UnreadParts
     """
-    differs = difference(expected)
-    if differs:
-        return UnfitNode(_unlike(differs))
+    mismatch = difference(expected)
+    if mismatch:
+        return UnfitNode(
+            f"engine.address: {_node()} has {mismatch}, which would change results: install the same requirements.lock "
+            "in an environment of the same Python there, and start Ray from it"
+        )
     try:
-        parts = [staging.read(part) if isinstance(part, Staged) else part for part in placed]
-    except Exception as error:  # noqa: BLE001 - a mount that is missing, a bucket without rights
-        return UnreadParts(f"{_node()} could not read {placed[0].url}: {type(error).__name__}: {first_line(error)}")
+        parts = [staging.read(part) if isinstance(part, Staged) else part for part in sent]
+    except Exception as error:  # noqa: BLE001 - a missing mount, a bucket without rights: reported with its address
+        reason = f"{_node()} could not read {sent[0].url}: {type(error).__name__}: {first_line(error)}"
+        return UnreadParts(reason)
     try:
         result = task(staging.joined(item, dict(zip(names, parts, strict=True))))
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's failure
+    except Exception as error:  # noqa: BLE001 - any exception of a task is that item's outcome
         result = Failure.of(error)
     return Done(result, memory.peak_bytes())
 
 
 def _node() -> str:
-    """The name of the machine that a worker is on."""
+    """The machine and the process that this worker is."""
     return f"node {socket.gethostname()} (process {os.getpid()})"
-
-
-def _unlike(differs: str) -> str:
-    return (
-        f"engine.address: {_node()} has {differs}, which would change results: install the same requirements.lock in "
-        "an environment of the same Python there, and start Ray from it"
-    )

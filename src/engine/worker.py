@@ -1,8 +1,8 @@
-"""What a worker process of this machine does: one item after the other, until its parent has no more or has ended.
+"""The loop of a local worker process: one item after the other, until its parent closes the connection or is gone.
 
-It runs one thread. It ignores Ctrl+C and SIGTERM, which a service manager sends to all processes of a command: the
-parent decides. It exits when the parent has ended, however that happened, and when it takes more memory than it may:
-where memory runs out, a worker has to go and not the parent.
+A worker computes with one thread. It ignores Ctrl+C and SIGTERM, which a terminal or a service manager sends to all
+processes of a command: the parent decides what they mean. It exits when its parent is gone, for whatever reason. It
+also exits when it takes more memory than its limit, so that a shortage of memory ends a worker and not the parent.
 """
 
 from __future__ import annotations
@@ -25,69 +25,70 @@ from src.core.failure import Failure
 from src.runtime import memory
 
 READY = b"ready"
-OVER_MEMORY = 71  # exit status of a worker that took more than it may
-_INTERVAL = 0.1  # seconds between two checks of the memory taken
-_OOM_SCORE = "800"  # of 1,000: the kernel ends processes with a high score first where memory runs out
+OVER_MEMORY = 71  # exit status of a worker that exceeded its memory limit
+_POLL_SECONDS = 0.1  # between two checks of the memory in use
+_OOM_SCORE = "800"  # of 1,000: the kernel kills the process with the highest score first
 
 
 @dataclass(frozen=True)
 class WorkerReply:
-    """Reply of a worker to one item.
+    """A worker's answer to an item.
 
     Attributes
     ----------
     result : object
-        What the task returned, or its `Failure`.
+        What the task returned, or a `Failure`.
     peak_bytes : int
-        Most memory that the worker has taken so far.
-    leaves : bool
-        Whether the worker exits now.
+        Peak resident memory of the worker so far, in bytes.
+    exits : bool
+        Whether the worker exits after this reply.
     """
 
     result: Any
     peak_bytes: int
-    leaves: bool = False
+    exits: bool = False
 
 
-def serve(line: Connection, task: bytes, most_bytes: int) -> None:
-    """Do `task` on each item that comes along the line.
+def serve(connection: Connection, task: bytes, max_bytes: int) -> None:
+    """Run a task on each item that arrives over a connection.
 
     Parameters
     ----------
-    line : Connection
-        Items come and replies go, pickled by the sender.
+    connection : Connection
+        Receives pickled items and sends pickled replies. The first message is `READY`, or the traceback if the task
+        can't be imported.
     task : bytes
         The pickled function.
-    most_bytes : int
-        Resident memory that this process may take.
+    max_bytes : int
+        Resident memory that this process may use; above it, it exits with status `OVER_MEMORY`.
     """
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked, signal.SIG_IGN)
-    threading.Thread(target=_watch, args=(most_bytes,), daemon=True).start()
-    with contextlib.suppress(OSError):  # only Linux has it, and not every container lets it be written
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(max_bytes,), daemon=True).start()
+    with contextlib.suppress(OSError):  # exists on Linux only, and some containers do not allow writing it
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
     try:
-        work = pickle.loads(task)  # noqa: S301 (from the parent, by a private pipe)
-    except Exception:  # noqa: BLE001 - whatever importing the task raises is sent to the parent
-        line.send_bytes(traceback.format_exc().encode())
+        work = pickle.loads(task)  # noqa: S301 (from the parent, by a pipe that no other process has)
+    except Exception:  # noqa: BLE001 - any error of the import is sent to the parent
+        connection.send_bytes(traceback.format_exc().encode())
         return
-    line.send_bytes(READY)
-    leaves = False
-    while not leaves:
+    connection.send_bytes(READY)
+    exits = False
+    while not exits:
         try:
-            item = line.recv_bytes()
+            item = connection.recv_bytes()
             reply = _reply(work, item)
-            leaves = reply.leaves
-            line.send_bytes(_pickled(reply))
-        except (EOFError, OSError):  # the parent has closed the line or has ended
+            exits = reply.exits
+            connection.send_bytes(_pickled(reply))
+        except (EOFError, OSError):  # the parent has closed the connection, or is gone
             return
 
 
 def _reply(work: Callable[[Any], Any], item: bytes) -> WorkerReply:
-    """Do an item and turn what the task raises into a value; after a MemoryError the worker exits."""
+    """Do an item; an exception becomes a `Failure`. After a MemoryError the process is replaced."""
     try:
         return WorkerReply(work(pickle.loads(item)), memory.peak_bytes())  # noqa: S301 (from the parent)
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is that item's outcome
+    except Exception as error:  # noqa: BLE001 - any exception of a task is that item's outcome
         failure = Failure.of(error)
         return WorkerReply(failure, memory.peak_bytes(), isinstance(error, MemoryError))
 
@@ -95,19 +96,19 @@ def _reply(work: Callable[[Any], Any], item: bytes) -> WorkerReply:
 def _pickled(reply: WorkerReply) -> bytes:
     try:
         return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - pickling raises anything, and it is that item's failure
+    except Exception as error:  # noqa: BLE001 - pickling may raise anything, and it is that item's outcome
         reason = f"its result can't be sent back: {type(error).__name__}: {error}"
         failure = Failure(reason, traceback.format_exc(), final=True)
         return pickle.dumps(WorkerReply(failure, reply.peak_bytes), pickle.HIGHEST_PROTOCOL)
 
 
-def _watch(most_bytes: int) -> None:
-    """Exit with the parent, and when too much memory is taken."""
+def _watch(max_bytes: int) -> None:
+    """End the process when the parent is gone, or when it uses more memory than its limit."""
     import psutil
 
     parent, this = multiprocessing.parent_process(), psutil.Process()
-    sentinels = [] if parent is None else [parent.sentinel]
-    while not wait_for_sentinel(sentinels, timeout=_INTERVAL):
-        if this.memory_info().rss > most_bytes:
+    sentinels = [parent.sentinel] if parent is not None else []
+    while not wait_for_sentinel(sentinels, timeout=_POLL_SECONDS):
+        if this.memory_info().rss > max_bytes:
             os._exit(OVER_MEMORY)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""A Ray cluster on this machine's loopback, what runs on it, and items with large parts."""
+"""A Ray cluster on the loopback, helpers to watch and kill its processes, and an item with large parts."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ import numpy as np
 import psutil
 import pytest
 
-# Read by Ray when it is imported: the loopback alone, nothing told to anybody, and time for a busy machine.
+# Ray reads these when it is imported: loopback only, no usage report, and time for a busy machine.
 SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "120000",
-    "RAY_enable_worker_prestart": "0",  # a worker without this project's code is of no use
+    "RAY_enable_worker_prestart": "0",  # a worker without this project's code is useless
     "RAY_prestart_worker_first_driver": "0",
 }
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "alpha-loop"
 LEAN = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
-"""What a node goes without: nobody looks at it, and it doesn't grow."""
-_STARTS = 4
+"""Settings of a node without dashboard, log monitor and autoscaler."""
+_START_ATTEMPTS = 4
 
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="Ray's test cluster is for POSIX systems")
 
 
 @dataclass(frozen=True)
 class Block:
-    """An item with a large part."""
+    """An item with large parts."""
 
     number: int
     values: np.ndarray[Any, Any]
@@ -46,8 +46,8 @@ class Block:
 
 @contextlib.contextmanager
 def nodes(*cpus: int, by_value: tuple[ModuleType, ...] = (), gpus: int = 0) -> Iterator[Any]:
-    """Ray's own test cluster, of nodes with so many CPUs; what the modules define reaches the workers by value."""
-    short = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # a socket's address has at most 107 bytes
+    """Ray's own test cluster: one node for each number of CPUs. Functions of the modules are pickled by value."""
+    short = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # the path of a socket has at most 107 bytes
     before, python = dict(os.environ), sys.executable
     os.environ.update(SETTINGS, RAY_TMPDIR=str(short))
     import ray
@@ -56,7 +56,7 @@ def nodes(*cpus: int, by_value: tuple[ModuleType, ...] = (), gpus: int = 0) -> I
         ray.cloudpickle.register_pickle_by_value(module)
     cluster = None
     try:
-        if " " in python:  # `ray start` can't be in such a path
+        if " " in python:  # `ray start` does not work from such a path
             (short / "venv").symlink_to(sys.prefix)
             sys.executable = str(short / "venv" / Path(python).relative_to(sys.prefix))
         cluster = started(short, cpus, gpus)
@@ -78,10 +78,10 @@ def nodes(*cpus: int, by_value: tuple[ModuleType, ...] = (), gpus: int = 0) -> I
 
 
 def started(folder: Path, cpus: tuple[int, ...], gpus: int) -> Any:
-    """A cluster that stands; where a busy machine lets Ray's own limits pass, once more."""
+    """A running cluster; on a busy machine Ray's own timeouts may pass, so several attempts are made."""
     from ray.cluster_utils import Cluster
 
-    for attempt in range(_STARTS):
+    for attempt in range(_START_ATTEMPTS):
         cluster = Cluster()
         try:
             for count in cpus:
@@ -89,15 +89,15 @@ def started(folder: Path, cpus: tuple[int, ...], gpus: int) -> Any:
             return cluster
         except Exception:
             cluster.shutdown()
-            for process in remaining(folder, 0.0):  # of a node that did not come up, Ray forgets the processes
+            for process in remaining(folder, 0.0):  # Ray forgets the processes of a node that failed to start
                 process.kill()
-            if attempt == _STARTS - 1:
+            if attempt == _START_ATTEMPTS - 1:
                 raise
     raise AssertionError
 
 
 def remaining(folder: Path, seconds: float = 20.0) -> list[psutil.Process]:
-    """Processes of Ray in this folder that do not end by themselves."""
+    """Processes of Ray in this folder that have not ended after a timeout."""
     deadline = time.monotonic() + seconds
     while left := [p for p in psutil.process_iter() if str(folder) in " ".join(_command(p))]:
         if time.monotonic() > deadline:
@@ -114,16 +114,16 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def workers(cluster: Any, task: str) -> list[psutil.Process]:
-    """Processes of this cluster alone that are at work on a task."""
-    found = []
+    """Processes of this cluster that are running a task."""
+    processes = []
     for node in cluster.list_all_nodes():
         with contextlib.suppress(psutil.NoSuchProcess):
-            found += psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True)
-    return [process for process in found if f"ray::{task}" in " ".join(_command(process))]
+            processes += psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True)
+    return [process for process in processes if f"ray::{task}" in " ".join(_command(process))]
 
 
 def kill_node(cluster: Any, node: Any) -> None:
-    """SIGKILL, with all that runs on it."""
+    """Kill a node with SIGKILL, and every process on it."""
     below = psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True)
     cluster.remove_node(node, allow_graceful=False)
     for process in below:
@@ -132,8 +132,8 @@ def kill_node(cluster: Any, node: Any) -> None:
 
 
 def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    """Wait for something that has to come."""
+    """Wait until a condition holds; fail after the timeout."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.05)

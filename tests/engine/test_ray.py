@@ -1,4 +1,4 @@
-"""engine=ray on a running cluster: same contract as on local processes, same bits, whatever dies."""
+"""engine=ray on a running cluster: the contract and the bits of local processes, even if workers or nodes die."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = on_posix
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
-    """An S3 server on the loopback, known to this process and to the nodes that start after it."""
+    """An S3 server on the loopback, set in the environment of this process and of nodes started later."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -56,11 +56,11 @@ def store() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def cluster(store: str) -> Iterator[Any]:
-    """A node with a GPU by its own word, and a connection that all tests of this module share: workers start once."""
+    """A node that claims a GPU, and one connection for all tests of this module, so that workers start once."""
     with ray_case.nodes(1, by_value=(sys.modules[__name__], ray_case), gpus=1) as made:
         before = signal.getsignal(signal.SIGTERM)
         with connected(engine._library(), EngineConfig(kind="ray", address=made.address)):
-            assert signal.getsignal(signal.SIGTERM) == before, "Ray's answer to SIGTERM in place of the stage's"
+            assert signal.getsignal(signal.SIGTERM) == before, "Ray replaced the stage's handler of SIGTERM"
             yield made
 
 
@@ -73,7 +73,7 @@ def config(cluster: Any) -> EngineConfig:
 
 
 def task(symbol: str) -> InstrumentTask:
-    """A small instrument's work: random features, a few trees, two folds; the soak has every family."""
+    """Training of a small instrument: random features, a few trees, two folds. The soak test has every family."""
     bars = series(symbol, 900).drop("adj_close").with_columns(
         factor=pl.lit(1.0), split=pl.lit(1.0), repaired=pl.lit(False)
     )  # fmt: skip
@@ -90,13 +90,13 @@ def task(symbol: str) -> InstrumentTask:
 
 
 def exact(value: Any) -> Any:
-    """A value with every bit of its numbers, but for the seconds that fits took."""
+    """A value with every bit of its numbers, without the seconds that fits took."""
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tobytes()
     if isinstance(value, dict):
-        return {key: exact(each) for key, each in value.items() if key != "fit_seconds"}
+        return {key: exact(item) for key, item in value.items() if key != "fit_seconds"}
     if isinstance(value, list | tuple):
-        return [exact(each) for each in value]
+        return [exact(item) for item in value]
     return value.hex() if isinstance(value, float) else value
 
 
@@ -104,51 +104,57 @@ def instruments() -> list[InstrumentTask]:
     return [task("AAA"), task("BBB")]
 
 
-def digests(trained: Any, one: InstrumentTask) -> dict[tuple[str, str], str]:
-    """What training gave for an instrument: grades, predictions and models to the last bit."""
+def digests(trained: Any, instrument: InstrumentTask) -> dict[tuple[str, str], str]:
+    """Hashes of an instrument's grades, predictions and models, to the last bit."""
     assert isinstance(trained, TrainedInstrument), trained
-    assert len(trained.grades) == len(trained.runs) == len(trained.models) == len(one.plans)
-    found = (("grades", trained.grades), ("runs", trained.runs), ("models", trained.models))
-    return {(one.symbol, what): hashlib.sha256(repr(exact(value)).encode()).hexdigest() for what, value in found}
+    assert len(trained.grades) == len(trained.runs) == len(trained.models) == len(instrument.plans)
+    outputs = (("grades", trained.grades), ("runs", trained.runs), ("models", trained.models))
+    return {
+        (instrument.symbol, name): hashlib.sha256(repr(exact(value)).encode()).hexdigest() for name, value in outputs
+    }
 
 
 def results(config: EngineConfig) -> dict[tuple[str, str], str]:
-    found = {}
+    hashes = {}
     for outcome in run(train_instrument, instruments(), config):
-        found |= digests(outcome.result, outcome.item)
-        assert outcome.peak_bytes > 20e6, "what a worker took at most travels with its result"
-    return found
+        hashes |= digests(outcome.result, outcome.item)
+        assert outcome.peak_bytes > 20e6, "the worker's peak memory travels with its result"
+    return hashes
 
 
 @pytest.fixture(scope="module")
-def alone() -> dict[tuple[str, str], str]:
-    return {key: value for one in instruments() for key, value in digests(train_instrument(one), one).items()}
+def expected() -> dict[tuple[str, str], str]:
+    """Hashes of what this process gives without an engine."""
+    hashes = {}
+    for instrument in instruments():
+        hashes |= digests(train_instrument(instrument), instrument)
+    return hashes
 
 
-def test_ray_gives_the_bits_of_this_process(config: EngineConfig, alone: dict[tuple[str, str], str]) -> None:
-    assert results(config) == alone
+def test_ray_gives_the_bits_of_this_process(config: EngineConfig, expected: dict[tuple[str, str], str]) -> None:
+    assert results(config) == expected
 
 
-def test_data_by_a_shared_folder_give_the_same_bits_and_leave_nothing(
-    config: EngineConfig, alone: dict[tuple[str, str], str], tmp_path: Path
+def test_data_through_a_shared_folder_give_the_same_bits_and_leave_no_files(
+    config: EngineConfig, expected: dict[tuple[str, str], str], tmp_path: Path
 ) -> None:
-    assert results(replace(config, data=str(tmp_path))) == alone
+    assert results(replace(config, data=str(tmp_path))) == expected
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_by_s3_give_the_same_bits_and_leave_nothing(
-    config: EngineConfig, alone: dict[tuple[str, str], str]
+def test_data_through_s3_give_the_same_bits_and_leave_no_files(
+    config: EngineConfig, expected: dict[tuple[str, str], str]
 ) -> None:
     import boto3
 
-    assert results(replace(config, data=f"s3://{BUCKET}/staged")) == alone
+    assert results(replace(config, data=f"s3://{BUCKET}/staged")) == expected
     assert boto3.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
 
 
 # deaths -----------------------------------------------------------------------------------------------------------
 
 
-def fateful(number: int) -> int:
+def kill_worker_on_four(number: int) -> int:
     """Item 4 kills its worker; item 5 raises."""
     if number == 4:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -164,29 +170,29 @@ def named(function: Callable[..., Any], *arguments: Any) -> Callable[[Any], Any]
     return made
 
 
-def test_an_item_that_kills_its_workers_is_failed_alone(
+def test_only_an_item_that_kills_its_workers_or_raises_fails(
     config: EngineConfig, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    found = {o.item: o.result for o in run(fateful, range(8), config)}
-    died, raised = found.pop(4), found.pop(5)
+    outcomes = {o.item: o.result for o in run(kill_worker_on_four, range(8), config)}
+    died, raised = outcomes.pop(4), outcomes.pop(5)
     assert isinstance(died, Failure)
     assert "died twice" in died.reason
     assert isinstance(raised, Failure)
     assert raised.reason == "ValueError: five is not wanted"
-    assert "fateful" in raised.traceback
-    assert found == {number: number for number in (0, 1, 2, 3, 6, 7)}
-    assert capfd.readouterr().out == "", "stdout is for a stage's answer"
+    assert "kill_worker_on_four" in raised.traceback
+    assert outcomes == {number: number for number in (0, 1, 2, 3, 6, 7)}
+    assert capfd.readouterr().out == "", "stdout is for a stage's closing line"
 
 
 def waiting(folder: Path, number: int) -> int:
-    """Say who works on it, and wait for the word."""
+    """Leave a file named by the item and the process, and wait for the file `go`."""
     (folder / f"{number}-{os.getpid()}").touch()
     while not (folder / "go").exists():
         time.sleep(0.05)
     return number
 
 
-def test_a_killed_node_costs_nothing(cluster: Any, config: EngineConfig, tmp_path: Path) -> None:
+def test_items_of_a_killed_node_are_done_elsewhere(cluster: Any, config: EngineConfig, tmp_path: Path) -> None:
     victim = cluster.add_node(num_cpus=1, **ray_case.LEAN)
 
     def kill() -> None:
@@ -196,17 +202,17 @@ def test_a_killed_node_costs_nothing(cluster: Any, config: EngineConfig, tmp_pat
 
     killer = threading.Thread(target=kill)
     killer.start()
-    found = sorted((o.item, o.result) for o in run(named(waiting, tmp_path), range(4), config))
+    results = sorted((o.item, o.result) for o in run(named(waiting, tmp_path), range(4), config))
     killer.join()
-    assert found == [(number, number) for number in range(4)]
+    assert results == [(number, number) for number in range(4)]
     began = [path.name.split("-")[0] for path in tmp_path.iterdir() if path.name != "go"]
-    assert len(began) == 5, "one item was begun on the node that died, and again elsewhere"
+    assert len(began) == 5, "one item was begun on the node that died, and once more elsewhere"
 
 
-# twice ------------------------------------------------------------------------------------------------------------
+# retries ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_fails_at_last_is_tried_again_on_the_same_cluster(
+def test_a_last_item_that_fails_is_tried_again_on_the_same_cluster(
     config: EngineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections: list[EngineConfig] = []
@@ -219,7 +225,7 @@ def test_what_fails_at_last_is_tried_again_on_the_same_cluster(
 
     monkeypatch.setattr(engine, "connected", counted)
     assert [o.result for o in run(named(failing_once, tmp_path), [3], config)] == [3]
-    assert connections == [config], "a second cluster of the command's own would have been started"
+    assert connections == [config], "without an address, a second cluster would have been started"
 
 
 def failing_once(folder: Path, number: int) -> int:
@@ -229,12 +235,12 @@ def failing_once(folder: Path, number: int) -> int:
     return number
 
 
-def test_what_cannot_be_sent_either_way_costs_its_item(config: EngineConfig) -> None:
+def test_an_item_or_result_that_cannot_be_pickled_fails_alone(config: EngineConfig) -> None:
     items = [threading.Lock(), 1, 2]
-    given, *_ = found = [o.result for o in run(returned, items, config)]
-    assert isinstance(given, Failure) and "can't be sent to a worker: TypeError" in given.reason
-    (result,) = [each for each in found[1:] if each != 2]
-    assert isinstance(result, Failure) and "TypeError" in result.reason
+    of_item, *results = [o.result for o in run(returned, items, config)]
+    assert isinstance(of_item, Failure) and "can't be sent to a worker: TypeError" in of_item.reason
+    (of_result,) = [result for result in results if result != 2]
+    assert isinstance(of_result, Failure) and "TypeError" in of_result.reason
 
 
 def returned(item: object) -> object:
@@ -252,25 +258,25 @@ class Fit:
 def gpus(_fit: Fit) -> list[int]:
     import ray
 
-    found: list[int] = ray.get_gpu_ids()
-    return found
+    ids: list[int] = ray.get_gpu_ids()
+    return ids
 
 
-def test_what_fits_on_cuda_has_a_gpu_to_itself_and_the_rest_has_none(config: EngineConfig) -> None:
-    found = [(o.item.device, o.result) for o in run(gpus, map(Fit, ("cuda", "cpu", "cuda")), config)]
-    assert sorted(found) == [("cpu", []), ("cuda", [0]), ("cuda", [0])]
+def test_an_item_with_device_cuda_has_a_gpu_to_itself_and_others_have_none(config: EngineConfig) -> None:
+    results = [(o.item.device, o.result) for o in run(gpus, map(Fit, ("cuda", "cpu", "cuda")), config)]
+    assert sorted(results) == [("cpu", []), ("cuda", [0]), ("cuda", [0])]
     plan = RunPlan("x", ModelConfig("xgboost", params=PARAMS["xgboost"](), device="cuda"), {})
     assert replace(task("AAA"), plans=[plan]).device == "cuda"
     assert Attempt(model=plan.model).device == "cuda"
 
 
-def test_a_cluster_without_a_gpu_is_refused_where_one_is_asked_for(
+def test_device_cuda_is_refused_on_a_cluster_without_a_gpu(
     config: EngineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
 
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
-    with pytest.raises(StageError, match=r"model.device=cuda: no node of the Ray cluster has a GPU.*model.device=cpu"):
+    with pytest.raises(StageError, match=r"model.device=cuda: Ray knows of no GPU on any node.*model.device=cpu"):
         list(run(gpus, [Fit("cuda")], config))
 
 
@@ -281,7 +287,7 @@ def total(block: Block) -> float:
     return float(block.values.sum() + block.shared.sum())
 
 
-def test_items_are_taken_as_they_are_done_and_their_data_are_freed(config: EngineConfig) -> None:
+def test_items_are_taken_lazily_and_their_data_are_freed(config: EngineConfig) -> None:
     taken: list[int] = []
     shared = np.ones(1_000_000)
 
@@ -295,13 +301,13 @@ def test_items_are_taken_as_they_are_done_and_their_data_are_freed(config: Engin
         ended += 1
         assert len(taken) <= ended + config.batch_size
         assert outcome.result == 1_000_000 * (outcome.item.number + 1)
-        # What does not fit into the store is spilled to disk: twice what it holds went through it.
+        # Twice the store's size goes through it; what does not fit is spilled to disk.
         spilled = [path for path in Path(os.environ["RAY_TMPDIR"]).rglob("ray_spilled_objects*/*") if path.is_file()]
         assert not spilled, f"{len(spilled)} objects outlived their items after {ended}"
     assert ended == 24
 
 
-def test_closing_the_stream_ends_what_is_in_flight_and_frees_the_cluster(config: EngineConfig, tmp_path: Path) -> None:
+def test_closing_the_stream_cancels_items_in_flight_and_frees_the_cluster(config: EngineConfig, tmp_path: Path) -> None:
     stream = run(named(late, tmp_path), range(2), config)
     assert next(stream).result == 0
     until(lambda: any(tmp_path.iterdir()))
@@ -312,7 +318,7 @@ def test_closing_the_stream_ends_what_is_in_flight_and_frees_the_cluster(config:
 
 
 def late(folder: Path, number: int) -> int:
-    """The first item at once, the other never."""
+    """Return the first item at once; the other waits forever."""
     return waiting(folder, number) if number else 0
 
 
@@ -343,7 +349,7 @@ def test_the_drivers_code_travels_and_workers_run_one_thread(config: EngineConfi
     (outcome,) = run(where, [0], config)
     assert isinstance(outcome.result, tuple), outcome.result
     path, mlflow, threads = outcome.result
-    assert "runtime_resources" in path, "an older checkout under the same path on a node must not be taken"
+    assert "runtime_resources" in path, "an older checkout at the same path on a node must not be used"
     assert mlflow == ""
     assert set(threads.values()) == {"1"}
 
@@ -355,7 +361,7 @@ def test_a_node_with_other_libraries_is_refused(config: EngineConfig, monkeypatc
         list(run(abs, [1], config))
 
 
-def test_data_that_a_node_cannot_read_end_the_command_with_their_address(
+def test_data_that_a_node_cannot_read_end_the_command_with_the_address(
     config: EngineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = engine.SharedFolder.put

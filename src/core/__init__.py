@@ -1,1 +1,1 @@
-"""What every other package may use: errors, hashes, types of arrays, text."""
+"""Errors, hashes, array types, constraints and other values that every package uses."""

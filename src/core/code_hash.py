@@ -27,7 +27,7 @@ from src.core.hashing import text_digest
 from src.core.source_code import free_names, scope, syntax_tree
 
 PROJECT = ("src", "own_features")
-"""Top-level packages that are followed: the project's own and a user's feature files."""
+"""Top-level packages whose code is hashed: the project's own and a user's feature files."""
 VERSIONED = {"talib": "TA-Lib", "scipy": "scipy"}
 """Libraries whose release may change a formula, by module: the distribution whose version counts."""
 _MODULE_ATTRIBUTE = re.compile(r"__\w+__")
@@ -40,14 +40,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @runtime_checkable
 class Coded(Protocol):
-    """A callable that states itself what it computes, as it has no source of its own."""
+    """A callable without source of its own, which states what it computes."""
 
     def code(self) -> Mapping[str, str]:
-        """Return what decides its values, by name."""
+        """State what decides the values.
+
+        Returns
+        -------
+        mapping of str to str
+            Hashes or texts by name.
+        """
 
 
 def declaration(decorator: F) -> F:
-    """Mark a decorator that only declares the function below: it counts by what it declares, and not as code.
+    """Mark a decorator that only declares the function below it: its own code does not enter the function's hash.
+
+    Parameters
+    ----------
+    decorator : callable
+        The decorator.
 
     Returns
     -------
@@ -79,20 +90,20 @@ def code_digest(*roots: object, inputs: Mapping[str, str] | None = None) -> str:
     Raises
     ------
     TypeError
-        If something that is reached has neither source nor a value that can be hashed.
+        If a referenced object has neither source nor a value that can be hashed.
     """
     return text_digest(*(_Hasher(inputs or {}).digest(root)[0] for root in roots))
 
 
 class _Hasher:
-    """One walk through the references; `depth` numbers the functions on the way, for those that call themselves."""
+    """One walk through the references. Functions on the path are numbered by depth, to detect recursion."""
 
     def __init__(self, inputs: Mapping[str, str]) -> None:
         self._inputs = inputs
         self._path: list[object] = []
 
     def digest(self, value: object) -> tuple[str, int]:
-        """Digest of a value, and the depth of the outermost caller that it refers back to (`_NO_CYCLE`: to none)."""
+        """Digest of a value, and the depth of the outermost caller that it refers back to (`_NO_CYCLE` without one)."""
         value = _unwrapped(value)
         for depth, caller in enumerate(self._path):
             if caller is value:
@@ -105,8 +116,8 @@ class _Hasher:
 
     def _source(self, value: Any) -> tuple[str, int]:
         rebound = bool(self._inputs) and not self._path
-        if not rebound and (known := _digests().get(value)):
-            return known, _NO_CYCLE
+        if not rebound and (cached := _digests().get(value)):
+            return cached, _NO_CYCLE
         self._path.append(value)
         try:
             tree, outside = syntax_tree(value), scope(value)
@@ -123,10 +134,10 @@ class _Hasher:
         parts = list(_items(value))
         if not parts:
             return _leaf(value), _NO_CYCLE
-        found = [self.digest(part) for part in parts]
-        texts = [text for text, _ in found]
+        digests = [self.digest(part) for part in parts]
+        texts = [text for text, _ in digests]
         ordered = sorted(texts) if isinstance(value, set | frozenset) else texts
-        return text_digest(type(value).__name__, *ordered), min(depth for _, depth in found)
+        return text_digest(type(value).__name__, *ordered), min(depth for _, depth in digests)
 
 
 class _Writer:
@@ -149,8 +160,8 @@ class _Writer:
     def _tokens(self, node: object, *, is_root: bool = False) -> Iterator[str]:
         if isinstance(node, list):
             yield "["
-            for each in node:
-                yield from self._tokens(each)
+            for element in node:
+                yield from self._tokens(element)
             yield "]"
         elif not isinstance(node, ast.AST):
             yield repr(node)
@@ -158,22 +169,22 @@ class _Writer:
             yield reference
         elif not _is_project_import(node):
             yield type(node).__name__
-            for name, found in ast.iter_fields(_bare(node)):
-                value = self._declarations_dropped(found) if name == "decorator_list" else found
+            for name, content in ast.iter_fields(_bare(node)):
+                value = self._declarations_dropped(content) if name == "decorator_list" else content
                 if name not in _LEFT_OUT and value not in (None, []) and not (is_root and name == "name"):
                     yield name
                     yield from self._tokens(value)
 
     def _reference(self, node: ast.AST) -> str | None:  # noqa: PLR0911 (one return for each kind of thing)
-        """Digest of what a name or a dotted name refers to, or None where it is local or another library's."""
+        """Digest of what a name or a dotted name refers to; None for local names and for other attributes."""
         if isinstance(node, ast.arg) and node.arg in self._inputs:
             return f"arg {self._inputs[node.arg]}"
         if isinstance(node, ast.Name) and node.id in self._inputs:
             return f"name {self._inputs[node.id]}"
-        found = self._resolved(node)
-        if found is None:
+        resolved = self._resolved(node)
+        if resolved is None:
             return None
-        value = found[0]
+        value = resolved[0]
         root = _root(value)
         if root in VERSIONED:
             return f"{root} {version(VERSIONED[root])} {ast.unparse(node)}"
@@ -188,8 +199,8 @@ class _Writer:
     def _resolved(self, node: ast.AST) -> tuple[Any] | None:
         """The object behind a name, or behind an attribute of a project module."""
         if isinstance(node, ast.Name):
-            known = node.id in self._names and node.id in self._scope and not _MODULE_ATTRIBUTE.fullmatch(node.id)
-            return (self._scope[node.id],) if known else None
+            is_global = node.id in self._names and node.id in self._scope and not _MODULE_ATTRIBUTE.fullmatch(node.id)
+            return (self._scope[node.id],) if is_global else None
         if isinstance(node, ast.Attribute) and not _MODULE_ATTRIBUTE.fullmatch(node.attr):
             owner = self._resolved(node.value)
             if owner and isinstance(owner[0], types.ModuleType) and _root(owner[0]) in PROJECT:
@@ -197,7 +208,7 @@ class _Writer:
         return None
 
     def _bind(self, node: ast.ImportFrom | ast.Import) -> None:
-        """Take what a function imports from the project for itself as if it were imported above."""
+        """Treat what a function imports from the project inside its body as if the module imported it."""
         if isinstance(node, ast.ImportFrom) and _is_project_import(node):
             module = importlib.import_module(str(node.module))
             for alias in node.names:
@@ -207,13 +218,14 @@ class _Writer:
                 self._names.add(alias.asname or alias.name)
 
     def _declarations_dropped(self, decorators: list[ast.expr]) -> list[ast.expr]:
-        """Decorators that change values: not declarations, which count by what they declare, and not caches."""
+        """Decorators that change values: neither declarations nor caches."""
         kept = []
-        for each in decorators:
-            found = self._resolved(each.func if isinstance(each, ast.Call) else each)
-            name = ast.unparse(each.func if isinstance(each, ast.Call) else each).rsplit(".", 1)[-1]
-            if name not in ("cache", "lru_cache") and not (found and getattr(found[0], "declares", False)):
-                kept.append(each)
+        for decorator in decorators:
+            function = decorator.func if isinstance(decorator, ast.Call) else decorator
+            resolved = self._resolved(function)
+            name = ast.unparse(function).rsplit(".", 1)[-1]
+            if name not in ("cache", "lru_cache") and not (resolved and getattr(resolved[0], "declares", False)):
+                kept.append(decorator)
         return kept
 
 
@@ -232,10 +244,10 @@ def _is_project_import(node: ast.AST) -> bool:
 
 
 def _unwrapped(value: Any) -> Any:
-    """The plain function behind a cached, compiled or bound one."""
+    """The function behind a property, or behind a cached, compiled or bound function."""
     if isinstance(value, property):
         value = value.fget
-    if not callable(value):  # nothing is asked of a library that is imported when something is asked of it
+    if not callable(value):  # attribute access would import a lazily imported library
         return value
     value = getattr(value, "py_func", value)
     return inspect.unwrap(getattr(value, "__func__", value))
@@ -257,23 +269,23 @@ def _digests() -> dict[Any, str]:
 
 
 def forget() -> None:
-    """Forget what was hashed, after code was changed while the process runs."""
+    """Empty the cache of digests, after code was changed while the process runs."""
     _digests().clear()
 
 
 def _items(value: Any) -> Iterator[Any]:
     """What a container or an instance of a dataclass holds."""
     if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from (key, each)
+        for key, item in value.items():
+            yield from (key, item)
     elif isinstance(value, list | tuple | set | frozenset):
         yield from value
     elif isinstance(value, functools.partial):
         yield from (value.func, value.args, value.keywords)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield type(value)
-        for each in dataclasses.fields(value):
-            yield getattr(value, each.name)
+        for field in dataclasses.fields(value):
+            yield getattr(value, field.name)
 
 
 def _leaf(value: Any) -> str:  # noqa: PLR0911 (one return for each kind of value)

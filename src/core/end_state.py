@@ -1,4 +1,4 @@
-"""How an instrument ended a stage: the one value of every stage, from where it is decided to where it is shown."""
+"""How an instrument ended a stage: the value that every stage uses, from the decision to the display."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class EndState:
     state : str
         ``done``, ``skipped``, ``failed`` or ``quarantined``.
     reason : str
-        Why, for a person; empty where the instrument is done and there is nothing to add.
+        Why, for a person; may be empty if the instrument is done.
     rows : int
-        Number of rows that the stage has of the instrument.
+        Number of rows that the stage has for the instrument.
     first, last : date, optional
         First and last day of those rows.
     """
@@ -36,5 +36,11 @@ class EndState:
 
     @property
     def key(self) -> Key:
-        """Asset class and symbol."""
+        """Key of the instrument.
+
+        Returns
+        -------
+        tuple of (str, str)
+            Asset class and symbol.
+        """
         return self.asset_class, self.symbol

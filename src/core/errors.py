@@ -1,9 +1,9 @@
-"""The failure that a person can act on: one clear line, exit status 1."""
+"""Errors that a person can act on: one clear line, without a traceback."""
 
 
 class StageError(Exception):
-    """A clear failure: subject, what is wrong and the remedy. Shown as one line, without a traceback."""
+    """A stage that can't continue: the message has the subject, what is wrong and the remedy. Exit status 1."""
 
 
 class ConfigError(ValueError):
-    """A configuration that can't be run: the message names the key, the rule, the value and the remedy."""
+    """An invalid configuration: the message has the key, the rule, the value and the remedy."""

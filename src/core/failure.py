@@ -1,4 +1,4 @@
-"""A piece of work that could not be done, as it travels from where it failed to where it is shown."""
+"""The failure of a piece of work, as a value that travels from where it failed to where it is shown."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a piece of work could not be done.
+    """Why a piece of work failed.
 
     Attributes
     ----------
     reason : str
         One line for a person.
     traceback : str
-        Tracebacks of what was tried; empty where nothing was raised.
+        Tracebacks of all tries; empty if nothing was raised.
     final : bool
-        Whether another try is useless: the work was tried twice, or would fail the same way again.
+        Whether another try is useless: the work was tried twice already, or would fail the same way again.
     """
 
     reason: str
@@ -26,6 +26,19 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, *, final: bool = False) -> Failure:
-        """Failure that an exception means: its type and message, and its traceback."""
+        """Turn an exception into a failure.
+
+        Parameters
+        ----------
+        error : BaseException
+            The exception, with its traceback.
+        final : bool
+            Whether another try is useless.
+
+        Returns
+        -------
+        Failure
+            Its reason is the exception's type and message.
+        """
         text = "".join(tracebacks.format_exception(error))
         return cls(f"{type(error).__name__}: {error}", text, final)

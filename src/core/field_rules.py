@@ -27,7 +27,7 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, without `low` itself where `above`; NaN is in no range."""
+    """Numbers from `low` to `high`; without `low` itself if `above` is set. NaN is in no range."""
 
     low: float
     high: float
@@ -95,8 +95,8 @@ def ranged(default: T, *, low: float, high: float, unit: str = "", above: bool =
     Parameters
     ----------
     default : int, float, None or dict
-        Default value of the field. The range of a mapping applies to each of its values; None is always allowed where
-        the type allows it.
+        Default value of the field. The range of a mapping applies to each of its values. None is allowed if the type
+        allows it.
     low, high : float
         Ends of the range, both allowed.
     unit : str
@@ -109,7 +109,7 @@ def ranged(default: T, *, low: float, high: float, unit: str = "", above: bool =
     Returns
     -------
     dataclasses.Field
-        Typed as the default value, since it stands where a dataclass expects one.
+        Typed as the default value, because a dataclass expects a value of the field's type there.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def constrained(default: T, constraint: Constraint, remedy: str = "") -> T:
 
 
 def constraint_of(declared: Field[Any]) -> Constraint | None:
-    """Return the constraint of a field, or None where every value of its type is allowed.
+    """Return the constraint of a field, or None if every value of its type is allowed.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def constraint_of(declared: Field[Any]) -> Constraint | None:
 
 
 def remedy_of(declared: Field[Any]) -> str:
-    """Return the remedy that a field was declared with, empty where it was declared with none.
+    """Return the remedy that a field was declared with, or an empty text.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What names an instrument: its asset class and its symbol."""
+"""The key of an instrument: its asset class and its symbol."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ Key = tuple[str, str]
 """Asset class and symbol of one instrument."""
 ASSET_CLASSES = ("stock", "etf", "crypto")
 KEY = ["asset_class", "symbol"]
-"""Columns that name an instrument in every table; a ticker alone is no key."""
+"""Key columns of every table; a ticker alone is not unique."""

@@ -1,4 +1,4 @@
-"""Source of functions and classes: their syntax trees and the names that they take from outside."""
+"""Source of functions and classes: their syntax trees and the names that they refer to outside themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from typing import Any
 
 
 def syntax_tree(value: Any) -> ast.AST:
-    """Syntax tree of a function or class; a module is parsed once for all that it holds.
+    """Return the syntax tree of a function or class. Each module is parsed once.
+
+    Parameters
+    ----------
+    value : function or type
+        Defined with ``def`` or ``class``.
+
+    Returns
+    -------
+    ast.FunctionDef or ast.ClassDef
 
     Raises
     ------
@@ -25,16 +34,16 @@ def syntax_tree(value: Any) -> ast.AST:
     value_name = value.__qualname__
     try:
         lines, first = _lines(value)
-        found = [node for node in _definitions(lines) if _first_line(node) == first and node.name == value.__name__]
+        nodes = [node for node in _definitions(lines) if _first_line(node) == first and node.name == value.__name__]
     except (OSError, SyntaxError, TypeError) as error:
         raise TypeError(f"{value_name} must be a function or class with source to be hashed: {error}") from error
-    if not found:
+    if not nodes:
         raise TypeError(f"{value_name} must be a plain function or a class: define it with def or class")
-    return found[0]
+    return nodes[0]
 
 
 def _lines(value: Any) -> tuple[tuple[str, ...], int]:
-    """Lines of the file that defines a function or class, and where it begins there, decorators included."""
+    """Lines of the file that defines a function or class, and the number of its first line, decorators included."""
     if not isinstance(value, type):
         code = value.__code__
         return _file_lines(value, code.co_filename), code.co_firstlineno
@@ -69,11 +78,22 @@ def _definitions(lines: tuple[str, ...]) -> list[ast.FunctionDef | ast.ClassDef]
 
 
 def _first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def scope(value: Any) -> dict[str, Any]:
-    """What the names of a function or class refer to outside it."""
+    """Return the objects that the names of a function or class refer to outside it.
+
+    Parameters
+    ----------
+    value : function or type
+        Defined with ``def`` or ``class``.
+
+    Returns
+    -------
+    dict of str to object
+        Globals of its module, and for a function also the variables of enclosing functions.
+    """
     if isinstance(value, type):
         return vars(sys.modules[value.__module__])
     cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=False)
@@ -81,7 +101,20 @@ def scope(value: Any) -> dict[str, Any]:
 
 
 def free_names(value: Any, tree: ast.AST) -> set[str]:
-    """Names that are read and not local, in any scope of the source."""
+    """Return the names that a function or class reads and that are not local to it.
+
+    Parameters
+    ----------
+    value : function or type
+        Defined with ``def`` or ``class``.
+    tree : ast.AST
+        Its `syntax_tree`.
+
+    Returns
+    -------
+    set of str
+        From all of its scopes, nested functions included.
+    """
     assert isinstance(tree, ast.FunctionDef | ast.ClassDef)
     lines, first = _lines(value)
     source = textwrap.dedent("".join(lines[first - 1 : tree.end_lineno]))

@@ -429,7 +429,7 @@ def test_a_damaged_file_is_named_and_the_watch_continues(
     assert status.status(here) == 1
     assert "status: " in (said := capsys.readouterr().err) and "demo.parquet can't be read" in said
     broken = watch.look(config.paths, config.universe, config.source)
-    assert list(broken) == ["problem"]
+    assert list(broken) == ["reason"]
     table.unlink()
     found = overview_of(config, NOW)
     looks(monkeypatch, broken, broken, found)
@@ -458,7 +458,7 @@ def test_names_that_look_like_markup_are_shown_as_they_are(config: Config) -> No
         beat.update(phase="working", note="[red]A[/red] \x1b[31m")
         found = overview_of(config, NOW)
     assert "; [red]A[/red]  [31m\n" in status_view.text(found)
-    assert status_view.text({"problem": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
+    assert status_view.text({"reason": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
 
 
 def test_an_unknown_setting_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,8 +62,8 @@ def picture(overview: Json) -> Group:
     overview : dict
         From `src.inspection.watch.look`.
     """
-    if "problem" in overview:
-        return Group(_text(overview["problem"]))
+    if "reason" in overview:
+        return Group(_text(overview["reason"]))
     now = dt.datetime.fromisoformat(overview["at"])
     title = _text((_title(overview, now), "bold"))
     parts: list[Text | Table] = [title, *_working(overview, now), Text(), _table(overview)]
@@ -94,8 +94,8 @@ def sentence(overview: Json) -> str:
     overview : dict
         From `src.inspection.watch.look`.
     """
-    if "problem" in overview:
-        return printable(f"? {overview['problem']}")
+    if "reason" in overview:
+        return printable(f"? {overview['reason']}")
     now = dt.datetime.fromisoformat(overview["at"])
     parts = []
     for stage in overview["stages"]:

@@ -33,22 +33,22 @@ def look(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig) ->
     Returns
     -------
     dict
-        From `src.inspection.overview.overview`; if a file can't be read, ``problem`` alone, a message.
+        From `src.inspection.overview.overview`; if a file can't be read, ``reason`` alone.
     """
     from polars.exceptions import PolarsError
 
     from src.inspection.overview import overview
 
-    problem = ""
+    reason = ""
     for _ in range(_TRIES):
         try:
             return overview(paths, universe, source, dt.datetime.now(dt.UTC))
         except StageError as error:
-            problem = str(error)
+            reason = str(error)
         except (OSError, PolarsError, ValueError) as error:
-            problem = f"a file can't be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            reason = f"a file can't be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         time.sleep(0.1)
-    return {"problem": problem}
+    return {"reason": reason}
 
 
 def show(overview: Json, *, as_json: bool) -> int:
@@ -69,8 +69,8 @@ def show(overview: Json, *, as_json: bool) -> int:
     from src.inspection import status_view
     from src.runtime.progress import terminal
 
-    if "problem" in overview:
-        sys.stderr.write(f"status: {overview['problem']}\n")
+    if "reason" in overview:
+        sys.stderr.write(f"status: {overview['reason']}\n")
         return 1
     console = terminal(sys.stdout)
     if as_json:

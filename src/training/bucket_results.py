@@ -52,11 +52,27 @@ class BucketResults:
             self._close(bucket)
 
     def add_grade(self, bucket: int, row: dict[str, Any]) -> None:
-        """Add a row of the grades."""
+        """Add a row of the grades.
+
+        Parameters
+        ----------
+        bucket : int
+            Bucket of the instrument.
+        row : dict
+            Columns of `src.training.run_tables.GRADE_SCHEMA` by name.
+        """
         self._grades[bucket].append(row)
 
     def add_skips(self, bucket: int, reasons: dict[str, str]) -> None:
-        """Add run keys for which there is nothing to train, with the reasons."""
+        """Add run keys for which there is nothing to train.
+
+        Parameters
+        ----------
+        bucket : int
+            Bucket of the instrument.
+        reasons : dict
+            Run key to reason.
+        """
         self._skips[bucket] |= reasons
 
     def stored_skips(self, run_keys: list[str]) -> dict[str, str] | None:

@@ -134,7 +134,18 @@ class Planner:
         return [self._plan(key, model, bars_hash, planted, since) for model in models]
 
     def unmodelled(self, asset_class: str) -> str | None:
-        """Return the reason why no model is for a class, or None where one is."""
+        """Return why no model is for a class.
+
+        Parameters
+        ----------
+        asset_class : str
+            Class of an instrument.
+
+        Returns
+        -------
+        str or None
+            The reason; None where a model is for the class.
+        """
         classes = {name for model in self.models for name in model.classes}
         if not classes or any(not model.classes or asset_class in model.classes for model in self.models):
             return None

@@ -122,7 +122,13 @@ class Search:
         self.start()
 
     def best(self) -> FinishedTrial | None:
-        """Return the best complete trial; the earlier of equal ones."""
+        """Choose the best complete trial.
+
+        Returns
+        -------
+        FinishedTrial or None
+            That of the highest mean AUC, the earlier of equal ones; None where no trial is complete.
+        """
         complete = [trial for trial in self.study.finished if not trial.pruned and not trial.reason]
         return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
 

@@ -167,11 +167,30 @@ class Study:
         self._close("FAIL", reason)
 
     def remember(self, key: str, value: Any) -> None:
-        """Store a value with the study, under a key."""
+        """Store a value with the study.
+
+        Parameters
+        ----------
+        key : str
+            Name of the value.
+        value : object
+            Anything that JSON can hold.
+        """
         self._study.set_user_attr(key, value)
 
     def remembered(self, key: str) -> Any:
-        """Return the value stored under a key, or None."""
+        """Return a value that was stored with the study.
+
+        Parameters
+        ----------
+        key : str
+            Name of the value.
+
+        Returns
+        -------
+        object
+            None where nothing is stored under the name.
+        """
         return self._study.user_attrs.get(key)
 
     def count_confirmed(self) -> int:
@@ -179,9 +198,12 @@ class Study:
         return sum(key.startswith("confirmed-") for key in self._study.user_attrs)
 
     def trials_made(self) -> int:
-        """Return the number of trials ever made for this family on any of the same classes.
+        """Count the trials ever made for this family on any of the same classes.
 
-        Trials of other seeds, windows and samples count too.
+        Returns
+        -------
+        int
+            Trials of other seeds, windows and samples count too.
         """
         import optuna
 

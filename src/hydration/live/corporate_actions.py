@@ -218,9 +218,9 @@ def _spliced(bulk: pl.DataFrame, live: pl.DataFrame, remarks: dict[Key, list[str
     archive = _clean(bulk).with_columns(total=pl.col("adj_close") if has_adjusted else pl.col("close"))
     ours = _clean(live)
     common = archive.join(ours.select("date", l_ratio="ratio", l_close="close"), on="date").sort("date").tail(OVERLAP)
-    problem, scale = _one_ratio(common)
-    if problem:
-        remarks[key].append(f"the archive's bars and the provider's do not fit: {problem}; the provider's stand alone")
+    reason, scale = _one_ratio(common)
+    if reason:
+        remarks[key].append(f"the archive's bars and the provider's do not fit: {reason}; the provider's stand alone")
         apart.add(key)
         return live.with_columns(_adjusted())
     end = archive["date"].max()

@@ -1,4 +1,4 @@
-"""Fetching one file: asked again where that may help, and never half a body."""
+"""Downloading one file: requests are repeated if that may help, and a partial body is never returned."""
 
 import pytest
 
@@ -11,7 +11,7 @@ LIVE = LiveSource(timeout=5)
 
 
 class Site(World):
-    """Answers as listed, the last of them for good."""
+    """Answers as listed; the last one is repeated."""
 
     def __init__(self, *answers):
         super().__init__("kraken", {})
@@ -29,28 +29,28 @@ def waits(monkeypatch):
     return waited
 
 
-def test_a_passing_fault_is_asked_again_after_a_wait(waits):
+def test_a_temporary_fault_is_retried_after_a_wait(waits):
     site = Site((503, {}, "busy"), (200, {"Content-Length": "999"}, "cut"), (200, {}, "wh\u00f6le"))
     with served(site) as address:
         assert download.text(f"{address}/file.txt", LIVE) == "wh\u00f6le"
     assert waits == [2.0, 4.0] and len(site.asked) == 3
 
 
-def test_after_three_faults_the_address_and_the_last_answer_are_said(waits):
+def test_after_three_faults_the_message_has_the_address_and_the_last_answer(waits):
     site = Site((502, {}, ""))
     with served(site) as address, pytest.raises(Unavailable, match=r"127.0.0.1:\d+/file.txt: answers 502"):
         download.text(f"{address}/file.txt", LIVE)
     assert len(site.asked) == 3
 
 
-def test_what_is_forbidden_or_absent_is_not_asked_again(waits):
+def test_a_forbidden_or_missing_file_is_not_requested_again(waits):
     site = Site((403, {}, "who are you"))
     with served(site) as address, pytest.raises(Unavailable, match="answers 403"):
         download.text(f"{address}/file.txt", LIVE)
     assert len(site.asked) == 1 and not waits
 
 
-def test_a_site_that_is_not_there_is_said_without_secrets():
+def test_the_message_about_an_unreachable_site_has_no_secrets():
     settings = LiveSource(timeout=5, proxy="http://me:secret@127.0.0.1:9")
     with pytest.raises(Unavailable) as error:
         download.text("https://www.nasdaqtrader.com/x", settings)

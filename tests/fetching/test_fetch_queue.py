@@ -1,4 +1,4 @@
-"""What an answer, a fault and a refusal mean: for the instrument, and for the provider."""
+"""What an answer, a fault and a refusal mean for the instrument and for the provider."""
 
 import random
 from itertools import pairwise
@@ -20,7 +20,7 @@ def queue(clock: Clock, known=None, **changes) -> FetchQueue:
 
 
 def run(plans: dict[str, list[str]], good: int = 20, at_once: int = 1, **changes):
-    """Outcomes by symbol of the planned instruments, put first, and of so many good ones."""
+    """Outcomes by symbol: of the planned instruments, which come first, and of a number of good ones."""
     clock = Clock()
     one, script = queue(clock, **changes), Script(plans)
     for symbol in (*plans, *(f"GOOD{i}" for i in range(good))):
@@ -31,7 +31,7 @@ def run(plans: dict[str, list[str]], good: int = 20, at_once: int = 1, **changes
     return by_symbol, script, one, clock
 
 
-def test_a_passing_fault_is_asked_again_behind_other_work():
+def test_a_temporary_fault_is_retried_after_other_work():
     outcomes, _, _, _ = run({"AAA": ["unavailable", "malformed", "ok"]})
     assert (outcomes["AAA"].kind, outcomes["AAA"].tries) == ("ok", 3)
     assert list(outcomes)[-1] == "AAA"
@@ -40,7 +40,7 @@ def test_a_passing_fault_is_asked_again_behind_other_work():
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "malformed"])
-def test_a_fault_that_stays_counts_after_the_last_try_in_the_providers_words(kind):
+def test_a_lasting_fault_fails_after_the_last_try_with_the_providers_message(kind):
     outcomes, script, one, _ = run({"AAA": [kind]})
     assert (outcomes["AAA"].kind, outcomes["AAA"].tries) == (kind, 4)
     assert outcomes["AAA"].reason == f"{kind}: AAA"
@@ -65,44 +65,44 @@ def test_delays_between_tries_grow():
     assert gaps == pytest.approx([15, 30, 60], abs=1)
 
 
-def test_unknown_must_be_said_twice():
+def test_a_symbol_is_unknown_only_after_two_such_answers():
     outcomes, script, _, _ = run({"GONE": ["unknown"], "BACK": ["unknown", "ok"]}, tries=1)
     assert (outcomes["GONE"].kind, script.asked["GONE"]) == ("unknown", 2)
     assert (outcomes["BACK"].kind, script.asked["BACK"]) == ("ok", 2)
 
 
-def test_unfit_counts_at_once():
+def test_an_unfit_answer_is_final_at_once():
     outcomes, script, _, _ = run({"EUR": ["unfit"]})
     assert (outcomes["EUR"].kind, script.asked["EUR"]) == ("unfit", 1)
 
 
-def test_an_error_of_our_own_is_an_outcome_with_its_trace():
+def test_an_error_in_our_code_is_an_outcome_with_its_traceback():
     outcomes, _, _, _ = run({"BUG": ["crash"]})
     assert (outcomes["BUG"].kind, outcomes["BUG"].reason) == ("error", "KeyError: 'BUG'")
     assert "KeyError: 'BUG'" in outcomes["BUG"].failure.traceback
 
 
-def test_refusals_count_no_try():
+def test_refusals_do_not_count_as_tries():
     outcomes, script, _, _ = run({"AAA": ["refused"] * 5 + ["unavailable", "ok"]})
     assert (outcomes["AAA"].kind, outcomes["AAA"].tries, script.asked["AAA"]) == ("ok", 2, 7)
 
 
-def test_an_instrument_that_alone_is_refused_is_given_up_and_stops_nobody():
+def test_an_instrument_that_is_always_refused_is_given_up_and_stops_no_other():
     outcomes, script, one, _ = run({"AAA": ["refused"]}, good=400)
     assert (outcomes["AAA"].kind, outcomes["AAA"].reason) == ("refused", "refused: AAA")
     assert script.asked["AAA"] == 6
-    assert one.gate.counts.paused <= 6 * 6 + 0.001  # never a storm
+    assert one.gate.counts.paused <= 6 * 6 + 0.001  # this never counts as a storm
     assert all(outcomes[f"GOOD{i}"].kind == "ok" for i in range(400))
 
 
 @pytest.mark.parametrize("at_once", [1, 6])
-def test_the_last_instrument_refused_alone_is_told_from_a_block_by_asking_for_another(at_once):
+def test_a_request_for_another_symbol_distinguishes_a_refused_last_instrument_from_a_block(at_once):
     outcomes, _, _, clock = run({"AAA": ["refused"], "BBB": ["refused"]}, good=3, at_once=at_once)
     assert {outcomes[symbol].kind for symbol in ("AAA", "BBB")} == {"refused"}
     assert clock.now - 1000 < 1800
 
 
-def test_a_block_of_everybody_gives_nobody_up():
+def test_a_block_of_all_requests_gives_no_instrument_up():
     clock, asked = Clock(), []
     one = queue(clock)
 
@@ -134,7 +134,7 @@ def test_the_lowest_order_goes_first_and_a_retry_takes_its_old_place():
 
 
 class Router:
-    """Off from `began` to `ended`; then every instrument is answered but for those in `bad`."""
+    """Down from `began` to `ended`; then it answers for every instrument except those in `bad`."""
 
     def __init__(self, clock, began, ended, bad=()):
         self.clock, self.began, self.ended, self.bad = clock, began, ended, bad
@@ -149,7 +149,7 @@ class Router:
 
 @pytest.mark.parametrize("at_once", [1, 6])
 @pytest.mark.parametrize("began", [0, 1030])
-def test_an_outage_of_hours_blames_nobody(began, at_once):
+def test_no_instrument_fails_because_of_an_outage_of_hours(began, at_once):
     clock = Clock()
     one = queue(clock)
     router = Router(clock, began, 1000 + 6 * 3600)
@@ -158,12 +158,14 @@ def test_an_outage_of_hours_blames_nobody(began, at_once):
     outcomes = drive(one, router, clock, at_once)
     assert {o.kind for o in outcomes} == {"ok"}
     assert len({o.task for o in outcomes}) == len(outcomes) == 1000
-    assert router.in_vain <= 6 + 6 + 12  # the row that told, what was under way, one a pause
+    assert (
+        router.in_vain <= 6 + 6 + 12
+    )  # the failures that revealed the outage, requests in flight, and one probe a pause
     assert {o.tries for o in outcomes} == {1}
     assert one.gate.counts.paused > 5 * 3600
 
 
-def test_an_outage_in_the_last_tries_blames_nobody():
+def test_no_instrument_fails_because_of_an_outage_during_the_last_tries():
     clock = Clock()
     bad = {f"S{i}" for i in range(8)}
     one = queue(clock)
@@ -176,7 +178,7 @@ def test_an_outage_in_the_last_tries_blames_nobody():
     assert {kinds[symbol] for symbol in bad} == {("unavailable", 4)}
 
 
-def test_what_was_answered_in_an_earlier_run_is_the_proof():
+def test_an_instrument_answered_in_an_earlier_run_can_be_the_probe():
     clock = Clock()
     one, asked = queue(clock, known=task("OLD")), []
 
@@ -193,13 +195,13 @@ def test_what_was_answered_in_an_earlier_run_is_the_proof():
     assert asked.count("OLD") <= 60
 
 
-def test_a_witness_that_goes_bad_stops_nobody():
+def test_a_probe_instrument_that_goes_bad_stops_no_other():
     outcomes, _, _, clock = run({"ONE": ["ok", "malformed"], "TWO": ["unavailable"]}, good=0)
     assert [outcomes[symbol].kind for symbol in ("ONE", "TWO")] == ["ok", "unavailable"]
     assert clock.now - 1000 < 12 * 3600
 
 
-def test_a_tail_of_bad_instruments_is_no_outage():
+def test_a_tail_of_bad_instruments_is_not_taken_for_an_outage():
     bad = {f"BAD{i}": ["unavailable"] for i in range(110)}
     clock = Clock()
     one, script = queue(clock), Script(bad)
@@ -223,7 +225,7 @@ def test_a_universe_without_one_good_instrument_comes_to_an_end(many, kind):
 
 
 @pytest.mark.parametrize("share", [0.65, 0.8])
-def test_a_provider_there_by_halves_is_paused_for_and_hardly_anybody_blamed(share):
+def test_a_provider_that_fails_half_the_time_is_paused_and_few_instruments_fail(share):
     clock, chance = Clock(), random.Random(5)
     one = queue(clock)
 
@@ -234,11 +236,11 @@ def test_a_provider_there_by_halves_is_paused_for_and_hardly_anybody_blamed(shar
     for i in range(1000):
         one.put(task(str(i)))
     outcomes = drive(one, serve, clock)
-    assert sum(o.kind != "ok" for o in outcomes) <= 4  # of 1,000; by their tries alone it would be 180 and more
+    assert sum(o.kind != "ok" for o in outcomes) <= 4  # of 1,000; without pauses 180 or more would fail
     assert one.gate.counts.paused > 15_000
 
 
-def test_what_patience_leaves_is_handed_over_as_stopped_with_the_reason():
+def test_instruments_left_when_patience_ends_are_stopped_with_the_reason():
     clock = Clock()
     one = queue(clock, patience_hours=3.0)
     router = Router(clock, 1002.5, 1e9)
@@ -255,7 +257,7 @@ def test_what_patience_leaves_is_handed_over_as_stopped_with_the_reason():
     assert [(o.task.request.symbol, o.kind) for o in one.stopped()] == [("LATE", "stopped")]
 
 
-def test_a_stop_hands_over_what_was_under_way_and_what_waited():
+def test_a_stop_yields_the_instruments_in_flight_and_those_that_waited():
     clock = Clock()
     one = queue(clock)
     for i in range(5):
@@ -278,7 +280,7 @@ kinds = st.sampled_from(["ok", "ok", *FAULTS, "crash"])
     tries=st.integers(1, 5),
     proof=st.booleans(),
 )
-def test_whatever_is_served_each_task_has_one_outcome_and_a_reason_for_it(plans, at_once, tries, proof):
+def test_each_task_has_one_outcome_with_a_reason_whatever_is_served(plans, at_once, tries, proof):
     clock = Clock()
     script = Script({f"S{i}": plan if plan[-1] != "refused" else [*plan, "ok"] for i, plan in enumerate(plans)})
     one = queue(clock, known=task("OLD") if proof else None, tries=tries, patience_hours=1e9)

@@ -1,4 +1,4 @@
-"""Proxy and certificates: which of the settings and the environment decides."""
+"""Proxy and certificates: the settings take precedence over the environment."""
 
 import urllib.request
 from dataclasses import replace
@@ -20,7 +20,7 @@ def bare_environment(monkeypatch):
     monkeypatch.setattr(urllib.request, "proxy_bypass", urllib.request.proxy_bypass_environment)
 
 
-def test_without_settings_and_environment_the_connection_is_direct():
+def test_the_connection_is_direct_without_settings_and_environment():
     assert proxy(LiveSource()) is None
     assert ca_file(LiveSource()) is None
 
@@ -31,17 +31,17 @@ def test_the_environment_names_the_proxy(monkeypatch, name):
     assert proxy(LiveSource()) == "http://proxy.example:8080"
 
 
-def test_a_proxy_for_plain_http_alone_is_not_for_providers_which_speak_https(monkeypatch):
+def test_a_proxy_for_plain_http_is_not_used_for_providers(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:8080")
     assert proxy(LiveSource()) is None
 
 
-def test_the_setting_beats_the_environment(monkeypatch):
+def test_the_setting_overrides_the_environment(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:8080")
     assert proxy(replace(LiveSource(), proxy="http://127.0.0.1:1")) == "http://127.0.0.1:1"
 
 
-def test_an_address_without_a_scheme_is_http():
+def test_a_proxy_address_without_a_scheme_is_http():
     assert proxy(replace(LiveSource(), proxy=" 127.0.0.1:3128 ")) == "http://127.0.0.1:3128"
 
 
@@ -57,12 +57,12 @@ def test_no_proxy_is_honoured_for_the_hosts_it_names(monkeypatch, named, setting
 
 
 @pytest.mark.parametrize("text", ["ftp://127.0.0.1:1", "http://", "http://127.0.0.1:port", "http://[::1"])
-def test_an_address_that_is_none_is_refused_with_its_name(text):
+def test_an_invalid_address_is_refused_with_the_name_of_its_setting(text):
     with pytest.raises(ConfigError, match="source.live.proxy must be an address like"):
         proxy(replace(LiveSource(), proxy=text))
 
 
-def test_the_password_of_a_proxy_is_not_in_the_words(monkeypatch):
+def test_messages_do_not_contain_the_password_of_a_proxy(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://ann:secret@127.0.0.1:port")
     with pytest.raises(ConfigError) as caught:
         proxy(LiveSource())
@@ -70,7 +70,7 @@ def test_the_password_of_a_proxy_is_not_in_the_words(monkeypatch):
     assert "HTTPS_PROXY" in str(caught.value)
 
 
-def test_the_first_file_of_certificates_that_is_named_is_taken(monkeypatch, tmp_path):
+def test_the_first_certificate_file_that_is_set_is_used(monkeypatch, tmp_path):
     files = [tmp_path / f"{number}.pem" for number in range(4)]
     for file in files:
         file.write_text("", encoding="utf-8")
@@ -80,7 +80,7 @@ def test_the_first_file_of_certificates_that_is_named_is_taken(monkeypatch, tmp_
     assert ca_file(replace(LiveSource(), ca_file=str(files[3]))) == str(files[3].resolve())
 
 
-def test_certificates_that_are_not_there_are_refused_with_their_name(monkeypatch, tmp_path):
+def test_a_missing_certificate_file_is_refused_with_the_name_of_its_setting(monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=r"source.live.ca_file must name a file of certificates \(PEM\), got .*gone"):
         ca_file(replace(LiveSource(), ca_file=str(tmp_path / "gone.pem")))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))

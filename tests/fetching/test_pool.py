@@ -1,4 +1,4 @@
-"""The pool: every task has one outcome, nobody waits for somebody else's provider, and it ends when told to."""
+"""The pool: every task has one outcome, providers do not wait for each other, and it ends when it is stopped."""
 
 import random
 import subprocess
@@ -37,7 +37,7 @@ def threads() -> list[str]:
 
 
 def until(holds) -> None:
-    """Wait for what other threads bring about."""
+    """Wait until other threads have made a condition true."""
     end = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < end, "it never came about"
@@ -45,7 +45,7 @@ def until(holds) -> None:
 
 
 class World:
-    """Faults by a seeded plan for each instrument and attempt; counts what is asked."""
+    """Faults by a seeded plan for each instrument and attempt; counts the requests."""
 
     def __init__(self, doors: dict[str, RateGate], share: float = 0.05) -> None:
         self.doors, self.share = doors, share
@@ -84,7 +84,7 @@ class World:
         raise FAULTS.get(kind, KeyError)(kind)
 
 
-def test_thousands_of_tasks_of_two_providers_with_faults_each_have_the_outcome_they_should():
+def test_thousands_of_tasks_of_two_faulty_providers_have_the_planned_outcomes():
     settings = quick(pause=0.005)
     doors = gates(settings)
     world = World(doors, share=0.2)
@@ -102,7 +102,7 @@ def test_thousands_of_tasks_of_two_providers_with_faults_each_have_the_outcome_t
     assert not threads()
 
 
-def test_a_provider_that_pauses_for_an_hour_holds_up_nobody_else():
+def test_a_provider_that_pauses_for_an_hour_does_not_delay_others():
     settings = quick(pause=3600.0, max_pause=3600.0, rates={"yahoo": 1e-4, "kraken": 1e5}, ceilings={})
     doors = gates(settings)
     doors["yahoo"].enter()
@@ -132,7 +132,7 @@ def test_follow_up_tasks_join_while_results_are_iterated_even_after_the_last():
     assert seen == ["A0" + "x" * i for i in range(11)]
 
 
-def test_tasks_added_before_the_first_result_count_as_well_and_a_pool_serves_again():
+def test_tasks_added_before_the_first_result_are_done_and_a_pool_can_be_used_again():
     settings = quick()
     doors = gates(settings)
     with Pool(settings, doors) as pool:
@@ -144,14 +144,14 @@ def test_tasks_added_before_the_first_result_count_as_well_and_a_pool_serves_aga
         assert not doors["yahoo"].stopped
 
 
-def test_a_task_for_a_provider_without_a_gate_is_refused_in_words():
+def test_a_task_for_a_provider_without_a_gate_is_refused_with_a_clear_message():
     settings = quick()
     with Pool(settings, gates(settings)) as pool, pytest.raises(ValueError, match=r"'okx' has no gate .*yahoo, kraken"):
         list(pool.results([task("A", 0, "okx")], answer))
     assert not threads()
 
 
-def test_a_slow_consumer_holds_the_threads_back_and_no_answer_outlives_it():
+def test_a_slow_consumer_slows_the_threads_and_answers_are_freed():
     settings = quick(workers=3)
     doors, lock = gates(settings), threading.Lock()
     made: list[weakref.ref] = []
@@ -177,7 +177,7 @@ def test_a_slow_consumer_holds_the_threads_back_and_no_answer_outlives_it():
     assert len(made) == 2000
 
 
-def test_tasks_are_read_as_they_are_needed_in_the_thread_that_iterates():
+def test_tasks_are_read_lazily_in_the_thread_that_iterates():
     settings = quick()
     doors, read = gates(settings), []
 
@@ -191,10 +191,10 @@ def test_tasks_are_read_as_they_are_needed_in_the_thread_that_iterates():
             if i == 500:
                 break
     assert set(read) == {threading.current_thread()}
-    assert len(read) <= 501 + 54 + 6 + 48 + 64  # handed over, waiting, being asked, ready
+    assert len(read) <= 501 + 54 + 6 + 48 + 64  # yielded, waiting, in flight, ready
 
 
-def test_what_goes_wrong_in_the_feed_or_the_consumer_ends_the_threads():
+def test_an_error_in_the_feed_or_the_consumer_ends_the_threads():
     settings = quick()
     doors = gates(settings)
 
@@ -214,7 +214,7 @@ def test_what_goes_wrong_in_the_feed_or_the_consumer_ends_the_threads():
         next(pool.results([], answer))
 
 
-def test_two_loops_at_once_are_refused():
+def test_two_iterations_at_once_are_refused():
     settings = quick()
     doors = gates(settings)
     with Pool(settings, doors) as pool:
@@ -225,7 +225,7 @@ def test_two_loops_at_once_are_refused():
         assert [o.kind for o in first] == ["ok"]
 
 
-def test_closing_from_another_thread_ends_the_loop():
+def test_closing_from_another_thread_ends_the_iteration():
     settings = quick(rates={"yahoo": 1e-4}, ceilings={})
     doors = gates(settings)
     doors["yahoo"].enter()
@@ -237,7 +237,7 @@ def test_closing_from_another_thread_ends_the_loop():
     assert not threads()
 
 
-def test_an_exit_asked_for_inside_a_fetch_is_an_outcome_and_kills_no_thread():
+def test_a_system_exit_inside_a_fetch_is_an_outcome_and_ends_no_thread():
     settings = quick(workers=1)
     doors = gates(settings)
 
@@ -251,7 +251,7 @@ def test_an_exit_asked_for_inside_a_fetch_is_an_outcome_and_kills_no_thread():
     assert {o.task.request.symbol: o.kind for o in outcomes} == {"EXIT": "error", "A": "ok"}
 
 
-def test_patience_at_its_end_hands_over_every_task_and_others_go_on():
+def test_every_task_has_an_outcome_when_patience_ends_and_other_providers_continue():
     settings = quick(patience_hours=0.3 / 3600)
     doors = gates(settings)
 
@@ -274,7 +274,7 @@ def test_patience_at_its_end_hands_over_every_task_and_others_go_on():
     assert "no route to host" in doors["yahoo"].gave_up
 
 
-def test_refusals_of_all_threads_at_once_are_asked_again_and_nothing_is_lost():
+def test_requests_that_are_all_refused_at_once_are_repeated_and_none_is_lost():
     settings = quick(workers=6)
     doors = gates(settings)
     meeting, met = threading.Barrier(6), Counter()
@@ -306,7 +306,7 @@ INTERRUPTED = """
     from tests.hydration.live.world_case import answer, task
 
     def main():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the process that started the tests may ignore it
         settings = LiveSource(rates={"yahoo": 1e-4, "kraken": 1000.0}, workers=4)
         gates = {name: RateGate(name, settings) for name in ("yahoo", "kraken")}
         gates["yahoo"].enter()
@@ -340,7 +340,7 @@ INTERRUPTED = """
 """
 
 
-def test_ctrl_c_ends_at_once_though_one_provider_pauses_and_another_hangs():
+def test_ctrl_c_ends_at_once_while_one_provider_pauses_and_another_hangs():
     command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]
     began = time.monotonic()
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

@@ -1,4 +1,4 @@
-"""The gate: never more than the rate allows, never within a time that the provider named, and no panic."""
+"""The gate: it respects the rate and the times that a provider names, and reacts to refusals in proportion."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ def gate(clock: Clock, **changes) -> RateGate:
 
 
 def sent(gate: RateGate, clock: Clock) -> float:
-    """When the next request is let in."""
+    """Time at which the next request may start."""
     gate.enter()
     return clock.now
 
@@ -37,13 +37,13 @@ def storm(gate: RateGate) -> None:
         gate.refused(None)
 
 
-def test_requests_leave_one_by_one_at_the_rate_to_begin_with():
+def test_requests_start_one_by_one_at_the_initial_rate():
     clock = Clock()
     times = [sent(gate_, clock) for gate_ in [gate(clock)] for _ in range(5)]
     assert [b - a for a, b in pairwise(times)] == pytest.approx([2.0] * 4)
 
 
-def test_a_provider_without_a_rate_is_asked_once_a_second_and_never_faster():
+def test_a_provider_without_a_rate_gets_one_request_a_second_at_most():
     clock = Clock()
     one = RateGate("elsewhere", settings(), clock, clock.wait)
     clean(one, 500)
@@ -53,7 +53,7 @@ def test_a_provider_without_a_rate_is_asked_once_a_second_and_never_faster():
     assert clock.now - began == pytest.approx(10.0)
 
 
-def test_the_rate_grows_to_the_ceiling_and_no_further():
+def test_the_rate_grows_up_to_the_ceiling():
     clock = Clock()
     one = gate(clock)
     clean(one, 50)
@@ -62,7 +62,7 @@ def test_the_rate_grows_to_the_ceiling_and_no_further():
     assert one.rate == 1.0
 
 
-def test_a_single_refusal_that_names_a_time_holds_everybody_for_that_long_and_slows_nobody():
+def test_a_single_refusal_with_a_time_holds_all_requests_for_that_long_and_keeps_the_rate():
     clock = Clock()
     one = gate(clock)
     one.enter()
@@ -74,7 +74,7 @@ def test_a_single_refusal_that_names_a_time_holds_everybody_for_that_long_and_sl
     assert one.pausing is None
 
 
-def test_a_single_refusal_without_a_time_is_a_short_stop_and_a_slower_rate():
+def test_a_single_refusal_without_a_time_pauses_briefly_and_lowers_the_rate():
     clock = Clock()
     one = gate(clock)
     one.enter()
@@ -84,7 +84,7 @@ def test_a_single_refusal_without_a_time_is_a_short_stop_and_a_slower_rate():
     assert one.rate == pytest.approx(0.4)
 
 
-def test_no_named_time_holds_longer_than_the_longest_pause():
+def test_a_named_time_is_limited_to_the_longest_pause():
     clock = Clock()
     one = gate(clock, max_pause=100.0)
     one.enter()
@@ -94,7 +94,7 @@ def test_no_named_time_holds_longer_than_the_longest_pause():
 
 
 @pytest.mark.parametrize("nonsense", [-5.0, 0.0, float("nan"), float("inf")])
-def test_a_named_time_that_is_no_time_counts_as_none(nonsense):
+def test_an_invalid_named_time_is_ignored(nonsense):
     clock = Clock()
     one = gate(clock)
     one.enter()
@@ -102,7 +102,7 @@ def test_a_named_time_that_is_no_time_counts_as_none(nonsense):
     assert one.pausing == (6.0, "yahoo refused once")
 
 
-def test_refusals_far_apart_are_no_storm():
+def test_refusals_far_apart_do_not_count_as_a_storm():
     clock = Clock()
     one = gate(clock)
     for _ in range(10):
@@ -139,7 +139,7 @@ def test_pauses_double_up_to_the_longest_and_the_first_refusal_after_one_is_enou
     assert lengths == [60.0, 120.0, 240.0, 300.0, 300.0]
 
 
-def test_a_named_time_longer_than_the_pause_wins():
+def test_a_named_time_that_is_longer_than_the_pause_is_used():
     clock = Clock()
     one = gate(clock)
     storm(one)
@@ -148,7 +148,7 @@ def test_a_named_time_longer_than_the_pause_wins():
     assert one.pausing[0] == 500.0
 
 
-def test_clean_answers_make_the_next_storm_begin_small_again():
+def test_after_good_answers_the_next_storm_starts_with_a_short_pause():
     clock = Clock()
     one = gate(clock)
     storm(one)
@@ -163,7 +163,7 @@ def test_clean_answers_make_the_next_storm_begin_small_again():
     assert one.pausing[0] == 60.0
 
 
-def test_no_number_of_storms_slows_below_an_eighth():
+def test_the_rate_never_falls_below_an_eighth():
     clock = Clock()
     one = gate(clock, patience_hours=1e6)
     storm(one)
@@ -174,7 +174,7 @@ def test_no_number_of_storms_slows_below_an_eighth():
     assert one.pausing[0] == 3600.0
 
 
-def test_refusals_of_requests_sent_together_count_once():
+def test_refusals_of_requests_sent_together_count_as_one():
     clock = Clock()
     one = gate(clock)
     with ExitStack() as stack:
@@ -184,26 +184,26 @@ def test_refusals_of_requests_sent_together_count_once():
             for thread in threads if not pauses or pauses[-1] < 60 else threads[:1]:
                 thread.submit(one.enter).result()
                 clock.now += 1
-            for thread in threads:  # after the storm three of them speak of requests sent before it
+            for thread in threads:  # three of these answers, which come after the storm, are to requests sent before it
                 thread.submit(one.refused, None).result()
             pauses.append(round(one.pausing[0], 6))
     assert pauses == [6.0, 6.0, 60.0, 120.0]
     assert one.counts.refused == 16
 
 
-def test_after_a_storm_one_request_goes_first_and_the_others_wait_for_its_answer():
+def test_after_a_storm_all_requests_wait_for_the_answer_to_a_first_one():
     clock = Clock()
     one = gate(clock, timeout=30.0)
     storm(one)
     began = clock.now
     assert sent(one, clock) - began == pytest.approx(60.0)
     with ThreadPoolExecutor(1) as other:
-        assert other.submit(sent, one, clock).result() - began == pytest.approx(90.0)  # it died without an answer
+        assert other.submit(sent, one, clock).result() - began == pytest.approx(90.0)  # it ended without an answer
         other.submit(one.answered).result()
     assert sent(one, clock) - began == pytest.approx(90.0 + 1 / one.rate, abs=0.5)
 
 
-def test_an_outage_pauses_like_a_storm_and_an_answer_of_use_ends_its_patience():
+def test_an_outage_pauses_longer_each_time_and_keeps_the_rate():
     clock = Clock()
     one = gate(clock)
     one.enter()
@@ -216,7 +216,7 @@ def test_an_outage_pauses_like_a_storm_and_an_answer_of_use_ends_its_patience():
     assert one.counts.refused == 0
 
 
-def test_patience_ends_the_run_and_says_why():
+def test_the_end_of_patience_stops_the_run_with_the_reason():
     clock = Clock()
     one = gate(clock, patience_hours=2.0)
     clean(one, 3)
@@ -233,7 +233,7 @@ def test_patience_ends_the_run_and_says_why():
         one.enter()
 
 
-def test_answers_of_no_use_do_not_feed_patience_but_idle_hours_do_not_starve_it():
+def test_useless_answers_do_not_reset_patience_and_idle_hours_do_not_use_it_up():
     clock = Clock()
     one = gate(clock, patience_hours=1.0)
     clean(one, 1)
@@ -242,11 +242,11 @@ def test_answers_of_no_use_do_not_feed_patience_but_idle_hours_do_not_starve_it(
     with pytest.raises(Stopped):
         for _ in range(1000):
             one.enter()
-            one.answered()  # a page that says 503
+            one.answered()  # an answer with status 503
             one.down("yahoo can't be used: 503")
 
 
-def test_stop_sends_every_waiter_away_at_once():
+def test_stop_releases_every_waiting_thread_at_once():
     one = RateGate("yahoo", settings(rates={"yahoo": 0.001}))
     one.enter()
     with ThreadPoolExecutor(4) as threads:
@@ -261,7 +261,7 @@ def test_stop_sends_every_waiter_away_at_once():
     assert time.monotonic() - began < 2
 
 
-def test_counts_say_what_passed():
+def test_requests_and_refusals_are_counted():
     clock = Clock()
     one = gate(clock)
     clean(one, 4)
@@ -270,12 +270,12 @@ def test_counts_say_what_passed():
     assert (one.counts.requests, one.counts.refused, one.counts.paused) == (5, 1, 0.0)
     clock.now += 4
     assert one.counts.paused == pytest.approx(4.0)
-    one.refused(2.0)  # ends before the other
+    one.refused(2.0)  # ends before the other one
     clean(one, 1)
     assert one.counts.paused == pytest.approx(10.0)
 
 
-def test_several_threads_together_keep_to_the_rate():
+def test_several_threads_together_respect_the_rate():
     one = RateGate("yahoo", settings(rates={"yahoo": 200.0}, ceilings={"yahoo": 200.0}))
     began = time.monotonic()
 
@@ -299,7 +299,7 @@ answers = st.tuples(
 
 
 @given(schedule=st.lists(answers, max_size=60), rate=st.floats(0.05, 5), growth=st.floats(1, 10))
-def test_no_window_has_more_than_its_rate_and_none_starts_within_a_named_time(schedule, rate, growth):
+def test_no_window_exceeds_the_rate_and_no_request_starts_within_a_named_time(schedule, rate, growth):
     clock = Clock()
     limits = {"rates": {"yahoo": rate}, "ceilings": {"yahoo": rate * growth}, "timeout": 5.0}
     one = gate(clock, patience_hours=1e6, **limits)

@@ -24,5 +24,5 @@ def test_a_number_or_a_date_becomes_seconds_from_now(text: str, seconds: float) 
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "inf", "nan"])
-def test_anything_else_names_no_time(text: str | None) -> None:
+def test_any_other_value_is_ignored(text: str | None) -> None:
     assert retry_after(text, NOW) is None

@@ -24,7 +24,7 @@ from tests.loopback.world import World
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.loopback", description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--symbols", type=int, default=300, help="invented stocks, ETFs and coins together")
@@ -62,7 +62,7 @@ async def serve(options: argparse.Namespace, folder: Path) -> None:
 
 
 def storms(options: argparse.Namespace) -> tuple[Storm, ...]:
-    """Storms as the command line has them."""
+    """Storms from the command line."""
     found = []
     for each in options.storm:
         provider, after, refusals, *named_seconds = each.split(":")
@@ -71,7 +71,7 @@ def storms(options: argparse.Namespace) -> tuple[Storm, ...]:
 
 
 def until_end(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
-    """Wait for the end of standard input: the parent is gone."""
+    """Wait for the end of standard input, which means that the parent is gone."""
     while sys.stdin.buffer.read(4096):
         pass
     loop.call_soon_threadsafe(over.set)

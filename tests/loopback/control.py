@@ -1,4 +1,4 @@
-"""The strings by which a test pulls: clock, events, faults and counts, on plain HTTP at 127.0.0.1."""
+"""Endpoints by which a test controls the world: clock, events, faults and counts, on plain HTTP at 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Control:
         return int(server.sockets[0].getsockname()[1])
 
     def answer(self, request: Request) -> Any:
-        """What a string does, as a tree for JSON."""
+        """Do what a request to an endpoint asks for; the answer is written as JSON."""
         world, faults, watch = self.providers.world, self.providers.faults, self.providers.watch
         verb, query = request.path.rsplit("/", 1)[-1], request.query
         if verb == "counts":
@@ -62,6 +62,6 @@ class Control:
 
 
 def operation(tree: dict[str, Any]) -> Operation:
-    """An operation from its JSON form, dates as text."""
+    """An operation from its JSON form, in which dates are text."""
     dates = {key: dt.date.fromisoformat(tree[key]) for key in ("day", "until") if tree.get(key)}
     return Operation(**(tree | dates))

@@ -1,4 +1,4 @@
-"""The symbol directories of Nasdaq Trader and the SEC's list of tickers, with all that trips their readers."""
+"""The symbol directories of Nasdaq Trader and the SEC's list of tickers, with everything that may trip a reader."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEC = {"Q": "Nasdaq", "N": "NYSE", "A": "NYSE", "": "OTC"}
 
 
 class Directories:
-    """Answers what is asked of the directories' hosts."""
+    """Answers requests to the hosts of the directories."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -40,7 +40,7 @@ class Directories:
         return Reply(404, b"<html><body>Not found</body></html>", "text/html")
 
     def sec(self, request: Request) -> Reply:
-        """All tickers with their exchange, to those alone who say whom to write to."""
+        """All tickers with their exchange; only for clients whose User-Agent has a contact address."""
         if "@" not in request.headers.get("user-agent", ""):
             words = b"<html><title>SEC.gov | Your Request Originates from an Undeclared Automated Tool</title></html>"
             return Reply(403, words, "text/html")
@@ -71,7 +71,7 @@ class Directories:
         return [_OTHER, *sorted([*rows, *_OTHER_TESTS]), f"{self._made()}||||||"]
 
     def living(self) -> list[Instrument]:
-        """Who is listed at the clock: neither delisted nor renamed away; a new name stands in place of the old."""
+        """Instruments listed at the clock's time: not those delisted, and renamed ones under their new name."""
         found = []
         for each in self.world.instruments.values():
             now = self.world.named_now(each)
@@ -85,7 +85,7 @@ class Directories:
 
 
 def _other_names(each: Instrument) -> tuple[str, str]:
-    """Names in the tape's and in Nasdaq's way of writing."""
+    """Names as the tape and as Nasdaq write them."""
     root = each.symbol.split(".")[0]
     if "$" in each.symbol:
         root, series = each.symbol.split("$")

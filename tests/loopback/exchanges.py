@@ -1,6 +1,6 @@
 """Coinbase Exchange, Kraken and Binance.US: markets and candles in their formats, limits included.
 
-The same coin has slightly other prices on each, so that an answer of one can't pass for another's.
+The same coin has slightly different prices on each, so that the answer of one can't pass for that of another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STEPS = {"1h": 3600, "1d": 86400}
 
 
 class Exchanges:
-    """Answers what is asked of the exchanges' hosts."""
+    """Answers requests to the hosts of the exchanges."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -42,7 +42,7 @@ class Exchanges:
         return [each for each in self.world.instruments.values() if venue in each.venues]
 
     def rows(self, coin: Instrument, venue: str, step: int) -> np.ndarray:
-        """Candles as served: without the one that runs, where by the machine's clock it runs no longer."""
+        """Candles as served: without the running one, if it has ended by the machine's clock."""
         rows = candles(self.world, coin, venue, step)
         return rows if self.world.running("crypto") else rows[:-1]
 
@@ -83,7 +83,7 @@ class Exchanges:
         return json([[int(r[0]), r[3], r[2], r[1], r[4], r[5]] for r in rows[::-1].tolist()])
 
     def kraken(self, request: Request) -> Reply:
-        """Kraken: the latest 720 candles, whatever is asked; errors come with status 200."""
+        """Kraken: the latest 720 candles, whatever the request; errors have status 200."""
         endpoint = request.path.rsplit("/", 1)[-1]
         pairs = {_kraken_pair(pair): (pair, state) for pair, state in self.pairs("kraken")}
         if endpoint == "Assets":
@@ -113,8 +113,8 @@ class Exchanges:
             return _kraken({}, "EGeneral:Invalid arguments")
         rows = self.rows(coin, "kraken", step)[-720:]
         rows = rows[rows[:, 0] > float(request.query.get("since", 0))]
-        told = [[int(r[0]), *(_text(v) for v in (r[1], r[2], r[3], r[4], r[4], r[5])), 12] for r in rows.tolist()]
-        return _kraken({key: told, "last": int(rows[-2, 0]) if len(rows) > 1 else 0})
+        served = [[int(r[0]), *(_text(v) for v in (r[1], r[2], r[3], r[4], r[4], r[5])), 12] for r in rows.tolist()]
+        return _kraken({key: served, "last": int(rows[-2, 0]) if len(rows) > 1 else 0})
 
     def binance(self, request: Request) -> Reply:
         """Binance.US: up to 1,000 candles from `startTime` on, or the latest."""
@@ -168,7 +168,7 @@ class Exchanges:
 
 
 def subject(request: Request) -> str | None:
-    """Whose candles are asked, by the coin's name; None for lists."""
+    """Name of the coin whose candles are requested; None for lists."""
     venue, query = HOSTS[request.host], request.query
     if venue == "coinbaseexchange":
         return request.path.split("/")[2] if request.path.endswith("/candles") else None
@@ -180,9 +180,9 @@ def subject(request: Request) -> str | None:
 
 
 def candles(world: World, coin: Instrument, venue: str, step: int) -> np.ndarray:
-    """Rows of (start in unix seconds, open, high, low, close, volume), oldest first; the last one still runs.
+    """Rows of (start in unix seconds, open, high, low, close, volume), oldest first; the last one is still running.
 
-    Days without a trade have no candle, as exchanges do it.
+    Days without a trade have no candle, as at the real exchanges.
     """
     times, prices, volume = world.bars_since_birth(coin, step)
     now = int(world.now.timestamp())

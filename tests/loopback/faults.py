@@ -1,7 +1,8 @@
-"""How the loopback world misbehaves: by a seeded plan for each symbol and try, and in storms that hit everybody.
+"""How the loopback world misbehaves: by a seeded plan for each symbol and try, and in storms that hit all requests.
 
-Three sorts. *Passing* faults spoil the first one or two answers to a symbol, whoever asks. *Lasting* ones stay: the
-symbol ends in a state other than fetched. *Odd values* are part of what is served, and must be stored as served.
+There are three kinds. *Passing* faults spoil the first one or two answers to a symbol, for any client. *Lasting* ones
+stay: the symbol ends in a state other than fetched. *Odd values* are part of what is served, and must be stored as
+served.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Storm:
-    """From a provider's request number `after` on, so many requests are refused, whoever asks for what."""
+    """A number of requests that a provider refuses, from request number `after` on, for any symbol and client."""
 
     provider: str
     after: int
@@ -55,18 +56,18 @@ class Storm:
 
 
 class Faults:
-    """The schedule, and how far it has been played.
+    """The schedule of faults, and how far it has been played.
 
     Parameters
     ----------
     world
-        Whose symbols are spoilt.
+        The world whose symbols have faults.
     share
-        Of the symbols, how many have a fault; every kind gets its turn.
+        Share of the symbols that have a fault; every kind occurs.
     storms
-        Refusals of everybody.
+        Periods in which all requests are refused.
     retry_after, stall
-        Seconds named in a lone 429, and seconds without an answer.
+        Seconds named in a single 429, and seconds without an answer.
     """
 
     def __init__(
@@ -84,12 +85,12 @@ class Faults:
         self._refused: Counter[Storm] = Counter()
 
     def forget(self) -> None:
-        """Begin the schedule anew."""
+        """Restart the schedule."""
         for counter in (self.asked, self.played, self._refused):
             counter.clear()
 
     def storm(self, provider: str, number: int) -> Reply | None:
-        """A refusal, where the provider's request of this number falls into a storm."""
+        """A refusal, if the provider's request of this number falls into a storm."""
         for each in self.storms if self.on else ():
             if each.provider == provider and number > each.after and self._refused[each] < each.refusals:
                 self._refused[each] += 1
@@ -98,7 +99,7 @@ class Faults:
         return None
 
     def spoiled(self, provider: str, subject: str | None, reply: Reply) -> Reply:
-        """The reply, or what becomes of it at this try."""
+        """The reply, with the fault of this try if there is one."""
         if subject is None:
             return reply
         self.asked[provider, subject] += 1
@@ -111,7 +112,7 @@ class Faults:
         return self._spoil(provider, plan.kind, reply)
 
     def series(self, name: str, series: Series) -> Series:
-        """What is served of a symbol: the series with its odd values, if it has any."""
+        """What is served for a symbol: the series, with its odd values if it has any."""
         plan = self.plans.get(name)
         return odd(series, plan.kind, self.world.seed, name) if self.on and plan and plan.kind in ODD else series
 
@@ -143,7 +144,7 @@ class Faults:
 
 
 def plans(world: World, share: float) -> dict[str, Plan]:
-    """Which symbols have which fault, by Yahoo's name: the kinds take turns over a shuffled list."""
+    """Faults by Yahoo's symbol: the kinds alternate over a shuffled list."""
     shares = [each.yahoo for each in world.instruments.values() if each.kind in ("common", "adr", "etf")]
     coins = [each.yahoo for each in world.instruments.values() if each.kind == "coin"]
     found: dict[str, Plan] = {}
@@ -158,7 +159,7 @@ def plans(world: World, share: float) -> dict[str, Plan]:
 
 
 def odd(series: Series, kind: str, seed: int, name: str) -> Series:
-    """The series with odd values, on days of `ODD_FROM` and after that the seed chooses: the same in any window."""
+    """The series with odd values on days from `ODD_FROM` on, chosen by the seed: the same days in any window."""
     n = len(series.days)
     at = int(np.searchsorted(series.days, ODD_FROM)) + int(stream(seed, "odd", name).integers(20, 200))
     if at + 20 > n:
@@ -190,7 +191,7 @@ def odd(series: Series, kind: str, seed: int, name: str) -> Series:
 
 
 def refusal(provider: str, retry_after: float | None) -> Reply:
-    """Too many requests, in the provider's words."""
+    """The provider's reply to too many requests."""
     headers = {"Retry-After": f"{retry_after:g}"} if retry_after is not None else {}
     if provider == "kraken" and retry_after is None:
         return Reply(200, b'{"error":["EGeneral:Too many requests"]}', JSON)
@@ -211,7 +212,7 @@ def _error(status: int, code: str, description: str) -> Reply:
 
 
 def _rewritten(kind: str, body: bytes) -> bytes:
-    """A chart with something wrong in it; what is no chart stays."""
+    """A chart with a fault in it; other answers stay as they are."""
     tree: dict[str, Any] = orjson.loads(body)
     if not tree.get("chart", {}).get("result"):
         return body

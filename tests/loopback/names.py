@@ -1,4 +1,4 @@
-"""Who is in the invented market: tickers, types and exchanges, among them names that trip careless readers."""
+"""Instruments of the invented market: tickers, types and exchanges, with names that trip careless readers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _BASES = (
     "RNDR TIA SEI SNX CRV COMP YFI ZEC DASH XTZ EOS MANA SAND AXS CHZ ENJ BAT ZRX KNC ANKR SKL STORJ LRC BAND"
 )
 BASES = _BASES.split()
-PEGGED = ("USDC", "DAI", "WBTC")  # traded beside the coins, and not to be taken for them
+PEGGED = ("USDC", "DAI", "WBTC")  # traded beside the coins, and not coins of the universe
 VENUES = ("coinbaseexchange", "kraken", "binanceus")
-# Real tickers that pandas, YAML or Windows take for something else.
+# Real tickers that pandas, YAML or Windows read as something else.
 TRAPS = (("stock", "NA"), ("stock", "NAN"), ("stock", "TRUE"), ("stock", "CON"), ("etf", "PRN"), ("stock", "NULL"))
 _WORDS = {
     "common": "Common Stock",
@@ -28,24 +28,24 @@ _WORDS = {
     "otc": "",
 }
 _YAHOO_SUFFIX = {"warrant": "-WT", "unit": "-UN", "right": "-RI"}
-_ETFS, _ADRS, _CLASSES, _OTHERS = 0.27, 0.05, 0.04, 0.12  # of the invented instruments; others come on top
+_ETFS, _ADRS, _CLASSES, _OTHERS = 0.27, 0.05, 0.04, 0.12  # of the invented instruments; others are added to them
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """One name of the market."""
+    """An instrument of the market."""
 
     asset_class: str
     symbol: str  # as the directories have it (BRK.B); coins BTC-USD
     kind: str  # common | adr | etf | coin, or what is no share: preferred | warrant | unit | right | note; or otc
     exchange: str = ""  # letter of the directory: Q Nasdaq, N NYSE, A NYSE American, P Arca, Z Cboe
     venues: tuple[str, ...] = ()  # exchanges that trade the coin
-    company: str = ""  # part of the title that outlives a change of symbol; empty: made of the symbol
+    company: str = ""  # part of the title that stays when the symbol changes; empty: made from the symbol
 
     @property
     def yahoo(self) -> str:
-        """Its name at Yahoo."""
+        """Its symbol at Yahoo."""
         if "$" in self.symbol:
             return self.symbol.replace("$", "-P")
         if self.kind in _YAHOO_SUFFIX and "." in self.symbol:
@@ -62,7 +62,7 @@ class Instrument:
 
 
 def population(seed: int, symbols: int, named: tuple[tuple[str, str], ...] = ()) -> list[Instrument]:
-    """Invented stocks, ETFs and coins, `symbols` of them; those that were named; and what is no share, on top."""
+    """`symbols` invented stocks, ETFs and coins, with the named ones and securities that are not shares added."""
     draw = random.Random(f"population {seed}")
     coins = min(len(BASES), max(3, symbols // 50)) if symbols else 0
     etfs = round((symbols - coins) * _ETFS)
@@ -97,7 +97,7 @@ def _listed(draw: random.Random, asset_class: str, symbol: str, plain: bool) -> 
 
 
 def _other(draw: random.Random, ticker: str) -> Instrument:
-    """A security that is no share: five letters at Nasdaq, a suffix elsewhere."""
+    """A security that is not a share: five letters at Nasdaq, a suffix elsewhere."""
     kind, exchange = draw.choice(("preferred", "warrant", "unit", "right", "note", "otc")), draw.choice("QNA")
     if kind == "otc":
         return Instrument("stock", f"{ticker}{draw.choice('FY')}", kind)
@@ -116,7 +116,7 @@ def _coin(draw: random.Random, base: str) -> Instrument:
 
 
 def _tickers(draw: random.Random) -> Iterator[str]:
-    """Four letters, none twice; the step is coprime with 26^4."""
+    """Four letters, each combination once; the step is coprime with 26^4."""
     size, at = 26**4, draw.randrange(26**4)
     for _ in range(size):
         at = (at + 104_729) % size

@@ -20,7 +20,7 @@ _PREDEFINED = {"most_actives": "EQUITY", "most_actives_etfs": "ETF"}
 
 
 def chain(world: World, instrument: Instrument, query: dict[str, str]) -> Reply:
-    """One expiry of a chain: the nearest, or the one that ``date`` names."""
+    """One expiry of a chain: the nearest, or the one of the parameter ``date``."""
     series = world.series(instrument)
     if instrument.asset_class == "crypto" or not len(series.days):
         return json({"optionChain": {"result": [], "error": None}})
@@ -63,7 +63,7 @@ def strikes(spot: float) -> np.ndarray:
 
 
 def contracts(world: World, instrument: Instrument, spot: float, steps: np.ndarray, expiry: int) -> dict[str, Any]:
-    """Calls and puts of one expiry at Black and Scholes' price with a smile, some of them with a quote that is odd."""
+    """Calls and puts of one expiry at Black and Scholes' price with a smile; some have an odd quote."""
     closed = int(dt.datetime.combine(world.day("stock"), CLOSES, NEW_YORK).timestamp())
     years = max((expiry + 20 * 3600 - closed) / (365 * 86400), 1e-4)
     volatility = 0.25 + 0.4 * np.log(steps / spot) ** 2
@@ -104,7 +104,9 @@ def _contract(
         "contractSize": "REGULAR",
         "expiration": expiry,
         "lastTradeDate": closed - int(draw[2] ** 8 * 40 * 86400),
-        "impliedVolatility": volatility if draw[3] > 0.05 else 1.0000000000000003e-05,  # what Yahoo says for none
+        "impliedVolatility": volatility
+        if draw[3] > 0.05
+        else 1.0000000000000003e-05,  # what Yahoo answers if there are none
         "inTheMoney": strike < spot if letter == "C" else strike > spot,
     }
     if draw[1] > 0.1:
@@ -113,7 +115,7 @@ def _contract(
 
 
 def quote(world: World, instrument: Instrument) -> dict[str, Any]:
-    """What the screener and the chains say of a name."""
+    """Fields of a symbol in the screener and in the chains."""
     series = world.series(instrument)
     price, volume = float(series.close[-1]), float(np.mean(series.volume[-63:]))
     closed = int(dt.datetime.combine(world.day("stock"), CLOSES, NEW_YORK).timestamp())
@@ -136,7 +138,7 @@ def quote(world: World, instrument: Instrument) -> dict[str, Any]:
 
 
 class Screener:
-    """Ranks what is listed, by what a client asks to sort."""
+    """Ranks the listed instruments by the field that a client sorts by."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -1,4 +1,4 @@
-"""What must be stored of each symbol, and in which state it must end: told by the world, without looking at src."""
+"""Expected bars and end state of each symbol, computed from the world alone and independent of src."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Expected:
 
 
 def expected(world: World, faults: Faults, instrument: Instrument, start: dt.date, venue: str = "yahoo") -> Expected:
-    """What a client that asked for all daily bars since `start` must have in the end."""
+    """What a client that requested all daily bars since `start` must have at the end."""
     if venue != "yahoo":
         return _coin(world, instrument, venue, start)
     plan = faults.plans.get(instrument.yahoo) if faults.on else None
@@ -46,7 +46,7 @@ def expected(world: World, faults: Faults, instrument: Instrument, start: dt.dat
 
 
 def _coin(world: World, coin: Instrument, venue: str, start: dt.date) -> Expected:
-    """Complete days alone: the one that runs is not to be stored."""
+    """Complete days only: the running one must not be stored."""
     rows = exchanges.candles(world, coin, venue, 86400)[:-1]
     days = rows[:, 0].astype("datetime64[s]").astype("datetime64[D]")
     kept = days >= np.datetime64(start)
@@ -59,6 +59,6 @@ def _coin(world: World, coin: Instrument, venue: str, start: dt.date) -> Expecte
 
 
 def as_float32(values: np.ndarray) -> bool:
-    """Whether all values are numbers that 32 bits hold, as a check of the world itself."""
+    """Whether all values fit into 32 bits, as a check of the world itself."""
     finite = values[np.isfinite(values)]
     return bool((single(finite) == finite).all())

@@ -1,4 +1,4 @@
-"""What the providers saw: every request's time, and whether the budget was kept."""
+"""What the providers saw: the time of every request, and whether clients kept to the rate limits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ WINDOWS = (1.0, 5.0, 20.0, 60.0)  # seconds
 
 @dataclass
 class Visits:
-    """Arrivals at one provider, and the refusals that it gave."""
+    """Requests to one provider, and its refusals."""
 
     arrivals: list[float] = field(default_factory=list)
-    refused: list[tuple[float, float]] = field(default_factory=list)  # (when, seconds named; 0 where none)
+    refused: list[tuple[float, float]] = field(default_factory=list)  # (time, seconds named; 0 without any)
     statuses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
 
@@ -28,12 +28,12 @@ class Watch:
         self.visits: dict[str, Visits] = defaultdict(Visits)
 
     def arrived(self, provider: str) -> int:
-        """Note a request; returns its number at the provider, from 1."""
+        """Record a request; return its number at the provider, from 1."""
         self.visits[provider].arrivals.append(time.monotonic())
         return len(self.visits[provider].arrivals)
 
     def answered(self, provider: str, status: int, retry_after: str | None) -> None:
-        """Note how it was answered."""
+        """Record how a request was answered."""
         self.visits[provider].statuses[status] += 1
         if status == 429:
             self.visits[provider].refused.append((time.monotonic(), float(retry_after or 0)))
@@ -51,7 +51,7 @@ class Watch:
         }
 
     def verdict(self, provider: str, grace: float) -> dict[str, Any]:
-        """The most requests in any window, and those that came inside a Retry-After.
+        """The most requests in any window, and those that came within a Retry-After.
 
         `grace`: seconds after a refusal in which a request that was already under way may still arrive.
         """
@@ -72,7 +72,7 @@ class Watch:
 
 
 def most_in(times: np.ndarray, window: float) -> int:
-    """The most times that any half-open window of this length holds."""
+    """The largest number of times in any half-open window of this length."""
     if not len(times):
         return 0
     return int((np.searchsorted(times, times + window, side="left") - np.arange(len(times))).max())

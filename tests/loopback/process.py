@@ -17,7 +17,7 @@ from src.core.project import ROOT
 
 @dataclass(frozen=True)
 class Loopback:
-    """Where a running world can be reached."""
+    """Addresses of a running world."""
 
     proxy: str
     control: str
@@ -25,13 +25,13 @@ class Loopback:
     now: str
 
     def overrides(self) -> list[str]:
-        """What a command of the project is told, and nothing else."""
+        """Settings of a command: the proxy and the certificate, and nothing else of the world."""
         return [f"source.live.proxy={self.proxy}", f"source.live.ca_file='{self.ca_file}'"]
 
-    def ask(self, string: str, body: Any = None, **query: object) -> Any:
-        """Pull one of the strings of `tests.loopback.control`: ``world.ask("now", at="2026-03-02T22:00")``."""
+    def ask(self, endpoint: str, body: Any = None, **query: object) -> Any:
+        """Call an endpoint of `tests.loopback.control`: ``world.ask("now", at="2026-03-02T22:00")``."""
         request = Request(
-            f"{self.control}/{string}?{urlencode(query)}", None if body is None else json.dumps(body).encode()
+            f"{self.control}/{endpoint}?{urlencode(query)}", None if body is None else json.dumps(body).encode()
         )
         with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
             return json.load(answer)

@@ -1,4 +1,4 @@
-"""All providers of the loopback world behind one door, with their faults and a count of who came when."""
+"""All providers of the loopback world behind one server, with their faults and a record of requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.loopback.world import World
 
 
 class Providers:
-    """Hands each request to the provider whose host was asked, and spoils what it answers by plan."""
+    """Passes each request to the provider of its host, and applies the planned faults to the answer."""
 
     def __init__(self, world: World, faults: Faults) -> None:
         self.world, self.faults, self.watch = world, faults, Watch()
@@ -26,7 +26,7 @@ class Providers:
         self.hosts |= {host: (venue, coins.answer, exchanges.subject) for host, venue in exchanges.HOSTS.items()}
 
     def answer(self, request: Request) -> Reply:
-        """The reply of the provider, spoilt where the plan says so."""
+        """The provider's reply, with a fault if the plan has one."""
         provider, answer, subject = self.hosts[request.host]
         reply = self.faults.storm(provider, self.watch.arrived(provider))
         if reply is None:

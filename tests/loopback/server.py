@@ -1,7 +1,7 @@
-"""One CONNECT proxy that ends TLS itself for every provider's name, on 127.0.0.1 alone.
+"""A CONNECT proxy on 127.0.0.1 that terminates TLS itself for the host names of all providers.
 
-A client is told nothing but a proxy's address and a certificate; it speaks to the real host names over TLS. A
-connection that asks for a host outside the world is refused: nothing leaves the machine.
+A client gets only the address of the proxy and a certificate; it connects to the real host names over TLS. A
+connection to a host outside the world is refused, so nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ENDS = (OSError, TimeoutError, asyncio.CancelledError, asyncio.IncompleteReadEr
 
 
 def certificate(folder: Path, hosts: tuple[str, ...]) -> tuple[Path, ssl.SSLContext]:
-    """A new authority, written to `folder`, and a server's context for all hosts."""
+    """A new certificate authority, written to `folder`, and a server context for all hosts."""
     authority = trustme.CA()
     path = folder / "loopback-ca.pem"
     authority.cert_pem.write_to_path(str(path))
@@ -43,7 +43,7 @@ def certificate(folder: Path, hosts: tuple[str, ...]) -> tuple[Path, ssl.SSLCont
 
 
 class Proxy:
-    """Takes CONNECT, answers it itself, and hands each request inside to `answer`."""
+    """Accepts CONNECT, answers it itself, and passes each request inside to `answer`."""
 
     def __init__(self, hosts: tuple[str, ...], context: ssl.SSLContext, answer: Answer) -> None:
         self.hosts, self.context, self.answer = frozenset(hosts), context, answer
@@ -99,7 +99,7 @@ async def read(host: str, reader: asyncio.StreamReader) -> Request | None:
 
 
 def render(reply: Reply) -> bytes:
-    """Head and body as they go over the wire; a body that is to be cut still announces its whole length."""
+    """Head and body as sent; a body that will be cut still announces its whole length."""
     head = [f"HTTP/1.1 {reply.status} {_STATUS.get(reply.status, 'Unknown')}", f"Content-Type: {reply.kind}"]
     head += [f"{name.replace('_', '-')}: {value}" for name, value in reply.headers.items()]
     head += [f"Content-Length: {len(reply.body)}", "Connection: keep-alive", "", ""]
@@ -110,7 +110,7 @@ async def reset(writer: asyncio.StreamWriter, whole: bytes) -> None:
     """Reset the connection in the middle of an answer: before its first byte, clients quietly ask again."""
     writer.write(whole[: len(whole) // 2])
     await writer.drain()
-    await asyncio.sleep(0.02)  # else the reset overtakes what was sent
+    await asyncio.sleep(0.02)  # otherwise the reset arrives before the data
     linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     writer.transport.abort()

@@ -1,4 +1,4 @@
-"""The real clients, unpatched, read from the loopback servers what the world says, and meet its faults on the wire."""
+"""The real, unpatched clients read the world's values from the loopback servers, and see its faults on the wire."""
 
 import datetime as dt
 import time
@@ -52,15 +52,15 @@ def test_yfinance_reads_every_value_as_served(world, session, asset_class):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pandas, about yfinance's own code
         read = yfinance.Ticker(name, session=session).history(start=START, auto_adjust=False, actions=True)
-    told = expected(world, Faults(world), world.instruments[name], START)
+    expected_bars = expected(world, Faults(world), world.instruments[name], START)
     running = world.running(asset_class)
-    if running:  # yfinance shows the bar in the making, or does not, by what it has learnt of the symbol before
+    if running:  # whether yfinance shows the running bar depends on what it has learnt of the symbol before
         read = read[[day.date() < running for day in read.index]]
     read_values = read[["Open", "High", "Low", "Close", "Adj Close", "Volume"]].to_numpy(float)
-    assert np.array_equal([np.datetime64(day.date()) for day in read.index], told.days)
-    assert np.array_equal(read_values, told.values)
+    assert np.array_equal([np.datetime64(day.date()) for day in read.index], expected_bars.days)
+    assert np.array_equal(read_values, expected_bars.values)
     paid = read.loc[read["Dividends"] > 0, "Dividends"]
-    assert paid.tolist() == [e.value for e in told.events if e.kind == "dividend"]
+    assert paid.tolist() == [e.value for e in expected_bars.events if e.kind == "dividend"]
 
 
 @pytest.mark.parametrize("venue", ["coinbaseexchange", "kraken", "binanceus"])
@@ -70,19 +70,19 @@ def test_ccxt_reads_every_candle_as_served(loopback, world, venue):
     client = getattr(ccxt, venue)({"httpsProxy": loopback.proxy, "enableRateLimit": False})
     client.validateServerSsl = loopback.ca_file
     client.load_markets()
-    told = candles(world, world.instruments["BTC-USD"], venue, 86400)[-100:]
-    for _ in range(3):  # the coin may have a fault that passes
+    served = candles(world, world.instruments["BTC-USD"], venue, 86400)[-100:]
+    for _ in range(3):  # the coin may have a passing fault
         try:
-            read = np.array(client.fetch_ohlcv("BTC/USD", "1d", since=int(told[0, 0]) * 1000, limit=200))
+            read = np.array(client.fetch_ohlcv("BTC/USD", "1d", since=int(served[0, 0]) * 1000, limit=200))
             break
         except ccxt.BaseError:
             continue
-    assert np.array_equal(read[:, 0] / 1000, told[:, 0])
-    assert np.allclose(read[:, 1:], told[:, 1:], rtol=0, atol=1e-8)
+    assert np.array_equal(read[:, 0] / 1000, served[:, 0])
+    assert np.allclose(read[:, 1:], served[:, 1:], rtol=0, atol=1e-8)
 
 
 def look(session, name: str) -> str:
-    """One word for how the wire and the body behaved."""
+    """How the connection and the body behaved, as one term."""
     from curl_cffi.requests import exceptions
 
     broken = {
@@ -108,7 +108,7 @@ def look(session, name: str) -> str:
 
 
 def test_every_kind_of_fault_shows_on_the_wire_and_passes_as_planned(loopback, world, session):
-    """One symbol of each kind: how its first, and its third answer look."""
+    """For one symbol of each kind, compare the first and the third answer."""
     first = {
         "429": "429 False", "429 with Retry-After": "429 True", "500 JSON": "500 False", "502 HTML": "502 False",
         "503 HTML": "503 False", "reset": "reset", "timeout": "timeout", "truncated": "truncated", "cut": "no JSON",
@@ -128,7 +128,7 @@ def test_every_kind_of_fault_shows_on_the_wire_and_passes_as_planned(loopback, w
     assert loopback.ask("counts")["broken"] == 0
 
 
-def test_a_storm_refuses_everybody_and_politeness_is_counted():
+def test_a_storm_refuses_all_requests_and_they_are_counted():
     from curl_cffi import requests
 
     with running("--symbols", "20", "--storm", "yahoo:3:2:1", "--storm", "yahoo:9:1", seconds=60) as world:
@@ -138,19 +138,19 @@ def test_a_storm_refuses_everybody_and_politeness_is_counted():
         time.sleep(1.0)
         session.get(CHART.format("NA"))
         verdict = world.ask("politeness", provider="yahoo", grace=0)
-        assert verdict["inside_retry_after"] == 8  # all but the three before the storm, its first, and the last
+        assert verdict["inside_retry_after"] == 8  # all except the three before the storm, its first, and the last
         assert verdict["windows"]["60"] == 13 and verdict["windows"]["1"] < 13
         assert world.ask("counts")["providers"]["yahoo"]["statuses"] == {"200": 10, "429": 3}
 
 
-def test_nothing_outside_the_world_can_be_reached(loopback):
+def test_no_host_outside_the_world_can_be_reached(loopback):
     import requests
 
     with pytest.raises(requests.exceptions.ProxyError, match="403"):
         requests.get("https://example.org/", proxies={"https": loopback.proxy}, timeout=5)
 
 
-def test_directories_hold_every_listed_name_and_all_that_trips_a_reader(loopback, world):
+def test_directories_have_every_listed_name_and_everything_that_may_trip_a_reader(loopback, world):
     import requests
 
     def lines(file: str) -> list[str]:
@@ -170,7 +170,7 @@ def test_directories_hold_every_listed_name_and_all_that_trips_a_reader(loopback
     assert lines("otherlisted")[-1].startswith("File Creation Time")
 
 
-def test_the_sec_wants_to_know_whom_to_write_to(loopback):
+def test_the_sec_requires_a_contact_address(loopback):
     import requests
 
     def get(agent: str):
@@ -180,11 +180,14 @@ def test_the_sec_wants_to_know_whom_to_write_to(loopback):
         )
 
     assert get("curl").status_code == 403
-    told = get("tests somebody@example.org").json()
-    assert told["fields"] == ["cik", "name", "ticker", "exchange"] and {row[3] for row in told["data"]} >= {"OTC", None}
+    listing = get("tests somebody@example.org").json()
+    assert listing["fields"] == ["cik", "name", "ticker", "exchange"] and {row[3] for row in listing["data"]} >= {
+        "OTC",
+        None,
+    }
 
 
-def test_chains_and_the_screener_want_the_crumb(world, session):
+def test_chains_and_the_screener_require_the_crumb(world, session):
     import yfinance
 
     name = sound(world, "stock")
@@ -198,7 +201,7 @@ def test_chains_and_the_screener_want_the_crumb(world, session):
     assert volumes == sorted(volumes, reverse=True) and len(volumes) == 5
 
 
-def test_the_clock_and_events_can_be_moved_from_outside():
+def test_another_process_can_set_the_clock_and_add_events():
     from curl_cffi import requests
 
     with running("--symbols", "20", "--now", "2026-03-10T22:00:00", seconds=60) as world:
@@ -215,5 +218,5 @@ def test_the_clock_and_events_can_be_moved_from_outside():
         after = last()
         assert after[0] == before[0] + 86400 and after[1] == pytest.approx(before[1] / 2, rel=1e-6)
         assert [each["splitRatio"] for each in after[2]["splits"].values()][-1] == "2:1"
-    with pytest.raises(OSError):  # the world has ended with the hand that held it
+    with pytest.raises(OSError):  # the world has ended with the process that started it
         world.ask("counts")

@@ -25,19 +25,19 @@ def plain(made: World):
     )
 
 
-def test_same_seed_same_world_and_another_seed_another():
+def test_the_same_seed_gives_the_same_world_and_another_seed_a_different_one():
     first, again, other = world(), world(), World(8, 60, NOW)
     name = plain(first).yahoo
     assert np.array_equal(first.series(first.instruments[name]).close, again.series(again.instruments[name]).close)
     assert set(first.instruments) != set(other.instruments)
 
 
-def test_an_instrument_does_not_depend_on_how_many_others_there_are():
+def test_an_instrument_does_not_depend_on_the_number_of_others():
     small, large = world(60), world(600)
     assert np.array_equal(small.series(small.instruments["NA"]).close, large.series(large.instruments["NA"]).close)
 
 
-def test_moving_the_clock_adds_days_and_leaves_the_past():
+def test_moving_the_clock_adds_days_and_keeps_the_past():
     now = world()
     later = world(now=NOW + dt.timedelta(days=10))
     each = plain(now)
@@ -84,13 +84,13 @@ def test_adjusted_closes_follow_the_dividends_by_a_naive_loop():
     assert np.allclose(series.adj_close, wanted[::-1], rtol=2e-7)
 
 
-def test_what_is_paid_on_one_day_counts_together():
+def test_payments_of_the_same_day_are_added():
     days, close = np.array(["2026-03-10", "2026-03-11"], "datetime64[D]"), np.array([50.0, 48.0])
     events = [Event(days[1], "capital_gain", 1.0), Event(days[1], "dividend", 1.5)]
     assert adjusted(days, close, events).tolist() == [47.5, 48.0]  # 50 * (1 - 2.5 / 50)
 
 
-def test_a_dividend_lowers_earlier_adjusted_closes_alone():
+def test_a_dividend_lowers_only_earlier_adjusted_closes():
     made = world()
     each = plain(made)
     before = made.series(each)

@@ -1,4 +1,4 @@
-"""A clock that only moves when somebody waits."""
+"""A clock that only moves while a thread waits."""
 
 from src.config.schema import LiveSource
 

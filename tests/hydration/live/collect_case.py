@@ -1,4 +1,4 @@
-"""Providers that live in this process and serve what a test puts there, and a hydration that asks them."""
+"""Providers in this process that serve what a test sets, and a hydration from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ N = 700
 
 
 class Market:
-    """What the providers serve; a test changes it between two runs."""
+    """What the providers serve; a test may change it between two runs."""
 
     def __init__(self) -> None:
         self.bars: dict[tuple[str, str], pl.DataFrame] = {}
@@ -98,7 +98,7 @@ def bars(tmp_path: Path, symbol: str) -> pl.DataFrame:
 
 
 def files(tmp_path: Path) -> dict[str, bytes]:
-    """The published store and the raw bars: without ledgers, which hold times."""
+    """Files of the published store and the raw bars, without ledgers, which contain times."""
     root = tmp_path / "data" / "bars" / "mine"
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*.parquet"))}
 

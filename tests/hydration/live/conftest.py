@@ -1,4 +1,4 @@
-"""What the tests of live hydration share."""
+"""Fixtures of the tests of live hydration."""
 
 from tests.hydration.live.collect_case import market
 

@@ -1,4 +1,4 @@
-"""A company's true history, and what a provider serves of it on a given day: the oracle of refreshes."""
+"""A company's true history, and what a provider serves of it on a given day: the oracle for refreshes."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ DAYS = [d for d in (FIRST + dt.timedelta(days=i) for i in range(140)) if d.weekd
 
 @dataclass
 class ServedHistory:
-    """As-traded closes by day number, what was paid and split by ex-date, and what became known or was revised later.
+    """As-traded closes by day number, dividends and splits by ex-date, and what was published late or revised.
 
     `paid` and `splits` hold (number of the day of the ex-date, value, number of the day from which it is served, number
     of the day from which it is not any more). `revised` holds (day of the revision, {day number: factor}).
@@ -29,7 +29,7 @@ class ServedHistory:
     gone: list[tuple[int, int]] = field(default_factory=list)  # (day, from when its bar is no longer served)
 
     def served(self, today: int, begin: dt.date = FIRST) -> Answer:
-        """What is served at the end of day number `today`, asked from `begin` on: in that day's basis, float32."""
+        """What is served from `begin` on at the end of day number `today`: in that day's basis, float32."""
         known = [(i, value) for i, value in self.splits if i <= today]
         gone = {i for i, when in self.gone if when <= today}
         rows, events = [], []

@@ -1,7 +1,7 @@
 """The real command against the loopback world, in child processes that are killed: one case at two sizes.
 
 `make test` runs it on 300 symbols with scaled clocks (`test_hydration_end_to_end.py`), `make soak` on 11,000
-(`tests/soak/test_hydration.py`). What is asserted stands in `hydration_checks.py`.
+(`tests/soak/test_hydration.py`). The assertions are in `hydration_checks.py`.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ WORKERS = 6
 
 @dataclass(frozen=True)
 class Size:
-    """How large, how fast, how rough."""
+    """Size of the world, rates of the providers, and share of faulty symbols."""
 
     symbols: int
     faults: float  # share of the symbols
     kills: int
     start: str  # first date wanted
     buckets: int
-    ceiling: float  # requests a second that a provider allows
-    seconds: float  # at most, of one command
+    ceiling: float  # requests per second that a provider allows
+    seconds: float  # limit of one command
     seed: int = 11
 
 
@@ -52,7 +52,7 @@ FULL = Size(symbols=11_000, faults=0.05, kills=8, start="2014-01-01", buckets=64
 
 @dataclass
 class Done:
-    """How a command went."""
+    """How a command ended."""
 
     code: int
     seconds: float
@@ -68,7 +68,7 @@ class Done:
 
 @dataclass
 class Case:
-    """A world, what is known of it here, and folders of stores."""
+    """A world in another process, a copy of it here as an oracle, and folders of stores."""
 
     size: Size
     folder: Path
@@ -77,24 +77,24 @@ class Case:
     faults: Faults
 
     def wanted(self) -> list[Instrument]:
-        """The instruments that ``universe=full`` has of this world: over-the-counter names too, no warrants."""
+        """The instruments of this world in ``universe=full``: with over-the-counter names, without warrants."""
         kinds = ("common", "adr", "etf", "coin", "otc")
         return [each for each in self.world.instruments.values() if each.kind in kinds]
 
     def provider(self, instrument: Instrument) -> str:
-        """Who serves an instrument: the first of the chain that has it."""
+        """The provider of an instrument: the first of the chain that has it."""
         return next((venue for venue in VENUES if venue in instrument.venues), "yahoo")
 
     def data(self, store: str) -> Path:
-        """Where a store's data are."""
+        """Data folder of a store."""
         return self.folder / store / "data"
 
     def bars(self, store: str) -> Path:
-        """Where a store's bars are."""
+        """Bars folder of a store."""
         return self.data(store) / "bars" / "loop"
 
     def command(self, store: str, *overrides: str) -> list[str]:
-        """The command as typed; clocks are scaled, the rest is as shipped."""
+        """The command line; time limits are scaled, other settings are the defaults."""
         rates = ", ".join(f"{name}: {self.size.ceiling:g}" for name in ("yahoo", *VENUES))
         return [
             sys.executable, "-m", "src.hydrate", "universe=full", "universe.name=loop", "source=auto",
@@ -107,7 +107,7 @@ class Case:
         ]  # fmt: skip
 
     def begin(self, store: str, *overrides: str) -> subprocess.Popen[str]:
-        """Start the command; its words go to files, so that no pipe fills."""
+        """Start the command; its output goes to files, because a pipe could fill up."""
         (self.folder / store).mkdir(exist_ok=True, parents=True)
         environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.folder / store)}
         said = [tempfile(self.folder / store, kind).open("w", encoding="utf-8") for kind in ("out", "err")]
@@ -120,7 +120,7 @@ class Case:
                 stream.close()
 
     def finish(self, store: str, process: subprocess.Popen[str], began: float) -> Done:
-        """Wait for a command, and look at its memory meanwhile."""
+        """Wait for a command and record its memory meanwhile."""
         memory: list[float] = []
         watcher = threading.Thread(target=watch, args=(process.pid, memory), daemon=True)
         watcher.start()
@@ -141,11 +141,11 @@ class Case:
         return self.finish(store, self.begin(store, *overrides), began)
 
     def requests(self) -> int:
-        """Requests that Yahoo had so far."""
+        """Number of requests that Yahoo has received."""
         return int(self.loopback.ask("counts")["providers"].get("yahoo", {}).get("requests", 0))
 
     def killed(self, store: str) -> list[str]:
-        """Run the command and kill it again and again, at moments that the seed chooses; returns when it was."""
+        """Run the command and kill it repeatedly, at moments that the seed chooses; return those moments."""
         draw = random.Random(self.size.seed)
         marks = sorted(draw.uniform(0.02, 0.85) * self.size.symbols for _ in range(self.size.kills))
         begun, said = self.requests(), []
@@ -162,7 +162,7 @@ class Case:
         return said
 
     def interrupted(self, store: str) -> Done:
-        """Start the command, and press Ctrl+C once it asks."""
+        """Start the command, and press Ctrl+C once it sends requests."""
         process, begun, began = self.begin(store), self.requests(), time.monotonic()
         while self.requests() < begun + 5 and process.poll() is None:
             time.sleep(0.05)
@@ -185,7 +185,7 @@ def hydration(size: Size, folder: Path) -> Iterator[Case]:
 
 
 def watch(pid: int, memory: list[float]) -> None:
-    """Note the resident memory of a process and its children until it ends."""
+    """Record the resident memory of a process and its children until it ends."""
     try:
         process = psutil.Process(pid)
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
@@ -197,10 +197,10 @@ def watch(pid: int, memory: list[float]) -> None:
 
 
 def tempfile(folder: Path, kind: str) -> Path:
-    """The next file for a command's words."""
+    """The next file for the output of a command."""
     return folder / f"{kind}-{len(list(folder.glob(f'{kind}-*.txt'))):03d}.txt"
 
 
 def latest(folder: Path, kind: str) -> Path:
-    """The last one."""
+    """The last such file."""
     return max(folder.glob(f"{kind}-*.txt"))

@@ -1,4 +1,4 @@
-"""What must hold of a store after a hydration, told by the world's oracle and read from the files alone."""
+"""What must hold for a store after a hydration: its files compared with the oracle of the world."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.loopback.oracle import PRICES, Expected, expected
 
 KEY = ["asset_class", "symbol"]
 STATES = {"fetched": ("done",), "unknown": ("skipped",), "unfit": ("quarantined",), "failed": ("failed",)}
-_TIMES = ("checked", "next_attempt", "tries")  # of a ledger's entry: they depend on when a kill came
+_TIMES = ("checked", "next_attempt", "tries")  # fields of a ledger's entry that depend on the moment of a kill
 Problems = list[str]
 
 
 def every_symbol_ended_right(case: Case, store: str) -> Problems:
-    """Each instrument of the world: its state, who served it, and every value stored against every value served."""
+    """For each instrument, check its state, its provider, and every stored value against the served one."""
     wrong: Problems = []
-    told = {(each.asset_class, each.yahoo): each for each in case.wanted()}
+    instruments = {(each.asset_class, each.yahoo): each for each in case.wanted()}
     seen: Counter[tuple[str, str]] = Counter()
     for b in range(case.size.buckets):
         ledger = json.loads((case.bars(store) / "raw" / f"b{b:03d}.json").read_text(encoding="utf-8"))
@@ -34,31 +34,31 @@ def every_symbol_ended_right(case: Case, store: str) -> Problems:
         for entry in ledger["states"]:
             key = (entry["asset_class"], entry["symbol"])
             seen[key] += 1
-            if key not in told:
-                wrong.append(f"{key}: nobody asked for it")
+            if key not in instruments:
+                wrong.append(f"{key}: was not requested")
                 continue
-            due = _expected(case, told[key])
-            wrong += [f"{key} ({due.fault}): {each}" for each in _entry(case, told[key], due, entry)]
+            due = _expected(case, instruments[key])
+            wrong += [f"{key} ({due.fault}): {each}" for each in _entry(case, instruments[key], due, entry)]
             wrong += [f"{key} ({due.fault}): {each}" for each in _values(due, bars.get(key), events.get(key))]
-    wrong += [f"{key}: {seen[key]} entries" for key in told if seen[key] != 1]
+    wrong += [f"{key}: {seen[key]} entries" for key in instruments if seen[key] != 1]
     return wrong
 
 
 def every_bar_is_published_right(case: Case, store: str) -> Problems:
-    """States of all instruments; and of the sound ones prices, total return and splits as the provider has them."""
+    """Check the states of all instruments, and prices, total returns and splits of those without a fault."""
     wrong: Problems = []
     path = case.data(store) / "states" / "loop" / "hydrate.parquet"
     states = {(row["asset_class"], row["symbol"]): row for row in pl.read_parquet(path).iter_rows(named=True)}
-    told = {(each.asset_class, each.yahoo): each for each in case.wanted()}
-    wrong += [f"{key}: in the states, and not in the world" for key in states.keys() - told.keys()]
+    instruments = {(each.asset_class, each.yahoo): each for each in case.wanted()}
+    wrong += [f"{key}: in the states, and not in the world" for key in states.keys() - instruments.keys()]
     published: dict[tuple[str, str], int] = {}
     for b in range(case.size.buckets):
         for key, bars in _by_key(sorted(case.bars(store).glob(f"b{b:03d}-*.parquet"))).items():
-            due = _expected(case, told[key])
+            due = _expected(case, instruments[key])
             published[key] = b
             if due.state == "fetched" and due.fault not in ODD:
                 wrong += [f"{key} ({due.fault}): {each}" for each in _published(due, bars)]
-    for key, each in told.items():
+    for key, each in instruments.items():
         due, row = _expected(case, each), states.get(key)
         allowed = ("done", "quarantined") if due.fault in ODD else STATES[due.state]
         if row is None or row["state"] not in allowed or (row["state"] != "done" and not row["reason"]):
@@ -68,10 +68,10 @@ def every_bar_is_published_right(case: Case, store: str) -> Problems:
     return wrong
 
 
-def nobody_was_asked_in_vain(case: Case, lost: int = 0) -> Problems:
-    """Questions by symbol: one for a sound one, and so many more as answers were spoilt.
+def no_request_was_wasted(case: Case, lost: int = 0) -> Problems:
+    """Check the requests by symbol: one, and one more for each spoilt answer.
 
-    Beside them a few that tell an outage from faulty symbols. `lost`: answers that kills may have cost.
+    A few more are allowed, which distinguish an outage from faulty symbols. `lost`: answers that kills may have cost.
     """
     wrong, again, asked = [], 0, case.loopback.ask("asked")
     lost += max(3, len(case.faults.plans) // 10)
@@ -91,14 +91,14 @@ def nobody_was_asked_in_vain(case: Case, lost: int = 0) -> Problems:
 
 
 def politeness_was_kept(case: Case) -> Problems:
-    """No window of time with more requests than the ceiling allows, none inside a Retry-After."""
+    """Check that no window has more requests than the ceiling allows, and that none came within a Retry-After."""
     wrong: Problems = []
     for provider in case.loopback.ask("counts")["providers"]:
         if "." in provider:
             continue
         verdict = case.loopback.ask("politeness", provider=provider, grace=0.5)
         for window, most in verdict["windows"].items():
-            allowed = case.size.ceiling * float(window) + 1 + WORKERS  # on the way, requests may close up
+            allowed = case.size.ceiling * float(window) + 1 + WORKERS  # requests may get closer together on the way
             if most > allowed:
                 wrong.append(f"{provider}: {most} requests within {window} s, at most {allowed:g} may be")
         if verdict["inside_retry_after"]:
@@ -107,7 +107,7 @@ def politeness_was_kept(case: Case) -> Problems:
 
 
 def memory_stayed_flat(done: Done, limit: float) -> Problems:
-    """Resident memory: under `limit` MiB, and no more in the last third of a run than in the second."""
+    """Check that memory is below `limit` MiB, and no higher in the last third of a run than in the second."""
     n = len(done.memory)
     if n < 12:
         return [f"only {n} looks at the memory"]
@@ -117,7 +117,7 @@ def memory_stayed_flat(done: Done, limit: float) -> Problems:
 
 
 def stores_are_identical(case: Case, one: str, other: str) -> Problems:
-    """Every file of two stores, byte by byte; in ledgers, times and tries aside."""
+    """Compare every file of two stores, byte by byte; in ledgers without times and tries."""
     first, second = content(case.bars(one)), content(case.bars(other))
     wrong = [f"{name}: only in {one if name in first else other}" for name in sorted(first.keys() ^ second.keys())]
     wrong += [f"{name} differs" for name in sorted(first.keys() & second.keys()) if first[name] != second[name]]
@@ -158,7 +158,7 @@ def _entry(case: Case, instrument: Instrument, due: Expected, entry: dict[str, A
     if due.state != "fetched" and not entry["reason"]:
         wrong.append("no words about why")
     if due.state == "failed" and entry["next_attempt"] is None:
-        wrong.append("nobody says when it is due again")
+        wrong.append("no time is set at which it is due again")
     return wrong
 
 

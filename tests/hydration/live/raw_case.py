@@ -1,4 +1,4 @@
-"""Answers of an invented provider, and a store with kills planted in it."""
+"""Answers of an invented provider, and a store in which kills can be planted."""
 
 import contextlib
 import datetime as dt
@@ -16,7 +16,7 @@ NOW = dt.datetime(2026, 2, 11, 21, 30, tzinfo=dt.UTC)
 
 def answer(symbol: str = "AAA", n: int = 300, first: str = "2022-06-01", asset_class: str = "stock", seed: int = 0,
            source: str = "yahoo", interval: str = "1d") -> Answer:  # fmt: skip
-    """Bars of `n` weekdays (hours where intraday) with a dividend each 60 bars."""
+    """Bars of `n` weekdays (or hours, if intraday) with a dividend every 60 bars."""
     random = np.random.default_rng([seed, *symbol.encode()])
     begin = dt.date.fromisoformat(first)
     if interval == "1d":
@@ -41,7 +41,7 @@ def answer(symbol: str = "AAA", n: int = 300, first: str = "2022-06-01", asset_c
 
 
 def since(whole: Answer, bars: int) -> Answer:
-    """What the same provider would serve, asked from the bar that is `bars` before the end."""
+    """What the same provider would serve from the bar `bars` before the end on."""
     tail = whole.bars.tail(bars)
     first = tail["date"].cast(pl.Date).min()
     return Answer(tail, whole.events.filter(pl.col("date") >= first), whole.facts)
@@ -54,20 +54,20 @@ def until(whole: Answer, last: dt.date) -> Answer:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but what is in the journal."""
+    """Every file below a folder, except those of the journal."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_file() and "pending" not in path.parts]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The simulated end of the process."""
 
 
 @contextlib.contextmanager
 def killed_at(step: int):
-    """Die before the file operation of this number (renames and removals: whatever makes a change that lasts).
+    """Die before the file operation of this number (renames and removals, which make lasting changes).
 
-    As after a real kill, temporary files stay behind. Yields a list with the operations done.
+    As after a real kill, temporary files stay behind. Yields a list of the operations done.
     """
     done: list[str] = []
     replace, unlink, rmtree = Path.replace, Path.unlink, shutil.rmtree

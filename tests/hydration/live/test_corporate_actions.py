@@ -1,4 +1,4 @@
-"""Total return by the events, and an archive continued by a provider; oracles: a plain loop, adj_close of real bars."""
+"""Total return from events, and an archive continued by a provider. Oracles: a plain loop, adj_close of real bars."""
 
 import datetime as dt
 import math
@@ -37,7 +37,7 @@ def ratios(made):
 
 
 def naive(frame, paid):
-    """Total return over price, day by day: what a holder of one share has, every payment put back at the last close."""
+    """Total return over price for each day: a holder of one share reinvests every payment at the last close."""
     held, last, out, waiting = 1.0, None, {}, sorted(paid)
     for day, close in sorted(dict(frame.select("date", "close").rows()).items()):
         due = sum(value for when, value in waiting if when <= day)
@@ -52,11 +52,11 @@ def naive(frame, paid):
     return out
 
 
-def test_a_dividend_of_two_on_a_close_of_a_hundred_is_a_step_of_a_hundred_over_ninety_eight():
+def test_a_dividend_of_2_on_a_close_of_100_steps_the_factor_by_100_over_98():
     made = derived(bars([100, 98, 98]), events(("2024-01-02", "dividend", 2.0)))
     assert ratios(made) == pytest.approx([1, 100 / 98, 100 / 98], rel=1e-15)
     factor = validate(made.bars, "auto")[0]["factor"].to_list()
-    assert factor == pytest.approx([1, 100 / 98, 100 / 98], rel=1e-15)  # 98 for a share and 2 in hand: nothing was lost
+    assert factor == pytest.approx([1, 100 / 98, 100 / 98], rel=1e-15)  # 98 for the share and 2 in cash: no loss
 
 
 def test_payments_of_one_day_and_of_days_without_a_bar_are_summed_at_the_next_bar():
@@ -69,7 +69,7 @@ def test_payments_of_one_day_and_of_days_without_a_bar_are_summed_at_the_next_ba
     assert ratios(later) == pytest.approx([1, 1, 1, 1, 1, 80 / 79])
 
 
-def test_payments_before_the_first_bar_or_that_make_no_sense_change_nothing_and_are_said():
+def test_invalid_payments_and_those_before_the_first_bar_change_nothing_and_are_reported():
     paid = [("2023-12-29", "dividend", 5.0), ("2024-01-01", "dividend", 5.0), ("2024-01-02", "dividend", -1.0)]
     made = derived(bars([100, 90, 80]), events(*paid, ("2024-01-03", "dividend", 90.0)))
     assert ratios(made) == [1, 1, 1]
@@ -80,9 +80,9 @@ def test_payments_before_the_first_bar_or_that_make_no_sense_change_nothing_and_
 
 
 @pytest.mark.parametrize(("source", "volume"), [("yahoo", 2.5), ("kraken", 500.0)])
-def test_volume_of_coins_that_yahoo_counts_in_dollars_becomes_coins(source, volume):
+def test_yahoos_volume_of_coins_in_dollars_is_converted_to_coins(source, volume):
     frame = bars((200.0, 0.0), source=source).with_columns(asset_class=pl.lit("crypto"), volume=500.0)
-    assert derived(frame, events()).bars["volume"].to_list() == [volume, 500.0]  # as it is where there is no price
+    assert derived(frame, events()).bars["volume"].to_list() == [volume, 500.0]  # unchanged without a price
 
 
 def test_as_traded_prices_are_the_price_times_all_later_splits():
@@ -93,7 +93,7 @@ def test_as_traded_prices_are_the_price_times_all_later_splits():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_total_return_equals_a_plain_loop_also_on_odd_rows(seed):
+def test_total_return_equals_a_plain_loop_even_on_odd_rows(seed):
     random = np.random.default_rng(seed)
     closes = 50 * np.exp(np.cumsum(0.02 * random.standard_normal(250)))
     for i in random.integers(1, 250, 12):
@@ -110,21 +110,21 @@ def test_total_return_equals_a_plain_loop_also_on_odd_rows(seed):
         assert row["adj_close"] / row["close"] == pytest.approx(expected[row["date"]], rel=1e-12)
 
 
-def test_later_bars_and_events_change_no_earlier_bit():
+def test_later_bars_and_events_change_no_earlier_value():
     whole = answer("AAA", 300)
     day = whole.bars["date"][200]
     early = derived(whole.bars.head(201), whole.events.filter(pl.col("date") <= day)).bars
     assert derived(whole.bars, whole.events).bars.head(201).equals(early)
 
 
-def test_instruments_of_a_bucket_are_derived_as_they_are_alone():
+def test_an_instrument_has_the_same_factors_in_a_bucket_and_alone():
     each = [answer(symbol, asset_class=kind) for symbol, kind in (("AAA", "stock"), ("BBB", "etf"), ("AAA", "etf"))]
     together = derived(pl.concat([a.bars for a in each]), pl.concat([a.events for a in each])).bars
     alone = pl.concat([derived(a.bars, a.events).bars for a in each])
     assert together.equals(alone.sort("asset_class", "symbol", maintain_order=True))
 
 
-def test_an_adj_close_that_disagrees_with_the_events_is_said_and_not_used():
+def test_an_adj_close_that_disagrees_with_the_events_is_reported_and_not_used():
     closes = [100.0, 101, 98, 99, 100]
     good = bars(closes, adj_close=pl.Series([98.0, 98.98, 98, 99, 100]))
     paid = events(("2024-01-03", "dividend", 2.02))
@@ -137,11 +137,13 @@ def test_an_adj_close_that_disagrees_with_the_events_is_said_and_not_used():
     assert ratios(derived(good, events())) == [1.0] * 5
     near = [98.0 * (1 + AGREEMENT / 2), 98.98 * (1 + AGREEMENT / 2), 98, 99, 100]
     assert disagreements(bars(closes, adj_close=pl.Series(near)), paid) == {}
-    cents = bars([1.04, 1.05, 1.02, 1.03], adj_close=pl.Series([1.01, 1.02, 1.02, 1.03]))  # rounded to cents: 0.5% room
+    cents = bars(
+        [1.04, 1.05, 1.02, 1.03], adj_close=pl.Series([1.01, 1.02, 1.02, 1.03])
+    )  # rounded to cents, so 0.5% is tolerated
     assert disagreements(cents, events(("2024-01-03", "dividend", 0.03))) == {}
 
 
-def test_the_provider_that_gives_no_adj_close_is_taken_at_its_events():
+def test_events_are_used_without_a_check_if_a_provider_has_no_adj_close():
     assert disagreements(bars([100, 98]), events(("2024-01-02", "dividend", 2.0))) == {}
 
 
@@ -164,7 +166,7 @@ def test_real_events_give_the_total_return_of_real_adj_close():
 
 
 def archive(full, paid, end, digits=6, **columns):
-    """Total-return prices as an archive of day number `end` has them: everything paid up to then taken off the past."""
+    """Total-return prices of an archive made on day number `end`: all payments until then lower earlier prices."""
     ratio = (derived(full, paid).bars["adj_close"] / full["close"]).to_numpy()[: end + 1]
     scale = ratio / ratio[-1]
     part = full.head(end + 1).with_columns(adj_close=None, source=pl.lit("stooq"))
@@ -192,7 +194,7 @@ def test_an_archive_is_continued_by_live_rows_and_no_dividend_counts_twice(paid_
     assert made.bars["adj_close"].head(end + 1).equals(old["close"])
     assert made.bars["split"].is_null().to_list() == [True] * (end + 1) + [False] * (299 - end)
     assert returns(made.bars) == pytest.approx(returns(derived(whole.bars, whole.events).bars), rel=SPLICE)
-    assert made.bars.tail(299 - end)["close"].equals(whole.bars.tail(299 - end)["close"])  # in one scale already
+    assert made.bars.tail(299 - end)["close"].equals(whole.bars.tail(299 - end)["close"])  # already on one scale
 
 
 def test_live_rows_after_a_split_are_rebased_to_the_archive():
@@ -223,7 +225,7 @@ def test_an_archive_with_its_own_adj_close_keeps_it_and_is_continued():
 
 
 @pytest.mark.parametrize("fault", ["another company", "few", "missing dividend"])
-def test_an_archive_that_does_not_fit_is_left_out_with_words(fault):
+def test_an_archive_that_does_not_match_is_left_out_with_a_message(fault):
     whole = answer("AAA", 300)
     old = archive(whole.bars, whole.events, 224)
     live, known = whole.bars.slice(200), whole.events.filter(pl.col("date") >= whole.bars["date"][200])

@@ -33,11 +33,11 @@ def test_what_is_published_is_what_the_provider_has(case, whole):
     assert checks.every_bar_is_published_right(case, "whole") == []
 
 
-def test_no_good_answer_is_asked_for_twice(case, whole):
-    assert checks.nobody_was_asked_in_vain(case) == []
+def test_no_request_with_a_good_answer_is_repeated(case, whole):
+    assert checks.no_request_was_wasted(case) == []
 
 
-def test_no_request_goes_beyond_the_budget(case, whole):
+def test_requests_stay_within_the_rate_limits(case, whole):
     assert checks.politeness_was_kept(case) == []
 
 
@@ -51,14 +51,14 @@ def test_the_world_itself_did_not_fail(case, whole):
     assert {plan.kind for plan in case.faults.plans.values()} - set(checks.ODD) <= counts["faults"].keys()
 
 
-def test_nothing_due_asks_nothing(case, whole):
+def test_no_request_is_sent_if_nothing_is_due(case, whole):
     before, begun = checks.content(case.bars("whole")), case.requests()
     done = case.run("whole")
     assert (done.code, case.requests()) == (0, begun)
     assert checks.content(case.bars("whole")) == before
 
 
-def test_killed_and_interrupted_it_ends_with_the_same_store(case, whole):
+def test_kills_and_interruptions_lead_to_the_same_store(case, whole):
     case.loopback.ask("forget")
     moments = case.killed("killed")
     if os.name != "nt":  # Windows has no way to press Ctrl+C in another process
@@ -71,5 +71,5 @@ def test_killed_and_interrupted_it_ends_with_the_same_store(case, whole):
     assert [done.code for done in ends] == [0, 0], moments
     assert checks.stores_are_identical(case, "whole", "killed") == [], moments
     lost = SMALL.kills * (WORKERS + max(32, 8 * WORKERS))  # in flight, and answered but not yet kept
-    assert checks.nobody_was_asked_in_vain(case, lost) == [], moments
+    assert checks.no_request_was_wasted(case, lost) == [], moments
     assert checks.politeness_was_kept(case) == [], moments

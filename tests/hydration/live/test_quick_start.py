@@ -1,4 +1,4 @@
-"""The README's live quick start, typed as it stands there: nothing is changed but the environment's proxy settings."""
+"""The README's live quick start as printed there; only the proxy settings of the environment are added."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def quick_start(folder: Path, seconds: float, *narrowed: str) -> tuple[str, dict
 
 @pytest.mark.timeout(150)
 def test_quick_start_through_a_proxy_of_the_environment(tmp_path):
-    """A few of its instruments alone: at the shipped pace of a request in two seconds."""
+    """Only a few of its instruments, because the default rate is one request in two seconds."""
     narrowed = ("universe.stock=2", "universe.etf=1", "universe.crypto=2")
     said, counts, states = quick_start(tmp_path, 120, *narrowed)
     assert "hydrate: 5 instruments of quick from auto: 5 done" in said

@@ -19,17 +19,17 @@ from tests.hydration.live.history import DAYS, FIRST, ServedHistory
 from tests.hydration.live.raw_case import answer, since
 
 OVERLAP = 10
-EXAMPLES = int(os.environ.get("EXAMPLES", "20"))  # more, by hand: 300 take a minute
+EXAMPLES = int(os.environ.get("EXAMPLES", "20"))  # raise it by hand for a longer search: 300 take a minute
 NOTHING = History(pl.DataFrame(schema=RAW), pl.DataFrame(schema=EVENTS))
 
 
 def taken(held, given, comparison):
-    """What the store does with an answer, in one line."""
+    """What the store does with an answer."""
     return History(given.bars, given.events) if comparison.replace else merge(held, History(given.bars, given.events))
 
 
 def asked_until_settled(stored, ask, start):
-    """The last answer and its comparison: asked from the overlap on, and from the beginning where history moved."""
+    """The last answer and its comparison: requested from the overlap on, or from the beginning if history moved."""
     dates = stored.bars["date"].unique().sort().tail(OVERLAP).cast(pl.Date)
     begin = dates[0] if len(dates) else start
     given = ask(begin)
@@ -140,7 +140,7 @@ def without_close(day):
     return History(STORED.bars.with_columns(close=pl.when(pl.col("date") != day).then(pl.col("close"))), STORED.events)
 
 
-def test_the_kinds_of_answers_come_with_a_message():
+def test_each_kind_of_answer_has_a_message():
     tail, grown = since(WHOLE, 10), since(answer("AAA", 305), 15)
     day, close = tail.bars["date"][4], tail.bars["close"][4]
     assert compared(NOTHING, tail) == Comparison("first", replace=True)
@@ -187,16 +187,16 @@ def test_a_dividend_that_came_late_was_corrected_or_withdrawn_is_named_and_merge
     assert merge(before, History(wide.bars, wide.events)).events.equals(WHOLE.events)
 
 
-def test_events_outside_of_the_answer_are_not_its_to_withdraw():
+def test_an_answer_does_not_withdraw_events_outside_its_period():
     tail = since(WHOLE, 10)
     assert tail.events.height == 0
     assert merge(STORED, History(tail.bars, tail.events)).events.equals(WHOLE.events)
-    short = Answer(WHOLE.bars.slice(230, 20), WHOLE.events.head(0))  # ends early: decides on its own days
+    short = Answer(WHOLE.bars.slice(230, 20), WHOLE.events.head(0))  # ends early: it decides on its own days only
     assert merge(STORED, History(short.bars, short.events)).events.equals(WHOLE.events)
     assert compared(STORED, short).message == "the answer ends 50 bars before what is stored, which stays"
 
 
-def test_equal_means_a_millionth_and_of_equal_rows_the_stored_one_stays():
+def test_rows_within_a_millionth_are_equal_and_the_stored_one_stays():
     tail = since(WHOLE, 10)
     within = changed(tail, 4, close=pl.col("close") * (1 + TOLERANCE / 2), high=pl.col("high") * (1 - TOLERANCE / 2))
     assert compared(STORED, within).kind == "same"
@@ -214,7 +214,7 @@ def test_equal_means_a_millionth_and_of_equal_rows_the_stored_one_stays():
      (None, None, True), (math.nan, math.nan, True), (None, math.nan, True), (1.0, None, False), (math.nan, 1.0, False),
      (math.inf, math.inf, True), (math.inf, -math.inf, False), (math.inf, 5.0, False), (-2.0, 2.0, False)],
 )  # fmt: skip
-def test_both_forms_of_equality_say_the_same(left, right, same):
+def test_both_forms_of_equality_agree(left, right, same):
     frame = pl.DataFrame({"l": [left], "r": [right]}, schema={"l": pl.Float64, "r": pl.Float64})
     assert frame.select(near(pl.col("l"), pl.col("r"))).item() is same
     assert frame.select(near(pl.col("r"), pl.col("l"))).item() is same
@@ -236,8 +236,8 @@ def served(draw):
 
 @settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(st.lists(served(), min_size=2, max_size=4))
-def test_merging_answers_again_in_their_order_changes_nothing_more(answers):
-    """What a fold that was killed and done again relies on, also where only some years were written by then."""
+def test_merging_answers_a_second_time_changes_nothing(answers):
+    """A fold that is repeated after a kill relies on this, even if only some years had been written."""
 
     def through(held):
         for each in answers[1:]:
@@ -253,7 +253,7 @@ def test_merging_answers_again_in_their_order_changes_nothing_more(answers):
     assert through(History(half, once.events)).events.equals(once.events)
 
 
-def test_bars_that_a_provider_no_longer_serves_stay_where_its_basis_did_not_move():
+def test_bars_that_a_provider_no_longer_serves_stay_if_its_basis_did_not_move():
     coin = answer("BTC-USD", 1000, asset_class="crypto", source="kraken")
     stored = History(coin.bars.head(990), coin.events.head(0))
     latest = Answer(coin.bars.tail(720), coin.events.head(0))
@@ -269,10 +269,10 @@ def test_bars_that_a_provider_no_longer_serves_stay_where_its_basis_did_not_move
     rescaled = Answer(latest.bars.with_columns(pl.col("close") * 10), latest.events)
     bent = Answer(latest.bars.with_columns(pl.col("close") * (1 + pl.int_range(pl.len()) / 720 + 0.01)), latest.events)
     assert compared(stored, bent, whole=True).kind == "restated" and compared(stored, bent, whole=True).replace
-    assert compared(stored, rescaled, whole=True).replace  # another basis: what is older can't stand beside it
+    assert compared(stored, rescaled, whole=True).replace  # another basis: older bars can't be kept beside it
 
 
-def test_a_gap_leaves_older_bars_of_coins_and_no_other():
+def test_a_gap_keeps_older_bars_of_coins_only():
     for kind, stays in (("crypto", True), ("stock", False)):
         old = answer("AAA", 50, asset_class=kind)
         new = answer("AAA", 50, first="2025-06-02", asset_class=kind)
@@ -294,7 +294,7 @@ def test_nothing_served_and_another_provider():
 
 
 @pytest.mark.parametrize("interval", ["1d", "1h"])
-def test_the_overlap_settles_it_where_history_did_not_move_and_the_whole_where_it_did(interval):
+def test_the_overlap_suffices_if_history_did_not_move_and_else_the_whole_is_requested(interval):
     whole = answer("AAA", 200, interval=interval)
     stored, first = History(whole.bars.head(190), whole.events), whole.bars["date"].cast(pl.Date)[0]
     asked = []

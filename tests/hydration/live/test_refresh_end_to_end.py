@@ -1,4 +1,4 @@
-"""A refresh, by the real command: after dividends, splits and corrections the store is as if it were made that day."""
+"""A refresh by the real command: after dividends, splits and corrections the store equals one made that day."""
 
 import dataclasses
 import datetime as dt
@@ -25,7 +25,7 @@ def test_a_refresh_gives_the_store_that_a_hydration_from_scratch_gives(tmp_path)
         paying, splitting, both, corrected, gone, noted = (each.yahoo for each in quiet[:6])
         recent = then.date() - dt.timedelta(days=2 + max(0, then.weekday() - 4))
         before = (
-            Operation("dividend", noted, then.date() - dt.timedelta(days=200), 0.5),  # told from the beginning
+            Operation("dividend", noted, then.date() - dt.timedelta(days=200), 0.5),  # announced from the beginning
         )
         after = (
             Operation("dividend", paying, session, 1.1),
@@ -37,12 +37,12 @@ def test_a_refresh_gives_the_store_that_a_hydration_from_scratch_gives(tmp_path)
         )
         case.loopback.ask("now", at=then.replace(tzinfo=None).isoformat())
         for each in before:
-            case.loopback.ask("apply", told(each))
+            case.loopback.ask("apply", as_json(each))
         done = case.run("refreshed", *SCALED)
         assert done.code == 0, done.error
         first = published(case, "refreshed")
         for each in after:
-            case.loopback.ask("apply", told(each))
+            case.loopback.ask("apply", as_json(each))
         case.loopback.ask("now", at=now.replace(tzinfo=None).isoformat())
         for store, insist in (("refreshed", ("retry=all",)), ("scratch", ())):
             done = case.run(store, *SCALED, *insist)
@@ -51,7 +51,7 @@ def test_a_refresh_gives_the_store_that_a_hydration_from_scratch_gives(tmp_path)
 
         refreshed = published(case, "refreshed")
         assert refreshed.filter(pl.col("symbol") != gone).equals(published(case, "scratch"))
-        assert refreshed.filter(symbol=gone).equals(first.filter(symbol=gone))  # what it had stays
+        assert refreshed.filter(symbol=gone).equals(first.filter(symbol=gone))  # its data stay
         assert refreshed.filter(symbol=splitting)["close"][0] * 3 == pytest.approx(
             first.filter(symbol=splitting)["close"][0]
         )
@@ -66,17 +66,17 @@ def test_a_refresh_gives_the_store_that_a_hydration_from_scratch_gives(tmp_path)
 
 
 def happens(world: World, instrument, since: dt.datetime) -> bool:
-    """Whether the seed has something in store for an instrument since a day, or it is too young."""
+    """Whether the seed plans an event for an instrument after a day, or the instrument is too young."""
     days = [each.day.item() for each in world.series(instrument).events]
     return any(day >= since.date() for day in days) or len(world.series(instrument).days) < 500
 
 
 def published(case, store: str) -> pl.DataFrame:
-    """All that is published."""
+    """All published files."""
     return pl.concat([pl.read_parquet(path) for path in sorted(case.bars(store).glob("b*.parquet"))])
 
 
-def told(operation: Operation) -> dict:
+def as_json(operation: Operation) -> dict:
     """An operation as JSON."""
     tree = {key: value for key, value in dataclasses.asdict(operation).items() if value is not None}
     return json.loads(json.dumps(tree, default=str))

@@ -1,4 +1,4 @@
-"""What is asked, of whom, and from which date on."""
+"""Which instruments are requested, from which provider, and from which date on."""
 
 import datetime as dt
 
@@ -9,7 +9,7 @@ from src.core.errors import ConfigError
 from src.hydration.live import provider_chain
 from src.hydration.live.schedule import Schedule, SelectedInstrument
 
-NOW = dt.datetime(2026, 3, 4, 23, 0, tzinfo=dt.UTC)  # a Wednesday, after New York's close
+NOW = dt.datetime(2026, 3, 4, 23, 0, tzinfo=dt.UTC)  # a Wednesday, after the close in New York
 CHAINS = {
     "stock": provider_chain.Chain(None, ("yahoo",)),
     "crypto": provider_chain.Chain(None, ("coinbaseexchange", "kraken")),
@@ -38,20 +38,20 @@ def entry(**changes) -> dict:
     return made | changes
 
 
-def test_what_is_not_known_is_asked_for_whole_of_the_first_provider():
+def test_a_new_instrument_is_requested_whole_from_the_first_provider():
     task = schedule().task(AAA, None)
     assert task.provider == "yahoo" and task.request.start == dt.date(2014, 1, 1) and task.request.name == ""
     assert schedule().task(BTC, None).provider == "coinbaseexchange" and schedule().task(BTC, None).request.name == ""
 
 
-def test_what_has_the_last_session_is_not_asked_for_unless_the_user_insists():
+def test_an_instrument_with_the_last_session_is_not_requested_unless_the_user_insists():
     fresh = entry(checked=NOW - dt.timedelta(minutes=5))
     assert schedule().task(AAA, fresh) is None
     assert schedule(insist=True).task(AAA, fresh) is not None
     assert schedule().task(AAA, entry()) is not None
 
 
-def test_a_session_that_was_not_there_soon_after_its_end_is_asked_for_once_more_hours_later():
+def test_a_session_missing_soon_after_its_end_is_requested_once_more_hours_later():
     soon, late = NOW - dt.timedelta(hours=1, minutes=15), NOW + dt.timedelta(hours=2)
     assert schedule().task(AAA, entry(checked=soon)) is None
     later = at(late)
@@ -61,7 +61,7 @@ def test_a_session_that_was_not_there_soon_after_its_end_is_asked_for_once_more_
     assert morning.task(AAA, entry(checked=late)) is None
 
 
-def test_on_thanksgiving_no_stock_is_asked_for_and_on_the_evening_after_it_each_is():
+def test_stocks_are_not_requested_on_thanksgiving_but_on_the_evening_after_it():
     wednesday, thursday = utc("2026-11-25T22:00"), utc("2026-11-26T23:00")
     stocks = [SelectedInstrument("stock", f"S{n}", n % 4) for n in range(40)]
     fresh = {each.key: entry(checked=wednesday, last=dt.date(2026, 11, 25)) for each in stocks}
@@ -72,7 +72,7 @@ def test_on_thanksgiving_no_stock_is_asked_for_and_on_the_evening_after_it_each_
     assert len(list(at(utc("2026-11-27T18:30")).tasks(stocks, fresh))) == 40  # it closed at 13:00 in New York
 
 
-def test_a_refresh_asks_from_so_many_bars_before_the_last():
+def test_a_refresh_starts_a_number_of_bars_before_the_last():
     start = schedule().task(AAA, entry()).request.start
     sessions = sum(
         day.weekday() < 5 for day in (start + dt.timedelta(days=n) for n in range((NOW.date() - start).days))
@@ -80,26 +80,26 @@ def test_a_refresh_asks_from_so_many_bars_before_the_last():
     assert start < dt.date(2026, 2, 17) and sessions >= 10 + 1
 
 
-def test_retry_whole_asks_from_the_beginning_and_of_whoever_served():
+def test_retry_whole_starts_at_the_beginning_with_the_provider_that_served_before():
     task = schedule(insist=True, whole=True).task(BTC, entry(provider="kraken"))
     assert task.provider == "kraken" and task.request.start == dt.date(2014, 1, 1)
 
 
-def test_a_refresh_asks_whoever_served_and_a_provider_that_left_the_chain_is_replaced_by_the_first():
+def test_a_refresh_asks_the_same_provider_or_the_first_if_it_left_the_chain():
     assert schedule().task(BTC, entry(provider="kraken")).provider == "kraken"
     gone = schedule().task(BTC, entry(provider="binanceus"))
     assert gone.provider == "coinbaseexchange" and gone.request.start == dt.date(2014, 1, 1)
 
 
 @pytest.mark.parametrize("state", ["failed", "unknown", "unfit"])
-def test_what_failed_is_asked_again_when_its_time_has_come_or_the_user_says_retry(state):
+def test_a_failed_instrument_is_requested_again_when_due_or_with_retry(state):
     later = entry(state=state, next_attempt=NOW + dt.timedelta(hours=1))
     assert schedule().task(AAA, later) is None
     assert schedule(retry_failed=True).task(AAA, later) is not None
     assert schedule().task(AAA, entry(state=state, next_attempt=NOW)) is not None
 
 
-def test_the_wait_of_what_failed_doubles_up_to_a_month():
+def test_the_wait_after_a_failure_doubles_up_to_a_month():
     waits = [schedule().next_attempt(tries, unknown=False) - NOW for tries in (0, 1, 2, 50)]
     assert waits == [dt.timedelta(hours=6), dt.timedelta(hours=12), dt.timedelta(hours=24), dt.timedelta(days=30)]
     assert schedule().next_attempt(1, unknown=True) - NOW == dt.timedelta(days=30)
@@ -112,11 +112,11 @@ def test_candidates_for_the_panel_come_first_then_bucket_by_bucket():
     assert [task.order for task in tasks] == sorted(task.order for task in tasks)
 
 
-def test_a_class_that_nobody_serves_is_asked_of_nobody():
+def test_a_class_without_a_provider_is_not_requested():
     assert schedule().task(SelectedInstrument("etf", "SPY", 0), None) is None
 
 
-def test_the_next_of_a_chain_is_asked_and_nobody_after_the_last():
+def test_the_next_provider_of_a_chain_is_asked_and_none_after_the_last():
     coins = CHAINS["crypto"]
     assert coins.after("coinbaseexchange") == "kraken" and coins.after("kraken") is None and coins.after("x") is None
 
@@ -125,7 +125,7 @@ def source(**chains) -> SourceConfig:
     return SourceConfig(kind="auto", live=LiveSource(chain=chains))
 
 
-def test_an_archive_comes_first_and_is_no_provider():
+def test_an_archive_comes_first_and_is_not_a_provider():
     found = provider_chain.chains(source(stock=["stooq", "yahoo"], etf=["folder"]))
     assert found["stock"] == provider_chain.Chain("stooq", ("yahoo",)) and found["etf"] == provider_chain.Chain(
         "folder", ()
@@ -142,6 +142,6 @@ def test_an_archive_comes_first_and_is_no_provider():
         ({}, "names no provider"),
     ],
 )
-def test_a_chain_that_makes_no_sense_is_refused(chains, words):
+def test_an_invalid_chain_is_refused(chains, words):
     with pytest.raises(ConfigError, match=words):
         provider_chain.chains(source(**chains))

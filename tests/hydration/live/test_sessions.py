@@ -22,7 +22,7 @@ def utc(text: str) -> dt.datetime:
 @pytest.mark.parametrize(
     ("now", "asset_class", "last"),
     [
-        ("2026-02-11T21:29:59", "stock", "2026-02-10"),  # winter: 16:30 there is 21:30
+        ("2026-02-11T21:29:59", "stock", "2026-02-10"),  # winter: 16:30 in New York is 21:30
         ("2026-02-11T21:30:00", "etf", "2026-02-11"),
         ("2026-07-08T20:29:59", "stock", "2026-07-07"),  # summer: 20:30
         ("2026-07-08T20:30:00", "stock", "2026-07-08"),
@@ -67,7 +67,7 @@ def test_last_hourly_bar(now, asset_class, last):
 
 
 def bars_of(asset_class: str, interval: str, now: dt.datetime):
-    """Every bar about `now`, as (its name, when it is final): a walk over minutes and days."""
+    """Every bar around `now`, as (its name, when it is final), by a walk over minutes and days."""
     for back in range(-2, 8):
         day = now.date() - dt.timedelta(days=back)
         if asset_class == "crypto":
@@ -115,7 +115,7 @@ def test_a_holiday_makes_no_stock_due_but_every_coin():
     assert due(wednesday, "crypto", "1d", thanksgiving)
 
 
-def test_the_bar_in_the_making_is_dropped_and_nothing_else():
+def test_only_the_running_bar_is_dropped():
     dates = [dt.date(2026, 2, 10), None, dt.date(2026, 2, 11), dt.date(2026, 2, 12)]
     bars = pl.DataFrame({"date": dates, "close": [1.0, 2.0, 3.0, 4.0]})
     assert without_partial(bars, "stock", "1d", utc("2026-02-11T20:00"))["close"].to_list() == [1.0, 2.0]
@@ -129,7 +129,7 @@ def test_hourly_bars_are_compared_in_utc_to_the_microsecond():
     assert without_partial(bars.head(0), "stock", "1h", utc("2026-02-11T16:45")).schema == bars.schema
 
 
-def test_other_intervals_and_times_without_a_zone_are_refused_in_words():
+def test_other_intervals_and_times_without_a_zone_are_refused_with_a_clear_message():
     with pytest.raises(ValueError, match=r"1d or 1h, got '5m': set universe.interval"):
         last_complete("stock", "5m", utc("2026-02-11T20:00"))
     with pytest.raises(ValueError, match="must have a time zone, got 2026-02-11"):

@@ -1,4 +1,4 @@
-"""A provider that answers by a plan, for tests of the queue and the pool."""
+"""A provider that answers according to a plan, for tests of the queue and the pool."""
 
 import datetime as dt
 from collections import Counter, defaultdict
@@ -22,14 +22,14 @@ def answer(asked: FetchTask) -> Answer:
 
 
 def found(asked: FetchTask, kind: str) -> Answer | Exception:
-    """What a provider hands back: ok, one of the faults, or a crash."""
+    """A provider's answer: ok, one of the faults, or a crash."""
     if kind == "ok":
         return answer(asked)
     return FAULTS[kind](f"{kind}: {asked.request.symbol}") if kind in FAULTS else KeyError(asked.request.symbol)
 
 
 class Script:
-    """Answers by symbol and attempt: the plan's kinds one after the other, the last one for ever; ok without a plan."""
+    """Answers by symbol and attempt: the planned kinds in order, the last one repeated; ok without a plan."""
 
     def __init__(self, plans: dict[str, list[str]]) -> None:
         self.plans = plans
@@ -48,7 +48,7 @@ class Script:
 def drive(
     queue: FetchQueue, serve: Callable[[FetchTask], Answer | Exception], clock, at_once: int = 1
 ) -> list[FetchOutcome]:
-    """Ask everything in one thread, `at_once` questions under way together, through the queue's gate."""
+    """Do all requests in one thread, with `at_once` of them in flight, through the queue's gate."""
     outcomes: list[FetchOutcome] = []
     for _ in range(200_000):
         jobs = [job for _ in range(at_once) if (job := queue.take()) is not None]

@@ -20,22 +20,69 @@ Array = NDArray[np.float64]
 
 
 def lag(x: Array, bars: int) -> Array:
-    """Value of `bars` bars ago."""
+    """Value of `bars` bars ago.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN for the first `bars` values.
+    """
     return _padded(x[: max(len(x) - bars, 0)], len(x))
 
 
 def total(x: Array, bars: int) -> Array:
-    """Sum of the last `bars` values."""
+    """Sum of the last `bars` values.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where the window isn't full or holds a NaN.
+    """
     return _padded(_sums(x, bars), len(x))
 
 
 def mean(x: Array, bars: int) -> Array:
-    """Mean of the last `bars` values."""
+    """Mean of the last `bars` values.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where the window isn't full or holds a NaN.
+    """
     return total(x, bars) / bars
 
 
 def weighted(x: Array, weights: Array) -> Array:
-    """Sum of the last ``len(weights)`` values times their weights, oldest first."""
+    """Sum of the last ``len(weights)`` values times their weights, oldest first.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    weights : float64, shape (bars,)
+        For the oldest value first.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where the window isn't full or holds a NaN.
+    """
     bars = len(weights)
     out = np.full(len(x), np.nan)
     if bars <= len(x):
@@ -44,52 +91,165 @@ def weighted(x: Array, weights: Array) -> Array:
 
 
 def highest(x: Array, bars: int) -> Array:
-    """Largest of the last `bars` values."""
+    """Largest of the last `bars` values.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where the window isn't full or holds a NaN.
+    """
     return _extreme(x, bars, np.maximum)
 
 
 def lowest(x: Array, bars: int) -> Array:
-    """Smallest of the last `bars` values."""
+    """Smallest of the last `bars` values.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where the window isn't full or holds a NaN.
+    """
     return _extreme(x, bars, np.minimum)
 
 
 def variance(x: Array, bars: int) -> Array:
-    """Sample variance (n - 1) of the last `bars` values; exactly 0 where their spread is below rounding."""
+    """Sample variance (n - 1) of the last `bars` values; exactly 0 where their spread is below rounding.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,), at least 0
+        NaN where the window isn't full or holds a NaN.
+    """
     return _padded(_scatter(x, _sums(x, bars), bars) / (bars - 1), len(x))
 
 
 def deviation(x: Array, bars: int) -> Array:
-    """Sample standard deviation (n - 1) of the last `bars` values."""
+    """Sample standard deviation (n - 1) of the last `bars` values.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,), at least 0
+        Exactly 0 in a window of equal values. NaN where the window isn't full or holds a NaN.
+    """
     return np.sqrt(variance(x, bars))
 
 
 def zscore(x: Array, bars: int) -> Array:
-    """Last value less the window's mean, over its sample standard deviation."""
+    """Last value less the window's mean, over its sample standard deviation.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN in a window of equal values, where the window isn't full, or where it holds a NaN.
+    """
     sums = _sums(x, bars)
     spread = np.sqrt(_scatter(x, sums, bars) / (bars - 1))
     return _padded((x[len(x) - len(sums) :] - sums / bars) / spread, len(x))
 
 
 def covariance(x: Array, y: Array, bars: int) -> Array:
-    """Sample covariance (n - 1) of the last `bars` pairs."""
+    """Sample covariance (n - 1) of the last `bars` pairs.
+
+    Parameters
+    ----------
+    x, y : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where the window isn't full or holds a NaN.
+    """
     return _padded(_scatter_of(x, y, _sums(x, bars), _sums(y, bars), bars) / (bars - 1), len(x))
 
 
 def beta(y: Array, x: Array, bars: int) -> Array:
-    """Least-squares slope of `y` on `x` over the last `bars` bars; undefined where `x` is constant."""
+    """Least-squares slope of `y` on `x` over the last `bars` bars; undefined where `x` is constant.
+
+    Parameters
+    ----------
+    y, x : float64, shape (n,)
+        Dependent and independent variable.
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        In units of y per unit of x. NaN or infinite where `x` is constant, NaN where the window isn't full.
+    """
     sx, sy = _sums(x, bars), _sums(y, bars)
     return _padded(_scatter_of(x, y, sx, sy, bars) / _scatter(x, sx, bars), len(x))
 
 
 def correlation(x: Array, y: Array, bars: int) -> Array:
-    """Pearson's correlation of the last `bars` pairs; undefined where either is constant."""
+    """Pearson's correlation of the last `bars` pairs; undefined where either is constant.
+
+    Parameters
+    ----------
+    x, y : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,), in [-1, 1]
+        NaN where either is constant, where the window isn't full, or where it holds a NaN.
+    """
     sx, sy = _sums(x, bars), _sums(y, bars)
     spread = np.sqrt(_scatter(x, sx, bars) * _scatter(y, sy, bars))
     return _padded(_scatter_of(x, y, sx, sy, bars) / spread, len(x))
 
 
 def shape(x: Array, bars: int) -> Array:
-    """Skewness g1 and excess kurtosis g2 of the last `bars` values, shape (2, len(x))."""
+    """Skewness g1 and excess kurtosis g2 of the last `bars` values, shape (2, len(x)).
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (2, n)
+        Both 0 for the normal distribution; NaN in a window of equal values.
+
+    Source
+    ------
+    Joanes and Gill, "Comparing measures of sample skewness and kurtosis", The Statistician 47 (1998), p. 183.
+    """
     squared = x * x
     sums = _sums(x, bars)
     centre, square = sums / bars, _sums(squared, bars) / bars
@@ -102,14 +262,38 @@ def shape(x: Array, bars: int) -> Array:
 
 
 def regression(y: Array, bars: int) -> Array:
-    """Slope per bar and R2 of the least-squares line through the last `bars` values, shape (2, len(y))."""
+    """Slope per bar and R2 of the least-squares line through the last `bars` values, shape (2, len(y)).
+
+    Parameters
+    ----------
+    y : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (2, n)
+        Slope in units of y per bar, and R2 in [0, 1]; R2 is NaN in a window of equal values.
+    """
     product = weighted(y, np.arange(bars, dtype=np.float64) - (bars - 1) / 2)
     slope = product / (bars * (bars**2 - 1) / 12)
     return np.stack([slope, slope * product / _padded(_scatter(y, _sums(y, bars), bars), len(y))])
 
 
 def standardised_slope(y: Array, x: Array, other: Array, bars: int) -> Array:
-    """Coefficient of `x` in y = a + b x + c other over the last `bars` bars, times sd(x) / sd(y)."""
+    """Coefficient of `x` in y = a + b x + c other over the last `bars` bars, times sd(x) / sd(y).
+
+    Parameters
+    ----------
+    y, x, other : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,)
+        Standard deviations of y for one of x, `other` held fixed. NaN where x and `other` are collinear or y is constant.
+    """
     sx, sy, so = _sums(x, bars), _sums(y, bars), _sums(other, bars)
     xx, oo = _scatter(x, sx, bars), _scatter(other, so, bars)
     xo, oy = _scatter_of(x, other, sx, so, bars), _scatter_of(other, y, so, sy, bars)
@@ -118,7 +302,19 @@ def standardised_slope(y: Array, x: Array, other: Array, bars: int) -> Array:
 
 
 def rank(x: Array, bars: int) -> Array:
-    """Share of the `bars` - 1 earlier values of the window that lie below the last: 0 to 1."""
+    """Share of the `bars` - 1 earlier values of the window that lie below the last.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,), in [0, 1]
+        Equal values don't lie below. NaN where the window isn't full or holds a NaN.
+    """
     out = np.full(len(x), np.nan)
     if bars <= len(x):
         last = x[bars - 1 :]
@@ -130,7 +326,19 @@ def rank(x: Array, bars: int) -> Array:
 
 
 def age_of_highest(x: Array, bars: int) -> Array:
-    """Bars since the largest of the last `bars` values, 0 where it is the last; of equals the latest counts."""
+    """Bars since the largest of the last `bars` values; of equal ones the latest counts.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,), in [0, bars - 1]
+        0 where the last value is the largest. NaN where the window isn't full or holds a NaN.
+    """
     if bars > len(x):
         return np.full(len(x), np.nan)
     at = np.arange(len(x), dtype=np.float64)
@@ -146,7 +354,19 @@ def age_of_highest(x: Array, bars: int) -> Array:
 
 
 def streak(sign: Array, bars: int) -> Array:
-    """Length of the run of equal non-zero signs that ends here, signed, at most `bars` long; 0 where the sign is 0."""
+    """Length of the run of equal non-zero signs that ends here, signed and at most `bars` long.
+
+    Parameters
+    ----------
+    sign : float64, shape (n,), in {-1, 0, 1}
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,), in [-bars, bars]
+        0 where the last sign is 0. NaN where the window isn't full or holds a NaN.
+    """
     out = np.zeros(len(sign))
     alive = np.ones(len(sign), dtype=bool)
     for back in range(bars):
@@ -156,12 +376,36 @@ def streak(sign: Array, bars: int) -> Array:
 
 
 def sliding(x: Array, bars: int) -> Array:
-    """View of shape (len(x) - bars + 1, bars): each row a window, oldest first. `bars` must not exceed len(x)."""
+    """View of all windows, the oldest value of each first.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Must not exceed n.
+
+    Returns
+    -------
+    float64, shape (n - bars + 1, bars)
+        Read-only: it shares its memory with `x`.
+    """
     return np.lib.stride_tricks.sliding_window_view(x, bars)
 
 
 def finish(columns: Sequence[Array], windows: Sequence[int]) -> NDArray[np.float32]:
-    """Columns as stored, shape (columns, bars): float32, NaN in each warm-up and where a value isn't finite."""
+    """Bring columns to the form in which they are stored.
+
+    Parameters
+    ----------
+    columns : sequence of float64, shape (n,) each
+    windows : sequence of int
+        Declared window of each: the rows before it is full are cut.
+
+    Returns
+    -------
+    float32, shape (columns, n)
+        NaN in each warm-up, and where a value isn't finite.
+    """
     out = np.empty((len(columns), len(columns[0])), dtype=np.float32)
     for row, values, window in zip(out, columns, windows, strict=True):
         row[:] = values
@@ -171,13 +415,43 @@ def finish(columns: Sequence[Array], windows: Sequence[int]) -> NDArray[np.float
 
 
 def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0) -> Array:
-    """Last known value at each `day`, NaN where none is known or it is older than `oldest_days`; both days ascend."""
+    """Last value known at each day.
+
+    Parameters
+    ----------
+    day : float64, shape (n,)
+        Days since 1970-01-01, ascending.
+    known_day, known : float64, shape (m,)
+        Days, ascending, and the values that were known from then on.
+    oldest_days : float
+        Age from which a value no longer counts.
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where nothing is known yet, or only values older than `oldest_days`.
+    """
     row = row_as_of(day, known_day, oldest_days)
     return np.where(row >= 0, known[row], np.nan) if len(known) else np.full(len(day), np.nan)
 
 
 def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> NDArray[np.int64]:
-    """Row of the last known day at each `day`, -1 where there is none or it is older than `oldest_days`."""
+    """Row of the last known day at each day.
+
+    Parameters
+    ----------
+    day : float64, shape (n,)
+        Days since 1970-01-01, ascending.
+    known_day : float64, shape (m,)
+        Ascending.
+    oldest_days : float
+        Age from which a day no longer counts.
+
+    Returns
+    -------
+    int64, shape (n,), in [-1, m - 1]
+        -1 where no day is known yet, or only days older than `oldest_days`.
+    """
     if not len(known_day):
         return np.full(len(day), -1, dtype=np.int64)
     row = np.searchsorted(known_day, day, side="right") - 1
@@ -190,7 +464,7 @@ class Members:
 
     Attributes
     ----------
-    row : row of `values` that is known at a bar, shape (bars,), -1 where none is.
+    row : row of `values` that is known at a bar, shape (bars,); -1 where no row is.
     values : members' values of each day, shape (days, 2^k - 1), ascending, NaN after the last.
     """
 
@@ -202,7 +476,20 @@ class Members:
 
 
 def share_below(x: Array, members: Members) -> Array:
-    """Share of the members whose value lies below: 0 to 1; NaN where none is known. Compared as float32."""
+    """Share of the panel's members whose value lies below, compared as float32.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+        The instrument's own values.
+    members : Members
+        The members' values, as known at each bar.
+
+    Returns
+    -------
+    float64, shape (n,), in [0, 1]
+        NaN where `x` is, or where no member's value is known.
+    """
     own = x.astype(np.float32)
     if not members.values.size:
         return np.full(len(x), np.nan)
@@ -221,7 +508,7 @@ def share_below(x: Array, members: Members) -> Array:
 
 
 def _sums(x: Array, bars: int) -> Array:
-    """Sums of all full windows, shape (len(x) - bars + 1,), empty where there is none."""
+    """Sums of all full windows, shape (len(x) - bars + 1,); empty where no window is full."""
     size = len(x)
     if bars > size:
         return x[:0]
@@ -272,5 +559,5 @@ def _padded(values: Array, size: int) -> Array:
 
 
 def _later_highest(a: Array, b: Array, bar_a: Array, bar_b: Array) -> tuple[Array, Array]:
-    """Larger value and its bar, the later of equals; NaN wins, so that it shows."""
+    """Larger value and its bar, of equal values the later bar; NaN counts as the largest, so that it shows."""
     return np.maximum(a, b), np.where(a > b, bar_a, bar_b)

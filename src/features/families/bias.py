@@ -26,21 +26,39 @@ FAMILY = family("bias", group="behavioral", order=120)
 
 @feature(FAMILY, window=252, source="George and Hwang (2004), The 52-week high and momentum investing, JF 59:2145")
 def nearness_to_high_252(log_close: Array, high: Array) -> Array:
-    """ln of the close over the highest high of 252 bars: 0 at the high, negative below."""
+    """ln of the close over the highest high of 252 bars: 0 at the high, negative below.
+
+    Returns
+    -------
+    float64, shape (bars,), at most 0
+        In log prices.
+    """
     value: Array = log_close - np.log(highest(high, 252))
     return value
 
 
 @feature(FAMILY, window=252, source="George and Hwang (2004), The 52-week high and momentum investing, JF 59:2145")
 def distance_from_low_252(log_close: Array, low: Array) -> Array:
-    """ln of the close over the lowest low of 252 bars: 0 at the low, positive above."""
+    """ln of the close over the lowest low of 252 bars: 0 at the low, positive above.
+
+    Returns
+    -------
+    float64, shape (bars,), at least 0
+        In log prices.
+    """
     value: Array = log_close - np.log(lowest(low, 252))
     return value
 
 
 @feature(FAMILY, window=252, source="Bhootra and Hur (2013), The timing of 52-week high price, JBF 37:3773")
 def age_of_high_252(high: Array) -> Array:
-    """Bars since the highest high of 252 bars, over 251: 0 today, 1 a year ago."""
+    """Bars since the highest high of 252 bars, over 251: 0 today, 1 a year ago.
+
+    Returns
+    -------
+    float64, shape (bars,), in [0, 1]
+        Of equal highs the latest counts.
+    """
     return age_of_highest(high, 252) / 251
 
 
@@ -48,7 +66,13 @@ def age_of_high_252(high: Array) -> Array:
     FAMILY, window=64, source="Hogarth and Einhorn (1992), Order effects in belief updating, Cogn. Psychology 24:1"
 )
 def recency_63(log_return: Array, sigma_63: Array) -> Array:
-    """Mean of 63 log returns weighted linearly by recency less their plain mean, in standard deviations of one bar."""
+    """Mean of 63 log returns weighted linearly by recency less their plain mean, in standard deviations of one bar.
+
+    Returns
+    -------
+    float64, shape (bars,), any sign
+        Above 0 where recent returns are the higher ones. NaN where the price does not move in the window.
+    """
     weights = np.arange(1.0, 64.0)
     return weighted(log_return, weights / weights.sum() - 1 / 63) / sigma_63
 
@@ -61,6 +85,11 @@ def capital_gains_overhang_126(close: Array, volume: Array) -> Array:
 
     w[t-n] = V[t-n] x product of (1 - V) over the bars after; turnover V is volume over that of 252 bars (no share
     count is at hand), at most one half.
+
+    Returns
+    -------
+    float64, shape (bars,), at most 1
+        Gain of the average holder as a share of the close; negative for a loss. NaN in a window without volume.
     """
     year = total(volume, 252)
     turnover = np.clip(np.nan_to_num(volume / year), 0.0, 0.5)
@@ -75,6 +104,11 @@ def disposition_63(close: Array, typical_price: Array, volume: Array) -> Array:
     """Share of 63 bars' volume traded above cost less the share of bars above it; cost is their VWAP.
 
     Each bar is held against the VWAP of the 63 bars before it.
+
+    Returns
+    -------
+    float64, shape (bars,), in [-1, 1]
+        Above 0 where gains are traded more than losses. NaN in a window without volume.
     """
     traded = total(volume, 63)
     cost = lag(total(typical_price * volume, 63) / traded, 1)
@@ -84,14 +118,26 @@ def disposition_63(close: Array, typical_price: Array, volume: Array) -> Array:
 
 @feature(FAMILY, window=64, source="Kahneman and Tversky (1979), Prospect theory, Econometrica 47:263")
 def loss_aversion_63(log_return: Array, volume: Array) -> Array:
-    """Correlation of volume with the size of losses less that with the size of gains, 63 bars."""
+    """Correlation of volume with the size of losses less that with the size of gains, 63 bars.
+
+    Returns
+    -------
+    float64, shape (bars,), in [-2, 2]
+        Above 0 where losses bring more volume than gains. NaN in a window of equal volumes, or without either.
+    """
     loss, gain = np.maximum(-log_return, 0.0), np.maximum(log_return, 0.0)
     return correlation(volume, loss, 63) - correlation(volume, gain, 63)
 
 
 @feature(FAMILY, window=64, source="Bali, Cakici and Whitelaw (2011), Maxing out, JFE 99:427 (MAX(5))")
 def lottery_21(log_return: Array, sigma_63: Array) -> Array:
-    """Mean of the five highest of 21 log returns, in standard deviations of 63."""
+    """Mean of the five highest of 21 log returns, in standard deviations of 63.
+
+    Returns
+    -------
+    float64, shape (bars,), any sign
+        In standard deviations of one bar. NaN where the price does not move in the window.
+    """
     return _mean_of_highest(log_return, 5, 21) / sigma_63
 
 
@@ -103,6 +149,11 @@ def prospect_value_63(log_return: Array, sigma_63: Array) -> Array:
 
     v(x) = x^0.88 or -2.25 (-x)^0.88; the i-th worst loss weighs w(i/n) - w((i-1)/n) with delta 0.69, the i-th best
     gain likewise with gamma 0.61, w(p) = p^g / (p^g + (1-p)^g)^(1/g).
+
+    Returns
+    -------
+    float64, shape (bars,), any sign
+        Negative for most series, as losses weigh 2.25 times. NaN where the price does not move in the window.
     """
     felt = np.where(log_return < 0, -2.25, 1.0) * np.abs(log_return) ** 0.88
     out = np.full(len(felt), np.nan)
@@ -115,20 +166,38 @@ def prospect_value_63(log_return: Array, sigma_63: Array) -> Array:
 
 @feature(FAMILY, window=69, source="Statman, Thorley and Vorkink (2006), Investor overconfidence, RFS 19:1531")
 def overconfidence_63(log_return: Array, volume: Array) -> Array:
-    """Correlation of volume with the sum of the five log returns before it, 63 bars."""
+    """Correlation of volume with the sum of the five log returns before it, 63 bars.
+
+    Returns
+    -------
+    float64, shape (bars,), in [-1, 1]
+        NaN in a window of equal volumes or equal returns.
+    """
     return correlation(volume, lag(total(log_return, 5), 1), 63)
 
 
 @feature(FAMILY, window=23, source="Rabin (2002), Inference by believers in the law of small numbers, QJE 117:775")
 def reversal_share_21(direction: Array) -> Array:
-    """Share of 21 bars that closed against the direction of the bar before."""
+    """Share of 21 bars that closed against the direction of the bar before.
+
+    Returns
+    -------
+    float64, shape (bars,), in [0, 1]
+        A zero return counts as no reversal.
+    """
     product = direction * lag(direction, 1)
     return mean(np.where(product < 0, 1.0, 0.0 * product), 21)
 
 
 @feature(FAMILY, window=127, source="Da, Gurun and Warachka (2014), Frog in the pan, RFS 27:2171")
 def information_discreteness_126(log_close: Array, direction: Array) -> Array:
-    """sign(return of 126 bars) x (share of falling bars - share of rising bars): low after small steps."""
+    """sign(return of 126 bars) x (share of falling bars - share of rising bars): low after small steps.
+
+    Returns
+    -------
+    float64, shape (bars,), in [-1, 1]
+        0 where the price ends where it began.
+    """
     return -np.sign(log_close - lag(log_close, 126)) * mean(direction, 126)
 
 
@@ -142,6 +211,11 @@ def round_number_distance(traded_close: Array, sigma_63: Array) -> Array:
     """ln of the as-traded close over the nearest round number, in standard deviations of 63 log returns.
 
     Round numbers are 1, 2, ... 10 times a power of ten. Null without split history.
+
+    Returns
+    -------
+    float64, shape (bars,), any sign
+        0 on a round number. NaN without split history, or where the price does not move in the window.
     """
     unit = 10.0 ** np.floor(np.log10(traded_close))
     value: Array = np.log(traded_close / (np.round(traded_close / unit) * unit)) / sigma_63

@@ -250,20 +250,24 @@ def _doubt(
 
 
 def _check(probability: FloatArray, positions: IntArray, decisions: Decisions) -> None:
-    who = f"{decisions.asset_class} {decisions.symbol}"
+    instrument = f"{decisions.asset_class} {decisions.symbol}"
     if positions.size == 0 or probability.shape != positions.shape:
         raise ValueError(
-            f"{who}: one probability for each decision is needed, got {probability.size} for {positions.size}"
+            f"{instrument}: one probability for each decision is needed, got {probability.size} for {positions.size}"
         )
     if not ((probability >= 0.0) & (probability <= 1.0)).all():
         wrong = int((~((probability >= 0.0) & (probability <= 1.0))).sum())
         raise ValueError(
-            f"{who}: probabilities must lie in [0, 1], got {wrong} of {probability.size} missing or outside"
+            f"{instrument}: probabilities must lie in [0, 1], got {wrong} of {probability.size} missing or outside"
         )
     if (np.diff(positions) != 1).any():
-        raise ValueError(f"{who}: out-of-sample decisions must be consecutive, got gaps: drop no row before grading")
+        raise ValueError(
+            f"{instrument}: out-of-sample decisions must be consecutive, got gaps: drop no row before grading"
+        )
     if positions[0] < 0 or positions[-1] > decisions.size - 3:
-        raise ValueError(f"{who}: decision {positions[-1]} has no return yet among {decisions.size} bars: end at n-3")
+        raise ValueError(
+            f"{instrument}: decision {positions[-1]} has no return yet among {decisions.size} bars: end at n-3"
+        )
 
 
 def _day(date: Any) -> Any:

@@ -24,7 +24,7 @@ class Outcomes:
     Attributes
     ----------
     label : float64, shape (n,), in {0, 1, NaN}
-        Direction that each decision predicted; NaN where there is none.
+        Direction that each decision predicted; NaN where it has no label.
     score : float64, shape (n,)
         P(up) of each decision.
     net : float64, shape (n,)
@@ -78,14 +78,31 @@ class GateMetric:
     bin_width: float
 
     def code(self) -> Mapping[str, str]:
-        """Return what decides values and verdicts, for hashes of code: how the metric is shown is left out."""
+        """State what decides values and verdicts, for hashes of code.
+
+        Returns
+        -------
+        mapping of str to str
+            The rule and the digest of `compute`; how the metric is shown is left out.
+        """
         from src.core.code_hash import code_digest
 
         rule = (self.name, self.threshold, self.at_least, self.lowest, self.highest)
         return {"rule": repr(rule), "compute": code_digest(self.compute)}
 
     def clears(self, value: float | None, limit: float) -> bool:
-        """Whether a value is possible and on the right side of the limit; an undefined one never clears."""
+        """Whether a value is possible and on the right side of the limit.
+
+        Parameters
+        ----------
+        value : float or None
+        limit : float
+
+        Returns
+        -------
+        bool
+            False where the value is undefined or out of range.
+        """
         if value is None or not self.lowest <= value <= self.highest:
             return False
         return value >= limit if self.at_least else value <= limit
@@ -180,11 +197,27 @@ class Thresholds:
         return self.limits[metric.threshold]
 
     def by_name(self) -> dict[str, float]:
-        """Return every threshold by the name of its setting, as `of` takes them."""
+        """Name every threshold as its setting does.
+
+        Returns
+        -------
+        dict of str to float
+            As `of` takes it.
+        """
         return {**self.limits, "min_oos": self.min_oos, "min_oos_promote": self.min_oos_promote}
 
     def cleared_by(self, values: Mapping[str, float | None]) -> bool:
-        """Whether these values of some of the metrics clear their limits."""
+        """Whether the values of some of the metrics clear their limits.
+
+        Parameters
+        ----------
+        values : mapping of str to float or None
+            By the metric's name.
+
+        Returns
+        -------
+        bool
+        """
         by_name = {metric.name: metric for metric in GATE_METRICS}
         return all(by_name[name].clears(value, self.limit(by_name[name])) for name, value in values.items())
 

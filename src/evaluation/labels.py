@@ -76,20 +76,29 @@ class Decisions:
     def positions(self, dates: DateArray) -> IntArray:
         """Find the decisions made on these dates, e.g. those of stored predictions.
 
+        Parameters
+        ----------
+        dates : datetime64, shape (m,)
+
+        Returns
+        -------
+        int64, shape (m,)
+            Index k of each date's tradable bar.
+
         Raises
         ------
         ValueError
-            Where a date is none of a tradable bar.
+            If there is no tradable bar on one of the dates.
         """
-        found = np.searchsorted(self.dates, dates)
-        strange = found == self.size
-        strange[~strange] = self.dates[found[~strange]] != dates[~strange]
-        if strange.any():
+        positions = np.searchsorted(self.dates, dates)
+        unknown = positions == self.size
+        unknown[~unknown] = self.dates[positions[~unknown]] != dates[~unknown]
+        if unknown.any():
             raise ValueError(
-                f"{self.asset_class} {self.symbol}: {int(strange.sum())} predictions are dated where no bar is"
-                f" tradable, the first {dates[strange][0]}: the bars changed since, train anew"
+                f"{self.asset_class} {self.symbol}: {int(unknown.sum())} predictions are dated where no bar is"
+                f" tradable, the first {dates[unknown][0]}: the bars have changed, so train again"
             )
-        return found.astype(np.int64)
+        return positions.astype(np.int64)
 
 
 def decisions(

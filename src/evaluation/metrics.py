@@ -1,4 +1,4 @@
-"""The four figures of a grade and their baselines: pure functions of float64 arrays, ``None`` where undefined.
+"""The metrics of a grade and their baselines: pure functions of float64 arrays, ``None`` where undefined.
 
 An undefined metric is ``None`` and never NaN, because comparisons with NaN differ between Python, Polars and sqlite.
 """
@@ -103,11 +103,14 @@ def accuracy(label: FloatArray, probability: FloatArray) -> float | None:
 def majority_accuracy(label: FloatArray) -> float | None:
     """Accuracy of always naming the class that turned out more frequent on the same days.
 
-    It looks back at the days it is scored on, which makes it a strict baseline.
+    Parameters
+    ----------
+    label : float64, shape (n,), in {0, 1, NaN}
 
     Returns
     -------
-    float in [0.5, 1], or None where no row is labelled.
+    float in [0.5, 1], or None
+        None where no row is labelled. It looks back at the days it is scored on, which makes it a strict baseline.
     """
     known = label[~np.isnan(label)]
     if known.size == 0:
@@ -152,9 +155,15 @@ def sharpe(returns: FloatArray, bars_per_year: float) -> float | None:
 def equity(returns: FloatArray) -> FloatArray:
     """Compound simple returns from a capital of 1; a loss of all of it ends at 0 and stays there.
 
+    Parameters
+    ----------
+    returns : float64, shape (..., n)
+        Simple net returns.
+
     Returns
     -------
-    float64, shape (n,): the capital after each return (the starting 1 is not part of it).
+    float64, shape (..., n), at least 0
+        Capital after each return; the starting 1 is not part of it.
     """
     return np.cumprod(np.maximum(1.0 + returns, 0.0))
 

@@ -53,7 +53,20 @@ class Shifts:
         return float(np.mean(self.clears[self.admissible])) if self.admissible.size else None
 
     def common(self, count: int, bars_per_year: float) -> BoolArray:
-        """Whether each of the session's common displacements clears the thresholds, shape (count,)."""
+        """Whether each of the session's common displacements clears the thresholds.
+
+        Parameters
+        ----------
+        count : int
+            Number of displacements.
+        bars_per_year : float
+            Of the run's kind.
+
+        Returns
+        -------
+        bool, shape (count,)
+            False everywhere where no shift is admissible.
+        """
         if not self.admissible.size:
             return np.zeros(count, dtype=np.bool_)
         return self.clears[common_shifts(count, self.admissible.size, bars_per_year)]
@@ -154,10 +167,22 @@ def common_shifts(count: int, admissible: int, bars_per_year: float) -> IntArray
 
 
 def shifted_auc(label: FloatArray, score: FloatArray) -> FloatArray:
-    """AUC of ``score`` rolled by each s against ``label``, shape (n,); NaN where a class is missing.
+    """AUC of ``score`` rolled by each s against ``label``.
 
+    Parameters
+    ----------
+    label : float64, shape (n,), in {0, 1, NaN}
+    score : float64, shape (n,)
+
+    Returns
+    -------
+    float64, shape (n,), in [0, 1]
+        NaN where a class is missing.
+
+    Notes
+    -----
     The rank sum over up days is a circular correlation. Days without a label must not be ranked, and which scores they
-    take out changes with the shift: what they add to the ranks is counted and taken off.
+    take out changes with the shift: what they add to the ranks is counted and subtracted.
     """
     n = label.size
     up = (label == 1.0).astype(np.float64)
@@ -204,7 +229,18 @@ def _above_silent(up: FloatArray, score: FloatArray, silent: BoolArray) -> Float
 
 
 def shifted_accuracy(label: FloatArray, probability: FloatArray) -> FloatArray:
-    """Accuracy at 0.5 of ``probability`` rolled by each s, shape (n,); NaN where no day is labelled."""
+    """Accuracy at 0.5 of ``probability`` rolled by each s.
+
+    Parameters
+    ----------
+    label : float64, shape (n,), in {0, 1, NaN}
+    probability : float64, shape (n,)
+
+    Returns
+    -------
+    float64, shape (n,), in [0, 1]
+        NaN where no day is labelled.
+    """
     sign = np.where(np.isnan(label), 0.0, np.where(label == 1.0, 1.0, -1.0))
     known = np.count_nonzero(sign)
     if known == 0:
@@ -214,8 +250,21 @@ def shifted_accuracy(label: FloatArray, probability: FloatArray) -> FloatArray:
 
 
 def shifted_sharpe(exposure: FloatArray, conditions: TradingConditions, bars_per_year: float) -> FloatArray:
-    """Sharpe ratio of ``exposure`` rolled by each s against the conditions, shape (n,); NaN where undefined.
+    """Sharpe ratio of ``exposure`` rolled by each s.
 
+    Parameters
+    ----------
+    exposure : float64, shape (n,)
+    conditions : TradingConditions
+    bars_per_year : float
+
+    Returns
+    -------
+    float64, shape (n,)
+        NaN where undefined, 0 where no shifted bar earns anything.
+
+    Notes
+    -----
     Every pair (previous, current exposure) that occurs gets its indicator and the net return it would earn on each bar;
     the first bar, entered from cash, is looked up instead.
     """
@@ -257,7 +306,19 @@ def _pair_returns(before: FloatArray, now: FloatArray, conditions: TradingCondit
 
 
 def shifted_drawdown(exposure: FloatArray, conditions: TradingConditions, chosen: IntArray) -> FloatArray:
-    """Maximum drawdown of ``exposure`` rolled by each chosen s, shape of ``chosen``."""
+    """Maximum drawdown of ``exposure`` rolled by each chosen s.
+
+    Parameters
+    ----------
+    exposure : float64, shape (n,)
+    conditions : TradingConditions
+    chosen : int64, shape (m,)
+        Shifts.
+
+    Returns
+    -------
+    float64, shape (m,), in [0, 1]
+    """
     n = exposure.size
     out = np.empty(chosen.size)
     twice = np.lib.stride_tricks.sliding_window_view(np.concatenate((exposure, exposure)), n) if n else exposure

@@ -25,7 +25,19 @@ _NORMAL = NormalDist()
 
 
 def z_score(area: float | None, shifted: Shifts) -> float | None:
-    """Compute (AUC - mean) / sd over the admissible shifts; None where the AUC is undefined or can't vary."""
+    """Compute (AUC - mean) / sd over the admissible shifts.
+
+    Parameters
+    ----------
+    area : float or None
+        AUC of the run.
+    shifted : Shifts
+
+    Returns
+    -------
+    float or None
+        None where the AUC is undefined, or does not vary over the shifts.
+    """
     null = shifted.auc[shifted.admissible]
     if area is None or null.size < 2 or not np.isfinite(null).all():
         return None
@@ -36,9 +48,18 @@ def z_score(area: float | None, shifted: Shifts) -> float | None:
 
 
 def p_value(z: float | None) -> float:
-    """One-sided normal tail of z; 1.0 where there is none.
+    """Probability of a z-score this high by luck: the one-sided tail of the normal distribution.
 
     A rank among n shifts can't get below 1/n, which is useless among 30,000 runs.
+
+    Parameters
+    ----------
+    z : float or None
+
+    Returns
+    -------
+    float, in [0, 1]
+        1.0 where z is None.
 
     Examples
     --------
@@ -49,9 +70,18 @@ def p_value(z: float | None) -> float:
 
 
 def instrument_p(smallest: float, trials: int) -> float:
-    """Charge an instrument's best p-value for every distinct run tried on its out-of-sample window.
+    """Charge an instrument's smallest p-value for every distinct run tried on its out-of-sample window.
 
-    Families, settings, seeds and earlier sessions count: reseeding until it passes must not pay.
+    Parameters
+    ----------
+    smallest : float, in [0, 1]
+    trials : int
+        Families, settings, seeds and earlier sessions all count: reseeding until a run passes must not pay.
+
+    Returns
+    -------
+    float, in [0, 1]
+        Bonferroni's bound.
     """
     return min(1.0, max(trials, 1) * smallest)
 
@@ -142,7 +172,20 @@ def deflated_sharpe(
 
 
 def deflated_sharpe_of(returns: FloatArray, trials: int) -> float | None:
-    """Deflated Sharpe ratio of a series of returns per bar; None where its Sharpe ratio is undefined."""
+    """Deflated Sharpe ratio of a series of returns.
+
+    Parameters
+    ----------
+    returns : float64, shape (n,)
+        One a bar.
+    trials : int
+        Distinct runs among which it was the best.
+
+    Returns
+    -------
+    float in [0, 1], or None
+        None where the Sharpe ratio is undefined, or every return is zero.
+    """
     ratio = sharpe(returns, 1.0)
     if ratio is None or not returns.any():
         return None
@@ -158,8 +201,17 @@ def active_returns(
 ) -> FloatArray:
     """Take from the strategy what its mean exposure earns by being long all the time.
 
-    Mean exposure is the mean position over that of always-long on the same sizing, so that the difference carries no
-    market exposure on average.
+    Parameters
+    ----------
+    net, position : float64, shape (n,)
+        Of the strategy.
+    always, always_position : float64, shape (n,)
+        Of being long all the time, with the same sizing, costs and days.
+
+    Returns
+    -------
+    float64, shape (n,)
+        Net returns without market exposure on average: exposure is the mean position over that of always-long.
     """
     full = float(np.mean(always_position))
     share = float(np.mean(position)) / full if full > 0.0 else 0.0
@@ -169,10 +221,20 @@ def active_returns(
 def one_bar_later(
     label: FloatArray, score: FloatArray, exposure: FloatArray, conditions: TradingConditions, bars_per_year: float
 ) -> tuple[float | None, float | None]:
-    """AUC and Sharpe with every prediction acted on one bar late.
+    """AUC and Sharpe ratio with every prediction acted on one bar late.
 
-    Where tomorrow's open is today's close, a reversal of the last print looks like skill at the next open and is gone
-    a bar later.
+    Parameters
+    ----------
+    label, score, exposure : float64, shape (n,)
+        Of consecutive out-of-sample decisions.
+    conditions : TradingConditions
+    bars_per_year : float
+
+    Returns
+    -------
+    area, ratio : float or None
+        None where undefined. Where tomorrow's open is today's close, a reversal of the last print looks like skill at
+        the next open and is gone a bar later.
     """
     late = np.concatenate(([0.0], exposure[:-1]))
     return auc(label[1:], score[:-1]), sharpe(performance(late, conditions).net, bars_per_year)
@@ -199,7 +261,7 @@ def suspicion(
     area, ratio : float or None
         AUC and Sharpe ratio.
     passed : bool
-        Whether the run clears the four thresholds.
+        Whether the run clears every threshold.
     collapse : bool
         Whether a crypto pass is gone one bar later.
     """
@@ -210,9 +272,9 @@ def suspicion(
     if ratio is not None and ratio >= grade.suspicious_sharpe:
         signs.append(f"sharpe {ratio:.2f} is at or above {grade.suspicious_sharpe:.2f}")
     if signs:
-        found = "; ".join([*causes, *_still(positions, decisions)])
-        found = found or "no repaired bars, stale prices, peg or one-bar-later collapse found"
-        return f"{' and '.join(signs)}, too good for its kind of data: {found}"
+        explanation = "; ".join([*causes, *_still(positions, decisions)])
+        explanation = explanation or "no repaired bars, stale prices, peg or one-bar-later collapse found"
+        return f"{' and '.join(signs)}, too good for its kind of data: {explanation}"
     return f"passed, but {'; '.join(causes)}" if passed and causes else None
 
 

@@ -116,8 +116,8 @@ def first_boundary(dates: DateArray, split: SplitConfig, horizon: int) -> dt.dat
         return None
     edges = _boundaries(dates, split)
     long_enough = np.searchsorted(dates, edges) - (horizon + split.embargo) >= split.first_train_bars
-    found: dt.date | None = edges[long_enough][0].astype("datetime64[D]").item() if long_enough.any() else None
-    return found
+    first: dt.date | None = edges[long_enough][0].astype("datetime64[D]").item() if long_enough.any() else None
+    return first
 
 
 def _boundaries(dates: DateArray, split: SplitConfig) -> DateArray:

@@ -66,19 +66,35 @@ def returns(
 
     Parameters
     ----------
-    probability : float64, shape (m,)
+    probability : float64, shape (m,), in [0, 1]
         P(up) for each position.
     positions : int64, shape (m,)
         Consecutive out-of-sample decisions.
     decisions : Decisions
     strategy : StrategyConfig
+
+    Returns
+    -------
+    Performance
+        One row a decision.
     """
     exposure = exposures(directions(probability, strategy), decisions.horizon)
     return performance(exposure, trading_conditions(positions, decisions, strategy))
 
 
 def directions(probability: FloatArray, strategy: StrategyConfig) -> FloatArray:
-    """Long (1) above the threshold; short (-1) below one minus it where shorting is on; else in cash (0)."""
+    """Long (1) above the threshold; short (-1) below one minus it where shorting is on; else in cash (0).
+
+    Parameters
+    ----------
+    probability : float64, shape (m,), in [0, 1]
+    strategy : StrategyConfig
+        Its `threshold` and `short`.
+
+    Returns
+    -------
+    float64, shape (m,), in {-1, 0, 1}
+    """
     long = (probability > strategy.threshold).astype(np.float64)
     if not strategy.short:
         return long
@@ -86,7 +102,17 @@ def directions(probability: FloatArray, strategy: StrategyConfig) -> FloatArray:
 
 
 def exposures(direction: FloatArray, horizon: int) -> FloatArray:
-    """Mean of the last ``horizon`` directions; before the first one there was none, which counts as zero.
+    """Mean of the last ``horizon`` directions; those before the first count as zero.
+
+    Parameters
+    ----------
+    direction : float64, shape (m,), in {-1, 0, 1}
+    horizon : int
+        Bars that a label looks ahead, over which a decision is held.
+
+    Returns
+    -------
+    float64, shape (m,), in [-1, 1]
 
     Examples
     --------
@@ -101,7 +127,20 @@ def exposures(direction: FloatArray, horizon: int) -> FloatArray:
 
 
 def trading_conditions(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> TradingConditions:
-    """Look up size, cost and return at the positions."""
+    """Look up size, cost and return at the positions.
+
+    Parameters
+    ----------
+    positions : int64, shape (m,)
+        Decisions.
+    decisions : Decisions
+    strategy : StrategyConfig
+
+    Returns
+    -------
+    TradingConditions
+        Size is 0 where volatility is unknown or below 1e-9 a year.
+    """
     volatility = trailing_volatility(decisions.close_return, positions, strategy.volatility_window)
     annual = volatility * np.sqrt(decisions.bars_per_year)
     size = np.zeros(positions.size)
@@ -115,11 +154,19 @@ def trading_conditions(positions: IntArray, decisions: Decisions, strategy: Stra
 def trailing_volatility(close_return: FloatArray, positions: IntArray, window: int) -> FloatArray:
     """Compute the standard deviation (n - 1) of the last ``window`` close-to-close returns up to each position.
 
-    Never of open-to-open returns: the last of those holds the entry price.
+    Parameters
+    ----------
+    close_return : float64, shape (n,)
+        Of all tradable bars. Never open-to-open returns: the last of those holds the entry price.
+    positions : int64, shape (m,)
+        Decisions.
+    window : int
+        Bars.
 
     Returns
     -------
-    float64, shape of ``positions``, per bar; NaN until ``window`` returns are known.
+    float64, shape (m,)
+        Per bar; NaN until ``window`` returns are known.
     """
     out = np.full(positions.size, np.nan)
     ready = positions >= window
@@ -132,7 +179,18 @@ def trailing_volatility(close_return: FloatArray, positions: IntArray, window: i
 def costs(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> FloatArray:
     """Cost per unit of turnover: the largest of the class's basis points, half a cent and half the spread.
 
-    Half a cent is taken over the as-traded price (a split-adjusted one would invent costs), and not for coins.
+    Parameters
+    ----------
+    positions : int64, shape (m,)
+        Decisions.
+    decisions : Decisions
+    strategy : StrategyConfig
+
+    Returns
+    -------
+    float64, shape (m,)
+        A fraction. Half a cent is taken over the as-traded price (a split-adjusted one would invent costs), and not for
+        coins.
     """
     cost = np.full(positions.size, strategy.cost_bps[decisions.asset_class] / 1e4)
     if decisions.asset_class in ON_EXCHANGE:
@@ -145,11 +203,15 @@ def costs(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -
 def turnovers(position: FloatArray) -> FloatArray:
     """Change of position at each bar, from cash before the first and back into cash after the last.
 
-    The drift of a position's weight within its bar is not rebalanced.
-
     Parameters
     ----------
     position : float64, shape (..., m)
+        Fractions of the capital.
+
+    Returns
+    -------
+    float64, shape (..., m), at least 0
+        The drift of a position's weight within its bar is not rebalanced, and does not count.
     """
     change: FloatArray = np.abs(np.diff(position, prepend=0.0))
     change[..., -1:] += np.abs(position[..., -1:])
@@ -157,16 +219,36 @@ def turnovers(position: FloatArray) -> FloatArray:
 
 
 def net_returns(position: FloatArray, conditions: TradingConditions) -> FloatArray:
-    """Hold each position over its bar: entry, resizing, changes of fold and the last exit pay, shape of ``position``.
+    """Hold each position over its bar: entry, resizing, changes of fold and the last exit pay.
 
-    The exit pays the rate of the last decision and is booked with its return.
+    Parameters
+    ----------
+    position : float64, shape (..., m)
+        Fractions of the capital.
+    conditions : TradingConditions
+
+    Returns
+    -------
+    float64, shape (..., m)
+        Simple returns. The exit pays the rate of the last decision and is booked with its return.
     """
     net: FloatArray = position * conditions.change - turnovers(position) * conditions.cost
     return net
 
 
 def performance(exposure: FloatArray, conditions: TradingConditions) -> Performance:
-    """Trade an exposure in [-1, 1] for each bar of the market."""
+    """Trade an exposure for each bar.
+
+    Parameters
+    ----------
+    exposure : float64, shape (m,), in [-1, 1]
+    conditions : TradingConditions
+        Of the same decisions.
+
+    Returns
+    -------
+    Performance
+    """
     position = exposure * conditions.size
     turnover = turnovers(position)
     gross, cost = position * conditions.change, turnover * conditions.cost

@@ -25,7 +25,7 @@ COLUMNS = {f"raw_{name}": name for name in ("open", "high", "low", "close")} | {
 }
 ALWAYS_OPEN = ("crypto",)  # classes that trade around the clock
 NOTHING = np.empty(0)
-Known = dict[str, Any]  # arrays of shape (bars,), or `Members`
+Arrays = dict[str, Any]  # arrays of shape (bars,), or `Members`
 Step = tuple[str, Callable[..., Array], tuple[str, ...]]
 
 
@@ -34,16 +34,16 @@ class FeatureGraph:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = list(features)
-        own = {name: found for item in features for name, found in item.shelf.items()}
+        own = {name: entry for item in features for name, entry in item.shelf.items()}
         own |= {item.name: item for item in features}
         names = dict.fromkeys(name for item in features for name in reach(item))
         self.steps: list[Step] = []
         for name in names:
             if name not in (*RAW, *PANEL):
-                found = own.get(name) or lookup(name)
-                self.steps.append((name, found, inputs(found.function if isinstance(found, Feature) else found)))
+                entry = own.get(name) or lookup(name)
+                self.steps.append((name, entry, inputs(entry.function if isinstance(entry, Feature) else entry)))
 
-    def values(self, known: Known) -> NDArray[np.float32]:
+    def values(self, arrays: Arrays) -> NDArray[np.float32]:
         """Columns of one instrument, shape (features, bars), NaN where undefined.
 
         Raises
@@ -51,45 +51,45 @@ class FeatureGraph:
         FeatureError
             A formula raised: names the feature and says why.
         """
-        bare = self.bare(known)
+        bare = self.bare(arrays)
         with np.errstate(all="ignore"):
             return finish([bare[item.name] for item in self.features], [item.window for item in self.features])
 
-    def bare(self, known: Known) -> Known:
+    def bare(self, arrays: Arrays) -> Arrays:
         """Values by feature before warm-up and infinities are cut; raises as `values` does."""
-        known = dict(known)
+        arrays = dict(arrays)
         with np.errstate(all="ignore"):
             for name, function, needed in self.steps:
                 try:
-                    known[name] = function(*[known[label] for label in needed])
+                    arrays[name] = function(*[arrays[label] for label in needed])
                 except Exception as error:
                     raise FeatureError(f"feature {name} failed: {type(error).__name__}: {error}") from error
-        return {item.name: known[item.name] for item in self.features}
+        return {item.name: arrays[item.name] for item in self.features}
 
 
 class PanelLookup:
     """The panel's daily table, by asset class, ready to be looked up by an instrument's bars."""
 
     def __init__(self, panel: pl.DataFrame | None) -> None:
-        self.classes: dict[str, tuple[Array, Known, Known]] = {}
+        self.classes: dict[str, tuple[Array, Arrays, Arrays]] = {}
         if panel is None:
             return
-        for (asset_class,), found in panel.drop_nulls("market_return").group_by("asset_class"):
-            rows = found.sort("date")
+        for (asset_class,), of_class in panel.drop_nulls("market_return").group_by("asset_class"):
+            rows = of_class.sort("date")
             moves = np.log1p(rows["market_return"].to_numpy())
-            known = {"market_index": np.cumsum(moves)} | {
+            arrays = {"market_index": np.cumsum(moves)} | {
                 name: rows[name.removeprefix("market_")].cast(pl.Float64).to_numpy() for name in MARKET[1:]
             }
             members = {name: rows[name].to_numpy() for name in MEMBERS if name in rows.columns}
-            self.classes[str(asset_class)] = (day_numbers(rows["date"]), known, members)
+            self.classes[str(asset_class)] = (day_numbers(rows["date"]), arrays, members)
 
-    def at(self, asset_class: str, day: Array) -> Known:
+    def at(self, asset_class: str, day: Array) -> Arrays:
         """Panel inputs at the bars' days: the last known ones, NaN where the class has no panel."""
-        days, known, members = self.classes.get(asset_class, (NOTHING, dict.fromkeys(MARKET, NOTHING), {}))
+        days, arrays, members = self.classes.get(asset_class, (NOTHING, dict.fromkeys(MARKET, NOTHING), {}))
         row = row_as_of(day, days)
-        nobody = np.empty((0, 0), dtype=np.float32)
-        found: Known = {name: as_of(day, days, values) for name, values in known.items()}
-        return found | {name: Members(row, members.get(name, nobody)) for name in MEMBERS}
+        nothing = np.empty((0, 0), dtype=np.float32)
+        inputs_at: Arrays = {name: as_of(day, days, values) for name, values in arrays.items()}
+        return inputs_at | {name: Members(row, members.get(name, nothing)) for name in MEMBERS}
 
 
 def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -123,12 +123,12 @@ def evaluate(bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup) -> tup
     order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
     in_order = bool((order[1:] > order[:-1]).all())
     table = bars if in_order else bars[order]
-    known = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
-    known["day"] = day_numbers(table["date"])
+    arrays = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
+    arrays["day"] = day_numbers(table["date"])
     block = np.full((len(graph.features), len(table)), np.nan, dtype=np.float32)
     failed: dict[Key, Failure] = {}
     for key, rows in instruments(table):
-        own = {name: values[rows] for name, values in known.items()}
+        own = {name: values[rows] for name, values in arrays.items()}
         own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
         try:
             block[:, rows] = graph.values(own | panel.at(key[0], own["day"]))

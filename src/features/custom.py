@@ -48,8 +48,8 @@ def own(choice: FeaturesConfig, windows: Windows | None = None) -> dict[str, Fea
 
 
 def _of_extras(entries: list[dict[str, Any]], windows: Windows | None) -> list[Feature]:
-    found = [item for entry in entries for item in _extra(json.dumps(entry, sort_keys=True), windows is None)]
-    return found if windows is None else [_as_measured(item, windows) for item in found]
+    features = [item for entry in entries for item in _extra(json.dumps(entry, sort_keys=True), windows is None)]
+    return features if windows is None else [_as_measured(item, windows) for item in features]
 
 
 @lru_cache(maxsize=256)
@@ -59,9 +59,9 @@ def _extra(entry: str, vet: bool) -> tuple[Feature, ...]:
     from src.features.trial_bars import trial
 
     settings = json.loads(entry)
-    known = trial()
-    prices = [known[f"raw_{name}"] for name in PRICES[:4]]
-    features = features_of(settings, [*prices, known["volume"], known["day"]])
+    arrays = trial()
+    prices = [arrays[f"raw_{name}"] for name in PRICES[:4]]
+    features = features_of(settings, [*prices, arrays["volume"], arrays["day"]])
     over_close = settings.get("scale") == "close"
     if vet:
         return tuple(vet_extra(features, over_close))
@@ -76,7 +76,7 @@ def _as_measured(item: Feature, windows: Windows) -> Feature:
 
 def _of_files(names: tuple[str, ...], vet: bool) -> list[Feature]:
     seen: dict[str, str] = {}
-    found: list[Feature] = []
+    features: list[Feature] = []
     for name in names:
         path = ROOT / name
         if seen.setdefault(path.stem, name) != name:
@@ -85,12 +85,12 @@ def _of_files(names: tuple[str, ...], vet: bool) -> list[Feature]:
             content = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FeatureError(f"features.files: can't read {name} ({error}): give its path from {ROOT}") from error
-        found += _file(name, path, text_digest(content), vet)
-    return found
+        features += _file(name, path, text_digest(content), vet)
+    return features
 
 
 @lru_cache(maxsize=64)
-def _file(name: str, path: Path, content: str, vet: bool) -> tuple[Feature, ...]:  # noqa: ARG001 (content: read anew when it changes)
+def _file(name: str, path: Path, content: str, vet: bool) -> tuple[Feature, ...]:  # noqa: ARG001 (content: read again when it changes)
     """Declarations of one file, imported once for each content."""
     from src.features.custom_checks import vet_declared
 
@@ -124,8 +124,8 @@ def _imported(name: str, path: Path) -> Mapping[str, Feature | Callable[..., Arr
     except Exception as error:
         sys.modules.pop(module_name, None)
         kind = "" if isinstance(error, FeatureError) else f"{type(error).__name__}: "
-        words = error.msg if isinstance(error, SyntaxError) else (str(error).splitlines() or [""])[0]
-        raise FeatureError(f"features.files: {name}{_line(error, path)}: {kind}{words}") from error
+        reason = error.msg if isinstance(error, SyntaxError) else (str(error).splitlines() or [""])[0]
+        raise FeatureError(f"features.files: {name}{_line(error, path)}: {kind}{reason}") from error
     return shelf
 
 

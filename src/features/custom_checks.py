@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.features.compute import FeatureGraph, Known
+from src.features.compute import Arrays, FeatureGraph
 from src.features.indicators import Indicator, IndicatorColumn, remedy_ahead
 from src.features.registry import Feature, FeatureError
 from src.features.trial_bars import BARS, part, rewritten, times, trial
@@ -64,15 +64,15 @@ def vet_declared(features: Sequence[Feature]) -> None:
     """
     for item in features:
         _refuse_declaration(item)
-        known = trial(item.intraday)
-        whole = _columns([item], known)
-        _refuse_future([item], whole, lambda _: "use this bar and earlier ones alone", known)
+        arrays = trial(item.intraday)
+        whole = _columns([item], arrays)
+        _refuse_future([item], whole, lambda _: "use this bar and earlier ones alone", arrays)
         _refuse_empty([item], whole)
         if item.scale == "none":
             remedy = "divide by a price of the same bar, or declare scale='price'"
-            _refuse_scale([item], whole, "prices", PRICES, remedy, known)
-        _refuse_scale([item], whole, "volumes", ("volume",), "divide by a mean volume", known)
-        if not _suffices([item], whole, item.window, item.tolerance, known)[0]:
+            _refuse_scale([item], whole, "prices", PRICES, remedy, arrays)
+        _refuse_scale([item], whole, "volumes", ("volume",), "divide by a mean volume", arrays)
+        if not _suffices([item], whole, item.window, item.tolerance, arrays)[0]:
             raise FeatureError(
                 f"{item.name}: the last window={item.window} bars must give its value (to tolerance={item.tolerance:g} "
                 "standard deviations), and don't: declare the longer window that it needs"
@@ -89,13 +89,13 @@ def _refuse_declaration(item: Feature) -> None:
 
 
 def _refuse_future(
-    features: Sequence[Feature], whole: Columns, remedy: Callable[[Feature], str], known: Known | None = None
+    features: Sequence[Feature], whole: Columns, remedy: Callable[[Feature], str], arrays: Arrays | None = None
 ) -> None:
     """Values up to a cut must not change when later bars are cut off or rewritten."""
-    known = known or trial()
+    arrays = arrays or trial()
     for cut in CUTS:
-        for other in (part(known, slice(cut)), rewritten(known, cut)):
-            again = _columns(features, other)
+        for changed in (part(arrays, slice(cut)), rewritten(arrays, cut)):
+            again = _columns(features, changed)
             for item in features:
                 if not _is(again[item.name][:cut], whole[item.name][:cut]):
                     raise FeatureError(
@@ -117,9 +117,9 @@ def _refuse_empty(features: Sequence[Feature], whole: Columns) -> None:
 
 def _refuse_scale(
     features: Sequence[Feature], whole: Columns, what: str, names: tuple[str, ...], remedy: str,
-    known: Known | None = None,
+    arrays: Arrays | None = None,
 ) -> None:  # fmt: skip
-    again = _columns(features, times(known or trial(), 7, names))
+    again = _columns(features, times(arrays or trial(), 7, names))
     for item in features:
         if not _is(again[item.name], whole[item.name], 1e-4):
             raise FeatureError(f"{_named(item)} must not change when all {what} are times seven, and does: {remedy}")
@@ -128,37 +128,37 @@ def _refuse_scale(
 def _measured(features: list[Feature], whole: Columns) -> list[Feature]:
     """Features with the shortest window found that gives their values: exactly, or else to the tolerance."""
     warm_up = {item.name: int(np.flatnonzero(~np.isnan(whole[item.name]))[0]) + 1 for item in features}
-    found: dict[str, tuple[int, float]] = {}
+    measured: dict[str, tuple[int, float]] = {}
     for window in sorted(set(warm_up.values())):
         exact = _suffices(features, whole, window, 0.0)
         for item, ok in zip(features, exact, strict=True):
             if ok and warm_up[item.name] <= window:
-                found.setdefault(item.name, (window, 0.0))
+                measured.setdefault(item.name, (window, 0.0))
     window = min(warm_up.values())
-    while len(found) < len(features):
+    while len(measured) < len(features):
         window = min(window + max(window // 4, 2), LONGEST)
-        left = [item for item in features if item.name not in found]
+        left = [item for item in features if item.name not in measured]
         for item, ok in zip(left, _suffices(left, whole, window, TOLERANCE), strict=True):
             if ok and warm_up[item.name] <= window:
-                found[item.name] = (min(int(window * MARGIN), LONGEST), TOLERANCE)
-        if window == LONGEST and len(found) < len(features):
-            item = next(item for item in features if item.name not in found)
+                measured[item.name] = (min(int(window * MARGIN), LONGEST), TOLERANCE)
+        if window == LONGEST and len(measured) < len(features):
+            item = next(item for item in features if item.name not in measured)
             raise FeatureError(
                 f"{_named(item)} remembers too long: the last {LONGEST} bars must give its value to {TOLERANCE:.0%} of "
                 "its standard deviation, and don't (a running total never forgets): leave it out"
             )
-    return [replace(item, window=found[item.name][0], tolerance=found[item.name][1]) for item in features]
+    return [replace(item, window=measured[item.name][0], tolerance=measured[item.name][1]) for item in features]
 
 
 def _suffices(
-    features: Sequence[Feature], whole: Columns, window: int, tolerance: float, known: Known | None = None
+    features: Sequence[Feature], whole: Columns, window: int, tolerance: float, arrays: Arrays | None = None
 ) -> list[bool]:
     """Whether the last `window` bars alone give each value, at a number of rows."""
-    known, fine = known or trial(), [True] * len(features)
+    arrays, fine = arrays or trial(), [True] * len(features)
     moves = [np.abs(np.diff(np.nan_to_num(whole[item.name][LONGEST:]))) for item in features]
     sudden = {LONGEST + 1 + int(row) for move in moves for row in np.argsort(-move, kind="stable")[:SUDDEN]}
     for row in sorted({*ROWS, *sudden}):
-        alone = _columns(features, part(known, slice(row - window + 1, row + 1)))
+        alone = _columns(features, part(arrays, slice(row - window + 1, row + 1)))
         for at, item in enumerate(features):
             values = whole[item.name]
             margin = (tolerance + EXACT) * np.nanstd(values)
@@ -168,10 +168,10 @@ def _suffices(
     return fine
 
 
-def _columns(features: Sequence[Feature], known: Known) -> Columns:
+def _columns(features: Sequence[Feature], arrays: Arrays) -> Columns:
     """Bare values, warm-up not cut and infinities kept."""
     graph = FeatureGraph(features)
-    return {name: np.asarray(values, dtype=np.float64) for name, values in graph.bare(known).items()}
+    return {name: np.asarray(values, dtype=np.float64) for name, values in graph.bare(arrays).items()}
 
 
 def _is(a: Array, b: Array, tolerance: float = 1e-6) -> bool:

@@ -55,8 +55,8 @@ class Indicator:
     def __call__(self, *values: Array) -> Array:
         """Evaluate on open, high, low, close, volume and day."""
         call = {"pandas_ta": pandas_ta_values, "talib": talib_values}[self.library]
-        found = call(self.name, dict(self.parameters), dict(zip((*PRICES, "day"), values, strict=True)))
-        return np.full((self.outputs, len(values[0])), np.nan) if found is None else np.stack([*found.values()])
+        outputs = call(self.name, dict(self.parameters), dict(zip((*PRICES, "day"), values, strict=True)))
+        return np.full((self.outputs, len(values[0])), np.nan) if outputs is None else np.stack([*outputs.values()])
 
     def columns(self, *values: Array) -> list[str]:
         """Names of the outputs, as the library gives them."""
@@ -71,8 +71,8 @@ class Indicator:
         return releases | {"call": code_digest(call), "indicator": named}
 
     def __str__(self) -> str:
-        said = "".join(f", {name}: {json.dumps(value)}" for name, value in self.parameters)
-        return f"{{{self.library}: {self.name}{said}}}"
+        shown = "".join(f", {name}: {json.dumps(value)}" for name, value in self.parameters)
+        return f"{{{self.library}: {self.name}{shown}}}"
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,10 @@ def indicator_of(settings: Mapping[str, Any]) -> Indicator:
     """
     library = next(name for name in LIBRARIES if name in settings)
     given = {key: value for key, value in settings.items() if key not in (*SETTINGS, library)}
-    known = {_plain(name): name for name in _names(library)}
-    name = known.get(_plain(str(settings[library])))
+    names = {name.lower(): name for name in _names(library)}
+    name = names.get(str(settings[library]).lower())
     if name is None:
-        hint = _near(str(settings[library]).lower(), {each.lower(): each for each in known.values()})
+        hint = _near(str(settings[library]).lower(), {each.lower(): each for each in names.values()})
         raise FeatureError(f"features.extra: {library} has no indicator {settings[library]!r}: {hint}")
     parameters = _parameters(library, name)
     for key in given:
@@ -174,33 +174,33 @@ def remedy_ahead(indicator: Indicator) -> str:
     return f"set {by}: false, or leave it out" if by else "leave it out"
 
 
-def pandas_ta_values(name: str, parameters: dict[str, Any], known: Mapping[str, Array]) -> dict[str, Array] | None:
+def pandas_ta_values(name: str, parameters: dict[str, Any], arrays: Mapping[str, Array]) -> dict[str, Array] | None:
     """Outputs of an indicator of pandas-ta by name; None where the series is too short for it."""
     import pandas as pd
 
-    index = pd.DatetimeIndex((known["day"] * 86_400e6).round().astype("datetime64[us]"))
+    index = pd.DatetimeIndex((arrays["day"] * 86_400e6).round().astype("datetime64[us]"))
     function = getattr(_pandas_ta(), name)
     wanted = [each for each in inspect.signature(function).parameters if each in (*PRICES, "open_")]
-    series = {each: pd.Series(known[each.rstrip("_")], index=index) for each in wanted}
+    series = {each: pd.Series(arrays[each.rstrip("_")], index=index) for each in wanted}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        found = function(**series, **parameters)
-    found = found[0] if isinstance(found, tuple) else found  # ichimoku: its second table is about days to come
-    if found is None:
+        result = function(**series, **parameters)
+    result = result[0] if isinstance(result, tuple) else result  # ichimoku: its second table is about days to come
+    if result is None:
         return None
-    table = found.to_frame() if isinstance(found, pd.Series) else found
+    table = result.to_frame() if isinstance(result, pd.Series) else result
     return {str(title): table[title].to_numpy(dtype=np.float64, na_value=np.nan)[: len(index)] for title in table}
 
 
-def talib_values(name: str, parameters: dict[str, Any], known: Mapping[str, Array]) -> dict[str, Array] | None:
+def talib_values(name: str, parameters: dict[str, Any], arrays: Mapping[str, Array]) -> dict[str, Array] | None:
     """Outputs of an indicator of TA-Lib by name; None where an input has no value at all."""
     import talib
 
-    values = [known[each] for each in _talib_inputs(name)]
+    values = [arrays[each] for each in _talib_inputs(name)]
     if any(np.isnan(each).all() for each in values):
         return None
-    found = getattr(talib, name)(*values, **parameters)
-    outputs = found if isinstance(found, tuple) else (found,)
+    result = getattr(talib, name)(*values, **parameters)
+    outputs = result if isinstance(result, tuple) else (result,)
     titles = _talib(name).output_names
     return {title: np.asarray(each, dtype=np.float64) for title, each in zip(titles, outputs, strict=True)}
 
@@ -259,13 +259,9 @@ def _sanitised(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower().replace("-", "minus_")).strip("_")
 
 
-def _plain(name: str) -> str:
-    return name.lower()
-
-
-def _near(name: str, known: Mapping[str, str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=3)
-    shown = [known[each] for each in close] or sorted(known.values())[:12]
+def _near(name: str, names: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=3)
+    shown = [names[each] for each in close] or sorted(names.values())[:12]
     return f"did you mean {' or '.join(shown)}?" if close else f"it has {', '.join(shown) or 'none'}"
 
 

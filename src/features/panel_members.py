@@ -23,9 +23,7 @@ from src.market.panel import MIN_MEMBERS
 if TYPE_CHECKING:
     from src.market.bars import BarStore
 
-POINTS = (
-    127  # members kept of each day, ascending; where there are more, as many quantiles: 2^7 - 1 are found in 7 steps
-)
+POINTS = 127  # members kept of each day, ascending; of more, as many quantiles: 2^7 - 1 are searched in 7 steps
 
 
 def with_standings(table: pl.DataFrame, store: BarStore) -> pl.DataFrame:
@@ -42,8 +40,8 @@ def with_standings(table: pl.DataFrame, store: BarStore) -> pl.DataFrame:
     """
     members = store.panel()
     names = ["asset_class", "symbol", "date", *COLUMNS.values()]
-    found = [member_values(store.read_bucket(b, names, members)) for b in store.buckets()] if members else []
-    return joined(table, pl.concat(found)) if found else table
+    values = [member_values(store.read_bucket(b, names, members)) for b in store.buckets()] if members else []
+    return joined(table, pl.concat(values)) if values else table
 
 
 def member_values(bars: pl.DataFrame) -> pl.DataFrame:
@@ -69,9 +67,9 @@ def joined(table: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
 
 def sorted_by_day(rows: NDArray[np.uint32], values: NDArray[np.float32], days: int) -> NDArray[np.float32]:
     """Values of each day, or quantiles where they are more, shape (days, 127), ascending, NaN after the last."""
-    known = np.isfinite(values)
-    order = np.lexsort((values[known], rows[known]))
-    rows, values = rows[known][order], values[known][order]
+    finite = np.isfinite(values)
+    order = np.lexsort((values[finite], rows[finite]))
+    rows, values = rows[finite][order], values[finite][order]
     counts = np.bincount(rows, minlength=days)
     starts = np.cumsum(counts) - counts
     out = np.full((days, POINTS), np.nan, dtype=np.float32)

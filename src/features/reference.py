@@ -42,8 +42,8 @@ def page() -> str:
 
 
 def _row(item: Feature) -> str:
-    said = {"~": item.tolerance, "m": needs_panel(item), "$": item.scale == "price", "i": item.intraday}
-    marks = "".join(mark for mark, holds in said.items() if holds)
+    holds_by_mark = {"~": item.tolerance, "m": needs_panel(item), "$": item.scale == "price", "i": item.intraday}
+    marks = "".join(mark for mark, holds in holds_by_mark.items() if holds)
     formula = item.doc.replace("|", "\\|")
     return f"| `{item.name}` | {formula} | {item.window}{' ' + marks if marks else ''} | {item.source} |\n"
 

@@ -98,8 +98,8 @@ class Feature:
     @property
     def group(self) -> str:
         """Return technical or behavioral."""
-        found: FeatureFamily = FAMILIES.get(self.family) or OWN_FAMILIES[self.family]
-        return found.group
+        own: FeatureFamily = FAMILIES.get(self.family) or OWN_FAMILIES[self.family]
+        return own.group
 
     @property
     def inputs(self) -> tuple[str, ...]:

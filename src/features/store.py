@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from src.config.schema import FeaturesConfig
     from src.core.arrays import Matrix
 
-_REMEDY = "run `python -m src.featurize` for this universe with fresh=true, which makes it anew"
+_REMEDY = "run `python -m src.featurize` for this universe with fresh=true, which computes it again"
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
 _NAME = pl.format("{}:{}", "asset_class", "symbol")
 
@@ -279,4 +279,4 @@ def _same(path: Path, frame: pl.DataFrame) -> bool:
     try:
         return pl.read_parquet(path, hive_partitioning=False).equals(frame)
     except (pl.exceptions.PolarsError, OSError):
-        return False  # unreadable: written anew
+        return False  # unreadable: written again

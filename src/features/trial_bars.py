@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from src.features.compute import Known, PanelLookup
+from src.features.compute import Arrays, PanelLookup
 from src.features.panel_members import POINTS
 from src.features.registry import MARKET, MEMBERS
 from src.features.windows import Members
@@ -17,7 +17,7 @@ SESSION = 7  # bars of a day, where they are intraday
 
 
 @cache
-def trial(intraday: bool = False) -> Known:
+def trial(intraday: bool = False) -> Arrays:
     """Ordinary bars of one stock, by input name: fat tails, clustering, gaps, dividends; all move and trade."""
     random = np.random.default_rng(20_240_601)
     sigma = 0.012 * np.exp(0.5 * np.convolve(random.standard_normal(BARS + 29), np.ones(30) / np.sqrt(30), "valid"))
@@ -43,26 +43,26 @@ def trial(intraday: bool = False) -> Known:
     return bars | PanelLookup(_panel(day)).at("stock", day)
 
 
-def part(known: Known, rows: slice) -> Known:
+def part(arrays: Arrays, rows: slice) -> Arrays:
     """Some of the bars."""
-    return {name: values[rows] for name, values in known.items()}
+    return {name: values[rows] for name, values in arrays.items()}
 
 
-def times(known: Known, by: float, names: tuple[str, ...]) -> Known:
+def times(arrays: Arrays, by: float, names: tuple[str, ...]) -> Arrays:
     """Bars with some columns multiplied."""
-    return known | {name: known[name] * by for name in names}
+    return arrays | {name: arrays[name] * by for name in names}
 
 
-def rewritten(known: Known, cut: int) -> Known:
+def rewritten(arrays: Arrays, cut: int) -> Arrays:
     """Bars that are others from `cut` on, half a year later: prices, volume and the market."""
-    late = np.arange(len(known["day"])) >= cut
-    others: Known = {
+    late = np.arange(len(arrays["day"])) >= cut
+    others: Arrays = {
         name: np.where(late, values * 3.7 + 5, values)
-        for name, values in known.items()
+        for name, values in arrays.items()
         if name in (*MARKET, "volume") or name.startswith("raw_")
     }
-    others |= {name: Members(np.where(late, 0, known[name].row), known[name].values) for name in MEMBERS}
-    return known | others | {"day": known["day"] + 200.0 * late}
+    others |= {name: Members(np.where(late, 0, arrays[name].row), arrays[name].values) for name in MEMBERS}
+    return arrays | others | {"day": arrays["day"] + 200.0 * late}
 
 
 def _panel(day: np.ndarray) -> pl.DataFrame:  # type: ignore[type-arg]

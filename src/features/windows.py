@@ -292,7 +292,8 @@ def standardised_slope(y: Array, x: Array, other: Array, bars: int) -> Array:
     Returns
     -------
     float64, shape (n,)
-        Standard deviations of y for one of x, `other` held fixed. NaN where x and `other` are collinear or y is constant.
+        Standard deviations of y for one of x, `other` held fixed. NaN where x and `other` are collinear, or y is
+        constant.
     """
     sx, sy, so = _sums(x, bars), _sums(y, bars), _sums(other, bars)
     xx, oo = _scatter(x, sx, bars), _scatter(other, so, bars)

@@ -86,7 +86,18 @@ def forward_return(opens: FloatArray, horizon: int) -> FloatArray:
 
 
 def later_dates(dates: DateArray, bars: int) -> DateArray:
-    """Date of the bar that comes `bars` after each; NaT for the last ones."""
+    """Date of the bar that comes `bars` after each.
+
+    Parameters
+    ----------
+    dates : datetime64, shape (n,)
+    bars : int
+
+    Returns
+    -------
+    datetime64, shape (n,)
+        NaT for the last ones.
+    """
     out = np.full(dates.size, np.datetime64("NaT"), dtype=dates.dtype)
     if dates.size > bars:
         out[:-bars] = dates[bars:]

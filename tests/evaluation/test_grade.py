@@ -122,9 +122,10 @@ schema.GradeConfig = dataclasses.make_dataclass("GradeConfig", limit, bases=(sch
 import numpy as np, polars as pl
 from src.evaluation import assessment, shift_test
 from src.inspection import dossier_view, instrument
-from src.reporting import formatting, passing_runs, session_data, summary
+from src.reporting import binning, formatting, passing_runs, report_data
 from src.tracking import gate_triggers, registry_gate
-from src.training import code_keys, session
+from src.training import code_keys
+from src.training.session_summary import run_line
 from tests.evaluation.test_shift_test import one_run
 from src.evaluation.strategy import performance
 
@@ -134,18 +135,18 @@ shifts = shift_test.shifts(label, score, exposure, conditions, bars_per_year=252
 worst = [-performance(np.roll(exposure, s), conditions).net.min() for s in range(label.size)]
 good = {"auc": 0.6, "accuracy": 0.6, "sharpe": 1.0, "max_drawdown": 0.1, "n_oos": 900}
 row = {**good, "luck_rate": 0.1, "passed": True, "worst_return": 0.0456, "family": "f"}
-thresholds = session_data.thresholds(schema.GradeConfig())
+thresholds = report_data.thresholds(schema.GradeConfig())
 print(json.dumps({
     "reason": gate.grade({**good, "worst_return": 0.0456}, limits).reasons,
     "column": "worst_return" in assessment.SCHEMA,
     "shifts": bool(shifts.clears.any()) and all(worst[s] <= 0.03 for s in np.flatnonzero(shifts.clears)),
-    "log": "worst_return 0.046" in session._summary(row, 1.0),
+    "log": "worst_return 0.046" in run_line(row, 1.0),
     "data": format(row["worst_return"], dossier_view._METRICS["worst_return"]),
     "dossier": "worst_return" in instrument._GRADES,
-    "report": [thresholds[-1].name, formatting.METRIC_FORMS["worst_return"](0.0456)],
-    "limit": formatting.limit("worst_return", 0.03),
+    "report": [thresholds[-1].name, formatting.METRIC_FORMATS["worst_return"](0.0456)],
+    "limit": formatting.threshold_value("worst_return", 0.03),
     "report's table": "worst" in [column.title for column in passing_runs._columns()],
-    "histogram": len(summary.edges(thresholds[-1])),
+    "histogram": len(binning.bin_edges(thresholds[-1])),
     "registry": "worst_return" in registry_gate.GATED,
     "database": "max_worst_return" in gate_triggers._meets(added),
     "key": len(code_keys.returns_code()),

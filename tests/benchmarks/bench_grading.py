@@ -92,7 +92,7 @@ def test_lucky_passes_seen_against_those_expected(instruments, oos, together, se
     below = (grades["p_value"] < 0.05).mean()
     print(  # noqa: T201 (what a benchmark is for)
         f"\n{instruments} skill-less instruments{' that move together' if together else ''}, {oos} out-of-sample days:"
-        f" {found.sentence()}; sd of z {grades['z'].std():.2f}, {below:.1%} of p-values below 0.05"
+        f" {found.sentence()} sd of z {grades['z'].std():.2f}, {below:.1%} of p-values below 0.05"
     )
 
 

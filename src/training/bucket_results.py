@@ -106,4 +106,4 @@ class BucketResults:
             self._all.append(graded.drop(CURVE_SCHEMA))
         skips = self._skips.pop(bucket, {})
         if skips != {key: self._stored_skips[key] for key in skips if key in self._stored_skips}:
-            self._store.write_skips(shard, skips)
+            self._store.write_skips(shard, self._session_key, skips)

@@ -1,4 +1,4 @@
-"""Failures of training with their tracebacks, kept until the run works: one small file an instrument beside the runs.
+"""Failures of training with their tracebacks, kept until the run works: one small record an instrument beside the runs.
 
 ``data/runs/<dataset>/failures/stock.AAPL.json`` holds reason and traceback by model family. A family that works is
 taken out, and the file is removed with the last one. ``python -m src.data AAPL`` shows it.
@@ -10,11 +10,10 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from src.core.failure import Failure
 from src.core.instruments import Key
-from src.storage import atomic
+from src.storage.ledger import Ledger
 
 
 class Failures:
@@ -27,8 +26,8 @@ class Failures:
     """
 
     def __init__(self, root: Path) -> None:
-        self._folder = Path(root) / "failures"
-        self._files = {path.name for path in self._folder.glob("*.json")}
+        self._ledger = Ledger(Path(root) / "failures")
+        self._units = set(self._ledger.names())
 
     def of(self, key: Key) -> dict[str, dict[str, Any]]:
         """Read the failures of an instrument.
@@ -42,11 +41,8 @@ class Failures:
         dict
             Family to ``reason``, ``traceback``, ``at`` and ``session_key``; empty where nothing failed.
         """
-        try:
-            families: dict[str, dict[str, Any]] = atomic.read_json(self._path(key))["families"]
-        except (FileNotFoundError, ValueError, KeyError):  # no file, or a damaged one: the next failure writes it
-            return {}
-        return families
+        families: dict[str, dict[str, Any]] | None = self._ledger.fact(".".join(key), "families")
+        return families or {}
 
     def settle(self, key: Key, session_key: str, worked: Iterable[str], failed: Mapping[str, Failure]) -> None:
         """Record which families of an instrument worked now, and which failed.
@@ -61,8 +57,8 @@ class Failures:
         failed : mapping
             Family to its failure.
         """
-        path = self._path(key)
-        if not failed and path.name not in self._files:
+        unit = ".".join(key)
+        if not failed and unit not in self._units:
             return
         families = {family: failure for family, failure in self.of(key).items() if family not in set(worked)}
         at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -74,11 +70,8 @@ class Failures:
                 "session_key": session_key,
             }
         if families:
-            atomic.write_json({"asset_class": key[0], "symbol": key[1], "families": families}, path)
-            self._files.add(path.name)
+            self._ledger.record(unit, session_key, families=families)
+            self._units.add(unit)
         else:
-            atomic.remove(path)
-            self._files.discard(path.name)
-
-    def _path(self, key: Key) -> Path:
-        return self._folder / f"{quote('.'.join(key), safe='')}.json"
+            self._ledger.forget(unit)
+            self._units.discard(unit)

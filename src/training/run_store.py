@@ -20,6 +20,7 @@ import polars as pl
 
 from src.models.registry import FAMILIES, family
 from src.storage import atomic, partitions
+from src.storage.ledger import Ledger
 from src.training.run_tables import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SCHEMA
 
 _IDENTITY = ("record_id", "run_key", "attempt")
@@ -38,6 +39,7 @@ class RunStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._skips = Ledger(root, kind="skips")
 
     # reading ------------------------------------------------------------------------------------------------------
 
@@ -126,8 +128,7 @@ class RunStore:
     def skips(self, session_key: str) -> dict[str, str]:
         """Read the run keys for which a session found nothing to train.
 
-        The key holds the bars, label and split that decide it, so the skip stands as long as the key does. This is no
-        ledger: a skip belongs to a run key, and the bucket's ledger record would have one key for all of them.
+        The key holds the bars, label and split that decide it, so the skip stands as long as the key does.
 
         Parameters
         ----------
@@ -140,8 +141,8 @@ class RunStore:
             Run key to reason.
         """
         reasons: dict[str, str] = {}
-        for path in self.root.glob(f"b*-{session_key[:8]}.skips.json"):
-            reasons |= atomic.read_json(path)
+        for shard in self._skips.names(f"b*-{session_key[:8]}"):
+            reasons |= self._skips.fact(shard, "reasons") or {}
         return reasons
 
     def equity(self, record_ids: Iterable[str], session_key: str) -> pl.DataFrame:
@@ -239,19 +240,20 @@ class RunStore:
             return
         atomic.write_parquet(rows, path)
 
-    def write_skips(self, shard: str, reasons: dict[str, str]) -> None:
+    def write_skips(self, shard: str, session_key: str, reasons: dict[str, str]) -> None:
         """Replace the skips of one bucket.
 
         Parameters
         ----------
         shard : str
             Name of the shard, see `shard_name`.
+        session_key : str
+            Key of the session.
         reasons : dict
             Run key to reason.
         """
-        path = self.root / f"{shard}.skips.json"
-        if reasons or path.exists():
-            atomic.write_json(reasons, path, durable=False)
+        if reasons or self._skips.read(shard):
+            self._skips.record(shard, session_key, durable=False, reasons=reasons)
 
     def write_model(self, record_id: str, name: str, content: bytes) -> None:
         """Store the native model file of a run.

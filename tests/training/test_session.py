@@ -29,7 +29,6 @@ from src.inspection.overview import overview
 from src.market.bars import BarStore
 from src.models.lightgbm import LightGBMParams
 from src.models.xgboost import XGBoostParams
-from src.storage.atomic import write_json
 from src.storage.ledger import WAITING
 from src.training.inputs import Inputs
 from src.training.session import Session
@@ -317,7 +316,7 @@ def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(projec
     waiting = keys(store.ledger.states(anew))
     tasks = found.tasks()
     first = next(tasks)
-    record = store.ledger._read(anew)
+    record = store.ledger.read(anew)
     assert record is not None
     store.ledger.forget(anew)  # as hydrate does before it writes
     for task in (first, *tasks):
@@ -327,7 +326,7 @@ def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(projec
     assert keys(states.filter(pl.col("reason") == WAITING)) == waiting
     assert keys(states.filter(state="done")) and not keys(states.filter(state="done")) & waiting
     assert keys(evidence.grades) == keys(states.filter(state="done"))
-    write_json(record, store.root / f"b{anew:03d}.json")
+    store.ledger.record(anew, record.key, record.states, **record.facts)
     states_after = finish(worked(project, "lightgbm"), lambda _task, trained: trained)
     assert all(states_after[key]["reason"] != WAITING for key in waiting)
     assert any(states_after[key]["state"] == "done" for key in waiting)

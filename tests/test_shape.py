@@ -22,9 +22,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 LONGEST_FILE, LONGEST_BODY = 350, 40
 EMPTY_NAMES = {"utils", "util", "helpers", "common", "base", "misc"}
 SECTION = re.compile(r"^\s*(Parameters|Returns|Yields|Raises|Attributes)\n\s*-{3,}", re.MULTILINE)
-AVOIDED = re.compile(
-    r"\b(told|anew|whoever|nobody|want of|in words|so many|a word about|(?-i:is none)|(?-i:are none))\b", re.IGNORECASE
-)
+AVOIDED = re.compile(r"\b(told|anew|whoever|nobody|want of|in words|so many|a word about)\b", re.IGNORECASE)
 DOCUMENTED = 0.60
 
 

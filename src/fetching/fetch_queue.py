@@ -13,11 +13,11 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from src.config.schema import LiveSource
 from src.core.failure import Failure
-from src.fetching.provider import Answer, BarRequest, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
+from src.fetching.fetch_task import FetchOutcome, FetchTask, PendingFetch
+from src.fetching.provider import Answer, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
 from src.fetching.rate_gate import RateGate
 
 _FAULTS = (Unavailable, Malformed)  # may pass: ask again
@@ -30,85 +30,6 @@ _FIRST_DELAY = 0.25  # of source.live.pause, before an instrument is asked again
 _PROBES = 3  # that must succeed after many faults among answers: the provider may work for some requests only
 _WITNESSES = 3  # latest answered tasks, which probes repeat: one of them may fail for its own reasons by now
 _BEHIND, _REFUSALS = 8, 6  # answers to others before a refused instrument's next turn (doubles); refusals that end it
-
-
-@dataclass(frozen=True)
-class FetchTask:
-    """One request to one provider.
-
-    Attributes
-    ----------
-    provider : str
-        Link of the chain that is asked.
-    request : BarRequest
-        What it is asked.
-    order : int
-        Tasks with the lowest number go first: the bucket of the instrument.
-    """
-
-    provider: str
-    request: BarRequest
-    order: int = 0
-
-
-@dataclass(frozen=True)
-class FetchOutcome:
-    """How a task ended: with an answer, or with the reason for having none.
-
-    Attributes
-    ----------
-    kind : str
-        ``ok``; a provider's ``refused``, ``unavailable``, ``malformed``, ``unknown`` or ``unfit``; ``error`` if our own
-        code failed; ``stopped`` if the run ended before the task was settled.
-    answer : Answer or None
-        Set if `kind` is ``ok``.
-    failure : Failure or None
-        Set otherwise. It has a traceback only if our own code failed.
-    tries : int
-        Requests that counted: neither refusals nor faults in an outage.
-    seconds : float
-        Time that the requests took, waiting at the gate included.
-    """
-
-    task: FetchTask
-    kind: str
-    answer: Answer | None = None
-    failure: Failure | None = None
-    tries: int = 0
-    seconds: float = 0.0
-
-    @property
-    def reason(self) -> str:
-        """Reason of the failure; empty if there is an answer."""
-        return self.failure.reason if self.failure else ""
-
-
-@dataclass(eq=False)
-class PendingFetch:
-    """A task that is not settled.
-
-    Attributes
-    ----------
-    number : int
-        Breaks ties between tasks of the same order.
-    tries, unknown, refusals, excused : int
-        Requests that counted; answers that the symbol is unknown; refusals with answers to others between them; faults
-        in an outage, which don't count.
-    seen : int
-        Number of the queue's answers when the task was last refused, or when a probe began.
-    probe : bool
-        Whether the task only repeats an answered one to see if the provider works. Its answer is dropped.
-    """
-
-    task: FetchTask
-    number: int
-    tries: int = 0
-    unknown: int = 0
-    refusals: int = 0
-    excused: int = 0
-    seconds: float = 0.0
-    seen: int = -1
-    probe: bool = False
 
 
 class FetchQueue:

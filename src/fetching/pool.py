@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from src.config.schema import LiveSource
-from src.fetching.fetch_queue import FetchOutcome, FetchQueue, FetchTask, PendingFetch
+from src.fetching.fetch_queue import FetchQueue
+from src.fetching.fetch_task import FetchOutcome, FetchTask, PendingFetch
 from src.fetching.provider import Answer
 from src.fetching.rate_gate import RateGate
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-from src.fetching.fetch_queue import FetchOutcome, FetchQueue, FetchTask
+from src.fetching.fetch_queue import FetchQueue
+from src.fetching.fetch_task import FetchOutcome, FetchTask
 from src.fetching.provider import Answer, BarRequest, Malformed, Refusal, Stopped, Unavailable, Unfit, Unknown
 
 FAULTS = {"unavailable": Unavailable, "malformed": Malformed, "unknown": Unknown, "unfit": Unfit, "refused": Refusal}

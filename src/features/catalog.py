@@ -16,6 +16,7 @@ from src.core.code_hash import code_digest
 from src.core.hashing import text_digest
 from src.features import families as package
 from src.features import registry
+from src.features.panel_lookup import as_of
 from src.features.registry import (
     FAMILIES,
     FEATURES,
@@ -30,7 +31,7 @@ from src.features.registry import (
     inputs,
     require_declared,
 )
-from src.features.windows import Array, as_of, finish
+from src.features.windows import Array, finish
 
 
 def declared() -> dict[str, Feature]:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from src.core.failure import Failure
 from src.core.instruments import Key
 from src.features.catalog import lookup, reach
+from src.features.panel_lookup import Members, as_of, row_as_of
 from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs
-from src.features.windows import Array, Members, as_of, finish, row_as_of
+from src.features.windows import Array, finish
 
 KEY = ("asset_class", "symbol")
 COLUMNS = {f"raw_{name}": name for name in ("open", "high", "low", "close")} | {

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from src.features.moments import beta, deviation, regression, shape, variance
 from src.features.registry import ingredient
-from src.features.windows import Array, beta, deviation, highest, lag, lowest, mean, regression, shape, total, variance
+from src.features.windows import Array, highest, lag, lowest, mean, total
 
 
 @ingredient

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from src.features.compute import Arrays, PanelLookup
+from src.features.panel_lookup import Members
 from src.features.panel_members import POINTS
 from src.features.registry import MARKET, MEMBERS
-from src.features.windows import Members
 
 BARS = 1500
 SESSION = 7  # bars of a day, where they are intraday

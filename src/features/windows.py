@@ -11,7 +11,6 @@ the window isn't full, are NaN, and so is every window that holds a NaN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,7 @@ def lag(x: Array, bars: int) -> Array:
     float64, shape (n,)
         NaN for the first `bars` values.
     """
-    return _padded(x[: max(len(x) - bars, 0)], len(x))
+    return padded(x[: max(len(x) - bars, 0)], len(x))
 
 
 def total(x: Array, bars: int) -> Array:
@@ -49,7 +48,7 @@ def total(x: Array, bars: int) -> Array:
     float64, shape (n,)
         NaN where the window isn't full or holds a NaN.
     """
-    return _padded(_sums(x, bars), len(x))
+    return padded(window_sums(x, bars), len(x))
 
 
 def mean(x: Array, bars: int) -> Array:
@@ -124,184 +123,6 @@ def lowest(x: Array, bars: int) -> Array:
     return _extreme(x, bars, np.minimum)
 
 
-def variance(x: Array, bars: int) -> Array:
-    """Sample variance (n - 1) of the last `bars` values; exactly 0 where their spread is below rounding.
-
-    Parameters
-    ----------
-    x : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (n,), at least 0
-        NaN where the window isn't full or holds a NaN.
-    """
-    return _padded(_scatter(x, _sums(x, bars), bars) / (bars - 1), len(x))
-
-
-def deviation(x: Array, bars: int) -> Array:
-    """Sample standard deviation (n - 1) of the last `bars` values.
-
-    Parameters
-    ----------
-    x : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (n,), at least 0
-        Exactly 0 in a window of equal values. NaN where the window isn't full or holds a NaN.
-    """
-    return np.sqrt(variance(x, bars))
-
-
-def zscore(x: Array, bars: int) -> Array:
-    """Last value less the window's mean, over its sample standard deviation.
-
-    Parameters
-    ----------
-    x : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (n,)
-        NaN in a window of equal values, where the window isn't full, or where it holds a NaN.
-    """
-    sums = _sums(x, bars)
-    spread = np.sqrt(_scatter(x, sums, bars) / (bars - 1))
-    return _padded((x[len(x) - len(sums) :] - sums / bars) / spread, len(x))
-
-
-def covariance(x: Array, y: Array, bars: int) -> Array:
-    """Sample covariance (n - 1) of the last `bars` pairs.
-
-    Parameters
-    ----------
-    x, y : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (n,)
-        NaN where the window isn't full or holds a NaN.
-    """
-    return _padded(_scatter_of(x, y, _sums(x, bars), _sums(y, bars), bars) / (bars - 1), len(x))
-
-
-def beta(y: Array, x: Array, bars: int) -> Array:
-    """Least-squares slope of `y` on `x` over the last `bars` bars; undefined where `x` is constant.
-
-    Parameters
-    ----------
-    y, x : float64, shape (n,)
-        Dependent and independent variable.
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (n,)
-        In units of y per unit of x. NaN or infinite where `x` is constant, NaN where the window isn't full.
-    """
-    sx, sy = _sums(x, bars), _sums(y, bars)
-    return _padded(_scatter_of(x, y, sx, sy, bars) / _scatter(x, sx, bars), len(x))
-
-
-def correlation(x: Array, y: Array, bars: int) -> Array:
-    """Pearson's correlation of the last `bars` pairs; undefined where either is constant.
-
-    Parameters
-    ----------
-    x, y : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (n,), in [-1, 1]
-        NaN where either is constant, where the window isn't full, or where it holds a NaN.
-    """
-    sx, sy = _sums(x, bars), _sums(y, bars)
-    spread = np.sqrt(_scatter(x, sx, bars) * _scatter(y, sy, bars))
-    return _padded(_scatter_of(x, y, sx, sy, bars) / spread, len(x))
-
-
-def shape(x: Array, bars: int) -> Array:
-    """Skewness g1 and excess kurtosis g2 of the last `bars` values, shape (2, len(x)).
-
-    Parameters
-    ----------
-    x : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (2, n)
-        Both 0 for the normal distribution; NaN in a window of equal values.
-
-    Source
-    ------
-    Joanes and Gill, "Comparing measures of sample skewness and kurtosis", The Statistician 47 (1998), p. 183.
-    """
-    squared = x * x
-    sums = _sums(x, bars)
-    centre, square = sums / bars, _sums(squared, bars) / bars
-    cube, fourth = _sums(squared * x, bars) / bars, _sums(squared * squared, bars) / bars
-    second = _scatter(x, sums, bars) / bars
-    third = cube - centre * (3 * square - 2 * centre * centre)
-    fourth = fourth - centre * (4 * cube - centre * (6 * square - 3 * centre * centre))
-    variance = second * second
-    return np.stack([_padded(third / (second * np.sqrt(second)), len(x)), _padded(fourth / variance - 3, len(x))])
-
-
-def regression(y: Array, bars: int) -> Array:
-    """Slope per bar and R2 of the least-squares line through the last `bars` values, shape (2, len(y)).
-
-    Parameters
-    ----------
-    y : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (2, n)
-        Slope in units of y per bar, and R2 in [0, 1]; R2 is NaN in a window of equal values.
-    """
-    product = weighted(y, np.arange(bars, dtype=np.float64) - (bars - 1) / 2)
-    slope = product / (bars * (bars**2 - 1) / 12)
-    return np.stack([slope, slope * product / _padded(_scatter(y, _sums(y, bars), bars), len(y))])
-
-
-def standardised_slope(y: Array, x: Array, other: Array, bars: int) -> Array:
-    """Coefficient of `x` in y = a + b x + c other over the last `bars` bars, times sd(x) / sd(y).
-
-    Parameters
-    ----------
-    y, x, other : float64, shape (n,)
-    bars : int
-        Length of the window.
-
-    Returns
-    -------
-    float64, shape (n,)
-        Standard deviations of y for one of x, `other` held fixed. NaN where x and `other` are collinear, or y is
-        constant.
-    """
-    sx, sy, so = _sums(x, bars), _sums(y, bars), _sums(other, bars)
-    xx, oo = _scatter(x, sx, bars), _scatter(other, so, bars)
-    xo, oy = _scatter_of(x, other, sx, so, bars), _scatter_of(other, y, so, sy, bars)
-    slope = (_scatter_of(x, y, sx, sy, bars) * oo - xo * oy) / (xx * oo - xo * xo)
-    return _padded(slope * np.sqrt(xx / _scatter(y, sy, bars)), len(x))
-
-
 def rank(x: Array, bars: int) -> Array:
     """Share of the `bars` - 1 earlier values of the window that lie below the last.
 
@@ -351,7 +172,7 @@ def age_of_highest(x: Array, bars: int) -> Array:
         width *= 2
     span = len(x) - bars + 1
     block, bar = _later_highest(block[:span], block[bars - width :], bar[:span], bar[bars - width :])
-    return at - _padded(bar + 0.0 * block, len(x))
+    return at - padded(bar + 0.0 * block, len(x))
 
 
 def streak(sign: Array, bars: int) -> Array:
@@ -415,100 +236,7 @@ def finish(columns: Sequence[Array], windows: Sequence[int]) -> NDArray[np.float
     return out
 
 
-def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0) -> Array:
-    """Last value known at each day.
-
-    Parameters
-    ----------
-    day : float64, shape (n,)
-        Days since 1970-01-01, ascending.
-    known_day, known : float64, shape (m,)
-        Days, ascending, and the values that were known from then on.
-    oldest_days : float
-        Age from which a value no longer counts.
-
-    Returns
-    -------
-    float64, shape (n,)
-        NaN where nothing is known yet, or only values older than `oldest_days`.
-    """
-    row = row_as_of(day, known_day, oldest_days)
-    return np.where(row >= 0, known[row], np.nan) if len(known) else np.full(len(day), np.nan)
-
-
-def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> NDArray[np.int64]:
-    """Row of the last known day at each day.
-
-    Parameters
-    ----------
-    day : float64, shape (n,)
-        Days since 1970-01-01, ascending.
-    known_day : float64, shape (m,)
-        Ascending.
-    oldest_days : float
-        Age from which a day no longer counts.
-
-    Returns
-    -------
-    int64, shape (n,), in [-1, m - 1]
-        -1 where no day is known yet, or only days older than `oldest_days`.
-    """
-    if not len(known_day):
-        return np.full(len(day), -1, dtype=np.int64)
-    row = np.searchsorted(known_day, day, side="right") - 1
-    return np.where((row >= 0) & (day - known_day[row] <= oldest_days), row, -1).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Members:
-    """What the panel's members measured, as known at each bar.
-
-    Attributes
-    ----------
-    row : row of `values` that is known at a bar, shape (bars,); -1 where no row is.
-    values : members' values of each day, shape (days, 2^k - 1), ascending, NaN after the last.
-    """
-
-    row: NDArray[np.int64]
-    values: NDArray[np.float32]
-
-    def __getitem__(self, bars: slice) -> Members:
-        return Members(self.row[bars], self.values)
-
-
-def share_below(x: Array, members: Members) -> Array:
-    """Share of the panel's members whose value lies below, compared as float32.
-
-    Parameters
-    ----------
-    x : float64, shape (n,)
-        The instrument's own values.
-    members : Members
-        The members' values, as known at each bar.
-
-    Returns
-    -------
-    float64, shape (n,), in [0, 1]
-        NaN where `x` is, or where no member's value is known.
-    """
-    own = x.astype(np.float32)
-    if not members.values.size:
-        return np.full(len(x), np.nan)
-    width = members.values.shape[1]
-    flat, start = members.values.ravel(), np.maximum(members.row, 0) * width - 1
-    below, within = np.zeros(len(x), dtype=np.int64), np.zeros(len(x), dtype=np.int64)
-    step = (width + 1) // 2
-    while step:
-        there = flat[start + below + step] < own
-        some = flat[start + within + step] < np.inf
-        below += step * there
-        within += step * some
-        step //= 2
-    known = (members.row >= 0) & (within > 0) & ~np.isnan(x)
-    return np.where(known, below / np.maximum(within, 1), np.nan)
-
-
-def _sums(x: Array, bars: int) -> Array:
+def window_sums(x: Array, bars: int) -> Array:
     """Sums of all full windows, shape (len(x) - bars + 1,); empty where no window is full."""
     size = len(x)
     if bars > size:
@@ -524,23 +252,6 @@ def _sums(x: Array, bars: int) -> Array:
         width *= 2
 
 
-def _scatter(x: Array, sums: Array, bars: int) -> Array:
-    """Sum of squared deviations from the mean, of all full windows."""
-    return _scatter_of(x, x, sums, sums, bars)
-
-
-def _scatter_of(x: Array, y: Array, sx: Array, sy: Array, bars: int) -> Array:
-    """Sum of products of deviations from the means, of all full windows.
-
-    Taken as the sum of products less the product of sums over n. What that loses to cancellation is about 1e-16 of the
-    sum of products, so a result below 1e-13 of it counts as 0: equal values have no spread.
-    """
-    product = _sums(x * y, bars)
-    apart = product - sx * sy / bars
-    apart[np.abs(apart) < 1e-13 * np.abs(product)] = 0.0
-    return apart
-
-
 def _extreme(x: Array, bars: int, pick: Callable[[Array, Array], Array]) -> Array:
     if bars > len(x):
         return np.full(len(x), np.nan)
@@ -548,10 +259,16 @@ def _extreme(x: Array, bars: int, pick: Callable[[Array, Array], Array]) -> Arra
     while 2 * width <= bars:
         block = pick(block[:-width], block[width:])
         width *= 2
-    return _padded(pick(block[: len(x) - bars + 1], block[bars - width :]), len(x))
+    return padded(pick(block[: len(x) - bars + 1], block[bars - width :]), len(x))
 
 
-def _padded(values: Array, size: int) -> Array:
+def padded(values: Array, size: int) -> Array:
+    """Put NaN before values of full windows.
+
+    Returns
+    -------
+    float64, shape (size,)
+    """
     out = np.empty(size)
     head = size - len(values)
     out[:head] = np.nan

@@ -8,9 +8,9 @@ import pytest
 
 from src.features.catalog import declared
 from src.features.compute import PanelLookup, compute
+from src.features.panel_lookup import Members, share_below
 from src.features.panel_members import POINTS, joined, member_values, sorted_by_day, with_standings
 from src.features.registry import MEMBERS, Feature
-from src.features.windows import Members, share_below
 from src.market.bars import tradable
 from src.market.panel import panel_hash, panel_table
 from tests.features import properties

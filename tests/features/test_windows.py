@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from src.features import windows
+from src.features import moments, panel_lookup, windows
 
 RANDOM = np.random.default_rng(3)
 SERIES = {
@@ -22,7 +22,7 @@ BARS = (2, 3, 5, 7, 8, 21, 63, 64, 252)
 PANDAS = {
     windows.total: lambda roll: roll.sum(),
     windows.mean: lambda roll: roll.mean(),
-    windows.deviation: lambda roll: roll.std(),
+    moments.deviation: lambda roll: roll.std(),
     windows.highest: lambda roll: roll.max(),
     windows.lowest: lambda roll: roll.min(),
 }
@@ -62,21 +62,21 @@ def test_correlation_covariance_and_slope_are_those_of_numpy(kind, bars):
     for at in range(bars - 1, len(x), 17):
         part = slice(at - bars + 1, at + 1)
         covariance = np.cov(x[part], y[part])
-        assert windows.covariance(x, y, bars)[at] == pytest.approx(covariance[0, 1], rel=1e-6, abs=1e-6, nan_ok=True)
+        assert moments.covariance(x, y, bars)[at] == pytest.approx(covariance[0, 1], rel=1e-6, abs=1e-6, nan_ok=True)
         if kind != "wild":
             expected = np.polyfit(x[part], y[part], 1)[0] if np.isfinite(x[part]).all() else np.nan
-            assert windows.beta(y, x, bars)[at] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+            assert moments.beta(y, x, bars)[at] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
             expected = np.corrcoef(x[part], y[part])[0, 1]
-            assert windows.correlation(x, y, bars)[at] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+            assert moments.correlation(x, y, bars)[at] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("bars", [5, 21, 63])
 def test_shape_and_regression_are_those_of_scipy(bars):
     x = SERIES["noise"]
-    skew, excess = windows.shape(x, bars)
+    skew, excess = moments.shape(x, bars)
     assert np.allclose(skew, by_window(x, bars, scipy.stats.skew), equal_nan=True)
     assert np.allclose(excess, by_window(x, bars, scipy.stats.kurtosis), equal_nan=True)
-    slope, r2 = windows.regression(x, bars)
+    slope, r2 = moments.regression(x, bars)
     fits = [scipy.stats.linregress(range(bars), x[at - bars + 1 : at + 1]) for at in range(bars - 1, 300)]
     assert np.allclose(slope[bars - 1 :], [fit.slope for fit in fits])
     assert np.allclose(r2[bars - 1 :], [fit.rvalue**2 for fit in fits])
@@ -97,7 +97,7 @@ def test_rank_age_and_streak_are_counted_bar_by_bar(bars):
 def test_the_last_bars_alone_give_the_same_bits(kind, bars):
     x = SERIES[kind]
     y = OTHER[: len(x)]
-    every = [lambda a, b: windows.correlation(a, b, bars), lambda a, _: windows.deviation(a, bars)]
+    every = [lambda a, b: moments.correlation(a, b, bars), lambda a, _: moments.deviation(a, bars)]
     every += [lambda a, _: windows.total(a, bars), lambda a, _: windows.highest(a, bars)]
     for statistic in every:
         with np.errstate(all="ignore"):
@@ -109,7 +109,7 @@ def test_the_last_bars_alone_give_the_same_bits(kind, bars):
 
 def test_equal_values_have_no_spread_even_after_wild_ones():
     x = np.r_[1e9, -1e9, np.full(50, 0.1)]
-    assert (windows.deviation(x, 20)[21:] == 0).all()
+    assert (moments.deviation(x, 20)[21:] == 0).all()
 
 
 def test_a_running_sum_would_carry_the_wild_value_along():
@@ -121,5 +121,5 @@ def test_a_running_sum_would_carry_the_wild_value_along():
 
 
 def test_as_of_takes_the_last_known_value_and_none_that_is_old():
-    found = windows.as_of(np.array([0.0, 1, 2, 5, 20]), np.array([1.0, 3]), np.array([10.0, 30]), oldest_days=10)
+    found = panel_lookup.as_of(np.array([0.0, 1, 2, 5, 20]), np.array([1.0, 3]), np.array([10.0, 30]), oldest_days=10)
     assert np.array_equal(found, [np.nan, 10, 10, 30, np.nan], equal_nan=True)

@@ -7,19 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from src.features.moments import correlation
 from src.features.registry import family, feature
-from src.features.windows import (
-    Array,
-    age_of_highest,
-    correlation,
-    highest,
-    lag,
-    lowest,
-    mean,
-    sliding,
-    total,
-    weighted,
-)
+from src.features.windows import Array, age_of_highest, highest, lag, lowest, mean, sliding, total, weighted
 
 FAMILY = family("bias", group="behavioral", order=120)
 

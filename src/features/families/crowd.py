@@ -6,20 +6,10 @@ import math
 
 import numpy as np
 
+from src.features.moments import correlation, covariance, deviation, standardised_slope
+from src.features.panel_lookup import Members, share_below
 from src.features.registry import family, feature
-from src.features.windows import (
-    Array,
-    Members,
-    correlation,
-    covariance,
-    deviation,
-    lag,
-    mean,
-    share_below,
-    standardised_slope,
-    streak,
-    total,
-)
+from src.features.windows import Array, lag, mean, streak, total
 
 FAMILY = family("crowd", group="behavioral", order=110)
 

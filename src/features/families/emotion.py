@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from src.features.moments import correlation, deviation
 from src.features.registry import family, feature
-from src.features.windows import Array, correlation, deviation, highest, lag, mean, streak, total
+from src.features.windows import Array, highest, lag, mean, streak, total
 
 FAMILY = family("emotion", group="behavioral", order=100)
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
+from src.features.moments import deviation, standardised_slope
 from src.features.registry import family, feature
-from src.features.windows import Array, deviation, highest, lag, lowest, mean, standardised_slope, total
+from src.features.windows import Array, highest, lag, lowest, mean, total
 
 FAMILY = family("game", group="behavioral", order=130)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from src.features.moments import beta, covariance
 from src.features.registry import family, feature
-from src.features.windows import Array, beta, covariance, lag, mean
+from src.features.windows import Array, lag, mean
 from src.market.spread import two_day_spread
 
 FAMILY = family("microstructure", group="technical", order=60)

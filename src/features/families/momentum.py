@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import talib
 
+from src.features.moments import deviation
 from src.features.registry import family, feature
-from src.features.windows import Array, deviation, highest, lag, lowest, mean, total
+from src.features.windows import Array, highest, lag, lowest, mean, total
 
 FAMILY = family("momentum", group="technical", order=20)
 

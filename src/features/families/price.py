@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from src.features.moments import correlation, deviation
 from src.features.registry import family, feature
-from src.features.windows import Array, correlation, deviation, lag, mean, total
+from src.features.windows import Array, lag, mean, total
 
 FAMILY = family("price", group="technical", order=10)
 LN2 = float(np.log(2.0))

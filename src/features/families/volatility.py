@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import talib
 
+from src.features.moments import deviation, zscore
 from src.features.registry import family, feature
-from src.features.windows import Array, deviation, highest, lag, lowest, mean, rank, zscore
+from src.features.windows import Array, highest, lag, lowest, mean, rank
 
 FAMILY = family("volatility", group="technical", order=40)
 

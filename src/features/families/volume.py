@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import talib
 
+from src.features.moments import correlation, zscore
 from src.features.registry import family, feature
-from src.features.windows import Array, correlation, mean, total, zscore
+from src.features.windows import Array, mean, total
 
 FAMILY = family("volume", group="technical", order=50)
 

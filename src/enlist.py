@@ -10,12 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
+from src.runtime.arguments import split_arguments
 from src.runtime.command import main
 
 _OWN = ("dataset",)  # keys that are not in the configuration
@@ -65,26 +66,6 @@ def enlist(config: Config, request: Mapping[str, str]) -> str:
     return f"enlist: {path}: {pinned.difference(former, made)}; {made.origin}"
 
 
-def split(arguments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Separate the keys of this command from the configuration, which goes to Hydra.
-
-    Parameters
-    ----------
-    arguments : iterable of str
-        As typed, ``key=value``.
-
-    Returns
-    -------
-    dict of str to str
-        Values of the command's own keys.
-    list of str
-        The other arguments.
-    """
-    parts = [argument.partition("=") for argument in arguments]
-    own = {key: value for key, _, value in parts if key in _OWN}
-    return own, ["".join(part) for part in parts if part[0] not in _OWN]
-
-
 if __name__ == "__main__":
-    wanted, sys.argv[1:] = split(sys.argv[1:])
+    wanted, sys.argv[1:] = split_arguments(sys.argv[1:], _OWN.__contains__)
     main("enlist", functools.partial(enlist, request=wanted))

@@ -5,19 +5,12 @@ import pytest
 from src.config.compose import compose
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError
-from src.enlist import enlist, split
+from src.enlist import enlist
 from src.hydration import files
 from src.hydration.job import HydrationJob
 from src.listings import pinned
 from tests.loopback.process import running
 from tests.market_case import config, series, write
-
-
-def test_its_own_words_are_told_from_the_configuration():
-    assert split(["universe=quick", "dataset=full", "universe.stock=3"]) == (
-        {"dataset": "full"},
-        ["universe=quick", "universe.stock=3"],
-    )
 
 
 def test_a_universe_without_limits_is_refused(tmp_path):

@@ -113,7 +113,7 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_with_130(featurized: Project, t
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "the same command goes on" in error
+    assert "run the same command to continue" in error
     assert RunStore(project.runs).runs().height > 0
 
 

@@ -20,7 +20,7 @@ from tests.tracking.tracking_case import Case, case
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
-    """A project with two instruments, the first of them trained anew while its first version was champion."""
+    """A project with two instruments, the first of them trained again while its first version was champion."""
     monkeypatch.chdir(tmp_path)
     made = case(tmp_path, monkeypatch)
     made.add("stock", "AAA")

@@ -139,8 +139,8 @@ def test_json_is_a_list_and_flags_may_stand_anywhere(filled: Config, capsys: pyt
     found: list[dict[str, Any]] = json.loads(out)
     assert status == 0
     assert [(each["asset_class"], each["bars"]["latest"]) for each in found] == [("crypto", []), ("stock", [])]
-    told = (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
-    assert [key for key in found[0] if f"`{key}`" not in told] == []
+    page = (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
+    assert [key for key in found[0] if f"`{key}`" not in page] == []
 
 
 def test_wrong_usage_is_answered_in_one_line(filled: Config, capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,8 +166,8 @@ def test_a_proxy_is_named_and_not_asked(name: str, bare: pytest.MonkeyPatch) -> 
         config.source.live.proxy = "http://127.0.0.1:9"
     found = connections.proxy(config.source.live)
     assert found.state == "note"
-    told = f"{name}=http://127.0.0.1:9: the address is valid"
-    assert found.message.lower().startswith(told.lower()), "Windows knows no case in names of variables"
+    expected = f"{name}=http://127.0.0.1:9: the address is valid"
+    assert found.message.lower().startswith(expected.lower()), "Windows knows no case in names of variables"
 
 
 def test_what_live_sources_would_refuse_or_not_use_as_a_proxy_is_reported(bare: pytest.MonkeyPatch) -> None:

@@ -222,7 +222,7 @@ def test_an_unreadable_bucket_fails_its_instruments_and_is_tried_again(config, s
     assert " 0 failed, 1 skipped" in featurize(config)
 
 
-def test_a_damaged_file_is_named_and_made_anew_by_fresh(config, store):
+def test_a_damaged_file_is_named_and_rebuilt_by_fresh(config, store):
     featurize(config)
     whole = {path: path.read_bytes() for path in sorted(store.root.glob("b*.parquet"))}
     path, b = next(iter(whole)), store.buckets()[0]

@@ -183,7 +183,7 @@ def test_a_kill_between_the_two_renames_of_fresh_is_made_good(tmp_path):
     assert "nothing to do" in hydrate(config(tmp_path)) and content(tmp_path) == before
 
 
-def test_another_source_is_refused_and_replaces_the_dataset_only_when_told_fresh(tmp_path):
+def test_another_source_replaces_the_dataset_only_with_fresh(tmp_path):
     source(tmp_path)
     hydrate(config(tmp_path))
     before = content(tmp_path)
@@ -262,7 +262,7 @@ def test_new_instruments_join_and_the_panel_stays_pinned(tmp_path):
     assert store(tmp_path).panel() == panel
 
 
-def test_only_takes_the_named_ones_anew_and_leaves_the_others(tmp_path):
+def test_only_updates_the_named_instruments_and_leaves_the_others(tmp_path):
     path = source(tmp_path) / "all.parquet"
     hydrate(config(tmp_path))
     frame = pl.read_parquet(path)

@@ -112,7 +112,7 @@ def test_each_stage_reads_only_what_an_earlier_one_wrote() -> None:
     written = {"${source_path}"}
     for stage in STAGES:
         for name in names(pipeline()[stage]["deps"]):
-            assert name in written or (ROOT / name).exists(), f"{stage} reads {name}, which nobody writes"
+            assert name in written or (ROOT / name).exists(), f"{stage} reads {name}, which no stage writes"
         written |= set(outputs(stage))
 
 

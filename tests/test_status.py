@@ -302,14 +302,14 @@ def test_every_key_of_the_json_is_documented(config: Config) -> None:
     write_parquet(grades, Path(config.data.root) / "grades" / "demo.parquet")
     with heartbeat.beating("hydrate", "demo", Path(config.data.root), ""):
         found = overview_of(config, NOW)
-    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "status.md").read_text(encoding="utf-8")))
+    documented = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "status.md").read_text(encoding="utf-8")))
 
     def keys(value: Any) -> Iterator[str]:
         for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             yield from keys(each)
         yield from value if isinstance(value, dict) else ()
 
-    assert set(keys(found)) - told == set()
+    assert set(keys(found)) - documented == set()
 
 
 # the terminal ---------------------------------------------------------------------------------------------------------

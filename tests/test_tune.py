@@ -137,8 +137,8 @@ def test_a_search_that_was_stopped_anywhere_ends_as_an_undisturbed_one(
     assert trials(stopped).equals(trials(calm))
     winner = "lightgbm_small_stock.yaml"
     both = [(Path(config.tune.folder) / winner).read_text(encoding="utf-8") for config in (calm, stopped)]
-    told = [[line for line in text.splitlines() if "CPU" not in line and "Study" not in line][1:] for text in both]
-    assert told[0] == told[1]
+    kept = [[line for line in text.splitlines() if "CPU" not in line and "Study" not in line][1:] for text in both]
+    assert kept[0] == kept[1]
     assert "trials: 12" in both[0], "what was interrupted is not counted twice"
 
 
@@ -157,7 +157,7 @@ def test_more_trials_go_on_from_those_there_are_and_all_are_counted(skilled: Con
 
 
 def scrambled(config: Config, first: dt.date, to: Path) -> Config:
-    """The market with all bars from a day on at other prices, and its features made anew."""
+    """The market with all bars from a day on at other prices, and its features computed again."""
     made = moved(config, to)
     store = BarStore(Path(made.data.root) / "bars" / made.dataset)
     late = pl.col("date") >= first

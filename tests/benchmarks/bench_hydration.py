@@ -113,7 +113,7 @@ def test_a_hydration_of_ten_years(tmp_path: Path, buckets: int) -> None:
 
 
 def whole(folder: Path, symbols: int, buckets: int) -> float:
-    """Hydrate so many symbols, say how fast, and return the memory that it took in MiB."""
+    """Hydrate this number of symbols, print the speed, and return the memory that it took in MiB."""
     size = Size(symbols=symbols, faults=0.0, kills=0, start=TEN_YEARS, buckets=buckets, ceiling=5000, seconds=280)
     folder.mkdir()
     with hydration(size, folder) as case:
@@ -147,7 +147,7 @@ def test_stooqs_archive(tmp_path: Path) -> None:
 
 
 def archive(folder: Path, files: int) -> None:
-    """So many files in Stooq's layout."""
+    """Write this number of files in Stooq's layout."""
     random = np.random.default_rng(3)
     days = pl.date_range(dt.date(2008, 1, 1), dt.date(2026, 1, 1), eager=True)
     days = days.filter(days.dt.weekday() < 6).tail(FILE_DAYS).dt.strftime("%Y%m%d")

@@ -129,7 +129,7 @@ def _buckets(folder: Path, part: str, dataset: Dataset, shapes: list[Shape], key
 
 
 def _chosen(folder: Path, dataset: Dataset, wanted: int) -> set[tuple[str, str]]:
-    """The first so many instruments that have a walk-forward, by bucket: buckets are drawn by a hash of the key."""
+    """The first ``wanted`` instruments that have a walk-forward, by bucket: buckets are drawn by a hash of the key."""
     path = folder / f"real-{wanted}.json"
     if not path.is_file():
         keys: list[tuple[str, str]] = []

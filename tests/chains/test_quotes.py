@@ -93,14 +93,14 @@ def test_contracts_of_yesterday_are_expired_and_those_of_today_are_not():
     assert rows.filter(pl.col("expiry") == today)["iv"].null_count() < rows.height / 3
 
 
-def test_a_contract_that_stands_twice_is_kept_twice_and_told():
+def test_a_contract_that_occurs_twice_is_kept_twice_and_flagged():
     given = chain()
     doubled = OptionChain("AAA", 100.0, CAPTURED, pl.concat([given.contracts, given.contracts.head(3)]))
     rows = quotes(doubled)
     assert rows.height == given.contracts.height + 3 and rows["duplicate"].sum() == 3
 
 
-def test_an_adjusted_contract_is_told_by_its_root():
+def test_an_adjusted_contract_is_recognised_by_its_root():
     given = chain()
     frame = given.contracts.with_columns(pl.col("contract").str.replace("AAA", "AAA1"))
     assert quotes(OptionChain("AAA", 100.0, CAPTURED, frame))["adjusted"].all()

@@ -80,7 +80,7 @@ def test_flags_are_asked_for_up_or_down(root):
     assert contracts(root, "AAA", columns=["strike", "iv"]).columns == ["strike", "iv"]
 
 
-def test_a_name_that_there_is_not_is_told_with_those_that_there_are(root):
+def test_the_error_for_an_unknown_name_lists_the_known_names(root):
     with pytest.raises(ValueError, match="flag must be one of no_bid, .*, got crosed"):
         contracts(root, flags={"crosed": False})
     with pytest.raises(ValueError, match="column must be one of .*, got vol"):

@@ -126,7 +126,7 @@ def test_a_module_that_moves_and_functions_that_are_renamed_keep_the_hash(packag
     assert code_digest(package(elsewhere=moved, main=main).start) == before
 
 
-def test_two_functions_of_one_name_are_told_apart(package) -> None:
+def test_two_functions_with_one_name_are_distinguished(package) -> None:
     """With references by bare name, an edit of the second function of a name would go unseen."""
     first = "def _settings(value):\n    return value + 1\n"
     second = "def _settings(value):\n    return value + {}\n\n\ndef scaled(value):\n    return _settings(value)\n"

@@ -222,7 +222,7 @@ def test_trials_are_charged():
         (lambda p, k: (p, k + 1), "decision 1598 has no return yet among 1600 bars"),
     ],
 )
-def test_bad_input_is_refused_in_words(spoil, words):
+def test_bad_input_is_refused_with_a_clear_message(spoil, words):
     decided = instrument()
     positions = np.arange(506, decided.size - 2)
     probability, positions = spoil(guesses(decided, positions), positions)

@@ -47,7 +47,7 @@ def test_accuracy_without_a_labelled_day_is_undefined():
     assert metrics.majority_accuracy(np.array([np.nan])) is None
 
 
-def test_a_missing_score_is_refused_in_words():
+def test_a_missing_score_is_refused_with_a_clear_message():
     with pytest.raises(ValueError, match="got 1 NaN of 2: predict them all"):
         metrics.auc(np.array([0.0, 1.0]), np.array([0.3, np.nan]))
     with pytest.raises(ValueError, match="must be a number"):

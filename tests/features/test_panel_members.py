@@ -119,8 +119,8 @@ def test_share_below_is_the_plain_count():
 
 
 def test_no_panel_and_an_unknown_value_give_null():
-    nobody = Members(np.array([-1, 0]), np.full((1, POINTS), np.nan, dtype=np.float32))
-    assert np.isnan(share_below(np.array([1.0, 1.0]), nobody)).all()
+    unknown = Members(np.array([-1, 0]), np.full((1, POINTS), np.nan, dtype=np.float32))
+    assert np.isnan(share_below(np.array([1.0, 1.0]), unknown)).all()
     assert np.isnan(share_below(np.array([1.0]), Members(np.array([-1]), np.empty((0, 0), dtype=np.float32)))).all()
     some = Members(np.array([0]), np.arange(POINTS, dtype=np.float32)[None])
     assert np.isnan(share_below(np.array([np.nan]), some)).all()

@@ -280,7 +280,7 @@ def test_a_special_dividend_counts_where_the_price_shows_it_and_only_there():
     assert bars["factor"][-1] == 1.0 and "beyond 10% ignored that the price does not show" in state["reason"]
 
 
-def test_the_basis_is_by_the_presence_of_adj_close_or_as_told():
+def test_the_basis_follows_from_adj_close_or_from_the_setting():
     frame = series().with_columns(adj_close=pl.col("close") * pl.Series(np.where(np.arange(800) < 300, 0.99, 1.0)))
     assert one(frame)[1]["basis"] == "split_adjusted"
     assert one(frame.drop("adj_close"))[1]["basis"] == "total_return"

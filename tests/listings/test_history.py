@@ -59,7 +59,7 @@ def test_the_same_title_under_another_symbol_is_a_change_of_name(tmp_path):
     assert history.filter(symbol="META")["formerly"].to_list() == ["FB"], "kept once it is known"
 
 
-def test_two_names_with_one_title_are_told_of_neither(tmp_path):
+def test_two_symbols_with_one_title_are_never_linked_by_a_rename(tmp_path):
     book = ListingHistory(tmp_path)
     rest = [f"S{k}" for k in range(10)]
     book.keep("o", listed("XW=X Warrants", "XV=X Warrants", *rest), day(0))

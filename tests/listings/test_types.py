@@ -110,12 +110,12 @@ OTC += [("BRK-A", "common"), ("XX-PB", "preferred"), ("YY-WT", "warrant"), ("ABC
 
 
 @pytest.mark.parametrize(("symbol", "kind"), OTC)
-def test_an_over_the_counter_name_is_told_by_its_fifth_letter(symbol, kind):
+def test_the_fifth_letter_gives_the_type_of_an_over_the_counter_name(symbol, kind):
     assert otc_security_type(symbol).type == kind
 
 
 @pytest.mark.skipif(not MARKET.exists(), reason="no real directory here")
-def test_of_two_real_files_nearly_all_names_say_what_they_are():
+def test_nearly_all_names_in_two_real_files_reveal_their_type():
     parts = {}
     for file in FILES:
         (path,) = (MARKET / "symbols").glob(f"{file}_*.txt")

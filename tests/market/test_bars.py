@@ -70,7 +70,7 @@ def test_a_year_that_is_gone_loses_its_shard(tmp_path):
     assert [p.name for p in tmp_path.glob("*.parquet")] == ["b000-2019.parquet"]
 
 
-def test_a_damaged_shard_is_written_anew(tmp_path):
+def test_a_damaged_shard_is_written_again(tmp_path):
     store = BarStore(tmp_path)
     store.write_bucket(0, table())
     (tmp_path / "b000-2020.parquet").write_bytes(b"PAR1 nonsense")

@@ -1,4 +1,4 @@
-"""Chains from files: columns by name, many snapshots in a file, and faults told with their remedy."""
+"""Chains from files: columns by name, many snapshots in a file, and errors that name a remedy."""
 
 import datetime as dt
 
@@ -79,7 +79,7 @@ def test_ways_of_writing_times_dates_and_kinds(tmp_path, captured, kind, expiry)
     assert row["contract"] == "BRKB260515C00090500" and row["type"] == "call" and not row["malformed"]
 
 
-def test_a_value_that_is_none_is_null_and_told_by_a_flag(tmp_path):
+def test_an_unreadable_value_becomes_null_and_sets_a_flag(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text(LAYOUT.replace("call,90.0", "call,ninety").replace("1.4,1.6", "1.4,oops"), encoding="utf-8")
     [(_, found)] = chains(path)
@@ -95,14 +95,14 @@ def test_a_value_that_is_none_is_null_and_told_by_a_flag(tmp_path):
         (LAYOUT.replace("2026-02-11 17:00:00", "noon"), "2 rows have no underlying or no readable time of capture"),
     ],
 )
-def test_a_file_that_can_not_be_used_is_told_with_its_name_and_the_remedy(tmp_path, text, words):
+def test_the_error_for_an_unusable_file_names_the_file_and_the_remedy(tmp_path, text, words):
     path = tmp_path / "bad.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(FileError, match=f"bad.csv: .*{words}"):
         list(chains(path))
 
 
-def test_a_torn_parquet_file_is_told(tmp_path):
+def test_a_torn_parquet_file_raises_an_error(tmp_path):
     (tmp_path / "torn.parquet").write_bytes(b"PAR1....")
     with pytest.raises(FileError, match="torn.parquet: can't be read"):
         list(chains(tmp_path / "torn.parquet"))

@@ -37,7 +37,7 @@ def test_chains_of_the_world_are_stored_as_served_and_asked_for_once(tmp_path, m
         monkeypatch.setattr(sys, "argv", ["src/quote.py", *arguments])
         assert command.run_verb("quote", quote) == 0
         assert "quote: 4 snapshots of 4 underlyings of full from yahoo: 4,264 contracts" in capsys.readouterr().out
-    assert command.run_verb("quote", quote) == 0, "nothing is due, so nobody is asked: the world is gone"
+    assert command.run_verb("quote", quote) == 0, "nothing is due, so no provider is asked: the world is gone"
     assert "nothing new of full from yahoo; 4 snapshots taken before" in capsys.readouterr().out
     found = contracts(tmp_path / "data" / "options" / "full")
     assert set(found["underlying"]) == set(names)

@@ -171,9 +171,9 @@ def test_a_run_killed_before_it_could_tell_leaves_no_wrong_state(tmp_path):
         assert states(at) == states(tmp_path / "whole")
 
 
-def test_what_is_wrong_with_one_chain_is_its_own_matter(tmp_path, monkeypatch):
+def test_a_fault_in_one_chain_does_not_affect_the_others(tmp_path, monkeypatch):
     made = dataset(tmp_path, NAMES)
-    nobody = chain("LOW").contracts.with_columns(bid=pl.lit(0.0), ask=pl.lit(0.0))
+    unquoted = chain("LOW").contracts.with_columns(bid=pl.lit(0.0), ask=pl.lit(0.0))
     from src.options import snapshot as module
 
     real = module.with_values
@@ -182,7 +182,7 @@ def test_what_is_wrong_with_one_chain_is_its_own_matter(tmp_path, monkeypatch):
     )
     answers = {
         "SPY": chain("SPY", quoted=float("nan")),
-        "LOW": OptionChain("LOW", 0.0, CAPTURED, nobody),
+        "LOW": OptionChain("LOW", 0.0, CAPTURED, unquoted),
         "NEW": OptionChain("NEW", 100.0, CAPTURED, chain().contracts.head(0)),
     }
     line = snapshot(made, asked_of(answers), now=CAPTURED)
@@ -249,7 +249,7 @@ def test_through_a_pool_the_end_is_the_same_as_one_by_one(tmp_path):
     assert states(tmp_path / "pool") == states(tmp_path / "alone")
 
 
-def test_requests_answered_and_the_reason_of_a_pause_are_told_while_one_underlying_is_asked_for():
+def test_progress_shows_requests_answered_and_why_it_pauses_during_one_underlying():
     gate, said = RateGate("toy", dataclasses.replace(QUICK, pause=60.0, max_pause=60.0)), []
 
     def many(_wanted):
@@ -310,7 +310,7 @@ class Toy:
         self.closed = True
 
 
-def test_the_live_source_is_asked_by_its_own_names_and_let_go(tmp_path, monkeypatch):
+def test_the_live_source_is_asked_by_its_own_names_and_closed(tmp_path, monkeypatch):
     made = dataset(tmp_path, {"stock:AAA": 1.0}, options__max_expiries=7, source__live=QUICK)
     made.source.live.chain = {"stock": ["stooq", "yahoo"], "crypto": ["kraken"]}
     toy = Toy()
@@ -342,7 +342,7 @@ def own_files(tmp_path, **settings):
     return dataset(tmp_path, {"etf:SPY": 1.0}, options__path=str(folder), **settings)
 
 
-def test_files_are_taken_once_each_and_those_that_are_bad_stop_nobody(tmp_path):
+def test_each_file_is_imported_once_and_a_bad_file_does_not_stop_the_others(tmp_path):
     made = own_files(tmp_path)
     (tmp_path / "chains" / "bad.csv").write_text("a,b\n1,2\n")
     line = import_files(made)

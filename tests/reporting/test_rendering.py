@@ -129,7 +129,7 @@ def test_only_the_pages_own_style_and_script_are_taken_as_they_are() -> None:
     ]
 
 
-def test_a_cell_says_by_what_number_it_sorts_and_null_by_none() -> None:
+def test_a_cell_holds_the_number_it_sorts_by_and_null_holds_none() -> None:
     columns = [Column("name", lambda r: r["name"]), Column("AUC", lambda _: "-", lambda r: r["auc"])]
     rows = [{"name": "a", "auc": 0.123456789}, {"name": "b", "auc": None}, {"name": "c", "auc": float("nan")}]
     text = render("flagged", flagged=table(columns, rows, "a caption"))

@@ -123,8 +123,8 @@ def test_a_copy_of_the_project_and_another_machine_show_the_same(
         monkeypatch.setenv("DVC_ROOT", str(far / "copy"))
         assert [beat.verb for beat in heartbeat.beats("demo", far / "copy" / "data")] == ["train"]
         monkeypatch.setattr(heartbeat, "host_tag", lambda: "another")
-        told = heartbeat.beats("demo", far / "copy" / "data")
-        assert {(beat.verb, beat.state) for beat in told} == {("train", "elsewhere"), ("hydrate", "elsewhere")}
+        found = heartbeat.beats("demo", far / "copy" / "data")
+        assert {(beat.verb, beat.state) for beat in found} == {("train", "elsewhere"), ("hydrate", "elsewhere")}
         monkeypatch.setenv("DVC_ROOT", str(home))
 
 

@@ -1,4 +1,4 @@
-"""Memory: what a worker may take where nobody said."""
+"""Memory: what a worker may take where no limit is set."""
 
 from types import SimpleNamespace
 

@@ -34,7 +34,7 @@ class Script:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Reset the script to its first state."""
         self.asked: list[Request] = []
         self.said: dict[str, list[Said]] = {}
         self.usual: dict[str, Said] = {COOKIE: GOOD_COOKIE, CRUMB: Reply(200, b"crumb.1", TEXT)}
@@ -60,7 +60,7 @@ class Script:
 
 
 class Notes:
-    """A gate that lets everybody pass and notes what it was told."""
+    """A gate that lets every request pass and records each call."""
 
     def __init__(self) -> None:
         self.entered, self.answers, self.refusals = 0, 0, []

@@ -22,7 +22,7 @@ _START = (
 
 
 def programs() -> Path:
-    """The folder of initdb and postgres; skips the test where there is none, or nobody to run them as."""
+    """The folder of initdb and postgres; skips the test where there is none, or no account to run them as."""
     if os.name == "nt":
         pytest.skip("the throw-away cluster needs a Unix socket")
     on_path = [Path(found).parent for name in ("initdb",) if (found := shutil.which(name))]

@@ -1,4 +1,4 @@
-"""A new MLflow store is there whole or not at all, whoever makes it and whenever it is killed."""
+"""A new MLflow store is complete or absent, whichever process creates it and whenever that is killed."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def test_one_command_at_a_time_writes_a_dataset(
     assert made.project() == {record: run}
     with made.sql() as execute:
         execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'alpha-loop%'")
-    assert made.project() == {record: run}  # the server was started again: the claim is made anew
+    assert made.project() == {record: run}  # the server was started again: the claim is made again
     for _, closing in claims.values():
         closing.close()
     claims.clear()

@@ -106,7 +106,7 @@ def serving(where: StoreLocation, folder: Path, kept: Path) -> Iterator[str]:
     """
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--host", HOST, "--port", str(port)]
-    told = {
+    settings = {
         "_MLFLOW_SERVER_FILE_STORE": where.uri,
         "_MLFLOW_SERVER_REGISTRY_STORE": where.uri,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": str(where.artifacts),
@@ -114,7 +114,7 @@ def serving(where: StoreLocation, folder: Path, kept: Path) -> Iterator[str]:
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": kept.as_uri(),
         "_MLFLOW_SGI_NAME": "uvicorn",
     }
-    with running(command, port, "/health", folder, **told) as url:
+    with running(command, port, "/health", folder, **settings) as url:
         yield url
 
 
@@ -297,9 +297,9 @@ def test_the_ui_command_says_where_and_its_server_ends_with_it(base: Case, end: 
     """With a server that starts at once: tests/soak/test_tracking.py starts MLflow's."""
     port = free_port()
     command = [sys.executable, "-c", STUB, f"port={port}"]
-    told = {**os.environ, "DVC_ROOT": str(base.root), "PATH": os.defpath}
+    environment = {**os.environ, "DVC_ROOT": str(base.root), "PATH": os.defpath}
     process = subprocess.Popen(
-        command, cwd=ROOT, env=told, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         start_new_session=True,
     )  # fmt: skip
     try:
@@ -309,7 +309,7 @@ def test_the_ui_command_says_where_and_its_server_ends_with_it(base: Case, end: 
             if answers(port, "/"):
                 break
             time.sleep(0.05)
-        busy = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
+        busy = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert (busy.returncode, f"port {port} is taken" in busy.stderr) == (1, True)
     finally:
         os.kill(process.pid, end)

@@ -22,7 +22,7 @@ A, B = (0, "aa"), (1, "bb")
 
 
 class World:
-    """A hydration that goes on as told, one step each time that somebody waits, and stages that end as told."""
+    """A hydration that takes one scripted step at each wait, and stages that end as scripted."""
 
     def __init__(self, *steps: Hydration) -> None:
         self.steps = list(steps)
@@ -129,7 +129,7 @@ def test_a_stage_that_fails_because_bars_changed_under_it_is_tried_again(world: 
     assert world.verbs == ["featurize", "train", *ROUND]
 
 
-def test_a_failure_waits_for_more_bars_while_hydration_runs_and_is_told_when_it_has_ended(world: World) -> None:
+def test_a_failed_stage_waits_while_hydration_runs_and_raises_once_it_has_ended(world: World) -> None:
     world.steps = [
         *[Hydration((A,), running=True, complete=False)] * 3,
         Hydration((A,), running=False, complete=True),
@@ -171,7 +171,7 @@ def test_without_bars_and_without_a_hydration_it_says_what_to_start(world: World
     assert world.seconds == 120
 
 
-def test_a_hydration_that_died_is_told(world: World) -> None:
+def test_the_line_says_that_hydration_stopped_early(world: World) -> None:
     world.steps = [Hydration((A,), running=True, complete=False), Hydration((A,), running=False, complete=False)]
     line = world.follow()
     assert line.startswith("follow: 1 round, hydration stopped before its end: start it and this again; report: line 1")
@@ -186,7 +186,7 @@ def test_waiting_is_said_when_it_begins_and_every_five_minutes(world: World) -> 
     assert waits == [f"waiting for hydration to publish more: {n} of 720 asked so far" for n in (0, 60, 120, 180)]
 
 
-def test_a_hydration_that_was_interrupted_is_told_at_once_with_the_way_to_go_on(world: World) -> None:
+def test_an_interrupted_hydration_is_reported_at_once_with_the_command_to_resume(world: World) -> None:
     ended = Hydration((A,), running=False, complete=False, progress="hydration was interrupted; to go on: this command")
     world.steps = [Hydration((A,), running=True, complete=False, progress="214 of 720 asked so far"), ended]
     world.follow()
@@ -256,7 +256,7 @@ def test_a_stage_is_a_process_whose_last_line_comes_back() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="polite signals of POSIX")
-def test_a_stage_that_did_not_hear_the_interruption_is_told_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_missed_the_interruption_is_signalled_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "_ENDING", 0.05)
     script = (
         "import signal, sys, time\n"

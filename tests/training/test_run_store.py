@@ -105,7 +105,7 @@ def test_runs_that_are_asked_for_are_those_of_the_whole_table(store: RunStore) -
     for bucket, key, attempt in ((0, "a", 0), (1, "a", 1), (1, "b", 0), (2, "c", 0)):
         store.add(shard_name(bucket, SESSION), run_table([row(key.upper(), key, attempt)]))
         store.compact(shard_name(bucket, SESSION))
-    for asked in (["a.0"], ["a.1", "c.0"], ["b.0", "nobody"], []):
+    for asked in (["a.0"], ["a.1", "c.0"], ["b.0", "unknown"], []):
         expected = store.runs().filter(pl.col("record_id").is_in(asked))
         assert store.runs(record_ids=asked).equals(expected)
     assert store.runs(record_ids=["a.0"])["superseded"].to_list() == [True]  # by an attempt in another shard

@@ -97,7 +97,7 @@ def test_what_has_no_features_yet_waits_and_the_rest_is_trained(project: Project
     assert states.filter(pl.col("state") == "skipped")["reason"].str.contains("run featurize").all()
 
 
-def test_a_bucket_whose_instruments_are_all_quarantined_stops_nobody(project: Project) -> None:
+def test_a_bucket_with_only_quarantined_instruments_does_not_stop_the_others(project: Project) -> None:
     store = bars_of(project)
     states = store.ledger.states(0).with_columns(state=pl.lit("quarantined"), reason=pl.lit("a frozen series"))
     empty = store.read_bucket(0).clear()
@@ -161,8 +161,8 @@ def test_an_instrument_that_fails_keeps_its_traceback_and_is_tried_again_by_the_
     (key,) = chosen
     assert (states[key]["state"], states[key]["reason"]) == ("failed", "OSError: no disk")
     assert "1 failed (1 run: see" in first.summary.sentence(first.finish())
-    told = "\n".join(dossier_view.lines(dossier(config.paths, key, 0)))
-    assert "lightgbm    could not be trained at" in told and "Traceback: here" in told
+    shown = "\n".join(dossier_view.lines(dossier(config.paths, key, 0)))
+    assert "lightgbm    could not be trained at" in shown and "Traceback: here" in shown
     assert first.states.facts()["reasons"][0]["reason"] == "OSError: no disk"
     tried: list[tuple[str, str]] = []
     states = finish(worked(project, "lightgbm"), lambda task, trained: tried.append(task.key) or trained)
@@ -309,16 +309,16 @@ def test_a_features_code_that_changed_fits_again_what_uses_it(
     assert planned(session(narrow)) == (set(), set())
 
 
-def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(project: Project) -> None:
+def test_a_bucket_that_is_published_again_during_training_waits_for_the_next_run(project: Project) -> None:
     found = worked(project, "lightgbm")
     store = bars_of(project)
-    anew = store.buckets()[-1]
-    waiting = keys(store.ledger.states(anew))
+    bucket = store.buckets()[-1]
+    waiting = keys(store.ledger.states(bucket))
     tasks = found.tasks()
     first = next(tasks)
-    record = store.ledger.read(anew)
+    record = store.ledger.read(bucket)
     assert record is not None
-    store.ledger.forget(anew)  # as hydrate does before it writes
+    store.ledger.forget(bucket)  # as hydrate does before it writes
     for task in (first, *tasks):
         found.take(Outcome(task, train_instrument(task)))
     evidence = found.finish()
@@ -326,7 +326,7 @@ def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(projec
     assert keys(states.filter(pl.col("reason") == WAITING)) == waiting
     assert keys(states.filter(state="done")) and not keys(states.filter(state="done")) & waiting
     assert keys(evidence.grades) == keys(states.filter(state="done"))
-    store.ledger.record(anew, record.key, record.states, **record.facts)
+    store.ledger.record(bucket, record.key, record.states, **record.facts)
     states_after = finish(worked(project, "lightgbm"), lambda _task, trained: trained)
     assert all(states_after[key]["reason"] != WAITING for key in waiting)
     assert any(states_after[key]["state"] == "done" for key in waiting)
@@ -334,13 +334,13 @@ def test_a_bucket_that_is_published_anew_meanwhile_waits_for_the_next_run(projec
 
 def test_bars_that_are_newer_than_their_features_wait_and_the_rest_is_trained(project: Project) -> None:
     store = bars_of(project)
-    anew = store.buckets()[-1]
-    rows = store.read_bucket(anew)[:-1]
-    store.ledger.record(anew, str(store.ledger.fact(anew)), store.ledger.states(anew),
-                        digest=store.write_bucket(anew, rows))  # fmt: skip
+    bucket = store.buckets()[-1]
+    rows = store.read_bucket(bucket)[:-1]
+    store.ledger.record(bucket, str(store.ledger.fact(bucket)), store.ledger.states(bucket),
+                        digest=store.write_bucket(bucket, rows))  # fmt: skip
     project.must("train", *QUICK)
     states = project.states("train")
-    assert keys(states.filter(pl.col("reason") == WAITING)) == keys(store.ledger.states(anew))
+    assert keys(states.filter(pl.col("reason") == WAITING)) == keys(store.ledger.states(bucket))
     project.must("featurize")
     project.must("train", *QUICK)
     assert not (project.states("train")["reason"] == WAITING).any()

@@ -82,7 +82,7 @@ def test_a_family_that_raises_costs_its_run_alone(monkeypatch) -> None:
     assert "in broken" in done.failures["xgboost"].traceback
 
 
-def test_a_family_that_raises_once_is_tried_again_and_want_of_memory_is_not(monkeypatch) -> None:
+def test_a_family_that_raises_once_is_tried_again_but_not_after_a_memory_error(monkeypatch) -> None:
     raised: list[Exception] = [ArithmeticError("a hiccup")]
     fit = walk_forward_module._out_of_sample
 

@@ -89,7 +89,7 @@ def test_the_embargo_comes_off_the_end() -> None:
     assert usable_bars(dates[:3], dt.date(2017, 1, 1), 5) == 0
 
 
-def test_each_half_has_every_level_of_liquidity_and_nobody_is_in_both() -> None:
+def test_each_half_has_every_level_of_liquidity_and_no_instrument_is_in_both() -> None:
     candidates = tuple(EligibleInstrument(("stock", f"S{n:03d}"), float(n), 0) for n in range(400))
     halves = draw(candidates, 10, seed=7)
     for half in halves:

@@ -112,7 +112,7 @@ def test_a_session_that_knows_its_end_is_caught(monkeypatch):
     assert properties.seeing_the_future(planted) == {"planted"}
 
 
-def test_null_where_a_session_is_longer_than_can_be_told():
+def test_the_session_return_is_null_where_the_session_is_too_long():
     bars = lively(400, asset_class="stock").with_columns(
         date=pl.Series(np.datetime64("2020-03-06T00:00", "us") + np.arange(400) * np.timedelta64(1, "m"))
     )

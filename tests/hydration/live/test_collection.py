@@ -173,7 +173,7 @@ def _interrupt(market: Market) -> None:
         raise KeyboardInterrupt
 
 
-def test_a_provider_that_never_answers_ends_the_run_in_words_and_blames_no_instrument(tmp_path, market):
+def test_a_provider_that_never_answers_ends_the_run_with_a_message_and_blames_no_instrument(tmp_path, market):
     market.errors = dict.fromkeys(("AAA", "BBB", "CCC", "DDD"), Unavailable("can't be reached"))
     config = live(tmp_path, *(f"stock:{name}" for name in market.errors))
     config.source.live.patience_hours = 1e-5
@@ -182,7 +182,7 @@ def test_a_provider_that_never_answers_ends_the_run_in_words_and_blames_no_instr
     assert states(tmp_path) == {}
 
 
-def test_a_provider_that_is_not_reached_blames_nobody_and_is_asked_by_the_same_command_once_it_is(tmp_path, market):
+def test_an_unreached_provider_blames_no_instrument_and_the_same_command_asks_it_again(tmp_path, market):
     listed(market)
     market.errors = dict.fromkeys(("AAA", "BBB", "SPY"), Unavailable("can't be reached"))
     config = live(tmp_path, *NAMES)
@@ -226,7 +226,7 @@ def test_another_security_under_a_known_name_does_not_take_the_place_of_the_old_
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:500])])
-def test_a_published_file_that_is_lost_or_cut_short_is_noticed_and_made_anew(tmp_path, market, damage):
+def test_a_lost_or_truncated_published_file_is_noticed_and_rebuilt(tmp_path, market, damage):
     listed(market)
     hydrate(live(tmp_path, *NAMES))
     before = files(tmp_path)

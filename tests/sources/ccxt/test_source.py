@@ -1,4 +1,4 @@
-"""The real ccxt clients against exchanges on loopback: pages without holes, and every fault told apart."""
+"""The real ccxt clients against exchanges on loopback: pages without holes, and a separate error for every fault."""
 
 import datetime as dt
 import threading
@@ -131,7 +131,7 @@ REFUSED += [(403, {}, "<html>blocked", None)]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("status", "headers", "body", "after"), REFUSED)
-def test_a_refusal_is_told_to_the_gate_with_its_time(exchange, kind, status, headers, body, after):
+def test_the_gate_learns_of_a_refusal_and_of_its_wait(exchange, kind, status, headers, body, after):
     world, gate, provider = exchange(kind)
     world.instead = {2: (status, headers, body)}
     with pytest.raises(Refusal, match=str(status)) as refused:

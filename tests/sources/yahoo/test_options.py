@@ -121,7 +121,7 @@ CHAIN_FAULTS = [
 
 
 @pytest.mark.parametrize(("reply", "kind", "words", "requests"), CHAIN_FAULTS)
-def test_a_chain_that_is_no_good_is_told_in_its_own_words(script, provider, reply, kind, words, requests):
+def test_a_bad_chain_has_its_own_message(script, provider, reply, kind, words, requests):
     script.say(OPTIONS, reply)
     with pytest.raises(kind, match=words):
         provider.chain("AAA", 10)
@@ -140,7 +140,7 @@ def test_a_chain_comes_with_a_fresh_crumb_where_the_old_one_has_ended(script, pr
     assert script.count(CRUMB) == 2
 
 
-def test_without_a_crumb_the_words_say_so(script, provider):
+def test_the_error_says_that_a_crumb_is_missing(script, provider):
     script.say(CRUMB, Reply(429, b"", TEXT))
     script.say(OPTIONS, complaint(401, "Unauthorized", "Invalid Crumb", "finance"))
     with pytest.raises(Unavailable, match="wants a crumb, which could not be had"):
@@ -148,7 +148,7 @@ def test_without_a_crumb_the_words_say_so(script, provider):
     assert script.count(CRUMB) == 1
 
 
-def test_a_thread_is_told_what_it_heard_itself(script, provider):
+def test_each_thread_reads_its_own_last_answer(script, provider):
     script.say(OPTIONS, lambda request: json(page(FIRST, symbol=request.path.rsplit("/", 1)[1])))
     both = threading.Barrier(2, timeout=10)
 
@@ -228,7 +228,7 @@ def test_long_lists_are_read_page_by_page(script, provider):
 
 
 @pytest.mark.parametrize("result", [None, [], [{}], [{"quotes": None}], [{"quotes": [1]}]])
-def test_a_screener_that_answers_nothing_is_told_in_words(script, provider, result):
+def test_a_screener_that_answers_nothing_raises_a_clear_error(script, provider, result):
     script.say(SCREENER, json({"finance": {"result": result, "error": None}}))
     with pytest.raises(Malformed, match="screener answered without a list of quotes"):
         provider.most_traded("stock", 10)

@@ -62,9 +62,9 @@ FAULTS = [
     ("ragged lows", replaced([1.0], *QUOTE, "low"), Malformed, "AAA: 3 timestamps, but 1 values of low"),
     ("ragged times", replaced([OPEN], "timestamp"), Malformed, "AAA: 1 timestamps, but 3 values of open"),
     ("a null time", replaced([OPEN, None, OPEN], "timestamp"), Malformed, "timestamps must be seconds since 1970"),
-    ("times in words", replaced(["a", "b", "c"], "timestamp"), Malformed, "timestamps must be seconds since 1970"),
+    ("times as text", replaced(["a", "b", "c"], "timestamp"), Malformed, "timestamps must be seconds since 1970"),
     ("times of nanoseconds", replaced([OPEN * 10**9] * 3, "timestamp"), Malformed, "timestamps must be seconds"),
-    ("prices in words", replaced([1.0, "n/a", 2.0], *QUOTE, "high"), Malformed, "high must be a number, got 'n/a'"),
+    ("prices as text", replaced([1.0, "n/a", 2.0], *QUOTE, "high"), Malformed, "high must be a number, got 'n/a'"),
     ("another grain", about(dataGranularity="1mo"), Malformed, "asked for bars of 1d, got 1mo"),
     ("no such zone", replaced("Mars/Olympus", "meta", "exchangeTimezoneName"), Malformed, "no time zone Mars/Olympus"),
     ("a split by zero", replaced({"splits": {"1": {"date": OPEN, "numerator": 2, "denominator": 0}}}, "events"),
@@ -82,9 +82,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("reply", "kind", "words"), [each[1:] for each in FAULTS], ids=[each[0] for each in FAULTS])
-def test_an_answer_that_is_no_good_costs_one_request_and_is_told_in_its_own_words(
-    script, provider, gate, reply, kind, words
-):
+def test_a_bad_answer_costs_one_request_and_has_its_own_message(script, provider, gate, reply, kind, words):
     script.say(CHART, reply)
     with pytest.raises(kind, match=words) as caught:
         provider.fetch(AAA)
@@ -97,7 +95,7 @@ def test_an_answer_that_is_no_good_costs_one_request_and_is_told_in_its_own_word
     assert len(provider.fetch(AAA).bars) == 3
 
 
-def test_a_timeout_is_told_as_such(settings, script, gate):
+def test_the_error_says_that_a_request_timed_out(settings, script, gate):
     script.say(CHART, Reply(200, GOOD, stall=3))
     provider = source.connect("yahoo", replace(settings, timeout=0.4), gate)
     with pytest.raises(Unavailable, match=r"can't be reached.*timed out"):
@@ -119,7 +117,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("reply", "seconds"), REFUSALS)
-def test_a_refusal_is_told_to_the_gate_and_costs_one_request(script, provider, gate, reply, seconds):
+def test_the_gate_learns_of_a_refusal_that_costs_one_request(script, provider, gate, reply, seconds):
     script.say(CHART, reply)
     with pytest.raises(Refusal, match="query2.finance.yahoo.com refuses") as caught:
         provider.fetch(AAA)
@@ -128,7 +126,7 @@ def test_a_refusal_is_told_to_the_gate_and_costs_one_request(script, provider, g
     assert gate.refusals == [seconds]
 
 
-def test_a_refusal_until_a_moment_is_told_as_the_seconds_till_then(script, provider, gate):
+def test_a_refusal_until_a_date_becomes_the_seconds_until_then(script, provider, gate):
     moment = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
     script.say(CHART, Reply(429, b"", TEXT, {"Retry-After": moment.strftime("%a, %d %b %Y %H:%M:%S GMT")}))
     with pytest.raises(Refusal) as caught:
@@ -149,7 +147,7 @@ def test_a_refusal_until_a_moment_is_told_as_the_seconds_till_then(script, provi
         (COOKIE, Reply(429, b"", TEXT)),
     ],
 )
-def test_a_chart_needs_no_crumb_and_one_that_is_not_to_be_had_is_not_asked_for_again_at_once(
+def test_a_chart_needs_no_crumb_and_an_unavailable_crumb_is_not_requested_again_at_once(
     script, provider, gate, where, reply
 ):
     script.say(CHART, json(chart()))
@@ -162,7 +160,7 @@ def test_a_chart_needs_no_crumb_and_one_that_is_not_to_be_had_is_not_asked_for_a
     assert len(gate.refusals) == (reply.status == 429)
 
 
-def test_a_crumb_that_is_no_longer_taken_is_fetched_anew(script, provider):
+def test_an_expired_crumb_is_fetched_again(script, provider):
     script.say(CHART, complaint(401, "Unauthorized", "Invalid Crumb"), json(chart()))
     script.say(CRUMB, Reply(200, b"old", TEXT), Reply(200, b"new", TEXT))
     with pytest.raises(Unavailable, match="no longer accepts the crumb"):
@@ -182,7 +180,7 @@ def test_a_consent_page_is_passed_as_yfinance_passes_it(script, provider):
 
 
 @pytest.mark.parametrize("end", [Reply(200, b"<html>again</html>", HTML), Reply(reset=True)])
-def test_a_consent_page_that_leads_nowhere_is_an_error_of_its_own(script, provider, end):
+def test_a_consent_page_that_leads_nowhere_raises_an_error(script, provider, end):
     there = {"Location": "https://consent.yahoo.com/v2/collectConsent?sessionId=1"}
     script.say(CHART, Reply(302, b"", HTML, there))
     script.say("consent.yahoo.com", Reply(200, b"<form action='/v2/collectConsent'></form>", HTML), end)

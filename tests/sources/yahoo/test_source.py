@@ -1,4 +1,4 @@
-"""Yahoo through the real yfinance client, unpatched, told nothing but a proxy and a certificate."""
+"""Yahoo through the real yfinance client, unpatched, given only a proxy and a certificate."""
 
 import datetime as dt
 import logging

@@ -50,7 +50,7 @@ def insisted(source: source_module.Yahoo, wanted: BarRequest) -> Answer | Provid
     return last
 
 
-def test_every_series_is_stored_as_served_and_every_fault_told_apart(world, source):
+def test_every_series_is_fetched_as_served_and_every_fault_has_its_own_error(world, source):
     faults = Faults(world, SHARE)
     asked = {
         each: BarRequest(each.asset_class, each.symbol, START, name=each.yahoo) for each in world.instruments.values()
@@ -59,17 +59,19 @@ def test_every_series_is_stored_as_served_and_every_fault_told_apart(world, sour
         found = dict(zip(asked, pool.map(lambda wanted: insisted(source, wanted), asked.values()), strict=True))
     seen = set()
     for instrument, got in found.items():
-        told = expected(world, faults, instrument, START)
-        seen.add(told.fault or told.state)
-        if told.state != "fetched":
-            assert isinstance(got, ProviderError), (instrument, told.fault)
-            assert STATES[got.kind] == told.state, (instrument, told.fault, got)
+        known = expected(world, faults, instrument, START)
+        seen.add(known.fault or known.state)
+        if known.state != "fetched":
+            assert isinstance(got, ProviderError), (instrument, known.fault)
+            assert STATES[got.kind] == known.state, (instrument, known.fault, got)
             continue
-        assert isinstance(got, Answer), (instrument, told.fault, got)
+        assert isinstance(got, Answer), (instrument, known.fault, got)
         bars = got.bars.filter(got.bars["date"] != (world.running(instrument.asset_class) or dt.date.max))
-        assert np.array_equal(bars["date"].to_numpy(), told.days), (instrument, told.fault)
-        assert np.array_equal(bars.select(PRICES).fill_null(np.nan).to_numpy(), told.values, equal_nan=True), instrument
-        events = [(each.day.astype(object), each.kind, each.value) for each in told.events]
+        assert np.array_equal(bars["date"].to_numpy(), known.days), (instrument, known.fault)
+        assert np.array_equal(bars.select(PRICES).fill_null(np.nan).to_numpy(), known.values, equal_nan=True), (
+            instrument
+        )
+        events = [(each.day.astype(object), each.kind, each.value) for each in known.events]
         assert sorted(got.events.select("date", "kind", "value").rows()) == sorted(events)
     assert len(seen) > 20, seen
 

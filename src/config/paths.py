@@ -48,6 +48,11 @@ def listings(data_root: str | Path) -> Path:
     return main_root() / data_root / "listings"
 
 
+def raw_folder(bars: Path) -> Path:
+    """Folder of what live providers served, beside the bars of a store, also of one that is to replace another."""
+    return bars / "raw"
+
+
 @dataclass(frozen=True)
 class DatasetPaths:
     """Where everything stored of one dataset lies.
@@ -74,7 +79,7 @@ class DatasetPaths:
     @property
     def raw(self) -> Path:
         """Folder of the unchanged answers of live providers."""
-        return self.bars / "raw"
+        return raw_folder(self.bars)
 
     @property
     def features(self) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.paths import raw_folder
 from src.core.errors import StageError
 from src.core.failure import Failure
 from src.core.instruments import KEY, Key
@@ -138,7 +139,7 @@ class Collection:
     ) -> None:
         self.job = job
         self.asked = {each.key: each for each in asked}
-        self.raw = RawStore(store.root / "raw", job.universe.interval, store.manifest.buckets)
+        self.raw = RawStore(raw_folder(store.root), job.universe.interval, store.manifest.buckets)
         self.now = dt.datetime.now(dt.UTC)
         self.schedule = Schedule(
             job.source.live, provider_chain.chains(job.source), job.universe.interval, self.now,

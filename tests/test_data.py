@@ -14,6 +14,7 @@ from src import data
 from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.core.project import ROOT
+from src.inspection import dossier_view
 from src.inspection.instrument import dossier, matching_keys
 from src.market.bars import BarStore, Manifest, bucket
 from src.storage.atomic import write_json, write_parquet
@@ -148,3 +149,8 @@ def test_wrong_usage_is_answered_in_one_line(filled: Config, capsys: pytest.Capt
     status, _, error = run(filled, capsys, "NOPE")
     assert (status, error.count("\n")) == (2, 1)
     assert run(filled, capsys, "AAPL", "universes=demo")[0] == 2
+
+
+def test_a_long_family_name_stands_apart_from_its_verdict() -> None:
+    row = {"family": "hist_gradient_boosting", "passed": True, "auc": 0.559}
+    assert "hist_gradient_boosting passed: " in dossier_view._grade(row)

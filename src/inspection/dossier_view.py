@@ -88,12 +88,12 @@ def _grade(row: Json) -> str:
     notes = f"; {reasons}" if reasons else ""
     notes += f"; suspicious: {row['suspicious']}" if row.get("suspicious") else ""
     notes += f"; settings chosen among {row['tuning_trials']:,} trials" if row.get("tuning_trials") else ""
-    return f"  {row['family']:<12}{'passed' if row['passed'] else 'failed'}: {metrics}{notes}"
+    return f"  {row['family'] + ' ':<12}{'passed' if row['passed'] else 'failed'}: {metrics}{notes}"
 
 
 def _failures(failures: list[Json]) -> Iterator[str]:
     for failure in failures:
-        yield f"  {failure['family']:<12}could not be trained at {failure['at']}: {failure['reason']}"
+        yield f"  {failure['family'] + ' ':<12}could not be trained at {failure['at']}: {failure['reason']}"
         yield from (f"    {line}" for line in failure["traceback"].rstrip().splitlines())
 
 

@@ -28,6 +28,8 @@ VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
 # Each test file runs in one process, in the order of tests/conftest.py; three processes, since some tests mostly wait.
 PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Paths of another Python; and what keeps compiled modules from being written, which doubles the start of each command.
+LEFT_OUT = ("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 QUIET = ("--failures-only", "-o", "console_output_style=classic")
 LINT = (
     ("ruff", "check", "."),
@@ -207,7 +209,7 @@ def call_quietly(*command: str) -> int:
 
 def environment() -> dict:
     """Give the environment variables of every command: .venv first on the PATH, UTF-8, no telemetry."""
-    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONPATH")}
+    variables = {key: value for key, value in os.environ.items() if key not in LEFT_OUT}
     variables["PATH"] = str(BIN) + os.pathsep + variables.get("PATH", "")
     variables.update(VIRTUAL_ENV=str(VENV), PYTHONUTF8="1", DVC_NO_ANALYTICS="1", DO_NOT_TRACK="true")
     return variables

@@ -185,9 +185,10 @@ def test_pip_takes_over_if_uv_fails(
 
 def test_commands_find_the_environments_programs_first(launch: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", "/elsewhere")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     environment = launch.environment()
     assert environment["PATH"].split(os.pathsep)[0] == str(launch.BIN)
-    assert "PYTHONHOME" not in environment
+    assert not {"PYTHONHOME", "PYTHONDONTWRITEBYTECODE"} & environment.keys()
     assert environment["PYTHONUTF8"] == "1"
 
 

@@ -1,7 +1,6 @@
 """One file in src/sources and one in conf/source are a new source, from hydration to graded models."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -47,17 +46,17 @@ SOURCE = FileSource("waves", listing, bars, simulated=True)
 '''
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the project's code with one more source."""
-    code = tmp_path / "code"
+    code = tmp_path_factory.mktemp("code")
     for name in ("src", "conf"):
         shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, code / name)
     (code / "src" / "sources" / "waves.py").write_text(SOURCE, encoding="utf-8")
     (code / "conf" / "source" / "waves.yaml").write_text("kind: waves\nbasis: total_return\n", encoding="utf-8")
-    return Project(tmp_path, code)
+    return Project(tmp_path_factory.mktemp("project"), code)
 
 
 def test_a_new_source_is_hydrated_featurized_and_trained_by_the_real_commands(project: Project) -> None:

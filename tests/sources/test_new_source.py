@@ -59,6 +59,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(tmp_path_factory.mktemp("project"), code)
 
 
+def test_a_misspelt_source_is_refused_and_the_new_one_suggested(project: Project) -> None:
+    refused = project.run("hydrate", "source=waves", "source.kind=wave")
+    assert refused.returncode == 2 and "did you mean waves?" in refused.stderr + refused.stdout
+
+
 def test_a_new_source_is_hydrated_featurized_and_trained_by_the_real_commands(project: Project) -> None:
     project.must("hydrate", "source=waves")
     store = BarStore(project.root / "data" / "bars" / "demo")
@@ -67,8 +72,3 @@ def test_a_new_source_is_hydrated_featurized_and_trained_by_the_real_commands(pr
     project.must("train", "source=waves", "model=lightgbm")
     grades = project.grades()
     assert sorted(grades["symbol"]) == ["WAVE1", "WAVE2", "WAVE3"] and grades["auc"].null_count() == 0
-
-
-def test_a_misspelt_source_is_refused_and_the_new_one_suggested(project: Project) -> None:
-    refused = project.run("hydrate", "source=waves", "source.kind=wave")
-    assert refused.returncode == 2 and "did you mean waves?" in refused.stderr + refused.stdout

@@ -113,14 +113,15 @@ def _imported(name: str, path: Path) -> Mapping[str, Feature | Callable[..., Arr
     """Run the file as a module and return what it declares."""
     module_name = f"{MODULES}.{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise FeatureError(f"features.files: {name} must be a Python file: give a path that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    linecache.checkcache(str(path))
+    linecache.cache.pop(str(path), None)
     try:
         with gathered() as shelf:
-            spec.loader.exec_module(module)
+            # Never from __pycache__, which takes an edit within the second that keeps the size for no edit.
+            exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
     except Exception as error:
         sys.modules.pop(module_name, None)
         kind = "" if isinstance(error, FeatureError) else f"{type(error).__name__}: "

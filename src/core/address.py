@@ -14,7 +14,7 @@ def host_and_port(address: str) -> tuple[str, str]:
     Returns
     -------
     (str, str)
-        Host, an IPv6 one without its brackets, and port; empty where there is none.
+        Host, an IPv6 one without its brackets, and port; a part that is missing is empty.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     return host.strip("[]"), port

@@ -45,7 +45,7 @@ def difference(expected: Environment) -> str | None:
     Returns
     -------
     str or None
-        The first difference as a phrase for an error message; None if there is none.
+        The first difference as a phrase for an error message; None if they do not differ.
     """
     here = dict(environment())
     for name, value in expected:

@@ -51,7 +51,7 @@ def named_proxy(settings: LiveSource) -> tuple[str, str] | None:
     Returns
     -------
     (str, str) or None
-        The setting or variable that names it, and its address; None if there is none.
+        The setting or variable that names it, and its address; None if no proxy is set.
     """
     if settings.proxy:
         return "source.live.proxy", settings.proxy

@@ -58,7 +58,7 @@ def names(file: str) -> dict[str, int]:
 
 
 def _rows(path: Path, numbered: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
-    """Yield line, asset class (empty if there is none) and symbol."""
+    """Yield line, asset class (empty if not given) and symbol."""
     table = csv.reader(line for _, line in numbered)
     header = [cell.strip().lower() for cell in next(table)]
     symbol = next((header.index(name) for name in _SYMBOLS if name in header), None)

@@ -122,7 +122,7 @@ def layout(path: Path, named: dict[str, str]) -> Layout:
 
 
 def _likely(ours: str, names: list[str]) -> str:
-    """The column with the nearest name that is no alias of another column; a placeholder if there is none."""
+    """The column with the nearest name that is no alias of another column; a placeholder without one."""
     taken = {alias for aliases in _ALIASES.values() for alias in aliases}
     spare = {_normalised(name): name for name in names if _normalised(name) not in taken}
     close = difflib.get_close_matches(ours, spare, n=1, cutoff=0.5)

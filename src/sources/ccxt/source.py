@@ -161,7 +161,7 @@ def _rows(exchange: Any, name: str, request: BarRequest) -> list[list[Any]]:
     Raises
     ------
     Malformed
-        If there is none at all over a period longer than one page.
+        If there is nothing at all over a period longer than one page.
     """
     step = exchange.parse_timeframe(request.interval) * 1000
     start = int(dt.datetime.combine(request.start, dt.time(), dt.UTC).timestamp() * 1000)

@@ -133,7 +133,7 @@ def _times(values: Any, asked: str) -> pl.Series:
 
 
 def _first(values: Any) -> dict[str, Any]:
-    """The first object of a list; an empty one if there is none."""
+    """The first object of a list; an empty one if the list is empty."""
     if isinstance(values, list) and values and isinstance(values[0], dict):
         return values[0]
     return {}

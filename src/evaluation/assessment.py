@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import DateArray, FloatArray, IntArray
-from src.evaluation import metrics, significance
+from src.evaluation import metrics, significance, suspicion
 from src.evaluation.grade import GATE_METRICS, Grade, Outcomes, Thresholds, grade
 from src.evaluation.labels import Decisions
 from src.evaluation.shift_test import Shifts, shifts
@@ -190,9 +190,7 @@ class _TradedRun:
 
     def one_bar_later(self) -> tuple[float | None, float | None]:
         """AUC and Sharpe ratio with every prediction acted on one bar late."""
-        return significance.one_bar_later(
-            self.label, self.probability, self.exposure, self.conditions, self.bars_per_year
-        )
+        return suspicion.one_bar_later(self.label, self.probability, self.exposure, self.conditions, self.bars_per_year)
 
     def baselines(self) -> Figures:
         """Figures of simpler strategies on the same days, and the turnover a year."""
@@ -244,7 +242,7 @@ def _doubt(
     passed = grade(figures, limits).passed
     kept = limits.cleared_by({"auc": late[0], "sharpe": late[1]})
     collapse = passed and decisions.asset_class == "crypto" and not kept
-    return significance.suspicion(
+    return suspicion.suspicion(
         positions, decisions, gate, area=figures["auc"], ratio=figures["sharpe"], passed=passed, collapse=collapse
     )
 

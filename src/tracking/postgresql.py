@@ -51,7 +51,7 @@ def mark(uri: str, thresholds: Thresholds) -> list[str]:
     """
     import psycopg2.errors
 
-    with _connected(uri) as connection:
+    with connected(uri) as connection:
         try:
             return gate_triggers.mark_postgresql(connection, thresholds)
         except psycopg2.errors.InsufficientPrivilege as error:
@@ -73,7 +73,7 @@ def creating_tables(uri: str) -> Iterator[None]:
     uri : str
         Address of the database.
     """
-    with _connected(uri) as connection:
+    with connected(uri) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", (_TABLES_LOCK,))
@@ -110,7 +110,7 @@ def claim(uri: str, experiment: str) -> None:
             closing.close()
             del _CLAIMS[uri, experiment]
     with contextlib.ExitStack() as closing:
-        connection = closing.enter_context(_connected(uri))
+        connection = closing.enter_context(connected(uri))
         connection.autocommit = True
         _lock(connection, uri, experiment)
         _CLAIMS[uri, experiment] = connection, closing.pop_all()
@@ -138,7 +138,7 @@ def _lock(connection: Any, uri: str, experiment: str) -> None:
 
 
 @contextlib.contextmanager
-def _connected(uri: str) -> Iterator[Any]:
+def connected(uri: str) -> Iterator[Any]:
     """Open a connection of PostgreSQL's own driver.
 
     Raises

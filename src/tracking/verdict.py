@@ -1,0 +1,209 @@
+"""The one verdict on a model version: what stands against registering, promoting or loading it.
+
+Training, `promote`, `sync`, `status`, `doctor` and the registry's plugin all ask `objections`. It looks at the run's
+figures by the one grade function, at suspicions, at the run and its model in MLflow, at the files of the model, and at
+the record that training stored. Facts come from a database (`standing_in_database`) or from MLflow's client
+(`src.tracking.champions`). MLflow is not imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from src.evaluation.grade import Thresholds, grade
+from src.tracking import registry_gate
+from src.tracking.location import local_folder
+from src.tracking.records import Records
+from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
+
+PLACEBO = "placebo"
+"""Value of the param and tag ``arm`` of runs that were trained with shifted features, to measure luck."""
+
+
+class Use(Enum):
+    """What a version is wanted for."""
+
+    REGISTER = "registered"
+    PROMOTE = "promoted"
+    KEEP = "kept as champion"
+    LOAD = "loaded"
+
+
+@dataclass(frozen=True)
+class Objection:
+    """One reason against a version.
+
+    Attributes
+    ----------
+    message : str
+    is_damage : bool
+        Whether something is not as training left it (changed files, a run that was not trained, a record that is
+        gone), as opposed to a version that merely clears too little.
+    """
+
+    message: str
+    is_damage: bool = False
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a version, registered or not.
+
+    Attributes
+    ----------
+    name : str
+        Of the registered model that it is in, or is to enter.
+    run_id : str
+        MLflow's run.
+    record_id : str or None
+        The record of training that the run names.
+    own_name : str or None
+        Name of the registered model of the run's instrument.
+    metrics : mapping
+        Figures that the gate reads, by name.
+    model_sha256 : str or None
+        Of the native model, as the run's param says.
+    suspicious : str or None
+        Why the run looks too good to be true, unless a person has cleared it.
+    is_cleared : bool
+        Whether a person has cleared the run.
+    is_superseded : bool
+        Whether MLflow says that a later run replaces it.
+    arm : str or None
+        ``placebo`` for runs that measure luck.
+    broken : str or None
+        What is wrong with the run, its model or the files of the model.
+    """
+
+    name: str
+    run_id: str
+    record_id: str | None
+    own_name: str | None
+    metrics: Mapping[str, float]
+    model_sha256: str | None = None
+    suspicious: str | None = None
+    is_cleared: bool = False
+    is_superseded: bool = False
+    arm: str | None = None
+    broken: str | None = None
+
+
+def objections(standing: Standing, thresholds: Thresholds, records: Records | None, use: Use) -> tuple[Objection, ...]:
+    """List what stands against a version.
+
+    Parameters
+    ----------
+    standing : Standing
+    thresholds : Thresholds
+        Those of the database's mark, or of the project.
+    records : Records or None
+        What training stored; None where ``data/runs`` can't be reached, and then only the database is judged.
+    use : Use
+        What the version is wanted for. A superseded champion stays.
+
+    Returns
+    -------
+    tuple of Objection
+        Empty if nothing stands against it; damage comes first.
+    """
+    found = []
+    if standing.broken:
+        found.append(Objection(standing.broken, is_damage=True))
+    if standing.arm == PLACEBO:
+        found.append(Objection("the run is of the placebo arm, which measures luck", is_damage=True))
+    if conflict := _name_conflict(standing):
+        found.append(Objection(conflict, is_damage=True))
+    if records is not None:
+        unlike = records.objections(standing.record_id, standing.metrics, standing.model_sha256)
+        found += [Objection(message, is_damage=True) for message in unlike]
+    graded = grade(standing.metrics, thresholds, _suspicion(standing, records))
+    needs_champions_bars = use in (Use.PROMOTE, Use.KEEP)
+    reasons = graded.against_promotion if needs_champions_bars else graded.against_registration
+    found += [Objection(reason) for reason in reasons]
+    if use in (Use.REGISTER, Use.PROMOTE) and is_superseded(standing, records):
+        found.append(Objection("superseded by a later run of the same model"))
+    return tuple(found)
+
+
+def is_superseded(standing: Standing, records: Records | None) -> bool:
+    """Whether a later run replaces a version, by MLflow or by the records.
+
+    Parameters
+    ----------
+    standing : Standing
+    records : Records or None
+    """
+    return standing.is_superseded or bool(
+        records is not None and standing.record_id and records.is_superseded(standing.record_id)
+    )
+
+
+def standing_in_database(query: Query, candidate: CandidateModel, name: str) -> Standing:
+    """Collect what MLflow's tables and the files of the model say of a version.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    candidate : CandidateModel
+        The logged model behind the version.
+    name : str
+        Of the registered model.
+    """
+    tags = dict(tuple(row) for row in query("SELECT key, value FROM tags WHERE run_uuid = ?", (candidate.run_id,)))
+    params = candidate.params
+    is_cleared = registry_gate.is_cleared(query, candidate.run_id)
+    return Standing(
+        name=name,
+        run_id=candidate.run_id,
+        record_id=tags.get("alpha.record_id"),
+        own_name=params.get("registered_name"),
+        metrics=registry_gate.gate_metrics(query, candidate.run_id),
+        model_sha256=params.get("model_sha256"),
+        suspicious=None if is_cleared else params.get("suspicious"),
+        is_cleared=is_cleared,
+        is_superseded=bool(tags.get("alpha.superseded")),
+        arm=params.get("arm") or tags.get("arm"),
+        broken=changed_files(candidate),
+    )
+
+
+def changed_files(candidate: CandidateModel) -> str | None:
+    """Compare the files of a model with what its run recorded, where they are kept in a folder of this machine.
+
+    Parameters
+    ----------
+    candidate : CandidateModel
+
+    Returns
+    -------
+    str or None
+        What differs; None if nothing does, or the files are kept elsewhere.
+    """
+    folder = local_folder(candidate.location)
+    if folder is None:
+        return None
+    try:
+        registry_gate.check_files(folder, candidate)
+    except GateRefusal as refusal:
+        return str(refusal)
+    return None
+
+
+def _suspicion(standing: Standing, records: Records | None) -> str | None:
+    if standing.is_cleared or standing.suspicious or records is None or not standing.record_id:
+        return standing.suspicious
+    grades = records.grades(standing.record_id)
+    return grades[-1].suspicious if grades else None
+
+
+def _name_conflict(standing: Standing) -> str | None:
+    own, name = standing.own_name or "", standing.name
+    if name == own or not name.lower().startswith(registry_gate.ASSET_PREFIXES):
+        return None
+    return f"run {standing.run_id} is of {own or 'no instrument'}, not of {name}"

@@ -44,6 +44,7 @@ SCHEMA: dict[str, Any] = {
     "luck_rate": pl.Float64,
     "z": pl.Float64,
     "p_value": pl.Float64,
+    "sharpe_p_value": pl.Float64,
     "q_value": pl.Float64,
     "deflated_sharpe": pl.Float64,
     "late_auc": pl.Float64,
@@ -143,7 +144,7 @@ def assess(
         "passed": verdict.passed,
         "reasons": list(verdict.reasons),
         "registrable": verdict.registrable,
-        **_luck(figures["auc"], shifted),
+        **_luck(figures, shifted, gate.min_oos),
         "late_auc": late[0],
         "late_sharpe": late[1],
         "suspicious": doubt,
@@ -219,9 +220,18 @@ def _traded(probability: FloatArray, positions: IntArray, decisions: Decisions, 
     )
 
 
-def _luck(area: float | None, shifted: Shifts) -> Figures:
-    z = significance.z_score(area, shifted)
-    return {"luck_rate": shifted.luck_rate, "z": z, "p_value": significance.p_value(z), "q_value": None}
+def _luck(figures: Figures, shifted: Shifts, least: int) -> Figures:
+    """Luck rate, z-score and p-values; both p-values are 1 below `least` out-of-sample bars."""
+    area, ratio = shifted.auc[shifted.admissible], shifted.sharpe[shifted.admissible]
+    z, ratio_z = significance.z_score(figures["auc"], area), significance.z_score(figures["sharpe"], ratio)
+    enough = (figures["n_oos"] or 0) >= least
+    return {
+        "luck_rate": shifted.luck_rate,
+        "z": z,
+        "p_value": significance.p_value(z, area) if enough else 1.0,
+        "sharpe_p_value": significance.p_value(ratio_z, ratio) if enough else 1.0,
+        "q_value": None,
+    }
 
 
 def _packed(shifted: Shifts, common_shifts: int, bars_per_year: float) -> bytes:

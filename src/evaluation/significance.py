@@ -9,55 +9,111 @@ import numpy as np
 
 from src.core.arrays import FloatArray
 from src.evaluation.metrics import sharpe
-from src.evaluation.shift_test import Shifts
 
 EULER = 0.5772156649015329
 _NORMAL = NormalDist()
 
 
-def z_score(area: float | None, shifted: Shifts) -> float | None:
-    """Compute (AUC - mean) / sd over the admissible shifts.
+def z_score(value: float | None, null: FloatArray) -> float | None:
+    """Compute (value - mean) / sd over the admissible shifts.
 
     Parameters
     ----------
-    area : float or None
-        AUC of the run.
-    shifted : Shifts
+    value : float or None
+        AUC or Sharpe ratio of the run.
+    null : float64, shape (m,)
+        The same figure at each admissible shift, in their order.
 
     Returns
     -------
     float or None
-        None where the AUC is undefined, or does not vary over the shifts.
+        None where the figure is undefined for the run or at a shift, or does not vary over the shifts.
     """
-    null = shifted.auc[shifted.admissible]
-    if area is None or null.size < 2 or not np.isfinite(null).all():
+    deviations = standardized(null)
+    if value is None or deviations is None:
+        return None
+    return (value - float(np.mean(null))) / float(np.std(null, ddof=1))
+
+
+def standardized(null: FloatArray) -> FloatArray | None:
+    """Compute the z-score of every admissible shift among all of them.
+
+    Parameters
+    ----------
+    null : float64, shape (m,)
+        A figure at each admissible shift.
+
+    Returns
+    -------
+    float64, shape (m,), or None
+        None where the figure is undefined at a shift, or does not vary.
+    """
+    if null.size < 2 or not np.isfinite(null).all():
         return None
     deviation = float(np.std(null, ddof=1))
     if deviation < 1e-12:
         return None
-    return (area - float(np.mean(null))) / deviation
+    scaled: FloatArray = (null - np.mean(null)) / deviation
+    return scaled
 
 
-def p_value(z: float | None) -> float:
-    """Probability of a z-score this high by luck: the one-sided tail of the normal distribution.
+def independent_shifts(null: FloatArray) -> float:
+    """Count the independent values that are worth as much as the shifts, of which neighbours are alike.
 
-    A rank among n shifts can't get below 1/n, which is useless among 30,000 runs.
+    Parameters
+    ----------
+    null : float64, shape (m,)
+        A figure at each admissible shift, in their order; finite, and not all equal.
+
+    Returns
+    -------
+    float, at most m
+        m / tau with ``tau = 1 + 2 * sum(max(r_j**2 - 1/m, 0) for 0 < j < m/4)``, where r_j is the autocorrelation at
+        lag j. An estimated variance counts squares, whose autocorrelation is r**2; 1/m is what r**2 has without any.
+
+    Source
+    ------
+    Bayley and Hammersley, "The effective number of independent observations in an autocorrelated time series",
+    Supplement to the Journal of the Royal Statistical Society 8 (1946), p. 184, for the variance.
+    """
+    m = null.size
+    padded = 1 << (2 * m - 1).bit_length()  # so that no lag wraps round
+    power = np.abs(np.fft.rfft(null - np.mean(null), padded)) ** 2
+    products = np.fft.irfft(power, padded)[: -(-m // 4)]
+    squares = (products[1:] / products[0]) ** 2
+    return m / (1.0 + 2.0 * float(np.maximum(squares - 1.0 / m, 0.0).sum()))
+
+
+def p_value(z: float | None, null: FloatArray) -> float:
+    """Probability of a z-score this high by luck: the one-sided tail of Student's t.
+
+    A rank among n shifts can't get below 1/n, which is useless among 30,000 runs; the normal tail would take the
+    standard deviation of a few shifts that are alike for a known one.
 
     Parameters
     ----------
     z : float or None
+        `z_score` of the run among `null`.
+    null : float64, shape (m,)
+        The figure at each admissible shift, in their order.
 
     Returns
     -------
     float, in [0, 1]
-        1.0 where z is None.
+        Tail of z / sqrt(1 + 1/m) with max(1, `independent_shifts` - 1) degrees of freedom; 1.0 where z is None.
 
     Examples
     --------
-    >>> round(p_value(1.6448536), 4)
-    0.05
+    >>> null = np.array([0.5, 0.52, 0.48, 0.5])
+    >>> round(p_value(z_score(0.56, null), null), 4)
+    0.0231
     """
-    return 1.0 if z is None else 0.5 * math.erfc(z / math.sqrt(2.0))
+    if z is None:
+        return 1.0
+    from scipy.special import stdtr
+
+    freedom = max(1.0, independent_shifts(null) - 1.0)
+    return float(stdtr(freedom, -z / math.sqrt(1.0 + 1.0 / null.size)))
 
 
 def instrument_p(smallest: float, trials: int) -> float:

@@ -36,7 +36,13 @@ MEANINGS = (
     ("z", "The run's AUC minus the mean AUC of its shifts, divided by their standard deviation."),
     (
         "p-value",
-        "Probability of an AUC this far above its shifts without skill, times the number of trials on the instrument.",
+        "Probability of an AUC this far above its shifts without skill: Student's t on z, with as many degrees of "
+        "freedom as the shifts are worth, since neighbours are alike; 1 below the bars that registration demands. The "
+        "q-value charges it for every trial on the instrument.",
+    ),
+    (
+        "p-value of the Sharpe ratio",
+        "The same for money: of the run's Sharpe ratio among those of its shifts, net of costs.",
     ),
     (
         "q-value",

@@ -112,6 +112,39 @@ def test_skill_passes_with_little_luck_and_a_small_p_value():
     assert row["deflated_sharpe"] > 0.9
 
 
+def test_both_p_values_are_one_below_the_bars_that_registration_demands():
+    _, decided, positions, probability = graded(0.015, seed=2)
+    for bars in (6, 20, GATE.min_oos - 1):
+        row = assess(probability[:bars], positions[:bars], decided, PLAIN, GATE).row()
+        assert (row["p_value"], row["sharpe_p_value"]) == (1.0, 1.0)
+    bars = GATE.min_oos
+    row = assess(probability[:bars], positions[:bars], decided, PLAIN, GATE).row()
+    assert row["p_value"] < 0.05
+    assert row["sharpe_p_value"] < 0.2
+    fewer = assess(probability[:20], positions[:20], decided, PLAIN, replace(GATE, min_oos=20)).row()
+    assert fewer["p_value"] < 1.0
+
+
+def test_six_bars_are_never_credible():
+    """Six bars were given p 3.5e-7 by the normal tail: the least that Student's t gives them is far above."""
+    _, decided, positions, _ = graded()
+    label = decided.label[positions]
+    at = next(k for k in range(label.size) if label[k : k + 6].tolist() == [1, 1, 1, 0, 0, 0])
+    perfect = np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1])
+    row = assess(perfect, positions[at : at + 6], decided, PLAIN, replace(GATE, min_oos=1)).row()
+    assert row["auc"] == 1.0
+    assert row["p_value"] > 0.01
+
+
+def test_money_has_a_p_value_of_its_own():
+    row = graded(0.015, seed=2)[0].row()
+    assert row["sharpe_p_value"] < 0.001
+    lost = graded(-0.015, seed=2)[0].row()
+    assert lost["sharpe_p_value"] > 0.9
+    idle = graded(0.0, seed=2, config=replace(PLAIN, threshold=0.99))[0].row()
+    assert idle["sharpe_p_value"] == 1.0
+
+
 def test_a_guess_fails_with_its_reasons():
     row = graded(0.0, seed=3)[0].row()
     assert not row["passed"]

@@ -5,12 +5,6 @@ import pytest
 from scipy import stats
 
 from src.evaluation import significance
-from src.evaluation.shift_test import Shifts
-
-
-def null_of(auc):
-    auc = np.asarray(auc, dtype=np.float64)
-    return Shifts(auc, auc, auc, np.zeros(auc.size, dtype=bool), np.arange(1, auc.size))
 
 
 def test_deflated_sharpe_of_the_papers_example():
@@ -47,22 +41,66 @@ def test_deflated_sharpe_of_nothing_is_undefined():
     )  # no such moments: the variance would be negative
 
 
-@pytest.mark.parametrize("z", [-3.0, 0.0, 1.0, 4.0, 9.0, 30.0])
-def test_p_is_the_normal_tail_far_beyond_what_a_rank_could_give(z):
-    assert significance.p_value(z) == pytest.approx(stats.norm.sf(z), rel=1e-9)
+def shifts_that_are_alike(m, persistence, seed=0):
+    """A figure at m shifts, the neighbours of which are alike."""
+    noise = np.random.default_rng(seed).normal(size=m)
+    for j in range(1, m):
+        noise[j] += persistence * noise[j - 1]
+    return 0.5 + 0.02 * noise
 
 
-def test_z_is_taken_over_admissible_shifts_only():
-    shifted = null_of([0.9, 0.50, 0.52, 0.48, 0.51])
+def p_by_hand(value, null):
+    """Take the tail from SciPy and every autocorrelation from a loop."""
+    m, away, tau = null.size, null - null.mean(), 1.0
+    for j in range(1, m):
+        if j < m / 4:
+            r = (away[:-j] * away[j:]).sum() / (away**2).sum()
+            tau += 2.0 * max(r**2 - 1.0 / m, 0.0)
+    t = (value - null.mean()) / null.std(ddof=1) / math.sqrt(1.0 + 1.0 / m)
+    return stats.t.sf(t, max(1.0, m / tau - 1.0))
+
+
+def p_of(value, null):
+    return significance.p_value(significance.z_score(value, null), null)
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 5, 8, 9, 59, 374, 1373])
+@pytest.mark.parametrize("persistence", [0.0, 0.9, 0.99, 1.0])
+def test_p_is_students_tail_with_as_many_degrees_of_freedom_as_the_shifts_are_worth(m, persistence):
+    null = shifts_that_are_alike(m, persistence)
+    for value in (0.3, 0.5, 0.53, 0.6, 0.9):
+        assert p_of(value, null) == pytest.approx(p_by_hand(value, null), rel=1e-6)
+
+
+def test_few_or_slow_shifts_make_a_high_z_less_rare():
+    many, slow, few = (shifts_that_are_alike(*of) for of in ((1373, 0.0), (1373, 0.99), (4, 0.0)))
+    p = [significance.p_value(6.0, null) for null in (many, slow, few)]
+    assert stats.norm.sf(6.0) < p[0] < p[1] < p[2]
+    assert p[0] < 1e-8
+    assert p[2] > 0.005
+
+
+def test_p_is_one_half_in_the_middle_of_the_shifts_and_falls_without_end():
+    null = shifts_that_are_alike(500, 0.5)
+    assert p_of(null.mean(), null) == pytest.approx(0.5, abs=1e-6)
+    p = [p_of(value, null) for value in (0.4, 0.6, 0.8, 2.0)]
+    assert p == sorted(p, reverse=True)
+    assert p[-1] > 0.0
+
+
+def test_z_is_taken_over_the_shifts():
     null = np.array([0.50, 0.52, 0.48, 0.51])
-    assert significance.z_score(0.56, shifted) == pytest.approx((0.56 - null.mean()) / null.std(ddof=1))
+    assert significance.z_score(0.56, null) == pytest.approx((0.56 - null.mean()) / null.std(ddof=1))
+    np.testing.assert_allclose(significance.standardized(null), stats.zscore(null, ddof=1))
 
 
-@pytest.mark.parametrize("null", [[0.5] * 9, [np.nan] * 9, [0.5, 0.5], [0.5]])
+@pytest.mark.parametrize("null", [[0.5] * 9, [np.nan] * 9, [0.4, np.nan, 0.6], [0.5], []])
 def test_without_a_spread_of_shifts_there_is_no_z_and_p_is_one(null):
-    assert significance.z_score(0.6, null_of(null)) is None
-    assert significance.z_score(None, null_of([0.1, 0.5, 0.6, 0.7])) is None
-    assert significance.p_value(None) == 1.0
+    null = np.array(null)
+    assert significance.z_score(0.6, null) is None
+    assert significance.standardized(null) is None
+    assert p_of(0.6, null) == 1.0
+    assert p_of(None, np.array([0.1, 0.5, 0.6, 0.7])) == 1.0
 
 
 def test_q_values_are_those_of_a_naive_loop_over_ranks():

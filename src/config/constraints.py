@@ -155,6 +155,7 @@ def _rules(config: Config) -> Iterator[Rule]:
     yield from _model(config.model)
     yield from _engine(config.engine)
     yield from _own_features(config.features)
+    yield from _placebo(config)
 
 
 def _grade(grade: GradeConfig) -> Iterator[Rule]:
@@ -235,6 +236,21 @@ def _engine(engine: EngineConfig) -> Iterator[Rule]:
         engine.memory_gib is None or engine.kind == "local",
         f"is for engine=local, got {engine.memory_gib}",
         "leave it out: Ray ends a worker itself when its node runs out of memory",
+    )
+
+
+def _placebo(config: Config) -> Iterator[Rule]:
+    yield Rule(
+        "placebo_only",
+        config.placebo > 0 or not config.placebo_only,
+        f"needs a share of instruments, got placebo={config.placebo:g}",
+        "add placebo=0.2",
+    )
+    yield Rule(
+        "placebo_only",
+        not (config.placebo_only and config.follow),
+        "and follow=true can't be combined",
+        "leave one of them out",
     )
 
 

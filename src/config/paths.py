@@ -92,6 +92,11 @@ class DatasetPaths:
         return self.root / "runs" / self.dataset
 
     @property
+    def placebo(self) -> Path:
+        """Folder of the run store of the placebo arm, which no reader of the real runs looks into."""
+        return self.runs / "placebo"
+
+    @property
     def grades(self) -> Path:
         """The grades table."""
         return self.root / "grades" / f"{self.dataset}.parquet"

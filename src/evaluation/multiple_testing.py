@@ -83,6 +83,21 @@ def session_evidence(grades: pl.DataFrame) -> SessionEvidence:
     )
 
 
+def passes_at_shifts(grades: pl.DataFrame) -> IntArray:
+    """Count the runs that would pass at each of the common shifts.
+
+    Parameters
+    ----------
+    grades : DataFrame with asset_class, symbol and shift_passes
+
+    Returns
+    -------
+    int64, shape (common_shifts,)
+        Empty where no run has common shifts.
+    """
+    return _lucky_counts(grades)[0]
+
+
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 

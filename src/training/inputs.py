@@ -42,6 +42,8 @@ class Inputs:
     ----------
     feature_names : list of str
         Features of the session, in the order of the columns of a matrix.
+    longest_window : int
+        Bars that any of them looks back at, the row's own included.
     panel_returns : DataFrame, optional
         Returns of the pinned panel, where the label is relative.
     buckets : list of int
@@ -64,6 +66,7 @@ class Inputs:
         self._until = dt.date.fromisoformat(settings.split.until) if settings.split.until else None
         chosen = select(settings.features, settings.interval)
         self.feature_names = [item.name for item in chosen]
+        self.longest_window = max(item.window for item in chosen)
         self._looks_at_panel = any(needs_panel(item) for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
         self._label = settings.label

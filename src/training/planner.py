@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ class Planner:
         Parts of the run keys that all instruments share.
     store : RunStore
         What was trained before.
+    arm : mapping, optional
+        Further parts of the run keys, where the runs are not those of the real arm.
 
     Attributes
     ----------
@@ -90,11 +92,18 @@ class Planner:
         Key of the session.
     """
 
-    def __init__(self, settings: TrainingSettings, shared: SessionParts, store: RunStore) -> None:
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        shared: SessionParts,
+        store: RunStore,
+        arm: Mapping[str, Any] | None = None,
+    ) -> None:
         self.settings = settings
         self.models = settings.models
         self.shared = shared
         self.store = store
+        self._arm = dict(arm or {})
         self.key = keys.session_key(settings.dataset, self.models, settings.strategy, shared)
         self._strategy_key = keys.strategy_key(settings.strategy)
         self._features = json_digest(dict(shared.features))
@@ -234,6 +243,7 @@ class Planner:
     def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool, since: dt.datetime | None) -> RunPlan:
         library, code = self._libraries[model.family], self._code[model.family]
         parts = keys.run_parts(self.shared, key[0], self._features, model, bars_hash, library, code)
+        parts |= self._arm
         run_key = keys.run_key(*key, parts)
         stored = self._stored.get(run_key)
         if stored and not (since and stored.created_at < since):

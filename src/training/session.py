@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import polars as pl
 
 from src.core.arrays import Matrix
 from src.core.end_state import EndState
 from src.core.failure import Failure
-from src.core.hashing import json_digest, table_digest
 from src.core.instruments import KEY, Key
 from src.engine.outcome import Outcome
 from src.evaluation.multiple_testing import SessionEvidence, session_evidence
 from src.storage import atomic
 from src.storage.ledger import WAITING
-from src.training import run_key
 from src.training.bucket_results import BucketResults
 from src.training.failures import Failures
+from src.training.grade_rows import GradeRows
 from src.training.inputs import Inputs
 from src.training.planner import Planner, require_symbols
 from src.training.run_store import RunStore, shard_name
@@ -62,8 +60,7 @@ class Session:
         self.inputs = Inputs(settings)
         self.planner = Planner(settings, self.inputs.shared, self.store)
         self.key = self.planner.key
-        self.strategy_key = run_key.strategy_key(settings.strategy)
-        self._session_grade_key = run_key.grade_key(settings.strategy, settings.grade)
+        self.grade_rows = GradeRows(settings, self.key)
         self.states = SessionStates()
         self.results = BucketResults(self.store, self.key)
         self.totals = Totals()
@@ -149,7 +146,7 @@ class Session:
             planted, again = key in self.inputs.planted, self.settings.includes(key)
             plans = self.planner.plans(key, self.inputs.bars_hash(own), planted, again=again)
             n_trials = self.planner.n_trials(key, plans, own)
-            grade_key = self._grade_key(own)
+            grade_key = self.grade_rows.key(own)
             plans = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials, grade_key)]
             if plans and not self._skip_again(bucket, key, plans):
                 work.append((key, slice(start, start + length), plans, n_trials))
@@ -167,10 +164,6 @@ class Session:
         self.results.add_skips(bucket, reasons)
         self.states.end(EndState(*key, "skipped", next(iter(reasons.values()))))
         return True
-
-    def _grade_key(self, bars: pl.DataFrame) -> str:
-        """Key of what grades an instrument's runs: costs look at the split history, doubts at the marks of repairs."""
-        return json_digest([self._session_grade_key, table_digest(bars.select("split", "repaired"))])
 
     def _reuse(self, bucket: int, key: Key, plan: RunPlan, n_trials: int, grade_key: str) -> bool:
         """Take a run's grade as it stands, or leave the run out where the command is narrowed to other symbols."""
@@ -239,36 +232,15 @@ class Session:
             self.store.add(shard_name(task.bucket, self.key), run_table(result.runs))
         plans = {plan.record_id: plan for plan in task.plans}
         fitted = {run["record_id"]: run["fit_seconds"] for run in result.runs}
-        grade_key = self._grade_key(task.bars)
+        planted = task.key in self.inputs.planted
         for row in result.grades:
             plan, seconds = plans[row["record_id"]], fitted.get(row["record_id"])
-            self.results.add_grade(task.bucket, self._grade_row(task, plan, row, seconds, grade_key))
+            self.results.add_grade(task.bucket, self.grade_rows.row(task, plan, row, seconds, planted=planted))
             self.states.graded(task.key, plan.model.family, row)
             log.info("%s.%s %s: %s", *task.key, plan.model.family, run_line(row, seconds))
         self.totals.runs += len(result.runs)
         self.totals.instruments += bool(result.grades)
         self.totals.fit_seconds += result.fit_seconds
-
-    def _grade_row(
-        self, task: InstrumentTask, plan: RunPlan, row: dict[str, Any], seconds: float | None, grade_key: str
-    ) -> dict[str, Any]:
-        """Row of the grades: what the worker found, with the run's identity and the keys of what graded it."""
-        # A run keeps the session that trained it, unless another strategy makes other returns of it.
-        same = plan.identity["strategy_key"] == self.strategy_key
-        return {
-            "asset_class": task.asset_class,
-            "symbol": task.symbol,
-            "family": plan.model.family,
-            "run_key": plan.identity["run_key"],
-            "fit_seconds": plan.identity.get("fit_seconds") if seconds is None else seconds,
-            "tuning_trials": plan.identity.get("tuning_trials"),
-            "session_key": plan.identity["session_key"] if same else self.key,
-            **row,
-            "strategy_key": self.strategy_key,
-            "grade_key": grade_key,
-            "graded_by": self.key,
-            "planted": task.key in self.inputs.planted,
-        }
 
     # end ----------------------------------------------------------------------------------------------------------
 

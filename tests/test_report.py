@@ -70,7 +70,7 @@ def test_the_stage_writes_its_files_and_closes_with_the_counts(dataset):
     assert sorted(written(dataset / "reports/demo")) == FILES
     table = grades_table(pl.read_parquet("data/grades/demo.parquet"))
     passes = table["passed"].sum()
-    counts = rf"report: 49 instruments; {passes} of {table.height} runs passed, on \d+ instruments\. "
+    counts = rf"report: 49 instruments; {passes} of {table.height} runs passed \(\d+ instruments?, \d+ registrable\)\. "
     assert re.match(counts + r"If no model had any skill, about", line)
     assert line.endswith("). See reports/demo/index.html")
 
@@ -162,7 +162,7 @@ def test_a_truncated_grades_table_is_named(dataset):
 def test_a_session_in_which_all_were_skipped_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lay_out(synthetic.grades(3).clear(), [])
-    assert report(Config()).startswith("report: 9 instruments; 0 of 0 runs passed, on 0 instruments.")
+    assert report(Config()).startswith("report: 9 instruments; 0 of 0 runs passed (0 instruments, 0 registrable).")
     assert "No run was graded" in Path("reports/demo/index.html").read_text(encoding="utf-8")
 
 

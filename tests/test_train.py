@@ -63,7 +63,7 @@ def test_a_second_run_of_the_same_command_trains_nothing(trained: Project, tmp_p
     before = {path: path.stat().st_mtime_ns for path in project.runs.rglob("*.parquet")}
     line = project.must("train")
     runs = project.grades().height
-    assert f"of {runs} runs passed, on " in line and f"). {runs} runs reused, " in line
+    assert f"of {runs} runs passed (" in line and f"; {runs} runs reused, " in line
     assert {path: path.stat().st_mtime_ns for path in project.runs.rglob("*.parquet")} == before
     assert project.stable_grades().equals(trained.stable_grades())
     assert len(project.tracked()) == runs
@@ -121,7 +121,7 @@ def test_other_costs_grade_again_without_fitting(trained: Project, tmp_path: Pat
     project = trained.copy(tmp_path / "p")
     line = project.must("train", "strategy.cost_bps={stock: 50, etf: 50, crypto: 50}", NO_MLFLOW)
     grades = project.grades()
-    assert f"of {grades.height} runs passed, on " in line and f"). {grades.height} runs reused, " in line
+    assert f"of {grades.height} runs passed (" in line and f"; {grades.height} runs reused, " in line
     both = trained.grades().join(grades, on="record_id", suffix="_dear")
     assert both.height == grades.height
     assert (both["auc"] == both["auc_dear"]).all()

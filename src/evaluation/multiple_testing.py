@@ -22,64 +22,89 @@ class SessionEvidence:
     ----------
     grades : DataFrame
         The grades with ``q_value`` filled: one for each instrument, on each of its rows.
-    passes, instruments : int
-        Runs that passed, and instruments with at least one.
+    passes, instruments, registrable : int
+        Runs that passed, instruments with at least one, and passes that may be registered.
     expected, low, high : float, int, int
         Lucky passes to expect had no model any skill (the sum of luck rates), and the 5 to 95% range over the common
         shifts, which knows that instruments move together.
     expected_instruments, low_instruments, high_instruments : float, int, int
         The same for instruments on which any run would pass.
+    session_number : int, optional
+        Which session on these bars this is, the first being 1; None where it is not known.
     """
 
     grades: pl.DataFrame
     passes: int
     instruments: int
+    registrable: int
     expected: float
     low: int
     high: int
     expected_instruments: float
     low_instruments: int
     high_instruments: int
+    session_number: int | None = None
 
     def sentence(self) -> str:
-        """Say how many runs passed and how many would without any skill, in two sentences on one line.
+        """Say how many runs passed and how many would without any skill, in sentences on one line.
 
         Returns
         -------
         str
-            ``57 of 1,989 runs passed, on 41 instruments. If no model had any skill, about 31 would pass (90% range 12
-            to 66).``
+            ``57 of 1,989 runs passed (41 instruments, 38 registrable). If no model had any skill, about 31 would (22
+            instruments; 90% range 12 to 66). Session 7 on these bars.``
         """
-        expected = f"{self.expected:,.{0 if self.expected >= 10 else 1}f}"
         runs = f"{self.passes:,} of {_counted(self.grades.height, 'run')}"
-        return (
-            f"{runs} passed, on {_counted(self.instruments, 'instrument')}. If no model had any skill, about {expected}"
-            f" would pass (90% range {self.low:,} to {self.high:,})."
-        )
+        passed = f"{runs} passed ({_counted(self.instruments, 'instrument')}, {self.registrable:,} registrable)."
+        lucky = f"about {_expected(self.expected)} would ({_expected(self.expected_instruments)} instruments; 90% range"
+        session = session_clause(self.session_number)
+        return f"{passed} If no model had any skill, {lucky} {self.low:,} to {self.high:,}).{session}"
 
 
-def session_evidence(grades: pl.DataFrame) -> SessionEvidence:
+def session_clause(number: int | None) -> str:
+    """Say which session on these bars it is.
+
+    Parameters
+    ----------
+    number : int or None
+        From 1.
+
+    Returns
+    -------
+    str
+        A sentence after a space; empty where the number is not known.
+    """
+    return "" if number is None else f" Session {number:,} on these bars."
+
+
+def session_evidence(grades: pl.DataFrame, session_number: int | None = None) -> SessionEvidence:
     """Add up the luck of all runs of one configuration, passed or not, and fill their q-values.
 
     Parameters
     ----------
     grades : DataFrame with the columns of `assess.SCHEMA`, one row a run
         A null luck rate counts as none: such a run could not pass at any shift. A null p-value counts as 1.
+    session_number : int, optional
+        Becomes the column ``session_number``. Default: that of the column, where there is one.
     """
+    if session_number is None and "session_number" in grades.columns:
+        session_number = grades["session_number"].max()  # type: ignore[assignment]
     passed = grades.filter(pl.col("passed"))
     by_run, by_instrument = _lucky_counts(grades)
     low, high = _range(by_run)
     low_instruments, high_instruments = _range(by_instrument)
     return SessionEvidence(
-        grades=_with_q_values(grades),
+        grades=_with_q_values(grades).with_columns(session_number=pl.lit(session_number, pl.Int64)),
         passes=passed.height,
         instruments=passed.select(KEY).n_unique(),
+        registrable=_registrable(passed),
         expected=float(grades["luck_rate"].sum()),
         low=low,
         high=high,
         expected_instruments=float(by_instrument.mean()) if by_instrument.size else 0.0,
         low_instruments=low_instruments,
         high_instruments=high_instruments,
+        session_number=session_number,
     )
 
 
@@ -96,6 +121,14 @@ def passes_at_shifts(grades: pl.DataFrame) -> IntArray:
         Empty where no run has common shifts.
     """
     return _lucky_counts(grades)[0]
+
+
+def _registrable(passed: pl.DataFrame) -> int:
+    return int(passed["registrable"].fill_null(False).sum()) if "registrable" in passed.columns else 0
+
+
+def _expected(value: float) -> str:
+    return f"{value:,.{0 if value >= 10 else 1}f}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from src.core.instruments import KEY
+from src.evaluation.multiple_testing import session_clause
 from src.reporting.formatting import about, counted, integer, percent, probability
 from src.reporting.luck_chart import luck_chart
 from src.reporting.rendering import render, trusted
@@ -26,10 +27,12 @@ def sentence(luck: Luck) -> str:
     """
     if luck.sentence:
         return luck.sentence
-    passed = f"{counted(luck.passes, 'run')} passed, on {counted(luck.instruments, 'instrument')}."
+    session = session_clause(luck.session_number)
+    instruments = counted(luck.instruments, "instrument")
+    passed = f"{counted(luck.passes, 'run')} passed ({instruments}, {luck.registrable:,} registrable)."
     if luck.expected is None:
-        return f"{passed} How many would pass by luck is not computed."
-    return f"{passed} If no model had any skill, {about(luck.expected)} would pass."
+        return f"{passed} How many would pass by luck is not computed.{session}"
+    return f"{passed} If no model had any skill, {about(luck.expected)} would.{session}"
 
 
 def interpretation(luck: Luck, runs: int) -> str:

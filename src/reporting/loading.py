@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -193,13 +193,17 @@ def passes_against_luck(grades: pl.DataFrame) -> Luck:
         Without expectation if no run has a luck rate, and without range if no run has common shifts.
     """
     evidence = session_evidence(grades)
-    passes = evidence.passes, evidence.instruments
+    luck = Luck(evidence.passes, evidence.instruments, None, None, None)
+    luck = replace(luck, registrable=evidence.registrable, session_number=evidence.session_number)
     if grades.height and grades["luck_rate"].is_null().all():
-        return Luck(*passes, None, None, None)
+        return luck
+    luck = replace(luck, expected=evidence.expected)
     if grades.height and grades["shift_passes"].is_null().all():  # 0 to 0 would read as a range
-        return Luck(*passes, evidence.expected, None, None)
+        return luck
     by_instrument = (evidence.expected_instruments, evidence.low_instruments, evidence.high_instruments)
-    return Luck(*passes, evidence.expected, evidence.low, evidence.high, evidence.sentence(), by_instrument)
+    return replace(
+        luck, low=evidence.low, high=evidence.high, sentence=evidence.sentence(), by_instrument=by_instrument
+    )
 
 
 def _read(path: Path) -> pl.DataFrame:

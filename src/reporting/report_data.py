@@ -65,6 +65,10 @@ class Luck:
         The result as the evidence states it; empty if not computed.
     by_instrument : (float, float, float) or None
         Expectation and range of the instruments with at least one lucky pass.
+    registrable : int
+        Passes that may be registered.
+    session_number : int or None
+        Which session on these bars it is; None where it is not known.
     """
 
     passes: int
@@ -74,6 +78,8 @@ class Luck:
     high: float | None
     sentence: str = ""
     by_instrument: tuple[float, float, float] | None = None
+    registrable: int = 0
+    session_number: int | None = None
 
 
 @dataclass(frozen=True)

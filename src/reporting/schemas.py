@@ -16,7 +16,7 @@ GRADE_SCHEMA: dict[str, pl.DataType] = {
         ("asset_class", "symbol", "family", "record_id", "session_key", "graded_by", "suspicious"), pl.String()
     ),
     **dict.fromkeys(("first_oos", "last_oos"), pl.Date()),
-    **dict.fromkeys(("n_oos", "n_trials", "n_folds", "tuning_trials"), pl.Int64()),
+    **dict.fromkeys(("n_oos", "n_trials", "n_folds", "tuning_trials", "session_number"), pl.Int64()),
     **dict.fromkeys(METRICS, pl.Float64()),
     **dict.fromkeys(("majority_accuracy", "buy_hold_sharpe", "unsized_drawdown", "turnover"), pl.Float64()),
     **dict.fromkeys(("active_sharpe", "late_auc", "late_sharpe"), pl.Float64()),

@@ -41,12 +41,24 @@ def summary(data: ReportData) -> dict[str, Any]:
         "expected_lucky_passes": _rounded(luck.expected),
         "lucky_passes_low": _rounded(luck.low),
         "lucky_passes_high": _rounded(luck.high),
+        **_lucky_instruments(luck),
+        "session_number": luck.session_number,
         "lowest_q_value": _rounded(grades["q_value"].min()),
         "medians": {metric: _rounded(grades[metric].median()) for metric in METRICS},
     }
     if data.planted is not None:
         figures["planted"] = planted_counts(data)
     return figures
+
+
+def _lucky_instruments(luck: Luck) -> dict[str, float | None]:
+    """Instruments to expect with a lucky pass, and their range; null if not computed."""
+    expected, low, high = luck.by_instrument or (None, None, None)
+    return {
+        "expected_lucky_instruments": _rounded(expected),
+        "lucky_instruments_low": _rounded(low),
+        "lucky_instruments_high": _rounded(high),
+    }
 
 
 def state_counts(states: pl.DataFrame) -> dict[str, int]:

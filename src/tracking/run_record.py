@@ -25,7 +25,7 @@ Point = tuple[int, int, float]
 """Step, timestamp in milliseconds, value."""
 
 EQUITY = "net_equity"
-_NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials")
+_NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials", "session_number")
 _PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash", "code": "code_hash"}
 _SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
 _ESCAPED_IN_NAMES = "/:%?@#;\\\"'"

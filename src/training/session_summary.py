@@ -94,9 +94,14 @@ class SessionSummary:
             "runs_trained": totals.runs,
             "passed": evidence.passes,
             "passed_instruments": evidence.instruments,
+            "passed_registrable": evidence.registrable,
             "expected_lucky_passes": evidence.expected,
             "expected_lucky_low": evidence.low,
             "expected_lucky_high": evidence.high,
+            "expected_lucky_instruments": evidence.expected_instruments,
+            "expected_lucky_instruments_low": evidence.low_instruments,
+            "expected_lucky_instruments_high": evidence.high_instruments,
+            "session_number": evidence.session_number,
             "seconds": seconds,
             "fit_seconds": totals.fit_seconds,
             "instruments_per_hour": totals.instruments / seconds * 3600.0 if seconds else 0.0,
@@ -140,7 +145,7 @@ class SessionSummary:
         Returns
         -------
         str
-            Instruments, runs, passes, the luck among them, skips and failures.
+            Instruments, runs, passes, the luck among them, the session's number, reused runs, skips and failures.
         """
         total, reused = len(self._states), evidence.grades.height - self._totals.runs
         before = f"{reused:,} run{'' if reused == 1 else 's'} reused, " if reused else ""
@@ -148,7 +153,8 @@ class SessionSummary:
         folder = f"{self._settings.paths.runs.as_posix()}/failures"
         runs = f" ({failed:,} run{'' if failed == 1 else 's'}: see {folder})" if failed else ""
         ended = f"{self._states.count('skipped'):,} skipped, {self._states.count('failed'):,} failed{runs}"
-        return f"train: {total:,} instrument{'' if total == 1 else 's'}; {evidence.sentence()} {before}{ended}."
+        result = evidence.sentence().removesuffix(".")
+        return f"train: {total:,} instrument{'' if total == 1 else 's'}; {result}; {before}{ended}"
 
 
 def run_line(row: dict[str, Any], fit_seconds: float | None) -> str:

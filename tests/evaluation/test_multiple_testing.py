@@ -94,13 +94,26 @@ def test_the_sentence():
     rows = [(f"S{i % 60}", i < 57, 0.31, 0.5, 3, rng.random(200) < 0.31) for i in range(100)]
     found = session_evidence(grades(rows))
     assert found.sentence() == (
-        "57 of 100 runs passed, on 57 instruments. If no model had any skill, about 31 would pass"
-        f" (90% range {found.low} to {found.high})."
+        "57 of 100 runs passed (57 instruments, 0 registrable). If no model had any skill, about 31 would"
+        f" ({found.expected_instruments:.0f} instruments; 90% range {found.low} to {found.high})."
     )
     one = session_evidence(grades([("A", True, 0.02, 0.5, 1, np.zeros(200))]))
     assert one.sentence() == (
-        "1 of 1 run passed, on 1 instrument. If no model had any skill, about 0.0 would pass (90% range 0 to 0)."
+        "1 of 1 run passed (1 instrument, 0 registrable). If no model had any skill, about 0.0 would (0.0 instruments;"
+        " 90% range 0 to 0)."
     )
+
+
+def test_the_sentence_counts_registrable_passes_and_names_the_session():
+    rows = [(f"S{i}", i < 3, 12.5, 0.5, 3, np.ones(200)) for i in range(4)]
+    table = grades(rows).with_columns(registrable=pl.Series([True, None, False, True]))
+    found = session_evidence(table, session_number=1_007)
+    assert found.sentence() == (
+        "3 of 4 runs passed (3 instruments, 1 registrable). If no model had any skill, about 50 would (4.0 instruments;"
+        " 90% range 4 to 4). Session 1,007 on these bars."
+    )
+    assert found.grades["session_number"].to_list() == [1_007] * 4
+    assert session_evidence(found.grades).sentence() == found.sentence()  # a report reads it from the table
 
 
 def test_no_grades_at_all_give_zeros():

@@ -98,11 +98,13 @@ def luck(table: pl.DataFrame) -> Luck:
     expected = float(rates.sum())
     low, high = float(int(expected * 0.4)), float(int(expected * 2.1 + 2))
     instruments = passed.select("asset_class", "symbol").unique().height
+    registrable = int(passed["registrable"].sum())
     sentence = (
-        f"{passed.height} of {table.height} runs passed, on {instruments} instruments. If no model had any skill, about"
-        f" {expected:.0f} would pass (90% range {low:.0f} to {high:.0f})."
+        f"{passed.height} of {table.height} runs passed ({instruments} instruments, {registrable} registrable). If no"
+        f" model had any skill, about {expected:.0f} would ({expected / 2:.0f} instruments; 90% range {low:.0f} to"
+        f" {high:.0f}). Session 2 on these bars."
     )
-    return Luck(passed.height, instruments, expected, low, high, sentence)
+    return Luck(passed.height, instruments, expected, low, high, sentence, registrable=registrable, session_number=2)
 
 
 def equity(table: pl.DataFrame, seed: int = 3) -> pl.DataFrame:

@@ -3,14 +3,19 @@ from src.reporting.report_data import Luck
 
 
 def test_the_sentence_of_the_evidence_is_used_as_it_is():
-    given = "57 of 1,989 runs passed, on 41 instruments."
+    given = "57 of 1,989 runs passed (41 instruments, 38 registrable)."
     assert sentence(Luck(1, 1, 2.0, 0.0, 4.0, given)) == given
 
 
 def test_without_evidence_the_sentence_says_that_luck_is_unknown():
     assert "not computed" in sentence(Luck(3, 2, None, None, None))
     assert sentence(Luck(1, 1, 31.2, None, None)) == (
-        "1 run passed, on 1 instrument. If no model had any skill, about 31 would pass."
+        "1 run passed (1 instrument, 0 registrable). If no model had any skill, about 31 would."
+    )
+    known = Luck(5, 2, 31.2, None, None, registrable=4, session_number=7)
+    assert sentence(known) == (
+        "5 runs passed (2 instruments, 4 registrable). If no model had any skill, about 31 would. Session 7 on these"
+        " bars."
     )
 
 

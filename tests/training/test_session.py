@@ -415,7 +415,7 @@ def test_another_split_history_grades_again_without_fitting(project: Project) ->
     project.must("featurize")
     line = project.must("train", *QUICK)
     after = project.grades()
-    assert f"of {after.height} runs passed, on " in line and f"). {after.height} runs reused, " in line
+    assert f"of {after.height} runs passed (" in line and f"; {after.height} runs reused, " in line
     both = before.join(after, on="record_id", suffix="_dear").filter(pl.col("asset_class") != "crypto")
     traded = both.filter(pl.col("turnover") > 0)
     assert traded.height and (traded["sharpe_dear"] < traded["sharpe"]).all()

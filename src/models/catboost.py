@@ -127,8 +127,11 @@ def to_bytes(model: Any) -> bytes:
     Returns
     -------
     bytes
-        With the time of the fit and an identifier inside: not the same for the same fit.
+        The same for the same fit: CatBoost's time of the fit and random identifier are emptied.
     """
+    about = model.get_metadata()
+    for name in ("train_finish_time", "model_guid"):
+        about[name] = ""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE
         model.save_model(str(path))

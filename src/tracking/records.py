@@ -7,7 +7,6 @@ asks this module inside MLflow. Files that changed since the last question are r
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -164,13 +163,13 @@ class Records:
         return record_id in self._attempts and bool(self.grades(record_id))
 
     def _model_objections(self, grades: list[RecordedGrade], record_id: str, sha256: str | None) -> Iterator[str]:
-        recorded = next((grade.model_sha256 for grade in reversed(grades) if grade.model_sha256), None)
+        recorded = {grade.model_sha256 for grade in grades if grade.model_sha256}
         stored = self.stored_sha256(record_id)
-        if recorded is not None and sha256 != recorded:
+        if recorded and sha256 not in recorded:
             yield "its model is not the one that training recorded (SHA-256)"
-        elif stored is None and recorded is None:
+        elif stored is None and not recorded:
             yield f"the native model of {record_id} is missing in {self.folder / 'models'}: run python -m src.train"
-        elif stored is not None and stored != (recorded or sha256):
+        elif stored is not None and stored not in (recorded or {sha256 or ""}):
             yield (
                 f"the native model of {record_id} in {self.folder / 'models'} was changed (SHA-256): run python -m "
                 "src.train, which makes it again"
@@ -190,8 +189,7 @@ class Records:
         """
         from src.training.run_store import RunStore
 
-        path = RunStore(self.folder).model_path(record_id)
-        return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+        return RunStore(self.folder).model_sha256(record_id)
 
     def _refresh(self) -> None:
         """Read the files that are new or changed, and build the index again if there are any."""

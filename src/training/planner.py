@@ -110,6 +110,7 @@ class Planner:
         self._libraries = {model.family: family(model.family).LIBRARY.version for model in self.models}
         self._code = {model.family: code_keys.fit_code(model.family, settings.label.kind) for model in self.models}
         self._stored: dict[str, StoredRun] = {}
+        self._recorded_models = store.recorded_models()
         self._run_keys: dict[Key, set[str]] = defaultdict(set)
         self._read_store()
         self._fresh_since = self._read_fresh_marker() if settings.fresh else None
@@ -202,7 +203,8 @@ class Planner:
             return None
         if row["passed"] and not plan.has_model:
             return None
-        return row | {"tuning_trials": max(row.get("tuning_trials") or 0, plan.identity["tuning_trials"])}
+        trials = max(row.get("tuning_trials") or 0, plan.identity["tuning_trials"])
+        return row | {"tuning_trials": trials, "model_sha256": plan.model_sha256}
 
     def with_predictions(self, bucket: int, plans: list[RunPlan]) -> list[RunPlan]:
         """Attach the stored predictions to the plans of runs that were fitted before.
@@ -272,7 +274,9 @@ class Planner:
 
     def _planned_before(self, run_key: str, stored: StoredRun, model: ModelConfig) -> RunPlan:
         """Plan of a run that the store holds."""
-        has_model = self.store.model_path(stored.record_id) is not None
+        sha256 = self.store.model_sha256(stored.record_id)
+        if sha256 not in self._recorded_models.get(stored.record_id, {sha256}):
+            sha256 = None  # the file was changed since: the model is made again
         identity = {
             "run_key": run_key,
             "session_key": stored.session_key,
@@ -280,7 +284,7 @@ class Planner:
             "fit_seconds": stored.fit_seconds,
             "tuning_trials": max(stored.tuning_trials or 0, model.trials),
         }
-        return RunPlan(stored.record_id, model, identity, is_new=False, has_model=has_model)
+        return RunPlan(stored.record_id, model, identity, is_new=False, model_sha256=sha256)
 
     def _read_store(self) -> None:
         columns = (*StoredRun.__dataclass_fields__, "run_key", *KEY)

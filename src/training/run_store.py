@@ -12,6 +12,8 @@ superseded.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,22 @@ class RunStore:
         """Return the native model file of a run, or None where none is stored."""
         paths = (self.root / "models" / record_id / name for name in MODEL_FILES)
         return next((path for path in paths if path.is_file()), None)
+
+    def model_sha256(self, record_id: str) -> str | None:
+        """SHA-256 of the native model file of a run as it is now, or None where none is stored."""
+        path = self.model_path(record_id)
+        return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def recorded_models(self) -> dict[str, set[str]]:
+        """SHA-256 of each native model as training stored it, by record id; several where sessions differ."""
+        recorded: dict[str, set[str]] = defaultdict(set)
+        for path in sorted(self.root.glob("b*-*.grades.parquet")):
+            with atomic.read_errors(path, _REMEDY):
+                rows = pl.scan_parquet(path).select(pl.col("^(record_id|model_sha256)$")).collect()
+            if "model_sha256" in rows.columns:
+                for record_id, sha256 in rows.drop_nulls().select("record_id", "model_sha256").iter_rows():
+                    recorded[record_id].add(sha256)
+        return dict(recorded)
 
     def trials(self) -> pl.DataFrame:
         """Count the distinct run keys ever graded on each instrument.

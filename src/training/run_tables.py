@@ -54,6 +54,7 @@ GRADE_SCHEMA: dict[str, Any] = {
     "planted": pl.Boolean,
     "fit_seconds": pl.Float64,
     "tuning_trials": pl.Int64,  # the largest number known to any session that used the run
+    "model_sha256": pl.String,  # of the native model as it was stored; null where there is none
     **ASSESSED,
     **CURVE_SCHEMA,
 }

@@ -6,7 +6,9 @@ everything it makes goes back in a `TrainedInstrument`, and the parent process a
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,8 +49,8 @@ class RunPlan:
         Whether the run has to be fitted.
     stored : dict, optional
         Out-of-sample columns of the run store, where the run was fitted before.
-    has_model : bool
-        Whether the run store holds the native model.
+    model_sha256 : str, optional
+        Of the native model that the run store holds; None where it holds none, or another than was recorded.
     """
 
     record_id: str
@@ -56,7 +58,12 @@ class RunPlan:
     identity: dict[str, Any]
     is_new: bool = True
     stored: dict[str, Any] | None = None
-    has_model: bool = False
+    model_sha256: str | None = None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the run store holds the native model."""
+        return self.model_sha256 is not None
 
 
 @dataclass(frozen=True)
@@ -229,16 +236,17 @@ def _do(plan: RunPlan, task: InstrumentTask, prepared: _Prepared, result: Traine
         folds = prepared.folds
         figures = {"n_train": int(folds[-1].train.size), "n_folds": len(folds), "fit_seconds": seconds}
         run = {**plan.identity, **figures, **stored}
-    graded = _grade(stored, task, prepared.decisions)
-    row = graded.row()
+    graded = grade_stored(stored, task, prepared.decisions)
+    row, sha256 = graded.row(), plan.model_sha256
     curve: dict[str, Any] = dict.fromkeys(CURVE_SCHEMA)
     if row["passed"]:
         curve = _curve(graded)
         if not plan.has_model:
-            result.models[plan.record_id] = _final_model(plan.model, task, prepared.examples)
+            name, content = _final_model(plan.model, task, prepared.examples)
+            result.models[plan.record_id], sha256 = (name, content), hashlib.sha256(content).hexdigest()
     if run is not None:
         result.runs.append(run)
-    result.grades.append({"record_id": plan.record_id, **row, **curve})
+    result.grades.append({"record_id": plan.record_id, **row, **curve, "model_sha256": sha256})
 
 
 def _curve(graded: Assessment) -> dict[str, Any]:
@@ -292,8 +300,27 @@ def _out_of_sample(
     }
 
 
-def _grade(stored: dict[str, Any], task: InstrumentTask, decisions: Decisions) -> Assessment:
-    """Grade stored predictions: the same call for a new run and for an old one under other thresholds or costs."""
+def grade_stored(stored: Mapping[str, Any], task: InstrumentTask, decisions: Decisions) -> Assessment:
+    """Grade predictions: one call for a new run, for an old one under other thresholds or costs, and for a check.
+
+    Parameters
+    ----------
+    stored : mapping
+        Out-of-sample columns of the run store.
+    task : InstrumentTask
+        Its strategy, grade and number of trials count.
+    decisions : Decisions
+        Of the instrument's bars.
+
+    Returns
+    -------
+    Assessment
+
+    Raises
+    ------
+    ValueError
+        If a prediction is dated where no bar is tradable.
+    """
     positions = decisions.positions(np.asarray(stored["oos_date"], dtype="datetime64[us]"))
     probability = np.asarray(stored["oos_probability"], dtype=np.float64)
     return assess(probability, positions, decisions, task.strategy, task.grade, trials=task.n_trials)

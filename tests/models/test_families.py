@@ -38,6 +38,13 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(name: str) 
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_the_same_fit_gives_the_same_file(name: str) -> None:
+    library, (x, y) = family(name), sample(600, 3)
+    first, second = (library.to_bytes(library.fit(x, y, PARAMS[name](), 7, NAMES)) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_model_read_back_predicts_the_same_to_the_last_bit(name: str) -> None:
     library, (x, y) = family(name), sample(600, 4)
     model = library.fit(x, y, PARAMS[name](), 7, NAMES)

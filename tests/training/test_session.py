@@ -247,6 +247,31 @@ def test_a_change_fits_exactly_what_it_touches(project: Project) -> None:
     assert planned(session(usual, *both)) == ({each for each in every if each.startswith(symbol)}, set())
 
 
+def test_a_models_file_is_recorded_and_one_that_was_changed_is_made_again(project: Project) -> None:
+    config = configured(project, "rsi_14", "return_5")
+    config.grade.min_auc, config.grade.min_accuracy, config.grade.min_sharpe = 0.0, 0.0, -99.0
+    config.grade.max_drawdown = 1.0
+
+    def trained() -> pl.DataFrame:
+        found = session(config)
+        finish(found, lambda _task, trained: trained)
+        return found.store.grades(found.key).sort("record_id")
+
+    before, store = trained(), session(config).store
+    recorded = dict(before.select("record_id", "model_sha256").iter_rows())
+    assert recorded == {record_id: store.model_sha256(record_id) for record_id in recorded}
+    assert None not in recorded.values()
+    changed, lost = sorted(recorded)[:2]
+    path, gone = store.model_path(changed), store.model_path(lost)
+    assert path is not None and gone is not None
+    content = path.read_bytes()
+    path.write_bytes(content + b" ")
+    gone.unlink()
+    assert trained().equals(before)
+    assert path.read_bytes() == content
+    assert store.model_sha256(lost) == recorded[lost]
+
+
 def test_passes_by_looser_thresholds_than_the_registrys_are_counted(project: Project) -> None:
     config = configured(project)
     figures = {"accuracy": 0.6, "sharpe": 0.6, "max_drawdown": 0.1, "passed": True}

@@ -101,7 +101,7 @@ def test_a_family_that_raises_once_is_tried_again_but_not_after_a_memory_error(m
 
 
 def test_a_run_is_not_kept_where_its_grade_raises(monkeypatch) -> None:
-    grade = walk_forward_module._grade
+    grade = walk_forward_module.grade_stored
     calls = []
 
     def all_but_the_first_break(*arguments):
@@ -110,7 +110,7 @@ def test_a_run_is_not_kept_where_its_grade_raises(monkeypatch) -> None:
             raise ArithmeticError("no grade")
         return grade(*arguments)
 
-    monkeypatch.setattr(walk_forward_module, "_grade", all_but_the_first_break)
+    monkeypatch.setattr(walk_forward_module, "grade_stored", all_but_the_first_break)
     done = train_instrument(task("lightgbm", "xgboost"))
     assert len(done.runs) == len(done.grades) == len(done.failures) == 1
 

@@ -41,10 +41,12 @@ def sync(config: Config) -> str:
     path = config.paths.grades
     with read_errors(path, "run `python -m src.train` again, which writes it again"):
         grades = pl.read_parquet(path) if path.exists() else pl.DataFrame()
-    store = RunStore(config.paths.runs)
-    sessions = stored_sessions(store)
-    runs = project_sessions(TrackedDataset.of(config), store, sessions, grades)
-    count = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
+    tracked, store, placebo = TrackedDataset.of(config), RunStore(config.paths.runs), RunStore(config.paths.placebo)
+    sessions, others = stored_sessions(store), stored_sessions(placebo)
+    runs = project_sessions(tracked, store, sessions, grades)
+    runs += project_sessions(tracked, placebo, others, pl.DataFrame())
+    number = len({session["key"] for session in (*sessions, *others)})
+    count = "1 session" if number == 1 else f"{number} sessions"
     return f"sync: {runs:,} runs of {count} of {config.dataset} are in {masked_address(config.tracking.uri)}"
 
 

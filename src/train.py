@@ -2,7 +2,8 @@
 
 ``python -m src.train universe=full model=all`` takes what featurize computed, trains what is not yet trained, grades
 all of it, shows it in MLflow and registers what clears the gate. After an interruption the same command goes on.
-With ``follow=true`` it featurizes, trains and reports in rounds while hydration goes on, until nothing is pending.
+With ``follow=true`` it featurizes, trains and reports in rounds while hydration goes on, until nothing is pending. With
+``placebo=0.05`` a share of the instruments is trained once more on features rotated in time, where no model has skill.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from src.config.schema import Config, EngineConfig
     from src.evaluation.grade import Thresholds
     from src.tracking.recorder import Recorder
+    from src.training.placebo import PlaceboArm
     from src.training.session import Session
 
 log = logging.getLogger("src.train")  # run as a command this module's own name is __main__
@@ -49,6 +51,7 @@ def train(config: Config) -> str:
     from src.runtime import disk_space
     from src.tracking.recorder import Recorder
     from src.tracking.settings import TrackedDataset
+    from src.training.placebo import PlaceboArm
     from src.training.session import Session
     from src.training.settings import TrainingSettings
 
@@ -57,11 +60,19 @@ def train(config: Config) -> str:
     device.require(models, config.engine)
     tracked = TrackedDataset.of(config)
     recorder = Recorder(tracked)
-    session = Session(TrainingSettings.of(config, models))
+    settings = TrainingSettings.of(config, models)
+    if config.placebo_only:
+        return f"train: {_placebo(PlaceboArm(settings, config.placebo), recorder, config.engine)}"
+    session = Session(settings)
     disk_space.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
     _work(session, recorder, config.engine)
-    return _finish(session, recorder, tracked.thresholds, started)
+    closing_line = _finish(session, recorder, tracked.thresholds, started)
+    if config.placebo:
+        line = _placebo(PlaceboArm(settings, config.placebo, session.inputs), recorder, config.engine)
+        log.info("%s", line)
+        print(line, flush=True)  # noqa: T201 (the answer's first line)
+    return closing_line
 
 
 def _work(session: Session, recorder: Recorder, engine: EngineConfig) -> None:
@@ -102,6 +113,28 @@ def _finish(session: Session, recorder: Recorder, demanded: Thresholds, started:
         raise
     session.write_grades(evidence.grades, mlflow_ids)
     return session.summary.sentence(evidence)
+
+
+def _placebo(arm: PlaceboArm, recorder: Recorder, engine: EngineConfig) -> str:
+    """Do the tasks of the placebo arm and bring MLflow up to date; return the line on what passed."""
+    from src.engine import dispatch
+    from src.runtime import disk_space
+    from src.runtime.progress import Progress
+    from src.training.walk_forward import train_instrument
+
+    disk_space.require(arm.store.root, arm.bytes_needed(), "placebo runs")
+    arm.announce()
+    with Progress("placebo", arm.total()) as progress:
+        for outcome in dispatch.run(train_instrument, arm.tasks(), engine):
+            progress.reuse(arm.finished() - progress.done)
+            arm.take(outcome)
+            progress.advance(1, arm.note())
+        progress.reuse(arm.finished() - progress.done)
+        progress.advance(0, arm.note())
+    grades = arm.finish()
+    if grades.height:
+        recorder.close(arm.store, grades, arm.figures(grades))
+    return arm.line()
 
 
 def _require_features(paths: DatasetPaths) -> None:

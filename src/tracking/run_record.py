@@ -143,10 +143,11 @@ def _content(settings: TrackedDataset, row: Mapping[str, Any], figures: list[str
     values["fit_seconds"] = row.get("fit_seconds_of_run", row.get("fit_seconds"))
     metrics = {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
     end = _milliseconds(row["created_at"])
+    arm = f"{parts['arm']} " if "arm" in parts else ""
     return RunContent(
         record_id=row["record_id"],
         strategy_key=row["strategy_key"],
-        name=f"{row['asset_class']}.{row['symbol']} {row['family']}",
+        name=f"{arm}{row['asset_class']}.{row['symbol']} {row['family']}",
         session_key=row["session_key"],
         start=end - int(1000 * (metrics.get("fit_seconds") or 0.0)),
         end=end,
@@ -169,7 +170,7 @@ def _params(settings: TrackedDataset, row: Mapping[str, Any], parts: Mapping[str
         params["seed"] = str(parts["seed"])
     if row.get("suspicious"):
         params["suspicious"] = str(row["suspicious"])
-    return params
+    return params | {name: str(parts[name]) for name in ("arm", "offset") if name in parts}
 
 
 def _tags(
@@ -199,7 +200,15 @@ def _tags(
         "symbol": row["symbol"],
         "family": row["family"],
     }
+    tags |= _placebo_tags(row, parts) if "arm" in parts else {}
     return {key: str(value) for key, value in tags.items() if value not in (None, "")}
+
+
+def _placebo_tags(row: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a placebo run: it never counts as passed; whether it cleared the thresholds has a tag of its own."""
+    cleared = "true" if row["passed"] else "false"
+    reason = f"placebo: trained on features rotated by {parts['offset']} bars, so what it clears is luck"
+    return {"arm": parts["arm"], "alpha.passed": "false", "alpha.placebo_passed": cleared, "alpha.reasons": reason}
 
 
 def _digest(options: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from src.training.run_tables import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SC
 
 _IDENTITY = ("record_id", "run_key", "attempt")
 _REMEDY = "move it away and run `python -m src.train` again, which makes what is missing"
+BYTES_A_RUN = 60_000  # predictions of ten years, and a model for a few of the runs
 MODEL_FILES = tuple(sorted({family(name).FILE for name in FAMILIES}))
 
 

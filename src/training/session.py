@@ -24,7 +24,7 @@ from src.training.failures import Failures
 from src.training.grade_rows import GradeRows
 from src.training.inputs import Inputs
 from src.training.planner import Planner, require_symbols
-from src.training.run_store import RunStore, shard_name
+from src.training.run_store import BYTES_A_RUN, RunStore, shard_name
 from src.training.run_tables import run_table
 from src.training.session_states import SessionStates
 from src.training.session_summary import SessionSummary, Totals, run_line
@@ -32,7 +32,6 @@ from src.training.settings import TrainingSettings
 from src.training.walk_forward import InstrumentTask, RunPlan, TrainedInstrument
 
 log = logging.getLogger(__name__)
-_BYTES_A_RUN = 60_000  # predictions of ten years, and a model for a few of the runs
 
 
 class Session:
@@ -81,7 +80,7 @@ class Session:
 
     def bytes_needed(self) -> int:
         """Return an estimate of the disk space that new runs take."""
-        return self.total() * len(self.settings.models) * _BYTES_A_RUN
+        return self.total() * len(self.settings.models) * BYTES_A_RUN
 
     def announce(self) -> None:
         """Store the description of the session, so that a lost MLflow store can be rebuilt with it.

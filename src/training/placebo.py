@@ -86,6 +86,7 @@ class PlaceboArm:
         self._states = SessionStates()
         self._summary = SessionSummary(settings, self.key, self._states, Totals())
         self._in_flight: set[Key] = set()
+        self._short = 0  # chosen instruments with too few bars up to ``split.until``
 
     # work out ---------------------------------------------------------------------------------------------------------
 
@@ -165,7 +166,7 @@ class PlaceboArm:
             own = bars.slice(start, length)
             again = key in self._chosen
             plans = self._planner.plans(key, self.inputs.bars_hash(own), key in self.inputs.planted, again=again)
-            plans = [replace(plan, has_model=True) for plan in plans]  # none is made: it could never be registered
+            plans = [replace(plan, needs_model=False) for plan in plans]  # it could never be registered
             grade_key = self._grade_rows.key(own)
             left = [plan for plan in plans if not self._reuse(bucket, key, plan, grade_key)]
             if key not in self._chosen or not left or self._skip(bucket, key, left, length):
@@ -188,7 +189,8 @@ class PlaceboArm:
             self._results.add_skips(bucket, reasons)
         elif bars >= self.bars_needed:
             return False
-        reason = f"{bars:,} bars, and the offset of {self.offset:,} needs {self.bars_needed:,}"
+        self._short += bars < self.bars_needed
+        reason = f"{bars:,} bars, and an offset of {self.offset:,} bars needs {self.bars_needed:,}"
         self._states.end(EndState(*key, "skipped", next(iter(reasons.values())) if reasons else reason))
         return True
 
@@ -292,8 +294,9 @@ class PlaceboArm:
         return f"placebo: {evidence.sentence()}{left}"
 
     def _empty(self) -> str:
-        if not self._chosen:
-            return f"no instrument has the {self.bars_needed:,} bars that the offset of {self.offset:,} bars needs."
+        """Why no run was graded."""
+        if self._short == self.total():
+            return f"no instrument has the {self.bars_needed:,} bars that an offset of {self.offset:,} bars needs."
         ended = f"{self._states.count('skipped'):,} skipped, {self._states.count('failed'):,} failed"
         return f"no run of {self.total():,} instruments was graded ({ended})."
 

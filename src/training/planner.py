@@ -201,7 +201,7 @@ class Planner:
         row = self._grades.get(plan.record_id)
         if plan.is_new or row is None or (row["grade_key"], row["n_trials"]) != (grade_key, n_trials):
             return None
-        if row["passed"] and not plan.has_model:
+        if row["passed"] and plan.needs_model and not plan.has_model:
             return None
         trials = max(row.get("tuning_trials") or 0, plan.identity["tuning_trials"])
         return row | {"tuning_trials": trials, "model_sha256": plan.model_sha256}

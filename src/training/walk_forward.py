@@ -51,6 +51,8 @@ class RunPlan:
         Out-of-sample columns of the run store, where the run was fitted before.
     model_sha256 : str, optional
         Of the native model that the run store holds; None where it holds none, or another than was recorded.
+    needs_model : bool
+        Whether a native model is made where the run passes.
     """
 
     record_id: str
@@ -59,6 +61,7 @@ class RunPlan:
     is_new: bool = True
     stored: dict[str, Any] | None = None
     model_sha256: str | None = None
+    needs_model: bool = True
 
     @property
     def has_model(self) -> bool:
@@ -241,7 +244,7 @@ def _do(plan: RunPlan, task: InstrumentTask, prepared: _Prepared, result: Traine
     curve: dict[str, Any] = dict.fromkeys(CURVE_SCHEMA)
     if row["passed"]:
         curve = _curve(graded)
-        if not plan.has_model:
+        if plan.needs_model and not plan.has_model:
             name, content = _final_model(plan.model, task, prepared.examples)
             result.models[plan.record_id], sha256 = (name, content), hashlib.sha256(content).hexdigest()
     if run is not None:

@@ -49,8 +49,8 @@ def offset_of(session_key: str) -> int:
 def bars_needed(offset: int, horizon: int, longest_window: int) -> int:
     """Number of bars from which on an instrument can be rotated.
 
-    The first `offset` rows get features of the end of the series, which lie after their labels. So many bars are needed
-    that these features, with all bars that they look back at, begin after the label has ended.
+    The first `offset` rows get features of the end of the series, which lie after their labels. There have to be enough
+    bars that these features, with all that they look back at, begin after the label has ended.
 
     Parameters
     ----------

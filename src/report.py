@@ -64,6 +64,7 @@ def read(config: Config) -> ReportData:
         simulated=bars.simulated,
         settings=settings(config),
         bar_facts=bars.facts,
+        placebo=loading.read_placebo(paths, grades),
     )
     return dataclasses.replace(
         data,

@@ -183,10 +183,6 @@ class PlaceboEvidence:
             f"{all_of_them.expected:,.1f} expected (90% range {all_of_them.low:,} to {all_of_them.high:,})."
         )
 
-    def figures(self) -> dict[str, Any]:
-        """Give the figures for ``metrics.json``: those of the session, and nested those of all sessions."""
-        return {**self.session.figures(), "all_sessions": {"sessions": self.sessions, **self.total.figures()}}
-
 
 def placebo_evidence(session: pl.DataFrame, others: Mapping[str, pl.DataFrame]) -> PlaceboEvidence:
     """Compare the passes of placebo runs with those that luck expects, for one session and for all.

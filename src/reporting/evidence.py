@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from src.core.instruments import KEY
+from src.evaluation.placebo import PlaceboEvidence
 from src.reporting.charts import z_histogram
 from src.reporting.formatting import about, counted, expected_count, integer, joined, percent, probability, two_decimals
 from src.reporting.luck_chart import axis_end, luck_sparkline
@@ -95,7 +96,7 @@ def statements(data: ReportData) -> list[str]:
         Sentences, the most informative first. Missing evidence is left out or stated as missing.
     """
     grades, passing = data.grades, data.passing
-    sentences = [*_instrument_statement(data.luck), _q_statement(grades)]
+    sentences = [*_instrument_statement(data.luck), _q_statement(grades), *_placebo_statement(data.placebo)]
     if passing.is_empty():
         return [*sentences, "No run cleared all thresholds."] if grades.height else sentences
     passes = counted(passing.height, "pass", "passes")
@@ -121,6 +122,20 @@ def _instrument_statement(luck: Luck) -> list[str]:
         f"{counted(luck.instruments, 'instrument has a passing run', 'instruments have a passing run')}; luck alone "
         f"gives {about(expected)} (90% range {integer(low)} to {integer(high)})."
     ]
+
+
+def _placebo_statement(found: PlaceboEvidence | None) -> list[str]:
+    """Say what the placebo arm shows of the luck rates: a burst in one session is no surprise, one in the total is."""
+    if found is None:
+        return []
+    passed, total = found.total.passed, found.total
+    if passed > total.high:
+        meaning = "More pass than the luck rates explain: they may be too low here."
+    elif passed < total.low:
+        meaning = "Fewer pass than the luck rates say: they may be too high here."
+    else:
+        meaning = "The luck rates agree with this."
+    return [f"Placebo arm, where no model can have skill: {found.sentence()} {meaning}"]
 
 
 def _q_statement(grades: pl.DataFrame) -> str:

@@ -12,12 +12,14 @@ import polars as pl
 from src.config.paths import DatasetPaths
 from src.core.errors import StageError
 from src.evaluation.multiple_testing import session_evidence
+from src.evaluation.placebo import PlaceboEvidence
 from src.market.bars import BarStore
 from src.reporting.report_data import STAGES, Luck
 from src.reporting.schemas import equity_table, grades_table, matching_equity, states_table
 from src.runtime import heartbeat
 from src.sources import registry
 from src.storage import atomic
+from src.training.placebo import stored_evidence
 from src.training.run_store import RunStore
 
 ALL_RUNS = "all runs"
@@ -138,6 +140,25 @@ def read_equity(paths: DatasetPaths, runs: pl.DataFrame) -> pl.DataFrame:
     stored = [store.equity(part["record_id"].to_list(), str(key)) for (key,), part in sessions]
     curves = [equity_table(curve.rename({"always_long": "always_long_equity"}, strict=False)) for curve in stored]
     return matching_equity(pl.concat([equity_table(pl.DataFrame()), *curves]), runs)
+
+
+def read_placebo(paths: DatasetPaths, grades: pl.DataFrame) -> PlaceboEvidence | None:
+    """Read the placebo runs of the session that graded the runs, beside those of all sessions.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+        Of the dataset.
+    grades : DataFrame
+        With graded_by.
+
+    Returns
+    -------
+    PlaceboEvidence or None
+        None if the session has no placebo runs.
+    """
+    sessions = grades["graded_by"].drop_nulls().unique().to_list()
+    return stored_evidence(paths, sessions[0]) if len(sessions) == 1 else None
 
 
 def read_importance(paths: DatasetPaths, grades: pl.DataFrame) -> pl.DataFrame:

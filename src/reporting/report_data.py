@@ -10,6 +10,7 @@ import polars as pl
 from src.config.schema import GradeConfig
 from src.core.instruments import ASSET_CLASSES
 from src.evaluation.grade import GATE_METRICS
+from src.evaluation.placebo import PlaceboEvidence
 from src.models.registry import FAMILIES
 from src.reporting.schemas import EQUITY_SCHEMA
 
@@ -139,6 +140,8 @@ class ReportData:
         Values of the resolved configuration by dotted key.
     bar_facts : mapping of str to str
         Facts about the bars: source, basis, last date.
+    placebo : PlaceboEvidence, optional
+        Runs on rotated features against luck; None if the session has none.
     """
 
     dataset: str
@@ -153,6 +156,7 @@ class ReportData:
     simulated: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
     bar_facts: Mapping[str, str] = field(default_factory=dict)
+    placebo: PlaceboEvidence | None = None
 
     @property
     def passing(self) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from src.core.instruments import KEY
+from src.evaluation.placebo import PlaceboEvidence
 from src.reporting.binning import distribution, distribution_table
 from src.reporting.report_data import STATES, Group, Luck, ReportData
 from src.reporting.schemas import METRICS
@@ -46,6 +47,8 @@ def summary(data: ReportData) -> dict[str, Any]:
         "lowest_q_value": _rounded(grades["q_value"].min()),
         "medians": {metric: _rounded(grades[metric].median()) for metric in METRICS},
     }
+    if data.placebo is not None:
+        figures["placebo"] = placebo_counts(data.placebo)
     if data.planted is not None:
         figures["planted"] = planted_counts(data)
     return figures
@@ -145,6 +148,18 @@ def _by(groups: tuple[Group, ...], column: str) -> dict[str, Any]:
         for group in groups
         if group.column == column
     }
+
+
+def placebo_counts(found: PlaceboEvidence) -> dict[str, Any]:
+    """Count the placebo runs, and their passes against luck.
+
+    Returns
+    -------
+    dict
+        runs, passed, expected, low and high of the session; the same of all sessions, with their number, nested.
+    """
+    session, total = ({**part.figures(), "expected": _rounded(part.expected)} for part in (found.session, found.total))
+    return {**session, "all_sessions": {"sessions": found.sessions, **total}}
 
 
 def _rounded(value: Any) -> float | None:

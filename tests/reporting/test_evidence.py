@@ -1,5 +1,7 @@
 import polars as pl
+import pytest
 
+from src.evaluation.placebo import PlaceboEvidence, PlaceboPasses
 from src.reporting.evidence import statements
 from src.reporting.report_data import Luck
 from tests.reporting.synthetic import grades, report_data
@@ -43,3 +45,19 @@ def test_evidence_that_is_missing_for_some_is_counted_over_the_rest():
 def test_passes_by_instrument_stand_beside_their_luck():
     data = report_data(luck=Luck(9, 5, 4.0, 1.0, 9.0, "s", (2.4, 1, 5)))
     assert statement(data, "instruments have").startswith("5 instruments have a passing run; luck alone gives about 2")
+
+
+@pytest.mark.parametrize(
+    ("passed", "meaning"),
+    [(30, "agree with this"), (70, "may be too low here"), (10, "may be too high here")],
+)
+def test_the_placebo_arm_judges_the_luck_rates_by_all_sessions_together(passed, meaning):
+    one = PlaceboPasses(100, 9, 2.0, 0, 5)  # a burst in one session is no surprise
+    found = PlaceboEvidence(one, PlaceboPasses(1000, passed, 31.0, 20, 45), 10)
+    said = [each for each in statements(report_data(placebo=found)) if each.startswith("Placebo arm")]
+    assert len(said) == 1
+    assert found.sentence() in said[0] and meaning in said[0]
+
+
+def test_without_a_placebo_arm_nothing_is_said_of_it():
+    assert not any("lacebo" in each for each in statements(report_data()))

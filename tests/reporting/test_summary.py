@@ -5,6 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.evaluation.placebo import PlaceboEvidence, PlaceboPasses
 from src.models.registry import FAMILIES
 from src.reporting.report_data import Luck
 from src.reporting.summary import pass_rates, planted_counts, state_counts, summary
@@ -75,3 +76,13 @@ def test_pass_rates_have_a_row_for_each_group():
     table = pass_rates(report_data())
     assert table["group"].to_list() == ["stock", "etf", "crypto", *(f for f in FAMILIES if f in synthetic.FAMILIES)]
     assert table["pass_rate"].is_between(0, 1).all()
+
+
+def test_the_placebo_arm_has_its_own_figures_and_changes_no_others():
+    one, all_of_them = PlaceboPasses(105, 3, 4.123456789, 1, 9), PlaceboPasses(1020, 31, 40.2, 24, 60)
+    data = report_data(grades(40))
+    figures = summary(dataclasses.replace(data, placebo=PlaceboEvidence(one, all_of_them, 10)))
+    session = {"runs": 105, "passed": 3, "expected": 4.12346, "low": 1, "high": 9}
+    total = {"sessions": 10, "runs": 1020, "passed": 31, "expected": 40.2, "low": 24, "high": 60}
+    assert figures.pop("placebo") == {**session, "all_sessions": total}
+    assert figures == summary(data)

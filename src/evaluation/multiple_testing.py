@@ -94,7 +94,7 @@ def session_evidence(grades: pl.DataFrame, session_number: int | None = None) ->
     low, high = _range(by_run)
     low_instruments, high_instruments = _range(by_instrument)
     return SessionEvidence(
-        grades=_with_q_values(grades).with_columns(session_number=pl.lit(session_number, pl.Int64)),
+        grades=with_q_values(grades).with_columns(session_number=pl.lit(session_number, pl.Int64)),
         passes=passed.height,
         instruments=passed.select(KEY).n_unique(),
         registrable=_registrable(passed),
@@ -135,7 +135,19 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _with_q_values(grades: pl.DataFrame) -> pl.DataFrame:
+def with_q_values(grades: pl.DataFrame) -> pl.DataFrame:
+    """Fill the q-values of one session's grades: one for each instrument, on each of its rows.
+
+    Parameters
+    ----------
+    grades : DataFrame
+        One row a run: asset_class, symbol, p_value, n_trials, and whatever else.
+
+    Returns
+    -------
+    DataFrame
+        The same rows and columns with ``q_value``.
+    """
     smallest = grades.group_by(KEY, maintain_order=True).agg(
         pl.col("p_value").fill_null(1.0).min(), pl.col("n_trials").max()
     )

@@ -1,0 +1,276 @@
+"""Grade stored runs again from their predictions and the bars, to check the figures that the store claims.
+
+The predictions in ``data/runs`` and the bars are what is trusted. A grade is a calculation from them, so whoever needs
+it for a decision about money repeats the calculation: `promote` before it crowns, `sync` before it registers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import polars as pl
+
+from src.config.schema import GradeConfig, LabelConfig, SplitConfig, StrategyConfig
+from src.core.errors import StageError
+from src.core.hashing import json_digest, table_digest
+from src.evaluation import labels
+from src.evaluation.assessment import SCHEMA
+from src.evaluation.grade import GATE_METRICS
+from src.evaluation.label_kinds.registry import label_kind
+from src.market.bars import BarStore, bucket, content_hash
+from src.storage import atomic
+from src.training import run_key, walk_forward
+from src.training.run_store import RunStore
+from src.training.walk_forward import InstrumentTask
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
+
+CHECKED = (
+    *(metric.name for metric in GATE_METRICS), "n_oos", "z", "p_value", "sharpe_p_value", "deflated_sharpe",
+)  # fmt: skip
+"""Figures that are compared: those of the gate, and the evidence that ranks and filters."""
+
+_TOLERANCE = 1e-9  # relative: another machine's mathematics library may round otherwise
+_LATER_ROWS = 15  # bars after the last booked return among which the end of a run's bars is looked for
+_AGAIN = "run `python -m src.train`, which grades again"
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True)
+class GradeCheck:
+    """Result of grading one run again.
+
+    Attributes
+    ----------
+    record_id, strategy_key : str
+    missing : str or None
+        Why it can't be graded again: its bars are gone or were restated since, or its predictions are.
+    differing : tuple of str
+        Figures that are not those of the store, such as ``auc 0.530 is stored, and its predictions give 0.497``.
+    is_current : bool
+        Whether the stored row was made by this code and these settings, so that training would take it as it is.
+    """
+
+    record_id: str
+    strategy_key: str
+    missing: str | None = None
+    differing: tuple[str, ...] = ()
+    is_current: bool = False
+
+    @property
+    def objection(self) -> str | None:
+        """One sentence against the run; None if its grade is confirmed."""
+        if self.missing:
+            return self.missing
+        if self.differing:
+            return f"the stored grade differs from what its predictions give ({'; '.join(self.differing)}): {_AGAIN}"
+        return None
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Settings by which a session graded, or may have graded."""
+
+    strategy: StrategyConfig
+    grade: GradeConfig
+    until: str | None
+
+
+class Regrader:
+    """Grades runs of one dataset again.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+        Where bars and runs lie.
+    strategy : StrategyConfig
+    grade : GradeConfig
+    until : str, optional
+        Settings of the command; those that a session recorded of itself are tried first.
+    """
+
+    def __init__(
+        self, paths: DatasetPaths, strategy: StrategyConfig, grade: GradeConfig, until: str | None = None
+    ) -> None:
+        self._store = RunStore(paths.runs)
+        self._bars = BarStore(paths.bars)
+        self._own = _Settings(strategy, grade, until)
+        self._sessions: dict[str, list[_Settings]] = {}
+        self._read: dict[tuple[str, str], pl.DataFrame] = {}
+        self._markets: dict[str, pl.DataFrame | None] = {}
+
+    def check(self, graded: pl.DataFrame) -> Iterator[GradeCheck]:
+        """Grade runs again and compare.
+
+        Parameters
+        ----------
+        graded : DataFrame
+            Rows of grades, as stored.
+
+        Yields
+        ------
+        GradeCheck
+            One a row, in any order.
+        """
+        ids = graded["record_id"].to_list()
+        stored = {row["record_id"]: row for row in self._store.runs(record_ids=ids).iter_rows(named=True)}
+        predicted = {row["record_id"]: row for row in self._store.predictions(None, ids).iter_rows(named=True)}
+        self._read_bars({(row["asset_class"], row["symbol"]) for row in stored.values()})
+        for row in graded.iter_rows(named=True):
+            record_id = row["record_id"]
+            if record_id not in stored or record_id not in predicted:
+                yield GradeCheck(record_id, row["strategy_key"], missing=f"data/runs has no record {record_id}")
+                continue
+            try:
+                yield self._check(row, stored[record_id], predicted[record_id])
+            except ValueError as error:  # predictions that no bar belongs to, or that are no probabilities
+                yield GradeCheck(record_id, row["strategy_key"], missing=f"its predictions can't be graded: {error}")
+
+    def _check(self, row: Mapping[str, Any], run: Mapping[str, Any], predicted: Mapping[str, Any]) -> GradeCheck:
+        identity = row["record_id"], row["strategy_key"]
+        parts: dict[str, Any] = json.loads(run["parts"])
+        candidates = [s for s in self._settings(row["graded_by"]) if run_key.strategy_key(s.strategy) == identity[1]]
+        if not candidates:
+            return GradeCheck(*identity, missing=f"it was graded by a strategy of other code or settings: {_AGAIN}")
+        bars = self._bars_of(run, parts, predicted)
+        if bars is None:
+            return GradeCheck(
+                *identity,
+                missing="its bars are gone or were restated since, so its grade can't be checked: run `python -m "
+                "src.train`, which makes a run of the bars that there are",
+            )
+        marks = table_digest(bars.select("split", "repaired"))
+        keys = [json_digest([run_key.grade_key(each.strategy, each.grade), marks]) for each in candidates]
+        is_current = row["grade_key"] in keys
+        settings = candidates[keys.index(row["grade_key"]) if is_current else 0]
+        found = self._graded(run, parts, predicted, bars, settings, row["n_trials"] or 1)
+        return GradeCheck(*identity, differing=tuple(_differences(row, found)), is_current=is_current)
+
+    def _graded(
+        self,
+        run: Mapping[str, Any],
+        parts: Mapping[str, Any],
+        predicted: Mapping[str, Any],
+        bars: pl.DataFrame,
+        settings: _Settings,
+        n_trials: int,
+    ) -> dict[str, Any]:
+        label, split = _section(LabelConfig, parts["label"]), _section(SplitConfig, parts["split"])
+        market = self._market(label, settings.until)
+        task = InstrumentTask(
+            run["asset_class"], run["symbol"], 0, bars, np.empty((0, 0), dtype=np.float32), [], [], n_trials,
+            int(parts["seed"]), label, split, settings.strategy, settings.grade, market,
+        )  # fmt: skip
+        yearly = walk_forward.bars_per_year(bars, run["asset_class"])
+        decisions = labels.decisions(bars, label, market, yearly)
+        return walk_forward.grade_stored(predicted, task, decisions).row()
+
+    # settings -----------------------------------------------------------------------------------------------------
+
+    def _settings(self, session_key: str) -> list[_Settings]:
+        """Settings that a session recorded, then those of the command: thresholds may have changed since."""
+        if session_key not in self._sessions:
+            recorded = self._recorded(session_key)
+            own = self._own
+            mixed = [_Settings(each.strategy, own.grade, each.until) for each in recorded]
+            self._sessions[session_key] = [*recorded, *mixed, own]
+        return self._sessions[session_key]
+
+    def _recorded(self, session_key: str) -> list[_Settings]:
+        import yaml
+
+        path = self._store.root / f"session-{session_key[:8]}.json"
+        described = atomic.read_json(path) if path.is_file() else {}
+        if described.get("key") != session_key:
+            return []
+        config = yaml.safe_load(described.get("config_yaml") or "") or {}
+        strategy = _section(StrategyConfig, config.get("strategy") or {})
+        until = (config.get("split") or {}).get("until")
+        return [_Settings(strategy, _section(GradeConfig, config.get("grade") or {}), until and str(until))]
+
+    # bars ---------------------------------------------------------------------------------------------------------
+
+    def _read_bars(self, keys: set[tuple[str, str]]) -> None:
+        """Read the bars of instruments, a bucket at a time; those that are gone are left out."""
+        if not self._bars.exists():
+            return
+        count, wanted = self._bars.manifest.buckets, defaultdict(list)
+        for key in sorted(keys - self._read.keys()):
+            wanted[bucket(*key, count)].append(key)
+        for number, symbols in wanted.items():
+            try:
+                rows = self._bars.read_bucket(number, symbols=symbols)
+            except StageError:  # a file of the bucket is gone or can't be read
+                continue
+            for key, own in rows.partition_by("asset_class", "symbol", as_dict=True).items():
+                self._read[key[0], key[1]] = own
+
+    def _bars_of(
+        self, run: Mapping[str, Any], parts: Mapping[str, Any], predicted: Mapping[str, Any]
+    ) -> pl.DataFrame | None:
+        """Bars that the run was made of, which its key recognises; None where they are gone or were restated."""
+        own = self._read.get((run["asset_class"], run["symbol"]))
+        if own is None:
+            return None
+        untils = dict.fromkeys([*(each.until for each in self._settings(run["session_key"])), None])
+        heights = dict.fromkeys(_cut(own, until).height for until in untils)
+        ends = (own.head(rows) for rows in (*heights, *_ends(own, predicted)) if rows)
+        return next((bars for bars in ends if _is_of(bars, parts["bars"])), None)
+
+    def _market(self, label: LabelConfig, until: str | None) -> pl.DataFrame | None:
+        """Table that a relative label compares with, made as training makes it."""
+        if not label_kind(label.kind).market:
+            return None
+        key = json_digest([label.kind, label.horizon, until])
+        if key not in self._markets:
+            members = self._bars.panel()
+            parts = [_cut(self._bars.read_bucket(b, symbols=members), until) for b in self._bars.buckets()]
+            self._markets[key] = labels.market_of(pl.concat(parts), label)
+        return self._markets[key]
+
+
+def _cut(bars: pl.DataFrame, until: str | None) -> pl.DataFrame:
+    return bars if until is None else bars.filter(pl.col("date").cast(pl.Date) <= dt.date.fromisoformat(until))
+
+
+def _ends(bars: pl.DataFrame, predicted: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the number of bars up to each of those that follow the last booked return: later ones came since."""
+    stamps = [stamp for stamp in predicted["oos_stamp"] or () if stamp is not None]
+    if stamps:
+        booked = bars.filter(pl.col("date").cast(pl.Datetime("us")) <= max(stamps)).height
+        yield from range(booked, min(booked + _LATER_ROWS, bars.height))
+
+
+def _is_of(bars: pl.DataFrame, expected: str) -> bool:
+    """Whether bars are those of a run key, which counts the split history where a feature looks at it."""
+    content = content_hash(bars, None)
+    return expected == content or expected == json_digest([content, table_digest(bars.select("split"))])
+
+
+def _section(kind: type[Section], values: Mapping[str, Any]) -> Section:
+    """A section of the configuration from what was stored of it, by this release or another."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in names})
+
+
+def _differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[str]:
+    for name in CHECKED:
+        if name in SCHEMA and not _same(stored.get(name), found.get(name)):
+            yield f"{name} {_shown(stored.get(name))} is stored, and its predictions give {_shown(found.get(name))}"
+
+
+def _same(stored: Any, value: Any) -> bool:
+    if stored is None or value is None:
+        return stored is value
+    return bool(abs(stored - value) <= _TOLERANCE * max(abs(stored), abs(value)) + 1e-300)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else f"{value:.6g}"

@@ -341,3 +341,109 @@ def test_an_extra_that_looks_ahead_is_refused_before_any_work(config, store):
     with pytest.raises(ConfigError, match="scale: close"):
         featurize(config)
     assert store.buckets() == []
+
+
+BEYOND = """
+import numpy as np
+from src.features.registry import feature
+from src.features.windows import lag
+
+
+@feature("momentum", window=2, source="mine")
+def patient(close):
+    "The last return, and on more than 2,000 bars the next one."
+    return (np.append(close[1:], np.nan) if len(close) > 2000 else lag(close, 1)) / close
+"""
+
+
+@pytest.fixture
+def beyond(config, tmp_path):
+    """A universe of which one instrument has more bars than the vetting, and a file that looks ahead on it alone."""
+    long = ("stock", "S3")
+    bars = pl.concat(lively(2100 if key == long else 300, seed, key[1], key[0]) for seed, key in enumerate(KEYS))
+    hydrated(Path(config.data.root) / "bars" / "demo", bars)
+    (tmp_path / "beyond.py").write_text(BEYOND, encoding="utf-8")
+    config.features.families = ["price"]
+    config.features.files = [str(tmp_path / "beyond.py")]
+    return FeatureStore(Path(config.data.root) / "features" / "demo"), bucket(*long, BUCKETS)
+
+
+REFUSED = r"^featurize universe=demo: patient looks ahead on stock:S3 at 20\d\d-\d\d-\d\d: .*Nothing of this column"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_column_that_looks_ahead_on_one_instrument_is_refused_with_its_date(config, beyond, monkeypatch, workers):
+    store, b = beyond
+    monkeypatch.setattr("src.features.build.IN_PROCESS", 0)
+    config.engine.workers = workers
+    with pytest.raises(ConfigError, match=REFUSED) as caught:
+        featurize(config)
+    assert "\n" not in str(caught.value)
+    assert multiprocessing.active_children() == []
+    assert b not in store.buckets()
+    assert not list(store.root.glob(f"b{b:03d}-*.parquet"))
+
+
+def test_a_refused_column_is_used_of_no_bucket_and_the_others_of_every_bucket(config, beyond):
+    store, b = beyond
+    with pytest.raises(ConfigError, match="patient looks ahead"):
+        featurize(config)
+    config.only = [":".join(next(key for key in KEYS if bucket(*key, BUCKETS) != b))]
+    featurize(config)
+    assert store.buckets()
+    with pytest.raises(StageError, match=r"universe=demo: patient looks ahead on stock:S3 .*src\.featurize"):
+        identity(store, config)
+    config.features.files = []
+    assert identity(store, config)
+    config.only = []
+    featurize(config)
+    assert store.buckets() == BarStore(config.paths.bars).buckets()
+
+
+def test_a_refused_column_is_refused_again_at_once_and_taken_when_it_is_mended(config, beyond, tmp_path):
+    store, _ = beyond
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=REFUSED):
+            featurize(config)
+    (tmp_path / "beyond.py").write_text(BEYOND.replace("len(close) > 2000", "len(close) > 9999"), encoding="utf-8")
+    featurize(config)
+    assert "patient" in identity(store, config)[0]
+    assert store.buckets() == BarStore(config.paths.bars).buckets()
+
+
+def test_own_columns_wait_until_every_bucket_has_passed(config, store, monkeypatch, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    config.features.families = ["price"]
+    config.features.files = [str(tmp_path / "mine.py")]
+    done = []
+
+    def interrupted(self, b, *rest):
+        if done:
+            raise KeyboardInterrupt
+        done.append(record(self, b, *rest))
+
+    record = FeatureStore.record
+    monkeypatch.setattr(FeatureStore, "record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        featurize(config)
+    with pytest.raises(StageError, match="twice is not yet checked for look-ahead on all instruments"):
+        identity(store, config)
+    monkeypatch.setattr(FeatureStore, "record", record)
+    featurize(config)
+    assert identity(store, config)
+
+
+def test_own_columns_that_were_stored_without_the_check_are_computed_again(config, store, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    config.features.families = ["price"]
+    config.features.files = [str(tmp_path / "mine.py")]
+    featurize(config)
+    before = {b: store.ledger.read(b) for b in store.buckets()}
+    featurize(config)
+    assert {b: store.ledger.read(b) for b in store.buckets()} == before
+    for b, kept in before.items():
+        store.ledger.record(b, kept.key, kept.states, **{**kept.facts, "checked": {}})
+    with pytest.raises(StageError, match="lack twice as it is declared now"):
+        identity(store, config)
+    featurize(config)
+    assert {b: store.ledger.read(b) for b in store.buckets()} == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -17,7 +17,8 @@ from src.core.instruments import KEY
 from src.engine import dispatch
 from src.engine.cores import worker_count
 from src.features.catalog import code_hash, needs_panel
-from src.features.registry import Feature
+from src.features.look_ahead import Foresight, ForesightError, own_features, trials_each
+from src.features.registry import Feature, FeatureError
 from src.features.selection import select
 from src.features.store import BucketTask, FeatureStore, Filled, fill
 from src.market.bars import BarStore
@@ -82,7 +83,8 @@ def build(job: FeatureJob) -> str:
     Raises
     ------
     ConfigError
-        A feature that isn't declared, or one of the user's own that breaks a rule.
+        A feature that isn't declared, or one of the user's own that breaks a rule, on invented bars or on an
+        instrument's own.
     StageError
         There are no bars, or the disk is too small.
     """
@@ -93,7 +95,8 @@ def build(job: FeatureJob) -> str:
         raise StageError(f"no bars for universe={job.paths.dataset}: run `{job.hydrate_command}` first")
     store.drop_obsolete(bars.manifest.buckets)
     panel = store.pin_panel(bars)
-    lost = _compute(store, bars, _stale(job, chosen, hashes, store, bars, panel), hashes, panel, job.engine)
+    tasks = _stale(job, chosen, hashes, store, bars, panel)
+    lost = _checked(job, store, hashes, lambda: _compute(store, bars, tasks, hashes, panel, job.engine), bool(tasks))
     states = store.states(bars, lost)
     atomic.write_parquet(states, job.paths.states("featurize"))
     counts = dict(states["state"].value_counts().iter_rows())
@@ -104,16 +107,38 @@ def build(job: FeatureJob) -> str:
     )
 
 
+def _checked(
+    job: FeatureJob, store: FeatureStore, hashes: dict[str, str], work: Callable[[], dict[int, Failure]], some: bool
+) -> dict[int, Failure]:
+    """Do the work, and keep training from the user's own columns until it has ended without a finding.
+
+    Buckets that were computed before a finding stay, so after a change of the bars the same command goes on.
+    """
+    if some:
+        store.probation.hold(hashes)
+    try:
+        lost = work()
+    except ForesightError as error:
+        store.probation.hold(hashes, error.found)
+        raise FeatureError(
+            f"featurize universe={job.paths.dataset}: {error.found.reason}. Nothing of this column is used: change or "
+            "leave it out, then run featurize again"
+        ) from None
+    store.probation.release(hashes, whole=not job.only)
+    return lost
+
+
 def _stale(
     job: FeatureJob, chosen: Sequence[Feature], hashes: dict[str, str], store: FeatureStore, bars: BarStore, panel: str
 ) -> list[BucketTask]:
     """Tasks of the buckets that were computed by other code, from other bars or with another panel, or not at all."""
     relevant = panel if any(needs_panel(item) for item in chosen) else None
     windows = {item.name: (item.window, item.tolerance) for item in chosen}
+    trials = trials_each(sum(bars.ledger.states(b).height for b in bars.buckets())) if own_features(chosen) else 0
     return [
-        BucketTask(bars.root, store.root, b, job.features, job.interval, windows)
+        BucketTask(bars.root, store.root, b, job.features, job.interval, windows, trials)
         for b in _wanted(bars, job.only)
-        if job.fresh or not store.is_current(b, bars.digest(b), relevant, hashes)
+        if job.fresh or not store.is_computed(b, bars.digest(b), relevant, hashes)
     ]
 
 
@@ -139,6 +164,8 @@ def _compute(
     lost: dict[int, Failure] = {}
     with Progress("featurize", sum(states.height for states in sizes.values())) as progress:
         for task, result in _results(store, tasks, _rows(sizes), engine):
+            if isinstance(result, Foresight):
+                raise ForesightError(result)
             if isinstance(result, Failure):
                 lost[task.bucket] = result
                 log.error("bucket %d failed: %s\n%s", task.bucket, result.reason, result.traceback)
@@ -164,7 +191,7 @@ def _require_space(store: FeatureStore, sizes: Mapping[int, pl.DataFrame], featu
 
 def _results(
     store: FeatureStore, tasks: list[BucketTask], rows: int, engine: EngineConfig
-) -> Iterator[tuple[BucketTask, Filled | Failure]]:
+) -> Iterator[tuple[BucketTask, Filled | Foresight | Failure]]:
     """Do the tasks in worker processes, or in this one where there is little to do.
 
     A bucket's record is removed before its files are touched, so a bucket that was interrupted counts as not done. The
@@ -179,7 +206,7 @@ def _results(
         yield from ((outcome.item, outcome.result) for outcome in dispatch.run(fill, tasks, local))
 
 
-def _fill_here(task: BucketTask) -> Filled | Failure:
+def _fill_here(task: BucketTask) -> Filled | Foresight | Failure:
     """Do a task in this process; a bucket that can't be read or written fails alone, as it does in a worker."""
     try:
         return fill(task)

@@ -54,6 +54,12 @@ def families() -> dict[str, FeatureFamily]:
     return {item.name: item for item in sorted(FAMILIES.values(), key=lambda item: (item.order, item.name))}
 
 
+def is_own(name: str) -> bool:
+    """Whether a feature of that name is the user's own: no family of the project declares it."""
+    _import_families()
+    return name not in FEATURES
+
+
 @contextmanager
 def gathered() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
     """Collect what a user's own file declares inside the block, with every name of the project taken."""

@@ -52,17 +52,23 @@ class FeatureGraph:
         FeatureError
             A formula raised: names the feature and says why.
         """
-        bare = self.bare(arrays)
+        return self.finished(self.bare(arrays))
+
+    def finished(self, bare: Arrays) -> NDArray[np.float32]:
+        """Bare values in the form in which they are stored, shape (features, bars)."""
         with np.errstate(all="ignore"):
             return finish([bare[item.name] for item in self.features], [item.window for item in self.features])
 
     def bare(self, arrays: Arrays) -> Arrays:
-        """Values by feature before warm-up and infinities are cut; raises as `values` does."""
-        arrays = dict(arrays)
+        """Values by feature before warm-up and infinities are cut; raises as `values` does.
+
+        A function gets its inputs read-only, so that none can change what another computes from.
+        """
+        arrays = {name: _locked(values) for name, values in arrays.items()}
         with np.errstate(all="ignore"):
             for name, function, needed in self.steps:
                 try:
-                    arrays[name] = function(*[arrays[label] for label in needed])
+                    arrays[name] = _locked(function(*[arrays[label] for label in needed]))
                 except Exception as error:
                     raise FeatureError(f"feature {name} failed: {type(error).__name__}: {error}") from error
         return {item.name: arrays[item.name] for item in self.features}
@@ -119,8 +125,16 @@ def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame
     return table
 
 
-def evaluate(bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup) -> tuple[pl.DataFrame, dict[Key, Failure]]:
-    """Like `compute`, but an instrument on which a formula raises gets null columns and is among the failures."""
+def evaluate(
+    bars: pl.DataFrame,
+    graph: FeatureGraph,
+    panel: PanelLookup,
+    examine: Callable[[Key, Arrays, Arrays], None] | None = None,
+) -> tuple[pl.DataFrame, dict[Key, Failure]]:
+    """Like `compute`, but an instrument on which a formula raises gets null columns and is among the failures.
+
+    `examine` is called with each other instrument, its inputs and its bare values, and may raise to end all.
+    """
     order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
     in_order = bool((order[1:] > order[:-1]).all())
     table = bars if in_order else bars[order]
@@ -131,10 +145,15 @@ def evaluate(bars: pl.DataFrame, graph: FeatureGraph, panel: PanelLookup) -> tup
     for key, rows in instruments(table):
         own = {name: values[rows] for name, values in arrays.items()}
         own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
+        own |= panel.at(key[0], own["day"])
         try:
-            block[:, rows] = graph.values(own | panel.at(key[0], own["day"]))
+            bare = graph.bare(own)
+            block[:, rows] = graph.finished(bare)
         except FeatureError as error:
             failed[key] = Failure(str(error))
+            continue
+        if examine:
+            examine(key, own, bare)
     if not in_order:
         block[:, order] = block.copy()
     columns = [
@@ -150,6 +169,14 @@ def instruments(table: pl.DataFrame) -> list[tuple[tuple[str, str], slice]]:
     starts = [0, *ends][:-1]
     keys = [(value["asset_class"], value["symbol"]) for value in runs["value"].to_list()]
     return [(key, slice(start, end)) for key, start, end in zip(keys, starts, ends, strict=True)]
+
+
+def _locked(values: Any) -> Any:
+    """The same values, which can't be written to."""
+    if isinstance(values, np.ndarray):
+        values = values.view()
+        values.flags.writeable = False
+    return Members(_locked(values.row), _locked(values.values)) if isinstance(values, Members) else values
 
 
 def day_numbers(dates: pl.Series) -> Array:

@@ -55,13 +55,13 @@ class Indicator:
     def __call__(self, *values: Array) -> Array:
         """Evaluate on open, high, low, close, volume and day."""
         call = {"pandas_ta": pandas_ta_values, "talib": talib_values}[self.library]
-        outputs = call(self.name, dict(self.parameters), dict(zip((*PRICES, "day"), values, strict=True)))
+        outputs = call(self.name, dict(self.parameters), _copies(values))
         return np.full((self.outputs, len(values[0])), np.nan) if outputs is None else np.stack([*outputs.values()])
 
     def columns(self, *values: Array) -> list[str]:
         """Names of the outputs, as the library gives them."""
         call = {"pandas_ta": pandas_ta_values, "talib": talib_values}[self.library]
-        return [*(call(self.name, dict(self.parameters), dict(zip((*PRICES, "day"), values, strict=True))) or {})]
+        return [*(call(self.name, dict(self.parameters), _copies(values)) or {})]
 
     def code(self) -> dict[str, str]:
         """Library with its release (and TA-Lib's, which pandas-ta calls), indicator and parameters."""
@@ -203,6 +203,11 @@ def talib_values(name: str, parameters: dict[str, Any], arrays: Mapping[str, Arr
     outputs = result if isinstance(result, tuple) else (result,)
     titles = _talib(name).output_names
     return {title: np.asarray(each, dtype=np.float64) for title, each in zip(titles, outputs, strict=True)}
+
+
+def _copies(values: Iterable[Array]) -> dict[str, Array]:
+    """Inputs by name, which a library may write to."""
+    return dict(zip((*PRICES, "day"), (np.array(each) for each in values), strict=True))
 
 
 @cache

@@ -16,7 +16,9 @@ from src.core.failure import Failure
 from src.core.hashing import text_digest
 from src.core.instruments import Key
 from src.features.compute import KEY, FeatureGraph, PanelLookup, evaluate
+from src.features.look_ahead import TRIALS, Foresight, ForesightError, examiner, stamp
 from src.features.panel_members import standings_code, with_standings
+from src.features.probation import Probation, own_hashes
 from src.features.registry import Windows
 from src.features.selection import select
 from src.market.bars import BarStore
@@ -46,6 +48,7 @@ class BucketTask:
     choice: FeaturesConfig
     interval: str
     windows: Windows  # of the chosen features: a worker doesn't check the user's own once more
+    trials: int = TRIALS  # rows of each instrument at which the user's own are tried for look-ahead
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class FeatureStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self.ledger = Ledger(self.root)
+        self.probation = Probation(self.root)
 
     def buckets(self) -> list[int]:
         """Buckets that are complete, ascending."""
@@ -152,13 +156,22 @@ class FeatureStore:
             path.unlink()
 
     def is_current(self, b: int, bars: str, panel: str | None, hashes: dict[str, str]) -> bool:
+        """Whether training may use the bucket: it is computed, and none of its columns waits for the check.
+
+        The user's own columns are used once all buckets have passed the check for look-ahead: what one instrument
+        shows condemns the column on all of them.
+        """
+        return self.is_computed(b, bars, panel, hashes) and not self.probation.reason(hashes)
+
+    def is_computed(self, b: int, bars: str, panel: str | None, hashes: dict[str, str]) -> bool:
         """Whether the bucket holds these columns, computed by this code from these bars and this panel.
 
-        A `panel` of None says that no column looks at it.
+        A `panel` of None says that no column looks at it. A column of the user's own counts where it was checked too.
         """
-        stored = self.ledger.fact(b, "features") or {}
+        stored, checked = self.ledger.fact(b, "features") or {}, self.ledger.fact(b, "checked") or {}
         same = self.ledger.fact(b, "bars") == bars and all(stored.get(name) == code for name, code in hashes.items())
-        return same and (panel is None or self.ledger.fact(b, "panel") == panel)
+        passed = all(checked.get(name) == stamp(code) for name, code in own_hashes(hashes).items())
+        return same and passed and (panel is None or self.ledger.fact(b, "panel") == panel)
 
     def drop_obsolete(self, buckets: int) -> None:
         """Remove buckets beyond the dataset's number of them: left from another universe of the same name."""
@@ -172,7 +185,8 @@ class FeatureStore:
         """Record that a bucket is done, what it was made from, and its instruments' states."""
         reasons = {":".join(key): failure.reason for key, failure in filled.failed.items()}
         states = _after_hydrate(bars.ledger.states(b), reasons)
-        self.ledger.record(b, "", states, bars=bars.digest(b), panel=panel, features=hashes)
+        checked = {name: stamp(code) for name, code in own_hashes(hashes).items()}
+        self.ledger.record(b, "", states, bars=bars.digest(b), panel=panel, features=hashes, checked=checked)
 
     def states(self, bars: BarStore, lost: Mapping[int, Failure]) -> pl.DataFrame:
         """One row an instrument of the universe: its state here, with the reason.
@@ -233,7 +247,9 @@ class FeatureStore:
         """
         remedy = f"run `python -m src.featurize universe={self.root.name}` first"
         stored = self.ledger.fact(b, "features") or {}
+        checked = self.ledger.fact(b, "checked") or {}
         changed = [name for name, code in hashes.items() if stored.get(name) != code]
+        changed += [name for name, code in own_hashes(hashes).items() if checked.get(name) != stamp(code)]
         if changed:
             raise StageError(
                 f"features of universe={self.root.name} lack {changed[0]} as it is declared now "
@@ -241,6 +257,8 @@ class FeatureStore:
             )
         if self.ledger.fact(b, "bars") != bars:
             raise StageError(f"features of universe={self.root.name} are older than its bars: {remedy}")
+        if held := self.probation.reason(hashes):
+            raise StageError(f"features of universe={self.root.name}: {held}: {remedy}")
         if not self.is_current(b, bars, self.pinned() if looks else None, hashes):
             raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
 
@@ -248,12 +266,21 @@ class FeatureStore:
         return {int(path.stem.split("-")[1]): path for path in sorted(self.root.glob(f"b{b:03d}-*.parquet"))}
 
 
-def fill(task: BucketTask) -> Filled:
-    """Compute and write one bucket; the record that it is done is left to the caller."""
+def fill(task: BucketTask) -> Filled | Foresight:
+    """Compute and write one bucket; the record that it is done is left to the caller.
+
+    Returns
+    -------
+    Filled or Foresight
+        What was found where a column of the user's own looks ahead; nothing is written then.
+    """
     store = FeatureStore(task.features)
     bars = BarStore(task.bars).read_bucket(task.bucket)
     graph = FeatureGraph(select(task.choice, task.interval, task.windows))
-    table, failed = evaluate(bars, graph, PanelLookup(store.panel()))
+    try:
+        table, failed = evaluate(bars, graph, PanelLookup(store.panel()), examiner(graph.features, task.trials))
+    except ForesightError as error:
+        return error.found
     store.write_bucket(task.bucket, table)
     return Filled(table.height, failed)
 

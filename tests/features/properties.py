@@ -24,27 +24,29 @@ def differing(a: dict[str, np.ndarray], b: dict[str, np.ndarray], rtol: float = 
     return {name for name in a if not np.allclose(a[name], b[name], rtol=rtol, atol=atol, equal_nan=True)}
 
 
-def seeing_the_future(features: list[Feature]) -> set[str]:
+def seeing_the_future(
+    features: list[Feature], whole_bars: pl.DataFrame = BARS, panel: pl.DataFrame = PANEL, cuts: tuple[int, ...] = CUTS
+) -> set[str]:
     """Values up to a cut change when later bars (and the later panel) are cut off, rewritten, or a long gap later."""
-    whole = columns(BARS, features)
+    whole = columns(whole_bars, features, panel)
     found: set[str] = set()
-    for cut in CUTS:
-        last = BARS["date"][cut - 1]
+    for cut in cuts:
+        last = whole_bars["date"][cut - 1]
         past = {name: values[:cut] for name, values in whole.items()}
         later = pl.col("date") > last
         prices = pl.col("open", "high", "low", "close")
         wild = [pl.when(later).then(part * 3.7 + 5).otherwise(part) for part in (prices, pl.col("volume"))]
         late = pl.when(later).then(pl.col("date") + dt.timedelta(days=200)).otherwise(pl.col("date"))
-        other = PANEL.with_columns(
+        other = panel.with_columns(
             pl.when(later).then(0.5).otherwise(pl.col(pl.Float64)).name.keep(),
             *(pl.when(later).then(pl.col(name).first()).otherwise(pl.col(name)).alias(name) for name in MEMBERS),
         )
-        for bars, panel in (
-            (BARS[:cut], PANEL.filter(~later)),
-            (BARS.with_columns(wild), other),
-            (BARS.with_columns(late), PANEL),
+        for bars, market_then in (
+            (whole_bars[:cut], panel.filter(~later)),
+            (whole_bars.with_columns(wild), other),
+            (whole_bars.with_columns(late), panel),
         ):
-            again = columns(bars, features, panel)
+            again = columns(bars, features, market_then)
             found |= differing(past, {name: values[:cut] for name, values in again.items()})
     return found
 

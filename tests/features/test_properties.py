@@ -24,6 +24,22 @@ def test_no_feature_sees_the_future():
     assert properties.seeing_the_future(EVERY) == set()
 
 
+LONG, LONG_PANEL, LONG_CUTS = lively(4000, seed=8), market(4000, seed=9), (1023, 2001, 2048, 2750, 3500, 3999)
+
+
+def test_no_feature_sees_the_future_on_long_bars():
+    """To the bit: a matrix product over all rows rounds by their number."""
+    assert properties.seeing_the_future(EVERY, LONG, LONG_PANEL, LONG_CUTS) == set()
+
+
+def test_a_feature_that_looks_ahead_on_long_bars_alone_is_caught():
+    def patient(close):
+        return np.r_[close[1:], np.nan] / close if len(close) > 2000 else close / lag(close, 1)
+
+    assert properties.seeing_the_future(planted(patient, 2)) == set()
+    assert properties.seeing_the_future(planted(patient, 2), LONG, LONG_PANEL, LONG_CUTS) == {"planted"}
+
+
 def test_a_feature_that_looks_one_bar_ahead_is_caught():
     def tomorrow(close):
         return np.r_[close[1:], np.nan] / close

@@ -287,7 +287,7 @@ class Config:
     # failed: at once what failed; all: also what is up to date; whole: all series from their start.
     retry: str | None = one_of(None, ("failed", "all", "whole"))
     follow: bool = False  # train: featurize, train and report in rounds until hydration ends
-    # train: share of the instruments that are trained once more with features rotated in time; see docs/evidence.md.
+    # train: share of the instruments that are trained once more with features rotated in time; see docs/placebo.md.
     placebo: float = ranged(0.0, low=0, high=1, remedy="placebo=0.05 is usual, and 0 leaves it out")
     placebo_only: bool = False  # train: the placebo arm without the session's own runs
 

@@ -135,7 +135,7 @@ def _placebo_statement(found: PlaceboEvidence | None) -> list[str]:
         meaning = "Fewer pass than the luck rates say: they may be too high here."
     else:
         meaning = "The luck rates agree with this."
-    return [f"Placebo arm, where no model can have skill: {found.sentence()} {meaning}"]
+    return [f"Placebo arm: {found.sentence()} {meaning}"]
 
 
 def _q_statement(grades: pl.DataFrame) -> str:

@@ -104,7 +104,7 @@ class PlaceboArm:
 
     def note(self) -> str:
         """Return the number of passes so far, for the progress bar."""
-        return self._states.note()
+        return self._states.note().replace("passes", "placebo passes")
 
     def announce(self) -> None:
         """Store the description of the session beside the runs, so that a lost MLflow store can be rebuilt with it."""

@@ -140,10 +140,14 @@ def test_no_reader_of_the_real_runs_counts_a_placebo_run(project: Config) -> Non
     store = RunStore(project.paths.runs)
     assert len(records) == 5
     assert not records & {*before["record_id"], *store.runs()["record_id"]}
-    assert store.trials()["n_trials"].to_list() == [1] * 5
+    assert before["n_trials"].to_list() == [1] * 5
     assert len(dossier(project.paths, ("stock", "SIM01"), 0)["runs"]) == 1
     train(changed(project, seed=8))
     assert grades(project)["n_trials"].to_list() == [2] * 5  # the second seed, and no placebo run
+    rotated = {record.partition(".")[0] for record in records}
+    for path in (Path(project.data.root) / "trials").rglob("*.parquet"):
+        table = pl.read_parquet(path)
+        assert not rotated & set(table["run_key"] if "run_key" in table.columns else [])
 
 
 def test_a_placebo_run_that_passes_has_no_model_and_no_final_fit(project: Config) -> None:

@@ -17,6 +17,7 @@ from src.core.errors import ConfigError
 from src.runtime.arguments import split_arguments
 from src.runtime.command import main
 from src.runtime.disk_space import format_bytes
+from src.runtime.terminal import answer
 
 if TYPE_CHECKING:
     from src.config.schema import Config
@@ -46,7 +47,7 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
     logs, tracked = Path(config.data.logs), TrackedDataset.of(config)
     leftovers = find_leftovers(config.paths, logs, tracked, drop, removes=confirmed)
     for leftover in leftovers:
-        _print(f"{format_bytes(leftover.size):>10}  {leftover.message}")
+        answer(f"{format_bytes(leftover.size):>10}  {leftover.message}")
         if confirmed:
             leftover.remove()
     total = format_bytes(sum(leftover.size for leftover in leftovers))
@@ -54,7 +55,7 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
         return f"clean: removed {len(leftovers):,} things, {total}"
     for name, size in sizes.items():
         if name not in (config.dataset, drop):
-            _print(f"{format_bytes(size):>10}  dataset {name} stays; drop={name} would remove it")
+            answer(f"{format_bytes(size):>10}  dataset {name} stays; drop={name} would remove it")
     return f"clean: {len(leftovers):,} things, {total} can be removed; nothing was removed, yes=true removes them"
 
 
@@ -66,10 +67,6 @@ def _checked(request: Mapping[str, str], datasets: Mapping[str, int]) -> tuple[b
         names = ", ".join(datasets) or "there are none"
         raise ConfigError(f"drop must name a dataset on disk ({names}), got {drop!r}")
     return request.get("yes") == "true", drop
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
 
 
 if __name__ == "__main__":

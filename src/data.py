@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 
 from src.core.errors import ConfigError
+from src.runtime.terminal import answer, notice
 
 
 def data(arguments: Sequence[str]) -> int:
@@ -40,11 +40,11 @@ def data(arguments: Sequence[str]) -> int:
         config = compose(overrides)
         hits = [key for name in names for key in matching_keys(config.paths, name, config.hydrate_command)]
     except ConfigError as error:
-        sys.stderr.write(f"data: {error}\n")
+        notice(f"data: {error}")
         return 2
     dossiers = [dossier(config.paths, key, chosen.bars) for key in dict.fromkeys(hits)]
     texts = ("\n".join(dossier_view.lines(content)) for content in dossiers)
-    sys.stdout.write((json.dumps(dossiers, indent=2) if chosen.json else "\n\n".join(texts)) + "\n")
+    answer(json.dumps(dossiers, indent=2) if chosen.json else "\n\n".join(texts))
     return 0
 
 

@@ -20,6 +20,7 @@ from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.inspection import connections, diagnostics
 from src.inspection.diagnostics import Finding, format_findings, run_checks
+from src.runtime.terminal import answer
 
 
 def doctor(arguments: list[str]) -> int:
@@ -42,7 +43,7 @@ def doctor(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     findings = examine(chosen.overrides)
     as_json = json.dumps([asdict(finding) for finding in findings], indent=2)
-    sys.stdout.write((as_json if chosen.json else format_findings(findings)) + "\n")
+    answer(as_json if chosen.json else format_findings(findings))
     return 1 if any(finding.state == "bad" for finding in findings) else 0
 
 

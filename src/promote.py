@@ -38,14 +38,11 @@ def promote(config: Config, request: Mapping[str, str]) -> str:
     str
         The closing line.
     """
+    from src.runtime.terminal import answer
     from src.tracking.promotion import carry_out
     from src.tracking.settings import TrackedDataset
 
-    return f"promote: {carry_out(TrackedDataset.of(config), request, _print)}"
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    return f"promote: {carry_out(TrackedDataset.of(config), request, answer)}"
 
 
 if __name__ == "__main__":

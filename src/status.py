@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
 from collections.abc import Sequence
 
 from src.core.errors import ConfigError
+from src.runtime.terminal import notice
 
 
 def status(arguments: Sequence[str]) -> int:
@@ -35,7 +35,7 @@ def status(arguments: Sequence[str]) -> int:
     try:
         config = compose(chosen.overrides)
     except ConfigError as error:
-        sys.stderr.write(f"status: {error}\n")
+        notice(f"status: {error}")
         return 2
     look = functools.partial(watch.look, config.paths, config.universe, config.source)
     if not chosen.watch:

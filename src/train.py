@@ -9,7 +9,6 @@ With ``follow=true`` it featurizes, trains and reports in rounds while hydration
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -41,10 +40,11 @@ def train(config: Config) -> str:
         The closing line.
     """
     if config.follow:
+        from src.runtime.terminal import answer
         from src.training.follow import Followed, follow
 
         followed = Followed(config.paths, config.hydrate_command, config.fresh)
-        return follow(followed, lambda line: print(line, file=sys.stdout, flush=True))  # noqa: T201 (a round's answer)
+        return follow(followed, answer)
     _require_features(config.paths)
     from src.config.compose import families
     from src.engine import device

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from src.core.errors import StageError
 from src.runtime.command import main
+from src.runtime.terminal import answer
 
 if TYPE_CHECKING:
     from src.config.schema import Config, EngineConfig, ModelConfig
@@ -119,7 +119,7 @@ def _closing_line(searches: Sequence[Search], results: Sequence[SearchResult], i
 def _show(lines: Sequence[str]) -> None:
     for line in lines:
         log.info("%s", line)
-        print(f"tune: {line}", file=sys.stdout, flush=True)  # noqa: T201 (what became of each study)
+        answer(f"tune: {line}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from src.config.schema import TrackingConfig
 from src.core.errors import ConfigError, StageError
+from src.runtime.terminal import notice
 from src.tracking.location import store_location
 from src.tracking.server import PORT, serve
 
@@ -28,12 +29,12 @@ def ui(arguments: list[str]) -> int:
         return 0
     try:
         tracking, port = parse(arguments)
-        return serve(store_location(tracking), port, _show)
+        return serve(store_location(tracking), port, notice)
     except ConfigError as error:
-        _show(f"ui: {error}")
+        notice(f"ui: {error}")
         return 2
     except StageError as error:
-        _show(f"ui: {error}")
+        notice(f"ui: {error}")
         return 1
 
 
@@ -55,11 +56,6 @@ def parse(arguments: Iterable[str]) -> tuple[TrackingConfig, int]:
         else:
             raise ConfigError(f"ui takes port=<number> and tracking.uri=<store>, got {argument}")
     return tracking, port
-
-
-def _show(message: str) -> None:
-    sys.stderr.write(message + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -389,7 +389,7 @@ def test_a_pipe_gets_the_same_text_as_a_terminal(config: Config) -> None:
     piped = subprocess.run(command, cwd=ROOT, env=forced, capture_output=True, text=True, check=True).stdout
     assert without_time(CODE.sub("", session.text)).replace("\r\n", "\n") == without_time(piped)
     assert re.fullmatch(r"[\x20-\x7e\n]+", piped)
-    assert "failed, no answer [red] [/] :smile:  [31m   end (stock:S0)" in piped
+    assert r"failed, no answer [red] [/] :smile: \x1b[31m\r\x07\nend (stock:S0)" in piped
 
 
 def looks(monkeypatch: pytest.MonkeyPatch, *pictures: dict[str, Any]) -> None:
@@ -457,7 +457,7 @@ def test_names_that_look_like_markup_are_shown_as_they_are(config: Config) -> No
     with heartbeat.beating("quote", "demo", Path(config.data.root), "") as beat:
         beat.update(phase="working", note="[red]A[/red] \x1b[31m")
         found = overview_of(config, NOW)
-    assert "; [red]A[/red]  [31m\n" in status_view.text(found)
+    assert "; [red]A[/red] \\x1b[31m\n" in status_view.text(found)
     assert status_view.text({"reason": "[b]x.parquet[/b] can't be read"}) == "[b]x.parquet[/b] can't be read\n"
 
 

@@ -127,6 +127,11 @@ class DatasetPaths:
         return self.root / "states" / self.dataset
 
     @property
+    def result_folders(self) -> tuple[Path, ...]:
+        """Folders of small files that every verb may write: states, grades, reports and fingerprints."""
+        return self.states_folder, self.grades.parent, self.reports, self.fingerprint.parent
+
+    @property
     def reports(self) -> Path:
         """Folder of the report."""
         return self.reports_root / self.dataset

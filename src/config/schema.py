@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.paths import DatasetPaths
-from src.core.field_rules import Pattern, constrained, dated, named, one_of, ranged
+from src.core.field_rules import Pattern, constrained, dated, named, one_of, ranged, secret
 from src.core.instruments import ASSET_CLASSES
 from src.models.registry import FAMILIES
 
@@ -85,7 +85,7 @@ class LiveSource:
     # Until a failed instrument is tried again; doubles each time.
     retry_hours: float = ranged(6.0, low=0, high=10_000, unit="hours")
     overlap_bars: int = ranged(10, low=2, high=1000, unit="bars")  # fetched again at each refresh and compared
-    proxy: str | None = None  # null: HTTPS_PROXY of the environment
+    proxy: str | None = secret(None)  # null: HTTPS_PROXY of the environment
     ca_file: str | None = None  # certificates of a proxy that decrypts TLS; null: SSL_CERT_FILE
     contact: str | None = None  # e-mail address, which the SEC requires with requests for its list
 
@@ -255,10 +255,10 @@ class TuneConfig:
 class TrackingConfig:
     """Where MLflow stores runs and models; a relative sqlite path is relative to the project's root."""
 
-    uri: str = "sqlite:///mlruns/mlflow.db"  # or postgresql://<user>@<host>/<database>, or http://<server>
+    uri: str = secret("sqlite:///mlruns/mlflow.db")  # or postgresql://<user>@<host>/<database>, or http://<server>
     # bulk: inserts into sqlite; client: MLflow's own; auto: bulk with the releases of MLflow that it is tested with.
     route: str = one_of("auto", ("auto", "bulk", "client"))
-    artifacts: str = "mlruns/artifacts"  # a folder or s3://<bucket>/<prefix>; a server stores them itself
+    artifacts: str = secret("mlruns/artifacts")  # a folder or s3://<bucket>/<prefix>; a server stores them itself
     experiment: str = "alpha-loop"
     enabled: bool = True
 

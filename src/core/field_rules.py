@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
-_CONSTRAINT, _REMEDY = "constraint", "remedy"
+_CONSTRAINT, _REMEDY, _SECRET = "constraint", "remedy", "secret"
 
 
 class Constraint(Protocol):
@@ -170,6 +170,37 @@ def named(default: T) -> T:
         Typed as the default value.
     """
     return constrained(default, FILE_NAME)
+
+
+def secret(default: T) -> T:
+    """Declare an address or text that may hold a secret: it is masked wherever the configuration is shown.
+
+    Parameters
+    ----------
+    default : str or None
+        Default value of the field.
+
+    Returns
+    -------
+    dataclasses.Field
+        Typed as the default value.
+    """
+    return field(default=default, metadata={_SECRET: True})
+
+
+def is_secret(declared: Field[Any]) -> bool:
+    """Whether a field was declared with `secret`.
+
+    Parameters
+    ----------
+    declared : dataclasses.Field
+        A field of a dataclass.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(declared.metadata.get(_SECRET, False))
 
 
 def constrained(default: T, constraint: Constraint, remedy: str = "") -> T:

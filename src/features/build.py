@@ -168,7 +168,8 @@ def _compute(
                 raise ForesightError(result)
             if isinstance(result, Failure):
                 lost[task.bucket] = result
-                log.error("bucket %d failed: %s\n%s", task.bucket, result.reason, result.traceback)
+                traceback = {"traceback": result.traceback}
+                log.error("bucket %d failed: %s", task.bucket, result.reason, extra=traceback)
             else:
                 store.record(task.bucket, bars, result, panel, hashes)
                 for key, failure in result.failed.items():

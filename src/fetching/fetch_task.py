@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from src.core.failure import Failure
 from src.fetching.provider import Answer, BarRequest
+from src.runtime.redaction import shown
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class FetchOutcome:
 
     @property
     def reason(self) -> str:
-        """Reason of the failure; empty if there is an answer."""
-        return self.failure.reason if self.failure else ""
+        """Reason of the failure, without secrets and on one line; empty if there is an answer."""
+        return shown(self.failure.reason) if self.failure else ""
 
 
 @dataclass(eq=False)

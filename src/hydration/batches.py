@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import polars as pl
 
@@ -12,6 +13,8 @@ from src.hydration.job import HydrationJob
 from src.hydration.validation import validate
 from src.market import universe
 from src.market.bars import STATE_COLUMNS
+from src.market.symbols import PLAIN_SYMBOL, hidden_characters
+from src.runtime.redaction import shown
 from src.sources.declaration import Batch
 from src.storage.ledger import SCHEMA
 
@@ -60,13 +63,28 @@ def bars_and_states(job: HydrationJob, batch: Batch, keys: pl.DataFrame) -> tupl
     states : DataFrame
         Columns of `STATES`, one row per instrument.
     """
+    batch, hidden = _without_hidden(batch, keys)
     clean, states = validated(job, batch)
     liquidity = universe.liquidity(universe.activity(clean), job.split) if clean.height else None
     if liquidity is None:
         states = states.with_columns(liquidity=pl.lit(None, pl.Float64))
     else:
         states = states.join(liquidity.select(*KEY, "liquidity"), on=KEY, how="left")
-    return clean, _complete(states.select(STATES.keys()), batch.unusable, keys, job.until)
+    return clean, _complete(states.select(STATES.keys()), [*hidden, *batch.unusable], keys, job.until)
+
+
+def _without_hidden(batch: Batch, keys: pl.DataFrame) -> tuple[Batch, list[EndState]]:
+    """Leave out the bars of instruments whose symbol holds characters that can't be seen; these are quarantined."""
+    symbols = keys.select(KEY).filter(~pl.col("symbol").str.contains(PLAIN_SYMBOL))
+    ended = [
+        EndState(kind, symbol, "quarantined", why)
+        for kind, symbol in symbols.iter_rows()
+        if (why := hidden_characters(symbol))
+    ]
+    if not ended:
+        return batch, []
+    apart = pl.DataFrame([state.key for state in ended], schema=dict.fromkeys(KEY, pl.String()), orient="row")
+    return replace(batch, bars=batch.bars.join(apart, on=KEY, how="anti", maintain_order="left")), ended
 
 
 def log_reasons(states: pl.DataFrame) -> None:
@@ -82,7 +100,7 @@ def log_reasons(states: pl.DataFrame) -> None:
 
 
 def _complete(states: pl.DataFrame, unusable: list[EndState], keys: pl.DataFrame, until: str | None) -> pl.DataFrame:
-    rows = [(t.asset_class, t.symbol, t.state, t.reason) for t in unusable]
+    rows = [(t.asset_class, t.symbol, t.state, shown(t.reason)) for t in unusable]
     kinds = dict.fromkeys((*KEY, "state", "reason"), pl.String())
     bad = pl.DataFrame(rows, schema=kinds, orient="row").unique(KEY, keep="first").join(states, on=KEY, how="anti")
     seen = pl.concat([states.select(KEY), bad.select(KEY)])

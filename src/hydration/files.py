@@ -20,6 +20,7 @@ from src.hydration.job import HydrationJob
 from src.hydration.replacement import replace
 from src.market import universe
 from src.market.bars import BarStore, bucket, schema
+from src.market.symbols import with_visible_symbols
 from src.runtime.disk_space import require
 from src.runtime.progress import Progress
 from src.sources import registry
@@ -67,7 +68,7 @@ def run(job: HydrationJob) -> None:
         If the source can't be used, or the disk is too small.
     """
     source = registry.file_source(job.source.kind)
-    listing = source.listing(job.source)
+    listing = with_visible_symbols(source.listing(job.source))
     chosen = _selection(job, listing)
     store, replacing = opened(job, chosen)
     buckets = store.manifest.buckets if store.exists() else job.universe.buckets

@@ -12,7 +12,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from src.runtime.progress import duration, pace, printable
+from src.runtime.progress import duration, pace
+from src.runtime.redaction import shown
 from src.storage.state_counts import COUNTS
 
 Json = dict[str, Any]
@@ -95,7 +96,7 @@ def sentence(overview: Json) -> str:
         From `src.inspection.watch.look`.
     """
     if "reason" in overview:
-        return printable(f"? {overview['reason']}")
+        return shown(f"? {overview['reason']}")
     now = dt.datetime.fromisoformat(overview["at"])
     parts = []
     for stage in overview["stages"]:
@@ -103,7 +104,7 @@ def sentence(overview: Json) -> str:
         counts = ", ".join(f"{_number(row[name])} {name}" for name in COUNTS if row[name])
         running = "" if stage["state"] == "idle" else f" ({_describe(stage, now)})"
         parts.append(f"{stage['stage']} {counts or 'nothing yet'}{running}")
-    return printable(f"{_clock(now)} {overview['dataset']}: {'; '.join(parts)}")
+    return shown(f"{_clock(now)} {overview['dataset']}: {'; '.join(parts)}")
 
 
 def _title(overview: Json, now: dt.datetime) -> str:
@@ -239,7 +240,7 @@ def _passes(overview: Json) -> Iterator[Text]:
 def _text(*parts: str | tuple[str, str]) -> Text:
     """Join texts, some with a style; brackets are not markup, and control characters are replaced."""
     styled = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((printable(part), style) for part, style in styled))
+    return Text.assemble(*((shown(part), style) for part, style in styled))
 
 
 def _number(value: int | None) -> str:

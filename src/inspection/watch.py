@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from src.core.errors import StageError
+from src.runtime.terminal import answer, notice
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -70,13 +71,13 @@ def show(overview: Json, *, as_json: bool) -> int:
     from src.runtime.progress import terminal
 
     if "reason" in overview:
-        sys.stderr.write(f"status: {overview['reason']}\n")
+        notice(f"status: {overview['reason']}")
         return 1
     console = terminal(sys.stdout)
     if as_json:
-        _write(json.dumps(overview, indent=2))
+        answer(json.dumps(overview, indent=2))
     elif console is None:
-        _write(status_view.text(overview).rstrip("\n"))
+        answer(status_view.text(overview).rstrip("\n"))
     else:
         _print(console, status_view.picture(overview))
     return 0
@@ -105,7 +106,7 @@ def watch(read: Callable[[], Json], seconds: float, *, as_json: bool) -> None:
     console = terminal(sys.stdout)
     if as_json:
         while True:
-            _write(json.dumps(read()))
+            answer(json.dumps(read()))
             time.sleep(seconds)
     elif console is None:
         _write_changes(read, seconds)
@@ -121,7 +122,7 @@ def _write_changes(read: Callable[[], Json], seconds: float) -> None:
         line = status_view.sentence(read())
         content = line.partition(" ")[2]  # without the time
         if content != before:
-            _write(line)
+            answer(line)
         before = content
         time.sleep(seconds)
 
@@ -153,8 +154,3 @@ def _print(console: Console, picture: Group) -> None:
 
     console.width = status_view.WIDE
     console.print(picture)
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
+from src.core.text import escaped as visible
 from src.evaluation.grade import GATE_METRICS
 
 DASH = "\u2013"
@@ -16,7 +17,7 @@ Number = float | int | None
 
 
 def printable(text: str) -> str:
-    """Replace the characters that XML forbids, so that a standalone SVG stays readable.
+    """Escape characters that XML forbids, that reorder a line, or that can't be seen.
 
     Parameters
     ----------
@@ -26,9 +27,9 @@ def printable(text: str) -> str:
     Returns
     -------
     str
-        The text with U+FFFD in place of each control character other than newline and tab.
+        The text on which newlines and tabs stay; a right-to-left mark is ``\\u200f``.
     """
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    return visible(text, keep="\n\t")
 
 
 def escaped(text: object) -> str:

@@ -14,18 +14,23 @@ import os
 import signal
 import sqlite3
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
 from src.config.constraints import check
+from src.config.paths import heartbeats, locks
 from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
+from src.core.text import escaped
 from src.runtime import heartbeat
 from src.runtime.lock import command_line, dataset_lock
 from src.runtime.log_file import SHOWN, log_file
-from src.runtime.redaction import masked
+from src.runtime.redaction import remember_arguments, remember_environment, remember_settings, shown, shown_lines
+from src.runtime.terminal import answer, notice
+from src.storage.atomic import remove_temporaries
 
 __all__ = ["StageError", "main", "run_command", "run_verb"]
 
@@ -63,11 +68,14 @@ def run_command(task: Callable[[list[str]], int], broken_pipe_status: int = 0) -
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console that lacks a letter must not end the run
     os.chdir(ROOT)
+    remember_environment()
+    remember_arguments(sys.argv[1:])
+    sys.excepthook = _show_unexpected
     try:
         status = task(sys.argv[1:])
         sys.stdout.flush()
     except StageError as error:
-        _show(str(error))
+        notice(str(error))
         status = 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,18 +102,20 @@ def run_verb(verb: str, task: Callable[[Config], str]) -> int:
     try:
         configs = configurations(verb)
         for config in configs:
+            remember_settings(config)
             check(config)
             _refuse_ignored_settings(verb, config.follow, config.retry)
         return next((status for config in configs if (status := _attempt(verb, task, config))), 0)
     except ConfigError as error:
-        _show(_with_verb(verb, str(error)))
+        notice(_with_verb(verb, str(error)))
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         raise
     except OSError as error:  # the task's own failures end in its log; this is about the log itself
-        _show(f"{verb}: can't write the log: {error}; change data.logs or the folder's owner")
+        full = _full_disk(verb, error)
+        notice(full or f"{verb}: can't write the log: {error}; change data.logs or the folder's owner")
         return 1
 
 
@@ -119,6 +129,7 @@ def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
             with dataset_lock(verb, config.dataset, lambda message: _show_wait(beat, message)):
                 beat.update(phase="working", note="")
                 log.info("started: %s (process %d)", command_line(), os.getpid())
+                _remove_leftovers(config)
                 closing_line = task(config)
         except KeyboardInterrupt:
             return _end(beat, 130, f"{verb} interrupted; finished work is saved, run the same command to continue")
@@ -131,8 +142,14 @@ def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
             return _end(beat, 1, f"{_explain(verb, error)} (details: {path})")
         log.info("%s", closing_line)
     _show_dvc_hint(verb, config)
-    print(closing_line, flush=True)  # noqa: T201 (the closing line is the command's answer)
+    answer(escaped(closing_line))
     return 0
+
+
+def _remove_leftovers(config: Config) -> None:
+    """Remove temporary files of processes that were killed while they wrote results."""
+    for folder in (*config.paths.result_folders, locks(), heartbeats()):
+        remove_temporaries(folder)
 
 
 def _refuse_ignored_settings(verb: str, follow: bool, retry: str | None) -> None:
@@ -143,22 +160,21 @@ def _refuse_ignored_settings(verb: str, follow: bool, retry: str | None) -> None
         raise ConfigError(f"retry={retry} is for hydrate only: leave it out for {verb}")
 
 
-def _show(message: str) -> None:
-    """Write one line to the terminal."""
-    sys.stderr.write(masked(message) + "\n")
-    sys.stderr.flush()
+def _show_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write the traceback of an error that no command expected, without secrets."""
+    sys.stderr.write(shown_lines("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _show_wait(beat: heartbeat.Heartbeat, message: str) -> None:
     """Show which command holds the lock, on the terminal and in the heartbeat."""
-    _show(message)
-    beat.update(note=masked(message))
+    notice(message)
+    beat.update(note=shown(message))
 
 
 def _end(beat: heartbeat.Heartbeat, status: int, message: str) -> int:
-    beat.update(ended="interrupted" if status == 130 else "failed", message=masked(message))
+    beat.update(ended="interrupted" if status == 130 else "failed", message=shown(message))
     log.warning("%s", message, extra=SHOWN)
-    _show(message)
+    notice(message)
     return status
 
 
@@ -178,9 +194,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _explain(verb: str, error: BaseException) -> str:
     """One line for an unexpected failure; the common causes get a remedy."""
     for cause in _chain(error):
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
-        if full or any(sign in str(cause) for sign in _FULL_DISK):
-            return f"{verb}: disk full; make room (python -m src.clean shows what can go) and run the same command"
+        if full := _full_disk(verb, cause):
+            return full
         if isinstance(cause, MemoryError):
             return f"{verb}: out of memory; lower engine.workers or engine.batch_size and run the same command"
         if isinstance(cause, PermissionError) and cause.filename:
@@ -192,6 +207,14 @@ def _explain(verb: str, error: BaseException) -> str:
     return f"{verb} failed: {type(error).__name__}: {first}"
 
 
+def _full_disk(verb: str, error: BaseException) -> str:
+    """What to say if an error means that the disk is full; empty if it means something else."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
+    if not full and not any(sign in str(error) for sign in _FULL_DISK):
+        return ""
+    return f"{verb}: disk full; make room (python -m src.clean shows what can go) and run the same command"
+
+
 def _show_dvc_hint(verb: str, config: Config) -> None:
     """After a run by hand, show the command that records the new files in DVC."""
     if "DVC_STAGE" in os.environ or not (ROOT / ".dvc").is_dir():
@@ -200,7 +223,7 @@ def _show_dvc_hint(verb: str, config: Config) -> None:
 
     hint = dvc_hint(verb, config)
     if hint:
-        _show(hint)
+        notice(hint)
 
 
 @contextlib.contextmanager
@@ -215,7 +238,7 @@ def _interrupts(verb: str) -> Iterator[None]:
             raise KeyboardInterrupt
         if count >= _FORCED_STOP:
             os._exit(130)
-        _show(f"{verb}: saving and stopping, one moment (once more stops at once)")
+        notice(f"{verb}: saving and stopping, one moment (once more stops at once)")
 
     names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
     handlers = {name: signal.signal(getattr(signal, name), interrupted) for name in names}

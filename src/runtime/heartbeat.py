@@ -14,13 +14,14 @@ import os
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.config import paths
 from src.core.process import host_tag, is_alive, process_start
+from src.runtime.redaction import shown
 from src.storage.atomic import read_json, write_json
 
 Facts = dict[str, Any]
@@ -164,7 +165,7 @@ class Heartbeat:
         self._beat = dataclasses.replace(self._beat, **changes, updated=_now())
         self._written = time.monotonic()
         with contextlib.suppress(OSError, ValueError):
-            write_json(vars(self._beat), self._path, durable=False)
+            write_json(_shown(vars(self._beat)), self._path, durable=False)
 
     def begin(self, total: int, unit: str, done: int = 0) -> None:
         """Start to count.
@@ -308,6 +309,15 @@ def _place(root: Path) -> str:
 
 def _folder() -> Path:
     return paths.heartbeats()
+
+
+def _shown(value: Any) -> Any:
+    """The beat's content as others may read it: without secrets and hidden characters."""
+    if isinstance(value, Mapping):
+        return {str(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    return shown(value) if isinstance(value, str) else value
 
 
 def _now() -> str:

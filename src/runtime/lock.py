@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config import paths
-from src.runtime.redaction import masked, masked_address
+from src.runtime.redaction import masked_setting, shown
 from src.storage.atomic import read_json, write_json
 
 # Verbs that write the same files share a group; any other verb is a group of its own.
@@ -60,12 +60,12 @@ def dataset_lock(verb: str, dataset: str, notify: Callable[[str], None]) -> Iter
 
 
 def command_line() -> str:
-    """The command line of this process as typed, with passwords in addresses masked."""
+    """The command line of this process as typed, without secrets, on one line."""
     program = Path(sys.argv[0])
     module = f"python -m src.{program.stem}" if program.parent.name == "src" else program.name
     parts = (argument.partition("=") for argument in sys.argv[1:])
-    arguments = [name + separator + masked_address(value) for name, separator, value in parts]
-    return masked(" ".join([module, *arguments]))
+    arguments = [name + separator + masked_setting(name, value) for name, separator, value in parts]
+    return shown(" ".join([module, *arguments]))
 
 
 def _describe_holder(path: Path) -> str:

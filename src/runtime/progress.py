@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from src.runtime import heartbeat
+from src.runtime.redaction import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -151,7 +152,7 @@ class Progress:
     def _line(self, count: str, rate: float | None, left: float | None = None) -> str:
         parts = [count, *([pace(rate)] if rate else []), *([f"about {duration(left)} left"] if left else [])]
         text = ", ".join(parts)
-        return printable(f"{text}; {self._note}" if self._note else text)
+        return shown(f"{text}; {self._note}" if self._note else text)
 
     def _write(self, text: str) -> None:
         self._file.write(f"{self.verb}: {text}\n")
@@ -177,16 +178,6 @@ def terminal(stream: TextIO) -> Console | None:
 
     console = Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
     return None if console.is_dumb_terminal else console
-
-
-def printable(text: str) -> str:
-    """Replace control characters by spaces, so that text from outside can't control a terminal.
-
-    Parameters
-    ----------
-    text : str
-    """
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def pace(rate: float) -> str:

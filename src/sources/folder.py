@@ -222,7 +222,7 @@ def _columns(file: File, scan: pl.LazyFrame, interval: str) -> list[pl.Expr]:
         column = pl.col(columns[name])
         column = column.str.strip_chars() if kinds[columns[name]] == pl.String else column
         numbers.append(column.cast(pl.Float64, strict=False).alias(name))
-    symbol = pl.col(columns["symbol"]).cast(pl.String).str.strip_chars() if file.is_table else pl.lit(file.symbol)
+    symbol = pl.col(columns["symbol"]).cast(pl.String).str.strip_chars(" \t") if file.is_table else pl.lit(file.symbol)
     kind = pl.lit(file.asset_class, pl.String)
     if "asset_class" in columns:
         text = pl.col(columns["asset_class"]).cast(pl.String).str.strip_chars().str.to_lowercase()

@@ -106,7 +106,7 @@ def sync_command(universe: UniverseConfig, tracking: TrackingConfig, data: DataC
     default = TrackingConfig()
     settings = {
         "tracking.uri": (masked_address(tracking.uri), default.uri),
-        "tracking.artifacts": (tracking.artifacts, default.artifacts),
+        "tracking.artifacts": (masked_address(tracking.artifacts), default.artifacts),
         "tracking.experiment": (tracking.experiment, default.experiment),
         "tracking.route": (tracking.route, default.route),
         "data.root": (data.root, DataConfig().root),

@@ -13,6 +13,7 @@ from typing import Any
 
 from src.core.failure import Failure
 from src.core.instruments import Key
+from src.runtime.redaction import shown, shown_lines
 from src.storage.ledger import Ledger
 
 
@@ -64,8 +65,8 @@ class Failures:
         at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         for family, failure in failed.items():
             families[family] = {
-                "reason": failure.reason,
-                "traceback": failure.traceback,
+                "reason": shown(failure.reason),
+                "traceback": shown_lines(failure.traceback),
                 "at": at,
                 "session_key": session_key,
             }

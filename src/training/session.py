@@ -218,7 +218,8 @@ class Session:
     def _settle_failures(self, task: InstrumentTask, failed: Mapping[str, Failure]) -> None:
         """Record why families failed, and remove former failures of those that worked."""
         for family, failure in failed.items():
-            log.error("%s.%s %s failed: %s\n%s", *task.key, family, failure.reason, failure.traceback)
+            traceback = {"traceback": failure.traceback}
+            log.error("%s.%s %s failed: %s", *task.key, family, failure.reason, extra=traceback)
         worked = {plan.model.family for plan in task.plans} - failed.keys()
         self.failures.settle(task.key, self.key, worked, failed)
         if failed:

@@ -13,6 +13,7 @@ import polars as pl
 from src.core.end_state import EndState
 from src.core.failure import Failure
 from src.core.instruments import Key
+from src.runtime.redaction import shown
 from src.storage import atomic, state_counts
 from src.storage.ledger import SCHEMA, WAITING
 
@@ -117,7 +118,8 @@ class SessionStates:
         path : Path
             ``data/states/<dataset>/train.parquet``.
         """
-        states = pl.DataFrame([astuple(ended) for ended in self._states.values()], schema=SCHEMA, orient="row")
+        rows = [astuple(replace(ended, reason=shown(ended.reason))) for ended in self._states.values()]
+        states = pl.DataFrame(rows, schema=SCHEMA, orient="row")
         atomic.write_parquet(states.sort("asset_class", "symbol"), path)
 
     def missing(self, keys: Iterable[Key]) -> list[Key]:

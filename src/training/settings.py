@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 
 import yaml
 
@@ -17,7 +17,7 @@ from src.config.schema import (
     StrategyConfig,
 )
 from src.core.instruments import Key
-from src.runtime.redaction import masked, masked_address
+from src.runtime.redaction import masked, masked_values
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,6 @@ class TrainingSettings:
         models : list of ModelConfig
             The families that ``model`` stands for.
         """
-        # The address is masked on its own first: YAML folds a password that has spaces.
-        shown = replace(config, tracking=replace(config.tracking, uri=masked_address(config.tracking.uri)))
         return cls(
             paths=config.paths,
             interval=config.universe.interval,
@@ -83,7 +81,7 @@ class TrainingSettings:
             seed=config.seed,
             fresh=config.fresh,
             only=config.only,
-            config_yaml=masked(yaml.safe_dump(asdict(shown), sort_keys=False)),
+            config_yaml=masked(yaml.safe_dump(masked_values(config), sort_keys=False)),
         )
 
     @property

@@ -103,7 +103,7 @@ class Search:
         if isinstance(result, Score):
             self._scores[item.trial, item.index] = result
         else:
-            log.error("%s: %s\n%s", self.study.name, result.reason, result.traceback)
+            log.error("%s: %s", self.study.name, result.reason, extra={"traceback": result.traceback})
             self._failed = f"{':'.join(item.instrument.key) if item.instrument else ''}: {result.reason}"
         self._awaited -= 1
         if self._awaited:

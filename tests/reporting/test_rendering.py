@@ -101,9 +101,9 @@ def test_markup_in_a_text_field_stays_text(field: str) -> None:
     assert (seen in "".join(hostile.text)) == is_shown
 
 
-def test_a_control_character_is_shown_as_the_replacement_mark() -> None:
+def test_a_control_character_is_shown_as_its_escape() -> None:
     text = page(report_data(bar_facts={"bars": "a\x00b\x1bc"}))
-    assert "a\ufffdb\ufffdc" in text and "\x00" not in text and "\x1b" not in text
+    assert r"a\x00b\x1bc" in text and "\x00" not in text and "\x1b" not in text
 
 
 @pytest.mark.parametrize("name", SECTIONS)

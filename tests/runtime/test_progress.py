@@ -105,12 +105,12 @@ def test_the_rate_is_of_the_last_ten_minutes(clock: Clock) -> None:
     assert out.getvalue().splitlines()[-1].startswith("hydrate: 12,120 of 100,000 symbols, 6.0 a minute, ")
 
 
-def test_control_characters_of_a_note_are_not_written(clock: Clock) -> None:
+def test_control_characters_of_a_note_are_escaped(clock: Clock) -> None:
     out = io.StringIO()
     with progress.Progress("quote", 9, file=out) as bar:
         clock.now += 31
         bar.advance(note="\x1b[31mSPY\r\n\x07")
-    assert out.getvalue() == "quote: 1 of 9 instruments, 1.9 a minute;  [31mSPY   \n"
+    assert out.getvalue() == "quote: 1 of 9 instruments, 1.9 a minute; \\x1b[31mSPY\\r\\n\\x07\n"
 
 
 # on a terminal --------------------------------------------------------------------------------------------------------

@@ -262,7 +262,8 @@ class Collection:
         provider = outcome.task.provider
         log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.reason)
         if outcome.failure and outcome.failure.traceback:
-            log.error("%s:%s\n%s", *instrument.key, outcome.failure.traceback)
+            traceback = {"traceback": outcome.failure.traceback}
+            log.error("%s:%s: %s", *instrument.key, outcome.reason, extra=traceback)
         entry = self.entries.get(instrument.key)
         following = self.schedule.chains[instrument.asset_class].after(provider)
         if outcome.kind == "unknown" and following and not (entry and entry["rows"]):

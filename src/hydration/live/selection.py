@@ -18,6 +18,7 @@ from src.listings import pinned as pinned_list
 from src.listings.types import otc_security_type
 from src.market import universe
 from src.market.bars import BarStore, bucket
+from src.market.symbols import with_visible_symbols
 from src.sources import registry
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def select(chosen: UniverseConfig, source: SourceConfig, data_root: Path) -> pl.
     unserved = provider_chain.unserved(source)
     listed = current.current(chosen, source.live, data_root)
     listing = pl.concat([listed, *_archived(chosen, source, data_root, listed)], how="diagonal")
-    listing = _ranked(listing, chosen.pinned)
+    listing = _ranked(with_visible_symbols(listing), chosen.pinned)
     selected = universe.select(listing, chosen).join(listing.select(*KEY, "rank"), on=KEY, how="left")
     for row in selected.filter(~pl.col("included")).iter_rows(named=True):
         log.info("%s:%s left out: %s", row["asset_class"], row["symbol"], row["reason"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from src.core.errors import ConfigError, StageError
+from src.evaluation.grade import Thresholds
 from src.promote import promote
 from src.runtime.arguments import split_arguments
 from src.tracking.promotion import is_request_key
@@ -64,7 +65,7 @@ def test_a_named_version_becomes_champion_or_is_refused_with_the_gates_message(m
 
 
 def test_evidence_may_be_demanded(made: Case) -> None:
-    made.add("stock", "AAPL", metrics={**GOOD, "q_value": 0.3})
+    made.add("stock", "AAPL", metrics={**GOOD, "p_value": 0.3})
     made.project()
     promote(made.config, {"max_q_value": "0.1"})
     assert champion(made, "stock.AAPL") is None
@@ -79,6 +80,7 @@ def test_champions_that_no_longer_clear_are_listed_and_stay(made: Case, capsys: 
     made.project()
     promote(made.config, {})
     made.config.grade.min_sharpe = 1.0
+    made.mark(Thresholds.of(made.config.grade))
     line = promote(made.config, {})
     assert line.endswith("0 changed, 1 no longer clear")
     said = capsys.readouterr().out

@@ -178,8 +178,8 @@ def _champion_records(tracked: TrackedDataset, leftovers: list[Leftover], *, rem
     with open_store(tracked, writes=removes) as store:
         champions = Champions(store)
         leftovers += superseded_versions(store, champions)
-        versions = [champions.version(name, number) for name, number in champions.current.items()]
-        return {version.tags["alpha.record_id"] for version in versions}
+        versions = [champions.champion(name) for name in champions.current]
+        return {version.tags["alpha.record_id"] for version in versions if version is not None}
 
 
 def _version(store: MlflowStore, version: RegisteredVersion, files: Path | None) -> Leftover:

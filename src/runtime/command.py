@@ -22,7 +22,7 @@ from types import FrameType, TracebackType
 from src.config.constraints import check
 from src.config.paths import heartbeats, locks
 from src.config.schema import Config
-from src.core.errors import ConfigError, StageError
+from src.core.errors import ConfigError, Incomplete, StageError
 from src.core.project import ROOT
 from src.core.text import escaped
 from src.runtime import heartbeat
@@ -135,6 +135,11 @@ def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
             return _end(beat, 130, f"{verb} interrupted; finished work is saved, run the same command to continue")
         except ConfigError as error:
             return _end(beat, 2, _with_verb(verb, str(error)))
+        except Incomplete as error:
+            log.warning("%s", error)
+            beat.update(ended="failed", message=masked(str(error)))
+            print(str(error), flush=True)  # noqa: T201 (the closing line)
+            return 1
         except StageError as error:
             return _end(beat, 1, _with_verb(verb, str(error)))
         except Exception as error:

@@ -1,21 +1,25 @@
 """The registered versions of a dataset, and which of them is each instrument's champion.
 
 The best version is the one with the strongest evidence of skill: the highest z of the AUC against shifted directions,
-then the highest Sharpe ratio. MLflow is not imported here; the registry is reached through the opened store, and
-applies its own gate.
+then the highest Sharpe ratio. Evidence is read from what training stored, never from MLflow's metrics, which any client
+may log. MLflow is not imported here; the registry is reached through the opened store, and applies its own gate.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from src.core.errors import StageError
-from src.evaluation.grade import grade
-from src.tracking.registry_gate import CHAMPION
+from src.core.errors import ConfigError, StageError
+from src.core.instruments import Key
+from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION
 from src.tracking.search import all_pages
+from src.tracking.verdict import Objection, Standing, Use, is_superseded
+from src.tracking.vetting import Vetting
 
 if TYPE_CHECKING:
     from src.tracking.store import MlflowStore
@@ -23,29 +27,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A registered version, with metrics, params and tags of the run behind it."""
+    """A registered version, with params and tags of the run behind it, and what training stored of it.
+
+    Attributes
+    ----------
+    name : str
+        Of the registered model.
+    number : int
+    run_id : str
+    standing : Standing
+        What MLflow says of it.
+    evidence : dict
+        Numbers of its grade by name, as training stored them.
+    params, tags : dict
+        Of the run.
+    """
 
     name: str
     number: int
     run_id: str
-    metrics: dict[str, float]
-    params: dict[str, str]
-    tags: dict[str, str]
+    standing: Standing
+    evidence: dict[str, float]
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """Record and strategy of the run."""
+        return self.tags.get("alpha.record_id", ""), self.tags.get("alpha.strategy_key", "")
 
     @property
     def rank(self) -> tuple[float, float, int]:
         """Sort key of the versions of one instrument; the newer version wins a tie."""
         worst = float("-inf")
-        return self.metrics.get("z", worst), self.metrics.get("sharpe", worst), self.number
+        return self.evidence.get("z", worst), self.evidence.get("sharpe", worst), self.number
 
     @property
     def is_superseded(self) -> bool:
-        """Whether a later run of the same model replaces it."""
-        return bool(self.tags.get("alpha.superseded"))
+        """Whether MLflow says that a later run of the same model replaces it."""
+        return self.standing.is_superseded
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{name} {self.metrics[name]:.3f}" for name in ("auc", "sharpe", "z") if name in self.metrics)
-        return f"version {self.number} ({self.params.get('family', 'unknown family')}; {shown})"
+        shown = [f"{name} {self.evidence[name]:.3f}" for name in ("auc", "sharpe", "z") if name in self.evidence]
+        family = self.params.get("family", "unknown family")
+        return f"version {self.number} ({family}{'; ' if shown else ''}{', '.join(shown)})"
 
 
 class Champions:
@@ -57,12 +82,12 @@ class Champions:
         The opened store.
     demands : mapping
         Evidence that a version must show to be the best one: ``max_q_value``, ``min_deflated_sharpe``, or any ``min_``
-        or ``max_`` of a metric; an undefined metric fails.
+        or ``max_`` of a stored figure; an undefined one fails.
 
     Attributes
     ----------
     current : dict
-        Version number of each champion, by the name of the registered model.
+        Version number of each champion, by the name of the registered model; the version may be gone.
     """
 
     def __init__(self, store: MlflowStore, demands: Mapping[str, float] | None = None) -> None:
@@ -73,13 +98,30 @@ class Champions:
             self._versions[version.name].append(version)
         self.current = dict(self._read_champions())
 
+    @cached_property
+    def vetting(self) -> Vetting:
+        """What can be asked about a version."""
+        return Vetting(self._store)
+
     @property
     def names(self) -> list[str]:
         """Names of the registered models of the dataset."""
         return sorted(self._versions)
 
+    def candidates(self, name: str) -> list[RegisteredVersion]:
+        """Return the versions of an instrument that are not superseded, the best first.
+
+        Parameters
+        ----------
+        name : str
+            Of the registered model.
+        """
+        records = self.vetting.records
+        versions = [each for each in self._versions[name] if not is_superseded(each.standing, records)]
+        return sorted(versions, key=lambda version: version.rank, reverse=True)
+
     def best(self, name: str) -> RegisteredVersion | None:
-        """Find the best version of an instrument.
+        """Find the best version of an instrument by the facts at hand.
 
         Parameters
         ----------
@@ -91,12 +133,18 @@ class Champions:
         RegisteredVersion or None
             None if no version clears the thresholds for promotion and shows the evidence demanded.
         """
-        candidates = [
-            version
-            for version in self._versions[name]
-            if not version.is_superseded and not self.objections(version) and not self._unmet_demands(version)
-        ]
-        return max(candidates, key=lambda version: version.rank, default=None)
+        return next((version for version in self.candidates(name) if not self.objections(version)), None)
+
+    def champion(self, name: str) -> RegisteredVersion | None:
+        """Return the version that is champion; None if there is none, or it is gone.
+
+        Parameters
+        ----------
+        name : str
+            Of the registered model.
+        """
+        number = self.current.get(name)
+        return next((version for version in self._versions.get(name, []) if version.number == number), None)
 
     def version(self, name: str, number: int) -> RegisteredVersion:
         """Find a version by its number.
@@ -117,18 +165,18 @@ class Champions:
             raise StageError(f"{name} has no version {number} (it has: {', '.join(map(str, versions)) or 'none'})")
         return versions[number]
 
-    def objections(self, version: RegisteredVersion) -> tuple[str, ...]:
-        """Reasons against promoting a version under the current thresholds.
+    def objections(self, version: RegisteredVersion) -> tuple[Objection, ...]:
+        """Reasons against crowning a version by the facts at hand, demands included.
 
         Parameters
         ----------
         version : RegisteredVersion
         """
-        suspicion = None if version.tags.get("alpha.cleared") else version.params.get("suspicious")
-        return grade(version.metrics, self._store.thresholds, suspicion).against_promotion
+        unmet = [Objection(f"{demand} is not met") for demand in self._unmet_demands(version)]
+        return (*self.vetting.objections(version, Use.PROMOTE), *unmet)
 
-    def promote(self, version: RegisteredVersion) -> str:
-        """Make a version its instrument's champion.
+    def crown(self, version: RegisteredVersion) -> str:
+        """Make a version its instrument's champion; the registry checks it.
 
         Parameters
         ----------
@@ -142,51 +190,34 @@ class Champions:
         Raises
         ------
         StageError
-            If the version is superseded, or the registry refuses.
+            If the registry refuses.
         """
         before = self.current.get(version.name)
         if before == version.number:
-            return f"{version.name}: {version} stays champion"
-        if version.is_superseded:
-            raise StageError(
-                f"{version.name}: {version} is superseded by a later run of the same model (fresh=true, or code that "
-                "was corrected since): choose another version"
-            )
+            return f"{version} stays champion"
         with self._store.refusals():
             self._store.client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
         self.current[version.name] = version.number
-        return f"{version.name}: {version} is champion" + (f", was version {before}" if before is not None else "")
+        return f"{version} is champion" + (f", was version {before}" if before is not None else "")
 
-    def withdraw(self, name: str) -> str:
-        """Remove an instrument's champion, so that it gets no predictions any more.
+    def no_longer_clear(self, deep: Mapping[str, tuple[Objection, ...]]) -> Iterator[tuple[str, bool]]:
+        """Yield one line for each champion that would not be crowned now, and whether something is damaged.
 
         Parameters
         ----------
-        name : str
-            Of the registered model.
-
-        Returns
-        -------
-        str
-            One line that says what was done.
-
-        Raises
-        ------
-        StageError
-            If it has no champion.
+        deep : mapping
+            What was found against champions beyond the facts at hand, by the name of the registered model.
         """
-        if name not in self.current:
-            raise StageError(f"{name} has no champion to withdraw")
-        self._store.client.delete_registered_model_alias(name, CHAMPION)
-        return f"{name}: version {self.current.pop(name)} is no longer champion"
-
-    def no_longer_clear(self) -> Iterator[str]:
-        """Yield one line for each champion that the current thresholds would not promote."""
         for name, number in sorted(self.current.items()):
-            version = next((version for version in self._versions[name] if version.number == number), None)
-            if version is not None and (objections := self.objections(version)):
-                reasons = f"champion {version} no longer clears: {'; '.join(objections)}"
-                yield f"{name}: {reasons} (withdraw={name} removes it)"
+            version = self.champion(name)
+            if version is None:
+                yield f"{name}: champion version {number} is gone ({self._store.settings.sync_command})", True
+                continue
+            objections = self.vetting.objections(version, Use.KEEP) or deep.get(name, ())
+            if objections:
+                reasons = f"champion {version} no longer clears: {'; '.join(map(str, objections))}"
+                damaged = any(each.is_damage for each in objections)
+                yield f"{name}: {reasons} (withdraw={name} removes it)", damaged
 
     def superseded(self) -> Iterator[RegisteredVersion]:
         """Yield the versions that a later run replaces and that are not champion."""
@@ -199,9 +230,9 @@ class Champions:
         unmet = []
         for demand, limit in self._demands.items():
             side, _, metric = demand.partition("_")
-            value = version.metrics.get(metric)
+            value = version.evidence.get(metric)
             if value is None or (value > limit if side == "max" else value < limit):
-                unmet.append(demand)
+                unmet.append(f"{demand}={limit:g}")
         return unmet
 
     def _read_champions(self) -> Iterator[tuple[str, int]]:
@@ -216,12 +247,82 @@ class Champions:
         """Versions of the dataset's instruments; their runs are read a few hundred at a time."""
         client = self._store.client
         versions = list(all_pages(lambda token: client.search_model_versions(page_token=token)))
-        runs = self._store.runs_by_id(str(version.run_id) for version in versions if version.run_id)
+        ids = (str(version.run_id) for version in versions if version.run_id)
+        runs = self._store.runs_by_id(ids, with_deleted=True)
         for version in versions:
             run = runs.get(str(version.run_id))
             if run is None or version.name != run.data.params.get("registered_name"):
                 continue
             if run.data.tags.get("alpha.dataset") == self._store.settings.dataset:
-                data = run.data
-                number = int(version.version)
-                yield RegisteredVersion(version.name, number, run.info.run_id, data.metrics, data.params, data.tags)
+                yield self._registered(version, run)
+
+    def _registered(self, version: Any, run: Any) -> RegisteredVersion:
+        tags = dict(run.data.tags)
+        evidence = self.vetting.evidence.figures(tags.get("alpha.record_id"), tags.get("alpha.strategy_key"))
+        return RegisteredVersion(
+            version.name, int(version.version), run.info.run_id, _standing(version, run), evidence,
+            dict(run.data.params), tags,
+        )  # fmt: skip
+
+
+def withdraw(store: MlflowStore, name: str) -> str:
+    """Remove an instrument's champion, so that it gets no predictions any more.
+
+    The alias itself is removed, whatever became of the version, its run and its model.
+
+    Parameters
+    ----------
+    store : MlflowStore
+    name : str
+        Of the registered model, in any dataset of the project.
+
+    Returns
+    -------
+    str
+        One line that says what was done.
+
+    Raises
+    ------
+    ConfigError
+        If the name is not that of an instrument.
+    StageError
+        If it has no champion.
+    """
+    if not name.lower().startswith(ASSET_PREFIXES):
+        raise ConfigError(f"withdraw must name an instrument's model, such as stock.AAPL, got {name}")
+    search = store.client.search_registered_models
+    models = {model.name: model for model in all_pages(lambda token: search(max_results=1000, page_token=token))}
+    aliases = models[name].aliases if name in models else {}
+    if CHAMPION not in aliases:
+        raise StageError(f"{name} has no champion to withdraw")
+    store.client.delete_registered_model_alias(name, CHAMPION)
+    return f"{name}: version {aliases[CHAMPION]} is no longer champion"
+
+
+def _standing(version: Any, run: Any) -> Standing:
+    """What MLflow's client says of a version."""
+    params, tags = run.data.params, run.data.tags
+    is_finished = (run.info.status, run.info.lifecycle_stage) == ("FINISHED", "active")
+    is_cleared = _is_cleared(tags.get("alpha.cleared"))
+    return Standing(
+        name=version.name,
+        run_id=run.info.run_id,
+        record_id=tags.get("alpha.record_id"),
+        own_name=params.get("registered_name"),
+        metrics=dict(run.data.metrics),
+        model_sha256=params.get("model_sha256"),
+        suspicious=None if is_cleared else params.get("suspicious"),
+        is_cleared=is_cleared,
+        is_superseded=bool(tags.get("alpha.superseded")),
+        arm=params.get("arm") or tags.get("arm"),
+        broken=None if is_finished else f"run {run.info.run_id} is unfinished or deleted",
+    )
+
+
+def _is_cleared(tag: str | None) -> bool:
+    """Whether a person has cleared the run, with a name and a reason."""
+    try:
+        clearing = json.loads(tag) if tag else {}
+    except ValueError:
+        return False
+    return isinstance(clearing, dict) and all(str(clearing.get(key) or "").strip() for key in ("who", "why"))

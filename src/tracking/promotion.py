@@ -6,14 +6,17 @@ import datetime as dt
 import getpass
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from src.core.errors import ConfigError, StageError
+from src.core.errors import ConfigError, Incomplete, StageError
 from src.evaluation.grade import grade
-from src.tracking.champions import Champions
+from src.tracking.champions import Champions, RegisteredVersion, withdraw
 from src.tracking.settings import TrackedDataset
 from src.tracking.store import open_store
+from src.tracking.verdict import Objection, Use, is_superseded
 
 if TYPE_CHECKING:
     from src.tracking.store import MlflowStore
@@ -60,12 +63,12 @@ def carry_out(settings: TrackedDataset, request: Mapping[str, str], show: Callab
     with open_store(settings) as store:
         if "clear" in request:
             return clear_suspicion(store, request["clear"], request["why"])
+        withdrawn = [withdraw(store, request["withdraw"])] if "withdraw" in request else []
         champions = Champions(store, demands)
-        before = dict(champions.current)
-        for line in _steps(champions, request):
+        promotion = _Promotion(champions, dict(champions.current))
+        for line in chain(withdrawn, promotion.steps(request)):
             show(line)
-        failing = list(champions.no_longer_clear())
-        for line in failing:
+        for line in promotion.failing():
             show(line)
         if not champions.names:
             name = settings.dataset
@@ -73,9 +76,10 @@ def carry_out(settings: TrackedDataset, request: Mapping[str, str], show: Callab
                 f"no version of {name} is registered: none passed, or it is not trained "
                 f"(python -m src.train universe={name}), or MLflow's store is new ({settings.sync_command})"
             )
-        changed = sum(before.get(name) != champions.current.get(name) for name in before | champions.current)
-        counts = f"{len(champions.names):,} instruments with versions, {len(champions.current):,} champions"
-        return f"{counts}, {changed:,} changed, {len(failing):,} no longer clear"
+        counts = promotion.counts(len(withdrawn))
+        if promotion.refused:
+            raise Incomplete(f"promote: {counts}, {promotion.refused:,} refused")
+        return counts
 
 
 def clear_suspicion(store: MlflowStore, run: str, why: str) -> str:
@@ -114,25 +118,96 @@ def clear_suspicion(store: MlflowStore, run: str, why: str) -> str:
     return f"cleared run {run_id} of {subject}; registered as version {number}"
 
 
-def _steps(champions: Champions, request: Mapping[str, str]) -> Iterator[str]:
-    if "withdraw" in request:
-        yield champions.withdraw(request["withdraw"])
-    elif "version" in request:
-        yield champions.promote(champions.version(request["name"], int(request["version"])))
-    else:
-        yield from _promote_best(champions, [request["name"]] if "name" in request else champions.names)
+@dataclass
+class _Promotion:
+    """One pass over the instruments: one refusal never stops the others.
 
+    Attributes
+    ----------
+    champions : Champions
+    before : dict
+        The champions at the start.
+    refused : int
+        Versions and champions that are not as training left them.
+    """
 
-def _promote_best(champions: Champions, names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        if name not in champions.names:
-            raise ConfigError(f"name must be a registered model of the dataset, got {name}")
-        best = champions.best(name)
-        if best is not None:
-            yield champions.promote(best)
-        else:
-            kept = f"version {champions.current[name]} stays" if name in champions.current else "no champion"
-            yield f"{name}: no version clears for promotion; {kept}"
+    champions: Champions
+    before: dict[str, int]
+    refused: int = 0
+    _deep: dict[str, tuple[Objection, ...]] = field(default_factory=dict)
+    _failing: int = 0
+
+    def steps(self, request: Mapping[str, str]) -> Iterator[str]:
+        """Crown what the request asks for, and yield a line for each instrument."""
+        if "version" in request:
+            yield self._named(request["name"], int(request["version"]))
+        elif "withdraw" not in request:
+            names = [request["name"]] if "name" in request else self.champions.names
+            for name in names:
+                if name not in self.champions.names:
+                    raise ConfigError(f"name must be a registered model of the dataset, got {name}")
+            best = [version for name in names if (version := self.champions.best(name)) is not None]
+            self.champions.vetting.repeat_grades(best)
+            for name in names:
+                yield self._best(name)
+
+    def failing(self) -> Iterator[str]:
+        """Yield a line for each champion that no longer clears."""
+        for line, is_damaged in self.champions.no_longer_clear(self._deep):
+            self._failing += 1
+            self.refused += is_damaged
+            yield line
+
+    def counts(self, withdrawn: int) -> str:
+        """The closing line, without what was refused."""
+        current = self.champions.current
+        changed = withdrawn + sum(self.before.get(name) != current.get(name) for name in self.before | current)
+        counts = f"{len(self.champions.names):,} instruments with versions, {len(current):,} champions"
+        return f"{counts}, {changed:,} changed, {self._failing:,} no longer clear"
+
+    def _named(self, name: str, number: int) -> str:
+        """Crown the version that a person named, or raise what stands against it."""
+        version = self.champions.version(name, number)
+        vetting = self.champions.vetting
+        if is_superseded(version.standing, vetting.records):
+            raise StageError(
+                f"{name}: {version} is superseded by a later run of the same model (fresh=true, or code that was "
+                "corrected since): choose another version"
+            )
+        found = vetting.objections(version, Use.PROMOTE) or vetting.deep_objections(version)
+        if found:
+            raise StageError(f"{name}: {version} is refused: {'; '.join(map(str, found))}")
+        return f"{name}: {self.champions.crown(version)}"
+
+    def _best(self, name: str) -> str:
+        """Crown the best version that nothing stands against."""
+        refusals: list[str] = []
+        for version in self.champions.candidates(name):
+            found = self.champions.objections(version) or self._deeper(version)
+            if not found:
+                try:
+                    done = self.champions.crown(version)
+                except StageError as error:
+                    found = (Objection(str(error), is_damage=True),)
+                else:
+                    return f"{name}: {'; '.join([*refusals, done])}"
+            if self._is_worth_a_line(version, found):
+                refusals.append(f"version {version.number} is refused: {'; '.join(map(str, found))}")
+        kept = f"version {self.before[name]} stays" if name in self.before else "no champion"
+        return f"{name}: {'; '.join([*refusals, f'no version clears for promotion; {kept}'])}"
+
+    def _deeper(self, version: RegisteredVersion) -> tuple[Objection, ...]:
+        found = self.champions.vetting.deep_objections(version)
+        if found and self.before.get(version.name) == version.number:
+            self._deep[version.name] = found
+        return found
+
+    def _is_worth_a_line(self, version: RegisteredVersion, found: tuple[Objection, ...]) -> bool:
+        """Count a version that is damaged; the champion's own damage is counted with those that no longer clear."""
+        is_damaged = any(each.is_damage for each in found)
+        if is_damaged and self.before.get(version.name) != version.number:
+            self.refused += 1
+        return is_damaged or version.key in self.champions.vetting.unconfirmed
 
 
 def _checked_demands(request: Mapping[str, str]) -> dict[str, float]:

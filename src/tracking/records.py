@@ -135,7 +135,7 @@ class Records:
             What differs; empty if training stored this run with these figures and this model.
         """
         figures = self.figure_objections(record_id, metrics)
-        if record_id is None or not self._has_grade(record_id):
+        if record_id is None or record_id not in self._attempts:
             return figures
         return (*figures, *self._model_objections(self.grades(record_id), record_id, model_sha256))
 
@@ -147,8 +147,12 @@ class Records:
         record_id : str or None
         metrics : mapping
         """
-        if record_id is None or not self._has_grade(record_id):
+        if record_id is None or record_id not in self._attempts:
             return (f"{NOT_STORED} ({record_id or 'it names no record'}) in {self.folder}",)
+        if not self.grades(record_id):
+            if self.is_superseded(record_id):  # its session's grades are those of the later attempt
+                return ()
+            return (f"training stored no grade of {record_id}: run python -m src.train",)
         differing = [_differences(grade.figures, metrics) for grade in self.grades(record_id)]
         fewest = min(differing, key=len)
         return tuple(fewest)
@@ -158,9 +162,6 @@ class Records:
         for path, (_, rows) in self._files.items():
             if path.name.endswith(".runs.parquet"):
                 yield from (row[0] for row in rows)
-
-    def _has_grade(self, record_id: str) -> bool:
-        return record_id in self._attempts and bool(self.grades(record_id))
 
     def _model_objections(self, grades: list[RecordedGrade], record_id: str, sha256: str | None) -> Iterator[str]:
         recorded = {grade.model_sha256 for grade in grades if grade.model_sha256}

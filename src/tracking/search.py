@@ -31,8 +31,10 @@ def all_pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
             return
 
 
-def runs_by_id(client: MlflowClient, experiment: str, run_ids: Iterable[str]) -> dict[str, Run]:
-    """Find active runs of an experiment.
+def runs_by_id(
+    client: MlflowClient, experiment: str, run_ids: Iterable[str], *, with_deleted: bool = False
+) -> dict[str, Run]:
+    """Find runs of an experiment.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ def runs_by_id(client: MlflowClient, experiment: str, run_ids: Iterable[str]) ->
     experiment : str
         Its id.
     run_ids : iterable of str
+    with_deleted : bool
+        Whether deleted runs are found too.
 
     Returns
     -------
@@ -47,8 +51,9 @@ def runs_by_id(client: MlflowClient, experiment: str, run_ids: Iterable[str]) ->
         Run by id; unknown ids are left out.
     """
     runs = {}
+    view = 3 if with_deleted else 1  # ViewType.ALL, ViewType.ACTIVE_ONLY
     for ids in _quoted(run_ids):
-        page = client.search_runs([experiment], f"attributes.run_id IN ({ids})", max_results=_IDS_PER_REQUEST)
+        page = client.search_runs([experiment], f"attributes.run_id IN ({ids})", view, _IDS_PER_REQUEST)
         runs.update({run.info.run_id: run for run in page})
     return runs
 

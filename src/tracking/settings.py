@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from src.config import paths
+from src.config.paths import DatasetPaths
 from src.config.schema import Config, DataConfig, GradeConfig, StrategyConfig, TrackingConfig, UniverseConfig
 from src.core.project import ROOT
 from src.evaluation.grade import Thresholds
@@ -31,6 +32,10 @@ class TrackedDataset:
         Thresholds that the registry demands, see `registry_grade`.
     sync_command : str
         The command that brings this store up to date.
+    paths : DatasetPaths
+        Where bars, runs and grades of the dataset lie.
+    until : str or None
+        Last date that training uses.
     """
 
     tracking: TrackingConfig
@@ -39,6 +44,8 @@ class TrackedDataset:
     strategy: StrategyConfig
     grade: GradeConfig
     sync_command: str
+    paths: DatasetPaths
+    until: str | None = None
 
     @classmethod
     def of(cls, config: Config) -> TrackedDataset:
@@ -50,7 +57,8 @@ class TrackedDataset:
         """
         command = sync_command(config.universe, config.tracking, config.data)
         grade = registry_grade(config.grade)
-        return cls(config.tracking, config.dataset, config.universe.interval, config.strategy, grade, command)
+        interval, own = config.universe.interval, config.paths
+        return cls(config.tracking, config.dataset, interval, config.strategy, grade, command, own, config.split.until)
 
     @property
     def thresholds(self) -> Thresholds:

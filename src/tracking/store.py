@@ -259,19 +259,21 @@ class MlflowStore:
                 raise
             raise TrackingError(error.message) from error
 
-    def runs_by_id(self, run_ids: Iterable[str]) -> dict[str, Run]:
-        """Active runs of the dataset's experiment.
+    def runs_by_id(self, run_ids: Iterable[str], *, with_deleted: bool = False) -> dict[str, Run]:
+        """Runs of the dataset's experiment.
 
         Parameters
         ----------
         run_ids : iterable of str
+        with_deleted : bool
+            Whether deleted runs are found too.
 
         Returns
         -------
         dict
             Run by id; unknown ids are left out.
         """
-        return runs_by_id(self.client, self.experiment, run_ids)
+        return runs_by_id(self.client, self.experiment, run_ids, with_deleted=with_deleted)
 
     def _experiment(self) -> tuple[str, str]:
         """Id and artifact location of the dataset's experiment, created or restored if necessary."""

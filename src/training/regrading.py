@@ -1,7 +1,7 @@
 """Grade stored runs again from their predictions and the bars, to check the figures that the store claims.
 
-The predictions in ``data/runs`` and the bars are what is trusted. A grade is a calculation from them, so whoever needs
-it for a decision about money repeats the calculation: `promote` before it crowns, `sync` before it registers.
+The predictions in ``data/runs`` and the bars are what is trusted. A grade is a calculation from them, and it is
+repeated before a decision about money: `promote` repeats it before it crowns, `sync` before it registers.
 """
 
 from __future__ import annotations
@@ -234,6 +234,23 @@ class Regrader:
             parts = [_cut(self._bars.read_bucket(b, symbols=members), until) for b in self._bars.buckets()]
             self._markets[key] = labels.market_of(pl.concat(parts), label)
         return self._markets[key]
+
+
+def drop_grades(store: RunStore, keys: Iterable[tuple[str, str]]) -> None:
+    """Remove rows from the stored grades, so that the next training grades these runs again.
+
+    Parameters
+    ----------
+    store : RunStore
+    keys : iterable of (record_id, strategy_key)
+        Of rows that differ from what their predictions give.
+    """
+    wanted = pl.DataFrame(list(keys), schema={"record_id": pl.String, "strategy_key": pl.String}, orient="row")
+    for path in sorted(store.root.glob("b*-*.grades.parquet")):
+        rows = pl.read_parquet(path)
+        kept = rows.join(wanted, on=wanted.columns, how="anti", maintain_order="left")
+        if kept.height < rows.height:
+            atomic.write_parquet(kept, path)
 
 
 def _cut(bars: pl.DataFrame, until: str | None) -> pl.DataFrame:

@@ -137,8 +137,8 @@ def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
             return _end(beat, 2, _with_verb(verb, str(error)))
         except Incomplete as error:
             log.warning("%s", error)
-            beat.update(ended="failed", message=masked(str(error)))
-            print(str(error), flush=True)  # noqa: T201 (the closing line)
+            beat.update(ended="failed", message=shown(str(error)))
+            answer(escaped(str(error)))
             return 1
         except StageError as error:
             return _end(beat, 1, _with_verb(verb, str(error)))

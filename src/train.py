@@ -18,7 +18,6 @@ from src.runtime.command import main
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
     from src.config.schema import Config, EngineConfig
-    from src.evaluation.grade import Thresholds
     from src.tracking.recorder import Recorder
     from src.training.placebo import PlaceboArm
     from src.training.session import Session
@@ -58,8 +57,7 @@ def train(config: Config) -> str:
     started = time.perf_counter()
     models = families(config)
     device.require(models, config.engine)
-    tracked = TrackedDataset.of(config)
-    recorder = Recorder(tracked)
+    recorder = Recorder(TrackedDataset.of(config))
     settings = TrainingSettings.of(config, models)
     if config.placebo_only:
         return f"train: {_placebo(PlaceboArm(settings, config.placebo), recorder, config.engine)}"
@@ -67,7 +65,7 @@ def train(config: Config) -> str:
     disk_space.require(session.store.root, session.bytes_needed(), f"runs of {config.dataset}")
     session.announce()
     _work(session, recorder, config.engine)
-    closing_line = _finish(session, recorder, tracked.thresholds, started)
+    closing_line = _finish(session, recorder, started)
     if config.placebo:
         line = _placebo(PlaceboArm(settings, config.placebo, session.inputs), recorder, config.engine)
         log.info("%s", line)
@@ -96,13 +94,13 @@ def _work(session: Session, recorder: Recorder, engine: EngineConfig) -> None:
         raise
 
 
-def _finish(session: Session, recorder: Recorder, demanded: Thresholds, started: float) -> str:
+def _finish(session: Session, recorder: Recorder, started: float) -> str:
     """Write states and grades and bring MLflow up to date; return the closing line."""
     evidence = session.finish()
     log.info("%s", session.summary.memory())
-    if count := session.summary.unregistrable_passes(evidence.grades, demanded):
+    if count := session.summary.unregistrable_passes(evidence.grades, recorder.demanded()):
         message = (
-            "%d of %d passes are by this command's thresholds alone; the registry keeps to conf/grade/default.yaml"
+            "%d of %d passes are by this command's thresholds alone; the registry demands more (python -m src.gate)"
         )
         log.warning(message, count, evidence.passes)
     figures = session.summary.figures(evidence, time.perf_counter() - started)

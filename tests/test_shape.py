@@ -14,7 +14,7 @@ import pytest
 from src.core.project import ROOT
 
 VERBS = {
-    "clean", "data", "doctor", "enlist", "featurize", "hydrate", "promote", "quote", "report", "status", "sync",
+    "clean", "data", "doctor", "enlist", "featurize", "gate", "hydrate", "promote", "quote", "report", "status", "sync",
     "train", "tune", "ui",
 }  # fmt: skip
 FILES = sorted((ROOT / "src").rglob("*.py"))

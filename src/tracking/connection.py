@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING
 
+from src.config.schema import TrackingConfig
 from src.evaluation.grade import Thresholds
-from src.runtime.redaction import masked
-from src.tracking import environment
+from src.runtime.redaction import masked, masked_address
+from src.tracking import database, environment
 from src.tracking.errors import REINSTALL, StoreUnreachable, TrackingError
-from src.tracking.location import StoreLocation
+from src.tracking.gate_mark import MarkUpdate
+from src.tracking.location import StoreLocation, store_location
+from src.tracking.registry_gate import PROBE, GateRefusal, demanded_by, stored_thresholds
+from src.tracking.registry_sql import dialect, registry_query
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,14 +22,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def connect(location: StoreLocation, thresholds: Thresholds) -> MlflowClient:
+def connect(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClient, Thresholds]:
     """Open a store and check that its registry is gated; a database gets tables, mark and triggers if it lacks them.
 
     Parameters
     ----------
     location : StoreLocation
     thresholds : Thresholds
-        Written into a database. A server has those of its own database.
+        Of the configuration: a database without thresholds gets these, and one that has them gets those that are
+        tighter. A server has those of its own database.
+
+    Returns
+    -------
+    client : MlflowClient
+    demanded : Thresholds
+        Those that the registry demands.
 
     Raises
     ------
@@ -33,39 +45,81 @@ def connect(location: StoreLocation, thresholds: Thresholds) -> MlflowClient:
     """
     if location.is_server:
         client = _client(location)
-        _require_gated_server(location)
-        return client
+        return client, server_thresholds(location) or thresholds
     environment.require_gate()
-    if location.is_postgresql:
-        client, changed = _connect_postgresql(location, thresholds)
-    else:
-        client, changed = _connect_sqlite(location, thresholds)
-    if changed:
-        log.warning("thresholds of the model registry changed: %s", ", ".join(changed))
-    return client
+    client, update = (_connect_postgresql if location.is_postgresql else _connect_sqlite)(location, thresholds)
+    if update.changed:
+        log.warning("thresholds of the model registry changed: %s", ", ".join(update.changed))
+    if update.kept:
+        _warn_once(
+            "the model registry keeps thresholds that are tighter than conf/grade/default.yaml: "
+            f"{', '.join(update.kept)}; "
+            f'`{gate_command(location)} loosen why="..."` takes those of the configuration'
+        )
+    return client, demanded_thresholds(location) or thresholds
 
 
-def _connect_postgresql(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClient, list[str]]:
+def demanded_thresholds(location: StoreLocation) -> Thresholds | None:
+    """Read the thresholds that a store's registry demands, and change nothing.
+
+    Parameters
+    ----------
+    location : StoreLocation
+
+    Returns
+    -------
+    Thresholds or None
+        None for a database that does not exist yet or carries no mark, and for a server of older code.
+
+    Raises
+    ------
+    TrackingError
+        If the store can't be read, or its thresholds are broken.
+    """
+    try:
+        if location.is_server:
+            return server_thresholds(location)
+        with registry_query(location) as query:
+            return None if query is None else stored_thresholds(query, dialect(location))
+    except GateRefusal as error:
+        raise TrackingError(str(error)) from error
+
+
+def gate_command(location: StoreLocation) -> str:
+    """The command that shows the thresholds of a store, as it is typed into a shell.
+
+    Parameters
+    ----------
+    location : StoreLocation
+    """
+    usual = store_location(TrackingConfig()).uri
+    return "python -m src.gate" + ("" if location.uri == usual else f" tracking.uri={masked_address(location.uri)}")
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    log.warning("%s", message)
+
+
+def _connect_postgresql(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClient, MarkUpdate]:
     from src.tracking import postgresql
 
     with postgresql.creating_tables(location.uri):
         client = _client(location)
         client.search_experiments(max_results=1)  # MLflow creates or checks its tables here
-        changed = postgresql.mark(location.uri, thresholds)
+        update = postgresql.mark(location.uri, thresholds)
     _require_gated_plugin(location)
-    return client, changed
+    return client, update
 
 
-def _connect_sqlite(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClient, list[str]]:
-    from src.tracking.database import create_database, mark_database
-
+def _connect_sqlite(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClient, MarkUpdate]:
     assert location.database is not None and location.artifacts is not None
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    create_database(location.database, location.artifacts, thresholds)
+    database.create_database(location.database, location.artifacts, thresholds)
     client = _client(location)
     _require_gated_plugin(location)
-    return client, mark_database(location.database, thresholds)
+    return client, database.mark_database(location.database, thresholds)
 
 
 def _client(location: StoreLocation) -> MlflowClient:
@@ -88,14 +142,30 @@ def _require_gated_plugin(location: StoreLocation) -> None:
         raise TrackingError(f"the gate of the model registry is not active, so nothing is tracked: {REINSTALL}")
 
 
-def _require_gated_server(location: StoreLocation) -> None:
-    """Ask a server for an impossible version: only a gated one refuses it with the gate's message."""
+def server_thresholds(location: StoreLocation) -> Thresholds | None:
+    """Ask a server for an impossible version: only a gated one refuses it with the gate's message.
+
+    Parameters
+    ----------
+    location : StoreLocation
+
+    Returns
+    -------
+    Thresholds or None
+        Those that its registry demands; None if it does not say.
+
+    Raises
+    ------
+    StoreUnreachable
+        If no server answers.
+    TrackingError
+        If its registry has no gate.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    nothing = "m-" + "0" * 32
-    body = {"name": "alpha-loop.probe", "source": f"models:/{nothing}", "model_id": nothing}
+    body = {"name": "alpha-loop.probe", "source": PROBE, "model_id": PROBE.removeprefix("models:/")}
     credentials, path = get_default_host_creds(location.uri), "/api/2.0/mlflow/model-versions/create"
     try:
         answer = http_request(credentials, path, "POST", max_retries=0, raise_on_status=False, json=body)
@@ -110,6 +180,7 @@ def _require_gated_server(location: StoreLocation) -> None:
             "project into the server's environment, run python -m src.sync tracking.uri=<its database> there once, and "
             "start the server again"
         )
+    return demanded_by(answer.text)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,8 +7,9 @@ import sqlite3
 from pathlib import Path
 
 from src.evaluation.grade import Thresholds
-from src.tracking import gate_triggers
+from src.tracking import gate_mark
 from src.tracking.errors import TrackingError, locked_error
+from src.tracking.gate_mark import Loosening, MarkUpdate
 
 LOCK_SECONDS = 30.0  # to wait for a database that another program has locked
 
@@ -45,18 +46,20 @@ def create_database(database: Path, artifacts: str, thresholds: Thresholds) -> N
             atomic.write_atomic(database, build)
 
 
-def mark_database(database: Path, thresholds: Thresholds) -> list[str]:
+def mark_database(database: Path, thresholds: Thresholds, loosening: Loosening | None = None) -> MarkUpdate:
     """Write mark, thresholds and triggers into the file, and let readers work beside a writer (WAL).
 
     Parameters
     ----------
     database : Path
     thresholds : Thresholds
+        Of the configuration.
+    loosening : Loosening, optional
+        Without it, a threshold of the mark that is tighter than the configuration's stays.
 
     Returns
     -------
-    list of str
-        Thresholds that changed, as ``min_sharpe 0.5 -> 0.75``.
+    MarkUpdate
 
     Raises
     ------
@@ -66,7 +69,7 @@ def mark_database(database: Path, thresholds: Thresholds) -> list[str]:
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            return gate_triggers.mark_sqlite(connection, thresholds)
+            return gate_mark.mark_sqlite(connection, thresholds, loosening)
     except sqlite3.OperationalError as error:
         raise locked_error(database) from error
 

@@ -1,183 +1,33 @@
-"""The part of the gate that a database carries: a table with the thresholds (the mark), and SQL triggers.
+"""SQL triggers of the model registry: the rules of `src.tracking.registry_gate` in the SQL of sqlite or PostgreSQL.
 
-The triggers protect the registry from clients that run without the plugin `src.tracking.registry_store`. They repeat
-the rules of `src.tracking.registry_gate` in the SQL of sqlite or PostgreSQL, without the check of the model files and
-without reasons; a test compares both with that module. The owner of MLflow's tables can drop the triggers and, in
-PostgreSQL, change the thresholds.
+They protect the registry from clients that run without the plugin `src.tracking.registry_store`. They leave out the
+check of the model files, and give no reasons; a test compares both with that module. The owner of MLflow's tables can
+drop the triggers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-from src.core.errors import StageError
-from src.evaluation.grade import GATE_METRICS, GateMetric, Thresholds
-from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION, DELETED, LARGEST, MARK, READY
+from src.evaluation.grade import GATE_METRICS, GateMetric
+from src.tracking.gate_sql import GateTrigger
+from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION, DELETED, LARGEST, MARK, PLACEBO, READY
 
 _REFUSAL = "alpha-loop gate: the run behind this model does not clear the thresholds, or is not the one that made it"
-_MARK_LOCK = 0x616C7068  # any number: the advisory lock of programs that mark one PostgreSQL database
 
 
-def mark_sqlite(connection: sqlite3.Connection, thresholds: Thresholds) -> list[str]:
-    """Write mark, thresholds and triggers into a sqlite database.
-
-    Parameters
-    ----------
-    connection : sqlite3.Connection
-        In autocommit mode.
-    thresholds : Thresholds
-
-    Returns
-    -------
-    list of str
-        Thresholds that changed, as ``min_sharpe 0.5 -> 0.75``; empty for a database that had none.
-    """
-    with contextlib.closing(connection.cursor()) as cursor:
-        cursor.execute("BEGIN IMMEDIATE")
-        cursor.execute(f"CREATE TABLE IF NOT EXISTS {MARK} (name TEXT PRIMARY KEY, value REAL NOT NULL)")
-        before = dict(cursor.execute(f"SELECT name, value FROM {MARK}").fetchall())
-        wanted = {name: float(value) for name, value in thresholds.by_name().items()}
-        cursor.executemany(f"REPLACE INTO {MARK} (name, value) VALUES (?, ?)", list(wanted.items()))
-        for trigger in _triggers("sqlite"):
-            stored = cursor.execute(
-                "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?", (trigger.name,)
-            ).fetchone()
-            if stored is None or stored[0] != trigger.sqlite:
-                cursor.execute(f"DROP TRIGGER IF EXISTS {trigger.name}")
-                cursor.execute(trigger.sqlite)
-        cursor.execute("COMMIT")
-    return _changed(before, wanted)
-
-
-def mark_postgresql(connection: Any, thresholds: Thresholds) -> list[str]:
-    """Write mark, thresholds and triggers into a PostgreSQL database, in one transaction.
-
-    Only differences are written, so a role that may not change the schema can use a database that is up to date.
+def registry_triggers(dialect: str) -> Iterator[GateTrigger]:
+    """Yield the triggers on new versions, changed versions, stages, new aliases and moved aliases.
 
     Parameters
     ----------
-    connection : psycopg2 connection
-    thresholds : Thresholds
+    dialect : str
+        ``sqlite`` or ``postgresql``.
 
-    Returns
-    -------
-    list of str
-        Thresholds that changed, as ``min_sharpe 0.5 -> 0.75``; empty for a database that had none.
-
-    Raises
+    Yields
     ------
-    StageError
-        If the role finds none of MLflow's tables.
+    GateTrigger
     """
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_MARK_LOCK,))
-        schema = _enter_schema(cursor)
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (MARK,))
-        if not cursor.fetchone()[0]:
-            cursor.execute(f"CREATE TABLE {MARK} (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)")
-            cursor.execute(f"REVOKE ALL ON {MARK} FROM PUBLIC")
-            cursor.execute(f"GRANT SELECT ON {MARK} TO PUBLIC")
-        cursor.execute(f"SELECT name, value FROM {MARK}")
-        before = dict(cursor.fetchall())
-        wanted = {name: float(value) for name, value in thresholds.by_name().items()}
-        for name, value in wanted.items():
-            if before.get(name) != value:
-                upsert = f"INSERT INTO {MARK} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-                cursor.execute(upsert, (name, value))
-        _keep_function(cursor, schema, f"{MARK}_said(said text)", "boolean", _HAS_REASON)
-        for trigger in _triggers("postgresql"):
-            _keep_trigger(cursor, schema, trigger.name, trigger.table, trigger.postgresql, trigger.body)
-        _keep_trigger(cursor, schema, _OWNERS, MARK, _OWNERS_TRIGGER, _OWNERS_BODY)
-    return _changed(before, wanted)
-
-
-def _enter_schema(cursor: Any) -> str:
-    """Set the search path to the schema of MLflow's tables for this transaction; returns its name, quoted.
-
-    The temporary schema comes last, so that a temporary table can't replace one of MLflow's.
-
-    Raises
-    ------
-    StageError
-        If the role finds none of MLflow's tables.
-    """
-    cursor.execute(
-        "SELECT quote_ident(n.nspname), set_config('search_path', quote_ident(n.nspname) || ', pg_temp', true) "
-        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('model_versions')"
-    )
-    row = cursor.fetchone()
-    if row is None:
-        raise StageError("this role finds no tables of MLflow in the database: grant it USAGE on their schema")
-    return str(row[0])
-
-
-def _keep_trigger(cursor: Any, schema: str, name: str, table: str, statement: str, body: str) -> None:
-    """Create a trigger and its function, unless they exist and are up to date."""
-    changed = _keep_function(cursor, schema, f"{name}()", "trigger", body)
-    cursor.execute(
-        "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
-        (name, table),
-    )
-    if changed or not cursor.fetchall():
-        cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
-        cursor.execute(statement)
-
-
-def _keep_function(cursor: Any, schema: str, signature: str, returns: str, body: str) -> bool:
-    """Create a function that reads this schema only, unless it is up to date; returns whether it was created."""
-    cursor.execute(
-        "SELECT prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-        "WHERE quote_ident(n.nspname) = %s AND p.proname = %s",
-        (schema, signature.split("(", maxsplit=1)[0]),
-    )
-    if [row[0] for row in cursor.fetchall()] == [body]:
-        return False
-    cursor.execute(
-        f"CREATE OR REPLACE FUNCTION {signature} RETURNS {returns} LANGUAGE plpgsql "
-        f"SET search_path = {schema}, pg_temp AS $gate${body}$gate$"
-    )
-    return True
-
-
-def _changed(before: Mapping[str, float], wanted: Mapping[str, float]) -> list[str]:
-    changed = {name: value for name, value in wanted.items() if before.get(name) != value}
-    return [f"{name} {before.get(name)} -> {value:g}" for name, value in changed.items()] if before else []
-
-
-@dataclass(frozen=True)
-class _Trigger:
-    """A trigger: name, event, table, and the SQL condition under which it refuses."""
-
-    name: str
-    event: str
-    table: str
-    refused: str
-
-    @property
-    def sqlite(self) -> str:
-        raised = f"SELECT RAISE(ABORT, '{_REFUSAL}')"
-        return f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} WHEN {self.refused} BEGIN {raised}; END"
-
-    @property
-    def body(self) -> str:
-        """PL/pgSQL; the error is of the kind that MLflow reports as a broken constraint, as it does for sqlite."""
-        raised = f"RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = '{_REFUSAL}'"
-        return f"BEGIN IF {self.refused} THEN {raised}; END IF; RETURN NEW; END"
-
-    @property
-    def postgresql(self) -> str:
-        return (
-            f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {self.name}()"
-        )
-
-
-def _triggers(dialect: str) -> Iterator[_Trigger]:
-    """Triggers on new versions, changed versions, stages, new aliases and moved aliases."""
     differs = "IS NOT" if dialect == "sqlite" else "IS DISTINCT FROM"
     bound = ("name", "source", "storage_location", "run_id")
     moved = " OR ".join(f"NEW.{column} {differs} OLD.{column}" for column in bound)
@@ -185,11 +35,11 @@ def _triggers(dialect: str) -> Iterator[_Trigger]:
     kept = f"NEW.current_stage <> '{DELETED}' AND ({moved}) AND {fails}"
     staged = f"NEW.current_stage IN ('Staging', 'Production') AND {fails}"
     versions, aliases = "model_versions", "registered_model_aliases"
-    yield _Trigger(f"{MARK}_insert", "INSERT", versions, fails)
-    yield _Trigger(f"{MARK}_update", f"UPDATE OF {', '.join(bound)}", versions, kept)
-    yield _Trigger(f"{MARK}_stage", "UPDATE OF current_stage", versions, staged)
+    yield GateTrigger(f"{MARK}_insert", "INSERT", versions, fails, _REFUSAL)
+    yield GateTrigger(f"{MARK}_update", f"UPDATE OF {', '.join(bound)}", versions, kept, _REFUSAL)
+    yield GateTrigger(f"{MARK}_stage", "UPDATE OF current_stage", versions, staged, _REFUSAL)
     for name, event in (("alias", "INSERT"), ("alias_moved", "UPDATE OF alias, version")):
-        yield _Trigger(f"{MARK}_{name}", event, aliases, f"NOT {_clears_alias(dialect)}")
+        yield GateTrigger(f"{MARK}_{name}", event, aliases, f"NOT {_clears_alias(dialect)}", _REFUSAL)
 
 
 def _clears_alias(dialect: str) -> str:
@@ -214,6 +64,7 @@ def _clears(row: str, least: str, dialect: str) -> str:
         *(_meets(metric) for metric in GATE_METRICS),
         f"{_metric('n_oos')} >= {_limit(bars)} AND {_metric('n_oos')} < {LARGEST:g}",
         f"({_param('suspicious')} IS NULL OR {_cleared(dialect)})",
+        *(f"NOT {_is_placebo(table)}" for table in ("params", "tags")),
     ]
     joined = "logged_models lm JOIN runs r ON r.run_uuid = lm.source_run_id"
     return f"EXISTS (SELECT 1 FROM {joined} WHERE {' AND '.join(parts)})"
@@ -238,6 +89,13 @@ def _param(name: str) -> str:
     return f"(SELECT p.value FROM params p WHERE p.run_uuid = r.run_uuid AND p.key = '{name}')"
 
 
+def _is_placebo(table: str) -> str:
+    return (
+        f"EXISTS (SELECT 1 FROM {table} p WHERE p.run_uuid = r.run_uuid AND p.key = 'arm' "
+        f"AND lower(trim(p.value)) = '{PLACEBO}')"
+    )
+
+
 def _instrument_name(row: str) -> str:
     return " OR ".join(f"lower(substr({row}.name, 1, {len(prefix)})) = '{prefix}'" for prefix in ASSET_PREFIXES)
 
@@ -251,19 +109,9 @@ def _cleared(dialect: str) -> str:
     return f"EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'alpha.cleared' AND {has_reason})"
 
 
-_HAS_REASON = (
+HAS_REASON = (
     "BEGIN RETURN "
     + " AND ".join(f"trim(coalesce(said::json ->> '{key}', '')) <> ''" for key in ("who", "why"))
     + "; EXCEPTION WHEN OTHERS THEN RETURN false; END"
 )
-
-_OWNERS = f"{MARK}_owners"
-_OWNERS_BODY = (
-    f"BEGIN IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = '{MARK}'::regclass), 'MEMBER') "
-    "THEN RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = "
-    "'alpha-loop gate: thresholds are changed by the owner of the tables alone'; END IF; RETURN NULL; END"
-)
-_OWNERS_TRIGGER = (  # refuses even a role with granted rights: GRANT ... ON ALL TABLES includes the mark
-    f"CREATE TRIGGER {_OWNERS} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {MARK} "
-    f"FOR EACH STATEMENT EXECUTE FUNCTION {_OWNERS}()"
-)
+"""Body of PostgreSQL's function ``alpha_loop_gate_said``: whether a JSON text names who cleared a run, and why."""

@@ -15,17 +15,16 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
-import json
 import platform
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from src.models.registry import standalone_module
-from src.tracking import loader, registry_gate
+from src.tracking import loader, model_layout
+from src.tracking.model_files import folder_digest
 
 LOADER = Path(loader.__file__)
-_SUPPORT = ("mlflow", "numpy", "pandas")
 _version = functools.cache(metadata.version)
 
 
@@ -66,24 +65,25 @@ class ModelFolder:
         dict
             Params that tie the files to the run: model_digest and model_sha256.
         """
-        import yaml
-
         content, loader_code = self.native.read_bytes(), LOADER.read_bytes()
         functions = standalone_module(self.family).encode()
-        loader_name, functions_name = _module_name("loader", loader_code), _module_name(self.family, functions)
+        loader_name = model_layout.module_name("loader", hashlib.sha256(loader_code).hexdigest())
+        functions_name = model_layout.module_name(self.family, hashlib.sha256(functions).hexdigest())
         sha256 = hashlib.sha256(content).hexdigest()
-        description = {"family": self.family, "file": self.native.name, "sha256": sha256, "features": self.features}
-        description |= {"functions": functions_name}
+        about = model_layout.description_file(self.family, self.native.name, sha256, self.features, functions_name)
+        python = platform.python_version()
+        created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        facts = model_layout.ModelFacts(
+            loader_name, python, _version("mlflow"), model_id, run_id, created, self.metadata
+        )
         _put(folder / "model" / self.native.name, content)
-        _put(folder / "model" / "model.json", json.dumps(description, indent=1).encode())
+        _put(folder / "model" / "model.json", about)
         _put(folder / "code" / f"{loader_name}.py", loader_code)
         _put(folder / "code" / f"{functions_name}.py", functions)
         _put(folder / "requirements.txt", "".join(f"{line}\n" for line in self.requirements()).encode())
-        environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
-        _put(folder / "python_env.yaml", yaml.safe_dump(environment).encode())
-        mlmodel = self._mlmodel(loader_name, model_id, run_id)
-        _put(folder / "MLmodel", yaml.safe_dump(mlmodel, sort_keys=False, width=1000).encode())
-        return {"model_digest": registry_gate.folder_digest(folder), "model_sha256": sha256}
+        _put(folder / "python_env.yaml", model_layout.environment_file(python))
+        _put(folder / "MLmodel", model_layout.mlmodel_file(facts, self.features))
+        return {"model_digest": folder_digest(folder), "model_sha256": sha256}
 
     def requirements(self) -> list[str]:
         """Packages that an environment needs to load and serve the model.
@@ -94,35 +94,7 @@ class ModelFolder:
             Pinned, as ``lightgbm==4.6.0``.
         """
         own = self.library_version.replace(" ", "==") if " " in self.library_version else self.family
-        return [own, *(f"{name}=={_version(name)}" for name in _SUPPORT)]
-
-    def _mlmodel(self, module: str, model_id: str, run_id: str) -> dict[str, object]:
-        columns = [{"type": "double", "name": name, "required": True} for name in self.features]
-        output = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
-        flavor = {
-            "code": "code",
-            "data": "model",
-            "env": {"virtualenv": "python_env.yaml"},
-            "loader_module": module,
-            "python_version": platform.python_version(),
-            "streamable": False,
-        }
-        return {
-            "artifact_path": "model",
-            "flavors": {"python_function": flavor},
-            "metadata": self.metadata,
-            "mlflow_version": _version("mlflow"),
-            "model_id": model_id,
-            "model_uuid": model_id,
-            "run_id": run_id,
-            "signature": {"inputs": json.dumps(columns), "outputs": json.dumps(output), "params": None},
-            "utc_time_created": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
-        }
-
-
-def _module_name(what: str, content: bytes) -> str:
-    """Name of a module by its content: one process may load models of several releases of this project."""
-    return f"alpha_loop_{what}_{hashlib.sha256(content).hexdigest()[:8]}"
+        return [own, *(f"{name}=={_version(name)}" for name in model_layout.SUPPORT)]
 
 
 def _put(path: Path, content: bytes) -> None:

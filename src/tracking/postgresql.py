@@ -15,8 +15,9 @@ from typing import Any
 
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked, masked_address
-from src.tracking import gate_triggers
+from src.tracking import gate_mark
 from src.tracking.errors import StoreUnreachable, TrackingError
+from src.tracking.gate_mark import Loosening, MarkUpdate
 
 _CONNECT_SECONDS = 10
 _TABLES_LOCK = 0x6D6C666C  # any number: the advisory lock of programs that create MLflow's tables
@@ -30,7 +31,7 @@ _CLAIMS: dict[tuple[str, str], tuple[Any, contextlib.ExitStack]] = {}
 """Connections that hold the lock on an experiment, by address and experiment, with the stack that closes them."""
 
 
-def mark(uri: str, thresholds: Thresholds) -> list[str]:
+def mark(uri: str, thresholds: Thresholds, loosening: Loosening | None = None) -> MarkUpdate:
     """Write mark, thresholds and triggers into the database.
 
     Parameters
@@ -38,11 +39,13 @@ def mark(uri: str, thresholds: Thresholds) -> list[str]:
     uri : str
         Address of the database.
     thresholds : Thresholds
+        Of the configuration.
+    loosening : Loosening, optional
+        Without it, a threshold of the mark that is tighter than the configuration's stays.
 
     Returns
     -------
-    list of str
-        Thresholds that changed, as ``min_sharpe 0.5 -> 0.75``.
+    MarkUpdate
 
     Raises
     ------
@@ -53,7 +56,7 @@ def mark(uri: str, thresholds: Thresholds) -> list[str]:
 
     with connected(uri) as connection:
         try:
-            return gate_triggers.mark_postgresql(connection, thresholds)
+            return gate_mark.mark_postgresql(connection, thresholds, loosening)
         except psycopg2.errors.InsufficientPrivilege as error:
             raise TrackingError(
                 f"the gate in the database at {masked_address(uri)} differs from this project's "

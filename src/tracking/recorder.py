@@ -14,10 +14,12 @@ import polars as pl
 from src.core.errors import StageError
 from src.runtime.redaction import masked
 from src.tracking.errors import StoreUnreachable
+from src.tracking.gate_mark import tightest
 from src.tracking.location import store_location
 from src.tracking.settings import TrackedDataset
 
 if TYPE_CHECKING:
+    from src.evaluation.grade import Thresholds
     from src.training.run_store import RunStore
 
 log = logging.getLogger(__name__)
@@ -90,6 +92,25 @@ class Recorder:
         """
         self._thread.shutdown()
         return _project(self.settings, store, grades, session)
+
+    def demanded(self) -> Thresholds:
+        """Thresholds that the registry will demand when the session is written.
+
+        Returns
+        -------
+        Thresholds
+            The tighter ones of the registry and the configuration; the configuration's if the registry can't be read.
+        """
+        own = self.settings.thresholds
+        if not self.settings.tracking.enabled:
+            return own
+        from src.tracking.connection import demanded_thresholds
+
+        try:
+            stored = demanded_thresholds(store_location(self.settings.tracking))
+        except StageError:  # `close` reports it
+            return own
+        return own if stored is None else tightest(own, stored)
 
     def abandon(self) -> None:
         """Drop what is queued; a later session or sync writes it."""

@@ -1,9 +1,9 @@
-"""The rules of the registry gate, checked against MLflow's own tables: thresholds, run, metrics and model files.
+"""The rules of the registry gate, checked against MLflow's own tables: thresholds, run and metrics.
 
 A database that belongs to this project carries a table with the thresholds (the mark), so a copy of it stays gated
 wherever it is opened. `src.tracking.registry_store` calls this module before anything enters the registry. SQL triggers
 (`src.tracking.gate_triggers`) repeat the rules for clients that run without the plugin; they check everything except
-the model files, and give no reasons.
+the model files (`src.tracking.model_files`), and give no reasons.
 
 What the gate reads can't be changed later: a metric must have exactly one value, so one that was logged twice fails,
 and a run is tied to its model by MLflow params, which MLflow never overwrites.
@@ -11,13 +11,10 @@ and a run is tied to its model by MLflow params, which MLflow never overwrites.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from src.evaluation.grade import GATE_METRICS, Grade, Thresholds, grade
@@ -26,6 +23,16 @@ Query = Callable[[str, tuple[Any, ...]], list[Any]]
 """Runs one SQL statement with its parameters and returns all rows. Placeholders are ``?``."""
 
 MARK = "alpha_loop_gate"
+HISTORY = f"{MARK}_history"
+FOLDERS = f"{MARK}_folders"
+"""Tables of a marked database: the thresholds, who changed them, and the folders of data/runs that vouch for runs."""
+
+PLACEBO = "placebo"
+"""Value of the param or tag ``arm`` of runs with shifted features: they show what luck gives; none is registered."""
+
+PROBE = "models:/m-" + "0" * 32
+"""A source that no model has: a gated registry answers a request for it with the thresholds that it demands."""
+
 CHAMPION = "champion"
 ASSET_PREFIXES = ("stock.", "etf.", "crypto.")
 GATED = (*(metric.name for metric in GATE_METRICS), "n_oos")
@@ -36,6 +43,7 @@ _VERSION = re.compile(r"models:/([^/:@]+)/([0-9]+)")
 READY = 2  # LoggedModelStatus.READY as stored
 LARGEST = 1e300  # MLflow stores an infinity as the largest double
 DELETED = "Deleted_Internal"
+_ARM = "SELECT value FROM tags WHERE run_uuid = ? AND key = 'arm'"
 
 
 class GateRefusal(Exception):
@@ -107,6 +115,40 @@ def stored_thresholds(query: Query, dialect: str = "sqlite") -> Thresholds | Non
         return Thresholds.of(dict(tuple(row) for row in query(f"SELECT name, value FROM {tables[0][0]}", ())))
     except ValueError as error:
         raise GateRefusal(f"the database's own thresholds are broken ({error}): run python -m src.sync") from error
+
+
+def demanded(thresholds: Thresholds) -> str:
+    """Say what a registry demands, as the answer to `PROBE`.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+
+    Returns
+    -------
+    str
+        A sentence that ends with the thresholds as JSON, for `demanded_by`.
+    """
+    return f"there is no such model; this registry demands {json.dumps(thresholds.by_name())}"
+
+
+def demanded_by(answer: str) -> Thresholds | None:
+    """Read the thresholds from a registry's answer to `PROBE`.
+
+    Parameters
+    ----------
+    answer : str
+
+    Returns
+    -------
+    Thresholds or None
+        None if it names none: a server of older code.
+    """
+    match = re.search(r"this registry demands (\{[^{}]*\})", answer.replace('\\"', '"'))
+    try:
+        return Thresholds.of(json.loads(match[1])) if match else None
+    except ValueError:
+        return None
 
 
 # run and metrics ------------------------------------------------------------------------------------------------------
@@ -209,6 +251,11 @@ def _logged(query: Query, model_id: str) -> CandidateModel:
     if (run_status, run_stage) != ("FINISHED", "active"):
         raise GateRefusal(f"run {run_id} is unfinished or deleted")
     params = dict(tuple(row) for row in query("SELECT key, value FROM params WHERE run_uuid = ?", (run_id,)))
+    arms = [params.get("arm"), *(row[0] for row in query(_ARM, (run_id,)))]
+    if any(str(arm).strip(" ").lower() == PLACEBO for arm in arms):
+        raise GateRefusal(
+            f"run {run_id} is of the placebo arm: its features were shifted, and it shows what luck gives"
+        )
     if params.get("model_id") != model_id or "model_digest" not in params:
         raise GateRefusal(f"run {run_id} was not graded by Alpha Loop with model {model_id} (its param model_id)")
     return CandidateModel(model_id, run_id, location, params)
@@ -288,59 +335,3 @@ def name_conflict(candidate: CandidateModel, name: str) -> str | None:
     if name == own or not name.lower().startswith(ASSET_PREFIXES):
         return None
     return f"run {candidate.run_id} is of {own or 'no instrument'}, not of {name}"
-
-
-# model files ----------------------------------------------------------------------------------------------------------
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files of a model folder.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    str
-        Hexadecimal digest. Compiled Python is left out, and so is ``registered_model_meta``, which MLflow up to 3.17
-        writes into the folder when it loads the model.
-    """
-    total = hashlib.sha256()
-    for name, path in sorted(_files(folder)):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{name}\0{content}\n".encode())
-    return total.hexdigest()
-
-
-def check_files(folder: Path, candidate: CandidateModel) -> None:
-    """Compare a model's files with the digest that its run recorded.
-
-    Compiled Python is deleted first, because anyone could have planted it.
-
-    Parameters
-    ----------
-    folder : Path
-        The model's files on this machine.
-    candidate : CandidateModel
-
-    Raises
-    ------
-    GateRefusal
-        If a file is missing, changed or added.
-    """
-    if not folder.is_dir():
-        raise GateRefusal(f"the files of model {candidate.model_id} are missing at {folder}")
-    for compiled in list(folder.rglob("__pycache__")):
-        shutil.rmtree(compiled, ignore_errors=True)
-    if folder_digest(folder) != candidate.params["model_digest"]:
-        raise GateRefusal(
-            f"the files of model {candidate.model_id} are not those that run {candidate.run_id} was graded with"
-        )
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        if path.is_file() and "__pycache__" not in inside.parts and inside.as_posix() != "registered_model_meta":
-            yield inside.as_posix(), path

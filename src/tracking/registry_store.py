@@ -23,6 +23,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
+from src.tracking.model_files import check_files
 from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
 
 # Where a server keeps the files of mlflow-artifacts:/ (mlflow.server.constants).
@@ -85,6 +86,8 @@ class RegistryGateMixin:
         try:
             with self._gate(f"version of {name}") as (query, thresholds):
                 if thresholds is not None:
+                    if source == registry_gate.PROBE:
+                        raise GateRefusal(registry_gate.demanded(thresholds))
                     candidate = registry_gate.candidate_from_source(query, source)
                     _require_same(candidate, run_id, model_id)
                     self._admit(query, candidate, name, thresholds)
@@ -231,11 +234,11 @@ def _check_at(location: str, candidate: CandidateModel) -> None:
     from mlflow.utils.uri import is_local_uri
 
     if is_local_uri(location, is_tracking_or_registry_uri=False):
-        registry_gate.check_files(Path(local_file_uri_to_path(location)), candidate)
+        check_files(Path(local_file_uri_to_path(location)), candidate)
         return
     import tempfile
 
     from mlflow.artifacts import download_artifacts
 
     with tempfile.TemporaryDirectory() as folder:
-        registry_gate.check_files(Path(download_artifacts(artifact_uri=location, dst_path=folder)), candidate)
+        check_files(Path(download_artifacts(artifact_uri=location, dst_path=folder)), candidate)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from typing import Any
+from pathlib import Path
 
-from src.config import paths
+from src.config.constraints import settings as settings_of
 from src.config.paths import DatasetPaths
 from src.config.schema import Config, DataConfig, GradeConfig, StrategyConfig, TrackingConfig, UniverseConfig
-from src.core.project import ROOT
+from src.core.errors import ConfigError
+from src.core.project import ROOT, main_checkout
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked_address
 
@@ -29,7 +30,7 @@ class TrackedDataset:
     strategy : StrategyConfig
         Its name and settings are shown with each run.
     grade : GradeConfig
-        Thresholds that the registry demands, see `registry_grade`.
+        Thresholds that a new registry demands, see `registry_grade`; an existing one may demand more.
     sync_command : str
         The command that brings this store up to date.
     paths : DatasetPaths
@@ -56,13 +57,12 @@ class TrackedDataset:
         config : Config
         """
         command = sync_command(config.universe, config.tracking, config.data)
-        grade = registry_grade(config.grade)
-        interval, own = config.universe.interval, config.paths
+        interval, grade, own = config.universe.interval, registry_grade(), config.paths
         return cls(config.tracking, config.dataset, interval, config.strategy, grade, command, own, config.split.until)
 
     @property
     def thresholds(self) -> Thresholds:
-        """Thresholds that the registry demands."""
+        """Thresholds of the project's configuration."""
         return Thresholds.of(self.grade)
 
     @property
@@ -71,25 +71,58 @@ class TrackedDataset:
         return f"{self.tracking.experiment}/{self.dataset}"
 
 
-def registry_grade(fallback: GradeConfig) -> GradeConfig:
-    """Grade settings that the registry demands: ``conf/grade/default.yaml`` of the main checkout.
+def registry_grade(root: Path | None = None) -> GradeConfig:
+    """Grade settings that the registry demands: ``conf/grade/default.yaml`` of the project's own checkout.
 
-    The command line can't change them: a command with looser thresholds grades its own session by those, and registers
-    no more models for it.
+    Neither the command line nor the environment can change them: a command with looser thresholds grades its own
+    session by those, and registers no more models for it.
 
     Parameters
     ----------
-    fallback : GradeConfig
-        Used if the file does not exist.
+    root : Path, optional
+        The checkout; by default the one that this code belongs to.
+
+    Returns
+    -------
+    GradeConfig
+        The schema's defaults where the file does not exist or leaves a setting out.
+
+    Raises
+    ------
+    ConfigError
+        If the file can't be read, or a threshold is not a number in its range.
     """
     import yaml
 
-    path = paths.main_root() / "conf" / "grade" / "default.yaml"
+    path = (root or main_checkout()) / "conf" / "grade" / "default.yaml"
     if not path.is_file():
-        return fallback
-    settings: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return GradeConfig()
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"the thresholds of the gate can't be read from {path} ({reason}): correct the file"
+        ) from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path} must hold one setting a line, such as min_auc: 0.52, got {settings!r}")
     names = {field.name for field in fields(GradeConfig)}
-    return GradeConfig(**{name: value for name, value in settings.items() if name in names})
+    grade = GradeConfig(**{name: value for name, value in settings.items() if name in names})
+    _require_numbers(grade, path)
+    return grade
+
+
+def _require_numbers(grade: GradeConfig, path: Path) -> None:
+    """Refuse a threshold that is not a number in the range that the schema declares."""
+    usual = GradeConfig()
+    for setting in settings_of(grade):
+        kinds = int if isinstance(getattr(usual, setting.key), int) else int | float
+        number = isinstance(setting.value, kinds) and not isinstance(setting.value, bool)
+        if setting.key == "name" or (number and setting.value in (setting.constraint or ())):
+            continue
+        raise ConfigError(
+            f"{setting.key} in {path} must be {setting.constraint}, got {setting.value!r}: correct the file"
+        )
 
 
 def sync_command(universe: UniverseConfig, tracking: TrackingConfig, data: DataConfig) -> str:

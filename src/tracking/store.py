@@ -61,12 +61,12 @@ def open_store(settings: TrackedDataset, *, writes: bool = False) -> Iterator[Ml
         environment.set_environment(location)
         if location.database is not None:
             wait_for_database(location.database)
-        client = connect(location, settings.thresholds)
+        client, demanded = connect(location, settings.thresholds)
         if writes and location.is_postgresql:
             from src.tracking import postgresql
 
             postgresql.claim(location.uri, settings.experiment)
-        yield MlflowStore(settings, client, location)
+        yield MlflowStore(settings, client, location, demanded)
     except Exception as error:
         if isinstance(error, TrackingError):
             raise
@@ -85,22 +85,24 @@ class MlflowStore:
     settings : TrackedDataset
     client : MlflowClient
     location : StoreLocation
+    thresholds : Thresholds
+        Those that the registry demands.
 
     Attributes
     ----------
-    thresholds : Thresholds
-        Those that the registry demands.
     experiment : str
         Id of the dataset's experiment.
     runs : ExperimentRuns
         Reads and writes the runs of the experiment.
     """
 
-    def __init__(self, settings: TrackedDataset, client: MlflowClient, location: StoreLocation) -> None:
+    def __init__(
+        self, settings: TrackedDataset, client: MlflowClient, location: StoreLocation, thresholds: Thresholds
+    ) -> None:
         self.settings = settings
         self.client = client
         self.location = location
-        self.thresholds: Thresholds = settings.thresholds
+        self.thresholds = thresholds
         self.experiment, self._artifacts = self._experiment()
         self.runs: ExperimentRuns = self._runs()
         self._sessions: dict[str, str] = {}

@@ -15,6 +15,7 @@ from enum import Enum
 from src.evaluation.grade import Thresholds, grade
 from src.tracking import registry_gate
 from src.tracking.location import local_folder
+from src.tracking.model_files import check_files
 from src.tracking.records import Records
 from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
 
@@ -189,7 +190,7 @@ def changed_files(candidate: CandidateModel) -> str | None:
     if folder is None:
         return None
     try:
-        registry_gate.check_files(folder, candidate)
+        check_files(folder, candidate)
     except GateRefusal as refusal:
         return str(refusal)
     return None

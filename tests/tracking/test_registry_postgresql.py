@@ -18,9 +18,10 @@ from src.core.project import ROOT
 from src.evaluation.grade import Thresholds
 from src.promote import promote
 from src.sync import sync
-from src.tracking import postgresql, store
+from src.tracking import gate_mark, postgresql, store
 from src.tracking.client_runs import ClientRuns
 from src.tracking.errors import StoreUnreachable, TrackingError
+from src.tracking.gate_mark import Loosening, MarkUpdate
 from src.tracking.recorder import Recorder
 from tests.tracking import postgresql_case
 from tests.tracking.routes_case import look_anew, project_at, rows, written_by_bulk
@@ -30,12 +31,13 @@ from tests.tracking.test_registry_store import (  # noqa: F401 (tests that are c
     registry,
     run_of,
     stocked,
-    test_a_better_value_logged_later_is_refused,
     test_a_good_runs_id_in_the_request_registers_no_bad_model,
     test_a_metric_that_is_undefined_is_refused,
+    test_a_metric_with_two_values_is_refused,
     test_a_model_below_a_threshold_is_refused_naming_it,
     test_a_model_can_not_take_another_instruments_name,
     test_a_registered_model_can_not_be_renamed_to_another_instrument,
+    test_a_run_of_the_placebo_arm_is_refused_whatever_it_clears,
     test_a_run_that_clears_was_registered_and_may_be_registered_again,
     test_a_source_that_is_not_a_logged_model_is_refused,
     test_a_suspicious_run_is_refused_until_a_person_clears_it,
@@ -52,6 +54,8 @@ from tests.tracking.test_registry_store import (  # noqa: F401 (tests that are c
 from tests.tracking.tracking_case import BAD, Case, case
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+
+UNCHANGED = MarkUpdate((), ())
 
 
 @pytest.fixture(scope="module")
@@ -120,21 +124,22 @@ def test_marking_again_writes_nothing_and_a_dropped_trigger_is_restored(base: Ca
     state = " UNION ALL ".join(f"SELECT {column}::text FROM {table}" for table, column in tables.items())
     with base.sql() as execute:
         before = execute(state)
-    assert postgresql.mark(base.uri, limits) == []
+    assert postgresql.mark(base.uri, limits) == UNCHANGED
     with base.sql() as execute:
         assert execute(state) == before
     _for_good(base, "DROP TRIGGER alpha_loop_gate_insert ON model_versions")
     _for_good(base, "ALTER TABLE model_versions DISABLE TRIGGER alpha_loop_gate_update")
-    assert postgresql.mark(base.uri, limits) == []
+    assert postgresql.mark(base.uri, limits) == UNCHANGED
     with base.sql() as execute:
         found = dict(execute("SELECT tgname, tgenabled FROM pg_trigger WHERE tgname LIKE 'alpha_loop_gate_%'"))
-    assert found == {
-        f"alpha_loop_gate_{name}": "O" for name in ("insert", "update", "stage", "alias", "alias_moved", "owners")
-    }
-    assert postgresql.mark(base.uri, Thresholds.of({**limits.by_name(), "min_sharpe": 0.75})) == [
-        "min_sharpe 0.5 -> 0.75"
-    ]
-    assert postgresql.mark(base.uri, limits) == ["min_sharpe 0.75 -> 0.5"]
+    names = {trigger.name for trigger in gate_mark._triggers("postgresql")}
+    names |= {"alpha_loop_gate_owners", "alpha_loop_gate_history_owners"}
+    assert found == dict.fromkeys(names, "O")
+    tighter = Thresholds.of({**limits.by_name(), "min_sharpe": 0.75})
+    assert postgresql.mark(base.uri, tighter) == MarkUpdate(("min_sharpe 0.5 -> 0.75",), ())
+    assert postgresql.mark(base.uri, limits) == MarkUpdate((), ("min_sharpe 0.75 (conf 0.5)",))
+    loosened = postgresql.mark(base.uri, limits, Loosening("looked at it", "ann"))
+    assert loosened == MarkUpdate(("min_sharpe 0.75 -> 0.5",), ())
 
 
 def _for_good(base: Case, statement: str) -> None:
@@ -150,7 +155,7 @@ def test_a_role_that_may_not_change_the_schema_works_behind_the_same_gate(base: 
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO analyst",
     )
     uri = base.uri.replace("postgres@", "analyst@")
-    assert postgresql.mark(uri, Thresholds.of(base.config.grade)) == []
+    assert postgresql.mark(uri, Thresholds.of(base.config.grade)) == UNCHANGED
     _, bad = fresh_run(base, BAD)
     with pytest.raises(MlflowException, match=r"sharpe 0\.31 is below 0\.50"):
         MlflowClient(uri, uri).create_model_version("crypto.BTC-USD", f"models:/{bad}")
@@ -183,8 +188,12 @@ def test_a_role_as_documented_trains_and_can_not_change_thresholds_whatever_else
         _refused(role, statement, InsufficientPrivilege, message)
     limits = Thresholds.of(base.config.grade)
     with pytest.raises(TrackingError, match="may not change it .*run python -m src.sync as the owner"):
-        postgresql.mark(role.uri, Thresholds.of({**limits.by_name(), "min_sharpe": 0.1}))
-    assert postgresql.mark(role.uri, limits) == []
+        postgresql.mark(role.uri, Thresholds.of({**limits.by_name(), "min_sharpe": 0.9}))
+    looser = Thresholds.of({**limits.by_name(), "min_sharpe": 0.1})
+    assert postgresql.mark(role.uri, looser).kept == ("min_sharpe 0.5 (conf 0.1)",)
+    with pytest.raises(TrackingError, match="may not change it"):
+        postgresql.mark(role.uri, looser, Loosening("I would like to", "bob"))
+    assert postgresql.mark(role.uri, limits) == UNCHANGED
 
 
 def _refused(role: Case, statement: str, kind: type[Exception], message: str) -> None:
@@ -206,7 +215,7 @@ def test_a_mark_in_another_schema_does_not_replace_the_databases(base: Case) -> 
     _, bad = fresh_run(base, BAD)
     with pytest.raises(MlflowException, match=r"sharpe 0\.31 is below 0\.50"):
         MlflowClient(uri, uri).create_model_version("of-a-trader", f"models:/{bad}")
-    assert postgresql.mark(uri, Thresholds.of(base.config.grade)) == []
+    assert postgresql.mark(uri, Thresholds.of(base.config.grade)) == UNCHANGED
     with base.sql() as execute:
         assert execute("SELECT value FROM trader.alpha_loop_gate WHERE name = 'min_sharpe'") == [(0,)]
 

@@ -24,7 +24,7 @@ from src.core.project import ROOT
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
 from tests.pipeline_case import Project
-from tests.tracking.tracking_case import BAD, GOOD, Case, case, local
+from tests.tracking.tracking_case import BAD, GOOD, Case, case, folder_of, local
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -78,18 +78,14 @@ def fresh_run(made: Case, metrics: dict[str, float], **changes: Any) -> tuple[st
     experiment = (
         client.create_experiment(name) if name else client.get_experiment_by_name("alpha-loop/demo").experiment_id
     )
-    run = client.create_run(experiment, tags={"alpha.passed": "true"})
+    run = client.create_run(experiment, tags={"alpha.passed": "true"} | changes.pop("tags", {}))
     model = client.create_logged_model(experiment, "made-by-hand", run.info.run_id)
-    folder = local(model.artifact_location)
-    folder.mkdir(parents=True)
-    (folder / "MLmodel").write_text("flavors: {}\n")
-    params = {
-        "model_id": model.model_id,
-        "model_digest": registry_gate.folder_digest(folder),
-        "registered_name": "stock.HAND",
-    }
+    params = folder_of("lightgbm").write(local(model.artifact_location), model.model_id, run.info.run_id)
+    params |= {"model_id": model.model_id, "registered_name": "stock.HAND"}
     logged = [Metric(key, value, 0, 0) for key, value in metrics.items()]
-    client.log_batch(run.info.run_id, logged, [Param(key, value) for key, value in (params | changes).items()])
+    logged += [Metric(key, value, 1, 0) for key, value in changes.pop("again", {}).items()]
+    client.log_batch(run.info.run_id, logged)
+    client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in (params | changes).items()])
     client.finalize_logged_model(model.model_id, "READY")
     client.set_terminated(run.info.run_id)
     return run.info.run_id, model.model_id
@@ -179,10 +175,16 @@ def test_a_model_can_not_be_registered_as_a_prompt(base: Case, registry: Any) ->
     refused(registry, "", "stock.HAND", f"models:/{model}", tags=tags)
 
 
-def test_a_better_value_logged_later_is_refused(base: Case, registry: Any) -> None:
-    run, model = fresh_run(base, BAD)
-    base.client().log_metric(run, "sharpe", 2.0)
+def test_a_metric_with_two_values_is_refused(base: Case, registry: Any) -> None:
+    _, model = fresh_run(base, BAD, again={"sharpe": 2.0})
     refused(registry, "sharpe is undefined", "stock.HAND", f"models:/{model}")
+
+
+@pytest.mark.parametrize("place", ["params", "tags"])
+def test_a_run_of_the_placebo_arm_is_refused_whatever_it_clears(base: Case, registry: Any, place: str) -> None:
+    arm = {"arm": "Placebo "}
+    _, model = fresh_run(base, GOOD, **(arm if place == "params" else {"tags": arm}))
+    refused(registry, "is of the placebo arm", "stock.HAND", f"models:/{model}")
 
 
 @pytest.mark.parametrize(
@@ -282,6 +284,7 @@ def test_the_files_of_a_logged_model_elsewhere_do_not_count(base: Case, registry
     shutil.copy(base.database, other)
     model = model_of(base, "BTC-USD")
     with closing(sqlite3.connect(other)) as connection, connection:
+        connection.execute("DROP TRIGGER alpha_loop_gate_model_changed")
         connection.execute("UPDATE logged_models SET artifact_location = 'file:///evil' WHERE model_id = ?", (model,))
     mlflow.set_tracking_uri(f"sqlite:///{other}")
     try:

@@ -20,6 +20,7 @@ import polars as pl
 
 from src.config.schema import Config, TrackingConfig
 from src.models import registry
+from src.tracking.model_package import ModelFolder
 from src.tracking.settings import TrackedDataset
 
 FEATURES = ["momentum_21", "volatility_63", "volume_ratio_5"]
@@ -165,14 +166,15 @@ class Case:
         engine.dispose()
 
     def mark(self, thresholds: Any) -> None:
-        """Give the store other thresholds."""
-        from src.tracking import gate_triggers, postgresql
+        """Give the store other thresholds, also looser ones."""
+        from src.tracking import gate_mark, postgresql
 
+        decision = gate_mark.Loosening("a test", "ann")
         if self.uri.startswith("postgresql"):
-            postgresql.mark(self.uri, thresholds)
+            postgresql.mark(self.uri, thresholds, decision)
             return
         with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
-            gate_triggers.mark_sqlite(connection, thresholds)
+            gate_mark.mark_sqlite(connection, thresholds, decision)
 
     def client(self) -> Any:
         import mlflow
@@ -180,6 +182,13 @@ class Case:
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         return mlflow.MlflowClient(self.uri, self.uri)
+
+
+def folder_of(family: str) -> ModelFolder:
+    """The content of a model's folder, as training would write it."""
+    path = Path(tempfile.mkdtemp(prefix="alpha-loop-")) / registry.family(family).FILE
+    path.write_bytes(native(family))
+    return ModelFolder(path, family, FEATURES, _version(family), {"registered_name": "stock.HAND"})
 
 
 def local(location: str) -> Path:

@@ -1,0 +1,127 @@
+"""The text files of a logged model's folder, as a function of what differs between models.
+
+The writer (`src.tracking.model_package`) and the gate's check (`src.tracking.model_files`) render them by the same
+functions, so a folder that differs in any byte from what the writer makes is recognised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SUPPORT = ("mlflow", "numpy", "pandas")
+"""Packages that every model needs beside its library."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What differs between the ``MLmodel`` files of two models, apart from their features.
+
+    Attributes
+    ----------
+    loader_module : str
+        Name of the loader's module.
+    python_version, mlflow_version : str
+        With which the model was written.
+    model_id, run_id : str
+        MLflow's ids.
+    created : str
+        Time in UTC.
+    metadata : mapping
+        Further facts for people: texts by name.
+    """
+
+    loader_module: str
+    python_version: str
+    mlflow_version: str
+    model_id: str
+    run_id: str
+    created: str
+    metadata: Mapping[str, str]
+
+
+def module_name(what: str, sha256: str) -> str:
+    """Name of a module by its content: one process may load models of several releases of this project.
+
+    Parameters
+    ----------
+    what : str
+        ``loader``, or a family.
+    sha256 : str
+        Of the module.
+    """
+    return f"alpha_loop_{what}_{sha256[:8]}"
+
+
+def mlmodel_file(facts: ModelFacts, features: Sequence[str]) -> bytes:
+    """Render ``MLmodel``.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    features : sequence of str
+        In the order the model was trained on.
+    """
+    columns = [{"type": "double", "name": name, "required": True} for name in features]
+    output = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
+    flavor = {
+        "code": "code",
+        "data": "model",
+        "env": {"virtualenv": "python_env.yaml"},
+        "loader_module": facts.loader_module,
+        "python_version": facts.python_version,
+        "streamable": False,
+    }
+    return _yaml(
+        {
+            "artifact_path": "model",
+            "flavors": {"python_function": flavor},
+            "metadata": dict(facts.metadata),
+            "mlflow_version": facts.mlflow_version,
+            "model_id": facts.model_id,
+            "model_uuid": facts.model_id,
+            "run_id": facts.run_id,
+            "signature": {"inputs": json.dumps(columns), "outputs": json.dumps(output), "params": None},
+            "utc_time_created": facts.created,
+        },
+        sort_keys=False,
+        width=1000,
+    )
+
+
+def environment_file(python_version: str) -> bytes:
+    """Render ``python_env.yaml``.
+
+    Parameters
+    ----------
+    python_version : str
+    """
+    return _yaml({"python": python_version, "dependencies": ["-r requirements.txt"]})
+
+
+def description_file(family: str, file: str, sha256: str, features: Sequence[str], functions: str | None) -> bytes:
+    """Render ``model/model.json``.
+
+    Parameters
+    ----------
+    family : str
+    file : str
+        Name of the native model file.
+    sha256 : str
+        Of the native model file.
+    features : sequence of str
+        In the order the model was trained on.
+    functions : str or None
+        Name of the module with the family's functions; None for a loader that has them itself.
+    """
+    about: dict[str, Any] = {"family": family, "file": file, "sha256": sha256, "features": list(features)}
+    about |= {} if functions is None else {"functions": functions}
+    return json.dumps(about, indent=1).encode()
+
+
+def _yaml(content: Mapping[str, Any], **style: Any) -> bytes:
+    import yaml
+
+    return str(yaml.safe_dump(dict(content), **style)).encode()

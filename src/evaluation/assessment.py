@@ -10,9 +10,11 @@ import polars as pl
 
 from src.core.arrays import DateArray, FloatArray, IntArray
 from src.evaluation import metrics, significance, suspicion
+from src.evaluation.fold_levels import FoldValues, fold_values
 from src.evaluation.grade import GATE_METRICS, Grade, Outcomes, Thresholds, grade
 from src.evaluation.labels import Decisions
 from src.evaluation.shift_test import Shifts, shifts
+from src.evaluation.shifted_returns import shifted_deflated_sharpe
 from src.evaluation.strategy import (
     Performance,
     TradingConditions,
@@ -47,11 +49,13 @@ SCHEMA: dict[str, Any] = {
     "sharpe_p_value": pl.Float64,
     "q_value": pl.Float64,
     "deflated_sharpe": pl.Float64,
+    "deflated_luck_rate": pl.Float64,
     "late_auc": pl.Float64,
     "late_sharpe": pl.Float64,
     "suspicious": pl.String,
     "n_trials": pl.Int64,
     "shift_passes": pl.Binary,
+    "shift_z": pl.Binary,
 }
 """Columns of `Assessment.row`, with their types; a row of grades adds the run's keys, family and fit seconds."""
 
@@ -63,7 +67,7 @@ class Assessment:
     Attributes
     ----------
     values : dict
-        The columns of `SCHEMA` but for ``shift_passes``.
+        The columns of `SCHEMA` but for ``shift_passes`` and ``shift_z``.
     verdict : Grade
         The verdict of the gate, with what stands against registration and promotion.
     stamps : datetime64, shape (n_oos,)
@@ -72,6 +76,8 @@ class Assessment:
         Net returns of the strategy, and of always long with the same sizing, costs and days.
     shift_passes : bytes
         Pass bit at each of the session's common shifts (rounded up to whole bytes), the first in the highest bit.
+    shift_z : bytes
+        Z-score of the AUC at each of these shifts, as little-endian float16; 0 where undefined.
     """
 
     values: dict[str, Any]
@@ -80,6 +86,7 @@ class Assessment:
     net: FloatArray
     always_net: FloatArray
     shift_passes: bytes
+    shift_z: bytes
 
     @property
     def equity(self) -> FloatArray:
@@ -88,7 +95,7 @@ class Assessment:
 
     def row(self) -> dict[str, Any]:
         """Return the columns of `SCHEMA` as plain values; undefined ones are None."""
-        return {**self.values, "shift_passes": self.shift_passes}
+        return {**self.values, "shift_passes": self.shift_passes, "shift_z": self.shift_z}
 
 
 def assess(
@@ -98,6 +105,7 @@ def assess(
     strategy: StrategyConfig,
     gate: GradeConfig,
     *,
+    fold: IntArray | None = None,
     trials: int = 1,
 ) -> Assessment:
     """Grade one run's out-of-sample predictions, with baselines and evidence, without fitting anything.
@@ -112,6 +120,8 @@ def assess(
         Of the instrument, recomputed from its bars.
     strategy : StrategyConfig
     gate : GradeConfig
+    fold : int, shape (m,), optional
+        Number of the fold that made each prediction, ascending. Default: one fold made all.
     trials : int
         Distinct run keys ever graded on this instrument's out-of-sample window, this one included.
 
@@ -123,10 +133,12 @@ def assess(
     Raises
     ------
     ValueError
-        Where a probability is missing or outside [0, 1], or the decisions are not consecutive or lack a return.
+        Where a probability is missing or outside [0, 1], the decisions are not consecutive or lack a return, or the
+        folds are not in order.
     """
-    _check(probability, positions, decisions)
-    run, limits = _traded(probability, positions, decisions, strategy), Thresholds.of(gate)
+    fold = np.zeros(positions.size, dtype=np.int64) if fold is None else fold
+    _check(probability, positions, decisions, fold)
+    run, limits = _traded(probability, positions, decisions, fold, strategy), Thresholds.of(gate)
     figures: Figures = {metric.name: metric.compute(run.outcomes) for metric in GATE_METRICS}
     figures["n_oos"] = int(positions.size)
     shifted = run.shifts(limits, gate.exclude_lags)
@@ -141,6 +153,7 @@ def assess(
         **figures,
         **run.baselines(),
         "deflated_sharpe": significance.deflated_sharpe_of(run.active, trials),
+        "deflated_luck_rate": run.deflated_luck_rate(shifted, trials),
         "passed": verdict.passed,
         "reasons": list(verdict.reasons),
         "registrable": verdict.registrable,
@@ -150,8 +163,16 @@ def assess(
         "suspicious": doubt,
         "n_trials": trials,
     }
-    bits = _packed(shifted, gate.common_shifts, run.bars_per_year)
-    return Assessment(values, verdict, decisions.stamps[positions], run.earned.net, run.always.net, bits)
+    common = -(-gate.common_shifts // 8) * 8  # whole bytes of bits
+    return Assessment(
+        values,
+        verdict,
+        decisions.stamps[positions],
+        run.earned.net,
+        run.always.net,
+        shift_passes=np.packbits(shifted.common(common, run.bars_per_year)).tobytes(),
+        shift_z=shifted.common_z(common, run.bars_per_year).astype("<f2").tobytes(),
+    )
 
 
 @dataclass(frozen=True)
@@ -160,10 +181,13 @@ class _TradedRun:
 
     label: FloatArray
     probability: FloatArray
+    scores: FoldValues
     exposure: FloatArray
     conditions: TradingConditions
     earned: Performance
     always: Performance
+    strategy: StrategyConfig
+    horizon: int
     bars_per_year: float
 
     @property
@@ -181,13 +205,24 @@ class _TradedRun:
         """Grade every circular shift of the predictions."""
         return shifts(
             self.label,
-            self.probability,
-            self.exposure,
+            self.scores,
+            self.strategy,
+            self.horizon,
             self.conditions,
             bars_per_year=self.bars_per_year,
             thresholds=thresholds,
             exclude_lags=exclude_lags,
         )
+
+    def deflated_luck_rate(self, shifted: Shifts, trials: int) -> float | None:
+        """Share of the admissible shifts that clear all thresholds and reach a credible deflated Sharpe ratio."""
+        if not shifted.admissible.size:
+            return None
+        direction = self.scores.mapped(lambda values: directions(values, self.strategy))
+        clearing = np.flatnonzero(shifted.clears)
+        deflated = shifted_deflated_sharpe(direction, self.horizon, self.conditions, clearing, self.always, trials)
+        reached = np.count_nonzero(deflated >= significance.CREDIBLE_DEFLATED_SHARPE)
+        return reached / shifted.admissible.size
 
     def one_bar_later(self) -> tuple[float | None, float | None]:
         """AUC and Sharpe ratio with every prediction acted on one bar late."""
@@ -206,16 +241,21 @@ class _TradedRun:
         }
 
 
-def _traded(probability: FloatArray, positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> _TradedRun:
+def _traded(
+    probability: FloatArray, positions: IntArray, decisions: Decisions, fold: IntArray, strategy: StrategyConfig
+) -> _TradedRun:
     exposure = exposures(directions(probability, strategy), decisions.horizon)
     conditions = trading_conditions(positions, decisions, strategy)
     return _TradedRun(
         label=decisions.label[positions],
         probability=probability,
+        scores=fold_values(probability, fold),
         exposure=exposure,
         conditions=conditions,
         earned=performance(exposure, conditions),
         always=performance(np.ones(positions.size), conditions),
+        strategy=strategy,
+        horizon=decisions.horizon,
         bars_per_year=decisions.bars_per_year,
     )
 
@@ -232,12 +272,6 @@ def _luck(figures: Figures, shifted: Shifts, least: int) -> Figures:
         "sharpe_p_value": significance.p_value(ratio_z, ratio) if enough else 1.0,
         "q_value": None,
     }
-
-
-def _packed(shifted: Shifts, common_shifts: int, bars_per_year: float) -> bytes:
-    """Pass bits at the session's common shifts, their number rounded up to whole bytes."""
-    whole_bytes = -(-common_shifts // 8) * 8
-    return np.packbits(shifted.common(whole_bytes, bars_per_year)).tobytes()
 
 
 def _doubt(
@@ -257,7 +291,7 @@ def _doubt(
     )
 
 
-def _check(probability: FloatArray, positions: IntArray, decisions: Decisions) -> None:
+def _check(probability: FloatArray, positions: IntArray, decisions: Decisions, fold: IntArray) -> None:
     instrument = f"{decisions.asset_class} {decisions.symbol}"
     if positions.size == 0 or probability.shape != positions.shape:
         raise ValueError(
@@ -271,6 +305,11 @@ def _check(probability: FloatArray, positions: IntArray, decisions: Decisions) -
     if (np.diff(positions) != 1).any():
         raise ValueError(
             f"{instrument}: out-of-sample decisions must be consecutive, got gaps: drop no row before grading"
+        )
+    if fold.shape != positions.shape or (np.diff(fold) < 0).any():
+        raise ValueError(
+            f"{instrument}: one fold for each decision is needed, in ascending order, got {fold.size} for "
+            f"{positions.size}"
         )
     if positions[0] < 0 or positions[-1] > decisions.size - 3:
         raise ValueError(

@@ -11,6 +11,8 @@ from src.core.arrays import FloatArray
 from src.evaluation.metrics import sharpe
 
 EULER = 0.5772156649015329
+CREDIBLE_DEFLATED_SHARPE = 0.95
+"""Probability from which a deflated Sharpe ratio counts as evidence of a real active return."""
 _NORMAL = NormalDist()
 
 
@@ -243,6 +245,41 @@ def deflated_sharpe_of(returns: FloatArray, trials: int) -> float | None:
     return deflated_sharpe(ratio, returns.size, skew, kurtosis, trials)
 
 
+def deflated_sharpes(returns: FloatArray, trials: int) -> FloatArray:
+    """Deflated Sharpe ratio of several series at once, each as `deflated_sharpe_of` computes it.
+
+    Parameters
+    ----------
+    returns : float64, shape (m, n)
+        One series a row.
+    trials : int
+        Distinct runs among which each was the best.
+
+    Returns
+    -------
+    float64, shape (m,), in [0, 1]
+        NaN where undefined.
+    """
+    from scipy.special import ndtr
+
+    bars = returns.shape[1]
+    if bars < 2:
+        return np.full(returns.shape[0], np.nan)
+    mean = returns.mean(axis=1)
+    centred = returns - mean[:, None]
+    squares = centred**2
+    scale = squares.mean(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = mean / np.sqrt(scale * bars / (bars - 1))
+        skew = (squares * centred).mean(axis=1) / scale**1.5
+        kurtosis = (squares**2).mean(axis=1) / scale**2
+        spread = 1.0 - skew * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
+        above = (ratio - expected_best_sharpe(trials, 1.0 / (bars - 1))) * math.sqrt(bars - 1.0) / np.sqrt(spread)
+    constant = np.sqrt(scale) <= 1e-15 * np.abs(returns).max(axis=1)
+    probability: FloatArray = np.where(constant | ~np.isfinite(above), np.nan, ndtr(above))
+    return probability
+
+
 def active_returns(
     net: FloatArray, position: FloatArray, always: FloatArray, always_position: FloatArray
 ) -> FloatArray:
@@ -250,16 +287,17 @@ def active_returns(
 
     Parameters
     ----------
-    net, position : float64, shape (n,)
+    net, position : float64, shape (..., n)
         Of the strategy.
     always, always_position : float64, shape (n,)
         Of being long all the time, with the same sizing, costs and days.
 
     Returns
     -------
-    float64, shape (n,)
+    float64, shape (..., n)
         Net returns without market exposure on average: exposure is the mean position over that of always-long.
     """
     full = float(np.mean(always_position))
-    share = float(np.mean(position)) / full if full > 0.0 else 0.0
-    return net - share * always
+    share = np.mean(position, axis=-1, keepdims=True) / full if full > 0.0 else np.zeros(1)
+    active: FloatArray = net - share * always
+    return active

@@ -21,9 +21,10 @@ GRADE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("majority_accuracy", "buy_hold_sharpe", "unsized_drawdown", "turnover"), pl.Float64()),
     **dict.fromkeys(("active_sharpe", "late_auc", "late_sharpe"), pl.Float64()),
     **dict.fromkeys(("luck_rate", "z", "p_value", "sharpe_p_value", "q_value", "deflated_sharpe"), pl.Float64()),
+    "deflated_luck_rate": pl.Float64(),
     **dict.fromkeys(("passed", "registrable"), pl.Boolean()),
     "reasons": pl.List(pl.String()),
-    "shift_passes": pl.Binary(),
+    **dict.fromkeys(("shift_passes", "shift_z"), pl.Binary()),
 }
 STATE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("asset_class", "symbol", "state", "reason"), pl.String()),

@@ -78,4 +78,4 @@ def grade_code() -> str:
     str
         32 hexadecimal digits.
     """
-    return code_digest(assess, Shifts.common, Shifts.luck_rate.fget)  # type: ignore[attr-defined]
+    return code_digest(assess, Shifts.common, Shifts.common_z, Shifts.luck_rate.fget)  # type: ignore[attr-defined]

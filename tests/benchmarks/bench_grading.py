@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from src.config.schema import GradeConfig, LabelConfig, StrategyConfig
+from src.evaluation import rank_sums
 from src.evaluation.assessment import SCHEMA, assess
 from src.evaluation.labels import decisions
 from src.evaluation.multiple_testing import session_evidence
@@ -74,6 +75,11 @@ def walked(decided, oos):
     return np.concatenate(parts)
 
 
+def folds_of(oos):
+    """Fold of each decision."""
+    return np.arange(oos) // REFIT
+
+
 @pytest.mark.parametrize(
     ("instruments", "oos", "together", "seed"),
     [(500, 500, False, 1), (500, 1000, False, 2), (150, 1000, True, 3), (150, 1000, True, 4)],
@@ -85,7 +91,8 @@ def test_lucky_passes_seen_against_those_expected(instruments, oos, together, se
     rows = []
     for i in range(instruments):
         decided = skill_less(n, rng, f"S{i}", market)
-        run = assess(walked(decided, oos), np.arange(FIRST, FIRST + oos), decided, StrategyConfig(), GradeConfig())
+        positions = np.arange(FIRST, FIRST + oos)
+        run = assess(walked(decided, oos), positions, decided, StrategyConfig(), GradeConfig(), fold=folds_of(oos))
         rows.append(run.row())
     grades = pl.DataFrame(rows, schema=SCHEMA)
     found = session_evidence(grades)
@@ -96,14 +103,21 @@ def test_lucky_passes_seen_against_those_expected(instruments, oos, together, se
     )
 
 
-@pytest.mark.parametrize("bars", [500, 1000, 1800, 3000])
-def test_milliseconds_a_grade(bars):
+@pytest.mark.parametrize("bars", [500, 1000, 1500, 1800, 3000])
+@pytest.mark.parametrize("folds", [1, None])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_milliseconds_a_grade(bars, folds, compiled, monkeypatch):
+    monkeypatch.setattr(rank_sums, "PATIENCE", 0 if compiled else 10**15)
     rng = np.random.default_rng(1)
     decided = skill_less(FIRST + bars + 2, rng, "X")
     probability = 0.5 + 0.02 * rng.normal(size=bars)
+    fold, positions = folds_of(bars) if folds is None else np.zeros(bars), np.arange(FIRST, FIRST + bars)
     spent = []
     for _ in range(25):
         started = time.process_time()
-        assess(probability, np.arange(FIRST, FIRST + bars), decided, StrategyConfig(), GradeConfig())
+        assess(probability, positions, decided, StrategyConfig(), GradeConfig(), fold=fold)
         spent.append(time.process_time() - started)
-    print(f"\n{bars} out-of-sample bars: {1e3 * np.median(spent):.1f} ms of CPU a grade, evidence included")  # noqa: T201
+    print(  # noqa: T201
+        f"\n{bars} out-of-sample bars, {len(set(fold.tolist()))} folds{', compiled' if compiled else ''}:"
+        f" {1e3 * np.median(spent):.1f} ms of CPU a grade, evidence included"
+    )

@@ -120,19 +120,18 @@ limit = [("max_worst_return", float, dataclasses.field(default=0.03))]
 schema.GradeConfig = dataclasses.make_dataclass("GradeConfig", limit, bases=(schema.GradeConfig,))
 
 import numpy as np, polars as pl
-from src.evaluation import assessment, shift_test
+from src.evaluation import assessment
 from src.inspection import dossier_view, instrument
 from src.reporting import binning, formatting, passing_runs, report_data
 from src.tracking import gate_triggers, registry_gate
 from src.training import code_keys
 from src.training.session_summary import run_line
 from tests.evaluation.test_shift_test import one_run
-from src.evaluation.strategy import performance
 
-label, score, exposure, conditions = one_run(seed=3)
+run = one_run(seed=3, folds=3)
 limits = gate.Thresholds.of(schema.GradeConfig(min_auc=0.5, min_accuracy=0.5, min_sharpe=0.0, max_drawdown=0.5))
-shifts = shift_test.shifts(label, score, exposure, conditions, bars_per_year=252.0, thresholds=limits, exclude_lags=126)
-worst = [-performance(np.roll(exposure, s), conditions).net.min() for s in range(label.size)]
+shifts = run.shifts(limits)
+worst = [-run.shifted_by_hand(s)[1].net.min() for s in range(run.label.size)]
 good = {"auc": 0.6, "accuracy": 0.6, "sharpe": 1.0, "max_drawdown": 0.1, "n_oos": 900}
 row = {**good, "luck_rate": 0.1, "passed": True, "worst_return": 0.0456, "family": "f"}
 thresholds = report_data.thresholds(schema.GradeConfig())

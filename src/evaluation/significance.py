@@ -59,17 +59,17 @@ def standardized(null: FloatArray) -> FloatArray | None:
     return scaled
 
 
-def independent_shifts(null: FloatArray) -> float:
+def independent_shifts(null: FloatArray) -> FloatArray:
     """Count the independent values that are worth as much as the shifts, of which neighbours are alike.
 
     Parameters
     ----------
-    null : float64, shape (m,)
+    null : float64, shape (..., m)
         A figure at each admissible shift, in their order; finite, and not all equal.
 
     Returns
     -------
-    float, at most m
+    float64, shape (...), at most m
         m / tau with ``tau = 1 + 2 * sum(max(r_j**2 - 1/m, 0) for 0 < j < m/4)``, where r_j is the autocorrelation at
         lag j. An estimated variance counts squares, whose autocorrelation is r**2; 1/m is what r**2 has without any.
 
@@ -78,12 +78,13 @@ def independent_shifts(null: FloatArray) -> float:
     Bayley and Hammersley, "The effective number of independent observations in an autocorrelated time series",
     Supplement to the Journal of the Royal Statistical Society 8 (1946), p. 184, for the variance.
     """
-    m = null.size
+    m = null.shape[-1]
     padded = 1 << (2 * m - 1).bit_length()  # so that no lag wraps round
-    power = np.abs(np.fft.rfft(null - np.mean(null), padded)) ** 2
-    products = np.fft.irfft(power, padded)[: -(-m // 4)]
-    squares = (products[1:] / products[0]) ** 2
-    return m / (1.0 + 2.0 * float(np.maximum(squares - 1.0 / m, 0.0).sum()))
+    power = np.abs(np.fft.rfft(null - np.mean(null, axis=-1, keepdims=True), padded)) ** 2
+    products = np.fft.irfft(power, padded)[..., : -(-m // 4)]
+    squares = (products[..., 1:] / products[..., :1]) ** 2
+    count: FloatArray = m / (1.0 + 2.0 * np.maximum(squares - 1.0 / m, 0.0).sum(axis=-1))
+    return count
 
 
 def p_value(z: float | None, null: FloatArray) -> float:
@@ -110,12 +111,26 @@ def p_value(z: float | None, null: FloatArray) -> float:
     >>> round(p_value(z_score(0.56, null), null), 4)
     0.0231
     """
-    if z is None:
-        return 1.0
+    return 1.0 if z is None else float(upper_tail(np.float64(z), null))
+
+
+def upper_tail(z: FloatArray | np.float64, null: FloatArray) -> FloatArray:
+    """Compute the p-values of several z-scores at once, each as `p_value` does.
+
+    Parameters
+    ----------
+    z : float64, shape (...)
+    null : float64, shape (..., m)
+
+    Returns
+    -------
+    float64, shape (...), in [0, 1]
+    """
     from scipy.special import stdtr
 
-    freedom = max(1.0, independent_shifts(null) - 1.0)
-    return float(stdtr(freedom, -z / math.sqrt(1.0 + 1.0 / null.size)))
+    freedom = np.maximum(1.0, independent_shifts(null) - 1.0)
+    tail: FloatArray = stdtr(freedom, -z / math.sqrt(1.0 + 1.0 / null.shape[-1]))
+    return tail
 
 
 def instrument_p(smallest: float, trials: int) -> float:

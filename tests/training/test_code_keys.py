@@ -79,7 +79,7 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
         ),
         ("evaluation.label_kinds.relative", "_panel_at", "fill_null(np.nan)", "fill_null(0.0)", {"relative"}),
         ("evaluation.strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
-        ("evaluation.significance", "p_value", "1.0 / null.size", "2.0 / null.size", {"grade"}),
+        ("evaluation.significance", "upper_tail", "1.0 / null.shape[-1]", "2.0 / null.shape[-1]", {"grade"}),
         ("evaluation.shift_test", "common_shifts", "365.25", "365.0", {"grade"}),
         (
             "evaluation.strategy",

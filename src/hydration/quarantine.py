@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from src.core.instruments import KEY
+from src.hydration.lookahead import look_ahead, look_ahead_figures
 
 JUMP = 3.0  # one-day moves beyond this factor are looked into
 SCALE = 20.0  # beyond this they are no market moves: the bar is held at the last close
@@ -60,16 +61,18 @@ def held_bars(group: pl.Series, move: pl.Series) -> pl.Series:
     return pl.Series(held)
 
 
-def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
+def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") -> pl.DataFrame:
     """Why each instrument is quarantined, or what was noticed and left as it is.
 
     Parameters
     ----------
     bars
         Repaired bars, sorted, with the columns g (instrument), days (since the bar before), move (log total return),
-        gap (the same to the open), jump (held bars), repaired.
+        gap (the same to the open), jump (held bars), repaired, and those that `look_ahead_figures` reads.
     dropped
         Rows that were dropped: asset_class, symbol, rule, n.
+    interval
+        Length of a bar.
 
     Returns
     -------
@@ -82,12 +85,13 @@ def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.col("conflict", "weekend").fill_null(0))
         .sort("g")
     )
+    seen = {row["g"]: row for row in look_ahead_figures(bars, interval).iter_rows(named=True)}
     looked = bars.filter((pl.col("move").abs() > _LOOK).any().over("g"))
     arrays = {rows["g"][0]: rows for rows in looked.partition_by("g", maintain_order=True)}
     found = []
     for row in figures.iter_rows(named=True):
         rows = arrays.get(row["g"])
-        verdict, note = list(_condemned(row)), list(_noted(row))
+        verdict, note = [*_condemned(row), *look_ahead(seen[row["g"]])], list(_noted(row))
         if rows is not None:
             against, kept = _jumps(rows, row["bars"])
             lasting = (row["held"] or 0) > HELD

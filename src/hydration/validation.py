@@ -80,7 +80,7 @@ def validate(
     bars = _factors(_bodies(frame), exact)
     bars = bars.with_columns(repaired=pl.any_horizontal(REPAIRED.keys()))
     dropped = pl.concat([dropped, leading, stubs])
-    states = _states(typed, bars, dropped)
+    states = _states(typed, bars, dropped, interval)
     fit = states.filter(pl.col("state") == "done").select(KEY)
     columns = [pl.col(name).cast(kind) for name, kind in schema(interval).items()]
     return bars.join(fit, on=KEY, how="semi").select(columns).sort(*KEY, "date"), states
@@ -250,7 +250,7 @@ def _rounding() -> pl.Expr:
     return pl.when(pl.col("adj_close") != pl.col("raw")).then(error).otherwise(0.0).fill_null(0.0)
 
 
-def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame) -> pl.DataFrame:
+def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame, interval: str) -> pl.DataFrame:
     """One row per instrument of the source, with its state and the messages of all rules."""
     figures = bars.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("rows"),
@@ -264,7 +264,7 @@ def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame) -> p
         pl.len().cast(pl.Int64).alias("raw_rows"), adjusted=pl.col("adj_close").is_not_null().any()
     )
     drops = dropped.pivot("rule", index=KEY, values="n") if dropped.height else dropped.select(KEY)
-    judged = verdicts(bars, dropped)
+    judged = verdicts(bars, dropped, interval)
     table = found.join(figures, on=KEY, how="left").join(drops, on=KEY, how="left").join(judged, on=KEY, how="left")
     rows = [_state(row) for row in table.sort(KEY).iter_rows(named=True)]
     kinds = {"asset_class": pl.String, "symbol": pl.String, "state": pl.String, "reason": pl.String, "rows": pl.Int64,

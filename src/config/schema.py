@@ -209,6 +209,8 @@ class GradeConfig:
     exclude_lags: int = ranged(126, low=0, high=10_000, unit="bars")
     suspicious_auc: float = ranged(0.65, low=0.5, high=1)
     suspicious_sharpe: float = ranged(3.0, low=0, high=100, above=True)
+    suspicious_z: float = ranged(6.0, low=0, high=100, above=True)  # together with an AUC of suspicious_z_auc
+    suspicious_z_auc: float = ranged(0.58, low=0.5, high=1)
 
 
 @dataclass

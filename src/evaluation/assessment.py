@@ -142,8 +142,8 @@ def assess(
     figures: Figures = {metric.name: metric.compute(run.outcomes) for metric in GATE_METRICS}
     figures["n_oos"] = int(positions.size)
     shifted = run.shifts(limits, gate.exclude_lags)
-    late = run.one_bar_later() if decisions.asset_class == "crypto" else (None, None)
-    doubt = _doubt(positions, decisions, gate, figures, late)
+    luck, later = _luck(figures, shifted, gate.min_oos), run.one_bar_later(gate.exclude_lags)
+    doubt = _doubt(run, positions, decisions, gate, figures | luck, later)
     verdict = grade(figures, limits, doubt)
     values = {
         "asset_class": decisions.asset_class,
@@ -157,9 +157,9 @@ def assess(
         "passed": verdict.passed,
         "reasons": list(verdict.reasons),
         "registrable": verdict.registrable,
-        **_luck(figures, shifted, gate.min_oos),
-        "late_auc": late[0],
-        "late_sharpe": late[1],
+        **luck,
+        "late_auc": later.late_area,
+        "late_sharpe": later.late_ratio,
         "suspicious": doubt,
         "n_trials": trials,
     }
@@ -224,9 +224,11 @@ class _TradedRun:
         reached = np.count_nonzero(deflated >= significance.CREDIBLE_DEFLATED_SHARPE)
         return reached / shifted.admissible.size
 
-    def one_bar_later(self) -> tuple[float | None, float | None]:
-        """AUC and Sharpe ratio with every prediction acted on one bar late."""
-        return suspicion.one_bar_later(self.label, self.probability, self.exposure, self.conditions, self.bars_per_year)
+    def one_bar_later(self, exclude_lags: int) -> suspicion.OneBarLater:
+        """What is left with every prediction acted on one bar late."""
+        return suspicion.one_bar_later(
+            self.probability, self.exposure, self.conditions, self.bars_per_year, exclude_lags
+        )
 
     def baselines(self) -> Figures:
         """Figures of simpler strategies on the same days, and the turnover a year."""
@@ -275,20 +277,19 @@ def _luck(figures: Figures, shifted: Shifts, least: int) -> Figures:
 
 
 def _doubt(
+    run: _TradedRun,
     positions: IntArray,
     decisions: Decisions,
     gate: GradeConfig,
     figures: Figures,
-    late: tuple[float | None, float | None],
+    later: suspicion.OneBarLater,
 ) -> str | None:
     """Why the run looks too good to be true, if it does."""
     limits = Thresholds.of(gate)
     passed = grade(figures, limits).passed
-    kept = limits.cleared_by({"auc": late[0], "sharpe": late[1]})
-    collapse = passed and decisions.asset_class == "crypto" and not kept
-    return suspicion.suspicion(
-        positions, decisions, gate, area=figures["auc"], ratio=figures["sharpe"], passed=passed, collapse=collapse
-    )
+    late_auc = metrics.auc(run.label[1:], run.probability[:-1])  # against the run's own label, as the threshold is
+    kept = limits.cleared_by({"auc": late_auc, "sharpe": later.late_ratio})
+    return suspicion.suspicion(positions, decisions, gate, figures=figures, later=later, passed=passed, kept=kept)
 
 
 def _check(probability: FloatArray, positions: IntArray, decisions: Decisions, fold: IntArray) -> None:

@@ -98,11 +98,9 @@ def with_equity(contents: Iterable[RunContent], equity: pl.DataFrame) -> Iterato
 
 def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
     """Reason to doubt a run by the registry's own limits, which may differ from those of the command."""
-    over = [
-        f"{name} {row[name]:.2f} is at or above {limit:.2f}"
-        for name, limit in (("auc", limits.suspicious_auc), ("sharpe", limits.suspicious_sharpe))
-        if (row.get(name) or 0.0) >= limit
-    ]
+    from src.evaluation.suspicion import too_good
+
+    over = too_good(row, limits)
     return f"{' and '.join(over)}, too good for its kind of data: no cause was looked for" if over else None
 
 

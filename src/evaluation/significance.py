@@ -14,6 +14,7 @@ EULER = 0.5772156649015329
 CREDIBLE_DEFLATED_SHARPE = 0.95
 """Probability from which a deflated Sharpe ratio counts as evidence of a real active return."""
 _NORMAL = NormalDist()
+_LAGS = 64  # bars over which shifts are compared where there are few
 
 
 def z_score(value: float | None, null: FloatArray) -> float | None:
@@ -71,7 +72,13 @@ def independent_shifts(null: FloatArray) -> FloatArray:
     -------
     float64, shape (...), at most m
         m / tau with ``tau = 1 + 2 * sum(max(r_j**2 - 1/m, 0) for 0 < j < m/4)``, where r_j is the autocorrelation at
-        lag j. An estimated variance counts squares, whose autocorrelation is r**2; 1/m is what r**2 has without any.
+        lag j.
+
+    Notes
+    -----
+    An estimated variance counts squares, whose autocorrelation is r**2; 1/m is what r**2 has without any. Of fewer than
+    256 shifts, lags below m/2 and 64 count: a quarter of 59 shifts is shorter than labels over 20 bars overlap, and
+    p-values of 0.05 came 1.4 times too often.
 
     Source
     ------
@@ -81,7 +88,7 @@ def independent_shifts(null: FloatArray) -> FloatArray:
     m = null.shape[-1]
     padded = 1 << (2 * m - 1).bit_length()  # so that no lag wraps round
     power = np.abs(np.fft.rfft(null - np.mean(null, axis=-1, keepdims=True), padded)) ** 2
-    products = np.fft.irfft(power, padded)[..., : -(-m // 4)]
+    products = np.fft.irfft(power, padded)[..., : max(-(-m // 4), min(-(-m // 2), _LAGS))]
     squares = (products[..., 1:] / products[..., :1]) ** 2
     count: FloatArray = m / (1.0 + 2.0 * np.maximum(squares - 1.0 / m, 0.0).sum(axis=-1))
     return count

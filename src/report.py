@@ -99,9 +99,11 @@ def settings(config: Config) -> dict[str, object]:
     Returns
     -------
     dict
-        Values by dotted key, without local paths and addresses.
+        Values by dotted key, without local paths and secrets.
     """
-    sections = {name: dataclasses.asdict(getattr(config, name)) for name in _SECTIONS}
+    from src.runtime.redaction import masked_values
+
+    sections = {name: masked_values(getattr(config, name)) for name in _SECTIONS}
     flat = dict(_flattened({**sections, "data.until": config.data.until, "seed": config.seed}))
     return {key: value for key, value in flat.items() if key not in _LOCAL_PATHS}
 

@@ -8,7 +8,7 @@ import functools
 import os
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +28,15 @@ _OPEN = ("source.columns.", "source.columns=")
 _UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune.")  # change no output in DVC
 
 
-def configurations(verb: str) -> list[Config]:
+def configurations(verb: str, show: Callable[[str], None]) -> list[Config]:
     """Compose the configurations that the command line asks for.
 
     Parameters
     ----------
     verb : str
         Name of the command, for the help.
+    show : callable
+        Takes the answer to ``--help``.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def configurations(verb: str) -> list[Config]:
         For flags that Hydra does not know, and after its own ``--cfg`` and ``--info``.
     """
     if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.stdout.write(usage(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
+        show(usage(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
         return []
     import hydra
 

@@ -21,7 +21,7 @@ from src.config.schema import (
 )
 from src.core.address import is_cluster_address
 from src.core.errors import ConfigError
-from src.core.field_rules import FILE_NAME, Constraint, constraint_of, remedy_of
+from src.core.field_rules import FILE_NAME, Constraint, constraint_of, remedy_of, sounds_secret
 from src.core.instruments import ASSET_CLASSES
 from src.models.registry import FAMILIES, PARAMS
 
@@ -156,6 +156,7 @@ def _rules(config: Config) -> Iterator[Rule]:
     yield from _engine(config.engine)
     yield from _own_features(config.features)
     yield from _placebo(config)
+    yield from _no_secrets(config)
 
 
 def _grade(grade: GradeConfig) -> Iterator[Rule]:
@@ -252,6 +253,19 @@ def _placebo(config: Config) -> Iterator[Rule]:
         "and follow=true can't be combined",
         "leave one of them out",
     )
+
+
+def _no_secrets(config: Config) -> Iterator[Rule]:
+    """Refuse secrets among the settings that every run is stored and shown with."""
+    names = [("label.params", name) for name in config.label.params]
+    names += [("features.extra", name) for entry in config.features.extra for name in entry]
+    for key, name in names:
+        yield Rule(
+            f"{key}.{name}",
+            not sounds_secret(str(name)),
+            "must hold no secret, because each run is stored and shown with it",
+            "read it from an environment variable in your own file",
+        )
 
 
 def _own_features(features: FeaturesConfig) -> Iterator[Rule]:

@@ -14,6 +14,12 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
+_SECRET_NAME = re.compile(
+    r"(?:pass(?:word|wd|phrase|code)s?|(?<![a-z])pwd|secrets?|(?<![a-z])token|api[_-]?keys?|credentials?|signature"
+    r"|(?:access|secret|private|account|shared|signing|encryption|auth|client|master|license)[_-]?key(?:[_-]?id)?"
+    r"|authorization|cookies?|crumb|proxy|webhook(?:[_-]?url)?|dsn)$",
+    re.IGNORECASE,
+)
 _CONSTRAINT, _REMEDY, _SECRET = "constraint", "remedy", "secret"
 
 
@@ -201,6 +207,21 @@ def is_secret(declared: Field[Any]) -> bool:
     bool
     """
     return bool(declared.metadata.get(_SECRET, False))
+
+
+def sounds_secret(name: str) -> bool:
+    """Whether the value of a setting or variable of this name is a secret.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``api_key``, ``AWS_SECRET_ACCESS_KEY`` or ``label.params.token``.
+
+    Returns
+    -------
+    bool
+    """
+    return _SECRET_NAME.search(name) is not None
 
 
 def constrained(default: T, constraint: Constraint, remedy: str = "") -> T:

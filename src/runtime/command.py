@@ -100,7 +100,7 @@ def run_verb(verb: str, task: Callable[[Config], str]) -> int:
     from src.config.compose import configurations
 
     try:
-        configs = configurations(verb)
+        configs = configurations(verb, answer)
         for config in configs:
             remember_settings(config)
             check(config)

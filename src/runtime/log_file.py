@@ -25,16 +25,24 @@ _INDENT = "    "
 class _RecordFormatter(logging.Formatter):
     """One line a record, so that no text from outside can pass for another record; a traceback follows indented."""
 
+    traces = True
+
     def format(self, record: logging.LogRecord) -> str:
         """Format the record without secrets and without hidden characters."""
         record.message = shown(record.getMessage())
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
-        traces = [getattr(record, "traceback", ""), record.stack_info or ""]
-        if record.exc_info:
+        traces = [getattr(record, "traceback", ""), record.stack_info or ""] if self.traces else []
+        if record.exc_info and self.traces:
             traces.append(self.formatException(record.exc_info))
         lines = (line for trace in traces if trace for line in shown_lines(trace).rstrip().split("\n"))
         return "\n".join([self.formatMessage(record), *(_INDENT + line for line in lines)])
+
+
+class _LineFormatter(_RecordFormatter):
+    """The record alone, for the terminal: its traceback is in the log file."""
+
+    traces = False
 
 
 class _LogFileHandler(logging.FileHandler):
@@ -97,7 +105,7 @@ def log_file(path: Path) -> Iterator[None]:
     to_terminal = _TerminalHandler()
     to_terminal.setLevel(logging.WARNING)
     to_terminal.addFilter(lambda record: record.name.startswith("src.") and not hasattr(record, "shown"))
-    to_terminal.setFormatter(_RecordFormatter("%(message)s"))
+    to_terminal.setFormatter(_LineFormatter("%(message)s"))
     root, project = logging.getLogger(), logging.getLogger("src")
     level = project.level
     root.addHandler(to_file)

@@ -16,19 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from src.core.field_rules import is_secret
+from src.core.field_rules import is_secret, sounds_secret
 from src.core.text import escaped
 from src.runtime import secret_forms as forms
 
 MASK = "***"
 _SHORTEST = 4  # of a setting's value; below, it would be found in every other word
 _SHORTEST_VARIABLE = 6
-_SECRET_KEY = re.compile(
-    r"(?:pass(?:word|wd|phrase|code)s?|(?<![a-z])pwd|secrets?|(?<![a-z])token|api[_-]?keys?|credentials?|signature"
-    r"|(?:access|secret|private|account|shared|signing|encryption|auth|client|master|license)[_-]?key(?:[_-]?id)?"
-    r"|authorization|cookies?|crumb|proxy|webhook(?:[_-]?url)?|dsn)$",
-    re.IGNORECASE,
-)
 _COMMON = frozenset(
     [
         "true",
@@ -170,7 +164,7 @@ def masked_setting(key: str, value: str) -> str:
     """
     if key.lstrip("+~-").rpartition(".")[2] in _addresses() or "://" in value:
         return masked_address(value)
-    if value and _SECRET_KEY.search(key):
+    if value and sounds_secret(key):
         return MASK
     return masked(value)
 
@@ -233,7 +227,7 @@ def remember_environment() -> None:
     for name, value in os.environ.items():
         if "://" in value or "proxy" in name.lower():
             remember(_of_address(value))
-        elif _SECRET_KEY.search(name) and not _is_path(value):
+        elif sounds_secret(name) and not _is_path(value):
             remember([value], _SHORTEST_VARIABLE)
 
 
@@ -268,7 +262,7 @@ def _secrets(value: Any, key: str) -> Iterator[str]:
     elif isinstance(value, str) and value:
         if "://" in value or key in _addresses():
             yield from _of_address(value)
-        elif _SECRET_KEY.search(key):
+        elif sounds_secret(key):
             yield value
 
 
@@ -283,7 +277,7 @@ def _of_address(address: str) -> Iterator[str]:
         query = urlsplit(address).query
     except ValueError:
         return
-    yield from (value for name, value in parse_qsl(query) if _SECRET_KEY.search(name) or name in ("sig", "key"))
+    yield from (value for name, value in parse_qsl(query) if sounds_secret(name) or name in ("sig", "key"))
 
 
 def _is_path(value: str) -> bool:

@@ -178,13 +178,15 @@ def read_json(path: Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def stale_temporaries(folder: Path) -> list[Path]:
+def stale_temporaries(folder: Path, *, below: bool = True) -> list[Path]:
     """Temporary files under `folder` whose process no longer runs.
 
     Parameters
     ----------
     folder : Path
-        Searched with all its subfolders.
+        Where to search.
+    below : bool
+        Whether all its subfolders are searched too.
 
     Returns
     -------
@@ -192,23 +194,25 @@ def stale_temporaries(folder: Path) -> list[Path]:
         Sorted. Files of running processes are left out, and files of another machine (on a shared disk) until they are
         a day old.
     """
-    return [path for path in sorted(Path(folder).rglob(f"{_PREFIX}*")) if _is_stale(path)]
+    return [path for path in sorted(Path(folder).glob(f"{'**/' if below else ''}{_PREFIX}*")) if _is_stale(path)]
 
 
-def remove_temporaries(folder: Path) -> int:
+def remove_temporaries(folder: Path, *, below: bool = True) -> int:
     """Delete the `stale_temporaries` under `folder`.
 
     Parameters
     ----------
     folder : Path
-        Searched with all its subfolders.
+        Where to search.
+    below : bool
+        Whether all its subfolders are searched too.
 
     Returns
     -------
     int
         How many were deleted.
     """
-    stale = stale_temporaries(folder)
+    stale = stale_temporaries(folder, below=below)
     for path in stale:
         shutil.rmtree(path, ignore_errors=True)
     return sum(not path.exists() for path in stale)

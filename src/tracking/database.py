@@ -39,10 +39,11 @@ def create_database(database: Path, artifacts: str, thresholds: Thresholds) -> N
         mark_database(path, thresholds)
 
     if database.exists():
+        atomic.remove_temporaries(database.parent, below=False)  # beside it lie the artifacts of thousands of runs
         return
     with FileLock(database.with_name(f".{database.name}.lock")):
         if not database.exists():
-            atomic.remove_temporaries(database.parent)
+            atomic.remove_temporaries(database.parent, below=False)
             atomic.write_atomic(database, build)
 
 

@@ -17,7 +17,7 @@ from src.config.schema import (
     StrategyConfig,
 )
 from src.core.instruments import Key
-from src.runtime.redaction import masked, masked_values
+from src.runtime.redaction import masked_values
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class TrainingSettings:
             seed=config.seed,
             fresh=config.fresh,
             only=config.only,
-            config_yaml=masked(yaml.safe_dump(masked_values(config), sort_keys=False)),
+            config_yaml=yaml.safe_dump(masked_values(config), sort_keys=False),
         )
 
     @property

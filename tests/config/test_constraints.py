@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from src.config.compose import compose
 from src.config.constraints import check, values
 from src.config.schema import Config, ModelConfig
 from src.core.errors import ConfigError
@@ -225,3 +226,9 @@ def test_a_range_includes_its_ends_unless_it_says_above() -> None:
 def test_an_entry_of_ones_own_features_that_is_no_entry_is_refused(key: str, value: list[Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         check(put(config(), f"features.{key}", value))
+
+
+@pytest.mark.parametrize("override", ["++label.params.api_key=x", "features.extra=[{talib: CCI, token: x}]"])
+def test_a_secret_among_settings_that_every_run_shows_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match="must hold no secret, .* read it from an environment variable"):
+        compose([override])

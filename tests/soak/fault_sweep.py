@@ -19,6 +19,8 @@ from typing import Any
 
 import polars as pl
 
+from src.config.compose import compose
+from src.inspection.invariants import check
 from src.storage.atomic import stale_temporaries
 from tests.pipeline_case import VOLATILE, Project
 from tests.soak import faulted_command
@@ -73,7 +75,9 @@ class Tiny(Project):
             held["versions"] = self.registered()
             held["champions"] = self._asked("SELECT alias, name, version FROM registered_model_aliases ORDER BY 1, 2")
             held["metrics"] = self._asked("SELECT key, COUNT(*) FROM latest_metrics GROUP BY 1 ORDER BY 1")
-            held["models"] = self._asked("SELECT COUNT(*), status FROM logged_models GROUP BY 2")
+            held["models"] = self._asked(
+                "SELECT COUNT(*), status FROM logged_models WHERE lifecycle_stage = 'active' GROUP BY 2"
+            )
         artifacts = self.root / "mlruns" / "artifacts"
         held["artifacts"] = sorted(Counter(p.name for p in artifacts.rglob("*") if p.is_file()).items())
         return held
@@ -130,6 +134,7 @@ class Sweep:
             assert ended.status == 0, ended.error
             self.points[verb] = ended.points
             self.wanted[verb] = self.project.picture()
+            assert not (broken := invariants(self.project)), broken
 
     def restore(self, verb: str) -> None:
         shutil.rmtree(self.project.root)
@@ -152,14 +157,10 @@ class Sweep:
 
 
 def invariants(project: Tiny) -> list[str]:
-    """What the project's own checker finds wrong."""
-    try:
-        from src.inspection.invariants import check  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
+    """What the project's own checker finds wrong; before training there is nothing to check."""
+    if not project.database.exists():
         return []
-    from src.config.compose import compose  # type: ignore[attr-defined,unused-ignore]
-
-    return [str(finding) for finding in check(compose("sync", project.arguments("sync")[3:]))]
+    return [str(broken) for broken in check(compose(project.arguments("sync")[3:]))]
 
 
 def _unclear(ended: Ended, kind: str) -> list[str]:
@@ -216,7 +217,7 @@ def main() -> int:
                     hit, wrong = "", [str(error)]
                 bad += bool(wrong)
                 for line in wrong:
-                    say(f"WRONG {verb} {kind} {number} ({hit}): {line}")
+                    say(f"WRONG {verb} {kind} {number} ({hit}): {' | '.join(line.splitlines())}")
         say(f"{verb}: {total} points so far, {bad} wrong; {time.monotonic() - begun:,.0f} s")
     return 1 if bad else 0
 

@@ -68,7 +68,7 @@ def _command(
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1)
     sys.argv = [str(Path(__file__).parents[2] / "src" / f"{verb}.py"), *arguments]
     faults = Faults(Path(root), first, kind, Path(log) if log else None)
-    _work_here()
+    work_in_this_process()
     end = os.open(Path(scratch, "end"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     install(faults)
     try:
@@ -87,7 +87,7 @@ def _main(verb: str) -> None:
         command.main(verb, getattr(module, verb))
 
 
-def _work_here() -> None:
+def work_in_this_process() -> None:
     """Let the engine work in this process, so that each point has one place in one order."""
     import contextlib
 

@@ -38,8 +38,13 @@ def set_environment(location: StoreLocation) -> None:
         location.database.parent.mkdir(parents=True, exist_ok=True)
 
 
-def gated_schemes() -> list[str]:
-    """Kinds of databases whose registry MLflow opens through the gate.
+def gated_schemes(group: str = "mlflow.model_registry_store") -> list[str]:
+    """Kinds of databases that MLflow opens through the project's own stores.
+
+    Parameters
+    ----------
+    group : str
+        Group of entry points: the registry's, or ``mlflow.tracking_store``.
 
     Returns
     -------
@@ -47,19 +52,20 @@ def gated_schemes() -> list[str]:
         Names of entry points whose module exists. An environment made before the module was moved names the old place,
         and MLflow then uses its own store instead.
     """
-    points = importlib.metadata.entry_points(group="mlflow.model_registry_store")
+    points = importlib.metadata.entry_points(group=group)
     return sorted({point.name for point in points if _is_ours(point.value.partition(":")[0])})
 
 
 def require_gate() -> None:
-    """Check that MLflow will find the gated registry store, before MLflow itself is imported.
+    """Check that MLflow will find the project's registry and tracking stores, before MLflow itself is imported.
 
     Raises
     ------
     TrackingError
         If the entry points are missing or name a module that does not exist.
     """
-    if not {"sqlite", "postgresql"} <= set(gated_schemes()):
+    needed = {"sqlite", "postgresql"}
+    if not needed <= set(gated_schemes()) or not needed <= set(gated_schemes("mlflow.tracking_store")):
         raise TrackingError(
             "this environment has no entry points of the project, or those of older code, so MLflow would not find the "
             f"gate of the model registry: {REINSTALL}"

@@ -14,6 +14,7 @@ from src.tracking.registry_gate import DELETED, GATED, MARK, READY
 
 _KEPT = "alpha-loop gate: metrics, params and model files of a run that has a model stay as they were graded"
 _BEHIND = "alpha-loop gate: an alias such as champion points to the model of this run: remove the alias first"
+_PLACE = "alpha-loop gate: the artifact location overlaps a folder of models: leave it out, or choose one beside it"
 _COUNTED = ", ".join(f"'{name}'" for name in GATED)
 
 
@@ -35,6 +36,7 @@ def lock_triggers(dialect: str) -> Iterator[GateTrigger]:
     yield from _models(differs)
     yield from _runs(differs)
     yield from _aliases()
+    yield from _places(differs)
 
 
 def _metrics(differs: str) -> Iterator[GateTrigger]:
@@ -97,6 +99,37 @@ def _aliases() -> Iterator[GateTrigger]:
     yield GateTrigger(f"{MARK}_gone", "UPDATE OF current_stage", "model_versions", hidden, follow_up=of_version)
     yield GateTrigger(f"{MARK}_erased", "DELETE", "model_versions", "1 = 1", follow_up=of_version)
     yield GateTrigger(f"{MARK}_dissolved", "DELETE", "registered_models", "1 = 1", follow_up=remove)
+
+
+def _places(differs: str) -> Iterator[GateTrigger]:
+    """No experiment keeps artifacts in or around the folder of another one's models: the plain spellings of it.
+
+    `src.tracking.tracking_store` resolves every spelling. MLflow gives a location of its own after it has inserted the
+    row without one, which is no change.
+    """
+    new, old = _plain("NEW.artifact_location"), _plain("e.artifact_location")
+    inside = f"substr({new} || '/', 1, length({old}) + 1) = {old} || '/'"
+    around = f"substr({old} || '/', 1, length({new}) + 1) = {new} || '/'"
+    overlaps = (
+        "EXISTS (SELECT 1 FROM experiments e JOIN logged_models l ON l.experiment_id = e.experiment_id "
+        f"WHERE {new} <> {old} AND ({inside} OR {around}))"
+    )
+    signs = ("/../", "^%2e", "^%2f", "^%5c")
+    veiled = " OR ".join(f"lower(NEW.artifact_location) LIKE '%{sign}%' ESCAPE '^'" for sign in signs)
+    moved = f"OLD.artifact_location IS NOT NULL AND NEW.artifact_location {differs} OLD.artifact_location"
+    has_models = "EXISTS (SELECT 1 FROM logged_models l WHERE l.experiment_id = OLD.experiment_id)"
+    refused = f"{overlaps} OR {veiled}"
+    table = "experiments"
+    yield GateTrigger(f"{MARK}_place", "INSERT", table, f"NEW.artifact_location IS NOT NULL AND ({refused})", _PLACE)
+    yield GateTrigger(
+        f"{MARK}_place_moved", "UPDATE OF artifact_location", table, f"{moved} AND ({has_models} OR {refused})", _PLACE
+    )
+
+
+def _plain(location: str) -> str:
+    """SQL expression: a location without ``file://``, doubled slashes and a slash at its end, in lower case."""
+    stripped = f"replace(replace(lower({location}), 'file://localhost/', '/'), 'file://', '')"
+    return f"rtrim(replace({stripped}, '//', '/'), '/')"
 
 
 def _has_model(run: str) -> str:

@@ -49,21 +49,6 @@ class OneBarLater:
     drop_errors: float | None
     pace_errors: float | None
 
-    @property
-    def collapses(self) -> bool:
-        """Whether the AUC's excess is gone one bar later as that of data which look ahead is.
-
-        Less than a quarter of it remains and the drop exceeds three standard errors. That alone would condemn skill
-        whose scores change from bar to bar, so either the score persists and its skill does not, or the drop exceeds
-        what skill reaches.
-        """
-        if None in (self.area, self.late_area, self.drop_errors, self.pace_errors):
-            return False
-        excess, late = (self.area or 0.0) - 0.5, (self.late_area or 0.0) - 0.5
-        drop, pace = self.drop_errors or 0.0, self.pace_errors or 0.0
-        gone = excess > 0.0 and late < KEPT * excess and drop > DROP_ERRORS
-        return gone and (pace > PACE_ERRORS or drop > FAST_DROP_ERRORS)
-
 
 def one_bar_later(
     score: FloatArray, exposure: FloatArray, conditions: TradingConditions, bars_per_year: float, exclude_lags: int
@@ -104,6 +89,30 @@ def one_bar_later(
         drop = _in_errors(area - late_area, now - after)
         pace = _in_errors(persistence * (area - 0.5) - (late_area - 0.5), persistence * now - after)
     return OneBarLater(area, late_area, ratio, drop, pace)
+
+
+def collapses(later: OneBarLater) -> bool:
+    """Whether the AUC's excess over 0.5 is gone one bar later as that of data which look ahead is.
+
+    Less than a quarter of it remains and the drop exceeds three standard errors. That alone would condemn skill whose
+    scores change from bar to bar, so either the score persists and its skill does not, or the drop exceeds what skill
+    reaches.
+
+    Parameters
+    ----------
+    later : OneBarLater
+
+    Returns
+    -------
+    bool
+        False where a figure is undefined.
+    """
+    drop, pace = later.drop_errors, later.pace_errors
+    if later.area is None or later.late_area is None or drop is None or pace is None:
+        return False
+    excess, late = later.area - 0.5, later.late_area - 0.5
+    gone = excess > 0.0 and late < KEPT * excess and drop > DROP_ERRORS
+    return gone and (pace > PACE_ERRORS or drop > FAST_DROP_ERRORS)
 
 
 def shifted_excess(label: FloatArray, score: FloatArray) -> FloatArray:
@@ -170,7 +179,7 @@ def suspicion(
         is today's close.
     """
     causes = _causes(positions, decisions)
-    if later.collapses:
+    if collapses(later):
         causes.append(_collapse(later))
     elif passed and decisions.asset_class == "crypto" and not kept:
         causes.append("the pass is gone one bar later")
@@ -179,7 +188,7 @@ def suspicion(
         explanation = "; ".join([*causes, *_still(positions, decisions)])
         explanation = explanation or "no repaired bars, stale prices, peg or one-bar-later collapse found"
         return f"{' and '.join(signs)}, too good for its kind of data: {explanation}"
-    if later.collapses and not passed:
+    if collapses(later) and not passed:
         return f"not passed, but {'; '.join(causes)}"
     return f"passed, but {'; '.join(causes)}" if passed and causes else None
 

@@ -7,7 +7,7 @@ from src.config.schema import GradeConfig
 from src.evaluation import suspicion
 from src.evaluation.metrics import accuracy, auc, max_drawdown, sharpe
 from src.evaluation.strategy import TradingConditions, performance
-from src.evaluation.suspicion import OneBarLater, one_bar_later
+from src.evaluation.suspicion import OneBarLater, collapses, one_bar_later
 
 GATE = GradeConfig()
 NOTHING = OneBarLater(0.53, 0.52, 0.7, 0.5, 0.0)
@@ -58,7 +58,7 @@ def test_of_genuine_passes_at_most_one_in_twenty_is_flagged(persistence):
         if clears(score, change, net) and 0.53 <= area <= 0.58:
             passed += 1
             z = (area - 0.5) / np.std(suspicion.shifted_excess(direction(change), score)[1:-126])
-            flagged += found.collapses or bool(suspicion.too_good({"auc": area, "z": z}, GATE))
+            flagged += collapses(found) or bool(suspicion.too_good({"auc": area, "z": z}, GATE))
     assert passed > 90
     assert flagged <= 0.05 * passed
 
@@ -68,7 +68,7 @@ def test_fast_skill_is_gone_one_bar_later_and_is_no_fault():
     rng = np.random.default_rng(8)
     gone = [later(*edge(1100, 0.0, 0.1, rng))[0] for _ in range(50)]
     assert sum(f.late_area - 0.5 < 0.25 * (f.area - 0.5) for f in gone) > 30
-    assert sum(f.collapses for f in gone) <= 2
+    assert sum(collapses(f) for f in gone) <= 2
 
 
 @pytest.mark.parametrize("persistence", [0.0, 0.3, 0.7])
@@ -80,7 +80,7 @@ def test_scores_that_know_the_next_bar_are_flagged(persistence):
         score = 0.45 * change / 0.012 + autoregressive(1700, persistence, rng)
         found = later(score, change)[0]
         z = (found.area - 0.5) / np.std(suspicion.shifted_excess(direction(change), score)[1:-126])
-        assert found.collapses or suspicion.too_good({"auc": found.area, "z": z}, GATE)
+        assert collapses(found) or suspicion.too_good({"auc": found.area, "z": z}, GATE)
 
 
 def test_a_persistent_score_whose_skill_is_gone_a_bar_later_is_flagged_earlier_than_a_fast_one():
@@ -91,8 +91,8 @@ def test_a_persistent_score_whose_skill_is_gone_a_bar_later_is_flagged_earlier_t
         for pace in (0.8, 0.0)
     )
     assert np.mean([found.area for found in slow]) < 0.58
-    assert sum(found.collapses for found in slow) >= 12
-    assert sum(found.collapses for found in fast) <= 1
+    assert sum(collapses(found) for found in slow) >= 12
+    assert sum(collapses(found) for found in fast) <= 1
 
 
 def test_the_shifted_excess_is_that_of_a_loop_over_scikit_learn():
@@ -128,7 +128,7 @@ def test_standard_errors_of_the_drop_are_its_spread_over_worlds():
     rng = np.random.default_rng(13)
     worlds = [later(autoregressive(700, 0.6, rng), 0.01 * rng.normal(size=700))[0] for _ in range(300)]
     assert np.std([found.drop_errors for found in worlds]) == pytest.approx(1.0, abs=0.12)
-    assert sum(found.collapses for found in worlds) <= 2
+    assert sum(collapses(found) for found in worlds) <= 2
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 20, 99])
@@ -137,7 +137,7 @@ def test_a_handful_of_bars_has_no_standard_errors(n):
     change = 0.01 * rng.normal(size=n)
     found = later(change, change)[0]
     assert found.drop_errors is None
-    assert not found.collapses
+    assert not collapses(found)
 
 
 def test_constant_scores_and_one_sided_returns_are_not_flagged():

@@ -81,6 +81,14 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
         ("evaluation.strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
         ("evaluation.significance", "upper_tail", "1.0 / null.shape[-1]", "2.0 / null.shape[-1]", {"grade"}),
         ("evaluation.shift_test", "common_shifts", "365.25", "365.0", {"grade"}),
+        ("evaluation.suspicion", "collapses", "late < KEPT * excess", "late <= KEPT * excess", {"grade"}),
+        (
+            "evaluation.suspicion",
+            "too_good",
+            "area >= limits.suspicious_auc",
+            "area > limits.suspicious_auc",
+            {"grade"},
+        ),
         (
             "evaluation.strategy",
             "turnovers",

@@ -102,6 +102,11 @@ class DatasetPaths:
         return self.root / "grades" / f"{self.dataset}.parquet"
 
     @property
+    def trials(self) -> Path:
+        """Folder of the ledger of trials, which all datasets and working copies share; nothing removes from it."""
+        return main_root() / self.root / "trials"
+
+    @property
     def options(self) -> Path:
         """Folder of the snapshots of option chains."""
         return self.root / "options" / self.dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import polars as pl
@@ -24,10 +24,15 @@ class BucketResults:
         Where they are stored.
     session_key : str
         Key of the session.
+    record : callable, optional
+        Gets the name and the grades of a bucket before they are stored.
     """
 
-    def __init__(self, store: RunStore, session_key: str) -> None:
+    def __init__(
+        self, store: RunStore, session_key: str, record: Callable[[str, pl.DataFrame], None] | None = None
+    ) -> None:
         self._store = store
+        self._record = record
         self._session_key = session_key
         self._parts: dict[int, int] = {}
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -101,6 +106,8 @@ class BucketResults:
         self._store.compact(shard)
         if rows := self._grades.pop(bucket, None):
             graded = grade_table(rows)
+            if self._record is not None:
+                self._record(f"b{bucket:03d}", graded)
             self._store.write_grades(shard, graded)
             self._closed.append(graded)
             self._all.append(graded.drop(CURVE_SCHEMA))

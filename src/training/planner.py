@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -90,6 +89,8 @@ class Planner:
     ----------
     key : str
         Key of the session.
+    stored_keys : set of str
+        Keys of all runs that the store holds.
     """
 
     def __init__(
@@ -111,7 +112,8 @@ class Planner:
         self._code = {model.family: code_keys.fit_code(model.family, settings.label.kind) for model in self.models}
         self._stored: dict[str, StoredRun] = {}
         self._recorded_models = store.recorded_models()
-        self._run_keys: dict[Key, set[str]] = defaultdict(set)
+        self.stored_keys: set[str] = set()
+        self._settings_keys: dict[str, str] = {}
         self._read_store()
         self._fresh_since = self._read_fresh_marker() if settings.fresh else None
         self._grades: dict[str, dict[str, Any]] = {}
@@ -161,12 +163,11 @@ class Planner:
             return None
         return f"the chosen model is for class {' and '.join(sorted(classes))}: model.classes=[] trains all with it"
 
-    def n_trials(self, key: Key, plans: list[RunPlan], bars: pl.DataFrame) -> int:
-        """Count the trials that the evidence of an instrument's runs has to allow for.
+    def tuning_trials(self, plans: list[RunPlan], bars: pl.DataFrame) -> int:
+        """Count the tuning trials that read days on which an instrument is graded: they chose the settings there.
 
         Parameters
         ----------
-        key : (asset_class, symbol)
         plans : list of RunPlan
             Plans of the instrument's runs.
         bars : DataFrame
@@ -175,11 +176,8 @@ class Planner:
         Returns
         -------
         int
-            Distinct run keys ever graded on the instrument, these included, and the tuning trials that read days on
-            which the instrument is graded: they chose the settings there.
         """
-        graded = len(self._run_keys[key] | {plan.identity["run_key"] for plan in plans})
-        return graded + sum(plan.model.trials for plan in plans if self._was_tuned_out_of_sample(plan.model, bars))
+        return sum(plan.model.trials for plan in plans if self._was_tuned_out_of_sample(plan.model, bars))
 
     def stored_grade(self, plan: RunPlan, n_trials: int, grade_key: str) -> dict[str, Any] | None:
         """Return the grade of a run that needs nothing.
@@ -247,6 +245,8 @@ class Planner:
         parts = keys.run_parts(self.shared, key[0], self._features, model, bars_hash, library, code)
         parts |= self._arm
         run_key = keys.run_key(*key, parts)
+        if model.family not in self._settings_keys:
+            self._settings_keys[model.family] = keys.settings_key(parts)
         stored = self._stored.get(run_key)
         if stored and not (since and stored.created_at < since):
             return self._planned_before(run_key, stored, model)
@@ -256,6 +256,7 @@ class Planner:
             "record_id": record_id,
             "run_key": run_key,
             "attempt": attempt,
+            "settings_key": self._settings_keys[model.family],
             "session_key": self.key,
             "strategy_key": self._strategy_key,
             "asset_class": key[0],
@@ -279,6 +280,7 @@ class Planner:
             sha256 = None  # the file was changed since: the model is made again
         identity = {
             "run_key": run_key,
+            "settings_key": self._settings_keys[model.family],
             "session_key": stored.session_key,
             "strategy_key": stored.strategy_key,
             "fit_seconds": stored.fit_seconds,
@@ -289,7 +291,7 @@ class Planner:
     def _read_store(self) -> None:
         columns = (*StoredRun.__dataclass_fields__, "run_key", *KEY)
         for row in self.store.runs(columns).iter_rows(named=True):
-            self._run_keys[(row["asset_class"], row["symbol"])].add(row["run_key"])
+            self.stored_keys.add(row["run_key"])
             if not row["superseded"]:
                 self._stored[row["run_key"]] = StoredRun(*(row[name] for name in StoredRun.__dataclass_fields__))
 

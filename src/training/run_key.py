@@ -172,6 +172,55 @@ def strategy_key(strategy: StrategyConfig) -> str:
     return json_digest({**_settings(strategy), "code": returns_code()})
 
 
+def strategy_settings_key(strategy: StrategyConfig) -> str:
+    """Return the key of the settings that turn stored predictions into returns, whatever the code.
+
+    Parameters
+    ----------
+    strategy : StrategyConfig
+        All but the name of the option.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    return json_digest(_settings(strategy))
+
+
+def trial_key(run_key: str, strategy: str) -> str:
+    """Return the key of a trial: a run under the settings of one strategy.
+
+    Parameters
+    ----------
+    run_key : str
+    strategy : str
+        What `strategy_settings_key` returned.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    return json_digest([run_key, strategy])
+
+
+def settings_key(parts: Mapping[str, Any]) -> str:
+    """Return the key of everything that a fit depends on, but for the data.
+
+    Parameters
+    ----------
+    parts : mapping
+        What `run_parts` collected.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    return json_digest({name: value for name, value in parts.items() if name not in ("bars", "panel")})
+
+
 def grade_key(strategy: StrategyConfig, grade: GradeConfig) -> str:
     """Return the key of what grades returns: strategy, thresholds, the settings of the evidence, and the code of all.
 

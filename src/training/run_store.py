@@ -12,6 +12,7 @@ superseded.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -191,16 +192,20 @@ class RunStore:
                     recorded[record_id].add(sha256)
         return dict(recorded)
 
-    def trials(self) -> pl.DataFrame:
-        """Count the distinct run keys ever graded on each instrument.
+    def buckets(self) -> list[int]:
+        """Return the numbers of the buckets that have runs."""
+        paths = [*self.root.glob("b*-*.runs.parquet"), *self.root.glob("pending/b*")]
+        return sorted({int(path.name.partition("-")[0][1:]) for path in paths})
 
-        Returns
-        -------
-        DataFrame
-            asset_class, symbol, n_trials.
-        """
-        runs = self.runs(("run_key", "asset_class", "symbol"))
-        return runs.group_by("asset_class", "symbol").agg(pl.col("run_key").n_unique().alias("n_trials"))
+    def graded_sessions(self) -> set[str]:
+        """Return the first eight digits of the keys of the sessions whose grades are stored."""
+        return {path.name.partition("-")[2][:8] for path in self.root.glob("b*-*.grades.parquet")}
+
+    def graded_at(self, session_key: str) -> dt.datetime:
+        """Return when a session first graded a bucket, by its files; now if it has none."""
+        files = self.root.glob(f"b*-{session_key[:8]}.grades.parquet")
+        now = dt.datetime.now(dt.UTC)
+        return min([dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC) for path in files], default=now)
 
     # writing ------------------------------------------------------------------------------------------------------
 

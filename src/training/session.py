@@ -29,6 +29,8 @@ from src.training.run_tables import run_table
 from src.training.session_states import SessionStates
 from src.training.session_summary import SessionSummary, Totals, run_line
 from src.training.settings import TrainingSettings
+from src.training.trials import PlannedInstrument
+from src.training.trials_backfill import open_trials
 from src.training.walk_forward import InstrumentTask, RunPlan, TrainedInstrument
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,8 @@ class Session:
         self.key = self.planner.key
         self.grade_rows = GradeRows(settings, self.key)
         self.states = SessionStates()
-        self.results = BucketResults(self.store, self.key)
+        self.trials = open_trials(settings, self.store, self.inputs, self.key, self.planner.stored_keys)
+        self.results = BucketResults(self.store, self.key, self.trials.record)
         self.totals = Totals()
         self.summary = SessionSummary(settings, self.key, self.states, self.totals)
         self._in_flight: set[Key] = set()  # instruments whose tasks have not come back; some runs may be graded
@@ -135,21 +138,27 @@ class Session:
 
     def _work(self, bucket: int, bars: pl.DataFrame) -> list[tuple[Key, slice, list[RunPlan], int]]:
         """Return key, rows, plans and number of trials of the bucket's instruments that need something."""
-        starts = bars.with_row_index("row").group_by(KEY, maintain_order=True).agg(pl.col("row").first(), pl.len())
-        work = []
-        for asset_class, symbol, start, length in starts.iter_rows():
-            key = (asset_class, symbol)
-            if key in self.states:
-                continue
-            own = bars.slice(start, length)
+        planned, rows, work = [], [], []
+        for key, own in self._instruments(bars):
             planted, again = key in self.inputs.planted, self.settings.includes(key)
-            plans = self.planner.plans(key, self.inputs.bars_hash(own), planted, again=again)
-            n_trials = self.planner.n_trials(key, plans, own)
-            grade_key = self.grade_rows.key(own)
-            plans = [plan for plan in plans if not self._reuse(bucket, key, plan, n_trials, grade_key)]
-            if plans and not self._skip_again(bucket, key, plans):
-                work.append((key, slice(start, start + length), plans, n_trials))
+            bars_hash = self.inputs.bars_hash(bars[own])
+            plans = self.planner.plans(key, bars_hash, planted, again=again)
+            planned.append(PlannedInstrument(key, bars[own], bars_hash, plans))
+            rows.append(own)
+        for each, own, tried in zip(planned, rows, self.trials.counts(planned), strict=True):
+            n_trials = tried + self.planner.tuning_trials(each.plans, each.bars)
+            grade_key = self.grade_rows.key(each.bars)
+            plans = [plan for plan in each.plans if not self._reuse(bucket, each.key, plan, n_trials, grade_key)]
+            if plans and not self._skip_again(bucket, each.key, plans):
+                work.append((each.key, own, plans, n_trials))
         return work
+
+    def _instruments(self, bars: pl.DataFrame) -> Iterator[tuple[Key, slice]]:
+        """Yield key and rows of each instrument of a bucket that has not ended yet."""
+        starts = bars.with_row_index("row").group_by(KEY, maintain_order=True).agg(pl.col("row").first(), pl.len())
+        for asset_class, symbol, start, length in starts.iter_rows():
+            if (asset_class, symbol) not in self.states:
+                yield (asset_class, symbol), slice(start, start + length)
 
     def _wait(self, bucket: int) -> None:
         log.warning("another command is replacing bucket %d: its instruments wait for the next run", bucket)
@@ -258,7 +267,9 @@ class Session:
             self.states.end(EndState(*key, "skipped", reason))
         self.states.write(self.settings.paths.states("train"))
         self.planner.finish()
-        return session_evidence(self.results.grades())
+        self.trials.close()
+        grades = self.results.grades()
+        return session_evidence(grades, self.trials.session_number() if grades.height else None)
 
     def write_grades(self, grades: pl.DataFrame, mlflow_ids: pl.DataFrame | None) -> None:
         """Write the grades table.

@@ -142,11 +142,15 @@ def test_a_dataset_without_champions_is_removed_whole_and_the_others_stay(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     stored(tmp_path, "full")
     stored(tmp_path, "quick")
+    for table in ("full", "full/pending"):
+        write_text("x", tmp_path / "data" / "trials" / table / "1a2b3c4d.trials.parquet")
     clean(Config(), {})
     assert "dataset full stays; drop=full would remove it" in capsys.readouterr().out
     assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 7 things, 10.0 KB")
     assert {path.parent.name for path in tmp_path.glob("data/*/*/manifest.json")} == {"quick"}
     assert not (tmp_path / "reports" / "full").exists()
+    trials = tmp_path / "data" / "trials" / "full"
+    assert len(list(trials.rglob("*.trials.parquet"))) == 2  # removing its runs must not make a pass look less lucky
 
 
 def test_older_logs_and_files_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
+from src.config.paths import DatasetPaths
 from src.config.schema import SplitConfig, StrategyConfig
 from src.core.errors import StageError
+from src.core.project import ROOT
 from tests.training.trials_case import Command, bars
 
 
@@ -206,3 +209,18 @@ def test_a_restated_history_is_recognised_by_its_later_part(one: Command) -> Non
     later = table.filter(pl.col("date") >= dt.date(2016, 6, 1))
     assert one.but(dataset="two", seed=8)(later) == [6]
     assert one.but(dataset="three", seed=9)(renamed(table.head(1900), "OLD")) == [9]
+
+
+def test_working_copies_share_the_ledger_of_the_main_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    monkeypatch.chdir(tmp_path)
+    assert DatasetPaths(Path("data"), "one").trials == tmp_path / "main" / "data" / "trials"
+    assert DatasetPaths(tmp_path / "far", "one").trials == tmp_path / "far" / "trials"
+
+
+def test_dvc_and_git_leave_the_ledger_alone() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    outs = [next(iter(out)) if isinstance(out, dict) else out for stage in stages for out in stage.get("outs", [])]
+    assert outs and not any(out.startswith("data/trials") for out in outs)
+    assert "data/trials" in (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
+    assert "/data/*" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()

@@ -12,13 +12,13 @@ the command has to be run where the server's database is.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from src.core.errors import ConfigError, StageError
 from src.runtime.arguments import split_arguments
 from src.runtime.command import run_command
+from src.runtime.terminal import answer, notice
 
 if TYPE_CHECKING:
     from src.config.schema import TrackingConfig
@@ -71,16 +71,16 @@ def command(arguments: list[str]) -> int:
     from src.config.compose import compose
 
     if any(argument in ("-h", "--help") for argument in arguments):
-        sys.stdout.write(__doc__ or "")
+        answer(__doc__ or "")
         return 0
     try:
         request, rest = split_arguments(arguments, "why".__eq__)
         overrides = [argument for argument in rest if argument != VERB]
         lines = gate(compose(overrides).tracking, request, loosen=VERB in rest)
     except (ConfigError, StageError) as error:
-        sys.stderr.write(f"gate: {error}\n")
+        notice(f"gate: {error}")
         return 2 if isinstance(error, ConfigError) else 1
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    answer("\n".join(lines))
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from src.core.errors import StageError
 from src.runtime.command import main
+from src.runtime.terminal import answer
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
@@ -39,7 +40,6 @@ def train(config: Config) -> str:
         The closing line.
     """
     if config.follow:
-        from src.runtime.terminal import answer
         from src.training.follow import Followed, follow
 
         followed = Followed(config.paths, config.hydrate_command, config.fresh)
@@ -69,7 +69,7 @@ def train(config: Config) -> str:
     if config.placebo:
         line = _placebo(PlaceboArm(settings, config.placebo, session.inputs), recorder, config.engine)
         log.info("%s", line)
-        print(line, flush=True)  # noqa: T201 (the answer's first line)
+        answer(line)
     return closing_line
 
 

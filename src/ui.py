@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from src.config.schema import TrackingConfig
 from src.core.errors import ConfigError, StageError
-from src.runtime.terminal import notice
+from src.runtime.terminal import answer, notice
 from src.tracking.location import store_location
 from src.tracking.server import PORT, serve
 
@@ -25,7 +25,7 @@ def ui(arguments: list[str]) -> int:
         As typed.
     """
     if any(argument in ("-h", "--help") for argument in arguments):
-        sys.stdout.write(__doc__ or "")
+        answer(__doc__ or "")
         return 0
     try:
         tracking, port = parse(arguments)

@@ -72,6 +72,8 @@ def mark_database(database: Path, thresholds: Thresholds, loosening: Loosening |
             connection.execute("PRAGMA journal_mode = WAL")
             return gate_mark.mark_sqlite(connection, thresholds, loosening)
     except sqlite3.OperationalError as error:
+        if "locked" not in str(error):  # a full disk, or one that fails
+            raise
         raise locked_error(database) from error
 
 
@@ -94,6 +96,8 @@ def wait_for_database(database: Path) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
+        if "locked" not in str(error):  # a full disk, or one that fails
+            raise
         raise locked_error(database) from error
     except sqlite3.DatabaseError as error:
         raise TrackingError(

@@ -50,12 +50,14 @@ CHANGES = {"created", "since", "started", "updated", "made", "moment", "finished
 class Tiny(Project):
     """The tiny project of one sweep; it always stands in the same folder, as paths stand in its database."""
 
+    preload = "tests.soak.preloaded"
+
     def arguments(self, verb: str, *overrides: str) -> list[str]:
         return super().arguments(verb, *TINY, *overrides)
 
     def command(self, verb: str, faults: Faults) -> Ended:
         """Run one verb in a child process, with faults."""
-        return faulted_command.run(verb, self.arguments(verb)[3:], faults, self.scratch)
+        return faulted_command.run(verb, self.arguments(verb)[3:], faults, self.scratch, self.preload)
 
     @property
     def scratch(self) -> Path:
@@ -114,19 +116,21 @@ class Sweep:
     """Snapshots of an undisturbed run, and the points of each verb."""
 
     home: Path
+    verbs: tuple[str, ...] = VERBS
+    kind: type[Tiny] = Tiny
     before: dict[str, Path] = field(default_factory=dict)
     wanted: dict[str, dict[str, Any]] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
 
     @property
     def project(self) -> Tiny:
-        return Tiny(self.home / "p")
+        return self.kind(self.home / "p")
 
     def prepare(self) -> None:
         """Run every verb undisturbed, and keep the project before each."""
         (self.home / "scratch").mkdir(parents=True)
         self.project.root.mkdir()
-        for verb in VERBS:
+        for verb in self.verbs:
             self.before[verb] = self.home / f"before-{verb}"
             shutil.copytree(self.project.root, self.before[verb])
             log = self.home / f"points-{verb}"

@@ -27,22 +27,22 @@ class Ended:
     hit: str  # the operation that failed, empty if none
 
 
-def context() -> Any:
+def context(preload: str) -> Any:
     """Processes that start with the imports done where the system can fork a clean server, else spawned."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["tests.soak.preloaded"])
+    made.set_forkserver_preload([preload])
     return made
 
 
-def run(verb: str, arguments: list[str], faults: Faults, scratch: Path) -> Ended:
-    """Run a verb in a process of its own and wait for it."""
+def run(verb: str, arguments: list[str], faults: Faults, scratch: Path, preload: str) -> Ended:
+    """Run a verb in a process of its own and wait for it; `preload` is the module that its server imports first."""
     paths = [scratch / name for name in ("out", "error", "end")]
     for path in paths:
         path.unlink(missing_ok=True)
     given = (str(faults.root), faults.first, faults.kind, str(faults.log or ""))
-    process = context().Process(target=_command, args=(verb, arguments, given, str(scratch), dict(os.environ)))
+    process = context(preload).Process(target=_command, args=(verb, arguments, given, str(scratch), dict(os.environ)))
     process.start()
     process.join(TIMEOUT)
     if process.exitcode is None:

@@ -9,6 +9,8 @@ import numpy as np
 
 from src.features.moments import beta, deviation, regression, shape, variance
 from src.features.registry import ingredient
+from src.features.ties import tick_free
+from src.features.wilder import directional_indicators
 from src.features.windows import Array, highest, lag, lowest, mean, total
 
 
@@ -84,8 +86,8 @@ def intraday(open: Array, close: Array) -> Array:
 
 @ingredient
 def log_range(high: Array, low: Array) -> Array:
-    """Logarithm of high over low."""
-    return np.log(high / low)
+    """Logarithm of high over low; a millionth or less is no range."""
+    return tick_free(np.log(high / low), np.ones(len(high)))
 
 
 @ingredient
@@ -103,9 +105,15 @@ def true_range(high: Array, low: Array, prior_close: Array) -> Array:
 
 
 @ingredient
-def atr_20(true_range: Array) -> Array:
-    """Mean true range of 20 bars."""
-    return mean(true_range, 20)
+def atr_20(true_range: Array, close: Array) -> Array:
+    """Mean true range of 20 bars; 0 below a millionth of the close."""
+    return tick_free(mean(true_range, 20), close)
+
+
+@ingredient
+def directional_14(high: Array, low: Array, close: Array, true_range: Array) -> Array:
+    """Wilder's plus DI and minus DI of 14 bars, shape (2, bars)."""
+    return directional_indicators(high, low, close, true_range, 14)
 
 
 @ingredient
@@ -125,7 +133,7 @@ def typical_price(high: Array, low: Array, close: Array) -> Array:
 @ingredient
 def location(high: Array, low: Array, close: Array) -> Array:
     """Where the close lies in the bar: -1 at the low, 1 at the high, 0 in a bar without range."""
-    span = high - low
+    span = tick_free(high - low, high)
     return np.where(span > 0, (2 * close - high - low) / np.where(span > 0, span, 1.0), 0.0 * span)
 
 

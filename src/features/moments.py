@@ -41,6 +41,27 @@ def deviation(x: Array, bars: int) -> Array:
     return np.sqrt(variance(x, bars))
 
 
+def mean_deviation(x: Array, bars: int) -> Array:
+    """Mean absolute deviation of the last `bars` values from their mean.
+
+    Parameters
+    ----------
+    x : float64, shape (n,)
+    bars : int
+        Length of the window.
+
+    Returns
+    -------
+    float64, shape (n,), at least 0
+        NaN where the window isn't full or holds a NaN.
+    """
+    centre = window_sums(x, bars) / bars
+    apart = np.zeros(len(centre))
+    for at in range(bars):
+        apart += np.abs(x[at : at + len(centre)] - centre)
+    return padded(apart / bars, len(x))
+
+
 def zscore(x: Array, bars: int) -> Array:
     """Last value less the window's mean, over its sample standard deviation.
 
@@ -57,6 +78,7 @@ def zscore(x: Array, bars: int) -> Array:
     """
     sums = window_sums(x, bars)
     spread = np.sqrt(_scatter(x, sums, bars) / (bars - 1))
+    spread[spread == 0] = np.nan  # rounding over nothing would be infinite
     return padded((x[len(x) - len(sums) :] - sums / bars) / spread, len(x))
 
 
@@ -181,7 +203,9 @@ def standardised_slope(y: Array, x: Array, other: Array, bars: int) -> Array:
     sx, sy, so = window_sums(x, bars), window_sums(y, bars), window_sums(other, bars)
     xx, oo = _scatter(x, sx, bars), _scatter(other, so, bars)
     xo, oy = _scatter_of(x, other, sx, so, bars), _scatter_of(other, y, so, sy, bars)
-    slope = (_scatter_of(x, y, sx, sy, bars) * oo - xo * oy) / (xx * oo - xo * xo)
+    apart = xx * oo - xo * xo
+    apart[apart < 1e-8 * xx * oo] = np.nan  # cancellation leaves less than eight digits: collinear
+    slope = (_scatter_of(x, y, sx, sy, bars) * oo - xo * oy) / apart
     return padded(slope * np.sqrt(xx / _scatter(y, sy, bars)), len(x))
 
 

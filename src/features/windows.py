@@ -123,7 +123,7 @@ def lowest(x: Array, bars: int) -> Array:
     return _extreme(x, bars, np.minimum)
 
 
-def rank(x: Array, bars: int) -> Array:
+def rank(x: Array, bars: int, tie: Array | float = 0.0) -> Array:
     """Share of the `bars` - 1 earlier values of the window that lie below the last.
 
     Parameters
@@ -131,6 +131,8 @@ def rank(x: Array, bars: int) -> Array:
     x : float64, shape (n,)
     bars : int
         Length of the window.
+    tie : float64, shape (n,), or float
+        Difference from the last value up to which another is equal to it.
 
     Returns
     -------
@@ -139,7 +141,7 @@ def rank(x: Array, bars: int) -> Array:
     """
     out = np.full(len(x), np.nan)
     if bars <= len(x):
-        last = x[bars - 1 :]
+        last = (x - tie)[bars - 1 :]
         below = np.zeros(len(last), dtype=np.int32)
         for at in range(bars - 1):
             below += x[at : at + len(last)] < last
@@ -147,7 +149,7 @@ def rank(x: Array, bars: int) -> Array:
     return out
 
 
-def age_of_highest(x: Array, bars: int) -> Array:
+def age_of_highest(x: Array, bars: int, tie: float = 0.0) -> Array:
     """Bars since the largest of the last `bars` values; of equal ones the latest counts.
 
     Parameters
@@ -155,6 +157,8 @@ def age_of_highest(x: Array, bars: int) -> Array:
     x : float64, shape (n,)
     bars : int
         Length of the window.
+    tie : float
+        Share of a value up to which a larger one is equal to it.
 
     Returns
     -------
@@ -168,10 +172,10 @@ def age_of_highest(x: Array, bars: int) -> Array:
     bar: Array = at
     width = 1
     while 2 * width <= bars:
-        block, bar = _later_highest(block[:-width], block[width:], bar[:-width], bar[width:])
+        block, bar = _later_highest(block[:-width], block[width:], bar[:-width], bar[width:], tie)
         width *= 2
     span = len(x) - bars + 1
-    block, bar = _later_highest(block[:span], block[bars - width :], bar[:span], bar[bars - width :])
+    block, bar = _later_highest(block[:span], block[bars - width :], bar[:span], bar[bars - width :], tie)
     return at - padded(bar + 0.0 * block, len(x))
 
 
@@ -276,6 +280,6 @@ def padded(values: Array, size: int) -> Array:
     return out
 
 
-def _later_highest(a: Array, b: Array, bar_a: Array, bar_b: Array) -> tuple[Array, Array]:
+def _later_highest(a: Array, b: Array, bar_a: Array, bar_b: Array, tie: float) -> tuple[Array, Array]:
     """Larger value and its bar, of equal values the later bar; NaN counts as the largest, so that it shows."""
-    return np.maximum(a, b), np.where(a > b, bar_a, bar_b)
+    return np.maximum(a, b), np.where(a > b + tie * np.abs(b), bar_a, bar_b)

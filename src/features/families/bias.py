@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from src.features.moments import correlation
 from src.features.registry import family, feature
+from src.features.ties import TIE, above, tick_free
 from src.features.windows import Array, age_of_highest, highest, lag, lowest, mean, sliding, total, weighted
 
 FAMILY = family("bias", group="behavioral", order=120)
@@ -49,7 +50,7 @@ def age_of_high_252(high: Array) -> Array:
     float64, shape (bars,), in [0, 1]
         Of equal highs the latest counts.
     """
-    return age_of_highest(high, 252) / 251
+    return age_of_highest(high, 252, TIE) / 251
 
 
 @feature(
@@ -102,7 +103,7 @@ def disposition_63(close: Array, typical_price: Array, volume: Array) -> Array:
     """
     traded = total(volume, 63)
     cost = lag(total(typical_price * volume, 63) / traded, 1)
-    gain = np.where(close > cost, 1.0, 0.0 * cost)
+    gain = np.where(above(close, cost, close), 1.0, 0.0 * cost)
     return total(gain * volume, 63) / traded - mean(gain, 63)
 
 
@@ -189,7 +190,8 @@ def information_discreteness_126(log_close: Array, direction: Array) -> Array:
     float64, shape (bars,), in [-1, 1]
         0 where the price ends where it began.
     """
-    return -np.sign(log_close - lag(log_close, 126)) * mean(direction, 126)
+    change = log_close - lag(log_close, 126)
+    return -np.sign(tick_free(change, np.ones(len(change)))) * mean(direction, 126)
 
 
 @feature(

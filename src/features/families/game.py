@@ -9,6 +9,7 @@ from scipy.special import ndtr
 
 from src.features.moments import deviation, standardised_slope
 from src.features.registry import family, feature
+from src.features.ties import above, tick_free
 from src.features.windows import Array, highest, lag, lowest, mean, total
 
 FAMILY = family("game", group="behavioral", order=130)
@@ -111,8 +112,8 @@ def stop_run_20(high: Array, low: Array, close: Array, atr_20: Array) -> Array:
         In mean true ranges; 0 without such an excursion. NaN in a window of bars without a true range.
     """
     floor, top = lag(lowest(low, 20), 1), lag(highest(high, 20), 1)
-    bought = np.where((low < floor) & (close > floor), floor - low, 0.0 * floor)
-    sold = np.where((high > top) & (close < top), high - top, 0.0 * top)
+    bought = np.where(above(floor, low, close) & above(close, floor, close), floor - low, 0.0 * floor)
+    sold = np.where(above(high, top, close) & above(top, close, close), high - top, 0.0 * top)
     return total((bought - sold) / lag(atr_20, 1), 5)
 
 
@@ -153,7 +154,7 @@ def accumulation_divergence_21(money_flow_21: Array, high: Array, low: Array, cl
         NaN in a window without volume or without range.
     """
     floor, top = lowest(low, 21), highest(high, 21)
-    return money_flow_21 - (2 * close - top - floor) / (top - floor)
+    return money_flow_21 - (2 * close - top - floor) / tick_free(top - floor, close)
 
 
 @feature(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import talib
 
-from src.features.moments import deviation
+from src.features.moments import deviation, mean_deviation
 from src.features.registry import family, feature
+from src.features.ties import TIE, tick_free
+from src.features.wilder import STILL, relative_strength_index
 from src.features.windows import Array, highest, lag, lowest, mean, total
 
 FAMILY = family("momentum", group="technical", order=20)
@@ -19,7 +21,7 @@ FAMILY = family("momentum", group="technical", order=20)
     tolerance=0.01,
     source="Wilder (1978), New Concepts in Technical Trading Systems, p. 63",
 )
-def rsi(close: Array, bars: int) -> Array:
+def rsi(close: Array, prior_close: Array, bars: int) -> Array:
     """Wilder's RSI: 100 U / (U + D), averages (alpha 1/n) of rises and falls, seeded as TA-Lib does.
 
     Returns
@@ -27,7 +29,7 @@ def rsi(close: Array, bars: int) -> Array:
     float64, shape (bars,), in [0, 100]
         0 where the price does not move in the window, as TA-Lib has it.
     """
-    return talib.RSI(close, bars)
+    return relative_strength_index(close - prior_close, close, bars)
 
 
 @feature(FAMILY, bars=(14,), window=lambda bars: bars, source="Lane (1984), Lane's stochastics, TASC 2")
@@ -40,7 +42,7 @@ def stochastic(high: Array, low: Array, close: Array, bars: int) -> Array:
         0 at the low of the window, 1 at its high. NaN where the window has no range.
     """
     floor = lowest(low, bars)
-    return (close - floor) / (highest(high, bars) - floor)
+    return (close - floor) / tick_free(highest(high, bars) - floor, close)
 
 
 @feature(
@@ -58,11 +60,11 @@ def williams_r(high: Array, low: Array, close: Array, bars: int) -> Array:
         -100 at the low of the window, 0 at its high. NaN where the window has no range.
     """
     top = highest(high, bars)
-    return -100 * (top - close) / (top - lowest(low, bars))
+    return -100 * (top - close) / tick_free(top - lowest(low, bars), close)
 
 
 @feature(FAMILY, bars=(20,), window=lambda bars: bars, source="Lambert (1980), Commodity channel index, Commodities 9")
-def cci(high: Array, low: Array, close: Array, bars: int) -> Array:
+def cci(typical_price: Array, bars: int) -> Array:
     """(typical price - its mean) / (0.015 x its mean absolute deviation), n bars; 0 where nothing moved.
 
     Returns
@@ -70,7 +72,9 @@ def cci(high: Array, low: Array, close: Array, bars: int) -> Array:
     float64, shape (bars,), any sign
         Mostly within -200 to 200. 0 where the price does not move in the window.
     """
-    return talib.CCI(high, low, close, bars)
+    apart = mean_deviation(typical_price, bars)
+    value = (typical_price - mean(typical_price, bars)) / (0.015 * apart)
+    return np.where(apart <= TIE * typical_price, 0.0 * apart, value)
 
 
 @feature(FAMILY, bars=(14,), window=lambda bars: bars + 1, source="Quong and Soudack (1989), TASC 7 (money flow index)")
@@ -83,9 +87,9 @@ def mfi(typical_price: Array, volume: Array, bars: int) -> Array:
         NaN in a window without volume or without a change of the typical price.
     """
     change = typical_price - lag(typical_price, 1)
-    flow = typical_price * volume
-    rising = total(np.where(change > 0, flow, 0.0 * change), bars)
-    return 100 * rising / (rising + total(np.where(change < 0, flow, 0.0 * change), bars))
+    flow, side = typical_price * volume, np.sign(tick_free(change, typical_price))
+    rising = total(np.where(side > 0, flow, 0.0 * change), bars)
+    return 100 * rising / (rising + total(np.where(side < 0, flow, 0.0 * change), bars))
 
 
 @feature(FAMILY, window=200, tolerance=0.01, source="Blau (1991), True strength index, TASC 9")
@@ -98,7 +102,9 @@ def tsi_25_13(close: Array, prior_close: Array) -> Array:
         NaN where the price does not move in the window.
     """
     change = close - prior_close
-    return 100 * talib.EMA(talib.EMA(change, 25), 13) / talib.EMA(talib.EMA(np.abs(change), 25), 13)
+    moved = talib.EMA(talib.EMA(np.abs(change), 25), 13)
+    value: Array = 100 * talib.EMA(talib.EMA(change, 25), 13) / np.where(moved > STILL * close, moved, np.nan)
+    return value
 
 
 @feature(

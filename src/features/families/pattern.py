@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from src.features.registry import family, feature
+from src.features.ties import TIE, above, reaches, tick_free
 from src.features.windows import Array, highest, lag, lowest, mean, rank
 
 FAMILY = family("pattern", group="technical", order=90)
@@ -13,7 +14,7 @@ NISON = "Nison (1991), Japanese Candlestick Charting Techniques"
 
 def share_of_range(part: Array, high: Array, low: Array) -> Array:
     """Part over the bar's range, 0 in a bar without range."""
-    span = high - low
+    span = tick_free(high - low, high)
     return np.where(span > 0, part / np.where(span > 0, span, 1.0), 0.0 * span)
 
 
@@ -62,7 +63,7 @@ def doji_share_10(open: Array, high: Array, low: Array, close: Array) -> Array:
     float64, shape (bars,), in [0, 1]
         A bar without range counts as a doji.
     """
-    inside = np.abs(close - open) <= 0.1 * (high - low)
+    inside = reaches(0.1 * (high - low), np.abs(close - open), close)
     return mean(np.where(inside, 1.0, 0.0 * close), 10)
 
 
@@ -76,8 +77,10 @@ def engulfing(open: Array, close: Array, prior_close: Array) -> Array:
         -1, 0 or 1.
     """
     prior_open = lag(open, 1)
-    rising = (prior_close < prior_open) & (close > open) & (open <= prior_close) & (close >= prior_open)
-    falling = (prior_close > prior_open) & (close < open) & (open >= prior_close) & (close <= prior_open)
+    rising = above(prior_open, prior_close, close) & above(close, open, close)
+    rising &= reaches(prior_close, open, close) & reaches(close, prior_open, close)
+    falling = above(prior_close, prior_open, close) & above(open, close, close)
+    falling &= reaches(open, prior_close, close) & reaches(prior_open, close, close)
     return rising * 1.0 - falling * 1.0 + 0.0 * prior_close
 
 
@@ -103,7 +106,8 @@ def inside_share_10(high: Array, low: Array) -> Array:
         A bar with the range of the bar before counts as inside it.
     """
     high_before, low_before = lag(high, 1), lag(low, 1)
-    return mean(np.where((high <= high_before) & (low >= low_before), 1.0, 0.0 * high_before), 10)
+    inside = reaches(high_before, high, high) & reaches(low, low_before, high)
+    return mean(np.where(inside, 1.0, 0.0 * high_before), 10)
 
 
 @feature(FAMILY, window=11, source="Crabel (1990), Day Trading with Short-Term Price Patterns")
@@ -116,7 +120,8 @@ def outside_share_10(high: Array, low: Array) -> Array:
         A bar with the range of the bar before does not count.
     """
     high_before, low_before = lag(high, 1), lag(low, 1)
-    return mean(np.where((high > high_before) & (low < low_before), 1.0, 0.0 * high_before), 10)
+    outside = above(high, high_before, high) & above(low_before, low, high)
+    return mean(np.where(outside, 1.0, 0.0 * high_before), 10)
 
 
 @feature(FAMILY, window=11, source="Dow theory; Rhea (1932), The Dow Theory")
@@ -128,7 +133,8 @@ def higher_highs_10(high: Array, low: Array) -> Array:
     float64, shape (bars,), in [-1, 1]
         1 where highs and lows rise at every bar.
     """
-    return mean(np.sign(high - lag(high, 1)) + np.sign(low - lag(low, 1)), 10) / 2
+    tops, floors = tick_free(high - lag(high, 1), high), tick_free(low - lag(low, 1), high)
+    return mean(np.sign(tops) + np.sign(floors), 10) / 2
 
 
 @feature(FAMILY, window=64, source="Osler (2000), Support for resistance, FRBNY Economic Policy Review 6:53")
@@ -157,14 +163,14 @@ def support_distance_63(low: Array, close: Array, atr_20: Array) -> Array:
 
 @feature(FAMILY, window=7, source="Crabel (1990), Day Trading with Short-Term Price Patterns (NR7)")
 def range_rank_7(log_range: Array) -> Array:
-    """Share of the 6 bars before with a narrower log range, ties half: 0 is Crabel's NR7.
+    """Share of the 6 bars before with a narrower log range: 0 is Crabel's NR7.
 
     Returns
     -------
     float64, shape (bars,), in [0, 1]
         0 where no range of the 6 bars before is narrower.
     """
-    return rank(log_range, 7)
+    return rank(log_range, 7, TIE)
 
 
 @feature(FAMILY, window=6, source="Edwards and Magee (1948), Technical Analysis of Stock Trends (key reversal)")
@@ -176,7 +182,7 @@ def key_reversal_5(high: Array, low: Array, close: Array, prior_close: Array) ->
     float64, shape (bars,), in [-1, 1]
         -1, 0 or 1.
     """
-    up = (low < lag(lowest(low, 5), 1)) & (close > prior_close)
-    ceiling = lag(highest(high, 5), 1)
-    down = (high > ceiling) & (close < prior_close)
+    floor, ceiling = lag(lowest(low, 5), 1), lag(highest(high, 5), 1)
+    up = above(floor, low, close) & above(close, prior_close, close)
+    down = above(high, ceiling, close) & above(prior_close, close, close)
     return up * 1.0 - down * 1.0 + 0.0 * ceiling

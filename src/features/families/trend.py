@@ -8,7 +8,9 @@ import numpy as np
 import talib
 
 from src.features.registry import family, feature
-from src.features.windows import Array, highest, lag, lowest, mean, total
+from src.features.ties import TIE, tick_free
+from src.features.wilder import average_directional_index
+from src.features.windows import Array, age_of_highest, highest, lag, lowest, mean, total
 
 FAMILY = family("trend", group="technical", order=30)
 
@@ -69,7 +71,7 @@ def macd_histogram_12_26_9(close: Array) -> Array:
 
 
 @feature(FAMILY, window=168, tolerance=0.01, source="Wilder (1978), New Concepts in Technical Trading Systems, p. 35")
-def adx_14(high: Array, low: Array, close: Array) -> Array:
+def adx_14(directional_14: Array) -> Array:
     """Wilder's average directional index of 14 bars: 0 to 100.
 
     Returns
@@ -77,11 +79,11 @@ def adx_14(high: Array, low: Array, close: Array) -> Array:
     float64, shape (bars,), in [0, 100]
         0 where the price does not move.
     """
-    return talib.ADX(high, low, close, 14)
+    return average_directional_index(directional_14, 14)
 
 
 @feature(FAMILY, window=140, tolerance=0.01, source="Wilder (1978), New Concepts in Technical Trading Systems, p. 35")
-def di_spread_14(high: Array, low: Array, close: Array) -> Array:
+def di_spread_14(directional_14: Array) -> Array:
     """Wilder's plus DI less minus DI of 14 bars: -100 to 100.
 
     Returns
@@ -89,7 +91,8 @@ def di_spread_14(high: Array, low: Array, close: Array) -> Array:
     float64, shape (bars,), in [-100, 100]
         Positive where highs rise more than lows fall. 0 where the price does not move.
     """
-    return talib.PLUS_DI(high, low, close, 14) - talib.MINUS_DI(high, low, close, 14)
+    spread: Array = directional_14[0] - directional_14[1]
+    return spread
 
 
 @feature(FAMILY, window=26, source="Chande (1995), A time price oscillator, TASC 13")
@@ -101,7 +104,7 @@ def aroon_25(high: Array, low: Array) -> Array:
     float64, shape (bars,), in [-100, 100]
         100 where the high is the last bar and the low the first of 26. 0 where the price does not move.
     """
-    return talib.AROONOSC(high, low, 25)
+    return 100 * (age_of_highest(-low, 26, TIE) - age_of_highest(high, 26, TIE)) / 25
 
 
 @feature(FAMILY, window=63, source="Clenow (2015), Stocks on the Move")
@@ -139,11 +142,11 @@ def efficiency_ratio(close: Array, prior_close: Array, bars: int) -> Array:
     float64, shape (bars,), in [0, 1]
         1 where every bar moves in one direction. NaN where the price does not move in the window.
     """
-    return np.abs(close - lag(close, bars)) / total(np.abs(close - prior_close), bars)
+    return np.abs(close - lag(close, bars)) / tick_free(total(np.abs(close - prior_close), bars), close)
 
 
 @feature(FAMILY, window=15, source="Dreiss's choppiness index; Kaufman (2013), Trading Systems and Methods")
-def choppiness_14(true_range: Array, high: Array, low: Array) -> Array:
+def choppiness_14(true_range: Array, high: Array, low: Array, close: Array) -> Array:
     """100 log10(sum of true ranges / (highest high - lowest low)) / log10(14), 14 bars.
 
     Returns
@@ -151,4 +154,5 @@ def choppiness_14(true_range: Array, high: Array, low: Array) -> Array:
     float64, shape (bars,), at most 100
         100 where the price goes nowhere, about 25 in a strong trend. NaN where the window has no range.
     """
-    return 100 * np.log10(total(true_range, 14) / (highest(high, 14) - lowest(low, 14))) / math.log10(14)
+    span = tick_free(highest(high, 14) - lowest(low, 14), close)
+    return 100 * np.log10(total(true_range, 14) / span) / math.log10(14)

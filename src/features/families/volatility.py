@@ -7,6 +7,7 @@ import talib
 
 from src.features.moments import deviation, zscore
 from src.features.registry import family, feature
+from src.features.ties import tick_free
 from src.features.windows import Array, highest, lag, lowest, mean, rank
 
 FAMILY = family("volatility", group="technical", order=40)
@@ -83,7 +84,7 @@ def donchian_position(high: Array, low: Array, close: Array, bars: int) -> Array
         NaN where the n bars before have no range.
     """
     floor, top = lag(lowest(low, bars), 1), lag(highest(high, bars), 1)
-    return (close - floor) / (top - floor)
+    return (close - floor) / tick_free(top - floor, close)
 
 
 @feature(FAMILY, window=64, source="Bollerslev (1986), Generalized ARCH, J. Econometrics 31:307")
@@ -107,4 +108,4 @@ def volatility_rank_126(sigma_21: Array) -> Array:
     float64, shape (bars,), in [0, 1]
         0 where today's volatility is the lowest, or equals all the others.
     """
-    return rank(sigma_21, 126)
+    return rank(sigma_21, 126, 1e-5 * sigma_21)

@@ -73,7 +73,7 @@ def money_flow_21(location: Array, volume: Array, total_volume_21: Array) -> Arr
 
 
 @feature(FAMILY, window=60, tolerance=0.01, source="Chaikin oscillator; Achelis (2000), Technical Analysis from A to Z")
-def chaikin_oscillator_3_10(high: Array, low: Array, close: Array, volume: Array, mean_volume_21: Array) -> Array:
+def chaikin_oscillator_3_10(location: Array, volume: Array, mean_volume_21: Array) -> Array:
     """EMA3 less EMA10 of the accumulation/distribution line, over the mean volume of 21 bars.
 
     Returns
@@ -81,7 +81,8 @@ def chaikin_oscillator_3_10(high: Array, low: Array, close: Array, volume: Array
     float64, shape (bars,), any sign
         In mean volumes of a bar. NaN in a window without volume.
     """
-    return talib.ADOSC(high, low, close, volume, 3, 10) / mean_volume_21
+    top = np.ones(len(location))  # of a bar from -1 to 1, the close is its own location
+    return talib.ADOSC(top, -top, location, volume, 3, 10) / mean_volume_21
 
 
 @feature(FAMILY, window=21, source="Berkowitz, Logue and Noser (1988), The total cost of transactions, JF 43:97")

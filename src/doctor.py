@@ -94,6 +94,7 @@ def checks(config: Config) -> dict[str, Callable[[], Finding]]:
         "certificates": partial(connections.certificates, config.source.live),
         "clock": diagnostics.clock,
         "MLflow store": partial(connections.store, config.tracking),
+        "registry": partial(connections.invariants, config),
         "source": partial(connections.source, config.source),
         "versioning": diagnostics.versioning,
     }

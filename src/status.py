@@ -31,13 +31,15 @@ def status(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_intermixed_args(list(arguments))
     from src.config.compose import compose
     from src.inspection import watch
+    from src.tracking.settings import TrackedDataset
 
     try:
         config = compose(chosen.overrides)
+        tracked = TrackedDataset.of(config)
     except ConfigError as error:
         notice(f"status: {error}")
         return 2
-    look = functools.partial(watch.look, config.paths, config.universe, config.source)
+    look = functools.partial(watch.look, config.paths, config.universe, config.source, tracked)
     if not chosen.watch:
         return watch.show(look(), as_json=chosen.json)
     try:

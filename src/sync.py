@@ -7,9 +7,10 @@ in the lost store are not rebuilt: champions, and suspicions that were cleared.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from src.core.errors import StageError
+from src.core.errors import Incomplete, StageError
 from src.runtime.command import main
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def sync(config: Config) -> str:
     from src.runtime.redaction import masked_address
     from src.storage.atomic import read_errors
     from src.tracking.projection import project_sessions, stored_sessions
+    from src.tracking.repair import Findings
     from src.tracking.settings import TrackedDataset
     from src.training.run_store import RunStore
 
@@ -43,11 +45,21 @@ def sync(config: Config) -> str:
         grades = pl.read_parquet(path) if path.exists() else pl.DataFrame()
     tracked, store, placebo = TrackedDataset.of(config), RunStore(config.paths.runs), RunStore(config.paths.placebo)
     sessions, others = stored_sessions(store), stored_sessions(placebo)
-    runs = project_sessions(tracked, store, sessions, grades)
-    runs += project_sessions(tracked, placebo, others, pl.DataFrame())
+    findings = Findings()
+    runs = project_sessions(tracked, store, sessions, grades, findings)
+    runs += project_sessions(tracked, placebo, others, pl.DataFrame(), findings)
+    for line in findings.lines():
+        sys.stdout.write(line + "\n")
     number = len({session["key"] for session in (*sessions, *others)})
     count = "1 session" if number == 1 else f"{number} sessions"
-    return f"sync: {runs:,} runs of {count} of {config.dataset} are in {masked_address(config.tracking.uri)}"
+    line = f"sync: {runs:,} runs of {count} of {config.dataset} are in {masked_address(config.tracking.uri)}"
+    line += f"; {len(findings.mended):,} mended" if findings.mended else ""
+    if findings.unconfirmed:
+        line += f"; {len(findings.unconfirmed):,} not registered, as their bars are gone or were restated"
+        line += ": `python -m src.train` makes runs of the bars that there are"
+    if findings.refused:
+        raise Incomplete(f"{line}; {len(findings.refused):,} refused")
+    return line
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import ssl
 from contextlib import closing
 from pathlib import Path
 
-from src.config.schema import LiveSource, SourceConfig, TrackingConfig
+from src.config.schema import Config, LiveSource, SourceConfig, TrackingConfig
 from src.core.errors import ConfigError, StageError
 from src.fetching import network
 from src.inspection.diagnostics import Finding
@@ -17,6 +17,9 @@ from src.runtime.redaction import masked, masked_address
 from src.tracking.environment import gated_schemes, require_gate
 from src.tracking.errors import TrackingError
 from src.tracking.location import store_location
+from src.tracking.registry_gate import GateRefusal
+
+_BROKEN_SHOWN = 20
 
 
 def gate() -> Finding:
@@ -94,6 +97,31 @@ def store(tracking: TrackingConfig) -> Finding:
         remedy = "close the program that holds it, or restore the file"
         return Finding("MLflow store", "bad", f"{database}: {error}; {remedy}")
     return Finding("MLflow store", "ok", f"{runs:,} runs in {database} ({format_bytes(database.stat().st_size)})")
+
+
+def invariants(config: Config) -> Finding:
+    """Registry, MLflow's runs and data/runs agree.
+
+    Parameters
+    ----------
+    config : Config
+    """
+    from src.inspection.invariants import check
+
+    try:
+        location = store_location(config.tracking)
+        broken = check(config)
+    except (ConfigError, StageError, GateRefusal) as error:
+        return Finding("registry", "bad", str(error))
+    if broken:
+        lines = [f"\n      {each}" for each in broken[:_BROKEN_SHOWN]]
+        more = f"\n      and {len(broken) - _BROKEN_SHOWN:,} more" if len(broken) > _BROKEN_SHOWN else ""
+        head = f"{len(broken):,} of what must hold between registry, runs and data/runs does not:"
+        return Finding("registry", "bad", f"{head}{''.join(lines)}{more}")
+    if location.is_server and config.tracking.enabled:
+        message = "data/runs is whole; run this on the server's machine, with tracking.uri=<its database>, for the rest"
+        return Finding("registry", "note", message)
+    return Finding("registry", "ok", f"registry, runs and data/runs of {config.dataset} agree")
 
 
 def source(settings: SourceConfig) -> Finding:

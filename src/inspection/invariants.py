@@ -78,16 +78,10 @@ def check(config: Config) -> list[BrokenInvariant]:
     location = store_location(config.tracking) if config.tracking.enabled else None
     if location is not None:
         with registry_sql.registry_query(location) as query:
-            if query is not None and query(*_HAS_TABLES[registry_sql.dialect(location)]):
+            if query is not None and registry_sql.has_tables(query, location):
                 thresholds = registry_gate.stored_thresholds(query, registry_sql.dialect(location))
                 broken += _Registry(query, tracked, thresholds or tracked.thresholds, records).broken()
     return broken
-
-
-_HAS_TABLES = {
-    "sqlite": ("SELECT 1 FROM sqlite_master WHERE name = ?", ("logged_models",)),
-    "postgresql": ("SELECT 1 WHERE to_regclass(?) IS NOT NULL", ("logged_models",)),
-}
 
 
 @dataclass
@@ -272,16 +266,15 @@ class _Registry:
     def _models(self) -> Iterator[BrokenInvariant]:
         """No logged model is loose: each is that of its run, and its folder has a row."""
         rows = self.query(
-            "SELECT m.model_id, m.artifact_location, p.value FROM logged_models m LEFT JOIN params p "
-            "ON p.run_uuid = m.source_run_id AND p.key = 'model_id' "
-            "WHERE m.experiment_id = ? AND m.lifecycle_stage = 'active'",
+            "SELECT m.model_id, m.artifact_location, m.lifecycle_stage, p.value FROM logged_models m "
+            "LEFT JOIN params p ON p.run_uuid = m.source_run_id AND p.key = 'model_id' WHERE m.experiment_id = ?",
             (self._experiment,),
         )
         folders: set[Path] = set()
-        for model_id, location, tied in rows:
+        for model_id, location, stage, tied in rows:
             folder = local_folder(location)
             folders |= {folder.parent} if folder is not None else set()
-            if tied != model_id:
+            if stage == "active" and tied != model_id:
                 yield BrokenInvariant("file", f"logged model {model_id}", "no run names it as its own", SYNC)
         for parent in {folder.parent for folder in folders}:
             for path in sorted(parent.glob("m-*")):

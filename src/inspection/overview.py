@@ -18,6 +18,7 @@ from src.config.schema import SourceConfig, UniverseConfig
 from src.core.instruments import ASSET_CLASSES, KEY
 from src.hydration.live.answer_log import logged_entries
 from src.hydration.live.sessions import due, last_complete
+from src.inspection.crowned import crowned
 from src.inspection.files import read_table
 from src.market.bars import BarStore
 from src.runtime import heartbeat
@@ -27,6 +28,7 @@ from src.storage import state_counts
 from src.storage.atomic import read_json
 from src.storage.ledger import WAITING, Ledger
 from src.storage.state_counts import ROW, Json, no_rows
+from src.tracking.settings import TrackedDataset
 
 FORMAT = 1  # of the result of `overview`: raised if a key changes its meaning or is removed
 _PIPELINE = ("hydrate", "featurize", "train")
@@ -58,7 +60,13 @@ class _Dataset:
     beats: list[Beat]
 
 
-def overview(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig, now: dt.datetime) -> Json:
+def overview(
+    paths: DatasetPaths,
+    universe: UniverseConfig,
+    source: SourceConfig,
+    now: dt.datetime,
+    tracked: TrackedDataset | None = None,
+) -> Json:
     """Collect everything that ``python -m src.status`` shows, as plain values.
 
     Parameters
@@ -70,6 +78,8 @@ def overview(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig
         Whether bars come from a live source.
     now : datetime
         With a time zone; decides which session is the last complete one.
+    tracked : TrackedDataset, optional
+        Where the champions are; None leaves them out.
 
     Returns
     -------
@@ -92,6 +102,7 @@ def overview(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig
         "stages": list(_stages(data)),
         "freshness": [_freshness(kind, data) for kind in kinds],
         "passes": _passes(data),
+        "champions": None if tracked is None else crowned(tracked),
         "report": _report(paths),
         "commands": [_command(beat) for beat in heartbeat.beats() if beat.alive],
     }

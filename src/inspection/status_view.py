@@ -20,6 +20,7 @@ Json = dict[str, Any]
 _COLUMNS = (*COUNTS, "total")
 _NAME = 12  # letters of the first column
 _BAR = 24
+_CHAMPIONS_SHOWN = 10
 WIDE = 10_000  # columns, so that no line wraps
 _TONES = {"running": "green", "waiting": "yellow", "elsewhere": "green"}
 _ENDS = {
@@ -68,7 +69,7 @@ def picture(overview: Json) -> Group:
     now = dt.datetime.fromisoformat(overview["at"])
     title = _text((_title(overview, now), "bold"))
     parts: list[Text | Table] = [title, *_working(overview, now), Text(), _table(overview)]
-    for section in (_troubles(overview), _freshness(overview), _passes(overview)):
+    for section in (_troubles(overview), _freshness(overview), _passes(overview), _champions(overview)):
         lines = list(section)
         parts += [Text(), *lines] if lines else []
     return Group(*parts)
@@ -235,6 +236,18 @@ def _passes(overview: Json) -> Iterator[Text]:
     if report["written"]:
         older = "" if report["current"] else ", older than the grades: run python -m src.report"
         yield _text(f"report of {_local(report['written'])}{older}")
+
+
+def _champions(overview: Json) -> Iterator[Text]:
+    champions = overview.get("champions")
+    if not champions or not (champions["count"] or champions["objections"]):
+        return
+    failing = champions["objections"]
+    yield _text(f"champions: {champions['count']:,}, {len(failing):,} no longer clear")
+    for row in failing[:_CHAMPIONS_SHOWN]:
+        yield _text((f"{row['name']}", "red"), f" version {row['version']}: {row['reason']}")
+    if len(failing) > _CHAMPIONS_SHOWN:
+        yield _text(f"and {len(failing) - _CHAMPIONS_SHOWN:,} more: python -m src.promote shows all")
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:

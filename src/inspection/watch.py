@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
     from src.config.paths import DatasetPaths
     from src.config.schema import SourceConfig, UniverseConfig
+    from src.tracking.settings import TrackedDataset
 
 _TRIES = 5  # to read the files, as one may be replaced at that moment
 Json = dict[str, Any]
 
 
-def look(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig) -> Json:
+def look(
+    paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig, tracked: TrackedDataset | None = None
+) -> Json:
     """Read where the stages stand, and try again if a file is replaced while it is read.
 
     Parameters
@@ -30,6 +33,8 @@ def look(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig) ->
     paths : DatasetPaths
     universe : UniverseConfig
     source : SourceConfig
+    tracked : TrackedDataset, optional
+        Where the champions are.
 
     Returns
     -------
@@ -43,7 +48,7 @@ def look(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig) ->
     reason = ""
     for _ in range(_TRIES):
         try:
-            return overview(paths, universe, source, dt.datetime.now(dt.UTC))
+            return overview(paths, universe, source, dt.datetime.now(dt.UTC), tracked)
         except StageError as error:
             reason = str(error)
         except (OSError, PolarsError, ValueError) as error:

@@ -25,6 +25,7 @@ from src.tracking import loader, model_layout
 from src.tracking.model_files import folder_digest
 
 LOADER = Path(loader.__file__)
+_UNKNOWN = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _version = functools.cache(metadata.version)
 
 
@@ -43,6 +44,8 @@ class ModelFolder:
         Name and version, e.g. ``lightgbm 4.6.0``.
     metadata : dict
         Further facts for people, kept in ``MLmodel``.
+    created : datetime
+        Time that ``MLmodel`` shows: that of the run, so that a lost folder can be written again to the same digest.
     """
 
     native: Path
@@ -50,6 +53,7 @@ class ModelFolder:
     features: list[str]
     library_version: str
     metadata: dict[str, str]
+    created: dt.datetime = _UNKNOWN
 
     def write(self, folder: Path, model_id: str, run_id: str) -> dict[str, str]:
         """Write the files.
@@ -72,7 +76,7 @@ class ModelFolder:
         sha256 = hashlib.sha256(content).hexdigest()
         about = model_layout.description_file(self.family, self.native.name, sha256, self.features, functions_name)
         python = platform.python_version()
-        created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        created = self.created.strftime("%Y-%m-%d %H:%M:%S.%f")
         facts = model_layout.ModelFacts(
             loader_name, python, _version("mlflow"), model_id, run_id, created, self.metadata
         )

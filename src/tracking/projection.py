@@ -10,9 +10,12 @@ import polars as pl
 
 from src.storage import atomic
 from src.tracking.reconcile import reconcile
+from src.tracking.repair import Findings, Repairs
+from src.tracking.run_record import registered_name
 from src.tracking.settings import TrackedDataset
 from src.tracking.store import open_store
 from src.tracking.sweep import sweep
+from src.training.regrading import Regrader
 
 if TYPE_CHECKING:
     from src.training.run_store import RunStore
@@ -23,7 +26,11 @@ _GRADED_RUN = ("record_id", "strategy_key")
 
 
 def project(
-    settings: TrackedDataset, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+    settings: TrackedDataset,
+    store: RunStore,
+    grades: pl.DataFrame,
+    session: Mapping[str, Any],
+    repairs: Repairs | None = None,
 ) -> pl.DataFrame:
     """Bring MLflow up to date with graded runs; it is safe to repeat, and to interrupt anywhere.
 
@@ -37,6 +44,8 @@ def project(
     session : mapping
         ``key`` and, if known, ``name`` and ``config_yaml``. Other numbers become metrics and texts become tags of the
         session's own run.
+    repairs : Repairs, optional
+        Vets passes and mends what was lost or changed.
 
     Returns
     -------
@@ -54,7 +63,7 @@ def project(
             sweep(target.client, target.experiment, is_server=target.location.is_server)
             reused: dict[str, str] = {}
             for part in grades.iter_slices(_RUNS_IN_MEMORY) if grades.height else [grades]:
-                for record_id, run in reconcile(target, store, part, session).items():
+                for record_id, run in reconcile(target, store, part, session, repairs).items():
                     ids[record_id] = run.run_id
                     if run.tags["alpha.session_key"] != session["key"]:
                         reused[record_id] = run.run_id
@@ -63,9 +72,13 @@ def project(
 
 
 def project_sessions(
-    settings: TrackedDataset, store: RunStore, sessions: Sequence[Mapping[str, Any]], grades: pl.DataFrame
+    settings: TrackedDataset,
+    store: RunStore,
+    sessions: Sequence[Mapping[str, Any]],
+    grades: pl.DataFrame,
+    findings: Findings,
 ) -> int:
-    """Project every stored session of a dataset.
+    """Project every stored session of a dataset, and mend what MLflow lost.
 
     Parameters
     ----------
@@ -75,6 +88,8 @@ def project_sessions(
         From `stored_sessions`.
     grades : DataFrame
         The grades table, for the q-values that only a whole session gives; may be empty.
+    findings : Findings
+        Filled with what was mended and refused.
 
     Returns
     -------
@@ -89,12 +104,20 @@ def project_sessions(
     with open_store(settings, writes=True):
         pass  # even without any run: marks a new database, so that a server on it is gated
     ids: dict[str, str] = {}
+    regrader = Regrader(settings.paths, settings.strategy, settings.grade, settings.until)
+    repairs = Repairs(store, regrader, findings)
     latest = _latest_session(store, [session["key"] for session in sessions])
     for session in sessions:
         own = latest.filter(pl.col("session") == session["key"])
         graded = store.grades(session["key"]).join(own, on=_GRADED_RUN, how="semi")
         graded = _with_q_values(graded, grades)
-        ids |= dict(project(_with_strategy_of(settings, session), store, graded, session).iter_rows())
+        own_settings = _with_strategy_of(settings, session)
+        ids |= dict(project(own_settings, store, graded, session, repairs).iter_rows())
+    keys = store.runs(("asset_class", "symbol")).select("asset_class", "symbol").unique()
+    names = {registered_name(kind, symbol, settings.interval) for kind, symbol in keys.iter_rows()}
+    if names:
+        with open_store(settings, writes=True) as target:
+            repairs.clear_orphans(target, names)
     return len(ids)
 
 

@@ -6,7 +6,6 @@ Every step can be interrupted anywhere and repeated any number of times. MLflow 
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,21 +14,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 from src.core.errors import StageError
 from src.evaluation.grade import Thresholds, grade
 from src.tracking.model_package import ModelFolder
+from src.tracking.native_models import NativeModels
 from src.tracking.registry_gate import GATED
 from src.tracking.run_record import RunContent, run_contents, with_equity
+from src.tracking.search import version_numbers
 from src.tracking.settings import TrackedDataset
 from src.tracking.sqlite_runs import MUTABLE_TAGS, RecordedRun, RunUpdate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import polars as pl
 
+    from src.tracking.repair import Repairs
     from src.training.run_store import RunStore
 
 Key = tuple[str, str]
 log = logging.getLogger(__name__)
-_MODEL_NOTES = {"graded": "the walk-forward procedure", "model": "a refit on all data up to the run's last bar"}
 
 
 class ExperimentRuns(Protocol):
@@ -89,7 +88,7 @@ class ProjectionTarget(Protocol):
 
 
 def reconcile(
-    target: ProjectionTarget, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any]
+    target: Any, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any], repairs: Repairs | None = None
 ) -> dict[str, RecordedRun]:
     """Write and update runs, log models and register versions, until MLflow agrees with the run store.
 
@@ -102,6 +101,8 @@ def reconcile(
         Rows of grades.
     session : mapping
         ``key`` and, if known, ``name`` and ``strategy_key``.
+    repairs : Repairs, optional
+        Vets passes and mends what was lost or changed; training, whose grades are its own, goes without.
 
     Returns
     -------
@@ -112,16 +113,39 @@ def reconcile(
     runs = store.runs(record_ids=grades["record_id"].to_list() if grades.height else [])
     wanted = {content.key: content for content in _contents(target.settings, runs, grades, session)}
     recorded = target.runs.recorded(record_id for record_id, _ in wanted)
+    unconfirmed: set[Key] = set()
+    if repairs is not None:
+        if repairs.restore(target, wanted.keys() - recorded.keys()):
+            recorded = target.runs.recorded(record_id for record_id, _ in wanted)
+        versions = _versions(target, wanted.values(), recorded)
+        wanted, unconfirmed = repairs.vetted(
+            grades, wanted, lambda key: key in recorded and recorded[key].run_id in versions
+        )
     _write_missing(target, store, wanted, recorded, session["key"])
     _update_changed(target, wanted, recorded)
     _mark_superseded(target, store, wanted.values())
-    features = dict(runs.select("record_id", "features").iter_rows())
-    for content in wanted.values():
-        if content.passed:
-            names = json.loads(features[content.record_id])
-            _log_model(target, store.model_path(content.record_id), names, content, recorded[content.key])
-            _register(target, content, recorded[content.key])
+
+    def write_again(content: RunContent) -> None:
+        del recorded[content.key]
+        _write_missing(target, store, {content.key: content}, recorded, session["key"])
+
+    models = NativeModels(target, store, runs, repairs, write_again)
+    passing = [content for content in wanted.values() if content.passed]
+    for content in passing:
+        models.bring(content, recorded)
+    versions = _versions(target, passing, recorded)
+    for content in passing:
+        if content.key not in unconfirmed:
+            _register(target, content, recorded[content.key], versions, models)
     return {content.record_id: recorded[key] for key, content in wanted.items()}
+
+
+def _versions(
+    target: Any, contents: Iterable[RunContent], recorded: Mapping[Key, RecordedRun]
+) -> dict[str, dict[str, str]]:
+    """Registered versions of the runs that passed, by run id."""
+    runs = [recorded[content.key] for content in contents if content.passed and content.key in recorded]
+    return version_numbers(target.client, (run.run_id for run in runs if run.model_id is not None))
 
 
 def is_registrable(content: RunContent, run: RecordedRun, thresholds: Thresholds) -> bool:
@@ -241,27 +265,28 @@ def _mark_superseded(target: ProjectionTarget, store: RunStore, wanted: Iterable
     target.runs.update([RunUpdate(run.run_id, {"alpha.superseded": "true"}, {}, now) for run in runs])
 
 
-def _log_model(
-    target: ProjectionTarget, native: Path | None, features: list[str], content: RunContent, run: RecordedRun
+def _register(
+    target: ProjectionTarget,
+    content: RunContent,
+    run: RecordedRun,
+    versions: Mapping[str, Mapping[str, str]],
+    models: NativeModels,
 ) -> None:
-    """Log a passing run's native model, unless the run has its model already."""
-    if run.model_id is not None or native is None:
-        return
-    params = content.params
-    metadata = {"run_key": params["run_key"], "registered_name": params["registered_name"], **_MODEL_NOTES}
-    folder = ModelFolder(native, params["family"], features, params["library_version"], metadata)
-    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in content.name)
-    run.model_id = target.log_model(folder, name, content.record_id, run.run_id)
-
-
-def _register(target: ProjectionTarget, content: RunContent, run: RecordedRun) -> None:
-    """Register the run's model, unless it was registered before or the gate is expected to refuse it."""
-    if run.model_id is None or "alpha.registered" in run.tags:
+    """Register the run's model, unless it is registered or the gate is expected to refuse it."""
+    name = content.params["registered_name"]
+    if run.model_id is None or name in versions.get(run.run_id, {}):
         return
     if not is_registrable(content, run, target.thresholds):
         return
-    name = content.params["registered_name"]
     try:
-        run.tags["alpha.registered"] = f"{name}/{target.register(run.run_id, run.model_id, name)}"
+        number = target.register(run.run_id, run.model_id, name)
     except StageError as error:
         log.warning("%s", error)
+        if models.repairs is not None:
+            models.repairs.refuse(content, str(error))
+        return
+    if models.repairs is not None and "alpha.registered" in run.tags:
+        models.repairs.registered_again(content, number)
+    run.tags["alpha.registered"] = f"{name}/{number}"
+    if models.repairs is not None:
+        models.repairs.restore_aliases(models.target, models.aliases.get(content.key, {}), number)

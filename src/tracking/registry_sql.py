@@ -63,3 +63,17 @@ def dialect(location: StoreLocation) -> str:
     location : StoreLocation
     """
     return "postgresql" if location.is_postgresql else "sqlite"
+
+
+def has_tables(query: Query, location: StoreLocation) -> bool:
+    """Whether a database has MLflow's tables.
+
+    Parameters
+    ----------
+    query : callable
+        From `registry_query`.
+    location : StoreLocation
+    """
+    if location.is_postgresql:
+        return bool(query("SELECT 1 WHERE to_regclass(?) IS NOT NULL", ("logged_models",)))
+    return bool(query("SELECT 1 FROM sqlite_master WHERE name = ?", ("logged_models",)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
 _IDS_PER_REQUEST = 200
@@ -77,6 +77,60 @@ def versions_by_run(client: MlflowClient, run_ids: Iterable[str]) -> dict[str, l
         for version in all_pages(lambda token, query=query: client.search_model_versions(query, page_token=token)):  # type: ignore[misc]
             versions[str(version.run_id)].append(version)
     return dict(versions)
+
+
+def version_numbers(client: MlflowClient, run_ids: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Find the numbers of the registered versions that come from some runs.
+
+    Parameters
+    ----------
+    client : MlflowClient
+    run_ids : iterable of str
+
+    Returns
+    -------
+    dict
+        Number by name of the registered model, by run id; runs without a version are left out.
+    """
+    found = versions_by_run(client, run_ids)
+    return {run_id: {each.name: str(each.version) for each in versions} for run_id, versions in found.items()}
+
+
+def finished_models(client: MlflowClient, experiment: str) -> dict[str, LoggedModel]:
+    """Find the finished logged models of an experiment.
+
+    Parameters
+    ----------
+    client : MlflowClient
+    experiment : str
+        Its id.
+
+    Returns
+    -------
+    dict
+        Logged model by id.
+    """
+    models = all_pages(lambda token: client.search_logged_models([experiment], page_token=token))
+    return {model.model_id: model for model in models if str(model.status) == "READY"}
+
+
+def has_run(client: MlflowClient, run_id: str) -> bool:
+    """Whether MLflow has a run, in any experiment and deleted or not.
+
+    Parameters
+    ----------
+    client : MlflowClient
+    run_id : str
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
 
 
 def _quoted(ids: Iterable[str]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from src.tracking.errors import TrackingError, locked_error, schema_error
 from src.tracking.location import StoreLocation, local_folder, store_location
 from src.tracking.reconcile import ExperimentRuns
 from src.tracking.run_record import RunContent
-from src.tracking.search import runs_by_id
+from src.tracking.search import runs_by_id, version_numbers
 from src.tracking.settings import TrackedDataset
 from src.tracking.sqlite_runs import BulkRuns
 from src.tracking.writer_tag import WRITER, writer_tag
@@ -237,9 +237,9 @@ class MlflowStore:
         TrackingError
             If the gate refuses; the message is the gate's.
         """
-        versions = self.client.search_model_versions(f"run_id = '{run_id}'")
+        number = version_numbers(self.client, [run_id]).get(run_id, {}).get(name, "")
         with self.refusals():
-            number = str(versions[0].version) if versions else self._new_version(run_id, model_id, name)
+            number = number or self._new_version(run_id, model_id, name)
         self.client.set_tag(run_id, "alpha.registered", f"{name}/{number}")
         return number
 

@@ -214,12 +214,12 @@ def test_a_fresh_attempt_supersedes_the_former_and_leaves_its_version(made: Case
     assert [int(each.version) for each in client.search_model_versions("name = 'stock.AAPL'")] == [2, 1]
 
 
-def test_a_version_that_a_person_deleted_is_not_registered_again(made: Case) -> None:
-    made.add("stock", "AAPL")
-    made.project()
+def test_a_version_that_was_deleted_is_registered_again(made: Case) -> None:
+    record = made.add("stock", "AAPL")
+    run = made.project()[record]
     made.client().delete_registered_model("stock.AAPL")
     made.project()
-    assert list(made.client().search_registered_models()) == []
+    assert [(each.name, each.run_id) for each in made.client().search_model_versions()] == [("stock.AAPL", run)]
 
 
 def test_leftovers_of_a_killed_process_are_swept(made: Case) -> None:

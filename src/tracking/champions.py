@@ -200,24 +200,24 @@ class Champions:
         self.current[version.name] = version.number
         return f"{version} is champion" + (f", was version {before}" if before is not None else "")
 
-    def no_longer_clear(self, deep: Mapping[str, tuple[Objection, ...]]) -> Iterator[tuple[str, bool]]:
-        """Yield one line for each champion that would not be crowned now, and whether something is damaged.
+    def no_longer_clear(self, deep: Mapping[tuple[str, int], tuple[Objection, ...]]) -> Iterator[tuple[str, str, bool]]:
+        """Yield the name of each champion that would not be crowned now, one line, and whether it is damaged.
 
         Parameters
         ----------
         deep : mapping
-            What was found against champions beyond the facts at hand, by the name of the registered model.
+            What was found against versions beyond the facts at hand, by name and number.
         """
         for name, number in sorted(self.current.items()):
             version = self.champion(name)
             if version is None:
-                yield f"{name}: champion version {number} is gone ({self._store.settings.sync_command})", True
+                yield name, f"{name}: champion version {number} is gone ({self._store.settings.sync_command})", True
                 continue
-            objections = self.vetting.objections(version, Use.KEEP) or deep.get(name, ())
+            objections = self.vetting.objections(version, Use.KEEP) or deep.get((name, number), ())
             if objections:
                 reasons = f"champion {version} no longer clears: {'; '.join(map(str, objections))}"
                 damaged = any(each.is_damage for each in objections)
-                yield f"{name}: {reasons} (withdraw={name} removes it)", damaged
+                yield name, f"{name}: {reasons} (withdraw={name} removes it)", damaged
 
     def superseded(self) -> Iterator[RegisteredVersion]:
         """Yield the versions that a later run replaces and that are not champion."""

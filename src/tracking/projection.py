@@ -106,6 +106,11 @@ def project_sessions(
     ids: dict[str, str] = {}
     regrader = Regrader(settings.paths, settings.strategy, settings.grade, settings.until)
     repairs = Repairs(store, regrader, findings)
+    keys = store.runs(("asset_class", "symbol")).select("asset_class", "symbol").unique()
+    names = {registered_name(kind, symbol, settings.interval) for kind, symbol in keys.iter_rows()}
+    if names:
+        with open_store(settings, writes=True) as target:
+            repairs.clear_orphans(target, names)
     latest = _latest_session(store, [session["key"] for session in sessions])
     for session in sessions:
         own = latest.filter(pl.col("session") == session["key"])
@@ -113,11 +118,6 @@ def project_sessions(
         graded = _with_q_values(graded, grades)
         own_settings = _with_strategy_of(settings, session)
         ids |= dict(project(own_settings, store, graded, session, repairs).iter_rows())
-    keys = store.runs(("asset_class", "symbol")).select("asset_class", "symbol").unique()
-    names = {registered_name(kind, symbol, settings.interval) for kind, symbol in keys.iter_rows()}
-    if names:
-        with open_store(settings, writes=True) as target:
-            repairs.clear_orphans(target, names)
     return len(ids)
 
 

@@ -77,8 +77,8 @@ def carry_out(settings: TrackedDataset, request: Mapping[str, str], show: Callab
                 f"(python -m src.train universe={name}), or MLflow's store is new ({settings.sync_command})"
             )
         counts = promotion.counts(len(withdrawn))
-        if promotion.refused:
-            raise Incomplete(f"promote: {counts}, {promotion.refused:,} refused")
+        if promotion.damaged:
+            raise Incomplete(f"promote: {counts}, {len(promotion.damaged):,} refused")
         return counts
 
 
@@ -127,14 +127,14 @@ class _Promotion:
     champions : Champions
     before : dict
         The champions at the start.
-    refused : int
-        Versions and champions that are not as training left them.
+    damaged : set of (str, int)
+        Versions that are not as training left them.
     """
 
     champions: Champions
     before: dict[str, int]
-    refused: int = 0
-    _deep: dict[str, tuple[Objection, ...]] = field(default_factory=dict)
+    damaged: set[tuple[str, int]] = field(default_factory=set)
+    _deep: dict[tuple[str, int], tuple[Objection, ...]] = field(default_factory=dict)
     _failing: int = 0
 
     def steps(self, request: Mapping[str, str]) -> Iterator[str]:
@@ -153,9 +153,10 @@ class _Promotion:
 
     def failing(self) -> Iterator[str]:
         """Yield a line for each champion that no longer clears."""
-        for line, is_damaged in self.champions.no_longer_clear(self._deep):
+        for name, line, is_damaged in self.champions.no_longer_clear(self._deep):
             self._failing += 1
-            self.refused += is_damaged
+            if is_damaged:
+                self.damaged.add((name, self.champions.current[name]))
             yield line
 
     def counts(self, withdrawn: int) -> str:
@@ -199,14 +200,14 @@ class _Promotion:
     def _deeper(self, version: RegisteredVersion) -> tuple[Objection, ...]:
         found = self.champions.vetting.deep_objections(version)
         if found and self.before.get(version.name) == version.number:
-            self._deep[version.name] = found
+            self._deep[version.name, version.number] = found
         return found
 
     def _is_worth_a_line(self, version: RegisteredVersion, found: tuple[Objection, ...]) -> bool:
-        """Count a version that is damaged; the champion's own damage is counted with those that no longer clear."""
+        """Whether a version that is not crowned is damaged, which counts, or can't be confirmed."""
         is_damaged = any(each.is_damage for each in found)
-        if is_damaged and self.before.get(version.name) != version.number:
-            self.refused += 1
+        if is_damaged:
+            self.damaged.add((version.name, version.number))
         return is_damaged or version.key in self.champions.vetting.unconfirmed
 
 

@@ -217,9 +217,7 @@ def test_an_orphaned_alias_and_a_version_without_a_run_are_cleared_away(
     assert sorted(each.name for each in made.client().search_model_versions()) == ["stock.AAA", "stock.BBB"]
 
 
-def test_a_folder_can_be_written_again_to_the_digest_of_its_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_folder_is_written_again_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = _begun(case(tmp_path, monkeypatch))
     folder = local(made.client().get_logged_model(model_of(made)).artifact_location)
     before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -157,6 +157,15 @@ def test_shift_zero_is_the_graded_run(case):
     assert drawdown.tolist() == [metrics.max_drawdown(graded.net)]
 
 
+def test_shift_zero_gives_every_bit_of_scores_far_from_their_levels():
+    rng = np.random.default_rng(8)
+    score, fold = rng.beta(0.3, 0.3, size=2000), np.arange(2000) // 300
+    scores = fold_values(score, fold)
+    assert scores.shifted(np.array([0]))[0].tolist() == score.tolist()
+    level = score[fold == 0].mean()
+    assert (level + (score[fold == 0] - level)).tolist() != score[fold == 0].tolist()  # the other order would not
+
+
 def test_the_level_of_a_fold_stays_with_the_calendar_under_every_shift():
     run = one_run(folds=5, apart=0.5, ties=0, persistence=0.0)
     rows = fold_values(run.score, run.fold).shifted(np.arange(run.score.size))

@@ -1,12 +1,14 @@
 """What a worker does with one instrument."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from src.config.schema import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
+from src.evaluation.assessment import assess
 from src.evaluation.labels import decisions
 from src.evaluation.splits import walk_forward
 from src.models.catboost import CatBoostParams
@@ -128,3 +130,22 @@ def test_where_no_family_works_each_says_why_after_two_tries(monkeypatch) -> Non
     assert done.runs == done.grades == []
     said = {family: failure.reason for family, failure in done.failures.items()}
     assert said == {name: f"ArithmeticError: no split found by {name}" for name in ("lightgbm", "xgboost")}
+
+
+def test_new_and_stored_runs_are_graded_by_the_folds_of_their_predictions() -> None:
+    """The luck of a run depends on which fold made each prediction, and a stored run is graded as a new one."""
+    work = task("lightgbm")
+    done = train_instrument(work)
+    run, row = done.runs[0], done.grades[0]
+    assert len(set(run["oos_fold"].tolist())) > 2
+    decided = decisions(work.bars, work.label)
+    positions = decided.positions(run["oos_date"])
+    by_folds, whole = (
+        assess(run["oos_probability"], positions, decided, work.strategy, work.grade, fold=fold).row()
+        for fold in (run["oos_fold"], None)
+    )
+    assert {name: row[name] for name in by_folds} == by_folds
+    assert by_folds["shift_z"] != whole["shift_z"]
+    stored = {name: run[name] for name in run if name.startswith("oos_")}
+    again = train_instrument(replace(work, plans=[replace(work.plans[0], stored=stored)]))
+    assert {name: again.grades[0][name] for name in by_folds} == by_folds

@@ -23,6 +23,7 @@ from src.features.registry import Windows
 from src.features.selection import select
 from src.market.bars import BarStore
 from src.market.panel import panel_hash, panel_table
+from src.runtime.redaction import shown
 from src.storage import atomic
 from src.storage.atomic import read_json, remove_temporaries, write_json, write_parquet
 from src.storage.ledger import Ledger
@@ -183,7 +184,7 @@ class FeatureStore:
 
     def record(self, b: int, bars: BarStore, filled: Filled, panel: str, hashes: dict[str, str]) -> None:
         """Record that a bucket is done, what it was made from, and its instruments' states."""
-        reasons = {":".join(key): failure.reason for key, failure in filled.failed.items()}
+        reasons = {":".join(key): shown(failure.reason) for key, failure in filled.failed.items()}
         states = _after_hydrate(bars.ledger.states(b), reasons)
         checked = {name: stamp(code) for name, code in own_hashes(hashes).items()}
         self.ledger.record(b, "", states, bars=bars.digest(b), panel=panel, features=hashes, checked=checked)
@@ -202,7 +203,7 @@ class FeatureStore:
                 parts.append(self.ledger.states(b))
                 continue
             hydrated = bars.ledger.states(b)
-            reason = lost[b].reason if b in lost else "left out by only=[...]: run featurize without it"
+            reason = shown(lost[b].reason) if b in lost else "left out by only=[...]: run featurize without it"
             part = _after_hydrate(hydrated, dict.fromkeys(hydrated.select(_NAME).to_series().to_list(), reason))
             parts.append(part if b in lost else part.with_columns(pl.col("state").replace("failed", "skipped")))
         return pl.concat(parts).sort(*KEY)

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from src.core.errors import StageError
 from src.core.instruments import Key
 from src.options.job import QuoteJob
 from src.options.staleness import session
+from src.runtime.redaction import shown
 from src.storage.atomic import remove_temporaries, write_parquet
 from src.storage.ledger import SCHEMA, Ledger
 
@@ -93,6 +95,7 @@ class SnapshotResults:
         snapshot : str
             Name of the stored file, if there is one.
         """
+        ended = replace(ended, reason=shown(ended.reason))
         self._ledger.record(_unit(ended.key), _session_key(at), [vars(ended)], snapshot=snapshot)
         self.ended[ended.key] = ended
         if ended.reason:

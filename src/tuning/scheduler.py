@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.core.failure import Failure
+from src.runtime.redaction import shown
 from src.tuning.trial import Attempt, Score
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Search:
             self._scores[item.trial, item.index] = result
         else:
             log.error("%s: %s", self.study.name, result.reason, extra={"traceback": result.traceback})
-            self._failed = f"{':'.join(item.instrument.key) if item.instrument else ''}: {result.reason}"
+            self._failed = shown(f"{':'.join(item.instrument.key) if item.instrument else ''}: {result.reason}")
         self._awaited -= 1
         if self._awaited:
             return

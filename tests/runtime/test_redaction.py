@@ -107,6 +107,8 @@ CARRIERS = (
     "source.live.proxy=alice:{}@proxy:8080",
     "connect to bob:{}@10.0.0.5:3306",
     "bob:{}@[::1]:80",
+    "no answer of bob:{}@db.",
+    "bob:{}@db: refused",
     "redis://:{}@h:6379/0",
     "Authorization: Bearer {}",
     "authorization: Basic {}=",
@@ -184,6 +186,7 @@ def test_masked_json_stays_json() -> None:
     [
         "token_count=5 tokens=3 n_tokens: 12 next",
         "12:30:45@x and 9:30@close",
+        "2024-01-02T12:30@NYSE or 2024-01-02T12:30:45.5+01:00@XETR",
         "mail ann@example.org, mailto:ann@x.org",
         "contact:ann@example.org or email:bob@example.org",
         r"C:\Users\bob@x\a C:/a@b D:\b@c",

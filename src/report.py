@@ -49,6 +49,8 @@ def read(config: Config) -> ReportData:
     from src.reporting import loading
     from src.reporting.passing_runs import best_runs
     from src.reporting.report_data import ReportData, groups, thresholds
+    from src.reporting.several_settings import overfitting
+    from src.training.run_store import RunStore
 
     paths = config.paths
     grades = loading.read_grades(paths)
@@ -70,6 +72,7 @@ def read(config: Config) -> ReportData:
         data,
         equity=loading.read_equity(paths, best_runs(data)),
         importance=loading.read_importance(paths, data.grades),
+        overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon),
     )
 
 

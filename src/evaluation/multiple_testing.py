@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import IntArray
-from src.evaluation.significance import instrument_p, q_values
+from src.evaluation.significance import CREDIBLE_DEFLATED_SHARPE, instrument_p, q_values
+from src.evaluation.stepdown import with_stepdown_p
 
 KEY = ["asset_class", "symbol"]
 
@@ -31,6 +32,10 @@ class SessionEvidence:
         The same for instruments on which any run would pass.
     session_number : int, optional
         Which session on these bars this is, the first being 1; None where it is not known.
+    deflated_passes : int
+        Passes with a deflated Sharpe ratio of `CREDIBLE_DEFLATED_SHARPE` or more.
+    expected_deflated : float, optional
+        As many to expect without any skill: the sum of ``deflated_luck_rate``; None where no run has one.
     """
 
     grades: pl.DataFrame
@@ -44,6 +49,8 @@ class SessionEvidence:
     low_instruments: int
     high_instruments: int
     session_number: int | None = None
+    deflated_passes: int = 0
+    expected_deflated: float | None = None
 
     def sentence(self) -> str:
         """Say how many runs passed and how many would without any skill, in sentences on one line.
@@ -94,7 +101,7 @@ def session_evidence(grades: pl.DataFrame, session_number: int | None = None) ->
     low, high = _range(by_run)
     low_instruments, high_instruments = _range(by_instrument)
     return SessionEvidence(
-        grades=with_q_values(grades).with_columns(session_number=pl.lit(session_number, pl.Int64)),
+        grades=with_stepdown_p(with_q_values(grades)).with_columns(session_number=pl.lit(session_number, pl.Int64)),
         passes=passed.height,
         instruments=passed.select(KEY).n_unique(),
         registrable=_registrable(passed),
@@ -105,6 +112,8 @@ def session_evidence(grades: pl.DataFrame, session_number: int | None = None) ->
         low_instruments=low_instruments,
         high_instruments=high_instruments,
         session_number=session_number,
+        deflated_passes=_deflated(passed),
+        expected_deflated=_sum(grades, "deflated_luck_rate"),
     )
 
 
@@ -125,6 +134,17 @@ def passes_at_shifts(grades: pl.DataFrame) -> IntArray:
 
 def _registrable(passed: pl.DataFrame) -> int:
     return int(passed["registrable"].fill_null(False).sum()) if "registrable" in passed.columns else 0
+
+
+def _deflated(passed: pl.DataFrame) -> int:
+    if "deflated_sharpe" not in passed.columns:
+        return 0
+    return passed.filter(pl.col("deflated_sharpe") >= CREDIBLE_DEFLATED_SHARPE).height
+
+
+def _sum(grades: pl.DataFrame, name: str) -> float | None:
+    known = grades[name].drop_nulls() if name in grades.columns else pl.Series([], dtype=pl.Float64)
+    return float(known.sum()) if known.len() else None
 
 
 def _expected(value: float) -> str:

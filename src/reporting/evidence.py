@@ -8,15 +8,15 @@ import polars as pl
 
 from src.core.instruments import KEY
 from src.evaluation.placebo import PlaceboEvidence
+from src.evaluation.significance import CREDIBLE_DEFLATED_SHARPE
 from src.reporting.charts import z_histogram
 from src.reporting.formatting import about, counted, expected_count, integer, joined, percent, probability, two_decimals
 from src.reporting.luck_chart import axis_end, luck_sparkline
 from src.reporting.rendering import render, trusted
-from src.reporting.report_data import Group, Luck, ReportData
+from src.reporting.report_data import STEPDOWN_LEVEL, Group, Luck, Overfitting, ReportData
 from src.reporting.tables import Column, Row, Table, table
 
 CREDIBLE_Q = 0.10
-CREDIBLE_DEFLATED_SHARPE = 0.95
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ def statements(data: ReportData) -> list[str]:
     """
     grades, passing = data.grades, data.passing
     sentences = [*_instrument_statement(data.luck), _q_statement(grades), *_placebo_statement(data.placebo)]
+    sentences += [*_stepdown_statement(grades), *_overfitting_statement(data.overfitting)]
     if passing.is_empty():
         return [*sentences, "No run cleared all thresholds."] if grades.height else sentences
     passes = counted(passing.height, "pass", "passes")
@@ -106,6 +107,7 @@ def statements(data: ReportData) -> list[str]:
             hits = measured.filter(check.rule).height
             of = f"of {passes}" if measured.height == passing.height else f"of the {measured.height:,} passes measured"
             sentences.append(f"{hits:,} {of} {check.singular if hits == 1 else check.plural}.")
+    sentences += _deflated_statement(data.luck)
     flagged = passing["suspicious"].count()
     if flagged:
         verb = "is" if flagged == 1 else "are"
@@ -158,6 +160,40 @@ def _q_statement(grades: pl.DataFrame) -> str:
         f"{credible.height:,} {of} {'has' if credible.height == 1 else 'have'} a q-value below {CREDIBLE_Q:.2f}: "
         f"{names}. At most about one in ten of such instruments owes this to luck; {passed:,} of them passed."
     )
+
+
+def _stepdown_statement(grades: pl.DataFrame) -> list[str]:
+    """Say which instruments stand out when the best are compared with the best of luck."""
+    known = grades.filter(pl.col("stepdown_p").is_not_null())
+    if known.is_empty():
+        return []
+    out = known.filter(pl.col("stepdown_p") <= STEPDOWN_LEVEL).select(KEY).unique().sort(KEY)
+    rule = f"at a chance of {STEPDOWN_LEVEL:.0%} that any is luck (stepdown by the largest z of the common shifts)"
+    if out.is_empty():
+        return [f"No run stands out of the whole session {rule}."]
+    verb = counted(out.height, "instrument stands", "instruments stand")
+    return [f"{verb} out of the whole session {rule}: {joined(out['symbol'].to_list(), 8)}."]
+
+
+def _deflated_statement(luck: Luck) -> list[str]:
+    """Set the credible deflated Sharpe ratios beside those of luck: they know of one instrument's trials alone."""
+    if luck.expected_deflated is None:
+        return []
+    return [
+        f"If no model had any skill, {about(luck.expected_deflated)} would pass with a deflated Sharpe ratio of "
+        f"{CREDIBLE_DEFLATED_SHARPE} or more; {counted(luck.deflated, 'run')} did."
+    ]
+
+
+def _overfitting_statement(found: Overfitting | None) -> list[str]:
+    if found is None:
+        return []
+    sample = "" if found.instruments == found.total else f", a sample of {found.total:,}"
+    return [
+        f"Probability of backtest overfitting: median {found.median:.2f}, mean {found.mean:.2f}, over "
+        f"{counted(found.instruments, 'instrument')} tried with several settings{sample}. It is the chance that the "
+        "best setting on one half of the days is below the middle on the other; at 0.5, choosing the best says nothing."
+    ]
 
 
 def _group_table(groups: tuple[Group, ...]) -> Table | None:

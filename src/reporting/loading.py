@@ -216,6 +216,7 @@ def passes_against_luck(grades: pl.DataFrame) -> Luck:
     evidence = session_evidence(grades)
     luck = Luck(evidence.passes, evidence.instruments, None, None, None)
     luck = replace(luck, registrable=evidence.registrable, session_number=evidence.session_number)
+    luck = replace(luck, deflated=evidence.deflated_passes, expected_deflated=evidence.expected_deflated)
     if grades.height and grades["luck_rate"].is_null().all():
         return luck
     luck = replace(luck, expected=evidence.expected)

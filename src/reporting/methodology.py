@@ -38,7 +38,7 @@ MEANINGS = (
         "p-value",
         "Probability of an AUC this far above its shifts without skill: Student's t on z, with as many degrees of "
         "freedom as the shifts are worth, since neighbours are alike; 1 below the bars that registration demands. The "
-        "q-value charges it for every trial on the instrument.",
+        "q-value charges it for every trial on the instrument's series, under whatever name.",
     ),
     (
         "p-value of the Sharpe ratio",
@@ -52,6 +52,11 @@ MEANINGS = (
         "deflated Sharpe ratio",
         "Probability that the true Sharpe ratio of the active return is above zero, given the number of trials (Bailey "
         "and Lopez de Prado 2014).",
+    ),
+    (
+        "stepdown p",
+        "Probability that any of the session's runs has a z this high without skill, once the runs with a higher z are "
+        "set aside (Romano and Wolf 2005, over the shifts common to all runs).",
     ),
     (
         "expected lucky passes",

@@ -15,6 +15,8 @@ from src.models.registry import FAMILIES
 from src.reporting.schemas import EQUITY_SCHEMA
 
 STAGES = ("hydrate", "featurize", "train")
+STEPDOWN_LEVEL = 0.05
+"""Family-wise error rate at which a run stands out of its session."""
 STATES = ("done", "skipped", "quarantined", "failed")
 _CREDIBILITY = ["q_value", "p_value", "luck_rate", "sharpe", "asset_class", "symbol", "family"]
 
@@ -70,6 +72,8 @@ class Luck:
         Passes that may be registered.
     session_number : int or None
         Which session on these bars it is; None where it is not known.
+    deflated, expected_deflated : int, float or None
+        Passes with a credible deflated Sharpe ratio, and as many to expect of luck; None if not computed.
     """
 
     passes: int
@@ -81,6 +85,29 @@ class Luck:
     by_instrument: tuple[float, float, float] | None = None
     registrable: int = 0
     session_number: int | None = None
+    deflated: int = 0
+    expected_deflated: float | None = None
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """Probability of backtest overfitting over the instruments that were tried with several settings.
+
+    Attributes
+    ----------
+    median, mean : float
+        Over the instruments.
+    instruments, total : int
+        Instruments for which it was computed, and all that were tried with several settings.
+    settings : float
+        Median of the number of settings.
+    """
+
+    median: float
+    mean: float
+    instruments: int
+    total: int
+    settings: float
 
 
 @dataclass(frozen=True)
@@ -140,6 +167,8 @@ class ReportData:
         Values of the resolved configuration by dotted key.
     bar_facts : mapping of str to str
         Facts about the bars: source, basis, last date.
+    overfitting : Overfitting, optional
+        None where no instrument was tried with several settings.
     placebo : PlaceboEvidence, optional
         Runs on rotated features against luck; None if the session has none.
     """
@@ -156,6 +185,7 @@ class ReportData:
     simulated: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
     bar_facts: Mapping[str, str] = field(default_factory=dict)
+    overfitting: Overfitting | None = None
     placebo: PlaceboEvidence | None = None
 
     @property

@@ -20,7 +20,9 @@ GRADE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(METRICS, pl.Float64()),
     **dict.fromkeys(("majority_accuracy", "buy_hold_sharpe", "unsized_drawdown", "turnover"), pl.Float64()),
     **dict.fromkeys(("active_sharpe", "late_auc", "late_sharpe"), pl.Float64()),
-    **dict.fromkeys(("luck_rate", "z", "p_value", "sharpe_p_value", "q_value", "deflated_sharpe"), pl.Float64()),
+    **dict.fromkeys(
+        ("luck_rate", "z", "p_value", "sharpe_p_value", "q_value", "stepdown_p", "deflated_sharpe"), pl.Float64()
+    ),
     "deflated_luck_rate": pl.Float64(),
     **dict.fromkeys(("passed", "registrable"), pl.Boolean()),
     "reasons": pl.List(pl.String()),

@@ -10,7 +10,7 @@ import polars as pl
 from src.core.instruments import KEY
 from src.evaluation.placebo import PlaceboEvidence
 from src.reporting.binning import distribution, distribution_table
-from src.reporting.report_data import STATES, Group, Luck, ReportData
+from src.reporting.report_data import STATES, STEPDOWN_LEVEL, Group, Luck, ReportData
 from src.reporting.schemas import METRICS
 
 
@@ -43,6 +43,9 @@ def summary(data: ReportData) -> dict[str, Any]:
         "lucky_passes_low": _rounded(luck.low),
         "lucky_passes_high": _rounded(luck.high),
         **_lucky_instruments(luck),
+        "deflated_sharpe": {"passed": luck.deflated, "expected_lucky": _rounded(luck.expected_deflated)},
+        "stepdown_instruments": grades.filter(pl.col("stepdown_p") <= STEPDOWN_LEVEL).select(KEY).n_unique(),
+        "overfitting": _overfitting(data),
         "session_number": luck.session_number,
         "lowest_q_value": _rounded(grades["q_value"].min()),
         "medians": {metric: _rounded(grades[metric].median()) for metric in METRICS},
@@ -61,6 +64,15 @@ def _lucky_instruments(luck: Luck) -> dict[str, float | None]:
         "expected_lucky_instruments": _rounded(expected),
         "lucky_instruments_low": _rounded(low),
         "lucky_instruments_high": _rounded(high),
+    }
+
+
+def _overfitting(data: ReportData) -> dict[str, float | None]:
+    found = data.overfitting
+    return {
+        "median": _rounded(found and found.median),
+        "mean": _rounded(found and found.mean),
+        "instruments": found.instruments if found else 0,
     }
 
 

@@ -101,6 +101,8 @@ class SessionSummary:
             "expected_lucky_instruments": evidence.expected_instruments,
             "expected_lucky_instruments_low": evidence.low_instruments,
             "expected_lucky_instruments_high": evidence.high_instruments,
+            "passed_deflated": evidence.deflated_passes,
+            "expected_lucky_deflated": evidence.expected_deflated,
             "session_number": evidence.session_number,
             "seconds": seconds,
             "fit_seconds": totals.fit_seconds,

@@ -3,7 +3,7 @@ import pytest
 
 from src.evaluation.placebo import PlaceboEvidence, PlaceboPasses
 from src.reporting.evidence import statements
-from src.reporting.report_data import Luck
+from src.reporting.report_data import Luck, Overfitting
 from tests.reporting.synthetic import grades, report_data
 
 
@@ -61,3 +61,33 @@ def test_the_placebo_arm_judges_the_luck_rates_by_all_sessions_together(passed, 
 
 def test_without_a_placebo_arm_nothing_is_said_of_it():
     assert not any("lacebo" in each for each in statements(report_data()))
+
+
+def test_runs_that_stand_out_of_the_whole_session_are_named_by_instrument():
+    table = grades(10)
+    out = pl.col("symbol").is_in(["S000", "S001"]) & (pl.col("family") == "xgboost")
+    named = report_data(table.with_columns(stepdown_p=pl.when(out).then(0.01).otherwise(0.06)))
+    assert statement(named, "stepdown").startswith("2 instruments stand out of the whole session at a chance of 5%")
+    assert statement(named, "stepdown").endswith(": S000, S001.")
+    none = report_data(table.with_columns(stepdown_p=pl.lit(0.2)))
+    assert statement(none, "stepdown").startswith("No run stands out of the whole session")
+    assert statement(report_data(table), "stepdown") is None
+
+
+def test_credible_deflated_sharpe_ratios_stand_beside_those_of_luck():
+    found = Luck(60, 5, 31.0, 12.0, 66.0, deflated=3, expected_deflated=2.4)
+    sentence = statement(report_data(planted=20, luck=found), "would pass with a deflated")
+    assert sentence == (
+        "If no model had any skill, about 2 would pass with a deflated Sharpe ratio of 0.95 or more; 3 runs did."
+    )
+    assert statement(report_data(planted=20), "would pass with a deflated") is None
+
+
+def test_overfitting_is_stated_with_its_sample():
+    sentence = statement(report_data(overfitting=Overfitting(0.461, 0.52, 200, 9_000, 3.0)), "overfitting")
+    assert sentence.startswith(
+        "Probability of backtest overfitting: median 0.46, mean 0.52, over 200 instruments tried with several settings,"
+        " a sample of 9,000."
+    )
+    assert "sample" not in statement(report_data(overfitting=Overfitting(0.4, 0.5, 1, 1, 2.0)), "overfitting")
+    assert statement(report_data(), "overfitting") is None

@@ -7,7 +7,7 @@ import pytest
 
 from src.evaluation.placebo import PlaceboEvidence, PlaceboPasses
 from src.models.registry import FAMILIES
-from src.reporting.report_data import Luck
+from src.reporting.report_data import Luck, Overfitting
 from src.reporting.summary import pass_rates, planted_counts, state_counts, summary
 from tests.reporting import synthetic
 from tests.reporting.synthetic import grades, report_data
@@ -86,3 +86,21 @@ def test_the_placebo_arm_has_its_own_figures_and_changes_no_others():
     total = {"sessions": 10, "runs": 1020, "passed": 31, "expected": 40.2, "low": 24, "high": 60}
     assert figures.pop("placebo") == {**session, "all_sessions": total}
     assert figures == summary(data)
+
+
+def test_metrics_hold_the_session_and_the_luck_of_its_evidence():
+    luck = Luck(5, 2, 3.0, 1, 6, "", (2.5, 1, 5), registrable=4, session_number=7, deflated=1, expected_deflated=0.25)
+    out = pl.col("symbol") == "S000"
+    table = grades(6).with_columns(stepdown_p=pl.when(out).then(0.05).otherwise(0.9))
+    figures = summary(report_data(table, luck=luck, overfitting=Overfitting(0.4, 0.5, 6, 6, 3.0)))
+    assert figures["session_number"] == 7
+    assert figures["expected_lucky_instruments"] == 2.5
+    assert (figures["lucky_instruments_low"], figures["lucky_instruments_high"]) == (1.0, 5.0)
+    assert figures["deflated_sharpe"] == {"passed": 1, "expected_lucky": 0.25}
+    assert figures["stepdown_instruments"] == 1
+    assert figures["overfitting"] == {"median": 0.4, "mean": 0.5, "instruments": 6}
+    nothing = summary(report_data(table.drop("stepdown_p"), luck=Luck(5, 2, None, None, None)))
+    assert nothing["overfitting"] == {"median": None, "mean": None, "instruments": 0}
+    assert (nothing["session_number"], nothing["expected_lucky_instruments"], nothing["stepdown_instruments"]) == (
+        None, None, 0,
+    )  # fmt: skip

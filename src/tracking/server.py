@@ -1,4 +1,7 @@
-"""MLflow's own server on the project's store: on this machine only, one worker, no telemetry, nothing unpickled."""
+"""MLflow's own server on the project's store: one worker, no telemetry, nothing unpickled.
+
+It listens on this machine only; at any other address it asks for a password.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ from src.runtime.redaction import masked
 from src.tracking import environment
 from src.tracking.database import wait_for_database
 from src.tracking.location import StoreLocation
+from src.tracking.server_auth import ADMIN, auth_environment, is_loopback
 
 HOST = "127.0.0.1"
 PORT = 5000
 
 
-def serve(location: StoreLocation, port: int, show: Callable[[str], None]) -> int:
+def serve(location: StoreLocation, port: int, show: Callable[[str], None], host: str = HOST) -> int:
     """Run MLflow's server until it is stopped.
 
     Parameters
@@ -30,6 +34,8 @@ def serve(location: StoreLocation, port: int, show: Callable[[str], None]) -> in
     port : int
     show : callable
         Takes the line that says where the server starts.
+    host : str
+        Address to listen at. One that other machines reach needs a password, see `src.tracking.server_auth`.
 
     Returns
     -------
@@ -39,9 +45,10 @@ def serve(location: StoreLocation, port: int, show: Callable[[str], None]) -> in
     Raises
     ------
     StageError
-        If there is nothing to show, the registry would have no gate, or the port is taken.
+        If there is nothing to show, the registry would have no gate, a password is missing, or the port is taken.
     """
-    _check(location, port)
+    _check(location, port, host)
+    users = {} if is_loopback(host) else auth_environment()
     environment.set_environment(location)
     if location.database is not None:
         wait_for_database(location.database)
@@ -51,14 +58,15 @@ def serve(location: StoreLocation, port: int, show: Callable[[str], None]) -> in
     # A process group of its own: Ctrl+C reaches this process alone, which ends the server without tracebacks.
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     process = subprocess.Popen(
-        server_command(location, port),
-        env={**server_environment(), **store_variables(location)},
+        server_command(location, port) if host == HOST else server_command(location, port, host),
+        env={**server_environment(), **store_variables(location), **users},
         creationflags=flags,
         start_new_session=os.name != "nt",
     )
     try:
         store = location.database or masked(location.uri)
-        show(f"MLflow on {store} starts at http://{HOST}:{port}/#/experiments (Ctrl+C ends it)")
+        asks = f"; it asks for the password of {ADMIN}" if users else ""
+        show(f"MLflow on {store} starts at http://{host}:{port}/#/experiments{asks} (Ctrl+C ends it)")
         return process.wait()
     except KeyboardInterrupt:
         return 0
@@ -66,17 +74,20 @@ def serve(location: StoreLocation, port: int, show: Callable[[str], None]) -> in
         _stop(process)
 
 
-def server_command(location: StoreLocation, port: int) -> list[str]:
+def server_command(location: StoreLocation, port: int, host: str = HOST) -> list[str]:
     """Command line of the server, without the store's address, which may hold a password.
 
     Parameters
     ----------
     location : StoreLocation
     port : int
+    host : str
+        Address to listen at.
     """
+    users = [] if is_loopback(host) else ["--app-name", "basic-auth"]
     files = ["--default-artifact-root", str(location.artifacts), "--no-serve-artifacts"]
-    network = ["--host", HOST, "--port", str(port), "--workers", "1"]
-    return [sys.executable, "-m", "mlflow", "server", *files, *network]
+    network = ["--host", host.strip("[]"), "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "server", *files, *network, *users]
 
 
 def store_variables(location: StoreLocation) -> dict[str, str]:
@@ -95,19 +106,25 @@ def server_environment() -> dict[str, str]:
     return {**os.environ, "PATH": path}
 
 
-def _check(location: StoreLocation, port: int) -> None:
+def _check(location: StoreLocation, port: int, host: str) -> None:
     if location.is_server:
         raise StageError(f"the runs are on the server {masked(location.uri)}: open that address in a browser")
     if location.database is not None and not location.database.exists():
         raise StageError(f"there is no MLflow store at {location.database} yet: run make demo, or python -m src.train")
     environment.require_gate()
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        is_taken = probe.connect_ex((HOST, port)) == 0
-    if is_taken:
+    if _answers(HOST if host in ("0.0.0.0", "::", "[::]") else host.strip("[]"), port):
         raise StageError(
             f"port {port} is taken, perhaps by another python -m src.ui: open http://{HOST}:{port}, or choose another "
             f"with port={port + 1}"
         )
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

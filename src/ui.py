@@ -20,7 +20,7 @@ from src.runtime.terminal import answer, notice
 from src.tracking.location import store_location
 from src.tracking.server import HOST, PORT, serve
 
-_ADDRESS = re.compile(r"[A-Za-z0-9.:\[\]-]+")
+_ADDRESS = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:\[\]-]*")
 
 
 def ui(arguments: list[str]) -> int:

@@ -25,7 +25,8 @@ _COLUMNS = {
     MARK: "(name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)",
     HISTORY: "(changed_at TEXT NOT NULL, name TEXT NOT NULL, earlier DOUBLE PRECISION, "
     "value DOUBLE PRECISION NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL)",
-    FOLDERS: "(experiment TEXT NOT NULL, folder TEXT NOT NULL, PRIMARY KEY (experiment, folder))",
+    FOLDERS: "(experiment TEXT NOT NULL, machine TEXT NOT NULL, folder TEXT NOT NULL, "
+    "PRIMARY KEY (experiment, machine, folder))",
 }
 _OWNED = (MARK, HISTORY)
 _CONF = "conf/grade/default.yaml"

@@ -24,6 +24,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
 from src.tracking.model_files import check_files
+from src.tracking.recorded_folders import record_objections
 from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
 
 # Where a server keeps the files of mlflow-artifacts:/ (mlflow.server.constants).
@@ -169,7 +170,9 @@ class RegistryGateMixin:
         location: str = super().get_model_version_download_uri(name, version)  # type: ignore[misc]
         with self._gate(f"version {version} of {name}") as (query, thresholds):
             if thresholds is not None:
-                _check_files(registry_gate.candidate_at(query, location))
+                candidate = registry_gate.candidate_at(query, location)
+                if objections := self._vouched(query, candidate):
+                    raise GateRefusal(f"run {candidate.run_id} is not what training stored: {'; '.join(objections)}")
         return location
 
     @contextmanager
@@ -196,7 +199,12 @@ class RegistryGateMixin:
         reasons += [conflict] if (conflict := registry_gate.name_conflict(candidate, name)) else []
         if reasons:
             raise GateRefusal(f"run {candidate.run_id} does not clear: {'; '.join(reasons)}")
-        _check_files(candidate)
+        if objections := self._vouched(query, candidate):
+            raise GateRefusal(f"run {candidate.run_id} is not what training stored: {'; '.join(objections)}")
+
+    def _vouched(self, query: Query, candidate: CandidateModel) -> tuple[str, ...]:
+        """Check a model's files, and ask the records of training about it."""
+        return record_objections(query, self.engine.dialect.name, candidate, _check_files(candidate))
 
     def _drop_if_empty(self, name: str) -> None:
         """Remove the empty registered model that MLflow's client creates before it asks for a version."""
@@ -218,27 +226,26 @@ def _require_same(candidate: CandidateModel, run_id: str | None, model_id: str |
         raise GateRefusal(f"the source is model {candidate.model_id}, not model {model_id} of the request")
 
 
-def _check_files(candidate: CandidateModel) -> None:
+def _check_files(candidate: CandidateModel) -> str:
+    """Check a model's files wherever they are kept; returns the SHA-256 of the native model file."""
     parsed = urlparse(candidate.location)
     destination = os.environ.get(_ARTIFACT_DESTINATION, "")
     if parsed.scheme == "mlflow-artifacts":
         if not destination:
             raise GateRefusal(f"the files of model {candidate.model_id} are kept by a tracking server: use that server")
-        _check_at(f"{destination.rstrip('/')}/{parsed.path.lstrip('/')}", candidate)
-    else:
-        _check_at(candidate.location, candidate)
+        return _check_at(f"{destination.rstrip('/')}/{parsed.path.lstrip('/')}", candidate)
+    return _check_at(candidate.location, candidate)
 
 
-def _check_at(location: str, candidate: CandidateModel) -> None:
+def _check_at(location: str, candidate: CandidateModel) -> str:
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_local_uri
 
     if is_local_uri(location, is_tracking_or_registry_uri=False):
-        check_files(Path(local_file_uri_to_path(location)), candidate)
-        return
+        return check_files(Path(local_file_uri_to_path(location)), candidate)
     import tempfile
 
     from mlflow.artifacts import download_artifacts
 
     with tempfile.TemporaryDirectory() as folder:
-        check_files(Path(download_artifacts(artifact_uri=location, dst_path=folder)), candidate)
+        return check_files(Path(download_artifacts(artifact_uri=location, dst_path=folder)), candidate)

@@ -24,6 +24,7 @@ from src.tracking.database import wait_for_database
 from src.tracking.errors import TrackingError, locked_error, schema_error
 from src.tracking.location import StoreLocation, local_folder, store_location
 from src.tracking.reconcile import ExperimentRuns
+from src.tracking.recorded_folders import remember_folder
 from src.tracking.run_record import RunContent
 from src.tracking.search import runs_by_id, version_numbers
 from src.tracking.settings import TrackedDataset
@@ -66,7 +67,10 @@ def open_store(settings: TrackedDataset, *, writes: bool = False) -> Iterator[Ml
             from src.tracking import postgresql
 
             postgresql.claim(location.uri, settings.experiment)
-        yield MlflowStore(settings, client, location, demanded)
+        store = MlflowStore(settings, client, location, demanded)
+        if writes:
+            remember_folder(location, store.experiment, settings.paths.runs)
+        yield store
     except Exception as error:
         if isinstance(error, TrackingError):
             raise

@@ -78,7 +78,10 @@ def fresh_run(made: Case, metrics: dict[str, float], **changes: Any) -> tuple[st
     experiment = (
         client.create_experiment(name) if name else client.get_experiment_by_name("alpha-loop/demo").experiment_id
     )
-    run = client.create_run(experiment, tags={"alpha.passed": "true"} | changes.pop("tags", {}))
+    tags = {"alpha.passed": "true"} | changes.pop("tags", {})
+    if metrics == GOOD and changes.pop("recorded", True):
+        tags["alpha.record_id"] = made.add("stock", f"HAND{len(made.trained)}")
+    run = client.create_run(experiment, tags=tags)
     model = client.create_logged_model(experiment, "made-by-hand", run.info.run_id)
     params = folder_of("lightgbm").write(local(model.artifact_location), model.model_id, run.info.run_id)
     params |= {"model_id": model.model_id, "registered_name": "stock.HAND"}

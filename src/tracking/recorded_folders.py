@@ -1,0 +1,97 @@
+"""Where the runs of an experiment are stored, as a database remembers it, and what these records say of a model.
+
+Training and `sync` write the folder of ``data/runs`` into the database itself, out of reach of MLflow's API. On a
+machine where such a folder exists, the registry's plugin demands that a model's run stands in it, with equal figures and
+the same native model: a run that was made through the client alone, however good it looks, is not registered. On other
+machines the rules of the database decide alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sqlite3
+from pathlib import Path
+
+from src.core.errors import StageError
+from src.tracking.database import LOCK_SECONDS
+from src.tracking.location import StoreLocation
+from src.tracking.registry_gate import FOLDERS, MARKED, CandidateModel, GateRefusal, Query, gate_metrics
+
+
+def remember_folder(location: StoreLocation, experiment: str, folder: Path) -> None:
+    """Write into the database where this machine stores the runs of an experiment.
+
+    Parameters
+    ----------
+    location : StoreLocation
+        A server's database is out of reach: nothing is written.
+    experiment : str
+        Its id.
+    folder : Path
+        ``data/runs/<dataset>``.
+    """
+    row = (experiment, platform.node(), str(folder.absolute()))
+    known = f"SELECT 1 FROM {FOLDERS} WHERE experiment = ? AND machine = ? AND folder = ?"
+    insert = f"INSERT INTO {FOLDERS} (experiment, machine, folder) VALUES (?, ?, ?)"
+    if location.database is not None:
+        database = sqlite3.connect(location.database, timeout=LOCK_SECONDS, isolation_level=None)
+        with contextlib.closing(database) as connection:
+            if not connection.execute(known, row).fetchall():
+                connection.execute(insert.replace("INSERT", "INSERT OR IGNORE"), row)
+    elif location.is_postgresql:
+        from src.tracking import postgresql
+
+        with postgresql.connected(location.uri) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(known.replace("?", "%s"), row)
+            if not cursor.fetchall():
+                cursor.execute(f"{insert.replace('?', '%s')} ON CONFLICT DO NOTHING", row)
+
+
+def record_objections(query: Query, dialect: str, candidate: CandidateModel, sha256: str) -> tuple[str, ...]:
+    """Ask the records of this machine about a model.
+
+    Parameters
+    ----------
+    query : callable
+        Runs SQL on the database.
+    dialect : str
+        ``sqlite`` or ``postgresql``.
+    candidate : CandidateModel
+    sha256 : str
+        Of the native model file.
+
+    Returns
+    -------
+    tuple of str
+        What stands against the model; empty if a folder vouches for it, or none of the experiment's is on this machine.
+
+    Raises
+    ------
+    GateRefusal
+        If the records can't be read.
+    """
+    folders = [folder for folder in _folders(query, dialect, candidate.run_id) if folder.is_dir()]
+    if not folders:
+        return ()
+    from src.tracking.records import Records
+
+    tags = query("SELECT value FROM tags WHERE run_uuid = ? AND key = 'alpha.record_id'", (candidate.run_id,))
+    record_id = str(tags[0][0]) if tags else None
+    metrics = gate_metrics(query, candidate.run_id)
+    try:
+        found = [Records.at(folder).objections(record_id, metrics, sha256) for folder in folders]
+    except StageError as error:
+        raise GateRefusal(f"the records of training can't be read: {error}") from error
+    return min(found, key=len)
+
+
+def _folders(query: Query, dialect: str, run_id: str) -> list[Path]:
+    if not query(MARKED[dialect], (FOLDERS,)):
+        return []
+    rows = query(
+        f"SELECT f.folder FROM {FOLDERS} f JOIN runs r ON CAST(r.experiment_id AS VARCHAR(32)) = f.experiment "
+        "WHERE r.run_uuid = ? AND f.machine = ?",
+        (run_id, platform.node()),
+    )
+    return [Path(row[0]) for row in rows]

@@ -1,48 +1,16 @@
 import numpy as np
 import pytest
-from scipy.signal import lfilter
 from sklearn.metrics import roc_auc_score
 
 from src.config.schema import GradeConfig
 from src.evaluation import suspicion
-from src.evaluation.metrics import accuracy, auc, max_drawdown, sharpe
-from src.evaluation.strategy import TradingConditions, performance
-from src.evaluation.suspicion import OneBarLater, collapses, one_bar_later
+from src.evaluation.metrics import auc
+from src.evaluation.suspicion import OneBarLater, collapses
+from tests.evaluation.skill_case import autoregressive, clears, direction, edge, later, z_of
 
 GATE = GradeConfig()
 NOTHING = OneBarLater(0.53, 0.52, 0.7, 0.5, 0.0)
 GONE = OneBarLater(0.62, 0.5, 0.1, 6.4, 0.3)
-
-
-def autoregressive(n, persistence, rng):
-    shocks = rng.normal(size=n) * np.sqrt(1.0 - persistence**2)
-    shocks[0] = rng.normal()
-    return lfilter([1.0], [1.0, -persistence], shocks)
-
-
-def edge(n, persistence, strength, rng):
-    """Scores and one-bar returns that follow them: what a skilled model has."""
-    score = autoregressive(n, persistence, rng)
-    noise = rng.standard_t(4, size=n) / np.sqrt(2.0)
-    change = 0.012 * (strength * score + np.sqrt(1.0 - strength**2) * noise) + 0.0003
-    change[rng.random(n) < 0.01] = 0.0
-    return score, change
-
-
-def later(score, change, size=0.5):
-    exposure = (score > np.median(score) - 0.02) * 1.0
-    conditions = TradingConditions(np.full(score.size, size), np.full(score.size, 5e-4), change)
-    return one_bar_later(score, exposure, conditions, 252.0, 126), performance(exposure, conditions).net
-
-
-def direction(change):
-    return np.where(np.abs(change) > 1e-6, (change > 0) * 1.0, np.nan)
-
-
-def clears(score, change, net):
-    label, ratio, fall = direction(change), sharpe(net, 252.0), max_drawdown(net)
-    right = accuracy(label, np.where(score > np.median(score) - 0.02, 0.6, 0.4))
-    return auc(label, score) >= 0.52 and right >= 0.51 and ratio >= 0.5 and fall <= 0.2
 
 
 @pytest.mark.parametrize("persistence", [0.0, 0.5, 0.8])
@@ -57,7 +25,7 @@ def test_of_genuine_passes_at_most_one_in_twenty_is_flagged(persistence):
         area = auc(direction(change), score)
         if clears(score, change, net) and 0.53 <= area <= 0.58:
             passed += 1
-            z = (area - 0.5) / np.std(suspicion.shifted_excess(direction(change), score)[1:-126])
+            z = z_of(score, change)
             flagged += collapses(found) or bool(suspicion.too_good({"auc": area, "z": z}, GATE))
     assert passed > 90
     assert flagged <= 0.05 * passed
@@ -79,7 +47,7 @@ def test_scores_that_know_the_next_bar_are_flagged(persistence):
         change = 0.012 * rng.normal(size=1700)
         score = 0.45 * change / 0.012 + autoregressive(1700, persistence, rng)
         found = later(score, change)[0]
-        z = (found.area - 0.5) / np.std(suspicion.shifted_excess(direction(change), score)[1:-126])
+        z = z_of(score, change)
         assert collapses(found) or suspicion.too_good({"auc": found.area, "z": z}, GATE)
 
 
@@ -219,14 +187,15 @@ def test_a_pass_on_stale_prices_or_one_that_is_gone_a_bar_later_is_suspicious():
     assert doubt(Marks(stale=0.4), passed=False) is None
 
 
-def test_a_collapse_one_bar_later_is_suspicious_in_every_class_passed_or_not():
+def test_a_collapse_one_bar_later_is_suspicious_in_every_class_where_the_run_passed_or_looks_good():
     words = (
         "its auc of 0.62 is 0.50 one bar later, a drop of 6.4 standard errors, as of prices, dates or features that"
         " look one bar ahead"
     )
     for kind in ("stock", "etf", "crypto"):
         assert doubt(Marks(asset_class=kind), later=GONE) == f"passed, but {words}"
-        assert doubt(Marks(asset_class=kind), later=GONE, passed=False) == f"not passed, but {words}"
+        assert doubt(Marks(asset_class=kind), z=3.0, later=GONE, passed=False) == f"not passed, but {words}"
+        assert doubt(Marks(asset_class=kind), z=2.9, later=GONE, passed=False) is None  # it does not look good
     assert doubt(Marks(), area=0.7, later=GONE).endswith(f"too good for its kind of data: {words}")
 
 

@@ -8,12 +8,17 @@ import numpy as np
 import polars as pl
 
 from src.features.compute import Arrays, PanelLookup
+from src.features.look_ahead import cut_off
 from src.features.panel_lookup import Members
 from src.features.panel_members import POINTS
 from src.features.registry import MARKET, MEMBERS
 
 BARS = 1500
 SESSION = 7  # bars of a day, where they are intraday
+UNCHANGED, UNTRADED = 0.12, 0.06  # shares of the thin bars: closes that stay, and bars without a trade
+STRETCH = slice(1100, 1140)  # thin bars in a row without a trade
+GAP, GAP_DAYS = 500, 45.0  # bar of the thin ones before which the exchange was closed
+SPLIT, RATIO = 700, 4.0  # bar of the thin ones at which shares were split, and into how many
 
 
 @cache
@@ -43,9 +48,39 @@ def trial(intraday: bool = False) -> Arrays:
     return bars | PanelLookup(_panel(day)).at("stock", day)
 
 
+@cache
+def thin(intraday: bool = False) -> Arrays:
+    """The same stock as a thinly traded one, by input name: what real bars hold and ordinary ones don't.
+
+    Prices of two decimals that tie, unchanged closes, flat bars without volume, 40 of these in a row, a long gap in the
+    dates, a split.
+    """
+    random, arrays, bars = np.random.default_rng(11), trial(intraday), np.arange(BARS)
+    untraded = (random.random(BARS) < UNTRADED) | ((bars >= STRETCH.start) & (bars < STRETCH.stop))
+    stays = untraded | (random.random(BARS) < UNCHANGED)
+    move = np.where(stays, 0.0, np.diff(np.log(arrays["raw_close"]), prepend=np.log(arrays["raw_close"][0])))
+    split = np.where(bars < SPLIT, RATIO, 1.0)
+    close = np.round(8 * split * np.exp(np.cumsum(move)), 2)  # as traded
+    before = np.r_[close[0], close[:-1]] / np.where(bars == SPLIT, RATIO, 1.0)
+    close = np.where(stays, before, close)
+    gap = np.log(arrays["raw_open"][1:] / arrays["raw_close"][:-1])
+    start = np.where(untraded, close, np.round(before * np.exp(np.r_[0.0, gap]), 2))
+    top, floor = np.maximum(start, close), np.minimum(start, close)
+    reach = [np.log(arrays["raw_high"] / np.maximum(arrays["raw_open"], arrays["raw_close"]))]
+    reach.append(np.log(np.minimum(arrays["raw_open"], arrays["raw_close"]) / arrays["raw_low"]))
+    high = np.where(untraded, close, np.maximum(np.round(top * np.exp(reach[0]), 2), top))
+    low = np.where(untraded, close, np.minimum(np.round(floor * np.exp(-reach[1]), 2), floor))
+    traded = {"raw_open": start, "raw_high": high, "raw_low": low, "raw_close": close}
+    day = arrays["day"] + GAP_DAYS * (bars >= GAP)
+    others = {name: values / split for name, values in traded.items()}
+    others |= {"volume": np.where(untraded, 0.0, np.round(arrays["volume"], -2)), "split": split, "day": day}
+    return arrays | others | PanelLookup(_panel(day)).at("stock", day)
+
+
 def part(arrays: Arrays, rows: slice) -> Arrays:
-    """Some of the bars."""
-    return {name: values[rows] for name, values in arrays.items()}
+    """Some of the bars, and what was known of the panel at the last of them."""
+    known = cut_off(arrays, len(arrays["day"]) if rows.stop is None else rows.stop)
+    return {name: values[rows] for name, values in known.items()}
 
 
 def times(arrays: Arrays, by: float, names: tuple[str, ...]) -> Arrays:
@@ -61,7 +96,11 @@ def rewritten(arrays: Arrays, cut: int) -> Arrays:
         for name, values in arrays.items()
         if name in (*MARKET, "volume") or name.startswith("raw_")
     }
-    others |= {name: Members(np.where(late, 0, arrays[name].row), arrays[name].values) for name in MEMBERS}
+    known = {name: int(arrays[name].row[:cut].max(initial=-1)) + 1 for name in MEMBERS}
+    for name in MEMBERS:
+        values = arrays[name].values.copy()
+        values[known[name] :] = values[:1]
+        others[name] = Members(np.where(late, 0, arrays[name].row), values)
     return arrays | others | {"day": arrays["day"] + 200.0 * late}
 
 

@@ -14,6 +14,7 @@ from src.features.catalog import code_hash, declared
 from src.features.compute import compute
 from src.features.registry import FeatureError
 from src.features.selection import select
+from src.features.trial_bars import thin
 from tests.features import properties
 from tests.features.series import lively, with_prices
 
@@ -298,3 +299,98 @@ def test_a_worker_computes_what_was_checked(mine):
     ]
     assert [code_hash(item) for item in handed] == [code_hash(item) for item in checked]
     assert compute(lively(300), handed).equals(compute(lively(300), checked))
+
+
+ONE = """
+    import numpy as np
+    from src.features.registry import feature
+    from src.features.windows import lag
+
+
+    @feature("momentum", window={window}, scale="{scale}", source="mine")
+    def mine({inputs}):
+        "Mine."
+        return {formula}
+"""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "formula", "window", "words"),
+    [
+        ("volume", "volume / lag(volume, 1)", 2, "mine is infinite on a bar .*: return NaN where its divisor is 0"),
+        ("high, low", "1 / np.log(high / low)", 1, "mine is infinite on a bar without volume: return NaN"),
+        ("split", "split", 1, "mine looks ahead: a later split changes its earlier values"),
+        ("volume, split", "split * volume / (volume + lag(volume, 1))", 2, "later split"),
+        (
+            "members_return_21",
+            "members_return_21.values[np.minimum(members_return_21.row + 1, len(members_return_21.values) - 1), 30]",
+            1,
+            "mine looks ahead",
+        ),
+        (
+            "log_return",
+            "np.where(np.abs(np.append(log_return[1:], 0.0)) > 0.12, 1.0, 0.01 * np.sign(log_return))",
+            2,
+            "mine looks ahead",
+        ),
+        (
+            "direction",
+            "np.arange(len(direction)) - np.maximum.accumulate(np.where(direction != 0, np.arange(len(direction)), 0))",
+            2,
+            "the last window=2 bars must give its value",
+        ),
+        ("close", "close.sort() or close", 1, "failed: ValueError: .*read-only"),
+        ("close, prior_close", "close / prior_close", 2, None),
+        ("high, low, close", "(close - low) / (high - low)", 1, None),
+        ("traded_close", "traded_close / lag(traded_close, 1)", 2, None),
+    ],
+)
+def test_a_declaration_is_tried_on_bars_that_stand_still_tie_and_split(tmp_path, inputs, formula, window, words):
+    path = written(tmp_path, ONE.format(inputs=inputs, formula=formula, window=window, scale="none"))
+    if words is None:
+        assert chosen(files=[path])
+        return
+    with pytest.raises(FeatureError, match=words):
+        chosen(files=[path])
+
+
+def test_of_a_price_scale_the_price_as_traded_is_no_look_ahead_and_todays_shares_are(tmp_path):
+    texts = [ONE.format(inputs=name, formula=name, window=1, scale="price") for name in ("traded_close", "raw_close")]
+    good, bad = (written(tmp_path, text, f"own_{at}.py") for at, text in enumerate(texts))
+    assert chosen(files=[good], names=["mine"])
+    assert "take traded_close" in refusal(files=[bad])
+
+
+def test_a_window_that_ordinary_bars_suffice_for_is_lengthened_where_bars_stand_still():
+    (item,) = chosen({"talib": "CDLINNECK"})
+    assert item.window > 10  # a candle is long or short against the ten before it
+
+
+def test_an_indicator_that_is_infinite_where_nothing_moves_is_taken_and_that_is_said(monkeypatch, caplog):
+    def ratio(name, parameters, known):
+        return {"ratio": known["volume"] / np.r_[np.nan, known["volume"][:-1]]}
+
+    monkeypatch.setattr(indicators, "talib_values", ratio)
+    custom._extra.cache_clear()
+    assert chosen({"talib": "CCI", "timeperiod": 3})
+    custom._extra.cache_clear()
+    assert "is infinite where nothing is traded or the price stands still: null there" in caplog.text
+
+
+@pytest.mark.parametrize("intraday", [False, True])
+def test_thin_bars_hold_what_ordinary_ones_do_not(intraday):
+    bars = thin(intraday)
+    traded = {name: bars[f"raw_{name}"] * bars["split"] for name in ("open", "high", "low", "close")}
+    for values in traded.values():
+        assert np.allclose(values, np.round(values, 2), atol=1e-9)
+        assert (values > 0).all()
+    assert (traded["high"] >= np.maximum(traded["open"], traded["close"])).all()
+    assert (traded["low"] <= np.minimum(traded["open"], traded["close"])).all()
+    still, flat = np.diff(bars["raw_close"]) == 0, traded["high"] == traded["low"]
+    assert 0.1 < still.mean() < 0.35
+    assert flat[bars["volume"] == 0].all()
+    assert (bars["volume"][1100:1140] == 0).all()
+    assert (np.diff(traded["high"])[bars["volume"][1:] > 0] == 0).any()
+    assert {*bars["split"]} == {1.0, 4.0}
+    assert abs(np.log(bars["raw_close"][700] / bars["raw_close"][699])) < 0.2
+    assert np.diff(bars["day"]).max() > 40

@@ -31,7 +31,8 @@ MEANINGS = (
     (
         "luck rate",
         "Share of circular shifts of the run's predictions against its returns that clear all thresholds: how often "
-        "the same model would pass without skill.",
+        "the same model would pass without skill. The mean score of each fold stays with its dates, as sizes and costs "
+        "do; what a score differs from it is shifted.",
     ),
     ("z", "The run's AUC minus the mean AUC of its shifts, divided by their standard deviation."),
     (
@@ -127,8 +128,8 @@ def limits_section(data: ReportData) -> str:
             survivorship,
             "A grade applies to the procedure (walk-forward refits). A registered model is refitted on all data and "
             "has not itself been tested on unseen bars.",
-            "Evidence from shifts is slightly too high for trees, which makes it conservative. Runs on one instrument, "
-            "and instruments of one market, are not independent.",
+            "Luck rates are slightly too high: simulated models without skill passed about 0.9 times as often as "
+            "expected. Runs on one instrument, and instruments of one market, are not independent.",
             "Costs are estimates. They exclude the impact of large orders, borrowing, taxes and outages.",
         ],
     )

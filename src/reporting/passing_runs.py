@@ -114,6 +114,7 @@ def _card(row: dict[str, Any], curve: pl.DataFrame | None) -> dict[str, Any]:
     facts = [
         ("luck rate", "no shift passes" if row["luck_rate"] == 0 else percent(row["luck_rate"])),
         ("q-value", probability(row["q_value"])),
+        ("p-value of the Sharpe ratio", probability(row["sharpe_p_value"])),
         ("deflated Sharpe", two_decimals(row["deflated_sharpe"])),
         ("Sharpe", f"{two_decimals(row['sharpe'])}, always long {two_decimals(row['buy_hold_sharpe'])}"),
         ("accuracy", f"{percent(row['accuracy'])}, majority {percent(row['majority_accuracy'])}"),

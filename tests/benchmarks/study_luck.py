@@ -24,7 +24,6 @@ from src.evaluation.labels import Decisions, decisions
 from src.models.registry import family, load
 
 FIRST = 506  # bars before the first test decision
-FOLD = 125  # bars between fits
 CHUNK = 300  # instruments between two reports of all figures so far
 GAP = 6  # bars of purge and embargo before a fold
 LEVELS: dict[str, Callable[[np.ndarray], float]] = {
@@ -100,17 +99,21 @@ def trees(name: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarra
 
 
 def walked(
-    decided: Decisions, x: np.ndarray, bars: int, fit: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    decided: Decisions,
+    x: np.ndarray,
+    bars: int,
+    refit: int,
+    fit: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """Predict each fold by a model of the decisions before it."""
+    """Predict each fold of `refit` bars by a model of the decisions before it."""
     parts = []
-    for first in range(FIRST, FIRST + bars, FOLD):
+    for first in range(FIRST, FIRST + bars, refit):
         train = np.flatnonzero(~np.isnan(decided.label[: first - GAP]))
-        parts.append(fit(x[train], decided.label[train], x[first : min(first + FOLD, FIRST + bars)]))
+        parts.append(fit(x[train], decided.label[train], x[first : min(first + refit, FIRST + bars)]))
     return np.clip(np.concatenate(parts), 0.0, 1.0)
 
 
-def graded(name: str, instruments: int, bars: int, seed: int) -> dict[str, pl.DataFrame]:
+def graded(name: str, instruments: int, bars: int, refit: int, seed: int) -> dict[str, pl.DataFrame]:
     """Grade models without skill on as many instruments, once for each kind of level.
 
     Returns
@@ -121,11 +124,11 @@ def graded(name: str, instruments: int, bars: int, seed: int) -> dict[str, pl.Da
     rng = np.random.default_rng(seed)
     fit = logistic if name == "logistic" else trees(name)
     opens = opening_prices(instruments, FIRST + bars + 2, rng)
-    fold, positions = np.arange(bars) // FOLD, np.arange(FIRST, FIRST + bars)
+    fold, positions = np.arange(bars) // refit, np.arange(FIRST, FIRST + bars)
     rows: dict[str, list[dict[str, object]]] = {level: [] for level in LEVELS}
     for each in opens:
         decided = decided_of(each, rng)
-        score = walked(decided, rotated_features(decided, rng), bars, fit)
+        score = walked(decided, rotated_features(decided, rng), bars, refit, fit)
         for level, function in LEVELS.items():
             with patch.object(fold_levels, "fold_level", function):
                 rows[level].append(assess(score, positions, decided, StrategyConfig(), GradeConfig(), fold=fold).row())
@@ -157,11 +160,13 @@ def main() -> None:
     parser.add_argument("--family", default="lightgbm", help="a family of src/models, or logistic")
     parser.add_argument("--instruments", type=int, default=4000)
     parser.add_argument("--bars", type=int, default=500, help="out-of-sample bars")
+    parser.add_argument("--refit", type=int, default=125, help="bars between fits")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     parts: list[dict[str, pl.DataFrame]] = []
     for start in range(0, asked.instruments, CHUNK):
-        parts.append(graded(asked.family, min(CHUNK, asked.instruments - start), asked.bars, asked.seed + start))
+        count, seed = min(CHUNK, asked.instruments - start), asked.seed + start
+        parts.append(graded(asked.family, count, asked.bars, asked.refit, seed))
         grades = {level: pl.concat([part[level] for part in parts]) for level in LEVELS}
         print("\n".join(lines(asked.family, grades)), flush=True)  # noqa: T201
 

@@ -140,6 +140,10 @@ def test_a_cell_holds_the_number_it_sorts_by_and_null_holds_none() -> None:
 
 def test_every_file_that_is_not_python_is_packaged() -> None:
     patterns = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").split()[2:]
-    files = [path for path in (ROOT / "src").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    files = [
+        path
+        for path in (ROOT / "src").rglob("*")
+        if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__"
+    ]
     assert TEMPLATES / "page.html.jinja" in files
     assert not [path for path in files if not any(path.match(pattern) for pattern in patterns)]

@@ -99,7 +99,7 @@ def _about(folder: Path, **changes: Any) -> None:
 
 FORGED: dict[str, Callable[[Path], Any]] = {
     "a pickle beside": _pickled,
-    "a pickle in place of the model": lambda folder: (folder / "model" / "model.txt").rename(folder / "model" / "a.pkl"),
+    "a pickle in place of the model": lambda folder: (folder / "model/model.txt").rename(folder / "model/a.pkl"),
     "another loader": lambda folder: _flavor(folder, loader_module="mlflow.pyfunc.model"),
     "a cloudpickled python model": lambda folder: _flavor(folder, python_model="python_model.pkl"),
     "a further flavour": _further_flavor,
@@ -234,7 +234,8 @@ def test_a_forged_run_with_a_folder_in_our_format_needs_a_record(base: Case) -> 
     with pytest.raises(MlflowException, match="sharpe 3 is not the 0.9 that training stored"):
         client.create_model_version("stock.HAND", f"models:/{model}", run)
     run, model = fresh_run(base, GOOD)
-    assert client.create_model_version("stock.HAND2", f"models:/{model}", run).run_id == run
+    client.create_registered_model("my-own")
+    assert client.create_model_version("my-own", f"models:/{model}", run).run_id == run
 
 
 def test_a_model_whose_record_is_gone_is_not_loaded(base: Case, monkeypatch: pytest.MonkeyPatch) -> None:

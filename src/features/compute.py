@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from src.core.failure import Failure
 from src.core.instruments import Key
-from src.features.catalog import lookup, reach
+from src.features.catalog import is_own, lookup, reach
 from src.features.panel_lookup import Members, as_of, row_as_of
 from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs
 from src.features.windows import Array, finish
@@ -35,6 +35,7 @@ class FeatureGraph:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = list(features)
+        self.guarded = any(is_own(item.name) for item in features)
         own = {name: entry for item in features for name, entry in item.shelf.items()}
         own |= {item.name: item for item in features}
         names = dict.fromkeys(name for item in features for name in reach(item))
@@ -62,13 +63,14 @@ class FeatureGraph:
     def bare(self, arrays: Arrays) -> Arrays:
         """Values by feature before warm-up and infinities are cut; raises as `values` does.
 
-        A function gets its inputs read-only, so that none can change what another computes from.
+        Beside features of the user's own, inputs are read-only, so that none can change what another computes from.
         """
-        arrays = {name: _locked(values) for name, values in arrays.items()}
+        lock = _locked if self.guarded else _as_is
+        arrays = {name: lock(values) for name, values in arrays.items()}
         with np.errstate(all="ignore"):
             for name, function, needed in self.steps:
                 try:
-                    arrays[name] = _locked(function(*[arrays[label] for label in needed]))
+                    arrays[name] = lock(function(*[arrays[label] for label in needed]))
                 except Exception as error:
                     raise FeatureError(f"feature {name} failed: {type(error).__name__}: {error}") from error
         return {item.name: arrays[item.name] for item in self.features}
@@ -169,6 +171,10 @@ def instruments(table: pl.DataFrame) -> list[tuple[tuple[str, str], slice]]:
     starts = [0, *ends][:-1]
     keys = [(value["asset_class"], value["symbol"]) for value in runs["value"].to_list()]
     return [(key, slice(start, end)) for key, start, end in zip(keys, starts, ends, strict=True)]
+
+
+def _as_is(values: Any) -> Any:
+    return values
 
 
 def _locked(values: Any) -> Any:

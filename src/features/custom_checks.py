@@ -215,6 +215,7 @@ def _suffices(features: Sequence[Feature], whole: Columns, window: int, toleranc
     sum leaves rounding, and rounding over rounding is any number.
     """
     fine, is_thin = [True] * len(features), bool((arrays["volume"] == 0).any())
+    whole = {name: np.where(np.isinf(values), np.nan, values) for name, values in whole.items()}
     moves = [np.abs(np.diff(np.nan_to_num(whole[item.name][LONGEST:]))) for item in features]
     sudden = {LONGEST + 1 + int(row) for move in moves for row in np.argsort(-move, kind="stable")[:SUDDEN]}
     for row in sorted({*ROWS, *sudden}):

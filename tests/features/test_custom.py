@@ -366,6 +366,11 @@ def test_a_window_that_ordinary_bars_suffice_for_is_lengthened_where_bars_stand_
     assert item.window > 10  # a candle is long or short against the ten before it
 
 
+def test_an_indicator_that_leaves_rounding_where_nothing_is_traded_keeps_its_window():
+    (item,) = chosen({"talib": "VWMA", "scale": "close"})  # a running sum of volume, over what is left of another
+    assert (item.window, item.tolerance) == (30, 0.0)
+
+
 def test_an_indicator_that_is_infinite_where_nothing_moves_is_taken_and_that_is_said(monkeypatch, caplog):
     def ratio(name, parameters, known):
         return {"ratio": known["volume"] / np.r_[np.nan, known["volume"][:-1]]}

@@ -151,8 +151,8 @@ def prospect_value_63(log_return: Array, sigma_63: Array) -> Array:
     if len(felt) >= 63:
         ordered = np.sort(sliding(felt.astype(np.float32), 63), axis=1)
         # Row by row: the rounding of a matrix product depends on the number of rows, so on later bars.
-        gains = (np.maximum(ordered, 0.0) * _decision_weights(63, 0.61)[::-1]).sum(axis=1)
-        out[62:] = gains + (np.minimum(ordered, 0.0) * _decision_weights(63, 0.69)).sum(axis=1)
+        gains = np.einsum("ij,j", np.maximum(ordered, 0.0), _decision_weights(63, 0.61)[::-1])
+        out[62:] = gains + np.einsum("ij,j", np.minimum(ordered, 0.0), _decision_weights(63, 0.69))
     return out / sigma_63**0.88
 
 

@@ -11,6 +11,7 @@ the window isn't full, are NaN, and so is every window that holds a NaN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,9 +144,10 @@ def rank(x: Array, bars: int, tie: Array | float = 0.0) -> Array:
     out = np.full(len(x), np.nan)
     if bars <= len(x):
         last = (x - tie)[bars - 1 :]
-        below = np.zeros(len(last), dtype=np.uint8 if bars <= BYTE else np.int32)  # bytes count five times as fast
+        kind = np.uint8 if bars <= BYTE else np.int32  # bytes count five times as fast
+        below: NDArray[np.integer[Any]] = np.zeros(len(last), dtype=kind)
         for at in range(bars - 1):
-            below += (x[at : at + len(last)] < last).view(np.uint8)
+            np.add(below, (x[at : at + len(last)] < last).view(np.uint8), out=below)
         out[bars - 1 :] = below / (bars - 1) + 0.0 * total(x, bars)[bars - 1 :]
     return out
 

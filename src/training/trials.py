@@ -217,9 +217,9 @@ class TrialCounter:
 
     def _prolonged_series(self, own: IntArray, begins: _Beginnings) -> str | None:
         """Fingerprint of bars that the present ones prolong by less than a year."""
-        for series, bars, last in self._rows.select("series", "bars", "last_bar")[own].sort("last_bar").iter_rows():
-            recent = begins.last and last and begins.last - last < _PROLONGED
-            if recent and begins.known.get(bars):
+        rows = self._rows.select("series", "bars", "last_bar")[own].sort("last_bar", "bars")
+        for series, bars, last in rows.unique("series", keep="first", maintain_order=True).reverse().iter_rows():
+            if begins.last and last and begins.last - last < _PROLONGED and begins.has(bars, last):
                 return str(series)
         return None
 

@@ -15,6 +15,7 @@ from src.config.paths import DatasetPaths
 from src.config.schema import SplitConfig, StrategyConfig
 from src.core.errors import StageError
 from src.core.project import ROOT
+from src.training.trials_ledger import TrialsLedger
 from tests.training.trials_case import Command, bars
 
 
@@ -90,7 +91,7 @@ def test_series_that_resemble_cash_match_their_own_name_alone(one: Command) -> N
     cash = bars(3, volatility=1e-4)
     one(cash)
     assert one.but(dataset="two", seed=8)(renamed(bars(4, volatility=1e-4), "BBB")) == [3]
-    assert one.but(dataset="two", seed=9)(cash) == [6]
+    assert one.but(dataset="two", seed=9)(restated(cash, 0.03)) == [6]
 
 
 def test_days_that_do_not_overlap_are_other_evidence(one: Command) -> None:
@@ -121,6 +122,15 @@ def test_a_refresh_with_a_restated_bar_is_another_trial_and_its_own_extensions_a
     one(table.head(1500))
     other = restated(table)
     assert [one(other.head(count)) for count in (1510, 1520, 1530)] == [[6], [6], [6]]
+
+
+def test_a_refresh_stores_a_further_fingerprint_only_once_a_year(one: Command) -> None:
+    table = bars(count=2300)
+    for count, stored in ((1500, 1), (1501, 1), (1800, 1), (1900, 2), (2200, 2), (2300, 3)):
+        one(table.head(count))
+        ledger = TrialsLedger(one.root / "data" / "trials", "one")
+        assert (count, ledger.series(["stock"], "1d").height) == (count, stored)
+        assert set(ledger.trials(["stock"], "1d")["series"]) == set(ledger.series(["stock"], "1d")["series"])
 
 
 def test_a_session_that_was_killed_counts_on_as_a_whole_one(tmp_path: Path) -> None:

@@ -175,7 +175,9 @@ class _Promotion:
                 f"{name}: {version} is superseded by a later run of the same model (fresh=true, or code that was "
                 "corrected since): choose another version"
             )
-        found = vetting.objections(version, Use.PROMOTE) or vetting.deep_objections(version)
+        found = vetting.objections(version, Use.PROMOTE) or vetting.deep_objections(
+            version, is_champion=self.before.get(name) == number
+        )
         if found:
             raise StageError(f"{name}: {version} is refused: {'; '.join(map(str, found))}")
         return f"{name}: {self.champions.crown(version)}"
@@ -198,8 +200,9 @@ class _Promotion:
         return f"{name}: {'; '.join([*refusals, f'no version clears for promotion; {kept}'])}"
 
     def _deeper(self, version: RegisteredVersion) -> tuple[Objection, ...]:
-        found = self.champions.vetting.deep_objections(version)
-        if found and self.before.get(version.name) == version.number:
+        is_champion = self.before.get(version.name) == version.number
+        found = self.champions.vetting.deep_objections(version, is_champion=is_champion)
+        if found and is_champion:
             self._deep[version.name, version.number] = found
         return found
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from src.core.errors import StageError
 from src.core.instruments import Key
-from src.tracking import verdict
+from src.tracking import registry_gate, registry_sql, verdict
 from src.tracking.evidence import StoredEvidence
+from src.tracking.location import local_folder
 from src.tracking.records import Records
+from src.tracking.registry_gate import GateRefusal
 from src.tracking.verdict import Objection, Use
 from src.training.regrading import GradeCheck, Regrader, drop_grades
 from src.training.run_store import RunStore
@@ -64,13 +66,15 @@ class Vetting:
             for check in self._regrader.check(self.evidence.rows(sorted(keys))):
                 self._checks[check.record_id, check.strategy_key] = check
 
-    def deep_objections(self, version: RegisteredVersion) -> tuple[Objection, ...]:
-        """What stands against a version once its grade is repeated and the registry is asked for its files.
+    def deep_objections(self, version: RegisteredVersion, *, is_champion: bool) -> tuple[Objection, ...]:
+        """What stands against a version once its grade is repeated and, for a champion, its files are looked at.
 
         Parameters
         ----------
         version : RegisteredVersion
             One that has no objections by the facts at hand.
+        is_champion : bool
+            Whether it is champion already. Of any other version the registry checks the files when it is crowned.
         """
         self.repeat_grades([version])
         check = self._checks.get(version.key)
@@ -81,12 +85,14 @@ class Vetting:
             if check.differing and check.is_current:
                 drop_grades(RunStore(self.records.folder), [version.key])
             return (Objection(check.objection, is_damage=bool(check.differing)),)
-        refusal = self._refusal_to_load(version)
+        refusal = self._refusal_to_load(version) if is_champion else None
         return (Objection(refusal, is_damage=True),) if refusal else ()
 
     def _refusal_to_load(self, version: RegisteredVersion) -> str | None:
-        """The registry's refusal to hand out the files of a version, if it refuses."""
+        """Why the files of a version are not those that were graded; the registry is asked where they lie elsewhere."""
         place = version.name, version.number
+        if place not in self._loads and (found := self._local_files(version)) is not None:
+            self._loads[place] = found[0]
         if place not in self._loads:
             try:
                 with self._store.refusals():
@@ -95,3 +101,18 @@ class Vetting:
             except StageError as error:
                 self._loads[place] = str(error)
         return self._loads[place]
+
+    def _local_files(self, version: RegisteredVersion) -> tuple[str | None] | None:
+        """What the database and a folder of this machine say; None where a server or a bucket keeps the files."""
+        with registry_sql.registry_query(self._store.location) as query:
+            if query is None:
+                return None
+            try:
+                candidate = registry_gate.registered_candidate(query, version.name, version.number)
+                if candidate is None or local_folder(candidate.location) is None:
+                    return None
+                standing = verdict.standing_in_database(query, candidate, version.name)
+            except GateRefusal as refusal:
+                return (str(refusal),)
+        found = verdict.objections(standing, self._store.thresholds, None, Use.KEEP)
+        return ("; ".join(map(str, found)) or None,)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -39,6 +42,7 @@ CHECKED = (
 
 _TOLERANCE = 1e-9  # relative: another machine's mathematics library may round otherwise
 _LATER_ROWS = 15  # bars after the last booked return among which the end of a run's bars is looked for
+_THREADS = min(os.cpu_count() or 1, 4)
 _AGAIN = "run `python -m src.train`, which grades again"
 Section = TypeVar("Section")
 
@@ -123,15 +127,18 @@ class Regrader:
         stored = {row["record_id"]: row for row in self._store.runs(record_ids=ids).iter_rows(named=True)}
         predicted = {row["record_id"]: row for row in self._store.predictions(None, ids).iter_rows(named=True)}
         self._read_bars({(row["asset_class"], row["symbol"]) for row in stored.values()})
-        for row in graded.iter_rows(named=True):
-            record_id = row["record_id"]
+
+        def checked(row: Mapping[str, Any]) -> GradeCheck:
+            record_id, strategy_key = row["record_id"], row["strategy_key"]
             if record_id not in stored or record_id not in predicted:
-                yield GradeCheck(record_id, row["strategy_key"], missing=f"data/runs has no record {record_id}")
-                continue
+                return GradeCheck(record_id, strategy_key, missing=f"data/runs has no record {record_id}")
             try:
-                yield self._check(row, stored[record_id], predicted[record_id])
+                return self._check(row, stored[record_id], predicted[record_id])
             except ValueError as error:  # predictions that no bar belongs to, or that are no probabilities
-                yield GradeCheck(record_id, row["strategy_key"], missing=f"its predictions can't be graded: {error}")
+                return GradeCheck(record_id, strategy_key, missing=f"its predictions can't be graded: {error}")
+
+        with ThreadPoolExecutor(_THREADS) as pool:  # Fourier transforms and sorts run beside each other
+            yield from pool.map(checked, graded.iter_rows(named=True))
 
     def _check(self, row: Mapping[str, Any], run: Mapping[str, Any], predicted: Mapping[str, Any]) -> GradeCheck:
         identity = row["record_id"], row["strategy_key"]
@@ -221,7 +228,7 @@ class Regrader:
             return None
         untils = dict.fromkeys([*(each.until for each in self._settings(run["session_key"])), None])
         heights = dict.fromkeys(_cut(own, until).height for until in untils)
-        ends = (own.head(rows) for rows in (*heights, *_ends(own, predicted)) if rows)
+        ends = (own.head(rows) for rows in chain(heights, _ends(own, predicted)) if rows)
         return next((bars for bars in ends if _is_of(bars, parts["bars"])), None)
 
     def _market(self, label: LabelConfig, until: str | None) -> pl.DataFrame | None:

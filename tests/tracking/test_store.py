@@ -20,6 +20,7 @@ from src.config.schema import Config, TrackingConfig
 from src.core import process as process_module
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
+from src.promote import promote
 from src.tracking import database, location, sqlite_runs
 from src.tracking.sweep import forget_swept
 from tests.tracking.tracking_case import BAD, GOOD, SESSION, Case, case, local, native
@@ -164,8 +165,8 @@ def test_a_run_of_code_that_was_corrected_since_is_superseded_and_not_promoted(
     with open_store(made.tracked) as target:
         champions = Champions(target)
         assert champions.best("stock.AAPL") == champions.version("stock.AAPL", 2)
-        with pytest.raises(StageError, match="superseded by a later run of the same model"):
-            champions.promote(champions.version("stock.AAPL", 1))
+    with pytest.raises(StageError, match="superseded by a later run of the same model"):
+        promote(made.config, {"name": "stock.AAPL", "version": "1"})
     made.config.strategy.short = True  # other settings are another run, not a mended one
     other = graded_by("mended")
     assert other not in (old, new)

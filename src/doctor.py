@@ -20,6 +20,7 @@ from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.inspection import connections, diagnostics
 from src.inspection.diagnostics import Finding, format_findings, run_checks
+from src.runtime.redaction import remember_arguments, remember_environment, remember_settings
 from src.runtime.terminal import answer
 
 
@@ -41,6 +42,8 @@ def doctor(arguments: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=help_text)
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     chosen = parser.parse_args(arguments)
+    remember_environment()
+    remember_arguments(chosen.overrides)
     findings = examine(chosen.overrides)
     as_json = json.dumps([asdict(finding) for finding in findings], indent=2)
     answer(as_json if chosen.json else format_findings(findings))
@@ -61,6 +64,7 @@ def examine(overrides: list[str]) -> list[Finding]:
         config = compose(overrides)
     except ConfigError as error:
         return [Finding("configuration", "bad", str(error)), *run_checks(checks(Config()))]
+    remember_settings(config)
     message = f"universe={config.dataset} source={config.source.kind} model={config.model.family}"
     return [Finding("configuration", "ok", message), *run_checks(checks(config))]
 

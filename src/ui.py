@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 from src.config.schema import TrackingConfig
 from src.core.errors import ConfigError, StageError
+from src.runtime.redaction import remember_arguments, remember_environment
 from src.runtime.terminal import answer, notice
 from src.tracking.location import store_location
 from src.tracking.server import HOST, PORT, serve
@@ -31,6 +32,8 @@ def ui(arguments: list[str]) -> int:
     arguments : list of str
         As typed.
     """
+    remember_environment()
+    remember_arguments(arguments)
     if any(argument in ("-h", "--help") for argument in arguments):
         answer(__doc__ or "")
         return 0

@@ -13,7 +13,7 @@ from src.core.errors import ConfigError, StageError
 from src.fetching import network
 from src.inspection.diagnostics import Finding
 from src.runtime.disk_space import format_bytes
-from src.runtime.redaction import masked, masked_address
+from src.runtime.redaction import masked_address
 from src.tracking.environment import gated_schemes, require_gate
 from src.tracking.errors import TrackingError
 from src.tracking.location import store_location
@@ -45,7 +45,7 @@ def proxy(live: LiveSource) -> Finding:
     setting = network.named_proxy(live)
     if address is None or setting is None:
         return Finding("proxy", "ok", "none: live sources are reached directly")
-    message = f"{setting[0]}={masked(address)}: the address is valid; whether it answers shows when hydrating"
+    message = f"{setting[0]}={masked_address(address)}: the address is valid; whether it answers shows when hydrating"
     return Finding("proxy", "note", message)
 
 

@@ -206,7 +206,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     chosen = parser.parse_args()
     shutil.rmtree(chosen.home, ignore_errors=True)
-    sweep = Sweep(chosen.home.absolute())
+    sweep = Sweep(chosen.home.absolute(), VERBS[: max(map(VERBS.index, chosen.verbs)) + 1])
     begun = time.monotonic()
     sweep.prepare()
     say(f"undisturbed in {time.monotonic() - begun:.0f} s; points: {sweep.points}")

@@ -7,11 +7,11 @@ in the lost store are not rebuilt: champions, and suspicions that were cleared.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from src.core.errors import Incomplete, StageError
 from src.runtime.command import main
+from src.runtime.terminal import answer
 
 if TYPE_CHECKING:
     from src.config.schema import Config
@@ -49,7 +49,7 @@ def sync(config: Config) -> str:
     runs = project_sessions(tracked, store, sessions, grades, findings)
     runs += project_sessions(tracked, placebo, others, pl.DataFrame(), findings)
     for line in findings.lines():
-        sys.stdout.write(line + "\n")
+        answer(line)
     number = len({session["key"] for session in (*sessions, *others)})
     count = "1 session" if number == 1 else f"{number} sessions"
     line = f"sync: {runs:,} runs of {count} of {config.dataset} are in {masked_address(config.tracking.uri)}"

@@ -24,7 +24,7 @@ KEPT = 0.25  # share of the AUC's excess over 0.5 that remains one bar later: fa
 DROP_ERRORS = 3.0  # standard errors that the drop exceeds
 PACE_ERRORS = 2.5  # ... by which less remains than the score's own persistence lets one expect
 FAST_DROP_ERRORS = 5.5  # a fast score loses its skill by itself: then the drop alone must be beyond what skill reaches
-LOOKS_GOOD = 3.0  # z of a run that failed, from which a collapse is reported too
+LOOKS_GOOD = 3.0  # z from which there is something to collapse, whether the run passed or failed
 LEAST_BARS = 100  # out-of-sample bars from which standard errors are taken
 
 
@@ -180,7 +180,7 @@ def suspicion(
         is today's close.
     """
     causes = _causes(positions, decisions)
-    gone = collapses(later) and (passed or (figures["z"] or 0.0) >= LOOKS_GOOD)
+    gone = collapses(later) and (figures["z"] or 0.0) >= LOOKS_GOOD
     if gone:
         causes.append(_collapse(later))
     elif passed and decisions.asset_class == "crypto" and not kept:

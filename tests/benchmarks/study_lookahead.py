@@ -2,7 +2,7 @@
 
 Each series is written once for each fault under another symbol, into one dataset with a sound panel of the same
 market. Printed is whether hydration quarantined it, training flagged its run, or it was harmless: not passed, and no
-AUC that chance does not explain. Any other is missed.
+AUC that chance does not explain, or none that the sound series lacks. Any other is missed.
 
     python -m tests.benchmarks.study_lookahead faults --folder /tmp/lookahead
     python -m tests.benchmarks.study_lookahead genuine
@@ -77,6 +77,11 @@ def study_faults(folder: Path, model: str) -> None:
     words += [f"tracking.uri=sqlite:///{(folder / 'mlflow.db').as_posix()}"]
     for verb in ("hydrate", "featurize", "train"):
         subprocess.run([sys.executable, "-m", f"src.{verb}", *words], check=True)
+    show_outcomes(folder, endings)
+
+
+def show_outcomes(folder: Path, endings: dict[str, str]) -> None:
+    """Print what became of the series of each fault, and which were missed."""
     ending = pl.col("symbol").str.extract(r"_(F\d\d)$").replace_strict(endings, default=None).alias("fault")
     states = pl.read_parquet(folder / "data/states/full/hydrate.parquet").with_columns(ending)
     grades = pl.read_parquet(folder / "data/grades/full.parquet")
@@ -85,8 +90,13 @@ def study_faults(folder: Path, model: str) -> None:
         flagged=pl.col("suspicious").is_not_null().any(), shows=(shows & pl.col("suspicious").is_null()).any()
     )
     table = states.filter(pl.col("fault").is_not_null()).join(runs, on=KEY, how="left")
-    quarantined, flagged = pl.col("state") == "quarantined", pl.col("flagged").fill_null(False)
-    missed = ~quarantined & pl.col("shows").fill_null(False)
+    table = table.with_columns(
+        pl.col("shows", "flagged").fill_null(False), stem=pl.col("symbol").str.replace(r"_F\d\d$", "")
+    )
+    sound = table.filter(pl.col("fault") == "none").select("asset_class", "stem", before="shows")
+    table = table.join(sound, on=["asset_class", "stem"], how="left")
+    quarantined, flagged = pl.col("state") == "quarantined", pl.col("flagged")
+    missed = ~quarantined & pl.col("shows") & ~pl.col("before")
     counts = table.group_by("fault", maintain_order=True).agg(
         pl.len().alias("series"),
         quarantined.sum().alias("quarantined"),
@@ -96,7 +106,7 @@ def study_faults(folder: Path, model: str) -> None:
     )
     with pl.Config(tbl_rows=40, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):
         show(counts.sort("fault"))
-        show(table.filter(missed & (pl.col("fault") != "none")).select("fault", *KEY))
+        show(table.filter(missed).select("fault", *KEY))
 
 
 def study_genuine(worlds: int) -> None:
@@ -114,7 +124,8 @@ def study_genuine(worlds: int) -> None:
         usual = (areas >= 0.53) & (areas <= 0.58)
         show(
             f"autocorrelation {persistence}: {areas.size} passes, AUC {np.quantile(areas, 0.05):.3f} to"
-            f" {np.quantile(areas, 0.95):.3f}; flagged as collapsed {gone.mean():.1%}, too good {good.mean():.1%};"
+            f" {np.quantile(areas, 0.95):.3f}; flagged as collapsed {gone.mean():.1%}, too good {good.mean():.1%},"
+            f" either {(gone | good).mean():.1%};"
             f" with an AUC of 0.53 to 0.58: {usual.sum()} passes, flagged {(gone | good)[usual].mean():.1%}"
         )
 

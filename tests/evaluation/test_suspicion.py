@@ -187,16 +187,17 @@ def test_a_pass_on_stale_prices_or_one_that_is_gone_a_bar_later_is_suspicious():
     assert doubt(Marks(stale=0.4), passed=False) is None
 
 
-def test_a_collapse_one_bar_later_is_suspicious_in_every_class_where_the_run_passed_or_looks_good():
+def test_a_collapse_one_bar_later_is_suspicious_in_every_class_where_the_auc_looks_good():
     words = (
         "its auc of 0.62 is 0.50 one bar later, a drop of 6.4 standard errors, as of prices, dates or features that"
         " look one bar ahead"
     )
     for kind in ("stock", "etf", "crypto"):
-        assert doubt(Marks(asset_class=kind), later=GONE) == f"passed, but {words}"
+        assert doubt(Marks(asset_class=kind), z=3.0, later=GONE) == f"passed, but {words}"
+        assert doubt(Marks(asset_class=kind), z=2.9, later=GONE) is None
         assert doubt(Marks(asset_class=kind), z=3.0, later=GONE, passed=False) == f"not passed, but {words}"
         assert doubt(Marks(asset_class=kind), z=2.9, later=GONE, passed=False) is None  # it does not look good
-    assert doubt(Marks(), area=0.7, later=GONE).endswith(f"too good for its kind of data: {words}")
+    assert doubt(Marks(), area=0.7, z=7.0, later=GONE).endswith(f"too good for its kind of data: {words}")
 
 
 def test_a_high_z_with_a_high_auc_is_suspicious():

@@ -162,7 +162,7 @@ def test_only_the_verb_loosens_and_keeps_who_when_and_why(
 ) -> None:
     conf(monkeypatch, tmp_path, "min_sharpe: 0.2\n")
     shown = "\n".join(gate_view.shown(made.config.tracking))
-    assert "1 thresholds" in shown and "tighter than conf" in shown
+    assert "tighter than conf/grade/default.yaml in 1 threshold;" in shown
     with pytest.raises(ConfigError, match='loosen needs why="..."'):
         verb.gate(made.config.tracking, {"why": " "}, loosen=True)
     assert demanded(made)["min_sharpe"] == 0.5

@@ -53,7 +53,8 @@ def shown(tracking: TrackingConfig) -> list[str]:
     lines += _decisions(location)
     tighter = [each for each, value in conf.by_name().items() if looser(each, value, demanded[each])]
     remedy = f'; {gate_command(location)} loosen why="..." takes those of the configuration' if tighter else ""
-    return [*lines, f"gate: {len(tighter)} thresholds of {name} are tighter than conf/grade/default.yaml{remedy}"]
+    count = "1 threshold" if len(tighter) == 1 else f"{len(tighter)} thresholds"
+    return [*lines, f"gate: {name} is tighter than conf/grade/default.yaml in {count}{remedy}"]
 
 
 def loosened(tracking: TrackingConfig, why: str) -> list[str]:

@@ -25,7 +25,7 @@ def remember_folder(location: StoreLocation, experiment: str, folder: Path) -> N
     Parameters
     ----------
     location : StoreLocation
-        A server's database is out of reach: nothing is written.
+        Nothing is written into a server's database, nor into PostgreSQL by a role that may not.
     experiment : str
         Its id.
     folder : Path
@@ -43,8 +43,11 @@ def remember_folder(location: StoreLocation, experiment: str, folder: Path) -> N
         from src.tracking import postgresql
 
         with postgresql.connected(location.uri) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(known.replace("?", "%s"), row)
-            if not cursor.fetchall():
+            cursor.execute(f"SELECT EXISTS ({known.replace('?', '%s')})", row)
+            ((is_known,),) = cursor.fetchall()
+            cursor.execute("SELECT has_table_privilege(%s, 'INSERT')", (FOLDERS,))
+            ((may_write,),) = cursor.fetchall()
+            if may_write and not is_known:
                 cursor.execute(f"{insert.replace('?', '%s')} ON CONFLICT DO NOTHING", row)
 
 
@@ -87,10 +90,11 @@ def record_objections(query: Query, dialect: str, candidate: CandidateModel, sha
 
 
 def _folders(query: Query, dialect: str, run_id: str) -> list[Path]:
-    if not query(MARKED[dialect], (FOLDERS,)):
+    tables = query(MARKED[dialect], (FOLDERS,))
+    if not tables:
         return []
     rows = query(
-        f"SELECT f.folder FROM {FOLDERS} f JOIN runs r ON CAST(r.experiment_id AS VARCHAR(32)) = f.experiment "
+        f"SELECT f.folder FROM {tables[0][0]} f JOIN runs r ON CAST(r.experiment_id AS VARCHAR(32)) = f.experiment "
         "WHERE r.run_uuid = ? AND f.machine = ?",
         (run_id, platform.node()),
     )

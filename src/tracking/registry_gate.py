@@ -24,7 +24,7 @@ Query = Callable[[str, tuple[Any, ...]], list[Any]]
 
 MARK = "alpha_loop_gate"
 HISTORY = f"{MARK}_history"
-FOLDERS = f"{MARK}_folders"
+FOLDERS = f"{MARK}_records"
 """Tables of a marked database: the thresholds, who changed them, and the folders of data/runs that vouch for runs."""
 
 PLACEBO = "placebo"

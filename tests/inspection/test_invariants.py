@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -143,3 +144,21 @@ def test_a_version_below_a_threshold_of_the_mark_is_found(made: Case) -> None:
 
     made.mark(Thresholds.of({**Thresholds.of(made.config.grade).by_name(), "min_auc": GOOD["auc"] + 0.01}))
     assert [kind for kind, text in found(made) if "auc 0.56 is below 0.57" in text] == ["version", "version", "alias"]
+
+
+def test_the_doctor_names_each_with_its_remedy_and_status_shows_the_champion(made: Case) -> None:
+    from src.inspection import connections, overview, status_view
+
+    assert connections.invariants(made.config).state == "ok"
+    _changed_file(made)
+    finding = connections.invariants(made.config)
+    assert finding.state == "bad"
+    lines = finding.message.splitlines()
+    assert lines[0] == "2 of what must hold between registry, runs and data/runs does not:"
+    assert lines[1].startswith("      version 1 of crypto.BTC-USD: ") and lines[1].endswith("(python -m src.sync)")
+    config, now = made.config, dt.datetime.now(dt.UTC)
+    picture = overview.overview(config.paths, config.universe, config.source, now, made.tracked)
+    assert picture["champions"]["count"] == 1
+    shown = status_view.text(picture)
+    assert "champions: 1, 1 no longer clear" in shown
+    assert "crypto.BTC-USD version 1: " in shown

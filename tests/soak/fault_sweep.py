@@ -44,7 +44,7 @@ TINY = (
     "split.fold_months=36",
 )
 """Four instruments, one family of features, one cheap model family, one fold or two."""
-CHANGES = {"created", "since", "started", "updated", "made", "moment", "finished", "seconds", "created_at"}
+CHANGES = {"created", "since", "started", "updated", "made", "moment", "finished", "seconds", "created_at", "seen"}
 
 
 class Tiny(Project):
@@ -93,6 +93,10 @@ def _content(path: Path) -> Any:
     if path.suffix == ".parquet":
         frame = pl.read_parquet(path)
         volatile = [name for name in frame.columns if name in VOLATILE or name in CHANGES]
+        if "trials" in path.parts:  # a trial that was interrupted is taken from its run, with fewer facts
+            if path.name.endswith(".series.parquet"):
+                return frame["interval"].unique().to_list()
+            volatile += ["series", "label"]
         return {column.name: _rows(column.to_frame()) for column in frame.drop(volatile)}
     if path.suffix == ".json":
         return _steady(json.loads(path.read_text(encoding="utf-8")))

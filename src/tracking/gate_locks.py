@@ -118,11 +118,13 @@ def _places(differs: str) -> Iterator[GateTrigger]:
     )
     signs = ("/../", "^%2e", "^%2f", "^%5c")
     veiled = " OR ".join(f"lower(NEW.artifact_location) LIKE '%{sign}%' ESCAPE '^'" for sign in signs)
-    moved = f"OLD.artifact_location IS NOT NULL AND NEW.artifact_location {differs} OLD.artifact_location"
+    moved = f"coalesce(OLD.artifact_location, '') <> '' AND NEW.artifact_location {differs} OLD.artifact_location"
     has_models = "EXISTS (SELECT 1 FROM logged_models l WHERE l.experiment_id = OLD.experiment_id)"
     refused = f"{overlaps} OR {veiled}"
     table = "experiments"
-    yield GateTrigger(f"{MARK}_place", "INSERT", table, f"NEW.artifact_location IS NOT NULL AND ({refused})", _PLACE)
+    yield GateTrigger(
+        f"{MARK}_place", "INSERT", table, f"coalesce(NEW.artifact_location, '') <> '' AND ({refused})", _PLACE
+    )
     yield GateTrigger(
         f"{MARK}_place_moved", "UPDATE OF artifact_location", table, f"{moved} AND ({has_models} OR {refused})", _PLACE
     )

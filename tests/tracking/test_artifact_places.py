@@ -99,6 +99,12 @@ def test_places_beside_models_are_allowed(base: Case) -> None:
         assert found.artifact_location == location or location is None
 
 
+def test_an_empty_location_means_mlflows_own_as_a_server_passes_it_on(base: Case) -> None:
+    client = base.client()
+    found = client.get_experiment(client.create_experiment("by-server", ""))
+    assert found.artifact_location.endswith(f"/{found.experiment_id}")
+
+
 def test_the_place_of_models_is_never_moved(base: Case) -> None:
     with base.sql() as execute, pytest.raises(Exception, match="artifact location overlaps"):
         execute("UPDATE experiments SET artifact_location = 'file:///elsewhere' WHERE name = 'alpha-loop/demo'")

@@ -128,7 +128,7 @@ def limits_section(data: ReportData) -> str:
             survivorship,
             "A grade applies to the procedure (walk-forward refits). A registered model is refitted on all data and "
             "has not itself been tested on unseen bars.",
-            "Luck rates are slightly too high: simulated models without skill passed about 0.9 times as often as "
+            "Luck rates are slightly too high: simulated models without skill passed 0.9 to 1 times as often as "
             "expected. Runs on one instrument, and instruments of one market, are not independent.",
             "Costs are estimates. They exclude the impact of large orders, borrowing, taxes and outages.",
         ],

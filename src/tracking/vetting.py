@@ -84,7 +84,7 @@ class Vetting:
             self.unconfirmed.add(version.key)
             if check.differing and check.is_current:
                 drop_grades(RunStore(self.records.folder), [version.key])
-            return (Objection(check.objection, is_damage=bool(check.differing)),)
+            return (Objection(check.objection, is_damage=check.is_damage),)
         refusal = self._refusal_to_load(version) if is_champion else None
         return (Objection(refusal, is_damage=True),) if refusal else ()
 

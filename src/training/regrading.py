@@ -69,6 +69,12 @@ class GradeCheck:
     is_current: bool = False
 
     @property
+    def is_damage(self) -> bool:
+        """Whether the row was changed: evidence alone also differs where earlier code graded."""
+        gated = tuple(f"{name} " for name in (*(metric.name for metric in GATE_METRICS), "n_oos"))
+        return bool(self.differing) and (self.is_current or any(each.startswith(gated) for each in self.differing))
+
+    @property
     def objection(self) -> str | None:
         """One sentence against the run; None if its grade is confirmed."""
         if self.missing:

@@ -63,6 +63,13 @@ def test_each_edited_figure_is_found(project: Project, name: str) -> None:
     assert f"{name} nothing is stored" in str(found.objection)
 
 
+def test_evidence_by_earlier_code_is_no_damage_and_an_edited_figure_is() -> None:
+    assert GradeCheck("r", "s", differing=("z 1 is stored",), is_current=True).is_damage
+    assert not GradeCheck("r", "s", differing=("z 1 is stored",)).is_damage
+    assert GradeCheck("r", "s", differing=("auc 1 is stored",)).is_damage
+    assert not GradeCheck("r", "s", missing="its bars are gone").is_damage
+
+
 def test_thresholds_that_changed_since_change_no_figure(project: Project) -> None:
     grade = replace(GradeConfig(), min_auc=0.6)
     found = list(Regrader(paths_of(project), StrategyConfig(), grade).check(stored(project)))

@@ -11,7 +11,8 @@ NAMED = re.compile(r"`([a-z_/]+\.py)::(test_[a-z_0-9]+)`")
 
 def test_every_line_of_the_page_names_a_test_that_exists() -> None:
     text = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
-    rows = [line for line in text.splitlines() if line.startswith("|") and not line.startswith(("|---", "| what they"))]
+    rows = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    rows = [row for row in rows if not row.endswith("| held by |")]
     assert len(rows) > 20
     for row in rows:
         found = NAMED.findall(row)

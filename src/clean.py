@@ -2,7 +2,7 @@
 
 Without ``yes=true`` nothing is removed. Old are temporary files of killed processes, renamed logs, and models and
 registered versions of superseded runs (``fresh=true``); ``drop=<dataset>`` adds everything stored of one dataset.
-Champions stay, with the runs behind them.
+Champions stay, with the runs behind them, and so does the ledger of trials.
 """
 
 from __future__ import annotations

@@ -127,6 +127,7 @@ def test_other_costs_grade_again_without_fitting(trained: Project, tmp_path: Pat
     assert (both["auc"] == both["auc_dear"]).all()
     traded = both.filter(pl.col("turnover") > 0)
     assert (traded["sharpe_dear"] < traded["sharpe"]).all()
+    assert (grades["n_trials"].unique().to_list(), "Session 2 on these bars;" in line) == ([6], True)
 
 
 def test_a_stricter_threshold_fails_runs_with_its_reason(trained: Project, tmp_path: Path) -> None:
@@ -135,6 +136,7 @@ def test_a_stricter_threshold_fails_runs_with_its_reason(trained: Project, tmp_p
     grades = project.grades()
     assert not grades["passed"].any()
     assert all(any("below 0.99" in reason for reason in reasons) for reasons in grades["reasons"])
+    assert (grades["n_trials"].unique().to_list(), grades["session_number"].unique().to_list()) == ([3], [1])
 
 
 def test_fresh_trains_a_further_attempt_and_counts_as_no_further_trial(trained: Project, tmp_path: Path) -> None:

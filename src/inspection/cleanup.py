@@ -1,7 +1,7 @@
 """What may be removed: temporary files, old logs, superseded models and versions, whole datasets.
 
-A champion's version, run and model are never among it. The rows of superseded runs stay: they are small, and the count
-of trials that the evidence rests on must not shrink because files were removed.
+A champion's version, run and model are never among it. The ledger of trials (``data/trials``) isn't either: the count
+that the evidence rests on must not shrink because files were removed. The rows of superseded runs stay, they are small.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class Records:
         stored = self.stored_sha256(record_id)
         if recorded and sha256 not in recorded:
             yield "its model is not the one that training recorded (SHA-256)"
-        elif stored is None and not recorded:
+        elif stored is None and not recorded and not self.is_superseded(record_id):  # `clean` removes superseded models
             yield f"the native model of {record_id} is missing in {self.folder / 'models'}: run python -m src.train"
         elif stored is not None and stored not in (recorded or {sha256 or ""}):
             yield (

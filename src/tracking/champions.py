@@ -18,7 +18,7 @@ from src.core.errors import ConfigError, StageError
 from src.core.instruments import Key
 from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION
 from src.tracking.search import all_pages
-from src.tracking.verdict import Objection, Standing, Use, is_superseded
+from src.tracking.verdict import PLACEBO, Objection, Standing, Use, is_superseded
 from src.tracking.vetting import Vetting
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ def _standing(version: Any, run: Any) -> Standing:
         suspicious=None if is_cleared else params.get("suspicious"),
         is_cleared=is_cleared,
         is_superseded=bool(tags.get("alpha.superseded")),
-        arm=params.get("arm") or tags.get("arm"),
+        arm=PLACEBO if PLACEBO in (params.get("arm"), tags.get("arm")) else None,
         broken=None if is_finished else f"run {run.info.run_id} is unfinished or deleted",
     )
 

@@ -12,11 +12,14 @@ import contextlib
 import platform
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from src.core.errors import StageError
 from src.tracking.database import LOCK_SECONDS
 from src.tracking.location import StoreLocation
-from src.tracking.registry_gate import FOLDERS, MARKED, CandidateModel, GateRefusal, Query, gate_metrics
+from src.tracking.registry_gate import FOLDERS, MARKED, CandidateModel, Query
+
+if TYPE_CHECKING:
+    from src.tracking.records import Records
 
 
 def remember_folder(location: StoreLocation, experiment: str, folder: Path) -> None:
@@ -51,8 +54,8 @@ def remember_folder(location: StoreLocation, experiment: str, folder: Path) -> N
                 cursor.execute(f"{insert.replace('?', '%s')} ON CONFLICT DO NOTHING", row)
 
 
-def record_objections(query: Query, dialect: str, candidate: CandidateModel, sha256: str) -> tuple[str, ...]:
-    """Ask the records of this machine about a model.
+def records_of(query: Query, dialect: str, candidate: CandidateModel) -> list[Records]:
+    """Find the records on this machine of the experiment that a model is of.
 
     Parameters
     ----------
@@ -61,32 +64,16 @@ def record_objections(query: Query, dialect: str, candidate: CandidateModel, sha
     dialect : str
         ``sqlite`` or ``postgresql``.
     candidate : CandidateModel
-    sha256 : str
-        Of the native model file.
 
     Returns
     -------
-    tuple of str
-        What stands against the model; empty if a folder vouches for it, or none of the experiment's is on this machine.
-
-    Raises
-    ------
-    GateRefusal
-        If the records can't be read.
+    list of Records
+        One for each folder that the database remembers and this machine has; one of them has to vouch for the model.
+        Empty if none of the experiment's is on this machine.
     """
-    folders = [folder for folder in _folders(query, dialect, candidate.run_id) if folder.is_dir()]
-    if not folders:
-        return ()
     from src.tracking.records import Records
 
-    tags = query("SELECT value FROM tags WHERE run_uuid = ? AND key = 'alpha.record_id'", (candidate.run_id,))
-    record_id = str(tags[0][0]) if tags else None
-    metrics = gate_metrics(query, candidate.run_id)
-    try:
-        found = [Records.at(folder).objections(record_id, metrics, sha256) for folder in folders]
-    except StageError as error:
-        raise GateRefusal(f"the records of training can't be read: {error}") from error
-    return min(found, key=len)
+    return [Records.at(folder) for folder in _folders(query, dialect, candidate.run_id) if folder.is_dir()]
 
 
 def _folders(query: Query, dialect: str, run_id: str) -> list[Path]:

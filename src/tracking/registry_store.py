@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from mlflow.entities.model_registry.model_version_stages import STAGE_ARCHIVED, STAGE_NONE, get_canonical_stage
@@ -21,11 +21,16 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
+from src.core.errors import StageError
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
 from src.tracking.model_files import check_files
-from src.tracking.recorded_folders import record_objections
+from src.tracking.recorded_folders import records_of
 from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
+
+if TYPE_CHECKING:
+    from src.tracking.records import Records
+    from src.tracking.verdict import FolderCheck, Objection, Use
 
 # Where a server keeps the files of mlflow-artifacts:/ (mlflow.server.constants).
 _ARTIFACT_DESTINATION = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
@@ -167,12 +172,15 @@ class RegistryGateMixin:
         MlflowException
             PERMISSION_DENIED, if a file is missing, changed or added.
         """
+        from src.tracking.verdict import Use
+
         location: str = super().get_model_version_download_uri(name, version)  # type: ignore[misc]
         with self._gate(f"version {version} of {name}") as (query, thresholds):
             if thresholds is not None:
                 candidate = registry_gate.candidate_at(query, location)
-                if objections := self._vouched(query, candidate):
-                    raise GateRefusal(f"run {candidate.run_id} is not what training stored: {'; '.join(objections)}")
+                asked = self._objections(query, candidate, name, thresholds, Use.LOAD)
+                if damage := [str(objection) for objection in asked if objection.is_damage]:
+                    raise GateRefusal(f"run {candidate.run_id} is not what training stored: {'; '.join(damage)}")
         return location
 
     @contextmanager
@@ -194,17 +202,33 @@ class RegistryGateMixin:
     def _admit(
         self, query: Query, candidate: CandidateModel, name: str, thresholds: Thresholds, promotion: bool = False
     ) -> None:
-        graded = registry_gate.grade_candidate(query, candidate, thresholds)
-        reasons = list(graded.against_promotion if promotion else graded.against_registration)
-        reasons += [conflict] if (conflict := registry_gate.name_conflict(candidate, name)) else []
-        if reasons:
-            raise GateRefusal(f"run {candidate.run_id} does not clear: {'; '.join(reasons)}")
-        if objections := self._vouched(query, candidate):
-            raise GateRefusal(f"run {candidate.run_id} is not what training stored: {'; '.join(objections)}")
+        """Refuse a model that anything stands against.
 
-    def _vouched(self, query: Query, candidate: CandidateModel) -> tuple[str, ...]:
-        """Check a model's files, and ask the records of training about it."""
-        return record_objections(query, self.engine.dialect.name, candidate, _check_files(candidate))
+        Raises
+        ------
+        GateRefusal
+            With all reasons.
+        """
+        from src.tracking.verdict import Use
+
+        objections = self._objections(query, candidate, name, thresholds, Use.PROMOTE if promotion else Use.REGISTER)
+        if objections:
+            raise GateRefusal(f"run {candidate.run_id} does not clear: {'; '.join(map(str, objections))}")
+
+    def _objections(
+        self, query: Query, candidate: CandidateModel, name: str, thresholds: Thresholds, use: Use
+    ) -> tuple[Objection, ...]:
+        """Ask the one verdict; where several folders of records are on this machine, one has to vouch for the model."""
+        from src.tracking import verdict
+
+        standing = verdict.standing_in_database(query, candidate, name, _files(candidate))
+        try:
+            found = records_of(query, self.engine.dialect.name, candidate)
+            asked: list[Records | None] = [*found] or [None]
+            answers = [verdict.objections(standing, thresholds, records, use) for records in asked]
+        except StageError as error:
+            raise GateRefusal(f"the records of training can't be read: {error}") from error
+        return min(answers, key=len)
 
     def _drop_if_empty(self, name: str) -> None:
         """Remove the empty registered model that MLflow's client creates before it asks for a version."""
@@ -224,6 +248,16 @@ def _require_same(candidate: CandidateModel, run_id: str | None, model_id: str |
         raise GateRefusal(f"the model comes from run {candidate.run_id}, not from run {run_id} of the request")
     if model_id and model_id != candidate.model_id:
         raise GateRefusal(f"the source is model {candidate.model_id}, not model {model_id} of the request")
+
+
+def _files(candidate: CandidateModel) -> FolderCheck:
+    """What the files of a model are, wherever they are kept."""
+    from src.tracking.verdict import FolderCheck
+
+    try:
+        return FolderCheck(sha256=_check_files(candidate))
+    except GateRefusal as refusal:
+        return FolderCheck(broken=str(refusal))
 
 
 def _check_files(candidate: CandidateModel) -> str:

@@ -178,7 +178,7 @@ class Repairs:
         params = target.client.get_run(run.run_id).data.params
         candidate = CandidateModel(model.model_id, run.run_id, model.artifact_location, dict(params))
         local = local_folder(model.artifact_location)
-        problem = changed_files(candidate) if local is not None else _refused_files(target, run.run_id)
+        problem = changed_files(candidate).broken if local is not None else _refused_files(target, run.run_id)
         if problem is None:
             return False
         with tempfile.TemporaryDirectory() as staged:

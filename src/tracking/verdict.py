@@ -144,7 +144,25 @@ def is_superseded(standing: Standing, records: Records | None) -> bool:
     )
 
 
-def standing_in_database(query: Query, candidate: CandidateModel, name: str) -> Standing:
+@dataclass(frozen=True)
+class FolderCheck:
+    """What a look at the files of a model found.
+
+    Attributes
+    ----------
+    broken : str or None
+        What differs from what the run recorded.
+    sha256 : str or None
+        Of the native model file, where the files were read.
+    """
+
+    broken: str | None = None
+    sha256: str | None = None
+
+
+def standing_in_database(
+    query: Query, candidate: CandidateModel, name: str, files: FolderCheck | None = None
+) -> Standing:
     """Collect what MLflow's tables and the files of the model say of a version.
 
     Parameters
@@ -155,7 +173,10 @@ def standing_in_database(query: Query, candidate: CandidateModel, name: str) -> 
         The logged model behind the version.
     name : str
         Of the registered model.
+    files : FolderCheck, optional
+        What a look at its files found. Default: look at them where they lie in a folder of this machine.
     """
+    files = files or changed_files(candidate)
     tags = dict(tuple(row) for row in query("SELECT key, value FROM tags WHERE run_uuid = ?", (candidate.run_id,)))
     params = candidate.params
     is_cleared = registry_gate.is_cleared(query, candidate.run_id)
@@ -165,16 +186,16 @@ def standing_in_database(query: Query, candidate: CandidateModel, name: str) -> 
         record_id=tags.get("alpha.record_id"),
         own_name=params.get("registered_name"),
         metrics=registry_gate.gate_metrics(query, candidate.run_id),
-        model_sha256=params.get("model_sha256"),
+        model_sha256=files.sha256 or params.get("model_sha256"),
         suspicious=None if is_cleared else params.get("suspicious"),
         is_cleared=is_cleared,
         is_superseded=bool(tags.get("alpha.superseded")),
-        arm=params.get("arm") or tags.get("arm"),
-        broken=changed_files(candidate),
+        arm=PLACEBO if PLACEBO in (params.get("arm"), tags.get("arm")) else None,
+        broken=files.broken,
     )
 
 
-def changed_files(candidate: CandidateModel) -> str | None:
+def changed_files(candidate: CandidateModel) -> FolderCheck:
     """Compare the files of a model with what its run recorded, where they are kept in a folder of this machine.
 
     Parameters
@@ -183,17 +204,16 @@ def changed_files(candidate: CandidateModel) -> str | None:
 
     Returns
     -------
-    str or None
-        What differs; None if nothing does, or the files are kept elsewhere.
+    FolderCheck
+        Empty where the files are kept elsewhere.
     """
     folder = local_folder(candidate.location)
     if folder is None:
-        return None
+        return FolderCheck()
     try:
-        check_files(folder, candidate)
+        return FolderCheck(sha256=check_files(folder, candidate))
     except GateRefusal as refusal:
-        return str(refusal)
-    return None
+        return FolderCheck(broken=str(refusal))
 
 
 def _suspicion(standing: Standing, records: Records | None) -> str | None:

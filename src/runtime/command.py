@@ -136,7 +136,7 @@ def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:
         except ConfigError as error:
             return _end(beat, 2, _with_verb(verb, str(error)))
         except Incomplete as error:
-            log.warning("%s", error)
+            log.warning("%s", error, extra=SHOWN)
             beat.update(ended="failed", message=shown(str(error)))
             answer(escaped(str(error)))
             return 1

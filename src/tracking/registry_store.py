@@ -228,7 +228,7 @@ class RegistryGateMixin:
             answers = [verdict.objections(standing, thresholds, records, use) for records in asked]
         except StageError as error:
             raise GateRefusal(f"the records of training can't be read: {error}") from error
-        return min(answers, key=len)
+        return tuple(objection for objection in min(answers, key=len) if not objection.is_preference)
 
     def _drop_if_empty(self, name: str) -> None:
         """Remove the empty registered model that MLflow's client creates before it asks for a version."""

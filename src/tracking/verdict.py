@@ -42,10 +42,13 @@ class Objection:
     is_damage : bool
         Whether something is not as training left it (changed files, a run that was not trained, a record that is
         gone), as opposed to a version that merely clears too little.
+    is_preference: bool
+        Whether a person may decide otherwise: the registry itself does not refuse for it.
     """
 
     message: str
     is_damage: bool = False
+    is_preference: bool = False
 
     def __str__(self) -> str:
         return self.message
@@ -127,7 +130,7 @@ def objections(standing: Standing, thresholds: Thresholds, records: Records | No
     reasons = graded.against_promotion if needs_champions_bars else graded.against_registration
     found += [Objection(reason) for reason in reasons]
     if use in (Use.REGISTER, Use.PROMOTE) and is_superseded(standing, records):
-        found.append(Objection("superseded by a later run of the same model"))
+        found.append(Objection("superseded by a later run of the same model", is_preference=True))
     return tuple(found)
 
 

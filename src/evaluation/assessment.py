@@ -10,7 +10,7 @@ import polars as pl
 
 from src.core.arrays import DateArray, FloatArray, IntArray
 from src.evaluation import metrics, significance, suspicion
-from src.evaluation.fold_levels import FoldValues, fold_values
+from src.evaluation.fold_levels import FoldValues, one_fold
 from src.evaluation.grade import GATE_METRICS, Grade, Outcomes, Thresholds, grade
 from src.evaluation.labels import Decisions
 from src.evaluation.shift_test import Shifts, shifts
@@ -105,7 +105,6 @@ def assess(
     strategy: StrategyConfig,
     gate: GradeConfig,
     *,
-    fold: IntArray | None = None,
     trials: int = 1,
 ) -> Assessment:
     """Grade one run's out-of-sample predictions, with baselines and evidence, without fitting anything.
@@ -120,8 +119,6 @@ def assess(
         Of the instrument, recomputed from its bars.
     strategy : StrategyConfig
     gate : GradeConfig
-    fold : int, shape (m,), optional
-        Number of the fold that made each prediction, ascending. Default: one fold made all.
     trials : int
         Distinct run keys ever graded on this instrument's out-of-sample window, this one included.
 
@@ -133,12 +130,10 @@ def assess(
     Raises
     ------
     ValueError
-        Where a probability is missing or outside [0, 1], the decisions are not consecutive or lack a return, or the
-        folds are not in order.
+        Where a probability is missing or outside [0, 1], or the decisions are not consecutive or lack a return.
     """
-    fold = np.zeros(positions.size, dtype=np.int64) if fold is None else fold
-    _check(probability, positions, decisions, fold)
-    run, limits = _traded(probability, positions, decisions, fold, strategy), Thresholds.of(gate)
+    _check(probability, positions, decisions)
+    run, limits = _traded(probability, positions, decisions, strategy), Thresholds.of(gate)
     figures: Figures = {metric.name: metric.compute(run.outcomes) for metric in GATE_METRICS}
     figures["n_oos"] = int(positions.size)
     shifted = run.shifts(limits, gate.exclude_lags)
@@ -243,15 +238,13 @@ class _TradedRun:
         }
 
 
-def _traded(
-    probability: FloatArray, positions: IntArray, decisions: Decisions, fold: IntArray, strategy: StrategyConfig
-) -> _TradedRun:
+def _traded(probability: FloatArray, positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> _TradedRun:
     exposure = exposures(directions(probability, strategy), decisions.horizon)
     conditions = trading_conditions(positions, decisions, strategy)
     return _TradedRun(
         label=decisions.label[positions],
         probability=probability,
-        scores=fold_values(probability, fold),
+        scores=one_fold(probability),  # moved whole, see docs/evidence.md
         exposure=exposure,
         conditions=conditions,
         earned=performance(exposure, conditions),
@@ -292,7 +285,7 @@ def _doubt(
     return suspicion.suspicion(positions, decisions, gate, figures=figures, later=later, passed=passed, kept=kept)
 
 
-def _check(probability: FloatArray, positions: IntArray, decisions: Decisions, fold: IntArray) -> None:
+def _check(probability: FloatArray, positions: IntArray, decisions: Decisions) -> None:
     instrument = f"{decisions.asset_class} {decisions.symbol}"
     if positions.size == 0 or probability.shape != positions.shape:
         raise ValueError(
@@ -306,11 +299,6 @@ def _check(probability: FloatArray, positions: IntArray, decisions: Decisions, f
     if (np.diff(positions) != 1).any():
         raise ValueError(
             f"{instrument}: out-of-sample decisions must be consecutive, got gaps: drop no row before grading"
-        )
-    if fold.shape != positions.shape or (np.diff(fold) < 0).any():
-        raise ValueError(
-            f"{instrument}: one fold for each decision is needed, in ascending order, got {fold.size} for "
-            f"{positions.size}"
         )
     if positions[0] < 0 or positions[-1] > decisions.size - 3:
         raise ValueError(

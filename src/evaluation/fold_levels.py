@@ -1,8 +1,9 @@
-"""Scores as a level for each fold plus deviations: what stays with the calendar, and what a circular shift moves.
+"""What a circular shift moves: whole scores, or what they differ from a level that stays with the calendar.
 
-Each fold has a model of its own, so its scores have a level of their own: a linear model that was fitted on rising bars
-says "up" more often for the whole fold. Moving whole scores would move these levels onto other returns and mix the
-levels of several folds within one, which no walk-forward does.
+Grades move scores whole (`one_fold`). Each fold has a model of its own, so its scores have a level of their own, which
+one could hold in place (`fold_values`); the studies in tests/benchmarks compare both. On features that follow prices,
+as nearly all do, the level of a fold's own scores knows where prices went within the fold. To hold it in place while
+the rest moves makes small p-values twice as frequent as they should be (docs/evidence.md).
 """
 
 from __future__ import annotations
@@ -67,7 +68,23 @@ class FoldValues:
         return [(f, edges[f], edges[f + 1]) for f in range(len(edges) - 1)]
 
 
-def fold_values(score: FloatArray, fold: IntArray) -> FoldValues:
+def one_fold(score: FloatArray) -> FoldValues:
+    """Lay out scores that are moved whole.
+
+    Parameters
+    ----------
+    score : float64, shape (n,)
+        No NaN.
+
+    Returns
+    -------
+    FoldValues
+        One row.
+    """
+    return FoldValues(score[None, :], np.array([0, score.size], dtype=np.int64))
+
+
+def fold_values(score: FloatArray, fold: IntArray, levels: FloatArray | None = None) -> FoldValues:
     """Compute what every score would be in every fold.
 
     Parameters
@@ -76,27 +93,52 @@ def fold_values(score: FloatArray, fold: IntArray) -> FoldValues:
         No NaN.
     fold : int, shape (n,)
         Fold of each decision, in runs of equal numbers.
+    levels : float64, shape (folds,), optional
+        Level of each fold, see `prior_levels`. Default: the mean of the fold's scores, for comparison.
 
     Returns
     -------
     FoldValues
         The score plus the difference of the two folds' levels: exactly the score in its own fold. One row where all
         levels are equal, as with a single fold.
-
-    Notes
-    -----
-    The level is the mean of the fold's scores, so that a fold's mean score, and with it the share of up days that the
-    fold's model foretells, is the same under every shift but for sampling.
     """
-    starts = np.flatnonzero(np.diff(fold)) + 1
-    edges = np.concatenate(([0], starts, [score.size])).astype(np.int64)
-    levels = np.array([fold_level(score[first:last]) for first, last in pairwise(edges)])
+    edges = _edges(fold)
+    if levels is None:
+        levels = np.array([np.mean(score[first:last]) for first, last in pairwise(edges)])
     if (levels == levels[0]).all():
         return FoldValues(score[None, :], edges[[0, -1]])
     own = np.repeat(levels, np.diff(edges))
     return FoldValues(score + (levels[:, None] - own), edges)
 
 
-def fold_level(score: FloatArray) -> float:
-    """Level of a fold: the mean of its scores."""
-    return float(np.mean(score))
+def prior_levels(label: FloatArray, positions: IntArray, fold: IntArray, horizon: int) -> FloatArray:
+    """Compute the level of each fold from what was known when it began: the share of up labels before it.
+
+    That is what a model of those labels foretells on average, whatever its family.
+
+    Parameters
+    ----------
+    label : float64, shape (bars,), in {0, 1, NaN}
+        Of all decisions of the instrument.
+    positions : int64, shape (n,)
+        Decisions of the out-of-sample predictions.
+    fold : int, shape (n,)
+        Fold of each prediction, in runs of equal numbers.
+    horizon : int
+        Bars from entry to exit of the label: those of the last `horizon` decisions before a fold are not known yet.
+
+    Returns
+    -------
+    float64, shape (folds,), in [0, 1]
+        One half where no label was known.
+    """
+    starts = positions[_edges(fold)[:-1]]
+    known = (label[: max(int(start) - horizon, 0)] for start in starts)
+    levels: FloatArray = np.array([np.nanmean(part) if np.isfinite(part).any() else 0.5 for part in known])
+    return levels
+
+
+def _edges(fold: IntArray) -> IntArray:
+    """Positions at which folds begin, and the number of predictions."""
+    starts = np.flatnonzero(np.diff(fold)) + 1
+    return np.concatenate(([0], starts, [fold.size])).astype(np.int64)

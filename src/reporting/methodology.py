@@ -31,8 +31,7 @@ MEANINGS = (
     (
         "luck rate",
         "Share of circular shifts of the run's predictions against its returns that clear all thresholds: how often "
-        "the same model would pass without skill. The mean score of each fold stays with its dates, as sizes and costs "
-        "do; what a score differs from it is shifted.",
+        "the same model would pass without skill. Sizes and costs stay with their dates.",
     ),
     ("z", "The run's AUC minus the mean AUC of its shifts, divided by their standard deviation."),
     (

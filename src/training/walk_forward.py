@@ -326,8 +326,7 @@ def grade_stored(stored: Mapping[str, Any], task: InstrumentTask, decisions: Dec
     """
     positions = decisions.positions(np.asarray(stored["oos_date"], dtype="datetime64[us]"))
     probability = np.asarray(stored["oos_probability"], dtype=np.float64)
-    fold = np.asarray(stored["oos_fold"], dtype=np.int64)
-    return assess(probability, positions, decisions, task.strategy, task.grade, fold=fold, trials=task.n_trials)
+    return assess(probability, positions, decisions, task.strategy, task.grade, trials=task.n_trials)
 
 
 def _final_model(model: ModelConfig, task: InstrumentTask, examples: Examples) -> tuple[str, bytes]:

@@ -75,11 +75,6 @@ def walked(decided, oos):
     return np.concatenate(parts)
 
 
-def folds_of(oos):
-    """Fold of each decision."""
-    return np.arange(oos) // REFIT
-
-
 @pytest.mark.parametrize(
     ("instruments", "oos", "together", "seed"),
     [(500, 500, False, 1), (500, 1000, False, 2), (150, 1000, True, 3), (150, 1000, True, 4)],
@@ -92,7 +87,7 @@ def test_lucky_passes_seen_against_those_expected(instruments, oos, together, se
     for i in range(instruments):
         decided = skill_less(n, rng, f"S{i}", market)
         positions = np.arange(FIRST, FIRST + oos)
-        run = assess(walked(decided, oos), positions, decided, StrategyConfig(), GradeConfig(), fold=folds_of(oos))
+        run = assess(walked(decided, oos), positions, decided, StrategyConfig(), GradeConfig())
         rows.append(run.row())
     grades = pl.DataFrame(rows, schema=SCHEMA)
     found = session_evidence(grades)
@@ -104,20 +99,19 @@ def test_lucky_passes_seen_against_those_expected(instruments, oos, together, se
 
 
 @pytest.mark.parametrize("bars", [500, 1000, 1500, 1800, 3000])
-@pytest.mark.parametrize("folds", [1, None])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_milliseconds_a_grade(bars, folds, compiled, monkeypatch):
+def test_milliseconds_a_grade(bars, compiled, monkeypatch):
     monkeypatch.setattr(rank_sums, "PATIENCE", 0 if compiled else 10**15)
     rng = np.random.default_rng(1)
     decided = skill_less(FIRST + bars + 2, rng, "X")
     probability = 0.5 + 0.02 * rng.normal(size=bars)
-    fold, positions = folds_of(bars) if folds is None else np.zeros(bars), np.arange(FIRST, FIRST + bars)
+    positions = np.arange(FIRST, FIRST + bars)
     spent = []
     for _ in range(25):
         started = time.process_time()
-        assess(probability, positions, decided, StrategyConfig(), GradeConfig(), fold=fold)
+        assess(probability, positions, decided, StrategyConfig(), GradeConfig())
         spent.append(time.process_time() - started)
     print(  # noqa: T201
-        f"\n{bars} out-of-sample bars, {len(set(fold.tolist()))} folds{', compiled' if compiled else ''}:"
+        f"\n{bars} out-of-sample bars{', compiled' if compiled else ''}:"
         f" {1e3 * np.median(spent):.1f} ms of CPU a grade, evidence included"
     )

@@ -141,8 +141,8 @@ def study_passes(root: Path, universe: str) -> None:
         for run in stored.iter_rows(named=True):
             of_run = decided[run["asset_class"], run["symbol"]]
             positions = of_run.positions(np.asarray(run["oos_date"], dtype="datetime64[us]"))
-            score, fold = np.asarray(run["oos_probability"]), np.asarray(run["oos_fold"], dtype=np.int64)
-            row = assess(score, positions, of_run, config.strategy, config.grade, fold=fold).row()
+            score = np.asarray(run["oos_probability"])
+            row = assess(score, positions, of_run, config.strategy, config.grade).row()
             found.append({name: row[name] for name in (*KEY, "auc", "late_auc", "z", "passed", "suspicious")})
     table = pl.DataFrame(found, infer_schema_length=None)
     one_bar = pl.col("suspicious").str.contains("standard errors")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 from collections.abc import Callable
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -18,18 +19,19 @@ import polars as pl
 
 from src.config.compose import compose
 from src.config.schema import GradeConfig, LabelConfig, StrategyConfig
-from src.evaluation import fold_levels
+from src.evaluation import assessment
 from src.evaluation.assessment import SCHEMA, assess
+from src.evaluation.fold_levels import FoldValues, fold_values, one_fold, prior_levels
 from src.evaluation.labels import Decisions, decisions
 from src.models.registry import family, load
 
 FIRST = 506  # bars before the first test decision
 CHUNK = 300  # instruments between two reports of all figures so far
 GAP = 6  # bars of purge and embargo before a fold
-LEVELS: dict[str, Callable[[np.ndarray], float]] = {
-    "mean": np.mean,
-    "median": np.median,
-    "none": lambda _: 0.0,  # scores are moved whole
+LEVELS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], FoldValues]] = {
+    "none": lambda score, _fold, _levels: one_fold(score),  # scores are moved whole, as in a grade
+    "mean": lambda score, fold, _levels: fold_values(score, fold),  # of the fold's own scores
+    "prior": fold_values,  # the share of up labels before the fold
 }
 
 
@@ -129,10 +131,20 @@ def graded(name: str, instruments: int, bars: int, refit: int, seed: int) -> dic
     for each in opens:
         decided = decided_of(each, rng)
         score = walked(decided, rotated_features(decided, rng), bars, refit, fit)
+        levels = prior_levels(decided.label, positions, fold, horizon=1)
         for level, function in LEVELS.items():
-            with patch.object(fold_levels, "fold_level", function):
-                rows[level].append(assess(score, positions, decided, StrategyConfig(), GradeConfig(), fold=fold).row())
+            with patch.object(assessment, "one_fold", partial(_laid_out, function, fold, levels)):
+                rows[level].append(assess(score, positions, decided, StrategyConfig(), GradeConfig()).row())
     return {level: pl.DataFrame(of, schema=SCHEMA) for level, of in rows.items()}
+
+
+def _laid_out(
+    function: Callable[[np.ndarray, np.ndarray, np.ndarray], FoldValues],
+    fold: np.ndarray,
+    levels: np.ndarray,
+    score: np.ndarray,
+) -> FoldValues:
+    return function(score, fold, levels)
 
 
 def lines(name: str, grades: dict[str, pl.DataFrame]) -> list[str]:

@@ -64,7 +64,7 @@ def test_the_table_has_a_line_for_each_cell():
 
 def test_the_study_of_luck_grades_every_instrument_by_each_level():
     grades = study_luck.graded("logistic", 3, 500, 125, seed=1)
-    assert set(grades) == {"mean", "median", "none"}
+    assert set(grades) == {"mean", "none", "prior"}
     assert all(table.height == 3 for table in grades.values())
     for column in metrics_of_a_run():
         assert len({tuple(table[column]) for table in grades.values()}) == 1  # the level changes evidence alone

@@ -146,23 +146,6 @@ def test_money_has_a_p_value_of_its_own():
     assert idle["sharpe_p_value"] == 1.0
 
 
-def test_the_folds_change_the_evidence_and_never_the_metrics():
-    _, decided, positions, probability = graded(0.01, seed=2)
-    fold = np.arange(positions.size) // 300
-    probability = np.clip(probability + 0.05 * (fold % 2), 0.0, 1.0)
-    whole = assess(probability, positions, decided, PLAIN, GATE).row()
-    parts = assess(probability, positions, decided, PLAIN, GATE, fold=fold).row()
-    evidence = {"luck_rate", "z", "p_value", "sharpe_p_value", "deflated_luck_rate", "shift_passes", "shift_z"}
-    assert {name for name in whole if whole[name] != parts[name]} == evidence
-
-
-@pytest.mark.parametrize("fold", [[0], [1, 0]], ids=["too few", "out of order"])
-def test_folds_that_do_not_fit_the_predictions_are_refused(fold):
-    _, decided, positions, probability = graded(0.01)
-    with pytest.raises(ValueError, match="stock X: one fold for each decision is needed, in ascending order"):
-        assess(probability[:2], positions[:2], decided, PLAIN, GATE, fold=np.array(fold))
-
-
 def test_the_z_scores_at_common_shifts_are_stored_in_half_precision():
     result = graded(0.0, seed=3)[0]
     z = np.frombuffer(result.row()["shift_z"], dtype="<f2")

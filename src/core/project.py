@@ -24,10 +24,10 @@ def main_checkout(root: Path = ROOT) -> Path:
 
     Examples
     --------
-    >>> main_checkout(Path("/work/loop/.dvc/tmp/exps/standalone/tmp1")).as_posix()
-    '/work/loop'
-    >>> main_checkout(Path("/work/loop")).as_posix()
-    '/work/loop'
+    >>> main_checkout(Path("/home/ann/loop/.dvc/tmp/exps/standalone/tmp1")).as_posix()
+    '/home/ann/loop'
+    >>> main_checkout(Path("/home/ann/loop")).as_posix()
+    '/home/ann/loop'
     """
     for parent in reversed(root.parents):
         if parent.name == ".dvc" and root.relative_to(parent).parts[:2] == ("tmp", "exps"):

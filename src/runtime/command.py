@@ -155,6 +155,8 @@ def _remove_leftovers(config: Config) -> None:
     """Remove temporary files of processes that were killed while they wrote results."""
     for folder in (*config.paths.result_folders, locks(), heartbeats()):
         remove_temporaries(folder)
+    for store in (config.paths.bars, config.paths.features, config.paths.runs):
+        remove_temporaries(store, below=False)  # those of its large tables are removed where these are written
 
 
 def _refuse_ignored_settings(verb: str, follow: bool, retry: str | None) -> None:

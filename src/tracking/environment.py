@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 
 from src.tracking.errors import REINSTALL, TrackingError
@@ -28,6 +29,8 @@ def set_environment(location: StoreLocation) -> None:
     location : StoreLocation
     """
     os.environ.update(ENVIRONMENT)
+    # A filter, as MLflow resets the level when it is imported.
+    logging.getLogger("mlflow.store.db.utils").addFilter(_is_not_raised)
     os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = location.uri
     if location.is_server:
         for name, value in HTTP_ENVIRONMENT.items():
@@ -36,6 +39,11 @@ def set_environment(location: StoreLocation) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     if location.database is not None:
         location.database.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """Drop what MLflow prints of a database's error: it raises the error too, and what is raised is logged here."""
+    return record.levelno < logging.ERROR
 
 
 def gated_schemes(group: str = "mlflow.model_registry_store") -> list[str]:

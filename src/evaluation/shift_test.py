@@ -1,11 +1,12 @@
 """Luck by circular shifts: what a run's own predictions would have earned had they been made at another time.
 
-Scores, less the level of their fold, are shifted against labels and returns. Levels, size, volatility and costs stay
-with the calendar. AUC, accuracy and Sharpe ratio are computed at every shift; drawdown, and any metric without a form
-for all shifts, on the shifts that clear those three. Nothing here is sampled: the figures equal those of a loop over
-all shifts.
+Whole scores are shifted against labels and returns; size, volatility and costs stay with the returns. Directions and
+exposures follow from the shifted scores. AUC, accuracy and Sharpe ratio are computed for every shift; drawdown, and any
+metric without a fast form, on the shifts that clear those three. Nothing here is sampled: the figures equal those of a
+loop over all shifts.
 
-Shift s gives bar k the level of its fold plus the deviation of bar k - s. Shift 0 is the graded run.
+Under shift s, bar k has the score of bar k - s; shift 0 is the graded run. The functions also take scores that have a
+level in each fold, which stays with the calendar (`src.evaluation.fold_levels`): only studies use that.
 """
 
 from __future__ import annotations

@@ -19,9 +19,12 @@ from src.core.end_state import EndState
 from src.core.errors import ConfigError
 from src.core.instruments import KEY
 from src.market.bars import PRICES
-from src.sources.columns import ColumnError, Layout, date_column, layout
+from src.sources.column_error import ColumnError
+from src.sources.columns import Layout, layout
+from src.sources.dates import date_column
 from src.sources.declaration import Batch, FileSource, Selection, SourceError
 from src.sources.files import CLASS_SPELLINGS, asset_class, located
+from src.sources.numbers import number_column
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
 _NUMBERS = [*PRICES, "adj_close", "volume", "split"]
@@ -203,7 +206,7 @@ def _chunks(file: File, interval: str) -> Iterator[pl.DataFrame]:
 
 
 def _raw_chunks(file: File, scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    if file.layout.separator is not None:
+    if file.layout.text is not None:
         yield from scan.collect_batches(chunk_size=_CHUNK, maintain_order=True)
         return
     rows = scan.select(pl.len()).collect().item()
@@ -219,15 +222,13 @@ def _columns(file: File, scan: pl.LazyFrame, interval: str) -> list[pl.Expr]:
         if name not in columns:
             numbers.append(pl.lit(None, pl.Float64).alias(name))
             continue
-        column = pl.col(columns[name])
-        column = column.str.strip_chars() if kinds[columns[name]] == pl.String else column
-        numbers.append(column.cast(pl.Float64, strict=False).alias(name))
+        numbers.append(number_column(columns[name], kinds).alias(name))
     symbol = pl.col(columns["symbol"]).cast(pl.String).str.strip_chars(" \t") if file.is_table else pl.lit(file.symbol)
     kind = pl.lit(file.asset_class, pl.String)
     if "asset_class" in columns:
         text = pl.col(columns["asset_class"]).cast(pl.String).str.strip_chars().str.to_lowercase()
         kind = text.replace_strict(CLASS_SPELLINGS, default=text).fill_null(kind)
-    date = date_column(file.path, file.layout, scan, kinds, interval)
+    date = date_column(file.path, columns["date"], scan, kinds, interval)
     return [kind.alias("asset_class"), symbol.alias("symbol"), date.alias("date"), *numbers]
 
 

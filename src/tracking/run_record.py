@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from src.tracking.settings import TrackedDataset
 
 Point = tuple[int, int, float]
-"""Step, timestamp in milliseconds, value."""
+"""Step in months since January 1970 (negative before), timestamp in milliseconds, value."""
 
 EQUITY = "net_equity"
 _NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials", "session_number")
@@ -216,20 +216,24 @@ def _digest(options: Mapping[str, Any]) -> str:
 
 
 def _curves(equity: pl.DataFrame) -> Iterator[tuple[str, list[Point]]]:
-    """Month-end net equity of each run: the step counts months, the timestamp is the day of the month's last bar."""
+    """Month-end net equity of each run.
+
+    The step is the calendar month (months since January 1970, as NumPy's ``datetime64[M]``), so runs of different
+    lengths lie one above the other. The timestamp is the day of the month's last bar; MLflow refuses moments before
+    1970, so earlier months have its first moment, and their step alone says when they were.
+    """
     import polars as pl
 
-    month = pl.col("stamp").dt.year() * 12 + pl.col("stamp").dt.month()
+    step = (pl.col("stamp").dt.year() - 1970) * 12 + pl.col("stamp").dt.month() - 1
     ends = (
         equity.filter(pl.col("equity").is_not_null())
         .sort("record_id", "stamp")
-        .group_by("record_id", month.alias("month"), maintain_order=True)
+        .group_by("record_id", step.alias("step"), maintain_order=True)
         .agg(pl.col("stamp").last(), pl.col("equity").last())
-        .with_columns(step=pl.col("month") - pl.col("month").min().over("record_id"))
     )
     for (record_id,), rows in ends.group_by("record_id", maintain_order=True):
         points = rows.select("step", "stamp", "equity").iter_rows()
-        yield str(record_id), [(int(step), _milliseconds(stamp), float(value)) for step, stamp, value in points]
+        yield str(record_id), [(int(step), max(0, _milliseconds(stamp)), float(value)) for step, stamp, value in points]
 
 
 def _milliseconds(moment: dt.datetime | dt.date) -> int:

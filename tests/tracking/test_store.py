@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from src.config.schema import Config, TrackingConfig
@@ -74,11 +76,31 @@ def test_each_gate_metric_has_one_value_and_equity_one_a_month(made: Case) -> No
     for name, value in GOOD.items():
         assert [each.value for each in client.get_metric_history(run, name)] == [value]
     curve = client.get_metric_history(run, "net_equity")
-    assert [each.step for each in curve] == [0, 1, 2, 3]
+    assert [np.datetime64(each.step, "M").item() for each in curve] == [
+        dt.date(2020, month, 1) for month in (1, 2, 3, 4)
+    ]
     days = [31, 60, 91, 106]  # bars until the end of January, February (a leap year), March and 15 April
     assert [each.value for each in curve] == pytest.approx([1.001**day for day in days])
     assert [each.timestamp for each in curve][:2] == [1580428800000, 1582934400000]  # 2020-01-31 and 2020-02-29, UTC
     assert client.get_run(run).data.metrics["net_equity"] == pytest.approx(1.001**106)
+
+
+@pytest.mark.parametrize("route", ["bulk", "client"])
+def test_months_before_1970_are_recorded_by_their_step(made: Case, route: str) -> None:
+    made.config.tracking.route = route
+    old = made.add("stock", "GE", began=dt.date(1969, 11, 1))
+    older = made.add("stock", "IBM", began=dt.date(1962, 1, 2))
+    recent = made.add("stock", "AAPL")
+    runs = made.project()
+    history = made.client().get_metric_history
+    curve = history(runs[old], "net_equity")
+    assert [(each.step, each.timestamp) for each in curve] == [
+        (-2, 0), (-1, 0), (0, 30 * 86_400_000), (1, 44 * 86_400_000),
+    ]  # fmt: skip
+    months = [np.datetime64(each.step, "M").item() for each in history(runs[older], "net_equity")]
+    assert months == [dt.date(1962, month, 1) for month in (1, 2, 3, 4)]
+    assert made.client().get_run(runs[old]).data.metrics["net_equity"] == pytest.approx(1.001**106)
+    assert history(runs[recent], "net_equity")[0].timestamp == 1580428800000
 
 
 def test_a_second_projection_adds_nothing(made: Case) -> None:
@@ -98,6 +120,7 @@ def dump(made: Case) -> dict[str, list[Any]]:
 
 def test_the_bulk_route_writes_row_for_row_what_the_client_writes(made: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [made.add("crypto", "BTC-USD"), made.add("stock", "AAPL", metrics=BAD)]
+    records.append(made.add("stock", "GE", began=dt.date(1969, 11, 1)))
     bulk = made.project()
     monkeypatch.setattr(sqlite_runs, "REVISIONS", {})
     made.config.tracking.experiment = "by-client"

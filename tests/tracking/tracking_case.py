@@ -69,6 +69,7 @@ class Case:
         attempt: int = 0,
         model: bool = True,
         session: str = SESSION,
+        began: dt.date = dt.date(2020, 1, 1),
     ) -> str:
         """Store one run with its grade and, where it passed, its model; returns the record's id."""
         from src.evaluation.grade import Thresholds, grade
@@ -86,7 +87,7 @@ class Case:
             | {"parts": json.dumps(parts), "library_version": _version(family), "git_commit": "c" * 40}
             | {"n_train": 900, "n_folds": 5, "created_at": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)}
         )
-        days = [dt.datetime(2020, 1, 1) + dt.timedelta(days=day) for day in range(106)]
+        days = [dt.datetime.combine(began, dt.time()) + dt.timedelta(days=day) for day in range(106)]
         curve = {"stamp": days, "net": [0.001] * 106, "equity": [1.001**day for day in range(1, 107)]}
         self.graded.append(
             named

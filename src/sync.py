@@ -42,7 +42,7 @@ def sync(config: Config) -> str:
         raise StageError("tracking.enabled=false: there is nothing to bring up to date")
     path = config.paths.grades
     with read_errors(path, "run `python -m src.train` again, which writes it again"):
-        grades = pl.read_parquet(path) if path.exists() else pl.DataFrame()
+        grades = pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
     tracked, store, placebo = TrackedDataset.of(config), RunStore(config.paths.runs), RunStore(config.paths.placebo)
     sessions, others = stored_sessions(store), stored_sessions(placebo)
     findings = Findings()

@@ -82,7 +82,7 @@ class FeatureStore:
         """Daily table of the pinned panel that the features were computed with; None where none is stored."""
         path = self.root / PANEL_FILE
         with atomic.read_errors(path, _REMEDY):
-            return pl.read_parquet(path) if path.is_file() else None
+            return pl.read_parquet(path, glob=False) if path.is_file() else None
 
     def read_bucket(
         self,
@@ -108,7 +108,7 @@ class FeatureStore:
             raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `python -m src.featurize` first")
         wanted = pl.all() if columns is None else [*KEY, "date", *columns]
         paths = [path for year, path in shards.items() if before is None or year <= before.year]
-        scan = pl.scan_parquet(paths or [min(shards.items())[1]], hive_partitioning=False)
+        scan = pl.scan_parquet(paths or [min(shards.items())[1]], hive_partitioning=False, glob=False)
         if before is not None:
             scan = scan.filter(pl.col("date").cast(pl.Date) < before)
         if symbols is not None:
@@ -134,7 +134,7 @@ class FeatureStore:
         years, last, seen = bars["date"].dt.year(), bars["date"].max(), 0
         for year, path in self._shards(b).items():
             with atomic.read_errors(path, _REMEDY):
-                rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False)
+                rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False, glob=False)
             rows = rows.filter(pl.col("date") <= last)
             where = (years == year).arg_true()
             if not rows.select(*KEY, "date").equals(bars.select(*KEY, "date")[where]):
@@ -305,6 +305,6 @@ def _after_hydrate(hydrated: pl.DataFrame, failed: dict[str, str]) -> pl.DataFra
 
 def _same(path: Path, frame: pl.DataFrame) -> bool:
     try:
-        return pl.read_parquet(path, hive_partitioning=False).equals(frame)
+        return pl.read_parquet(path, hive_partitioning=False, glob=False).equals(frame)
     except (pl.exceptions.PolarsError, OSError):
         return False  # unreadable: written again

@@ -134,7 +134,7 @@ def publish_states(states: pl.DataFrame, path: Path) -> None:
     path : Path
         The states table of the stage.
     """
-    if not path.is_file() or not pl.read_parquet(path).equals(states):
+    if not path.is_file() or not pl.read_parquet(path, glob=False).equals(states):
         write_parquet(states, path)
 
 

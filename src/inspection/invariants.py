@@ -302,7 +302,7 @@ def _records(config: Config, records: Records) -> Iterator[BrokenInvariant]:
             yield BrokenInvariant("doubled", f"record {record_id}", f"stands {count} times in data/runs", TRAIN)
     path = config.paths.grades
     if path.is_file():
-        graded = pl.read_parquet(path, columns=["record_id"])["record_id"]
+        graded = pl.read_parquet(path, columns=["record_id"], glob=False)["record_id"]
         for record_id in graded:
             if record_id not in records:
                 yield BrokenInvariant("record", f"record {record_id}", f"is graded in {path}, and not stored", TRAIN)

@@ -79,7 +79,7 @@ class ListingHistory:
                 continue
             path = self.root / f"{day}-{origin}.parquet"
             try:
-                return pl.read_parquet(path, hive_partitioning=False).select(list(ROW)).cast(pl.Schema(ROW))
+                return pl.read_parquet(path, hive_partitioning=False, glob=False).select(list(ROW)).cast(pl.Schema(ROW))
             except (pl.exceptions.PolarsError, OSError) as error:
                 log.warning("%s can't be read, so the listing before it is used: %s", path, str(error).splitlines()[0])
         return None

@@ -267,7 +267,7 @@ class BarStore:
         if not files:
             kinds = schema(self.manifest.interval) if self.exists() else SCHEMA
             return pl.DataFrame(schema=kinds).select(wanted)
-        scan = pl.scan_parquet(files, hive_partitioning=False)
+        scan = pl.scan_parquet(files, hive_partitioning=False, glob=False)
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")

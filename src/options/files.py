@@ -94,8 +94,8 @@ def chains(path: Path) -> Iterator[tuple[str | None, OptionChain]]:
 def _read(path: Path) -> pl.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path, hive_partitioning=False)
-        return pl.read_csv(path, infer_schema=False)
+            return pl.read_parquet(path, hive_partitioning=False, glob=False)
+        return pl.read_csv(path, infer_schema=False, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FileError(f"{path}: can't be read ({first}): repair it or take it away") from error

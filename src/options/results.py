@@ -205,7 +205,7 @@ def published(job: QuoteJob, store: OptionStore) -> Iterator[SnapshotResults]:
         yield results
     finally:
         states = results.states()
-        if not path.is_file() or not pl.read_parquet(path).equals(states):
+        if not path.is_file() or not pl.read_parquet(path, glob=False).equals(states):
             write_parquet(states, path)
 
 

@@ -183,6 +183,6 @@ def _checked(store: OptionStore, key: Key, chain: OptionChain, risk_free: float)
     rows = with_values(with_flags(rows, **age_flags(rows)), risk_free)
     before = store.snapshots(*key).filter(pl.col("captured") < pl.lit(chain.captured).cast(SCHEMA["captured"]))
     if before.height:
-        frozen = unmoved_contracts(rows, pl.read_parquet(before["path"][-1], hive_partitioning=False))
+        frozen = unmoved_contracts(rows, pl.read_parquet(before["path"][-1], hive_partitioning=False, glob=False))
         rows = with_flags(rows, stale_quote=pl.col("contract").is_in(frozen))
     return rows

@@ -54,7 +54,7 @@ class Layout:
         LazyFrame
             The file's own columns; every cell of a CSV is text, so that NA and TRUE stay symbols.
         """
-        return pl.scan_parquet(path, hive_partitioning=False) if self.text is None else self.text.scan()
+        return pl.scan_parquet(path, hive_partitioning=False, glob=False) if self.text is None else self.text.scan()
 
 
 def layout(path: Path, named: dict[str, str]) -> Layout:
@@ -112,7 +112,7 @@ def _parquet_names(path: Path) -> list[str]:
     if path.stat().st_size == 0:
         raise ColumnError(f"{path.name} is empty", "quarantined")
     try:
-        return list(pl.read_parquet_schema(path))
+        return pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         first = str(error).splitlines()[0]
         raise ColumnError(f"{path.name} can't be read ({first}): it may be truncated; fetch it again") from error

@@ -154,7 +154,7 @@ def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[
     for b in sorted(set(place.values())):
         frames, bad = [], failed.get(b, [])
         for part in sorted(scratch.glob(f"*/bucket={b}/*.parquet")):
-            frames.append(pl.read_parquet(part, hive_partitioning=False))
+            frames.append(pl.read_parquet(part, hive_partitioning=False, glob=False))
         for file in singles.get(b, []):
             try:
                 frames += list(_chunks(file, selection.interval))

@@ -43,7 +43,7 @@ class TextTable:
         LazyFrame
             The file's own columns; every cell is text, so that NA and TRUE stay symbols.
         """
-        return pl.scan_csv(self.path, separator=self.separator, infer_schema=False, encoding="utf8-lossy")
+        return pl.scan_csv(self.path, separator=self.separator, infer_schema=False, encoding="utf8-lossy", glob=False)
 
 
 def inspected(path: Path) -> TextTable:

@@ -116,7 +116,7 @@ def same(path: Path, frame: pl.DataFrame) -> bool:
         False if the file can't be read.
     """
     try:
-        return pl.read_parquet(path, hive_partitioning=False).equals(frame)
+        return pl.read_parquet(path, hive_partitioning=False, glob=False).equals(frame)
     except (pl.exceptions.PolarsError, OSError):
         return False
 

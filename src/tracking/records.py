@@ -242,7 +242,7 @@ def _rows(path: Path) -> list[Any] | None:
     columns = _GRADED if is_grades else _IDENTITY
     try:
         with read_errors(path, "move it away and run `python -m src.train` again, which makes what is missing"):
-            table = pl.scan_parquet(path).select(pl.col(f"^({'|'.join(columns)})$")).collect()
+            table = pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(columns)})$")).collect()
     except FileNotFoundError:
         return None
     return [_grade(row) for row in table.iter_rows(named=True)] if is_grades else table.select(columns).rows()

@@ -91,7 +91,7 @@ class Inputs:
         """
         path = self.paths.states("featurize")
         with atomic.read_errors(path, "run `python -m src.featurize` again, which writes it"):
-            states = pl.read_parquet(path).select(*KEY, "state", "reason")
+            states = pl.read_parquet(path, glob=False).select(*KEY, "state", "reason")
         hydrated = [self.bars.ledger.states(b).select(KEY) for b in self.bars.buckets() if b not in self.buckets]
         waiting = pl.concat([states.select(KEY).clear(), *hydrated])
         waiting = waiting.with_columns(state=pl.lit("skipped"), reason=pl.lit(WAITING))

@@ -196,7 +196,7 @@ class PlaceboArm:
 
     def _long_enough(self) -> list[Key]:
         """Instruments that the command is for, with a model for their class, and with enough bars."""
-        states = pl.read_parquet(self.settings.paths.states("featurize")).select(*KEY, "rows")
+        states = pl.read_parquet(self.settings.paths.states("featurize"), glob=False).select(*KEY, "rows")
         ready = self.inputs.instruments.filter(pl.col("state") == "done").join(states, on=KEY, how="left")
         long = ready.filter(pl.col("rows") >= self.bars_needed).select(KEY)
         included = self.settings.includes
@@ -327,7 +327,7 @@ def stored_evidence(paths: DatasetPaths, session: str) -> PlaceboEvidence | None
     tables = [pl.DataFrame(schema=_FIGURES)]
     for path in sorted(paths.placebo.glob("b*.grades.parquet")):
         with atomic.read_errors(path, "move it away and run `python -m src.train` again, which writes it again"):
-            tables.append(pl.scan_parquet(path).select(pl.col(f"^({'|'.join(_FIGURES)})$")).collect())
+            tables.append(pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(_FIGURES)})$")).collect())
     graded = pl.concat(tables, how="diagonal_relaxed")
     sessions = {str(key): rows for (key,), rows in graded.group_by("graded_by", maintain_order=True)}
     own = sessions.pop(session, None)

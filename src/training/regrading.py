@@ -260,7 +260,7 @@ def drop_grades(store: RunStore, keys: Iterable[tuple[str, str]]) -> None:
     """
     wanted = pl.DataFrame(list(keys), schema={"record_id": pl.String, "strategy_key": pl.String}, orient="row")
     for path in sorted(store.root.glob("b*-*.grades.parquet")):
-        rows = pl.read_parquet(path)
+        rows = pl.read_parquet(path, glob=False)
         kept = rows.join(wanted, on=wanted.columns, how="anti", maintain_order="left")
         if kept.height < rows.height:
             atomic.write_parquet(kept, path)

@@ -186,7 +186,7 @@ class RunStore:
         recorded: dict[str, set[str]] = defaultdict(set)
         for path in sorted(self.root.glob("b*-*.grades.parquet")):
             with atomic.read_errors(path, _REMEDY):
-                rows = pl.scan_parquet(path).select(pl.col("^(record_id|model_sha256)$")).collect()
+                rows = pl.scan_parquet(path, glob=False).select(pl.col("^(record_id|model_sha256)$")).collect()
             if "model_sha256" in rows.columns:
                 for record_id, sha256 in rows.drop_nulls().select("record_id", "model_sha256").iter_rows():
                     recorded[record_id].add(sha256)
@@ -314,7 +314,7 @@ class RunStore:
         wanted = pl.col("record_id").is_in(list(record_ids))
 
         def read(path: Path) -> pl.DataFrame:
-            return pl.scan_parquet(path).select(list(schema)).filter(wanted).collect()
+            return pl.scan_parquet(path, glob=False).select(list(schema)).filter(wanted).collect()
 
         rows = pl.concat([pl.DataFrame(schema=schema), *self._read_shards(kind, read, prefix)], how="vertical_relaxed")
         return rows.unique("record_id", keep="first", maintain_order=True)
@@ -322,16 +322,16 @@ class RunStore:
 
 def _read(path: Path) -> pl.DataFrame:
     with atomic.read_errors(path, _REMEDY):
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
 
 
 def _read_columns(path: Path, columns: Sequence[str], selected: pl.Series | None) -> pl.DataFrame:
     """Read those of the columns that a file has (it may be older than some); the identity alone of unselected runs."""
     if selected is not None:
-        identity = pl.read_parquet(path, columns=list(_IDENTITY))
+        identity = pl.read_parquet(path, columns=list(_IDENTITY), glob=False)
         if not identity["record_id"].is_in(selected.implode()).any():
             return identity
-    return pl.scan_parquet(path).select(pl.col(f"^({'|'.join(columns)})$")).collect()
+    return pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(columns)})$")).collect()
 
 
 def shard_name(bucket: int, session_key: str) -> str:

@@ -157,5 +157,5 @@ def _united(kind: str, parts: Sequence[Path | pl.DataFrame]) -> pl.DataFrame:
 
 def _rows(kind: str, path: Path, wanted: pl.Expr | None = None) -> pl.DataFrame:
     with atomic.read_errors(path, _REMEDY):
-        scan = pl.scan_parquet(path).select(list(_SCHEMAS[kind]))
+        scan = pl.scan_parquet(path, glob=False).select(list(_SCHEMAS[kind]))
         return (scan if wanted is None else scan.filter(wanted)).collect().cast(pl.Schema(_SCHEMAS[kind]))

@@ -221,7 +221,7 @@ class RawBucket:
 
     def _table(self, path: Path, schema: dict[str, Any]) -> pl.DataFrame:
         try:
-            table = pl.read_parquet(path, hive_partitioning=False)
+            table = pl.read_parquet(path, hive_partitioning=False, glob=False)
             return table.select(pl.col(name).cast(kind) for name, kind in schema.items())
         except (pl.exceptions.PolarsError, OSError) as error:
             log.warning("%s can't be read: %s", path, (str(error) or type(error).__name__).splitlines()[0])

@@ -99,7 +99,7 @@ def with_held(selected: pl.DataFrame, store: BarStore, chosen: UniverseConfig) -
     if chosen.symbols or chosen.file or chosen.as_of or not path.is_file():
         return selected
     done = store.instruments().filter(pl.col("state") == "done")
-    held = pl.read_parquet(path).filter("included").join(done, on=KEY, how="semi")
+    held = pl.read_parquet(path, glob=False).filter("included").join(done, on=KEY, how="semi")
     held = held.join(selected.filter("included"), on=KEY, how="anti")
     if chosen.pinned:
         held = held.join(pinned_list.read(chosen.pinned).rows, on=KEY, how="anti")

@@ -24,6 +24,8 @@ class EndState:
         Number of rows that the stage has for the instrument.
     first, last : date, optional
         First and last day of those rows.
+    rule : str
+        Short name of the reason's kind, by which it is counted; not a column of the states.
     """
 
     asset_class: str
@@ -33,6 +35,7 @@ class EndState:
     rows: int = 0
     first: dt.date | None = None
     last: dt.date | None = None
+    rule: str = ""
 
     @property
     def key(self) -> Key:

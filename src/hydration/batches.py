@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 import polars as pl
 
 from src.core.end_state import EndState
-from src.core.instruments import KEY
+from src.core.finding import BarFinding
+from src.core.instruments import KEY, Key
+from src.hydration.findings import column, with_remarks
 from src.hydration.job import HydrationJob
 from src.hydration.validation import validate
 from src.market import universe
+from src.market.bar_findings import FACT
 from src.market.bars import STATE_COLUMNS
 from src.market.symbols import PLAIN_SYMBOL, hidden_characters
 from src.runtime.redaction import shown
@@ -20,6 +24,8 @@ from src.storage.ledger import SCHEMA
 
 log = logging.getLogger(__name__)
 STATES = SCHEMA | STATE_COLUMNS
+_RULES = {"failed": "unreadable", "quarantined": "unfit", "skipped": "no_bars"}
+"""Rule of an instrument that the source could not give, by its state, where the source names none."""
 
 
 def validated(job: HydrationJob, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -61,7 +67,7 @@ def bars_and_states(job: HydrationJob, batch: Batch, keys: pl.DataFrame) -> tupl
     bars : DataFrame
         Columns of `src.market.bars.schema`.
     states : DataFrame
-        Columns of `STATES`, one row per instrument.
+        Columns of `STATES`, one row per instrument, and its findings (`src.market.bar_findings.COLUMN`).
     """
     batch, hidden = _without_hidden(batch, keys)
     clean, states = validated(job, batch)
@@ -70,14 +76,15 @@ def bars_and_states(job: HydrationJob, batch: Batch, keys: pl.DataFrame) -> tupl
         states = states.with_columns(liquidity=pl.lit(None, pl.Float64))
     else:
         states = states.join(liquidity.select(*KEY, "liquidity"), on=KEY, how="left")
-    return clean, _complete(states.select(STATES.keys()), [*hidden, *batch.unusable], keys, job.until)
+    states = with_remarks(_with_origins(states, batch, job.source.kind), batch.remarks)
+    return clean, _complete(states.select(*STATES.keys(), FACT), [*hidden, *batch.unusable], keys, job.until)
 
 
 def _without_hidden(batch: Batch, keys: pl.DataFrame) -> tuple[Batch, list[EndState]]:
     """Leave out the bars of instruments whose symbol holds characters that can't be seen; these are quarantined."""
     symbols = keys.select(KEY).filter(~pl.col("symbol").str.contains(PLAIN_SYMBOL))
     ended = [
-        EndState(kind, symbol, "quarantined", why)
+        EndState(kind, symbol, "quarantined", why, rule="hidden_characters")
         for kind, symbol in symbols.iter_rows()
         if (why := hidden_characters(symbol))
     ]
@@ -99,12 +106,29 @@ def log_reasons(states: pl.DataFrame) -> None:
         log.info("%s:%s %s: %s", row["asset_class"], row["symbol"], row["state"], row["reason"])
 
 
+def _with_origins(states: pl.DataFrame, batch: Batch, kind: str) -> pl.DataFrame:
+    """Add where each instrument's bars came from: what the source says of it, else the source's name."""
+    origins = [batch.origins.get((k, symbol), kind) for k, symbol in states.select(KEY).iter_rows()]
+    return states.with_columns(origin=pl.Series(origins, dtype=pl.String))
+
+
 def _complete(states: pl.DataFrame, unusable: list[EndState], keys: pl.DataFrame, until: str | None) -> pl.DataFrame:
-    rows = [(t.asset_class, t.symbol, t.state, shown(t.reason)) for t in unusable]
-    kinds = dict.fromkeys((*KEY, "state", "reason"), pl.String())
-    bad = pl.DataFrame(rows, schema=kinds, orient="row").unique(KEY, keep="first").join(states, on=KEY, how="anti")
+    """Add the instruments without bars, each with the one finding that says why."""
+    ended: dict[Key, EndState] = {}
+    for each in unusable:
+        ended.setdefault(each.key, each)
+    bad = _ended(ended.values()).join(states, on=KEY, how="anti")
     seen = pl.concat([states.select(KEY), bad.select(KEY)])
-    reason = f"the source has no bars{f' up to {until}' if until else ''}"
-    absent = keys.select(KEY).join(seen, on=KEY, how="anti")
-    absent = absent.with_columns(state=pl.lit("skipped"), reason=pl.lit(reason))
-    return pl.concat([states, bad, absent], how="diagonal").with_columns(pl.col("rows", "repaired").fill_null(0))
+    why = f"the source has no bars{f' up to {until}' if until else ''}"
+    absent = keys.select(KEY).join(seen, on=KEY, how="anti").unique(KEY, maintain_order=True)
+    none = _ended(EndState(kind, symbol, "skipped", why, rule="no_bars") for kind, symbol in absent.iter_rows())
+    return pl.concat([states, bad, none], how="diagonal").with_columns(pl.col("rows", "repaired").fill_null(0))
+
+
+def _ended(ended: Iterable[EndState]) -> pl.DataFrame:
+    """Rows of states with one finding each; the rule is that of the end, or its state."""
+    rows = [(e.asset_class, e.symbol, e.state, shown(e.reason), e.rule or _RULES.get(e.state, e.state)) for e in ended]
+    kinds = dict.fromkeys((*KEY, "state", "reason", "rule"), pl.String())
+    table = pl.DataFrame(rows, schema=kinds, orient="row")
+    found = [[BarFinding(row["rule"], row["state"], row["reason"])] for row in table.iter_rows(named=True)]
+    return table.drop("rule").with_columns(column(found))

@@ -19,6 +19,7 @@ from src.hydration.dataset import manifest, opened, scratch
 from src.hydration.job import HydrationJob
 from src.hydration.replacement import replace
 from src.market import universe
+from src.market.bar_findings import with_findings
 from src.market.bars import BarStore, bucket, schema
 from src.market.symbols import with_visible_symbols
 from src.runtime.disk_space import require
@@ -128,7 +129,7 @@ def _hydrate_named(job: HydrationJob, store: BarStore, source: Any, wanted: pl.D
             again = narrowed.filter(pl.col("bucket") == batch.bucket)
             new, states = bars_and_states(job, batch, again)
             others = store.read_bucket(batch.bucket).join(again, on=KEY, how="anti")
-            former = store.ledger.states(batch.bucket).join(again, on=KEY, how="anti")
+            former = with_findings(store.ledger, batch.bucket).join(again, on=KEY, how="anti")
             key = store.ledger.fact(batch.bucket) or "partial"
             digest = store.write_bucket(batch.bucket, pl.concat([others, new]))
             store.record(batch.bucket, key, pl.concat([former, states]), digest)

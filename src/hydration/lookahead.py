@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import BoolArray, FloatArray
+from src.core.finding import BarFinding
 
 STEPS = 0.30  # share of bars on which the total-return factor moves: real at most 0.06, weekly distributions 0.21
 FALLS = 0.05  # share of bars on which it falls, which no distribution brings about: real never
@@ -74,7 +75,7 @@ def look_ahead_figures(bars: pl.DataFrame, interval: str) -> pl.DataFrame:
     )
 
 
-def look_ahead(row: Row) -> Iterator[str]:
+def look_ahead(row: Row) -> Iterator[BarFinding]:
     """Yield why an instrument's bars show what came later: what was found, where, and what to do.
 
     Parameters
@@ -84,30 +85,33 @@ def look_ahead(row: Row) -> Iterator[str]:
 
     Yields
     ------
-    str
-        One reason per fault; none for sound bars.
+    BarFinding
+        One that quarantines per fault; none for sound bars.
     """
     bars, steps, falls = row["n"], row["steps"], row["falls"]
     if steps >= LEAST_STEPS and (steps > STEPS * bars or falls > FALLS * bars):
-        yield (
+        text = (
             f"adj_close moves against close on {steps:,} of {bars:,} bars ({steps / bars:.0%}), as no dividends do: it"
             f" is dated a bar early, or averaged with later ones; {_REMEDY}"
         )
+        yield BarFinding("early_adj_close", "quarantined", text, steps, bars)
     opens, part = row["opens"] or 0, row["part_gapless"] or 0.0
     if opens >= LEAST_OPENS and (row["gapless"] > GAPLESS * opens or part > _PART_GAPLESS):
-        yield (
+        text = (
             f"{row['gapless'] / opens:.0%} of its opens are the close before, so no price at the open is known:"
             f" a trade there would be one at the last close; {_REMEDY}"
         )
+        yield BarFinding("opens_are_closes", "quarantined", text, row["gapless"], opens)
     if row["run"]:
-        yield (
+        text = (
             f"{row['run']:,} bars are a stretch that occurs twice, first from {row['run_first']} and again from"
             f" {row['run_again']}: the source repeats a part of the history; {_REMEDY}"
         )
+        yield BarFinding("repeated_stretch", "quarantined", text, row["run"], bars, row["run_again"], row["run_again"])
     yield from _foretelling(row)
 
 
-def _foretelling(row: Row) -> Iterator[str]:
+def _foretelling(row: Row) -> Iterator[BarFinding]:
     move, place = row["move"] or 0.0, row["place"] or 0.0
     when = ""
     if max(move / FORETOLD_BY_MOVE, place / FORETOLD_BY_PLACE) < 1.0:
@@ -116,10 +120,11 @@ def _foretelling(row: Row) -> Iterator[str]:
             return
         when = f" from {row['part_from']} to {row['part_to']}"
     what, size = ("move of a close", move) if move >= place else ("place of the close between high and low", place)
-    yield (
+    text = (
         f"the {what} foretells the return after the next open (correlation {size:.2f}{when}): closes, highs or lows are"
         f" dated early or mixed with later ones; {_REMEDY}"
     )
+    yield BarFinding("foretold_returns", "quarantined", text, row["n"], row["n"])
 
 
 def _beyond_rounding(bars: pl.DataFrame) -> pl.DataFrame:

@@ -5,6 +5,7 @@ Quarantine may look at the whole series: it changes no bar, it sets the instrume
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.core.instruments import KEY
+from src.core.finding import BarFinding, as_finding
+from src.core.instruments import KEY, Key
 from src.hydration.lookahead import look_ahead, look_ahead_figures
 
 JUMP = 3.0  # one-day moves beyond this factor are looked into
@@ -61,7 +63,7 @@ def held_bars(group: pl.Series, move: pl.Series) -> pl.Series:
     return pl.Series(held)
 
 
-def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") -> pl.DataFrame:
+def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") -> dict[Key, list[BarFinding]]:
     """Why each instrument is quarantined, or what was noticed and left as it is.
 
     Parameters
@@ -76,8 +78,8 @@ def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") ->
 
     Returns
     -------
-    DataFrame
-        asset_class, symbol, verdict and note (lists of text; an empty verdict: fit for use).
+    dict of (asset_class, symbol) to list of BarFinding
+        Those that condemn (effect ``quarantined``; without any the instrument is fit for use), then those noted.
     """
     figures = (
         _figures(bars)
@@ -88,7 +90,7 @@ def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") ->
     seen = {row["g"]: row for row in look_ahead_figures(bars, interval).iter_rows(named=True)}
     looked = bars.filter((pl.col("move").abs() > _LOOK).any().over("g"))
     arrays = {rows["g"][0]: rows for rows in looked.partition_by("g", maintain_order=True)}
-    found = []
+    found: dict[Key, list[BarFinding]] = {}
     for row in figures.iter_rows(named=True):
         rows = arrays.get(row["g"])
         verdict, note = [*_condemned(row), *look_ahead(seen[row["g"]])], list(_noted(row))
@@ -96,10 +98,9 @@ def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") ->
             against, kept = _jumps(rows, row["bars"])
             lasting = (row["held"] or 0) > HELD
             verdict, note = verdict if lasting else against + verdict, kept + note
-        found.append({"asset_class": row["asset_class"], "symbol": row["symbol"], "verdict": verdict, "note": note})
-    texts = pl.List(pl.String())
-    kinds = {"asset_class": pl.String(), "symbol": pl.String(), "verdict": texts, "note": texts}
-    return pl.DataFrame(found, schema=kinds, orient="row")
+        condemned = [as_finding(each, "quarantined") for each in verdict]
+        found[row["asset_class"], row["symbol"]] = [*condemned, *(as_finding(each, "noted") for each in note)]
+    return found
 
 
 def _figures(bars: pl.DataFrame) -> pl.DataFrame:
@@ -133,54 +134,81 @@ def _dropped(dropped: pl.DataFrame) -> pl.DataFrame:
     return dropped.group_by(KEY).agg(one)
 
 
-def _condemned(row: Row) -> Iterator[str]:
+def _condemned(row: Row) -> Iterator[BarFinding]:
     """Reasons that need no look at single moves."""
     bars = row["bars"]
     if (row["held"] or 0) > HELD:
         what = f"{row['jumps']:,} of {bars:,} one-day moves beyond x{JUMP:.0f}" if row["jumps"] > 1 else "a move"
-        yield f"{what}, one beyond x{SCALE:.0f} on {row['held_from']} that lasted: the series mixes price scales"
+        text = f"{what}, one beyond x{SCALE:.0f} on {row['held_from']} that lasted: the series mixes price scales"
+        yield _verdict("price_scales", text, row, row["jumps"], row["held_from"])
         return
     if row["conflict"] > max(CONFLICTS, CONFLICT_SHARE * bars):
-        yield f"{row['conflict']:,} dates come twice with different values: two series are merged under one ticker"
+        text = f"{row['conflict']:,} dates come twice with different values: two series are merged under one ticker"
+        yield _verdict("merged_series", text, row, row["conflict"])
     if bars >= BOUNCE_BARS and row["spread"] > BOUNCE_MOVE and (row["bounce"] or 0) < BOUNCE:
-        yield (
-            f"each move is undone by the next (correlation {row['bounce']:.2f}): two series are merged under one ticker"
-        )
+        found = f"each move is undone by the next (correlation {row['bounce']:.2f})"
+        yield _verdict("merged_series", f"{found}: two series are merged under one ticker", row, bars)
     if row["weekend"] > WEEKENDS * (bars + row["weekend"]):
-        yield f"{row['weekend']:,} bars are on weekends, when no exchange is open: is this a coin?"
+        text = f"{row['weekend']:,} bars are on weekends, when no exchange is open: is this a coin?"
+        yield _verdict("weekend_bars", text, row, row["weekend"])
     if row["traded"] == 0:
-        yield "no bar has an open, a close and volume: nothing can be traded"
+        yield _verdict("never_traded", "no bar has an open, a close and volume: nothing can be traded", row, bars)
     elif (row["frozen"] or 1) >= FROZEN:
-        yield f"the price stands still for {row['frozen']:,} bars ({row['from']} to {row['to']}): a frozen series"
+        span = f"{row['from']} to {row['to']}"
+        text = f"the price stands still for {row['frozen']:,} bars ({span}): a frozen series"
+        yield _verdict("frozen", text, row, row["frozen"], row["from"], row["to"])
     if row["repaired"] > REPAIRS * bars and row["repaired"] > HELD:
-        yield f"{row['repaired']:,} of {bars:,} bars need repair, more than {REPAIRS:.0%}"
+        text = f"{row['repaired']:,} of {bars:,} bars need repair, more than {REPAIRS:.0%}"
+        yield _verdict("many_repairs", text, row, row["repaired"])
 
 
-def _noted(row: Row) -> Iterator[str]:
+def _verdict(rule: str, text: str, row: Row, n: int, first: Any = None, last: Any = None) -> BarFinding:
+    return BarFinding(rule, "quarantined", text, n, row["bars"], _day(first), _day(last or first))
+
+
+def _noted(row: Row) -> Iterator[BarFinding]:
     if (row["days"] or 0) > GAP_DAYS:
-        yield f"gap of {row['days']} days before {row['gap_to']}"
+        day = _day(row["gap_to"])
+        yield BarFinding("gap", "noted", f"gap of {row['days']} days before {row['gap_to']}", first=day, last=day)
     if row["traded"] and row["tail"] >= TAIL:
-        yield f"no trade in the last {row['tail']} bars"
+        yield BarFinding("no_late_trade", "noted", f"no trade in the last {row['tail']} bars", row["tail"], row["bars"])
 
 
-def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[str], list[str]]:
+def _day(moment: Any) -> dt.date | None:
+    return moment.date() if isinstance(moment, dt.datetime) else moment
+
+
+def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[BarFinding], list[BarFinding]]:
     """Judge one instrument's large moves: (reasons against it, remarks on moves that are kept)."""
     move, volume = rows["move"].to_numpy(), rows["volume"].to_numpy()
     dates = rows["date"].to_list()
     jumps = np.flatnonzero(np.abs(move) > math.log(JUMP))
     if len(jumps) >= JUMPS:
-        return [f"{len(jumps):,} of {bars:,} one-day moves beyond x{JUMP:.0f}: the series mixes price scales"], []
+        text = f"{len(jumps):,} of {bars:,} one-day moves beyond x{JUMP:.0f}: the series mixes price scales"
+        span = _day(dates[jumps[0]]), _day(dates[jumps[-1]])
+        return [BarFinding("price_scales", "quarantined", text, len(jumps), bars, *span)], []
+
+    def found(rule: str, effect: str, text: str, k: int) -> BarFinding:
+        return BarFinding(rule, effect, text, 1, bars, _day(dates[k]), _day(dates[k]))
+
     splits = [
-        f"moved by exactly {r} on {dates[k]} without unusual turnover: an unrecorded split" for k, r in _splits(rows)
+        found(
+            "unrecorded_split",
+            "quarantined",
+            f"moved by exactly {r} on {dates[k]} without unusual turnover: an unrecorded split",
+            k,
+        )
+        for k, r in _splits(rows)
     ]
     against, kept = [], []
     for k in jumps:
         surge, size = _surge(volume, k), _ratio(move[k])
         if surge is not None and surge < SURGE:
-            against.append(f"moved {size} on {dates[k]} on {surge:.1f} times its usual volume: no market move")
+            text = f"moved {size} on {dates[k]} on {surge:.1f} times its usual volume: no market move"
+            against.append(found("no_market_move", "quarantined", text, k))
         else:
             usual = "volume" if surge is None else f"{min(surge, 9999):,.0f} times its usual volume"
-            kept.append(f"move of {size} on {dates[k]} on {usual} kept as news")
+            kept.append(found("news", "noted", f"move of {size} on {dates[k]} on {usual} kept as news", k))
     return (splits or against)[:2], kept
 
 

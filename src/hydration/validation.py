@@ -14,8 +14,11 @@ from typing import Any
 import polars as pl
 
 from src.core.code_hash import code_digest
-from src.core.instruments import KEY
+from src.core.finding import BarFinding
+from src.core.instruments import KEY, Key
+from src.hydration.findings import counted_rules, reason
 from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
+from src.market.bar_findings import COLUMN, FACT, values
 from src.market.bars import PRICES, schema
 
 NOISE = 1e-5  # a smaller step of the total-return factor is rounding, not a distribution
@@ -71,7 +74,8 @@ def validate(
         Columns of `src.market.bars.schema`, sorted by key and date, of the instruments that are fit for use.
     states : DataFrame
         One row per instrument of `raw`: asset_class, symbol, state (done or quarantined), reason (empty if no rule
-        applied), rows, first, last, repaired (bars marked), basis.
+        applied), rows, first, last, repaired (bars marked), basis, findings (`src.market.bar_findings.COLUMN`: one for
+        each rule that applied, of a quarantined instrument too).
     """
     typed = _typed(raw, basis)
     frame, dropped = _without_faulty_rows(typed, interval)
@@ -124,9 +128,19 @@ def _without_faulty_rows(frame: pl.DataFrame, interval: str) -> tuple[pl.DataFra
 
 
 def _split_off(frame: pl.DataFrame, fault: pl.Expr, rule: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows without the fault, and how many had it: asset_class, symbol, rule, n."""
+    """Rows without the fault, and how many had it: asset_class, symbol, rule, n, first, last."""
     frame = frame.with_columns(fault=fault.fill_null(False))
-    count = frame.filter("fault").group_by(KEY).agg(pl.lit(rule).alias("rule"), pl.len().cast(pl.Int64).alias("n"))
+    day = pl.col("date").cast(pl.Date)
+    count = (
+        frame.filter("fault")
+        .group_by(KEY)
+        .agg(
+            pl.lit(rule).alias("rule"),
+            pl.len().cast(pl.Int64).alias("n"),
+            day.min().alias("first"),
+            day.max().alias("last"),
+        )
+    )
     return frame.filter(~pl.col("fault")).drop("fault"), count
 
 
@@ -251,44 +265,45 @@ def _rounding() -> pl.Expr:
 
 
 def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame, interval: str) -> pl.DataFrame:
-    """One row per instrument of the source, with its state and the messages of all rules."""
+    """One row per instrument of the source, with its state and the findings of all rules."""
     figures = bars.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("rows"),
         pl.col("date").first().cast(pl.Date).alias("first"),
         pl.col("date").last().cast(pl.Date).alias("last"),
         pl.col("repaired").sum().cast(pl.Int64),
         pl.col("unordered").any(),
-        *(pl.col(rule).sum().cast(pl.Int64).alias(rule) for rule in REPAIRED),
     )
     found = typed.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("raw_rows"), adjusted=pl.col("adj_close").is_not_null().any()
     )
-    drops = dropped.pivot("rule", index=KEY, values="n") if dropped.height else dropped.select(KEY)
+    rules = counted_rules(bars, dropped, REPAIRED, DROPPED)
     judged = verdicts(bars, dropped, interval)
-    table = found.join(figures, on=KEY, how="left").join(drops, on=KEY, how="left").join(judged, on=KEY, how="left")
-    rows = [_state(row) for row in table.sort(KEY).iter_rows(named=True)]
-    kinds = {"asset_class": pl.String, "symbol": pl.String, "state": pl.String, "reason": pl.String, "rows": pl.Int64,
-             "first": pl.Date, "last": pl.Date, "repaired": pl.Int64, "basis": pl.String}  # fmt: skip
+    table = found.join(figures, on=KEY, how="left").sort(KEY)
+    rows = [_state(row, rules, judged) for row in table.iter_rows(named=True)]
+    kinds: dict[str, Any] = dict.fromkeys((*KEY, "state", "reason"), pl.String())
+    kinds |= {"rows": pl.Int64(), "first": pl.Date(), "last": pl.Date(), "repaired": pl.Int64(), "basis": pl.String()}
+    kinds[FACT] = COLUMN
     return pl.DataFrame(rows, schema=kinds, orient="row")
 
 
-def _state(row: dict[str, Any]) -> dict[str, Any]:
-    verdict = row["verdict"] or []
+def _state(
+    row: dict[str, Any], rules: dict[Key, list[BarFinding]], judged: dict[Key, list[BarFinding]]
+) -> dict[str, Any]:
+    key = row["asset_class"], row["symbol"]
+    verdict = [each for each in judged.get(key, []) if each.effect == "quarantined"]
+    notes = [each for each in judged.get(key, []) if each.effect != "quarantined"]
     if not row["rows"]:
-        verdict = [f"none of {row['raw_rows']:,} rows has a valid date and close" if row["raw_rows"] else "no rows"]
-    rules = DROPPED | REPAIRED
-    messages = [_message(rules[rule], row[rule]) for rule in rules if row.get(rule)]
-    messages += [_UNORDERED] if row["unordered"] else []
+        none = f"none of {row['raw_rows']:,} rows has a valid date and close" if row["raw_rows"] else "no rows"
+        verdict = [BarFinding("no_valid_bar", "quarantined", none, row["raw_rows"], row["raw_rows"])]
+    unordered = [BarFinding("unordered", "noted", _UNORDERED)] if row["unordered"] else []
+    findings = [*verdict, *rules.get(key, []), *unordered, *notes]
+    state = "quarantined" if verdict else "done"
     return {
         **{name: row[name] for name in ("asset_class", "symbol", "first", "last")},
-        "state": "quarantined" if verdict else "done",
-        "reason": "; ".join(verdict or [*messages, *(row["note"] or [])]),
+        "state": state,
+        "reason": reason(findings, state),
         "rows": row["rows"] or 0,
         "repaired": row["repaired"] or 0,
         "basis": "split_adjusted" if row["adjusted"] else "total_return",
+        FACT: values(findings),
     }
-
-
-def _message(template: str, n: int) -> str:
-    plural = {"rows": "row", "bars": "bar", "steps": "step"}
-    return template.format(n=f"{n:,}", **{many: one if n == 1 else many for many, one in plural.items()})

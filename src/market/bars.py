@@ -19,6 +19,7 @@ import polars as pl
 
 from src.core.errors import StageError
 from src.core.instruments import KEY
+from src.market import bar_findings
 from src.storage import partitions
 from src.storage.atomic import read_json, write_json
 from src.storage.ledger import SCHEMA as STATE_SCHEMA
@@ -38,7 +39,8 @@ SCHEMA: dict[str, Any] = {
     "split": pl.Float64(),  # as-traded price = price * split; null if the split history is unknown
     "repaired": pl.Boolean(),
 }
-STATE_COLUMNS: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64()}
+STATE_COLUMNS: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64(),
+                                 "origin": pl.String()}  # fmt: skip
 BARS_PER_YEAR = {"stock": 252, "etf": 252, "crypto": 365}
 _REMEDY = "hydrate this dataset again, which restores what is missing"
 _HASHED = ("date", "open", "high", "low", "close", "volume", "factor")
@@ -82,15 +84,8 @@ def bucket(asset_class: str, symbol: str, buckets: int) -> int:
 def tradable(frame: pl.DataFrame | None = None) -> pl.Expr:  # noqa: ARG001 (read as: the tradable rows of a frame)
     """Build the expression for whether a bar traded: it has an open, a close and volume (contract 3).
 
-    Parameters
-    ----------
-    frame : DataFrame or None
-        Not used; ``frame.filter(tradable(frame))`` reads as the tradable rows of a frame.
-
-    Returns
-    -------
-    Expr of Boolean
-        False where a value is null.
+    It is False where a value is null. The frame is not used; ``frame.filter(tradable(frame))`` reads as the tradable
+    rows of a frame.
     """
     return ((pl.col("open") > 0) & (pl.col("close") > 0) & (pl.col("volume") > 0)).fill_null(False)
 
@@ -200,7 +195,8 @@ class BarStore:
         -------
         DataFrame
             One row for each instrument of the complete buckets, sorted by key: asset_class, symbol, state, reason,
-            rows, first, last, repaired (bars), basis, liquidity (median daily dollar volume, null if unknown).
+            rows, first, last, repaired (bars), basis, liquidity (median daily dollar volume, null if unknown), origin
+            (folder, file or provider).
         """
         return self.ledger.states()
 
@@ -214,11 +210,11 @@ class BarStore:
         job : str
             Hash of everything that decides its content.
         states : DataFrame
-            States of its instruments.
+            States of its instruments, with their findings in a column (`src.market.bar_findings`).
         digest : str
             Hash of its content, from `write_bucket`.
         """
-        self.ledger.record(b, job, states, digest=digest, files=self._sizes(b))
+        self.ledger.record(b, job, states, digest=digest, files=self._sizes(b), **bar_findings.fact(states))
 
     def done(self, b: int, job: str) -> bool:
         """Whether a bucket was finished under exactly this job and its files are intact."""

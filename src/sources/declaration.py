@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from src.core.end_state import EndState
 from src.core.errors import StageError
+from src.core.finding import BarFinding
+from src.core.instruments import Key
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,12 +61,19 @@ class Batch:
         Instruments whose bars could not be taken: failed or quarantined, with the reason.
     exact : bool
         Whether adj_close was computed from dated dividends and splits instead of read as a rounded number.
+    origins : mapping of (asset_class, symbol) to str
+        Folder, file or provider that the bars of an instrument came from, where they differ: the data quality page
+        counts by it.
+    remarks : mapping of (asset_class, symbol) to list of BarFinding
+        What reading found of instruments that have bars: one finding for each rule.
     """
 
     bucket: int
     bars: pl.DataFrame
     unusable: list[EndState] = field(default_factory=list)
     exact: bool = False
+    origins: Mapping[Key, str] = field(default_factory=dict)
+    remarks: Mapping[Key, list[BarFinding]] = field(default_factory=dict)
 
 
 def _no_files(_source: SourceConfig) -> list[Path]:

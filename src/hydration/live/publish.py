@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
 from src.core.code_hash import code_digest
 from src.core.end_state import EndState
+from src.core.finding import BarFinding, as_finding
 from src.core.hashing import json_digest
 from src.core.instruments import KEY, Key
 from src.hydration.batches import bars_and_states, log_reasons
+from src.hydration.findings import with_remarks
 from src.hydration.job import HydrationJob
 from src.hydration.live import corporate_actions
 from src.hydration.live.bucket_view import BucketView
@@ -21,6 +24,7 @@ from src.market.bars import BarStore
 from src.sources.declaration import Batch
 
 _STATES = {"failed": "failed", "unknown": "skipped", "unfit": "quarantined"}
+_RULES = {"failed": "provider_failed", "unknown": "not_served", "unfit": "unfit_answer"}
 
 
 def publish(job: HydrationJob, view: BucketView, store: BarStore, keys: pl.DataFrame) -> set[Key]:
@@ -52,8 +56,10 @@ def publish(job: HydrationJob, view: BucketView, store: BarStore, keys: pl.DataF
     history = view.history(entries.select(KEY).rows())
     derived = corporate_actions.derived(history.bars, history.events)
     unusable = [_unusable(row) for row in entries.iter_rows(named=True) if not row["rows"] and row["state"] in _STATES]
-    bars, states = bars_and_states(job, Batch(b, derived.bars, unusable, exact=True), entries.select(KEY))
-    states = _with_remarks(states, entries, derived.remarks)
+    origins = dict(zip(entries.select(KEY).rows(), entries["provider"], strict=True))
+    batch = Batch(b, derived.bars, unusable, exact=True, origins={key: name for key, name in origins.items() if name})
+    bars, states = bars_and_states(job, batch, entries.select(KEY))
+    states = with_remarks(states, _remarks(entries, derived.remarks))
     digest = store.write_bucket(b, bars)
     store.record(b, key, states, digest)
     log_reasons(states)
@@ -75,23 +81,21 @@ def _unusable(entry: dict[str, Any]) -> EndState:
     reason = f"{entry['provider']}: {entry['reason']}"
     if entry["state"] == "unknown":
         reason = f"not known there, or delisted without a trace ({reason})"
-    return EndState(entry["asset_class"], entry["symbol"], _STATES[entry["state"]], reason)
+    return EndState(entry["asset_class"], entry["symbol"], _STATES[entry["state"]], reason, rule=_RULES[entry["state"]])
 
 
-def _with_remarks(states: pl.DataFrame, entries: pl.DataFrame, adjusting: dict[Key, list[str]]) -> pl.DataFrame:
-    """Add to the reasons what adjusting noticed, and why bars that are there are not the latest."""
-    remarks = {key: list(texts) for key, texts in adjusting.items()}
+def _remarks(entries: pl.DataFrame, adjusting: Mapping[Key, Iterable[str | BarFinding]]) -> dict[Key, list[BarFinding]]:
+    """What adjusting noticed, and why bars that are there are not the latest; by instrument, sorted."""
+    remarks = {key: [as_finding(each, "noted", "adjustment") for each in found] for key, found in adjusting.items()}
     for row in entries.filter(pl.col("facts").str.contains('"adjustment"')).iter_rows(named=True):
-        remarks.setdefault((row["asset_class"], row["symbol"]), []).append(json.loads(row["facts"])["adjustment"])
+        text = json.loads(row["facts"])["adjustment"]
+        finding = BarFinding("rebased", "noted", text, source=row["provider"] or "")
+        remarks.setdefault((row["asset_class"], row["symbol"]), []).append(finding)
     for row in entries.filter((pl.col("rows") > 0) & (pl.col("state") != "fetched")).iter_rows(named=True):
-        remarks.setdefault((row["asset_class"], row["symbol"]), []).append(_why_stale(row))
-    if not remarks:
-        return states
-    rows = [(*key, "; ".join(texts)) for key, texts in sorted(remarks.items())]
-    table = pl.DataFrame(rows, schema=dict.fromkeys((*KEY, "remark"), pl.String()), orient="row")
-    joined = states.join(table, on=KEY, how="left", maintain_order="left")
-    both = pl.concat_str(["reason", "remark"], separator="; ", ignore_nulls=True).str.strip_prefix("; ")
-    return joined.with_columns(reason=both).drop("remark")
+        rule = "no_longer_served" if row["state"] == "unknown" else "stale"
+        finding = BarFinding(rule, "noted", _why_stale(row), last=row["last"], source=row["provider"] or "")
+        remarks.setdefault((row["asset_class"], row["symbol"]), []).append(finding)
+    return dict(sorted(remarks.items()))
 
 
 def _why_stale(entry: dict[str, Any]) -> str:

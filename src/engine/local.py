@@ -14,12 +14,14 @@ import multiprocessing
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from typing import Any, Generic
 
 from src.config.schema import EngineConfig
@@ -95,6 +97,20 @@ class _WorkerDied(Exception):
 
 class _WorkerNotStarted(_WorkerDied):
     """The worker process ended before it was ready."""
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Start a worker with Ctrl+C and SIGTERM blocked: its interpreter would die of them before it can ignore them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which a first worker starts, and that would let the signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker:
@@ -263,9 +279,7 @@ class _Pool(Generic[Item, Result]):
             if alone:
                 self._outcomes.put(Outcome(item, self._failure(died.status)))
             else:
-                log.warning("a worker process died (exit status %s); its item is tried again alone", died.status)
-                with self._changed:
-                    self._suspects.append(item)
+                self._suspect(item, died.status)
             if worker is not None:
                 self._drop(worker)
         finally:
@@ -275,8 +289,17 @@ class _Pool(Generic[Item, Result]):
                 self._changed.notify_all()
         return None
 
+    def _suspect(self, item: Item, status: int | None) -> None:
+        """Have an item tried again alone, unless the pool was closed: then we killed the worker ourselves."""
+        with self._changed:
+            if self._closed:
+                return
+            self._suspects.append(item)
+        log.warning("a worker process died (exit status %s); its item is tried again alone", status)
+
     def _started(self) -> _Worker:
-        worker = _Worker(self._task, self._max_bytes)
+        with _signals_held():
+            worker = _Worker(self._task, self._max_bytes)
         with self._changed:
             self._workers.add(worker)
             if self._closed:

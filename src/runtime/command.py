@@ -77,6 +77,9 @@ def run_command(task: Callable[[list[str]], int], broken_pipe_status: int = 0) -
     except StageError as error:
         notice(str(error))
         status = 1
+    except KeyboardInterrupt:
+        notice("interrupted")
+        status = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = broken_pipe_status
@@ -110,6 +113,7 @@ def run_verb(verb: str, task: Callable[[Config], str]) -> int:
         notice(_with_verb(verb, str(error)))
         return 2
     except KeyboardInterrupt:
+        notice(f"{verb} interrupted before its work began; nothing was changed")
         return 130
     except BrokenPipeError:
         raise

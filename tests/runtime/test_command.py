@@ -267,6 +267,19 @@ def test_a_clear_failure_of_a_command_that_is_no_stage_is_one_line_as_well(
     assert capsys.readouterr().err == "b001.parquet can't be read: move it away\n"
 
 
+def test_an_interrupted_command_that_is_no_stage_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def look(_arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["data"])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        command_module.run_command(look)
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "src").glob("*.py")), ids=lambda path: path.stem)
 def test_a_module_that_is_run_as_a_command_logs_under_its_own_name(path: Path) -> None:
     """`__name__` is `__main__` there: its warnings would reach the log alone, as a library's do."""

@@ -27,6 +27,8 @@ class BarFinding:
         First and last day concerned, where known.
     source : str
         File or provider that it concerns, where known.
+    ratio : float, optional
+        Largest price ratio in question, above 1: by how much a price was out of line.
     closes : tuple of float or None
         Closes around the place, for an instrument whose bars are not stored; None is a bar without one.
     at : int, optional
@@ -41,6 +43,7 @@ class BarFinding:
     first: dt.date | None = None
     last: dt.date | None = None
     source: str = ""
+    ratio: float | None = None
     closes: tuple[float | None, ...] = field(default=(), repr=False)
     at: int | None = None
 

@@ -6,8 +6,10 @@ column or of dropped rows, its text has the count. Other rules make a `BarFindin
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -27,7 +29,8 @@ def counted_rules(
     Parameters
     ----------
     bars : DataFrame
-        asset_class, symbol, date, repaired, and a Boolean column for each rule of `repaired`.
+        asset_class, symbol, date, repaired, stretch (log of the price ratio in question, null if none), and a Boolean
+        column for each rule of `repaired`.
     dropped : DataFrame
         asset_class, symbol, rule, n, first, last (of the rows dropped).
     repaired, lost : mapping of str to str
@@ -38,9 +41,9 @@ def counted_rules(
     dict of (asset_class, symbol) to list of BarFinding
         In the order of the rules, dropped rows first; instruments that no rule touched are left out.
     """
-    marked = bars.filter("repaired").select(*KEY, pl.col("date").cast(pl.Date), *repaired)
-    long = marked.unpivot(on=list(repaired), index=[*KEY, "date"], variable_name="rule").filter("value")
-    days = (pl.col("date").min().alias("first"), pl.col("date").max().alias("last"))
+    marked = bars.filter("repaired").select(*KEY, pl.col("date").cast(pl.Date), "stretch", *repaired)
+    long = marked.unpivot(on=list(repaired), index=[*KEY, "date", "stretch"], variable_name="rule").filter("value")
+    days = (pl.col("date").min().alias("first"), pl.col("date").max().alias("last"), pl.col("stretch").max().exp())
     repairs = long.group_by(*KEY, "rule").agg(pl.len().cast(pl.Int64).alias("n"), *days)
     sizes = bars.group_by(KEY).agg(pl.len().cast(pl.Int64).alias("of"))
     gone = dropped.join(sizes, on=KEY, how="left").with_columns(
@@ -54,7 +57,9 @@ def counted_rules(
         for row in ranked.iter_rows(named=True):
             text = _counted(texts[row["rule"]], row["n"])
             found[row["asset_class"], row["symbol"]].append(
-                BarFinding(row["rule"], effect, text, row["n"], row["of"], row["first"], row["last"])
+                BarFinding(
+                    row["rule"], effect, text, row["n"], row["of"], row["first"], row["last"], ratio=row.get("stretch")
+                )
             )
     return dict(found)
 
@@ -122,3 +127,43 @@ def column(findings: Iterable[Iterable[BarFinding]]) -> pl.Series:
 def _counted(template: str, n: int) -> str:
     nouns: dict[str, Any] = {many: one if n == 1 else many for many, one in _PLURALS.items()}
     return template.format(n=f"{n:,}", **nouns)
+
+
+def with_pictures(
+    judged: Mapping[Key, list[BarFinding]], bars: pl.DataFrame, around: int = 30
+) -> dict[Key, list[BarFinding]]:
+    """Add the closes around its place to the first finding that condemns an instrument, whose bars are not stored.
+
+    Parameters
+    ----------
+    judged : mapping of (asset_class, symbol) to list of BarFinding
+        Verdicts and notes.
+    bars : DataFrame
+        asset_class, symbol, date, raw (the close as it came, null if it is none), repaired; sorted.
+    around : int
+        Closes before the place, and after it.
+
+    Returns
+    -------
+    dict
+        The same; a verdict without a date shows the first repaired bar, or else the last bars.
+    """
+    condemned = [key for key, found in judged.items() if any(each.effect == "quarantined" for each in found)]
+    keys = pl.DataFrame(condemned, schema=dict.fromkeys(KEY, pl.String()), orient="row")
+    parts = bars.join(keys, on=KEY, how="semi").select(*KEY, "date", "raw", "repaired")
+    pictured = dict(judged)
+    for key, rows in parts.partition_by(KEY, as_dict=True, include_key=False).items():
+        found = judged[key[0], key[1]]
+        k = next(i for i, each in enumerate(found) if each.effect == "quarantined")
+        at = _place(rows, found[k].first)
+        start = max(0, at - around)
+        closes = tuple(rows["raw"].slice(start, at - start + around + 1).round_sig_figs(6))
+        pictured[key[0], key[1]] = [*found[:k], replace(found[k], closes=closes, at=at - start), *found[k + 1 :]]
+    return pictured
+
+
+def _place(rows: pl.DataFrame, day: dt.date | None) -> int:
+    """Index of the bar of a day; without a day, of the first repaired bar, or of the last one."""
+    here = rows["date"].cast(pl.Date) >= day if day is not None else rows["repaired"]
+    found = here.arg_true()
+    return int(found[0]) if len(found) else rows.height - 1

@@ -189,7 +189,8 @@ def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[BarFinding], list[BarFin
         return [BarFinding("price_scales", "quarantined", text, len(jumps), bars, *span)], []
 
     def found(rule: str, effect: str, text: str, k: int) -> BarFinding:
-        return BarFinding(rule, effect, text, 1, bars, _day(dates[k]), _day(dates[k]))
+        day, ratio = _day(dates[k]), math.exp(abs(float(move[k])))
+        return BarFinding(rule, effect, text, 1, bars, day, day, ratio=ratio)
 
     splits = [
         found(

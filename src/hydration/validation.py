@@ -16,7 +16,7 @@ import polars as pl
 from src.core.code_hash import code_digest
 from src.core.finding import BarFinding
 from src.core.instruments import KEY, Key
-from src.hydration.findings import counted_rules, reason
+from src.hydration.findings import counted_rules, reason, with_pictures
 from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
 from src.market.bar_findings import COLUMN, FACT, values
 from src.market.bars import PRICES, schema
@@ -74,7 +74,8 @@ def validate(
         Columns of `src.market.bars.schema`, sorted by key and date, of the instruments that are fit for use.
     states : DataFrame
         One row per instrument of `raw`: asset_class, symbol, state (done or quarantined), reason (empty if no rule
-        applied), rows, first, last, repaired (bars marked), basis, findings (`src.market.bar_findings.COLUMN`: one for
+        applied), rows, first, last, repaired (bars marked), basis, dollar_volume (median of the bars that traded, also
+        of a quarantined one), findings (`src.market.bar_findings.COLUMN`: one for
         each rule that applied, of a quarantined instrument too).
     """
     typed = _typed(raw, basis)
@@ -220,12 +221,22 @@ def _ranges(frame: pl.DataFrame) -> pl.DataFrame:
     encloses = (pl.col("high") * slack >= top) & (pl.col("low") <= bottom * slack)
     high = pl.when(~pl.col("held") & (pl.col("high") <= top * JUMP)).then(pl.max_horizontal("high", top)).otherwise(top)
     low = pl.when(~pl.col("held") & (pl.col("low") >= bottom / JUMP)).then(pl.min_horizontal("low", bottom))
+    beyond = pl.max_horizontal(_excess("high", top), _excess(bottom, "low"))
+    wick = far.fill_null(False) & judged
+    stretch = pl.when("jump").then(pl.col("raw_move").abs()).when(wick).then(beyond.log())
     return frame.with_columns(
-        wick=far.fill_null(False) & judged,
+        wick=wick,
+        stretch=stretch,
         range=~(encloses | far).fill_null(False) & judged,
         high=high,
         low=low.otherwise(bottom),
     )
+
+
+def _excess(upper: str | pl.Expr, lower: str | pl.Expr) -> pl.Expr:
+    """Ratio of two prices; null unless both are positive."""
+    above, below = (pl.col(each) if isinstance(each, str) else each for each in (upper, lower))
+    return pl.when((above > 0) & (below > 0)).then(above / below)
 
 
 def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
@@ -240,6 +251,7 @@ def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
     total = (pl.col("price_move") + size).abs()
     unseen = (size.abs() > _ODD_STEP) & (total > _ODD_RETURN) & (total > 2 * pl.col("price_move").abs())
     frame = frame.with_columns(wrong_sign=pl.col("step") <= 0, wrong_size=(pl.col("step") > 0) & unseen)
+    frame = frame.with_columns(stretch=pl.when("wrong_size").then(size.abs()).otherwise("stretch"))
     none = pl.any_horizontal("wrong_sign", "wrong_size") | (
         (pl.col("step") - 1).abs() < pl.max_horizontal(pl.lit(NOISE), pl.lit(0.0) if exact else _rounding())
     )
@@ -272,16 +284,18 @@ def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame, inte
         pl.col("date").last().cast(pl.Date).alias("last"),
         pl.col("repaired").sum().cast(pl.Int64),
         pl.col("unordered").any(),
+        (pl.col("raw") * pl.col("volume")).filter(pl.col("volume") > 0).median().alias("dollar_volume"),
     )
     found = typed.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("raw_rows"), adjusted=pl.col("adj_close").is_not_null().any()
     )
     rules = counted_rules(bars, dropped, REPAIRED, DROPPED)
-    judged = verdicts(bars, dropped, interval)
+    judged = with_pictures(verdicts(bars, dropped, interval), bars)
     table = found.join(figures, on=KEY, how="left").sort(KEY)
     rows = [_state(row, rules, judged) for row in table.iter_rows(named=True)]
     kinds: dict[str, Any] = dict.fromkeys((*KEY, "state", "reason"), pl.String())
     kinds |= {"rows": pl.Int64(), "first": pl.Date(), "last": pl.Date(), "repaired": pl.Int64(), "basis": pl.String()}
+    kinds["dollar_volume"] = pl.Float64()
     kinds[FACT] = COLUMN
     return pl.DataFrame(rows, schema=kinds, orient="row")
 
@@ -304,6 +318,7 @@ def _state(
         "reason": reason(findings, state),
         "rows": row["rows"] or 0,
         "repaired": row["repaired"] or 0,
+        "dollar_volume": row["dollar_volume"],
         "basis": "split_adjusted" if row["adjusted"] else "total_return",
         FACT: values(findings),
     }

@@ -25,6 +25,7 @@ FIELDS: dict[str, Any] = {
     "first": pl.Date(),
     "last": pl.Date(),
     "source": pl.String(),
+    "ratio": pl.Float64(),
     "closes": pl.List(pl.Float64()),
     "at": pl.Int64(),
 }
@@ -149,7 +150,7 @@ def _from_reasons(states: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     effect = pl.col("state").replace(_EFFECT)
     known = {
         "rule": pl.lit(WHOLE), "effect": effect, "text": pl.col("reason"), "n": pl.lit(0), "of": pl.col("rows"),
-        "first": pl.lit(None), "last": pl.lit(None), "source": pl.lit(""), "closes": pl.lit([], pl.List(pl.Float64)),
-        "at": pl.lit(None),
+        "first": pl.lit(None), "last": pl.lit(None), "source": pl.lit(""), "ratio": pl.lit(None),
+        "closes": pl.lit([], pl.List(pl.Float64)), "at": pl.lit(None),
     }  # fmt: skip
     return bare.select(*KEY, *(value.cast(FIELDS[name]).alias(name) for name, value in known.items()))

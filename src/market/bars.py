@@ -39,8 +39,10 @@ SCHEMA: dict[str, Any] = {
     "split": pl.Float64(),  # as-traded price = price * split; null if the split history is unknown
     "repaired": pl.Boolean(),
 }
-STATE_COLUMNS: dict[str, Any] = {"repaired": pl.Int64(), "basis": pl.String(), "liquidity": pl.Float64(),
-                                 "origin": pl.String()}  # fmt: skip
+STATE_COLUMNS: dict[str, Any] = dict.fromkeys(("liquidity", "dollar_volume"), pl.Float64()) | {
+    "repaired": pl.Int64(),
+    **dict.fromkeys(("basis", "origin"), pl.String()),
+}
 BARS_PER_YEAR = {"stock": 252, "etf": 252, "crypto": 365}
 _REMEDY = "hydrate this dataset again, which restores what is missing"
 _HASHED = ("date", "open", "high", "low", "close", "volume", "factor")
@@ -195,8 +197,8 @@ class BarStore:
         -------
         DataFrame
             One row for each instrument of the complete buckets, sorted by key: asset_class, symbol, state, reason,
-            rows, first, last, repaired (bars), basis, liquidity (median daily dollar volume, null if unknown), origin
-            (folder, file or provider).
+            rows, first, last, repaired (bars), basis, liquidity (median daily dollar volume before the
+            first out-of-sample date, null if unknown), dollar_volume (over all bars), origin (folder, file, provider).
         """
         return self.ledger.states()
 

@@ -73,3 +73,33 @@ def test_the_reason_of_a_quarantine_is_what_condemns():
 
 def test_findings_of_no_instrument_are_an_empty_column():
     assert column([]).len() == 0 and column([[]]).to_list() == [[]] and column([]).name == FACT
+
+
+def test_a_verdict_shows_the_closes_around_its_place_because_its_bars_are_not_stored():
+    frame = scale(series(), slice(400, 800), 5000.0)
+    first = found(frame)[1][0]
+    assert first["rule"] == "price_scales" and first["closes"][first["at"]] > 1000 * first["closes"][first["at"] - 1]
+    assert len(first["closes"]) == 61 and first["first"] == frame["date"][400]
+    assert all(f["closes"] == [] for f in found(frame)[1][1:])
+
+
+def test_a_place_near_either_end_has_fewer_closes_around_it():
+    flat = series().with_columns(pl.lit(0.0).alias("volume"))
+    first = found(flat)[1][0]
+    assert first["rule"] == "never_traded" and len(first["closes"]) == 31 and first["at"] == 30
+
+
+def test_the_price_ratio_in_question_is_that_of_the_wick_the_held_close_or_the_move():
+    frame = series()
+    top = max(frame["open"][100], frame["close"][100])
+    _, findings = found(put(put(frame, 100, high=7 * top), 200, low=0.0))
+    assert [(f["rule"], f["n"]) for f in findings] == [("wick", 2)] and abs(findings[0]["ratio"] - 7) < 1e-9
+    _, findings = found(scale(frame, slice(100, 101), 1000.0))
+    assert findings[0]["rule"] == "jump" and 900 < findings[0]["ratio"] < 1100
+    news = found(put(scale(frame, slice(400, 800), 1 / 3.7), 400, volume=3e6))[1][0]
+    assert news["rule"] == "news" and 3.5 < news["ratio"] < 4.0
+
+
+def test_the_dollar_volume_of_a_quarantined_instrument_is_known():
+    state, _ = found(scale(series(), slice(400, 800), 5000.0))
+    assert state["state"] == "quarantined" and state["dollar_volume"] > 0

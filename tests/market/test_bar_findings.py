@@ -26,7 +26,7 @@ def states(*rows: tuple[str, str, str, list[BarFinding]]) -> pl.DataFrame:
 def test_what_is_recorded_is_read_again(tmp_path):
     store = BarStore(tmp_path)
     findings = [
-        BarFinding("jump", "repaired", NASTY, 3, 800, DAY, DAY, "stooq", (1.0, None, 2.5), 1),
+        BarFinding("jump", "repaired", NASTY, 3, 800, DAY, DAY, "stooq", 7.5, (1.0, None, 2.5), 1),
         BarFinding("gap", "noted", "b"),
     ]
     written = states(("A", "done", f"{NASTY}; b", findings), ("B", "done", "", []))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,8 @@ class SessionStates:
         path : Path
             ``data/states/<dataset>/train.parquet``.
         """
-        rows = [astuple(replace(ended, reason=shown(ended.reason))) for ended in self._states.values()]
+        rows = [{**vars(ended), "reason": shown(ended.reason)} for ended in self._states.values()]
+        rows = [{name: row[name] for name in SCHEMA} for row in rows]
         states = pl.DataFrame(rows, schema=SCHEMA, orient="row")
         atomic.write_parquet(states.sort("asset_class", "symbol"), path)
 

@@ -19,6 +19,7 @@ import psutil
 from src.core.project import ROOT
 from src.storage.atomic import stale_temporaries
 from src.training.run_store import RunStore
+from tests.process_case import HANG, begin
 
 SMALL = (
     "universe=demo",
@@ -78,7 +79,7 @@ class Project:
     def _started(self, command: list[str]) -> subprocess.Popen[str]:
         environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.code, env=environment, text=True, stdout=pipe, stderr=pipe)
+        return begin(command, cwd=self.code, env=environment, text=True, stdout=pipe, stderr=pipe)
 
     def must(self, verb: str, *overrides: str) -> str:
         """Run a command that has to succeed; returns its last line."""
@@ -122,7 +123,7 @@ class Project:
 
 
 def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    out, error = process.communicate(timeout=280)
+    out, error = process.communicate(timeout=HANG)
     return subprocess.CompletedProcess(process.args, process.returncode, out, error)
 
 

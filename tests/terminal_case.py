@@ -7,15 +7,13 @@ import os
 import re
 import select
 import struct
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from src.core.project import ROOT
+from tests.process_case import HANG, begin
 
-PATIENCE = 60.0  # seconds before a command that says nothing is given up
 CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -42,17 +40,15 @@ class Session:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")}
         settings = {"TERM": "xterm", "PYTHONUTF8": "1", "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
+        self.process = begin(
             [sys.executable, *arguments], stdin=terminal, stdout=terminal, stderr=terminal, cwd=ROOT,
-            env={**clean, **settings, **(environment or {})}, start_new_session=True,
+            env={**clean, **settings, **(environment or {})},
         )  # fmt: skip
         os.close(terminal)
 
     def read_until(self, seen: Callable[[str], bool]) -> str:
         """Read until the text so far is as wanted; return it."""
-        deadline = time.monotonic() + PATIENCE
         while not seen(self.text):
-            assert time.monotonic() < deadline, f"not seen in {self.text!r}"
             assert self._read(), f"ended without it: {self.text!r}"
         return self.text
 
@@ -63,10 +59,10 @@ class Session:
         while self._read():
             pass
         os.close(self._master)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(HANG)
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self._master], [], [], PATIENCE)
+        ready, _, _ = select.select([self._master], [], [], HANG)
         assert ready, f"silent after {self.text!r}"
         with contextlib.suppress(OSError):  # how Linux says that the other end is closed
             got = os.read(self._master, 65_536)

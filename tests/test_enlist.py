@@ -11,6 +11,7 @@ from src.hydration.job import HydrationJob
 from src.listings import pinned
 from tests.loopback.process import running
 from tests.market_case import config, series, write
+from tests.process_case import HANG
 
 
 def test_a_universe_without_limits_is_refused(tmp_path):
@@ -39,7 +40,7 @@ def test_from_real_clients_on_loopback(tmp_path):
         chosen = compose(["universe=quick", "source=auto", "universe.stock=20", "universe.etf=5", "universe.crypto=2"])
         chosen.universe.pinned, chosen.data.root = str(tmp_path / "list.csv"), str(tmp_path / "data")
         live: LiveSource = chosen.source.live
-        live.proxy, live.ca_file, live.timeout = world.proxy, world.ca_file, 10
+        live.proxy, live.ca_file, live.timeout = world.proxy, world.ca_file, HANG
         live.rates = live.ceilings = dict.fromkeys(["yahoo", "coinbaseexchange"], 200.0)
         line = enlist(chosen, {})
     made = pinned.read(chosen.universe.pinned)

@@ -1,10 +1,7 @@
 import datetime as dt
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +18,7 @@ from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.market.bars import SCHEMA, BarStore, Manifest, bucket
 from src.market.panel import panel_hash
+from tests import process_case
 from tests.features.series import lively
 
 BUCKETS = 3
@@ -280,13 +278,11 @@ featurize(config)
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same(config, store, after):
     config.features.families = []
     command = [sys.executable, "-c", KILLED, config.data.root]
-    work = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not store.root.exists() and work.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(after)
-    os.kill(work.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    work.wait()
+    with process_case.started(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as work:
+        process_case.until(lambda: store.root.exists() or work.poll() is not None)
+        process_case.pause(after)
+        work.kill()
+        work.wait(process_case.HANG)
     featurize(config)
     assert states(config)["state"].value_counts().sort("state").rows() == [("done", 9), ("skipped", 1)]
     whole = compute(universe(), select(config.features), store.panel()).sort("asset_class", "symbol", "date")

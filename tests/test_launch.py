@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import stat
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -22,6 +21,7 @@ from packaging.utils import canonicalize_name
 
 from src.core.project import ROOT
 from src.runtime import heartbeat
+from tests.process_case import HANG, begin
 
 SCRIPTS = ROOT / "scripts"
 
@@ -318,8 +318,8 @@ def test_train_massive_takes_the_universe_that_is_being_hydrated(
 
 
 def test_a_killed_hydration_is_not_running(launch: ModuleType, typed: list[str]) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
+    ended = begin([sys.executable, "-c", ""])
+    ended.wait(HANG)
     beat = {"dataset": "quick", "started": "2026-11-20T10:00:00", "pid": ended.pid, "host": platform.node()}
     path = launch.ROOT / "data" / ".progress" / f"hydrate-quick-{ended.pid}.json"
     path.parent.mkdir(parents=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from src.core.project import ROOT
+from tests import process_case
 
 STAGES = ("hydrate", "featurize", "train", "report")
 # Modules that change nothing in a stage's outputs: the frame, and what only projects results into MLflow.
@@ -145,12 +145,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
     for command in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "project")):
-        subprocess.run(["git", *command], cwd=root, check=True)
+        process_case.run(["git", *command], cwd=root, check=True)
     return root
 
 
 def dvc(root: Path, *arguments: str, status: int = 0) -> str:
-    done = subprocess.run(
+    done = process_case.run(
         [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
     )
     assert done.returncode == status, done.stdout + done.stderr
@@ -160,7 +160,7 @@ def dvc(root: Path, *arguments: str, status: int = 0) -> str:
 def test_repro_runs_all_once_and_experiments_leave_the_workspace_alone(project: Path) -> None:
     dvc(project, "repro")
     assert "Data and pipelines are up to date." in dvc(project, "repro")
-    status = subprocess.run(["git", "status", "--short"], cwd=project, capture_output=True, text=True, check=True)
+    status = process_case.run(["git", "status", "--short"], cwd=project, capture_output=True, text=True, check=True)
     assert status.stdout == "A  dvc.lock\n", "a run leaves nothing in git's way but DVC's own record"
     shown = json.loads(dvc(project, "metrics", "show", "--json"))
     assert shown[""]["data"]["reports/demo/metrics.json"]["data"]["runs"] == 3
@@ -185,7 +185,7 @@ def test_an_interrupted_stage_finds_what_it_had_done(project: Path, monkeypatch:
 
 
 def test_a_hand_run_and_the_commit_that_it_names_leave_nothing_to_do(project: Path) -> None:
-    done = subprocess.run(
+    done = process_case.run(
         [sys.executable, "-m", "src.hydrate"], cwd=project, capture_output=True, text=True, check=True
     )
     assert done.stdout == "hydrate: done\n"

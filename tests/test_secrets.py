@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from tests import process_case
 from tests.pipeline_case import Project
 
 PLANTED = {
@@ -63,7 +63,7 @@ class Planted(Project):
     def said(self, command: list[str]) -> str:
         """Run a command that has to succeed; all that it writes to the terminal."""
         environment = {**os.environ, **ENVIRONMENT, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
-        done = subprocess.run(
+        done = process_case.run(
             command, cwd=self.code, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
         )
         assert done.returncode == 0, done.stderr

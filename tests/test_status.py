@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from src.runtime import heartbeat
 from src.storage import state_counts
 from src.storage.atomic import write_json, write_parquet
 from src.storage.ledger import SCHEMA, STATES, WAITING, Ledger
+from tests import process_case
 from tests.hydration.live import raw_case
 from tests.pipeline_case import Project
 from tests.terminal_case import CODE, Session, cursor_is_shown
@@ -278,9 +278,7 @@ def test_a_killed_stage_is_shown_as_died(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     config.data.root, config.data.reports = str(tmp_path / "data"), str(tmp_path / "reports")
     process = project.start("hydrate", "source.simulated.stock=3000", "universe.buckets=64")
-    deadline = time.monotonic() + 60
-    while not stage(overview_of(config, NOW), "hydrate")["of"] and time.monotonic() < deadline:
-        time.sleep(0.05)  # nothing else tells when the other process has begun to count
+    process_case.until(lambda: stage(overview_of(config, NOW), "hydrate")["of"], process)
     found = stage(overview_of(config, NOW), "hydrate")
     assert (found["state"], found["of"], found["all"]["total"]) == ("running", 3003, 3003)
     process.kill()
@@ -386,7 +384,7 @@ def test_a_pipe_gets_the_same_text_as_a_terminal(config: Config) -> None:
     here = [f"data.root='{config.data.root}'", f"data.reports='{config.data.reports}'", "universe=demo"]
     command = [sys.executable, "-m", "src.status", *here]
     forced = {**os.environ, "DVC_ROOT": str(Path(config.data.root).parent), "FORCE_COLOR": "1", "COLUMNS": "20"}
-    piped = subprocess.run(command, cwd=ROOT, env=forced, capture_output=True, text=True, check=True).stdout
+    piped = process_case.run(command, cwd=ROOT, env=forced, capture_output=True, text=True, check=True).stdout
     assert without_time(CODE.sub("", session.text)).replace("\r\n", "\n") == without_time(piped)
     assert re.fullmatch(r"[\x20-\x7e\n]+", piped)
     assert r"failed, no answer [red] [/] :smile: \x1b[31m\r\x07\nend (stock:S0)" in piped
@@ -475,10 +473,10 @@ def test_the_interval_must_be_in_range(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
     environment = {**os.environ, "DVC_ROOT": str(tmp_path)}
     command = [sys.executable, "-m", "src.status", "universe=demo", f"data.root='{tmp_path}'"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = process_case.begin(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait() == 0
+    assert process.wait(process_case.HANG) == 0

@@ -6,7 +6,6 @@ import random
 import signal
 import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +13,7 @@ import pytest
 
 from src.training.run_store import RunStore
 from tests.pipeline_case import Project, differences, kill
+from tests.process_case import HANG, pause, until
 
 NO_MLFLOW = "tracking.enabled=false"
 
@@ -86,13 +86,9 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
     killed, process = [], None
     for victim in ("worker", "command"):
         process = process or project.start("train")
-        deadline = time.monotonic() + 60
         finished = RunStore(project.runs).runs().height
-        while process.poll() is None and time.monotonic() < deadline:  # wait for work to begin, then a random moment
-            if RunStore(project.runs).runs().height > finished:
-                break
-            time.sleep(0.02)
-        time.sleep(moments.uniform(0.0, 0.7))
+        until(lambda finished=finished: RunStore(project.runs).runs().height > finished, process)
+        pause(moments.uniform(0.0, 0.3))
         if kill(process, victim, moments):
             killed.append(victim)
         if victim == "command":
@@ -107,11 +103,9 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
 def test_ctrl_c_keeps_what_is_finished_and_exits_with_130(featurized: Project, tmp_path: Path) -> None:
     project = featurized.copy(tmp_path / "p")
     process = project.start("train", NO_MLFLOW)
-    deadline = time.monotonic() + 60
-    while not list(project.runs.glob("pending/*/*.runs.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: list(project.runs.glob("pending/*/*.runs.parquet")), process)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert "run the same command to continue" in error
     assert RunStore(project.runs).runs().height > 0

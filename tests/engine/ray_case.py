@@ -7,8 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+
+from tests.process_case import HANG, still_running
 
 # Ray reads these when it is imported: loopback only, no usage report, and time for a busy machine.
 SETTINGS = {
@@ -96,14 +97,10 @@ def started(folder: Path, cpus: tuple[int, ...], gpus: int) -> Any:
     raise AssertionError
 
 
-def remaining(folder: Path, seconds: float = 20.0) -> list[psutil.Process]:
-    """Processes of Ray in this folder that have not ended after a timeout."""
-    deadline = time.monotonic() + seconds
-    while left := [p for p in psutil.process_iter() if str(folder) in " ".join(_command(p))]:
-        if time.monotonic() > deadline:
-            return left
-        time.sleep(0.2)
-    return []
+def remaining(folder: Path, seconds: float = HANG) -> list[psutil.Process]:
+    """Processes of Ray in this folder that do not end within some seconds."""
+    found = [p for p in psutil.process_iter() if str(folder) in " ".join(_command(p))]
+    return [each for each in still_running(found, seconds) if _command(each)]
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -129,11 +126,3 @@ def kill_node(cluster: Any, node: Any) -> None:
     for process in below:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-
-
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    """Wait until a condition holds; fail after the timeout."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        time.sleep(0.05)

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import subprocess
 import sys
 import time
 from importlib import import_module
@@ -18,6 +17,7 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.core.project import ROOT
 from src.engine.dispatch import run
+from tests.process_case import HANG, begin, hang, pause, still_running, until
 
 TWO = EngineConfig(workers=2, batch_size=4)
 
@@ -67,7 +67,7 @@ def fail_with_the_time(_item: int) -> None:
 def take_memory(mebibytes: int) -> int:
     taken = [bytearray(b"x" * 2**20) for _ in range(mebibytes)]
     if mebibytes > 100:
-        time.sleep(60)
+        hang()
     return len(taken)
 
 
@@ -89,7 +89,7 @@ def signal_own_worker(number: int) -> int:
 
 
 def own_process(_item: int) -> int:
-    time.sleep(0.05)
+    pause(0.05)  # so that the other workers get items too
     return os.getpid()
 
 
@@ -245,14 +245,28 @@ def test_an_outcome_has_the_peak_memory_of_its_worker() -> None:
     assert 5e6 < small < large - 60e6
 
 
+def never_done(_item: int) -> None:
+    hang()
+
+
+def workers_of(parent: int) -> list[psutil.Process]:
+    """Its worker processes; one that ends while we look is none."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for each in psutil.Process(parent).children(recursive=True):
+            if "spawn_main" in " ".join(each.cmdline()):
+                found.append(each)
+    return found
+
+
 SLEEPER = """
-import time
 from src.config.schema import EngineConfig
 from src.engine.dispatch import run
+from tests.engine.test_dispatch import never_done
 
 if __name__ == "__main__":
     print("started", flush=True)
-    for _ in run(time.sleep, [60, 60], EngineConfig(workers=2)):
+    for _ in run(never_done, [1, 2], EngineConfig(workers=2)):
         pass
 """
 
@@ -261,12 +275,9 @@ if __name__ == "__main__":
 def test_workers_exit_when_the_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "sleeper.py"
     script.write_text(SLEEPER, encoding="utf-8")
-    parent = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(ROOT)})
-    deadline = time.monotonic() + 30
-    workers: list[psutil.Process] = []
-    while time.monotonic() < deadline and sum("spawn_main" in " ".join(w.cmdline()) for w in workers) < 2:
-        workers = psutil.Process(parent.pid).children(recursive=True)
+    parent = begin([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    until(lambda: len(workers_of(parent.pid)) == 2, parent)
+    workers = workers_of(parent.pid)
     parent.kill()
-    parent.wait()
-    _, alive = psutil.wait_procs(workers, timeout=15)
-    assert workers and not alive
+    parent.wait(HANG)
+    assert len(workers) == 2 and not still_running(workers, HANG)

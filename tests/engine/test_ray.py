@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -187,8 +186,7 @@ def test_only_an_item_that_kills_its_workers_or_raises_fails(
 def waiting(folder: Path, number: int) -> int:
     """Leave a file named by the item and the process, and wait for the file `go`."""
     (folder / f"{number}-{os.getpid()}").touch()
-    while not (folder / "go").exists():
-        time.sleep(0.05)
+    until((folder / "go").exists)
     return number
 
 

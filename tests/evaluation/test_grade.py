@@ -1,6 +1,5 @@
 import json
 import math
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from src.config.schema import GradeConfig
 from src.core.project import ROOT
 from src.evaluation import grade as module
 from src.evaluation.grade import GATE_METRICS, Thresholds, grade
+from tests import process_case
 
 LIMITS = Thresholds({"min_auc": 0.52, "min_accuracy": 0.51, "min_sharpe": 0.5, "max_drawdown": 0.20}, 500, 1000)
 GOOD = {"auc": 0.53, "accuracy": 0.52, "sharpe": 0.9, "max_drawdown": 0.11, "n_oos": 1600}
@@ -101,7 +101,7 @@ def test_the_gate_needs_the_standard_library_only():
         f"grade({GOOD!r}, Thresholds.of({LIMITS.by_name()!r}));"
         "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    loaded = process_case.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(loaded.split()) <= {*sys.stdlib_module_names, "src"}
 
 
@@ -155,7 +155,7 @@ print(json.dumps({
 
 def test_a_metric_that_is_added_to_the_declaration_shows_everywhere():
     """A fifth metric in a process of its own: in the gate, grades, shifts, log, views, report, registry and keys."""
-    answer = subprocess.run([sys.executable, "-c", NEW_METRIC], cwd=ROOT, capture_output=True, text=True, check=False)
+    answer = process_case.run([sys.executable, "-c", NEW_METRIC], cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout) == {
         "reason": ["worst_return 0.05 is above 0.03"],

@@ -1,6 +1,5 @@
 """Pairs counted under every shift: by sorting, by one pass, and by that pass compiled."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -10,6 +9,7 @@ from src.core.project import ROOT
 from src.evaluation import rank_sums
 from src.evaluation.fold_levels import fold_values
 from src.evaluation.shifted_auc import shifted_auc
+from tests import process_case
 from tests.evaluation.test_shift_test import one_run
 
 CASES = [
@@ -83,7 +83,7 @@ print("numba" in sys.modules and sys.modules["numba"] is not None, repr(area.tol
 
 def area_of(hide="", patience=0):
     code = NUMBA.format(hide=hide, patience=patience)
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = process_case.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     loaded, area = ended.stdout.split(" ", 1)
     return loaded, area

@@ -1,11 +1,9 @@
 """The pool: every task has one outcome, providers do not wait for each other, and it ends when it is stopped."""
 
 import random
-import subprocess
 import sys
 import textwrap
 import threading
-import time
 import weakref
 from collections import Counter
 from itertools import count
@@ -18,13 +16,16 @@ from src.core.project import ROOT
 from src.fetching.pool import Pool
 from src.fetching.provider import Answer, Refusal, Unavailable
 from src.fetching.rate_gate import RateGate
+from tests import process_case
+from tests.hydration.live.clock_case import Clock
 from tests.hydration.live.world_case import FAULTS, answer, task
+from tests.process_case import HANG, pause, until
 
 FAST = {"yahoo": 1e5, "kraken": 1e5}
 
 
 def quick(**changes) -> LiveSource:
-    fixed = {"rates": FAST, "ceilings": FAST, "pause": 0.02, "max_pause": 0.1, "patience_hours": 0.01}
+    fixed = {"rates": FAST, "ceilings": FAST, "pause": 0.02, "max_pause": 0.1, "patience_hours": 1.0}
     return LiveSource(**(fixed | changes))
 
 
@@ -34,14 +35,6 @@ def gates(settings: LiveSource) -> dict[str, RateGate]:
 
 def threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith(tuple(FAST))]
-
-
-def until(holds) -> None:
-    """Wait until other threads have made a condition true."""
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end, "it never came about"
-        time.sleep(0.001)
 
 
 class World:
@@ -99,7 +92,7 @@ def test_thousands_of_tasks_of_two_faulty_providers_have_the_planned_outcomes():
         assert outcome.kind == expected.get(last, last)
         if outcome.kind == "ok":
             assert outcome.answer.facts == {"symbol": outcome.task.request.symbol}
-    assert not threads()
+    until(lambda: not threads())
 
 
 def test_a_provider_that_pauses_for_an_hour_does_not_delay_others():
@@ -113,10 +106,8 @@ def test_a_provider_that_pauses_for_an_hour_does_not_delay_others():
             seen.append(outcome.task.provider)
             if len(seen) == 100:
                 break
-        began = time.monotonic()
     assert seen == ["kraken"] * 100
-    assert time.monotonic() - began < 2
-    assert not threads()
+    until(lambda: not threads())
     assert doors["yahoo"].stopped
 
 
@@ -148,7 +139,7 @@ def test_a_task_for_a_provider_without_a_gate_is_refused_with_a_clear_message():
     settings = quick()
     with Pool(settings, gates(settings)) as pool, pytest.raises(ValueError, match=r"'okx' has no gate .*yahoo, kraken"):
         list(pool.results([task("A", 0, "okx")], answer))
-    assert not threads()
+    until(lambda: not threads())
 
 
 def test_a_slow_consumer_slows_the_threads_and_answers_are_freed():
@@ -169,7 +160,7 @@ def test_a_slow_consumer_slows_the_threads_and_answers_are_freed():
         results = pool.results((task(f"S{i}") for i in range(2000)), fetch)
         next(results)
         until(lambda: len(made) >= 32)
-        time.sleep(0.05)
+        pause(0.05)
         assert len(made) <= 1 + 32 + 3
         for _ in results:
             most = max(most, sum(each() is not None for each in made[-500:]))
@@ -204,12 +195,12 @@ def test_an_error_in_the_feed_or_the_consumer_ends_the_threads():
 
     with Pool(settings, doors) as pool, pytest.raises(OSError, match="the ledger"):
         list(pool.results(feed(), World(doors, share=0)))
-    assert not threads()
+    until(lambda: not threads())
     doors = gates(settings)
     with pytest.raises(ZeroDivisionError), Pool(settings, doors) as pool:
         for _ in pool.results([task("A"), task("B")], World(doors, share=0)):
             raise ZeroDivisionError
-    assert not threads()
+    until(lambda: not threads())
     with pytest.raises(RuntimeError, match="the pool was closed"):
         next(pool.results([], answer))
 
@@ -230,11 +221,11 @@ def test_closing_from_another_thread_ends_the_iteration():
     doors = gates(settings)
     doors["yahoo"].enter()
     pool = Pool(settings, doors)
-    closer = threading.Timer(0.05, pool.close)
+    closer = threading.Thread(target=lambda: (until(lambda: pool.waiting()["yahoo"]), pool.close()))
     closer.start()
     assert list(pool.results([task("A")], World(doors, share=0))) == []
     closer.join()
-    assert not threads()
+    until(lambda: not threads())
 
 
 def test_a_system_exit_inside_a_fetch_is_an_outcome_and_ends_no_thread():
@@ -253,7 +244,8 @@ def test_a_system_exit_inside_a_fetch_is_an_outcome_and_ends_no_thread():
 
 def test_every_task_has_an_outcome_when_patience_ends_and_other_providers_continue():
     settings = quick(patience_hours=0.3 / 3600)
-    doors = gates(settings)
+    clocks = {name: Clock() for name in FAST}  # patience is counted in the seconds that a gate waits
+    doors = {name: RateGate(name, settings, clock, clock.wait) for name, clock in clocks.items()}
 
     def fetch(asked):
         door = doors[asked.provider]
@@ -284,7 +276,7 @@ def test_requests_that_are_all_refused_at_once_are_repeated_and_none_is_lost():
         doors["yahoo"].enter()
         met[symbol] += 1
         if met[symbol] == 1 and int(symbol) < 6:
-            meeting.wait(10)
+            meeting.wait(HANG)
             doors["yahoo"].refused(None)
             raise Refusal("429")
         doors["yahoo"].answered()
@@ -299,11 +291,12 @@ def test_requests_that_are_all_refused_at_once_are_repeated_and_none_is_lost():
 
 
 INTERRUPTED = """
-    import _thread, signal, sys, threading, time
+    import _thread, signal, sys, threading
     from src.config.schema import LiveSource
     from src.fetching.rate_gate import RateGate
     from src.fetching.pool import Pool
     from tests.hydration.live.world_case import answer, task
+    from tests.process_case import hang, pause
 
     def main():
         signal.signal(signal.SIGINT, signal.default_int_handler)  # the process that started the tests may ignore it
@@ -316,13 +309,12 @@ INTERRUPTED = """
             gates[asked.provider].enter()
             if asked.provider == "kraken":
                 hanging.set()
-                time.sleep(600)  # a request that hangs
+                hang()  # a request
             return answer(asked)
 
         def interrupt():
             hanging.wait()
-            time.sleep(0.3)
-            print(time.monotonic(), flush=True)
+            pause(0.3)
             _thread.interrupt_main()
 
         threading.Thread(target=interrupt, daemon=True).start()
@@ -332,7 +324,6 @@ INTERRUPTED = """
                 for _ in pool.results(tasks, fetch):
                     pass
         except KeyboardInterrupt:
-            print(time.monotonic(), flush=True)
             sys.exit(130)
 
     if __name__ == "__main__":
@@ -342,10 +333,6 @@ INTERRUPTED = """
 
 def test_ctrl_c_ends_at_once_while_one_provider_pauses_and_another_hangs():
     command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]
-    began = time.monotonic()
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ended = process_case.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 130, ended.stderr
-    asked, left = map(float, ended.stdout.split())
-    assert left - asked < 2
-    assert time.monotonic() - began < 30
     assert not ended.stderr

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from src.fetching.provider import Stopped
 from src.fetching.rate_gate import RateGate
 from tests.hydration.live.clock_case import Clock, settings
+from tests.process_case import HANG, until
 
 
 def gate(clock: Clock, **changes) -> RateGate:
@@ -251,14 +252,11 @@ def test_stop_releases_every_waiting_thread_at_once():
     one.enter()
     with ThreadPoolExecutor(4) as threads:
         waiters = [threads.submit(one.enter) for _ in range(4)]
-        while threading.active_count() < 5:
-            time.sleep(0.001)
-        began = time.monotonic()
+        until(lambda: threading.active_count() >= 5)
         one.stop()
         for waiter in waiters:
             with pytest.raises(Stopped, match="yahoo: the run is ending"):
-                waiter.result(timeout=5)
-    assert time.monotonic() - began < 2
+                waiter.result(timeout=HANG)
 
 
 def test_requests_and_refusals_are_counted():

@@ -13,6 +13,7 @@ from src.listings import coins, current, otc
 from src.sources.declaration import SourceError
 from tests.listings.test_directory import NASDAQ, OTHER
 from tests.loopback.process import running
+from tests.process_case import HANG
 
 TODAY = dt.date(2025, 7, 22)
 SEC = {
@@ -221,7 +222,7 @@ def test_over_real_tls_through_a_proxy_the_whole_universe_is_listed(tmp_path, ca
     with running("--symbols", "120", "--seed", "5", "--now", "2026-03-02T22:00:00") as world:
         auto = LiveSource(
             chain={"stock": ["yahoo"], "etf": ["yahoo"], "crypto": ["coinbaseexchange", "kraken", "binanceus"]},
-            proxy=world.proxy, ca_file=world.ca_file, contact="me@example.org", timeout=10,
+            proxy=world.proxy, ca_file=world.ca_file, contact="me@example.org", timeout=HANG,
         )  # fmt: skip
         chosen = UniverseConfig(otc=True)
         frame = current.current(chosen, auto, tmp_path, dt.date(2026, 3, 2))

@@ -35,7 +35,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=float, default=0.0, help="share of the symbols that have one")
     parser.add_argument("--storm", action="append", default=[], help="provider:after:refusals[:retry-after seconds]")
     parser.add_argument("--retry-after", type=float, default=1.0, help="seconds that a lone 429 names")
-    parser.add_argument("--stall", type=float, default=5.0, help="seconds of a timeout")
     parser.add_argument("--folder", type=Path, help="where the certificate is written; a temporary one where absent")
     parser.add_argument("--seconds", type=float, default=3600, help="at most")
     return parser.parse_args()
@@ -45,7 +44,7 @@ async def serve(options: argparse.Namespace, folder: Path) -> None:
     """Serve until the parent is gone or the time is over."""
     now = options.now.replace(tzinfo=dt.UTC) if options.now else dt.datetime.now(dt.UTC).replace(microsecond=0)
     world = World(options.seed, options.symbols, now, named(options.named))
-    faults = Faults(world, options.faults, storms(options), options.retry_after, options.stall)
+    faults = Faults(world, options.faults, storms(options), options.retry_after)
     providers = Providers(world, faults)
     path, context = certificate(folder, tuple(providers.hosts))
     port = await Proxy(tuple(providers.hosts), context, providers.answer).start()

@@ -33,7 +33,7 @@ class Control:
         if verb == "counts":
             return {"providers": watch.counts(), "broken": self.providers.broken, "faults": dict(faults.played)}
         if verb == "politeness":
-            return watch.verdict(query["provider"], float(query.get("grace", 0.5)))
+            return watch.verdict(query["provider"])
         if verb == "asked":
             return {f"{provider} {name}": n for (provider, name), n in faults.asked.items()}
         if verb == "now":

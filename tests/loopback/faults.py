@@ -66,8 +66,8 @@ class Faults:
         Share of the symbols that have a fault; every kind occurs.
     storms
         Periods in which all requests are refused.
-    retry_after, stall
-        Seconds named in a single 429, and seconds without an answer.
+    retry_after
+        Seconds named in a single 429.
     """
 
     def __init__(
@@ -76,9 +76,8 @@ class Faults:
         share: float = 0.0,
         storms: tuple[Storm, ...] = (),
         retry_after: float = 1.0,
-        stall: float = 5.0,
     ) -> None:
-        self.world, self.storms, self.retry_after, self.stall, self.on = world, storms, retry_after, stall, True
+        self.world, self.storms, self.retry_after, self.on = world, storms, retry_after, True
         self.plans = plans(world, share)
         self.asked: Counter[tuple[str, str]] = Counter()
         self.played: Counter[str] = Counter()
@@ -135,7 +134,7 @@ class Faults:
             "502 HTML": Reply(502, _GATEWAY, HTML),
             "503 HTML": Reply(503, _PAGE, HTML),
             "reset": dataclasses.replace(reply, reset=True),
-            "timeout": dataclasses.replace(reply, stall=self.stall),
+            "timeout": dataclasses.replace(reply, stall=True),
             "truncated": dataclasses.replace(reply, sent=len(body) // 2),
             "cut": dataclasses.replace(reply, body=body[: len(body) // 2]),
             "empty": Reply(200, b"", JSON),

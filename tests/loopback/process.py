@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 from src.core.project import ROOT
+from tests.process_case import HANG, started
 
 
 @dataclass(frozen=True)
@@ -33,26 +34,19 @@ class Loopback:
         request = Request(
             f"{self.control}/{endpoint}?{urlencode(query)}", None if body is None else json.dumps(body).encode()
         )
-        with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
+        with build_opener(ProxyHandler({})).open(request, timeout=HANG) as answer:
             return json.load(answer)
 
 
 @contextmanager
-def running(*arguments: str, seconds: float = 600) -> Iterator[Loopback]:
+def running(*arguments: str, seconds: float = 24 * HANG) -> Iterator[Loopback]:
     """A world as a process: ``with running("--symbols", "300", "--seed", "7") as world: ...``."""
     command = [sys.executable, "-m", "tests.loopback", "--seconds", str(seconds), *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, encoding="utf-8")
-    assert process.stdin is not None and process.stdout is not None
-    try:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with started(command, **pipes, cwd=ROOT, encoding="utf-8") as process:
         line = process.stdout.readline()
         assert line, "the loopback world did not start: see its words above"
         said: dict[str, Any] = json.loads(line)
         yield Loopback(**said)
-    finally:
         process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        process.wait(HANG)

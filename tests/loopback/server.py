@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import trustme
 
 from tests.loopback.wire import Reply, Request
+from tests.process_case import HANG
 
 Answer = Callable[[Request], Reply]
 _STATUS = {
@@ -72,7 +73,8 @@ class Proxy:
         while (request := await read(host, reader)) is not None:
             reply = self.answer(request)
             if reply.stall:
-                await asyncio.sleep(reply.stall)
+                await asyncio.wait_for(reader.read(1), HANG)
+                return
             if reply.reset:
                 await reset(writer, render(reply))
                 return
@@ -110,7 +112,7 @@ async def reset(writer: asyncio.StreamWriter, whole: bytes) -> None:
     """Reset the connection in the middle of an answer: before its first byte, clients quietly ask again."""
     writer.write(whole[: len(whole) // 2])
     await writer.drain()
-    await asyncio.sleep(0.02)  # otherwise the reset arrives before the data
+    await asyncio.sleep(0.02)  # otherwise the reset arrives before the data, which tests allow
     linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     writer.transport.abort()

@@ -1,7 +1,6 @@
 """The real, unpatched clients read the world's values from the loopback servers, and see its faults on the wire."""
 
 import datetime as dt
-import time
 import warnings
 
 import numpy as np
@@ -10,16 +9,19 @@ import pytest
 from tests.loopback.exchanges import candles
 from tests.loopback.faults import Faults, plans
 from tests.loopback.oracle import expected
+from tests.loopback.politeness import Watch
 from tests.loopback.process import running
 from tests.loopback.world import World
+from tests.process_case import HANG
 
 START = dt.date(2015, 1, 1)
+SOON = 0.5  # seconds after which a client gives up an answer that never comes
 CHART = "https://query2.finance.yahoo.com/v8/finance/chart/{}?period1=1420070400&period2=1999999999&interval=1d"
 
 
 @pytest.fixture(scope="module")
 def loopback():
-    with running("--symbols", "120", "--faults", "0.4", "--stall", "3", seconds=280) as world:
+    with running("--symbols", "120", "--faults", "0.4") as world:
         yield world
 
 
@@ -81,8 +83,8 @@ def test_ccxt_reads_every_candle_as_served(loopback, world, venue):
     assert np.allclose(read[:, 1:], served[:, 1:], rtol=0, atol=1e-8)
 
 
-def look(session, name: str) -> str:
-    """How the connection and the body behaved, as one term."""
+def look(session, name: str, stalls: bool = False) -> str:
+    """How the connection and the body behaved, as one term; an answer that never comes is given up soon."""
     from curl_cffi.requests import exceptions
 
     broken = {
@@ -91,7 +93,7 @@ def look(session, name: str) -> str:
         exceptions.ConnectionError: "reset",
     }
     try:
-        reply = session.get(CHART.format(name), timeout=1)
+        reply = session.get(CHART.format(name), timeout=SOON if stalls else HANG)
     except tuple(broken) as error:
         return broken[type(error)]
     if reply.status_code != 200:
@@ -121,7 +123,8 @@ def test_every_kind_of_fault_shows_on_the_wire_and_passes_as_planned(loopback, w
         if plan.kind in seen or world.instruments[name].kind == "coin":
             continue
         seen.add(plan.kind)
-        looks = [look(session, name) for _ in range(3)]
+        stalls = [plan.kind == "timeout" and (not plan.times or n < plan.times) for n in range(3)]
+        looks = [look(session, name, each) for each in stalls]
         assert looks[0] == first.get(plan.kind, "fine"), plan
         assert (looks[2] == "fine") == (plan.kind not in first or plan.times > 0), (plan, looks)
     assert set(first) <= seen
@@ -131,23 +134,28 @@ def test_every_kind_of_fault_shows_on_the_wire_and_passes_as_planned(loopback, w
 def test_a_storm_refuses_all_requests_and_they_are_counted():
     from curl_cffi import requests
 
-    with running("--symbols", "20", "--storm", "yahoo:3:2:1", "--storm", "yahoo:9:1", seconds=60) as world:
+    with running("--symbols", "20", "--storm", "yahoo:3:2:1", "--storm", "yahoo:9:1") as world:
         session = requests.Session(verify=world.ca_file, proxy=world.proxy)
         codes = [session.get(CHART.format("NA")).status_code for _ in range(12)]
         assert codes == [200, 200, 200, 429, 429, 200, 200, 200, 200, 429, 200, 200]
-        time.sleep(1.0)
-        session.get(CHART.format("NA"))
-        verdict = world.ask("politeness", provider="yahoo", grace=0)
-        assert verdict["inside_retry_after"] == 8  # all except the three before the storm, its first, and the last
-        assert verdict["windows"]["60"] == 13 and verdict["windows"]["1"] < 13
-        assert world.ask("counts")["providers"]["yahoo"]["statuses"] == {"200": 10, "429": 3}
+        assert world.ask("counts")["providers"]["yahoo"]["statuses"] == {"200": 9, "429": 3}
+
+
+def test_requests_within_a_retry_after_and_within_any_window_are_counted():
+    moments = iter([0.0, 0.2, 0.4, 0.5, 0.6, 1.3, 1.4, 9.0])
+    watch = Watch(lambda: next(moments))
+    for status in (200, 200, 429, 200, 200, 200, 200):
+        watch.arrived("yahoo")
+        watch.answered("yahoo", status, "1" if status == 429 else None)
+    assert watch.verdict("yahoo") == {"windows": {"1": 4, "5": 6, "20": 7, "60": 7}, "inside_retry_after": 3}
+    assert watch.verdict("kraken") == {"windows": {"1": 0, "5": 0, "20": 0, "60": 0}, "inside_retry_after": 0}
 
 
 def test_no_host_outside_the_world_can_be_reached(loopback):
     import requests
 
     with pytest.raises(requests.exceptions.ProxyError, match="403"):
-        requests.get("https://example.org/", proxies={"https": loopback.proxy}, timeout=5)
+        requests.get("https://example.org/", proxies={"https": loopback.proxy}, timeout=HANG)
 
 
 def test_directories_have_every_listed_name_and_everything_that_may_trip_a_reader(loopback, world):
@@ -158,7 +166,7 @@ def test_directories_have_every_listed_name_and_everything_that_may_trip_a_reade
             f"https://www.nasdaqtrader.com/dynamic/symdir/{file}.txt",
             proxies={"https": loopback.proxy},
             verify=loopback.ca_file,
-            timeout=10,
+            timeout=HANG,
         )
         return reply.text.splitlines()
 
@@ -176,7 +184,7 @@ def test_the_sec_requires_a_contact_address(loopback):
     def get(agent: str):
         url = "https://www.sec.gov/files/company_tickers_exchange.json"
         return requests.get(
-            url, headers={"User-Agent": agent}, proxies={"https": loopback.proxy}, verify=loopback.ca_file, timeout=10
+            url, headers={"User-Agent": agent}, proxies={"https": loopback.proxy}, verify=loopback.ca_file, timeout=HANG
         )
 
     assert get("curl").status_code == 403
@@ -204,7 +212,7 @@ def test_chains_and_the_screener_require_the_crumb(world, session):
 def test_another_process_can_set_the_clock_and_add_events():
     from curl_cffi import requests
 
-    with running("--symbols", "20", "--now", "2026-03-10T22:00:00", seconds=60) as world:
+    with running("--symbols", "20", "--now", "2026-03-10T22:00:00") as world:
         session = requests.Session(verify=world.ca_file, proxy=world.proxy)
 
         def last() -> tuple[int, float, dict]:

@@ -31,7 +31,7 @@ class Reply:
     body: bytes = b""
     kind: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
-    stall: float = 0.0  # seconds before the first byte
+    stall: bool = False  # no byte until the client gives up
     sent: int | None = None  # bytes of the body after which the connection is cut
     reset: bool = False  # in the middle of the answer
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import itertools
-import subprocess
 import sys
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from scripts import market_calendar
 from src.core.project import ROOT
 from src.market import calendar
+from tests import process_case
 from tests.market.nyse_case import CLOSES
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -159,5 +159,5 @@ def test_the_calendar_and_status_import_no_library_of_calendars():
         "last_complete('stock', '1d', dt.datetime.now(dt.UTC))\n"
         "print([name for name in ('pandas', 'exchange_calendars', 'QuantLib') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = process_case.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

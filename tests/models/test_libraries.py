@@ -1,7 +1,6 @@
 """Libraries are loaded where a model is fitted, and nowhere else."""
 
 import importlib
-import subprocess
 import sys
 from importlib import metadata
 
@@ -9,6 +8,7 @@ import pytest
 
 from src.core.project import ROOT
 from src.models.registry import FAMILIES, family
+from tests import process_case
 
 PLANNING = """
 import sys
@@ -23,7 +23,7 @@ print(sorted(modules & set(sys.modules)))
 
 
 def test_planning_a_session_imports_no_model_library() -> None:
-    done = subprocess.run([sys.executable, "-c", PLANNING], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = process_case.run([sys.executable, "-c", PLANNING], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

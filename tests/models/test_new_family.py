@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from src.core.project import ROOT
 from src.models.registry import FAMILIES
 from src.training import code_keys
+from tests import process_case
 from tests.pipeline_case import Project
 
 TOY = Path(__file__).with_name("toy_logistic.py")
@@ -86,7 +86,7 @@ def test_what_passes_is_registered_and_loads_without_this_project(project: Proje
         rows[3] = np.nan
         content = json.dumps([[None if np.isnan(value) else float(value) for value in row] for row in rows])
         arguments = [sys.executable, "-c", ALONE, str(folder), content, json.dumps(about["features"])]
-        done = subprocess.run(arguments, cwd=project.root, capture_output=True, text=True, check=True)
+        done = process_case.run(arguments, cwd=project.root, capture_output=True, text=True, check=True)
         probability, alone = json.loads(done.stdout.splitlines()[-1])
         assert alone
         assert probability == by_family(project, about["family"], folder / "model" / about["file"], rows)
@@ -100,7 +100,7 @@ def by_family(project: Project, family: str, path: Path, rows: np.ndarray) -> li
         "print(json.dumps(found.predict(found.from_bytes(Path(sys.argv[2]).read_bytes()), rows).tolist()))"
     )
     arguments = [sys.executable, "-c", code, family, str(path), json.dumps(rows.tolist())]
-    done = subprocess.run(arguments, cwd=project.code, capture_output=True, text=True, check=True)
+    done = process_case.run(arguments, cwd=project.code, capture_output=True, text=True, check=True)
     probability: list[float] = json.loads(done.stdout)
     return probability
 
@@ -110,7 +110,7 @@ def test_it_changes_no_key_of_the_other_families(project: Project) -> None:
         "import json, sys; from src.models.registry import FAMILIES; from src.training.code_keys import fit_code; "
         "print(json.dumps({name: fit_code(name, 'outright') for name in FAMILIES}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=project.code, capture_output=True, text=True, check=True)
+    done = process_case.run([sys.executable, "-c", code], cwd=project.code, capture_output=True, text=True, check=True)
     keys = json.loads(done.stdout)
     assert keys.keys() == {*FAMILIES, "toy_logistic"}
     assert {name: keys[name] for name in FAMILIES} == {name: code_keys.fit_code(name, "outright") for name in FAMILIES}

@@ -21,7 +21,7 @@ pytestmark = [
 def test_chains_of_the_world_are_stored_as_served_and_asked_for_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("DVC_STAGE", "quote")
-    with running("--symbols", "60", seconds=120) as loopback:
+    with running("--symbols", "60") as loopback:
         world = World(7, 60, dt.datetime.fromisoformat(loopback.now))
         names = [each.yahoo for each in world.instruments.values() if each.asset_class in ("stock", "etf")][:4]
         arguments = [

@@ -4,7 +4,6 @@ import dataclasses
 import datetime as dt
 import functools
 import random
-import time
 
 import polars as pl
 import pytest
@@ -24,6 +23,7 @@ from src.options.underlyings import underlyings
 from src.sources import registry
 from tests.market_case import config
 from tests.options.oracles import CAPTURED, SIGMA, chain
+from tests.process_case import pause, until
 
 CONTRACTS = 28
 QUICK = LiveSource(rates={"toy": 1e6}, ceilings={"toy": 1e6}, workers=3, tries=2, pause=0.001, max_pause=0.01)
@@ -239,7 +239,7 @@ def test_through_a_pool_the_end_is_the_same_as_one_by_one(tmp_path):
     made = dataset(tmp_path / "pool", NAMES)
 
     def slow(wanted):
-        time.sleep(random.Random(wanted.symbol).random() * 0.02)
+        pause(random.Random(wanted.symbol).random() * 0.02)
         return asked_of(answers)(wanted)
 
     gate = RateGate("toy", QUICK)
@@ -256,12 +256,9 @@ def test_progress_shows_requests_answered_and_why_it_pauses_during_one_underlyin
         for _ in range(3):
             gate.enter()
             gate.answered()
-        until = time.monotonic() + 10
-        while "3 requests answered" not in said and time.monotonic() < until:
-            time.sleep(0.01)
+        until(lambda: "3 requests answered" in said)
         gate.refused(30.0)
-        while "paused" not in "".join(said) and time.monotonic() < until:
-            time.sleep(0.01)
+        until(lambda: "paused" in "".join(said))
         return asked_of()(_wanted)
 
     with Pool(QUICK, {"toy": gate}) as pool:

@@ -20,18 +20,21 @@ from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
 from src.runtime import command as command_module
 from src.runtime import lock, log_file
+from tests import process_case
+from tests.process_case import HANG
 
 TOY = """
-import sys, time
+import sys
 from src.runtime.command import main
+from tests.process_case import hang
 
 def toy(config):
     try:
         print("working", flush=True)
-        time.sleep(60)
+        hang()
     finally:
         print("cleaning up", flush=True)
-        time.sleep({cleanup})
+        {cleanup}
     return "toy: 1 instrument"
 
 if __name__ == "__main__":
@@ -70,14 +73,13 @@ def raises(error: BaseException) -> Callable[[Config], str]:
     return task
 
 
-def start_toy(tmp_path: Path, *overrides: str, cleanup: float = 0.0) -> subprocess.Popen[str]:
+def start_toy(tmp_path: Path, *overrides: str, cleanup: str = "pass") -> subprocess.Popen[str]:
     script = tmp_path / "toy.py"
     script.write_text(TOY.format(cleanup=cleanup), encoding="utf-8")
     environment = {**os.environ, "DVC_ROOT": str(tmp_path), "DVC_STAGE": "toy", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(script), f"data.logs='{(tmp_path / 'logs').as_posix()}'", *overrides]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return process_case.begin(command, env=environment, **pipes, text=True, encoding="utf-8")
 
 
 def wait_for_work(process: subprocess.Popen[str], words: str = "working") -> None:
@@ -293,27 +295,28 @@ def test_an_interrupt_ends_with_status_130_and_says_that_the_state_is_saved(tmp_
     process = start_toy(tmp_path)
     wait_for_work(process)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert err == "toy interrupted; finished work is saved, run the same command to continue\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 def test_a_second_interrupt_lets_the_cleanup_finish(tmp_path: Path) -> None:
-    process = start_toy(tmp_path, cleanup=2.0)
+    process = start_toy(tmp_path, cleanup="sys.stdin.readline()")
     wait_for_work(process)
     process.send_signal(signal.SIGINT)
     wait_for_work(process, "cleaning up")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "toy: saving and stopping, one moment (once more stops at once)\n"
+    _, err = process.communicate("the cleanup may end\n", timeout=HANG)
     assert process.returncode == 130
-    assert err.startswith("toy: saving and stopping, one moment (once more stops at once)\n")
     assert err.endswith("run the same command to continue\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 def test_a_third_interrupt_stops_at_once(tmp_path: Path) -> None:
-    process = start_toy(tmp_path, cleanup=50.0)
+    process = start_toy(tmp_path, cleanup="hang()")
     wait_for_work(process)
     process.send_signal(signal.SIGINT)
     wait_for_work(process, "cleaning up")
@@ -321,7 +324,7 @@ def test_a_third_interrupt_stops_at_once(tmp_path: Path) -> None:
     assert process.stderr is not None
     assert "one moment" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANG)
     assert process.returncode == 130
 
 
@@ -337,7 +340,7 @@ def test_a_second_command_on_the_same_dataset_waits_and_names_the_first(tmp_path
     wait_for_work(second)
     second.send_signal(signal.SIGINT)
     for process in (first, second):
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANG)
     assert second.returncode == 130
 
 
@@ -348,7 +351,7 @@ def test_another_dataset_does_not_wait(tmp_path: Path) -> None:
         wait_for_work(process)
     for process in (first, second):
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANG)
 
 
 def test_verbs_that_write_the_same_files_share_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,5 +416,5 @@ def test_help_of_a_stage_loads_nothing_heavy(verb: str) -> None:
         "    heavy &= set(sys.modules)\n"
         "    sys.exit(f'heavy: {heavy}' if heavy else 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = process_case.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

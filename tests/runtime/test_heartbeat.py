@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,19 +20,21 @@ from src.core.project import ROOT
 from src.runtime import command as command_module
 from src.runtime import heartbeat
 from src.runtime.progress import Progress
+from tests.process_case import begin, until
 
 WORKER = """
-import sys, time
+import sys
 from pathlib import Path
 from src.runtime import heartbeat
 from src.runtime.progress import Progress
+from tests.process_case import hang
 
 with heartbeat.beating("hydrate", "demo", Path(sys.argv[1]), "python -m src.hydrate") as beat:
     beat.update(phase="working")
     with Progress("hydrate", 40) as progress:
         progress.advance(10)
         print("working", flush=True)
-        time.sleep(60)
+        hang()
 """
 
 
@@ -148,14 +149,12 @@ def test_the_note_of_a_pause_is_seen_though_nothing_is_finished(home: Path, cloc
 def test_a_killed_command_is_seen_to_have_died_and_its_successor_tidies_up(home: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     arguments = [sys.executable, "-c", WORKER, str(home)]
-    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = begin(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     assert (seen().state, seen().pid) == ("running", process.pid)
     process.kill()
-    deadline = time.monotonic() + 20
-    while seen().state != "died" and time.monotonic() < deadline:
-        os.sched_yield() if hasattr(os, "sched_yield") else None
+    until(lambda: seen().state == "died")
     assert (seen().state, seen().alive) == ("died", False)  # not reaped yet: a zombie is dead
     process.communicate()
     assert seen().state == "died"

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from src.core.project import ROOT
 from src.runtime import progress
+from tests import process_case
 from tests.terminal_case import CODE, Session, cursor_is_shown, lines, script
 
 
@@ -194,9 +194,10 @@ def test_colours_that_are_forced_do_not_make_a_log_a_terminal(clock: Clock, monk
 
 
 STAGE = """
-import logging, os, sys, time
+import logging, os, sys
 from src.runtime import command
 from src.runtime.progress import Progress
+from tests.process_case import hang
 
 def train(config):
     log = logging.getLogger("src.toy")
@@ -233,7 +234,7 @@ def test_lines_of_a_log_stand_above_the_bar(tmp_path: Path) -> None:
 
 @POSIX
 def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
-    session = run_stage(tmp_path, "time.sleep(60)")
+    session = run_stage(tmp_path, "hang()")
     session.read_until(lambda text: "1 of 40" in text)
     assert session.end(signal.SIGINT) == 130
     *_, last, closing, _ = lines(session.text)
@@ -244,7 +245,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
 
 @POSIX
 def test_the_ctrl_c_that_stops_at_once_leaves_the_cursor(tmp_path: Path) -> None:
-    wait = ["try:", "    time.sleep(60)", "finally:", "    print('cleaning up', flush=True)", "    time.sleep(60)"]
+    wait = ["try:", "    hang()", "finally:", "    print('cleaning up', flush=True)", "    hang()"]
     session = run_stage(tmp_path, "\n        ".join(wait))
     for words in ("1 of 40", "cleaning up", "saving and stopping"):
         session.read_until(lambda text, words=words: words in text)
@@ -255,7 +256,7 @@ def test_the_ctrl_c_that_stops_at_once_leaves_the_cursor(tmp_path: Path) -> None
 
 @POSIX
 def test_a_killed_command_leaves_the_cursor(tmp_path: Path) -> None:
-    session = run_stage(tmp_path, "time.sleep(60)")
+    session = run_stage(tmp_path, "hang()")
     session.read_until(lambda text: "1 of 40" in text)
     session.end(signal.SIGKILL)
     assert cursor_is_shown(session.text)
@@ -291,7 +292,7 @@ def test_neither_help_nor_a_log_needs_rich() -> None:
         "with Progress('train', 4, file=io.StringIO()) as p:\n    p.advance(4)\n"
         "sys.exit('rich' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+    assert process_case.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
 def test_nothing_to_do_draws_nothing(clock: Clock) -> None:

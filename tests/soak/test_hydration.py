@@ -43,7 +43,7 @@ def test_no_good_answer_is_asked_for_twice(case, whole):
 
 
 def test_no_request_goes_beyond_the_budget(case, whole):
-    say(f"yahoo: {case.loopback.ask('politeness', provider='yahoo', grace=0.5)}")
+    say(f"yahoo: {case.loopback.ask('politeness', provider='yahoo')}")
     assert checks.politeness_was_kept(case) == []
 
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.timeout(2 * 3600)
 
 
 def test_quick_start_as_typed(tmp_path):
-    said, counts, states = quick_start(tmp_path, 3600)
+    said, counts, states = quick_start(tmp_path, limit=3600)
     listed = [
         line for line in PINNED.read_text(encoding="utf-8").splitlines()[1:] if not line.startswith(("#", "asset"))
     ]

@@ -20,6 +20,7 @@ import pytest
 from src.core.project import ROOT
 from src.sync import sync
 from src.tracking.server import HOST
+from tests import process_case
 from tests.tracking.routes_case import ended_at, look_anew, project_at, rows, store_server, written_by_bulk
 from tests.tracking.test_registry_server import answers, free_port, post, running, send
 from tests.tracking.tracking_case import FEATURES, Case, case, training_rows
@@ -83,7 +84,7 @@ def test_a_sync_that_was_killed_is_finished_by_the_next(
     made = project_at(tmp_path, monkeypatch, server[0])
     made.config.tracking.experiment = "killed"
     command = [sys.executable, "-c", KILLED, server[0], str(tmp_path), "killed"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    done = process_case.run(command, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 137, done.stderr.decode()
     client = made.client()
     number = client.get_experiment_by_name("killed/demo").experiment_id

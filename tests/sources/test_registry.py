@@ -1,6 +1,5 @@
 """The registry of sources: what every declaration must satisfy, and that one more file is one more source."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from src.hydrate import hydrate
 from src.market.bars import BarStore
 from src.sources import registry
 from src.sources.declaration import FileSource, LiveProvider
+from tests import process_case
 from tests.market_case import config as configured
 
 HEAVY = ("ccxt", "yfinance", "curl_cffi", "requests")
@@ -85,7 +85,7 @@ def test_every_option_names_a_source_and_chains_that_are_served() -> None:
 def test_to_know_the_sources_loads_no_client_library() -> None:
     code = f"import sys; from src.sources import registry; registry.declarations(); print({HEAVY} & sys.modules.keys())"
     code = code.replace(str(HEAVY), str(set(HEAVY)))
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
+    done = process_case.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -1,7 +1,6 @@
 """Invented bars: the same on every machine, like real ones, with an edge where it is planted and nowhere else."""
 
 import hashlib
-import subprocess
 import sys
 
 import numpy as np
@@ -14,6 +13,7 @@ from src.hydration.validation import validate
 from src.sources import simulated
 from src.sources.declaration import Selection
 from src.sources.simulated import instrument, sessions
+from tests import process_case
 
 SOURCE = SourceConfig()
 
@@ -40,7 +40,7 @@ def test_bars_are_the_same_in_any_order_selection_and_process():
     one = rows([("crypto", "SIMC02-USD")])
     assert one.equals(every.filter(pl.col("symbol") == "SIMC02-USD"))
     code = "from tests.sources.test_simulated import *; print(content(rows([('crypto', 'SIMC02-USD')])))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = process_case.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == content(one)
 
 

@@ -16,6 +16,7 @@ from src.fetching.provider import BarRequest
 from tests.loopback.server import Proxy, certificate
 from tests.loopback.wire import HTML, TEXT, Reply, Request, json
 from tests.loopback.yahoo import HOSTS
+from tests.process_case import HANG
 
 CHART, CRUMB, COOKIE, OPTIONS, SCREENER = "/v8/finance/chart/", "getcrumb", "fc.yahoo.com", "/options/", "/screener"
 GOOD_COOKIE = Reply(404, b"", HTML, {"Set-Cookie": "A3=loop; Domain=.yahoo.com; Path=/; Max-Age=9999999; Secure"})
@@ -91,13 +92,13 @@ def serving(folder: Path) -> Iterator[tuple[Script, LiveSource]]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     proxy = Proxy(HOSTS, context, script.answer)
-    port = asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(10)
+    port = asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(HANG)
     try:
-        yield script, LiveSource(proxy=f"http://127.0.0.1:{port}", ca_file=str(ca), timeout=5)
+        yield script, LiveSource(proxy=f"http://127.0.0.1:{port}", ca_file=str(ca), timeout=HANG)
     finally:
-        asyncio.run_coroutine_threadsafe(_ended(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_ended(), loop).result(HANG)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(HANG)
         loop.close()
 
 

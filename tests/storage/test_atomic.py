@@ -18,6 +18,7 @@ from src.config import paths
 from src.core import process as process_module
 from src.core.project import ROOT
 from src.storage import atomic
+from tests.process_case import begin
 
 KILLED = """
 import os, signal, sys
@@ -36,7 +37,7 @@ write_atomic(Path(sys.argv[1]), half)
 def writer(path: Path) -> subprocess.Popen[bytes]:
     """A process that stands in the middle of writing `path`."""
     command = [sys.executable, "-c", KILLED, str(path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = begin(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == b"written"
     return process

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import process_case
 
 _START = (
     # The shell ends the server when the tests end, however they end: its input then closes.
@@ -57,7 +57,7 @@ def cluster() -> Iterator[Path]:
         if account:
             os.chown(folder, account["user"], account["group"])
         made = [str(bins / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        subprocess.run([*made, "--no-sync", "--locale=C"], check=True, cwd=folder, capture_output=True, **account)
+        process_case.run([*made, "--no-sync", "--locale=C"], check=True, cwd=folder, capture_output=True, **account)
         with _running(bins, folder, account):
             yield folder
     finally:
@@ -69,19 +69,17 @@ def _running(bins: Path, folder: Path, account: dict[str, Any]) -> Iterator[None
     settings = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off"}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command = ["sh", "-c", _START, "sh", str(bins / "postgres"), "-D", str(folder / "data"), *options]
+    pipe = process_case.subprocess.PIPE
     with (folder / "log").open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=out, stderr=out, **account)
+        process = process_case.Command(command, cwd=folder, stdin=pipe, stdout=out, stderr=out, **account)
     try:
-        for _ in range(600):
-            assert process.poll() is None, (folder / "log").read_text(errors="replace")
-            if _answers(folder):
-                break
-            time.sleep(0.05)
+        process_case.until(lambda: process.poll() is not None or _answers(folder))
+        assert process.poll() is None, (folder / "log").read_text(errors="replace")
         yield
     finally:
-        assert process.stdin is not None
         process.stdin.close()
-        process.wait(timeout=30)
+        process.wait(process_case.HANG)
+        process.end_group()
 
 
 def _answers(folder: Path) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from src.core.project import ROOT
 from src.models.registry import FAMILIES, family, standalone_module
 from src.tracking import loader
+from tests import process_case
 from tests.tracking.tracking_case import FEATURES, native, training_rows
 
 
@@ -115,7 +115,7 @@ def test_a_process_without_this_project_predicts_the_same_to_the_last_bit(tmp_pa
     np.save(where / "rows.npy", rows)
     code = f"import sys; sys.path = [each for each in sys.path if each != {str(ROOT)!r}]; sys.path.insert(0, '.')"
     code += f"; sys.meta_path = [each for each in sys.meta_path if 'editable' not in str(each)]{ALONE}"
-    done = subprocess.run([sys.executable, "-c", code], cwd=where, capture_output=True, text=True, check=True)
+    done = process_case.run([sys.executable, "-c", code], cwd=where, capture_output=True, text=True, check=True)
     probability, alone = json.loads(done.stdout)
     assert alone
     expected = family(name).predict(family(name).from_bytes(native(name)), rows)

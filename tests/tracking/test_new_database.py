@@ -6,12 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from src.core.project import ROOT
+from tests.process_case import HANG, begin, until
 
 MAKE = """
 import sys
@@ -27,7 +27,7 @@ create_database(folder / "mlflow.db", (folder / "artifacts").as_uri(), Threshold
 
 def start(folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return subprocess.Popen(
+    return begin(
         [sys.executable, "-c", MAKE, str(folder)],
         cwd=ROOT,
         env=environment,
@@ -46,13 +46,10 @@ def tables(database: Path) -> set[str]:
 def test_a_database_whose_creation_was_killed_is_created_again(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     process = start(tmp_path)
-    deadline = time.monotonic() + 60
-    while not [path for path in tmp_path.glob(".tmp-*/mlflow.db") if path.stat().st_size > 20_000]:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.005)
+    until(lambda: [path for path in tmp_path.glob(".tmp-*/mlflow.db") if path.stat().st_size > 20_000], process)
     process.kill()
     process.communicate()
     assert not database.exists()
-    start(tmp_path).communicate(timeout=120)
+    start(tmp_path).communicate(timeout=HANG)
     assert {"model_versions", "runs", "logged_models"} <= tables(database)
     assert not list(tmp_path.glob(".tmp-*"))  # what the killed process left is swept

@@ -14,6 +14,7 @@ from src.tracking import projection
 from src.tracking.errors import TrackingError
 from src.tracking.recorder import Recorder
 from src.tracking.settings import TrackedDataset
+from tests.process_case import HANG
 from tests.tracking.tracking_case import Case
 
 
@@ -21,7 +22,7 @@ def test_buckets_queued_behind_a_failure_wait_for_the_end(tmp_path: Path, monkey
     queued, asked = threading.Event(), []
 
     def project(*_arguments: Any) -> None:
-        asked.append(queued.wait(30))
+        asked.append(queued.wait(HANG))
         raise TrackingError("the database is locked")
 
     monkeypatch.setattr(projection, "project", project)

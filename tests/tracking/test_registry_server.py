@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -26,43 +25,29 @@ from src.tracking.environment import ENVIRONMENT
 from src.tracking.location import StoreLocation
 from src.tracking.server import HOST, server_environment
 from src.ui import ui
+from tests import process_case
+from tests.process_case import HANG, free_port, started, until
 from tests.tracking.test_registry_store import BAD, GOOD, fresh_run, model_of, run_of
 from tests.tracking.tracking_case import FEATURES, Case, case, local, training_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind((HOST, 0))
-        return int(found.getsockname()[1])
-
-
 @contextmanager
 def running(command: list[str], port: int, ready: str, folder: Path, **environment: str) -> Iterator[str]:
     """A server process of its own group, up when `ready` answers, ended with all its children."""
     log = folder / f"server-{port}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**server_environment(), **ENVIRONMENT, **environment},
-            stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
-    try:
-        for _ in range(1800):
-            assert process.poll() is None, log.read_text(errors="replace")
-            if answers(port, ready):
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail(f"the server did not answer within three minutes: {log.read_text(errors='replace')}")
+    variables = {**server_environment(), **ENVIRONMENT, **environment}
+    with log.open("wb") as out, started(command, cwd=folder, env=variables, stdout=out, stderr=out) as process:
+        until(lambda: process.poll() is not None or answers(port, ready))
+        assert process.poll() is None, log.read_text(errors="replace")
         yield f"http://{HOST}:{port}"
-    finally:
         end(process)
 
 
 def answers(port: int, path: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=HANG) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -74,11 +59,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     else:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=10)
+    process.wait(HANG)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +106,7 @@ def post(server: str, path: str, body: dict[str, Any], prefix: str = "api") -> t
 def send(method: str, url: str, content: bytes) -> tuple[int, dict[str, Any]]:
     request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=HANG) as answer:
             return answer.status, json.loads(answer.read() or b"{}")
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -299,22 +280,14 @@ def test_the_ui_command_says_where_and_its_server_ends_with_it(base: Case, end: 
     port = free_port()
     command = [sys.executable, "-c", STUB, f"port={port}"]
     environment = {**os.environ, "DVC_ROOT": str(base.root), "PATH": os.defpath}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        assert process.stderr is not None
+    streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+    with started(command, cwd=ROOT, env=environment, **streams) as process:
         assert f"http://127.0.0.1:{port}/#/experiments (Ctrl+C ends it)" in process.stderr.readline()
-        for _ in range(600):
-            if answers(port, "/"):
-                break
-            time.sleep(0.05)
-        busy = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        until(lambda: answers(port, "/"), process)
+        busy = process_case.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert (busy.returncode, f"port {port} is taken" in busy.stderr) == (1, True)
-    finally:
-        os.kill(process.pid, end)
-        _, said = process.communicate(timeout=20)
+        process.send_signal(end)
+        _, said = process.communicate(timeout=HANG)
     assert process.returncode == 0
     assert "Traceback" not in said.replace("http.server", "")
     assert not answers(port, "/")

@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from src.core.project import ROOT
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
+from tests import process_case
 from tests.pipeline_case import Project
 from tests.tracking.tracking_case import BAD, GOOD, Case, case, folder_of, local
 
@@ -491,7 +491,7 @@ def test_an_environment_of_older_code_is_reported_with_the_command_to_type(verb:
     (stale / "entry_points.txt").write_text("\n".join(["[mlflow.model_registry_store]", *lines]) + "\n")
     project = Project(tmp_path / "project")
     environment = {**os.environ, "PYTHONPATH": str(stale.parent), "DVC_ROOT": str(project.root)}
-    done = subprocess.run(
+    done = process_case.run(
         project.arguments(verb), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1

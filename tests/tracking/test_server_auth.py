@@ -19,6 +19,7 @@ from src.tracking.registry_gate import PROBE
 from src.tracking.server import server_command
 from src.tracking.server_auth import VARIABLE, auth_environment, is_loopback
 from src.ui import parse, ui
+from tests.process_case import HANG
 from tests.tracking.test_registry_server import free_port, running
 from tests.tracking.tracking_case import case
 
@@ -111,7 +112,7 @@ def ask(url: str, path: str, body: dict[str, Any], user: str | None) -> tuple[in
         headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
     request = urllib.request.Request(f"{url}/api/2.0/mlflow/{path}", json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=HANG) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -8,7 +8,6 @@ import math
 import os
 import platform
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -25,6 +24,7 @@ from src.core.project import ROOT
 from src.promote import promote
 from src.tracking import database, location, sqlite_runs
 from src.tracking.sweep import forget_swept
+from tests import process_case
 from tests.tracking.tracking_case import BAD, GOOD, SESSION, Case, case, local, native
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -406,7 +406,7 @@ def test_tracking_that_is_off_writes_nothing(made: Case) -> None:
 
 def test_mlflow_is_not_imported_with_tracking() -> None:
     code = "import sys, src.tracking.store, src.sync, src.promote, src.ui; print('mlflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = process_case.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 import time
 
 import pytest
 
 from src.tracking.writer_tag import is_writer_alive, writer_tag
+from tests.process_case import started
 
 
 def test_another_process_is_alive_until_it_ends_and_this_one_does_not_count() -> None:
     code = "from src.tracking.writer_tag import writer_tag; print(writer_tag(), flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], text=True, stdin=-1, stdout=-1) as other:
+    with started([sys.executable, "-c", code], text=True, stdin=-1, stdout=-1) as other:
         assert other.stdout is not None
         tag = other.stdout.readline().strip()
         assert tag.startswith(f"{platform.node()}:{other.pid}:")

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from src.core import code_hash
 from src.core.project import ROOT
 from src.training import code_keys
+from tests import process_case
 
 
 def hashes() -> dict[str, str]:
@@ -128,7 +128,7 @@ def copied(to: Path) -> Path:
 def keys_of(project: Path) -> dict[str, str]:
     """Keys of all features, fits and grades by the code in a folder, computed by a process that sees no other."""
     environment = {**os.environ, "PYTHONPATH": str(project)}
-    ended = subprocess.run(
+    ended = process_case.run(
         [sys.executable, "-c", KEYS], cwd=project, env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr

@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -27,6 +25,7 @@ from tests.loopback.faults import Faults
 from tests.loopback.names import Instrument
 from tests.loopback.process import Loopback, running
 from tests.loopback.world import World
+from tests.process_case import HANG, Command, begin, pause, until
 
 VENUES = ("coinbaseexchange", "kraken", "binanceus")  # the chain of coins, in its order
 WORKERS = 6
@@ -46,7 +45,7 @@ class Size:
     seed: int = 11
 
 
-SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=30, seconds=250)
+SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=30, seconds=HANG)
 FULL = Size(symbols=11_000, faults=0.05, kills=8, start="2014-01-01", buckets=64, ceiling=30, seconds=3000)
 
 
@@ -100,45 +99,39 @@ class Case:
             sys.executable, "-m", "src.hydrate", "universe=full", "universe.name=loop", "source=auto",
             f"universe.buckets={self.size.buckets}", "universe.options=0", f"source.live.start={self.size.start}",
             f"source.live.workers={WORKERS}", f"source.live.rates={{{rates}}}", f"source.live.ceilings={{{rates}}}",
-            "source.live.pause=0.4", "source.live.max_pause=3", "source.live.timeout=5",
+            "source.live.pause=0.4", "source.live.max_pause=3", "source.live.timeout=8",
             "source.live.contact=tests@example.org", *self.loopback.overrides(),
             f"data.root='{self.data(store)}'", f"data.logs='{self.folder / store / 'logs'}'",
             f"data.reports='{self.folder / store / 'reports'}'", *overrides,
         ]  # fmt: skip
 
-    def begin(self, store: str, *overrides: str) -> subprocess.Popen[str]:
+    def begin(self, store: str, *overrides: str) -> Command:
         """Start the command; its output goes to files, because a pipe could fill up."""
         (self.folder / store).mkdir(exist_ok=True, parents=True)
         environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.folder / store)}
         said = [tempfile(self.folder / store, kind).open("w", encoding="utf-8") for kind in ("out", "err")]
         try:
-            return subprocess.Popen(
-                self.command(store, *overrides), cwd=ROOT, env=environment, stdout=said[0], stderr=said[1]
-            )
+            return begin(self.command(store, *overrides), cwd=ROOT, env=environment, stdout=said[0], stderr=said[1])
         finally:
             for stream in said:
                 stream.close()
 
-    def finish(self, store: str, process: subprocess.Popen[str], began: float) -> Done:
+    def finish(self, store: str, process: Command) -> Done:
         """Wait for a command and record its memory meanwhile."""
         memory: list[float] = []
         watcher = threading.Thread(target=watch, args=(process.pid, memory), daemon=True)
         watcher.start()
         try:
             code = process.wait(self.size.seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
         finally:
-            watcher.join(2)
+            process.end_group()
+            watcher.join(HANG)
         words = [latest(self.folder / store, kind).read_text(encoding="utf-8") for kind in ("out", "err")]
-        return Done(code, time.monotonic() - began, *words, memory)
+        return Done(code, process.seconds(), *words, memory)
 
     def run(self, store: str, *overrides: str) -> Done:
         """Run the command to its end."""
-        began = time.monotonic()
-        return self.finish(store, self.begin(store, *overrides), began)
+        return self.finish(store, self.begin(store, *overrides))
 
     def requests(self) -> int:
         """Number of requests that Yahoo has received."""
@@ -151,25 +144,20 @@ class Case:
         begun, said = self.requests(), []
         for mark in marks:
             process = self.begin(store)
-            until = time.monotonic() + self.size.seconds
-            while self.requests() - begun < mark and process.poll() is None and time.monotonic() < until:
-                time.sleep(0.05)
-            time.sleep(draw.uniform(0, 0.3))
+            until(lambda mark=mark, process=process: self.requests() - begun >= mark or process.poll() is not None)
+            pause(draw.uniform(0, 0.3))
             ended = process.poll()
             process.kill()
-            process.wait()
+            process.end_group()
             said.append(f"after {self.requests() - begun} requests" if ended is None else f"ended by itself: {ended}")
         return said
 
     def interrupted(self, store: str) -> Done:
         """Start the command, and press Ctrl+C once it sends requests."""
-        process, begun, began = self.begin(store), self.requests(), time.monotonic()
-        while self.requests() < begun + 5 and process.poll() is None:
-            time.sleep(0.05)
-        pressed = time.monotonic()
+        process, begun = self.begin(store), self.requests()
+        until(lambda: self.requests() >= begun + 5, process)
         process.send_signal(signal.SIGINT)
-        done = self.finish(store, process, began)
-        return dataclasses.replace(done, seconds=time.monotonic() - pressed)
+        return self.finish(store, process)
 
 
 @contextmanager
@@ -177,7 +165,7 @@ def hydration(size: Size, folder: Path) -> Iterator[Case]:
     """A case with its world running."""
     n = size.symbols
     storms = [f"yahoo:{round(0.2 * n)}:6", f"yahoo:{round(0.6 * n)}:4:1"] if size.faults else []
-    arguments = ["--symbols", str(n), "--seed", str(size.seed), "--faults", str(size.faults), "--stall", "7"]
+    arguments = ["--symbols", str(n), "--seed", str(size.seed), "--faults", str(size.faults)]
     arguments += [part for storm in storms for part in ("--storm", storm)]
     with running(*arguments, seconds=size.seconds * 6) as loopback:
         world = World(size.seed, n, dt.datetime.fromisoformat(loopback.now))

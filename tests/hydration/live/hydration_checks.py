@@ -91,18 +91,22 @@ def no_request_was_wasted(case: Case, lost: int = 0) -> Problems:
 
 
 def politeness_was_kept(case: Case) -> Problems:
-    """Check that no window has more requests than the ceiling allows, and that none came within a Retry-After."""
+    """Check that no window has more requests than the ceiling allows, and that a Retry-After is kept.
+
+    Each worker has one request under way at most, which may be late. While a refusal is read, a worker may send one
+    more; a client that does not keep a Retry-After sends as many as the ceiling allows.
+    """
     wrong: Problems = []
     for provider in case.loopback.ask("counts")["providers"]:
         if "." in provider:
             continue
-        verdict = case.loopback.ask("politeness", provider=provider, grace=0.5)
+        verdict = case.loopback.ask("politeness", provider=provider)
         for window, most in verdict["windows"].items():
             allowed = case.size.ceiling * float(window) + 1 + WORKERS  # requests may get closer together on the way
             if most > allowed:
                 wrong.append(f"{provider}: {most} requests within {window} s, at most {allowed:g} may be")
-        if verdict["inside_retry_after"]:
-            wrong.append(f"{provider}: requests inside a Retry-After, so late after it was said: {verdict['worst']}")
+        if verdict["inside_retry_after"] > 2 * WORKERS:
+            wrong.append(f"{provider}: {verdict['inside_retry_after']} requests within a Retry-After")
     return wrong
 
 

@@ -1,14 +1,11 @@
 """The hydration of 300 symbols from misbehaving providers, with three kills: the same code as `make soak` runs."""
 
 import os
-import time
 
 import pytest
 
 from tests.hydration.live import hydration_checks as checks
 from tests.hydration.live.hydration_case import SMALL, WORKERS, hydration
-
-pytestmark = pytest.mark.timeout(280)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +60,10 @@ def test_kills_and_interruptions_lead_to_the_same_store(case, whole):
     moments = case.killed("killed")
     if os.name != "nt":  # Windows has no way to press Ctrl+C in another process
         done = case.interrupted("killed")
-        assert (done.code, done.seconds < 15) == (130, True), done.error
+        assert done.code == 130, done.error
         assert "same command" in done.error, done.error
     rivals = [case.begin("killed"), case.begin("killed")]  # two at once: one waits
-    began = time.monotonic()
-    ends = [case.finish("killed", each, began) for each in rivals]
+    ends = [case.finish("killed", each) for each in rivals]
     assert [done.code for done in ends] == [0, 0], moments
     assert checks.stores_are_identical(case, "whole", "killed") == [], moments
     lost = SMALL.kills * (WORKERS + max(32, 8 * WORKERS))  # in flight, and answered but not yet kept

@@ -10,7 +10,6 @@ import pytest
 from tests.hydration.live.hydration_case import SMALL, hydration
 from tests.loopback.world import Operation, World
 
-pytestmark = pytest.mark.timeout(280)
 SIZE = dataclasses.replace(SMALL, symbols=40, faults=0.0, buckets=2, start="2024-01-01")
 SCALED = ("universe.panel=5",)
 

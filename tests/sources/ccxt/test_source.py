@@ -10,6 +10,7 @@ from src.config.schema import LiveSource
 from src.core.errors import ConfigError
 from src.fetching.provider import BarRequest, Malformed, Refusal, Stopped, Unavailable, Unfit, Unknown, raw_schema
 from src.sources.ccxt import client, source
+from tests.process_case import HANG
 from tests.sources.exchange_case import DAY, KINDS, NOW, World, series, served
 
 FIRST = dt.date(2021, 5, 3)
@@ -57,7 +58,7 @@ def exchange(monkeypatch):
         monkeypatch.setattr(source, "client", local)
         monkeypatch.setattr(source, "_now", lambda: NOW)
         gate = Gate()
-        return world, gate, source.connect(kind, LiveSource(timeout=5), gate)
+        return world, gate, source.connect(kind, LiveSource(timeout=HANG), gate)
 
     yield connect
     for place in opened:

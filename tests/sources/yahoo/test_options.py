@@ -9,6 +9,7 @@ import pytest
 
 from src.fetching.provider import CHAIN, Malformed, Refusal, Unavailable, Unfit, Unknown
 from tests.loopback.wire import TEXT, Reply, json
+from tests.process_case import HANG
 from tests.sources.yahoo_case import CRUMB, DAY, OPTIONS, SCREENER, complaint
 
 FIRST = int(dt.datetime(2030, 1, 18, tzinfo=dt.UTC).timestamp())
@@ -150,7 +151,7 @@ def test_the_error_says_that_a_crumb_is_missing(script, provider):
 
 def test_each_thread_reads_its_own_last_answer(script, provider):
     script.say(OPTIONS, lambda request: json(page(FIRST, symbol=request.path.rsplit("/", 1)[1])))
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=HANG)
 
     def heard(name):
         provider._ticker(name, "UTC").options  # noqa: B018 (it asks)
@@ -162,7 +163,7 @@ def test_each_thread_reads_its_own_last_answer(script, provider):
 
 
 def test_threads_get_their_own_chains(script, provider):
-    seen = threading.Barrier(4, timeout=10)
+    seen = threading.Barrier(4, timeout=HANG)
 
     def served(request):
         symbol = request.path.rsplit("/", 1)[1]

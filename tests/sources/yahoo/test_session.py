@@ -10,6 +10,7 @@ from src.config.schema import LiveSource
 from src.fetching.provider import Malformed, Refusal, Unavailable, Unfit, Unknown
 from src.sources.yahoo import source
 from tests.loopback.wire import HTML, TEXT, Reply, json
+from tests.process_case import HANG
 from tests.sources.yahoo_case import AAA, CHART, COOKIE, CRUMB, OPEN, chart, complaint, spoiled
 
 
@@ -96,7 +97,7 @@ def test_a_bad_answer_costs_one_request_and_has_its_own_message(script, provider
 
 
 def test_the_error_says_that_a_request_timed_out(settings, script, gate):
-    script.say(CHART, Reply(200, GOOD, stall=3))
+    script.say(CHART, Reply(200, GOOD, stall=True))
     provider = source.connect("yahoo", replace(settings, timeout=0.4), gate)
     with pytest.raises(Unavailable, match=r"can't be reached.*timed out"):
         provider.fetch(AAA)
@@ -201,7 +202,7 @@ def test_without_the_certificate_nothing_is_believed(settings, script, gate):
 
 def test_a_password_of_the_proxy_is_not_in_the_words(script, gate):
 
-    provider = source.connect("yahoo", LiveSource(proxy="http://ann:secret@127.0.0.1:9", timeout=3), gate)
+    provider = source.connect("yahoo", LiveSource(proxy="http://ann:secret@127.0.0.1:9", timeout=HANG), gate)
     with pytest.raises(Unavailable) as caught:
         provider.fetch(AAA)
     provider.close()

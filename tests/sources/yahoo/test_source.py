@@ -10,6 +10,7 @@ import pytest
 from src.fetching.provider import BarRequest, Stopped, Unavailable, Unfit
 from src.sources.yahoo import source
 from tests.loopback.wire import TEXT, Reply, json
+from tests.process_case import HANG
 from tests.sources.yahoo_case import AAA, CHART, COOKIE, CRUMB, DAY, START, at, chart, hours
 
 
@@ -30,7 +31,7 @@ def test_a_name_costs_one_request_and_a_run_one_cookie_and_one_crumb(script, pro
 
 
 def test_threads_share_cookie_and_crumb_and_get_their_own_answers(script, provider, gate):
-    seen = threading.Barrier(6, timeout=10)
+    seen = threading.Barrier(6, timeout=HANG)
 
     def served(request):
         symbol = request.path.rsplit("/", 1)[1]

@@ -47,7 +47,7 @@ def look_ahead_figures(bars: pl.DataFrame, interval: str) -> pl.DataFrame:
     ----------
     bars : DataFrame
         Repaired bars, sorted by g (instrument) and date: asset_class, open, high, low, close, before (last close),
-        volume, step and factor (of total return), raw and adj_close (as the source has them).
+        volume, step and factor (of total return), raw and adj_close times basis (as the source has them).
     interval : str
         Length of a bar. Opens are looked at in daily bars only: within a session a price may go on where it stood.
 
@@ -130,10 +130,10 @@ def _foretelling(row: Row) -> Iterator[BarFinding]:
 def _beyond_rounding(bars: pl.DataFrame) -> pl.DataFrame:
     """Mark the steps of the factor (`moves`) that the decimals of close and adj_close don't explain."""
     block = pl.int_range(pl.len()).over("g") // _DECIMAL_BARS  # a source may change its decimals
-    bars = bars.select("g", "step", "raw", "adj_close").with_columns(block=block)
+    bars = bars.select("g", "step", "raw", "adj_close", "basis").with_columns(block=block)
     error = pl.lit(0.0)
     for name in ("raw", "adj_close"):
-        price = pl.col(name).abs()
+        price = (pl.col(name) * pl.col("basis")).abs()
         unit = pl.lit(0.0)
         for decimals in (6, 5, 4, 3, 2):
             parts = price * 10.0**decimals

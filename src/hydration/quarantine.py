@@ -30,8 +30,6 @@ CONFLICTS, CONFLICT_SHARE = 5, 0.01  # dates that come twice with other values
 WEEKENDS = 0.10  # share of rows
 GAP_DAYS = 30  # noted, not condemned
 TAIL = 20  # bars without trade at the end: noted
-_LOOK = math.log(1.45)
-_WHOLE = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
 _BEFORE = 63  # bars of the trailing averages
 Row = dict[str, Any]
 
@@ -63,7 +61,9 @@ def held_bars(group: pl.Series, move: pl.Series) -> pl.Series:
     return pl.Series(held)
 
 
-def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") -> dict[Key, list[BarFinding]]:
+def verdicts(
+    bars: pl.DataFrame, dropped: pl.DataFrame, splits: dict[Key, list[BarFinding]], interval: str = "1d"
+) -> dict[Key, list[BarFinding]]:
     """Why each instrument is quarantined, or what was noticed and left as it is.
 
     Parameters
@@ -73,13 +73,15 @@ def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") ->
         gap (the same to the open), jump (held bars), repaired, and those that `look_ahead_figures` reads.
     dropped
         Rows that were dropped: asset_class, symbol, rule, n.
+    splits
+        What `src.hydration.unrecorded_splits` found.
     interval
         Length of a bar.
 
     Returns
     -------
     dict of (asset_class, symbol) to list of BarFinding
-        Those that condemn (effect ``quarantined``; without any the instrument is fit for use), then those noted.
+        Those that condemn (effect ``quarantined``; without any the instrument is fit for use), then the others.
     """
     figures = (
         _figures(bars)
@@ -88,18 +90,19 @@ def verdicts(bars: pl.DataFrame, dropped: pl.DataFrame, interval: str = "1d") ->
         .sort("g")
     )
     seen = {row["g"]: row for row in look_ahead_figures(bars, interval).iter_rows(named=True)}
-    looked = bars.filter((pl.col("move").abs() > _LOOK).any().over("g"))
+    looked = bars.filter((pl.col("move").abs() > math.log(JUMP)).any().over("g"))
     arrays = {rows["g"][0]: rows for rows in looked.partition_by("g", maintain_order=True)}
     found: dict[Key, list[BarFinding]] = {}
     for row in figures.iter_rows(named=True):
         rows = arrays.get(row["g"])
-        verdict, note = [*_condemned(row), *look_ahead(seen[row["g"]])], list(_noted(row))
-        if rows is not None:
-            against, kept = _jumps(rows, row["bars"])
-            lasting = (row["held"] or 0) > HELD
-            verdict, note = verdict if lasting else against + verdict, kept + note
-        condemned = [as_finding(each, "quarantined") for each in verdict]
-        found[row["asset_class"], row["symbol"]] = [*condemned, *(as_finding(each, "noted") for each in note)]
+        key = row["asset_class"], row["symbol"]
+        doubts = [each for each in splits.get(key, []) if each.effect == "quarantined"]
+        rebased = [each for each in splits.get(key, []) if each.effect != "quarantined"]
+        against, kept = _jumps(rows, row["bars"], doubts) if rows is not None else (doubts, [])
+        verdict, note = [*_condemned(row), *look_ahead(seen[row["g"]])], [*rebased, *kept, *_noted(row)]
+        lasting = (row["held"] or 0) > HELD
+        condemned = [as_finding(each, "quarantined") for each in (verdict if lasting else against + verdict)]
+        found[key] = [*condemned, *(as_finding(each, "noted") for each in note)]
     return found
 
 
@@ -178,8 +181,8 @@ def _day(moment: Any) -> dt.date | None:
     return moment.date() if isinstance(moment, dt.datetime) else moment
 
 
-def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[BarFinding], list[BarFinding]]:
-    """Judge one instrument's large moves: (reasons against it, remarks on moves that are kept)."""
+def _jumps(rows: pl.DataFrame, bars: int, doubts: list[BarFinding]) -> tuple[list[BarFinding], list[BarFinding]]:
+    """Judge one instrument's moves beyond x3: (`doubts` or other reasons against it; remarks on those kept)."""
     move, volume = rows["move"].to_numpy(), rows["volume"].to_numpy()
     dates = rows["date"].to_list()
     jumps = np.flatnonzero(np.abs(move) > math.log(JUMP))
@@ -192,15 +195,6 @@ def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[BarFinding], list[BarFin
         day, ratio = _day(dates[k]), math.exp(abs(float(move[k])))
         return BarFinding(rule, effect, text, 1, bars, day, day, ratio=ratio)
 
-    splits = [
-        found(
-            "unrecorded_split",
-            "quarantined",
-            f"moved by exactly {r} on {dates[k]} without unusual turnover: an unrecorded split",
-            k,
-        )
-        for k, r in _splits(rows)
-    ]
     against, kept = [], []
     for k in jumps:
         surge, size = _surge(volume, k), _ratio(move[k])
@@ -210,7 +204,7 @@ def _jumps(rows: pl.DataFrame, bars: int) -> tuple[list[BarFinding], list[BarFin
         else:
             usual = "volume" if surge is None else f"{min(surge, 9999):,.0f} times its usual volume"
             kept.append(found("news", "noted", f"move of {size} on {dates[k]} on {usual} kept as news", k))
-    return (splits or against)[:2], kept
+    return doubts or against[:2], kept
 
 
 def _surge(volume: np.ndarray[Any, np.dtype[np.float64]], k: int) -> float | None:
@@ -219,22 +213,6 @@ def _surge(volume: np.ndarray[Any, np.dtype[np.float64]], k: int) -> float | Non
     if len(before) < 5 or before.mean() == 0:
         return None if volume[k] > 0 else 0.0
     return float(volume[k] / before.mean())
-
-
-def _splits(rows: pl.DataFrame) -> Iterator[tuple[int, str]]:
-    """Overnight moves by a whole ratio, far outside the usual ones, with the turnover of any other day."""
-    move, gap, volume = (rows[name].to_numpy() for name in ("move", "gap", "volume"))
-    turnover = volume * rows["close"].to_numpy()
-    for k in np.flatnonzero(np.abs(move) > _LOOK - 0.05):
-        whole = min(_WHOLE, key=lambda ratio: abs(abs(move[k]) - math.log(ratio)))
-        exact = abs(abs(move[k]) - math.log(whole)) < 0.005 and abs(gap[k] - move[k]) < 0.03
-        before = slice(max(0, k - _BEFORE), k)
-        if not exact or k < 21 or np.median(volume[before]) == 0:
-            continue
-        usual = abs(move[k]) < 10 * move[before].std() or turnover[k] > 2 * turnover[before].mean()
-        if not usual:
-            parts = f"{whole:g}:1" if whole != 1.5 else "3:2"
-            yield int(k), parts
 
 
 def _ratio(move: float) -> str:

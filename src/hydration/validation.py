@@ -18,6 +18,7 @@ from src.core.finding import BarFinding
 from src.core.instruments import KEY, Key
 from src.hydration.findings import counted_rules, reason, with_pictures
 from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
+from src.hydration.unrecorded_splits import without_unrecorded_splits
 from src.market.bar_findings import COLUMN, FACT, values
 from src.market.bars import PRICES, schema
 
@@ -80,12 +81,13 @@ def validate(
     """
     typed = _typed(raw, basis)
     frame, dropped = _without_faulty_rows(typed, interval)
+    frame, splits = without_unrecorded_splits(frame, interval)
     frame, leading = _split_off(_closes(frame), pl.col("close").is_null(), "leading")
     frame, stubs = _split_off(frame, _stub(interval), "stub")
     bars = _factors(_bodies(frame), exact)
-    bars = bars.with_columns(repaired=pl.any_horizontal(REPAIRED.keys()))
+    bars = bars.with_columns(repaired=pl.any_horizontal("rebased", *REPAIRED))
     dropped = pl.concat([dropped, leading, stubs])
-    states = _states(typed, bars, dropped, interval)
+    states = _states(typed, bars, dropped, splits, interval)
     fit = states.filter(pl.col("state") == "done").select(KEY)
     columns = [pl.col(name).cast(kind) for name, kind in schema(interval).items()]
     return bars.join(fit, on=KEY, how="semi").select(columns).sort(*KEY, "date"), states
@@ -266,17 +268,24 @@ def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
 
 def _rounding() -> pl.Expr:
     """Relative error of a step where adj_close has come with two, or four, decimals in all bars so far."""
-    adjusted = pl.col("adj_close").abs()
+    adjusted = (pl.col("adj_close") * pl.col("basis")).abs()
+    before = (_previous("adj_close") * _previous("basis")).abs()
     error = pl.lit(0.0)
     for unit in (1e-4, 1e-2):
         parts = adjusted / unit
         whole = ((parts - parts.round()).abs() < 1e-3 + parts * 1e-7).fill_null(True)
         coarse = whole.cast(pl.Int8).cum_min().over("g") == 1
-        error = pl.when(coarse).then(unit / adjusted + unit / _previous("adj_close").abs()).otherwise(error)
+        error = pl.when(coarse).then(unit / adjusted + unit / before).otherwise(error)
     return pl.when(pl.col("adj_close") != pl.col("raw")).then(error).otherwise(0.0).fill_null(0.0)
 
 
-def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame, interval: str) -> pl.DataFrame:
+def _states(
+    typed: pl.DataFrame,
+    bars: pl.DataFrame,
+    dropped: pl.DataFrame,
+    splits: dict[Key, list[BarFinding]],
+    interval: str,
+) -> pl.DataFrame:
     """One row per instrument of the source, with its state and the findings of all rules."""
     figures = bars.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("rows"),
@@ -290,7 +299,7 @@ def _states(typed: pl.DataFrame, bars: pl.DataFrame, dropped: pl.DataFrame, inte
         pl.len().cast(pl.Int64).alias("raw_rows"), adjusted=pl.col("adj_close").is_not_null().any()
     )
     rules = counted_rules(bars, dropped, REPAIRED, DROPPED)
-    judged = with_pictures(verdicts(bars, dropped, interval), bars)
+    judged = with_pictures(verdicts(bars, dropped, splits, interval), bars)
     table = found.join(figures, on=KEY, how="left").sort(KEY)
     rows = [_state(row, rules, judged) for row in table.iter_rows(named=True)]
     kinds: dict[str, Any] = dict.fromkeys((*KEY, "state", "reason"), pl.String())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.paths import DatasetPaths
-from src.core.field_rules import Pattern, constrained, dated, named, one_of, ranged, secret
+from src.core.field_rules import TIME_ZONE, Pattern, constrained, dated, named, one_of, ranged, secret
 from src.core.instruments import ASSET_CLASSES
 from src.models.registry import FAMILIES
 
@@ -98,6 +98,8 @@ class SourceConfig:
     path: str = "data/source"
     asset_class: str | None = one_of(None, ASSET_CLASSES)  # of files that do not state it
     columns: dict[str, str] = field(default_factory=dict)  # our name: the name of the column in the files
+    # Of times without an offset from UTC; null takes America/New_York for stocks and ETFs, UTC for crypto.
+    time_zone: str | None = constrained(None, TIME_ZONE)
     # `auto` decides for each instrument by whether it has a column adj_close.
     basis: str = one_of("auto", ("auto", "split_adjusted", "total_return"))
     simulated: SimulatedSource = field(default_factory=SimulatedSource)

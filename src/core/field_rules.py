@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import Field, dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 T = TypeVar("T")
 _SECRET_NAME = re.compile(
@@ -88,6 +89,21 @@ class CalendarDate:
         return "a date YYYY-MM-DD"
 
 
+class TimeZone:
+    """A time zone of the IANA database, by its name."""
+
+    def __contains__(self, value: str) -> bool:
+        try:
+            return value == "UTC" or ("/" in value and ZoneInfo(value).key == value)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            return False
+
+    def __str__(self) -> str:
+        return "the name of a time zone, such as Europe/Paris, America/New_York or UTC"
+
+
+TIME_ZONE = TimeZone()
+"""Names of time zones; abbreviations such as EST, which know no summer time, are none."""
 FILE_NAME = Pattern(
     re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"),
     "letters, digits, - and _ (it becomes a file name on every system)",

@@ -23,6 +23,7 @@ _ALIASES = {
     "adj_close": ("adj_close", "adjclose", "adjusted_close"),
     "volume": ("volume", "vol", "v"),
     "split": ("split",),
+    "time": ("time",),
 }
 
 
@@ -40,21 +41,6 @@ class Layout:
 
     columns: dict[str, str]
     text: TextTable | None
-
-    def scan(self, path: Path) -> pl.LazyFrame:
-        """Open a file of this layout.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-
-        Returns
-        -------
-        LazyFrame
-            The file's own columns; every cell of a CSV is text, so that NA and TRUE stay symbols.
-        """
-        return pl.scan_parquet(path, hive_partitioning=False, glob=False) if self.text is None else self.text.scan()
 
 
 def layout(path: Path, named: dict[str, str]) -> Layout:
@@ -90,6 +76,8 @@ def layout(path: Path, named: dict[str, str]) -> Layout:
             columns[ours] = _given(path, ours, named[ours], names)
         elif (name := next((by_alias[a] for a in aliases if a in by_alias), None)) is not None:
             columns[ours] = name
+    if columns.get("time") == columns.get("date"):
+        columns.pop("time", None)
     for ours in REQUIRED:
         if ours not in columns:
             example = _likely(ours, names)

@@ -1,93 +1,184 @@
-"""Dates of a file of bars: text in many forms, numbers and timestamps."""
+"""Dates of a file of bars: read right, decided by the whole column, or refused."""
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from src.sources import epochs
 from src.sources.column_error import ColumnError
+from src.sources.date_forms import MONTHS, taken_apart, times
+from src.sources.day_order import existing, full_year, ordered
 
-_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%b-%Y", "%b %d, %Y")
-_TIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%#z", "%+")
-_SAMPLE = 1000
+_YEARS = (1900, 2100)
+_UTC = ("UTC", "Etc/UTC", "GMT", "Z", "Zulu", "+00:00")
+_DISORDER = 0.02  # of the steps, where a column changes its form
+_WEEKENDS = 0.05  # of the days
+CELL = "cell"
 
 
-def date_column(path: Path, name: str, scan: pl.LazyFrame, kinds: Any, interval: str) -> pl.Expr:
-    """Build the expression for the dates of a file.
+@dataclass(frozen=True)
+class DateReading:
+    """How the cells of a column of dates are read.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row for each different cell: cell, day (as written), moment (naive timestamp), utc (whether the moment is in
+        UTC, and the day follows from it), bad (whether the cell is no date).
+    has_times : bool
+        Whether the dates have different times of day.
+    has_days_only : bool
+        Whether intraday bars were wanted and no date has a time of day.
+    last_line : int
+        Last line with a date: what stands below it is a footer.
+    """
+
+    table: pl.DataFrame
+    has_times: bool
+    has_days_only: bool
+    last_line: int
+
+
+def date_reading(
+    path: Path, column: str, cells: pl.DataFrame, interval: str, zone: str | None, weekdays: bool
+) -> DateReading:
+    """Find how a column of dates is read.
 
     Parameters
     ----------
     path : Path
         The file, for messages.
-    name : str
-        The file's name of its column of dates.
-    scan : LazyFrame
-        The file, from which the first rows are read if dates are text.
-    kinds : Schema
-        Data types of the file's columns.
+    column : str
+        The file's name of the column, for messages.
+    cells : DataFrame
+        The different cells (``cell``: text, numbers, dates or timestamps) with their first ``line``, in the order of
+        the file; none missing.
     interval : str
         Length of a bar.
+    zone : str or None
+        Where daily bars that are stamped in UTC count, if that is one place for all of them.
+    weekdays : bool
+        Whether bars on weekends show that the place is wrong.
 
     Returns
     -------
-    Expr
-        Dates, or UTC timestamps unless daily; null for cells that can't be read.
+    DateReading
+        For every cell.
 
     Raises
     ------
     ColumnError
-        If no known format fits, or day and month can't be distinguished.
+        If no cell is a date, day and month can't be distinguished, or the form changes and dates are out of order.
     """
-    kind = kinds[name]
-    column = pl.col(name)
-    if kind == pl.Date:
-        return _at(column, interval)
-    if kind == pl.Datetime:
-        zone = kind.time_zone
-        return _at(column.dt.convert_time_zone("UTC") if zone and interval != "1d" else column, interval)
-    if kind.is_integer():
-        return _at(_from_number(path, name, scan, column), interval)
-    text = column.cast(pl.String).str.strip_chars()
-    sample = scan.select(text.alias("text")).filter(pl.col("text").is_not_null()).head(_SAMPLE).collect()["text"]
-    return _at(_from_text(path, name, sample, text), interval)
-
-
-def _at(column: pl.Expr, interval: str) -> pl.Expr:
+    read = _read(path, column, cells, interval)
+    read = read.with_columns(local=pl.when(pl.col("local").dt.year().is_between(*_YEARS)).then("local"))
+    good = read.filter(pl.col("local").is_not_null())
+    if read.height and not good.height:
+        raise ColumnError(
+            f"{path.name} line {read['line'][0]}: column {column} reads '{read[CELL][0]}', which is not a date: write"
+            " YYYY-MM-DD",
+            "quarantined",
+        )
+    if good["kind"].n_unique() > 1:
+        _require_order(path, column, good)
+    clock = good["local"].dt.time()
+    midnight = bool((clock == dt.time()).all())
     if interval == "1d":
-        return column.cast(pl.Date)
-    return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC", ambiguous="earliest", non_existent="null")
+        read = read.with_columns(utc=pl.col("utc") & pl.lit(not midnight))
+        if zone is not None and weekdays:
+            _refuse_weekends(path, column, read, zone)
+    table = read.select(CELL, day="day", moment="local", utc="utc", bad=pl.col("local").is_null())
+    last = int(str(good["line"].max() or 0))
+    return DateReading(table, clock.n_unique() > 1, midnight and interval != "1d" and good.height > 2, last)
 
 
-def _from_number(path: Path, name: str, scan: pl.LazyFrame, column: pl.Expr) -> pl.Expr:
-    """Dates written as 20240131, or as seconds or milliseconds since 1970."""
-    largest = scan.select(column.max()).collect().item() or 0
-    if largest < 1e8:
-        return column.cast(pl.String).str.to_date("%Y%m%d", strict=False)
-    if largest < 1e11:
-        return pl.from_epoch(column, "s")
-    if largest < 1e14:
-        return pl.from_epoch(column, "ms")
-    raise ColumnError(f"{path.name}: column {name} reads {largest}, which is not a date: write YYYY-MM-DD")
+def _read(path: Path, column: str, cells: pl.DataFrame, interval: str) -> pl.DataFrame:
+    """Give each cell ``local`` (naive timestamp), ``day`` (as written), ``utc`` (whether local is in UTC), ``kind``."""
+    kind = cells[CELL].dtype
+    if kind == pl.String:
+        return _from_text(path, column, cells, interval)
+    if kind.is_temporal():
+        return _from_timestamps(cells, interval)
+    numbers = cells.with_columns(n=pl.col(CELL), cell=pl.col(CELL).cast(pl.String))
+    read = epochs.moments(path, column, numbers).with_columns(cells[CELL])
+    return read.with_columns(day=pl.col("local").dt.date())
 
 
-def _from_text(path: Path, name: str, sample: pl.Series, text: pl.Expr) -> pl.Expr:
-    """Dates in the format that fits most of the first rows."""
-    if sample.is_empty():
-        return text.str.to_date("%Y-%m-%d", strict=False)
-    read = {form: sample.str.to_date(form, strict=False).count() for form in _FORMATS}
-    read |= {form: sample.str.to_datetime(form, strict=False, time_zone=_zone(form)).count() for form in _TIMES}
-    best = max(read, key=lambda form: read[form])
-    if read[best] == 0:
-        raise ColumnError(f"{path.name}: column {name} reads '{sample[0]}', which is not a date: write YYYY-MM-DD")
-    if read["%m/%d/%Y"] == read["%d/%m/%Y"] == read[best]:
-        raise ColumnError(f"{path.name}: column {name} reads '{sample[0]}': day or month first? Write YYYY-MM-DD")
-    if best in _FORMATS:
-        return text.str.to_date(best, strict=False)
-    moment = text.str.to_datetime(best, strict=False, time_zone=_zone(best))
-    return moment.dt.replace_time_zone(None) if _zone(best) else moment
+def _from_timestamps(cells: pl.DataFrame, interval: str) -> pl.DataFrame:
+    """Dates and timestamps of Parquet: the day of their own zone counts, and for intraday bars the moment."""
+    kind = cells[CELL].dtype
+    zone = kind.time_zone if isinstance(kind, pl.Datetime) else None
+    column = pl.col(CELL)
+    if zone is not None:
+        column = column.dt.convert_time_zone(zone if interval == "1d" else "UTC").dt.replace_time_zone(None)
+    stamped = zone is not None and (interval != "1d" or zone in _UTC)
+    read = cells.with_columns(local=column.cast(pl.Datetime("us")), utc=pl.lit(stamped), kind=pl.lit("timestamp"))
+    return read.with_columns(day=pl.col("local").dt.date())
 
 
-def _zone(form: str) -> str | None:
-    return "UTC" if form == "%+" or form.endswith("z") else None
+def _from_text(path: Path, column: str, cells: pl.DataFrame, interval: str) -> pl.DataFrame:
+    iso = cells[CELL].str.to_date("%Y-%m-%d", strict=False)
+    if not iso.null_count():
+        days = cells.with_columns(iso.alias("day"), local=iso.cast(pl.Datetime("us")))
+        return days.with_columns(utc=pl.lit(False), kind=pl.lit("iso"))
+    parts = ordered(path, column, taken_apart(cells))
+    month = pl.col("mon").str.to_lowercase().replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
+    year, day = pl.col("y").cast(pl.Int32), pl.col("d").cast(pl.Int32)
+    parts = times(parts).with_columns(m=pl.col("m").cast(pl.Int32).fill_null(month))
+    parts = parts.with_columns(day=existing(full_year(year, pl.col("m"), day), pl.col("m"), day), kind=pl.col("form"))
+    parts = parts.with_columns(local=pl.col("day").cast(pl.Datetime("us")) + pl.duration(microseconds="time"))
+    stamped = pl.col("offset").is_not_null()
+    if interval == "1d":
+        everywhere = not parts.select((stamped & (pl.col("offset") != 0)).any()).item()
+        parts = parts.with_columns(utc=stamped & pl.lit(everywhere))
+    else:
+        shifted = pl.col("local") - pl.duration(minutes=pl.col("offset").fill_null(0))
+        parts = parts.with_columns(local=shifted, utc=stamped)
+    numeric = pl.col("form") == "number"
+    if not parts.select(numeric.any()).item():
+        return parts
+    numbers = _numbers(parts.filter(numeric).select(CELL, "line", "n"))
+    numbers = epochs.moments(path, column, numbers).with_columns(day=pl.col("local").dt.date())
+    kept = [CELL, "line", "day", "local", "utc", "kind"]
+    return pl.concat([parts.filter(~numeric.fill_null(False)).select(kept), numbers.select(kept)]).sort("line")
+
+
+def _numbers(cells: pl.DataFrame) -> pl.DataFrame:
+    """Text as integers where it can be, else as float64; what an exponent has rounded is null."""
+    whole = cells.select(pl.col("n").str.replace(r"\.0*$", "").cast(pl.Int64, strict=False)).to_series()
+    if not whole.null_count():
+        return cells.with_columns(n=whole)
+    value = pl.when(~epochs.is_rounded(pl.col("n"))).then(pl.col("n").cast(pl.Float64, strict=False))
+    return cells.with_columns(n=value)
+
+
+def _require_order(path: Path, column: str, good: pl.DataFrame) -> None:
+    """Refuse a column whose form changes unless the dates of all forms together are in order."""
+    good = good.sort("line")
+    steps = good["local"].diff().drop_nulls().dt.total_microseconds()
+    against = min((steps < 0).sum(), (steps > 0).sum())
+    if against > _DISORDER * len(steps):
+        one = good.row(0, named=True)
+        other = good.filter(pl.col("kind") != one["kind"]).row(0, named=True)
+        raise ColumnError(
+            f"{path.name}: column {column} reads '{one[CELL]}' in line {one['line']} and '{other[CELL]}' in line"
+            f" {other['line']}, and read as two forms the dates are out of order: write YYYY-MM-DD",
+            "quarantined",
+        )
+
+
+def _refuse_weekends(path: Path, column: str, read: pl.DataFrame, zone: str) -> None:
+    """Refuse days that fall on weekends because the exchange is elsewhere."""
+    stamped = read.filter("utc")
+    local = pl.col("local").dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    off = stamped.filter(local.dt.weekday() > 5)
+    if stamped.height and off.height > _WEEKENDS * stamped.height:
+        raise ColumnError(
+            f"{path.name} line {off['line'][0]}: column {column} reads '{off[CELL][0]}', which is a weekend in {zone}:"
+            " set source.time_zone to the zone of the exchange, as in source.time_zone=Europe/Paris",
+            "quarantined",
+        )

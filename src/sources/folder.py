@@ -18,18 +18,15 @@ from src.config.schema import SourceConfig
 from src.core.end_state import EndState
 from src.core.errors import ConfigError
 from src.core.instruments import KEY
-from src.market.bars import PRICES
+from src.sources.cells import NUMBERS, BarCells
 from src.sources.column_error import ColumnError
 from src.sources.columns import Layout, layout
-from src.sources.dates import date_column
 from src.sources.declaration import Batch, FileSource, Selection, SourceError
 from src.sources.files import CLASS_SPELLINGS, asset_class, located
-from src.sources.numbers import number_column
+from src.sources.text_table import FAULT, LINE
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
-_NUMBERS = [*PRICES, "adj_close", "volume", "split"]
 _SKIPPED = ("readme", "license")  # beginnings of file names
-_CHUNK = 1_000_000  # rows held at a time while a table is split by bucket
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def listing(source: SourceConfig) -> pl.DataFrame:
     rows = [(str(f.asset_class), str(f.symbol)) for f in readable if not f.is_table]
     rows += [(t.asset_class, t.symbol) for t in unusable]
     kinds = dict.fromkeys(KEY, pl.String())
-    tables = [_keys(f) for f in readable if f.is_table]
+    tables = [_keys(f, source) for f in readable if f.is_table]
     return pl.concat([pl.DataFrame(rows, schema=kinds, orient="row"), *tables]).unique().sort(KEY)
 
 
@@ -141,7 +138,7 @@ def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[
     tables = [f for f in readable if f.is_table]
     shutil.rmtree(scratch, ignore_errors=True)
     for number, table in enumerate(tables):
-        _split(table, wanted, selection.interval, scratch / f"{number:05d}")
+        _split(_cells(table, source, selection.interval), wanted, scratch / f"{number:05d}")
     place = {(kind, symbol): b for kind, symbol, b in wanted.select(*KEY, "bucket").iter_rows()}
     singles: dict[int, list[File]] = {}
     for file in readable:
@@ -157,10 +154,12 @@ def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[
             frames.append(pl.read_parquet(part, hive_partitioning=False, glob=False))
         for file in singles.get(b, []):
             try:
-                frames += list(_chunks(file, selection.interval))
+                frames += list(_cells(file, source, selection.interval).chunks())
             except (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeDecodeError) as error:
-                bad = [*bad, EndState(str(file.asset_class), str(file.symbol), "failed", _unreadable(file.path, error))]
-        yield Batch(b, _joined(frames), bad)
+                state = error.state if isinstance(error, ColumnError) else "failed"
+                bad = [*bad, EndState(str(file.asset_class), str(file.symbol), state, _unreadable(file.path, error))]
+        rows, faulty = _joined(frames)
+        yield Batch(b, rows, [*bad, *faulty])
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -194,50 +193,18 @@ def _inspected(source: SourceConfig) -> tuple[list[File], list[EndState]]:
     return readable, unusable
 
 
-def _chunks(file: File, interval: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a file under our names, numbered in its order (column row), a million at a time."""
-    scan = file.layout.scan(file.path)
-    columns = _columns(file, scan, interval)
-    scan = scan.select(file.layout.columns.values())
-    offset = 0
-    for chunk in _raw_chunks(file, scan):
-        yield chunk.select(columns).with_row_index("row", offset)
-        offset += chunk.height
+def _cells(file: File, source: SourceConfig, interval: str = "1d") -> BarCells:
+    """The cells of a file, for bars of a length."""
+    columns, text = file.layout.columns, file.layout.text
+    return BarCells(file.path, columns, text, interval, file.asset_class, file.symbol, source.time_zone)
 
 
-def _raw_chunks(file: File, scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    if file.layout.text is not None:
-        yield from scan.collect_batches(chunk_size=_CHUNK, maintain_order=True)
-        return
-    rows = scan.select(pl.len()).collect().item()
-    for offset in range(0, rows, _CHUNK):  # a slice of Parquet reads only its row groups; streaming holds far more
-        yield scan.slice(offset, _CHUNK).collect()
-
-
-def _columns(file: File, scan: pl.LazyFrame, interval: str) -> list[pl.Expr]:
-    """Expressions for our columns over the file's."""
-    columns, kinds = file.layout.columns, scan.collect_schema()
-    numbers = []
-    for name in _NUMBERS:
-        if name not in columns:
-            numbers.append(pl.lit(None, pl.Float64).alias(name))
-            continue
-        numbers.append(number_column(columns[name], kinds).alias(name))
-    symbol = pl.col(columns["symbol"]).cast(pl.String).str.strip_chars(" \t") if file.is_table else pl.lit(file.symbol)
-    kind = pl.lit(file.asset_class, pl.String)
-    if "asset_class" in columns:
-        text = pl.col(columns["asset_class"]).cast(pl.String).str.strip_chars().str.to_lowercase()
-        kind = text.replace_strict(CLASS_SPELLINGS, default=text).fill_null(kind)
-    date = date_column(file.path, columns["date"], scan, kinds, interval)
-    return [kind.alias("asset_class"), symbol.alias("symbol"), date.alias("date"), *numbers]
-
-
-def _keys(file: File) -> pl.DataFrame:
+def _keys(file: File, source: SourceConfig) -> pl.DataFrame:
     """The instruments of a table."""
     keys = pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))
     try:
-        for chunk in _chunks(file, "1d"):
-            keys = pl.concat([keys, chunk.select(KEY).unique()]).unique()
+        for part in _cells(file, source).instruments():
+            keys = pl.concat([keys, part]).unique()
     except (pl.exceptions.PolarsError, ColumnError, OSError) as error:
         raise SourceError(_unreadable(file.path, error)) from error
     unknown = keys.filter(~pl.col("asset_class").is_in(list(CLASS_SPELLINGS)) | pl.col("asset_class").is_null())
@@ -250,25 +217,34 @@ def _keys(file: File) -> pl.DataFrame:
     return keys.filter(pl.col("symbol").is_not_null() & (pl.col("symbol") != ""))
 
 
-def _split(file: File, wanted: pl.DataFrame, interval: str, folder: Path) -> None:
+def _split(cells: BarCells, wanted: pl.DataFrame, folder: Path) -> None:
     """Write the selected rows of a table to parts by bucket, in one pass."""
     buckets = wanted.select(*KEY, pl.col("bucket").cast(pl.Int32))
     try:
-        for number, chunk in enumerate(_chunks(file, interval)):
+        for number, chunk in enumerate(cells.chunks()):
             rows = chunk.join(buckets, on=KEY, how="inner", maintain_order="left")
             for (b,), part in rows.partition_by("bucket", as_dict=True, include_key=False).items():
                 place = folder / f"bucket={b}"
                 place.mkdir(parents=True, exist_ok=True)
                 part.write_parquet(place / f"{number:05d}.parquet", compression="lz4")
     except (pl.exceptions.PolarsError, ColumnError, OSError) as error:
-        raise SourceError(_unreadable(file.path, error)) from error
+        raise SourceError(_unreadable(cells.path, error)) from error
 
 
-def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    if frames:
-        return pl.concat([frame.drop("row") for frame in frames], how="vertical_relaxed")
-    kinds = {"asset_class": pl.String(), "symbol": pl.String(), "date": pl.Date()}
-    return pl.DataFrame(schema=kinds | dict.fromkeys(_NUMBERS, pl.Float64()))
+def _joined(frames: list[pl.DataFrame]) -> tuple[pl.DataFrame, list[EndState]]:
+    """The rows of all parts, and the instruments with a cell that can't be read, whose rows are left out."""
+    if not frames:
+        kinds = {"asset_class": pl.String(), "symbol": pl.String(), "date": pl.Date()}
+        return pl.DataFrame(schema=kinds | dict.fromkeys(NUMBERS, pl.Float64())), []
+    rows = pl.concat(frames, how="vertical_relaxed")
+    faults = rows.drop_nulls(FAULT).group_by(KEY, maintain_order=True).agg(pl.first(FAULT), pl.len().alias("n"))
+    if faults.height:
+        rows = rows.join(faults, on=KEY, how="anti", maintain_order="left")
+    ended = [
+        EndState(kind, symbol, "quarantined", fault if n == 1 else f"{fault} ({n:,} lines like this)")
+        for kind, symbol, fault, n in faults.iter_rows()
+    ]
+    return rows.drop(LINE, FAULT), ended
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -1,0 +1,277 @@
+"""Bars of one file: its cells under our names, each read right or named with the line it stands in.
+
+The cells of a file are looked at twice: first all of them together decide how dates and numbers are written, then they
+are read. A plain file is read by vectorised expressions throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from src.market.bars import PRICES
+from src.sources.clock import is_intraday, with_dates, with_repeated_days, zone_of
+from src.sources.column_error import ColumnError
+from src.sources.dates import CELL, DateReading, date_reading
+from src.sources.files import CLASS_SPELLINGS
+from src.sources.number_styles import is_plain, number_reading, tallied
+from src.sources.numbers import NumberReading, is_missing, shapes, stripped
+from src.sources.text_table import CHUNK, FAULT, LINE, WHOLE, TextTable
+
+NUMBERS = [*PRICES, "adj_close", "volume", "split"]
+_COUNTS = ("volume", "split")
+_DATE = "_date"
+
+
+@dataclass(frozen=True)
+class BarCells:
+    """The cells of a file that are bars.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    columns : dict of str to str
+        The file's name of a column by ours; ``time`` is a time of day beside the date.
+    text : TextTable or None
+        How its text is laid out; None for Parquet.
+    interval : str
+        Length of a bar.
+    asset_class, symbol : str or None
+        Of all rows, where no column has them.
+    time_zone : str or None
+        ``source.time_zone``.
+    """
+
+    path: Path
+    columns: dict[str, str]
+    text: TextTable | None
+    interval: str = "1d"
+    asset_class: str | None = None
+    symbol: str | None = None
+    time_zone: str | None = None
+
+    def chunks(self) -> Iterator[pl.DataFrame]:
+        """Read the bars.
+
+        Yields
+        ------
+        DataFrame
+            asset_class, symbol, date (UTC timestamps unless daily), the numbers of our columns (float64), ``line`` and
+            ``fault``: null, or the sentence that says which cell of the row can't be read. A row of a footer has no
+            date. Of a small file one frame, of a large one a million rows at a time.
+
+        Raises
+        ------
+        ColumnError
+            If the file can't be read at all.
+        PolarsError
+            If a Parquet file is damaged.
+        """
+        table = self
+        try:
+            reading = table._reading
+            faulty = self.text is not None and self.text.plain and reading.unread
+        except pl.exceptions.PolarsError:
+            if self.text is None or not self.text.plain:
+                raise
+            faulty = True
+        if faulty and self.text is not None:  # not plain after all: lines tell what is a footer and what a fault
+            table = replace(self, text=self.text.careful())
+            reading = table._reading
+        for frame in table._frames():
+            yield table._read(frame, reading)
+
+    def instruments(self) -> Iterator[pl.DataFrame]:
+        """Read the instruments alone.
+
+        Yields
+        ------
+        DataFrame
+            asset_class, symbol; the different ones of a part of the file.
+
+        Raises
+        ------
+        ColumnError, PolarsError
+            As `chunks`.
+        """
+        names = [self.columns[name] for name in ("asset_class", "symbol") if name in self.columns]
+        keys = [key.alias(name) for name, key in zip(("asset_class", "symbol"), self._keys().values(), strict=True)]
+        try:
+            found = [frame.select(names).unique().select(keys) for frame in self._rows(names)]
+        except pl.exceptions.PolarsError:
+            if self.text is None or not self.text.plain:
+                raise
+            found = [frame.select(names).unique().select(keys) for frame in self.text.careful().chunks()]
+        yield from found
+
+    @cached_property
+    def _whole(self) -> list[pl.DataFrame] | None:
+        """The rows of a small file, which are held; None for a large one."""
+        if self.path.stat().st_size > WHOLE:
+            return None
+        return list(self._scanned())
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        yield from self._scanned() if self._whole is None else self._whole
+
+    def _scanned(self) -> Iterator[pl.DataFrame]:
+        """The file's own columns that we use, the dates' cells, the numbers of lines, and faults of whole lines."""
+        return map(self._dated, self._rows(list(dict.fromkeys(self.columns.values()))))
+
+    def _rows(self, wanted: list[str]) -> Iterator[pl.DataFrame]:
+        if self.text is not None:
+            yield from (frame.select(*wanted, LINE, FAULT) for frame in self.text.chunks())
+            return
+        scan = pl.scan_parquet(self.path, hive_partitioning=False, glob=False)
+        rows = scan.select(pl.len()).collect().item()
+        for offset in range(0, max(rows, 1), CHUNK):  # a slice reads only its row groups; streaming holds far more
+            frame = scan.select(wanted).slice(offset, CHUNK).collect()
+            named = frame.with_row_index(LINE, offset + 1).with_columns(pl.lit(None, pl.String).alias(FAULT))
+            categorical = [pl.col(n).cast(pl.String) for n, kind in frame.schema.items() if _is_category(kind)]
+            yield named.with_columns(pl.col(LINE).cast(pl.Int64), *categorical)
+
+    def _dated(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add the cells of dates, a separate time of day joined to them."""
+        date = self.columns["date"]
+        kind = frame.schema[date]
+        cell = stripped(date) if kind == pl.String else pl.col(date)
+        if kind == pl.String:
+            cell = pl.when(~is_missing(cell)).then(cell)
+        if "time" in self.columns:
+            cell = _with_time(cell, kind, self.columns["time"], frame.schema[self.columns["time"]])
+        return frame.with_columns(cell.alias(_DATE))
+
+    @cached_property
+    def _reading(self) -> _Reading:
+        """How dates and numbers are written, decided by all rows."""
+        numbers = [self.columns[name] for name in NUMBERS if name in self.columns]
+        dates, texts, faulty = [], set(), False
+        for frame in self._frames():
+            fresh = frame.lazy().select(pl.col(_DATE).alias(CELL), LINE).drop_nulls(CELL)
+            dates.append(fresh.unique(CELL, keep="first", maintain_order=True).collect())
+            texts |= {name for name in numbers if frame.schema[name] == pl.String}
+            faulty |= frame[FAULT].count() > 0 or self._is_garbled(frame)
+        read_dates = self._dates(pl.concat(dates).unique(CELL, keep="first", maintain_order=True))
+        read_numbers, unread = self._numbers([name for name in numbers if name in texts])
+        return _Reading(read_dates, read_numbers, faulty or unread or bool(read_dates.table["bad"].any()))
+
+    def _dates(self, cells: pl.DataFrame) -> DateReading:
+        zone = zone_of(self.asset_class, self.time_zone) if self.asset_class else None
+        weekdays = self.asset_class != "crypto" and self.time_zone is None
+        reading = date_reading(self.path, self.columns["date"], cells, self.interval, zone, weekdays)
+        if reading.has_days_only and is_intraday(self.interval):
+            raise ColumnError(
+                f"{self.path.name}: column {self.columns['date']} has days without a time, and"
+                f" universe.interval={self.interval}: set universe.interval=1d",
+                "quarantined",
+            )
+        return reading
+
+    def _numbers(self, texts: list[str]) -> tuple[NumberReading, bool]:
+        """How columns of text are read as numbers, and whether a cell of theirs is unread."""
+        counts = [name for name in texts if name in {self.columns.get(ours) for ours in _COUNTS}]
+        prices = {o: theirs for o, theirs in self.columns.items() if theirs in texts and theirs not in counts}
+        prices = {ours: theirs for ours, theirs in prices.items() if ours in NUMBERS}
+        comma = self.text is None or self.text.separator == ","
+        if all(is_plain(frame, list(prices.values()), counts, comma) for frame in self._frames()):
+            return NumberReading({}), False
+        tally = tallied([shapes(frame, texts) for frame in self._frames()])
+        reading = number_reading(self.path, tally, next(self._frames()), prices, counts)
+        return reading, any(reading.is_unread(name, cell) for name, cell in tally.select("column", "cell").iter_rows())
+
+    def _is_garbled(self, frame: pl.DataFrame) -> bool:
+        """Whether a symbol has bytes that are no UTF-8."""
+        symbol = self.columns.get("symbol")
+        if symbol is None or self.text is None or not self.text.plain:
+            return False
+        return bool(frame[symbol].str.contains("\ufffd", literal=True).any())
+
+    def _read(self, frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
+        """Our columns of a part of the file."""
+        table = reading.dates.table
+        frame = frame.join(table, left_on=_DATE, right_on=CELL, how="left", maintain_order="left")
+        frame = frame.with_columns(**self._keys())
+        frame = with_dates(frame, self.interval, self.time_zone)
+        kinds = frame.schema
+        numbers = [
+            reading.numbers.column(self.columns[name], kinds[self.columns[name]]).alias(f"_{name}")
+            if name in self.columns
+            else pl.lit(None, pl.Float64).alias(f"_{name}")
+            for name in NUMBERS
+        ]
+        frame = frame.with_columns(numbers)
+        if reading.unread:
+            frame = frame.with_columns(self._fault(reading, kinds).alias(FAULT))
+        if reading.dates.has_times:
+            frame = with_repeated_days(frame, self.path.name, self.columns["date"], self.interval)
+        named = [pl.col(f"_{name}").alias(name) for name in NUMBERS]
+        return frame.select("_class", "_symbol", "_day", *named, LINE, FAULT).rename(
+            {"_class": "asset_class", "_symbol": "symbol", "_day": "date"}
+        )
+
+    def _keys(self) -> dict[str, pl.Expr]:
+        symbol = pl.lit(self.symbol, pl.String)
+        if "symbol" in self.columns:
+            symbol = pl.col(self.columns["symbol"]).cast(pl.String).str.strip_chars(" \t")
+        kind = pl.lit(self.asset_class, pl.String)
+        if "asset_class" in self.columns:
+            text = pl.col(self.columns["asset_class"]).cast(pl.String).str.strip_chars().str.to_lowercase()
+            kind = text.replace_strict(CLASS_SPELLINGS, default=text).fill_null(kind)
+        return {"_class": kind, "_symbol": symbol}
+
+    def _fault(self, reading: _Reading, kinds: pl.Schema) -> pl.Expr:
+        """The sentence about the first cell of a row that can't be read; null for most rows."""
+        where = "row" if self.text is None else "line"
+        column, cell = self.columns["date"], pl.col(_DATE).cast(pl.String)
+        inside = (pl.col(LINE) <= reading.dates.last_line) | cell.str.contains(r"^\d")
+        faults = [pl.when(pl.col("_day").is_not_null() | inside).then(FAULT)]
+        said = f"{self.path.name} {where} {{}}, column {column}: '{{}}' is no date: write YYYY-MM-DD"
+        faults.append(pl.when(pl.col("bad").fill_null(False) & inside).then(pl.format(said, LINE, cell.fill_null(""))))
+        for name in NUMBERS:
+            theirs = self.columns.get(name)
+            if theirs is None or kinds[theirs] != pl.String:
+                continue
+            said = f"{self.path.name} {where} {{}}, column {theirs}: '{{}}' is no number: write it as 1234.5"
+            unread = reading.numbers.unread(theirs, kinds[theirs]) & pl.col("_day").is_not_null()
+            faults.append(pl.when(unread).then(pl.format(said, LINE, pl.col(theirs).fill_null(""))))
+        return pl.coalesce(faults)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a file is read.
+
+    Attributes
+    ----------
+    unread : bool
+        Whether a cell or a line can't be read.
+    """
+
+    dates: DateReading
+    numbers: NumberReading
+    unread: bool
+
+
+def _is_category(kind: pl.DataType) -> bool:
+    return isinstance(kind, pl.Categorical | pl.Enum)
+
+
+def _with_time(date: pl.Expr, kind: pl.DataType, name: str, time_kind: pl.DataType) -> pl.Expr:
+    """Dates with the time of day of another column, which is HH:MM, HH:MM:SS, HHMM or HHMMSS."""
+    if isinstance(kind, pl.Datetime):
+        return date
+    text = pl.col(name).dt.strftime("%H:%M:%S") if time_kind == pl.Time else pl.col(name).cast(pl.String)
+    text = text.str.strip_chars()
+    digits = text.str.contains(r"^\d{1,6}$")
+    long = (text.str.len_chars() > 4).filter(digits).any()
+    padded = pl.when(long).then(text.str.pad_start(6, "0")).otherwise(text.str.pad_start(4, "0") + "00")
+    padded = padded.str.replace(r"^(\d\d)(\d\d)(\d\d)$", "$1:$2:$3")
+    text = pl.when(digits).then(padded).otherwise(text)
+    whole = date.cast(pl.String)
+    alone = is_missing(text) | whole.str.contains(":", literal=True) | text.str.contains(r"^\d{9,}(\.\d*)?$")
+    return pl.when(alone.fill_null(True)).then(whole).otherwise(whole + " " + text)

@@ -1,0 +1,116 @@
+"""Day, month or year first: decided by all dates of a column together."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+
+from src.sources.column_error import ColumnError
+
+_ORDERS = {"year last": ("mdy", "dmy"), "short year": ("mdy", "dmy", "ymd")}
+_NEAR, _FARTHER, _ENOUGH = 4, 3, 3  # days between most neighbours; how many times farther in other orders; steps
+
+
+def ordered(path: Path, column: str, parts: pl.DataFrame) -> pl.DataFrame:
+    """Fill in year, month and day of dates such as 01/04/2021.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    column : str
+        Its column of dates, for messages.
+    parts : DataFrame
+        From `taken_apart`, in the order of the file, with ``line``.
+
+    Returns
+    -------
+    DataFrame
+        The same with ``y``, ``m``, ``d`` of the forms that have three numbers.
+
+    Raises
+    ------
+    ColumnError
+        If the order differs within the column, or nothing decides it.
+    """
+    for form, orders in _ORDERS.items():
+        mine = parts.filter(pl.col("form") == form)
+        if not mine.height:
+            continue
+        order = _order(path, column, mine, orders)
+        for letter in "ymd":
+            here = f"p{order.index(letter) + 1}"
+            parts = parts.with_columns(pl.when(pl.col("form") == form).then(here).otherwise(letter).alias(letter))
+    return parts
+
+
+def full_year(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
+    """Four digits of a year: one of two digits is the last year so written that is not in the future."""
+    today = dt.date.today()
+    late = (2000 + year) * 10_000 + month * 100 + day > today.year * 10_000 + today.month * 100 + today.day + 1
+    return pl.when(year >= 100).then(year).when(late).then(year + 1900).otherwise(year + 2000)
+
+
+def date_of(order: str) -> pl.Expr:
+    """Date of p1, p2 and p3 in an order; null where it does not exist."""
+    year, month, day = (pl.col(f"p{order.index(letter) + 1}").cast(pl.Int32) for letter in "ymd")
+    return existing(full_year(year, month, day), month, day)
+
+
+def existing(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
+    """The date, null where the calendar does not have it."""
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    last = pl.when(month == 2).then(28 + leap.cast(pl.Int32)).otherwise(30 + ((month + (month >= 8)) % 2))
+    possible = month.is_between(1, 12) & (day >= 1) & (day <= last) & year.is_between(1, 9999)
+    return pl.when(possible).then(
+        pl.date(pl.when(possible).then(year), pl.when(possible).then(month), pl.when(possible).then(day))
+    )
+
+
+def _order(path: Path, column: str, mine: pl.DataFrame, orders: tuple[str, ...]) -> str:
+    read = mine.with_columns(date_of(order).alias(order) for order in orders)
+    if (mine["sep"] == ".").all():
+        orders = tuple(order for order in orders if order != "mdy")  # dots are never American
+    counts = {order: read[order].count() for order in orders}
+    most = max(counts.values())
+    best = [order for order in orders if counts[order] == most]
+    if len(best) > 1:
+        best = _by_steps(read, best) or best
+    if len(best) > 1:
+        raise ColumnError(
+            f"{path.name} line {mine['line'][0]}: column {column} reads '{mine['cell'][0]}': {_question(best)}"
+            " Write YYYY-MM-DD",
+            "quarantined",
+        )
+    order = best[0]
+    against = read.filter(pl.col(order).is_null() & pl.any_horizontal(pl.col(o).is_not_null() for o in orders))
+    if against.height:
+        line, cell = against.select("line", "cell").row(0)
+        other = read.filter(pl.col(order).is_not_null()).select("line", "cell").row(0)
+        raise ColumnError(
+            f"{path.name} line {line}: column {column} reads '{cell}' but '{other[1]}' in line {other[0]}: day or month"
+            " first? Write YYYY-MM-DD",
+            "quarantined",
+        )
+    return order
+
+
+def _by_steps(read: pl.DataFrame, orders: list[str]) -> list[str]:
+    """The order in which most neighbours are a few days apart, if they are far apart in the others."""
+    steps = {}
+    for order in orders:
+        days = read[order].diff().dt.total_days().abs()
+        days = days.filter(days > 0)
+        if len(days) < _ENOUGH:
+            return []
+        steps[order] = float(str(days.median()))
+    near = [order for order in orders if steps[order] <= _NEAR]
+    if len(near) != 1 or any(steps[o] < _FARTHER * steps[near[0]] for o in orders if o != near[0]):
+        return []
+    return near
+
+
+def _question(orders: list[str]) -> str:
+    return "which is the year?" if "ymd" in orders else "day or month first?"

@@ -22,6 +22,8 @@ from src.engine.ray_address import require_reachable
 
 log = logging.getLogger(__name__)
 _STORE_BYTES = (100_000_000, 2_000_000_000)  # least and most memory of a temporary cluster's object store
+_START_ATTEMPTS = 4  # of a temporary cluster: a busy machine may take longer than the 30 seconds that Ray gives it
+_TOO_SLOW = "timed out during startup"  # in Ray's message
 _BYTES_PER_ITEM = 8_000_000  # bars, features and results of one instrument, with room to spare
 
 
@@ -67,10 +69,16 @@ def _initialised(ray: Any, config: EngineConfig) -> Any:
     address = config.address
     if address not in (None, "auto"):
         require_reachable(str(address))
-    try:
-        return ray.init(**_settings(config))
-    except (Exception, SystemExit) as error:  # Ray raises SystemExit if a cluster does not answer
-        raise StageError(_message(address, error)) from error
+    attempts = _START_ATTEMPTS if address is None else 1
+    while True:
+        attempts -= 1
+        try:
+            return ray.init(**_settings(config))
+        except (Exception, SystemExit) as error:  # Ray raises SystemExit if a cluster does not answer
+            if not attempts or _TOO_SLOW not in str(error):
+                raise StageError(_message(address, error)) from error
+            log.info("Ray did not start within the 30 seconds that it gives a node: starting it again")
+            ray.shutdown()
 
 
 def _settings(config: EngineConfig) -> dict[str, Any]:

@@ -13,21 +13,22 @@ from pathlib import Path
 import pytest
 
 from src.core.project import ROOT
+from tests import process_case
+from tests.process_case import HANG
 from tests.terminal_case import Session, lines, script
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="process groups of POSIX")
 
 STAGE = """
-import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may have it ignored
-
 import os
 from src.config.schema import EngineConfig
 from src.engine.dispatch import run
 from src.runtime.command import main
+from tests.process_case import hang
 
 def nap(number):
-    time.sleep(0 if number < 2 else 600)
+    if number > 1:
+        hang()
     return number
 
 def train(config):
@@ -39,7 +40,6 @@ if __name__ == "__main__":
     main("train", train)
 """
 SAID = "train interrupted; finished work is saved, run the same command to continue"
-HANG = 300.0  # seconds: only ends a test that hangs
 
 
 def environment(tmp_path: Path, engine: str) -> dict[str, str]:
@@ -47,18 +47,13 @@ def environment(tmp_path: Path, engine: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def started(tmp_path: Path, engine: str) -> Iterator[subprocess.Popen[str]]:
+def started(tmp_path: Path, engine: str) -> Iterator[process_case.Command]:
     """The stage in a process group of its own, which ends with the test."""
-    process = subprocess.Popen(
+    with process_case.started(
         [sys.executable, script(tmp_path, STAGE)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        env={**os.environ, **environment(tmp_path, engine)}, start_new_session=True, encoding="utf-8",
-    )  # fmt: skip
-    try:
+        env={**os.environ, **environment(tmp_path, engine)}, encoding="utf-8",
+    ) as process:  # fmt: skip
         yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=HANG)
 
 
 def until_done(process: subprocess.Popen[str]) -> None:
@@ -114,8 +109,8 @@ if __name__ == "__main__":
 
 def test_a_worker_that_has_just_been_started_outlives_the_signals_of_its_group(tmp_path: Path) -> None:
     """An interpreter that starts dies of SIGTERM, and of Ctrl+C with a traceback: both wait until it ignores them."""
-    ended = subprocess.run(
-        [sys.executable, script(tmp_path, STARTING)], capture_output=True, text=True, cwd=ROOT, timeout=HANG,
+    ended = process_case.run(
+        [sys.executable, script(tmp_path, STARTING)], capture_output=True, text=True, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
     )  # fmt: skip
     assert "it read its task" in ended.stdout, ended.stderr

@@ -170,3 +170,24 @@ def test_a_path_with_a_space_is_quoted_for_the_shell_that_starts_workers(monkeyp
     assert shlex.split(f"exec {executable} -u") == ["exec", "/a folder/it's/bin/python", "-u"]
     of_running_cluster = ray_cluster._settings(EngineConfig(kind="ray", address="auto"))
     assert "py_executable" not in of_running_cluster["runtime_env"], "each node uses its own Python"
+
+
+@pytest.mark.parametrize(("address", "slow", "starts"), [(None, 3, 4), (None, 9, 4), ("auto", 9, 1)])
+def test_a_cluster_that_a_busy_machine_starts_too_slowly_is_started_again(
+    address: str | None, slow: int, starts: int
+) -> None:
+    began: list[Any] = []
+
+    def init(**settings: Any) -> str:
+        began.append(settings)
+        if len(began) <= slow:
+            raise RuntimeError("The current node timed out during startup. This could happen because ...")
+        return "the context"
+
+    toy, config = SimpleNamespace(init=init, shutdown=lambda: None), EngineConfig(kind="ray", address=address)
+    if slow < starts:
+        assert ray_cluster._initialised(toy, config) == "the context"
+    else:
+        with pytest.raises(StageError):
+            ray_cluster._initialised(toy, config)
+    assert len(began) == starts

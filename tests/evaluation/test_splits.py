@@ -33,7 +33,7 @@ def test_ten_years_give_five_folds_at_fixed_dates():
     horizon=st.sampled_from([1, 5, 20]),
     embargo=st.sampled_from([0, 5, 21]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_folds_are_purged_consecutive_and_only_the_last_grows_with_new_bars(first, count, more, horizon, embargo):
     dates = weekdays(first, count + more)
     split = SplitConfig(embargo=embargo)

@@ -5,9 +5,10 @@ import pytest
 from src.config.schema import LiveSource
 from src.fetching import download
 from src.fetching.provider import Unavailable
+from tests.process_case import HANG
 from tests.sources.exchange_case import World, served
 
-LIVE = LiveSource(timeout=5)
+LIVE = LiveSource(timeout=HANG)
 
 
 class Site(World):
@@ -51,7 +52,7 @@ def test_a_forbidden_or_missing_file_is_not_requested_again(waits):
 
 
 def test_the_message_about_an_unreachable_site_has_no_secrets():
-    settings = LiveSource(timeout=5, proxy="http://me:secret@127.0.0.1:9")
+    settings = LiveSource(timeout=HANG, proxy="http://me:secret@127.0.0.1:9")
     with pytest.raises(Unavailable) as error:
         download.text("https://www.nasdaqtrader.com/x", settings)
     assert "secret" not in str(error.value) and "www.nasdaqtrader.com" in str(error.value)

@@ -97,7 +97,7 @@ def test_a_damaged_file_is_skipped_with_a_warning(tmp_path, caplog):
     assert "can't be read, so the listing before it is used" in caplog.text
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sets(st.sampled_from("ABCDEFGH"), min_size=6), min_size=1, max_size=6))
 def test_whatever_comes_and_goes_the_last_file_knows_who_was_listed_on_each_day(tmp_path_factory, days):
     book = ListingHistory(tmp_path_factory.mktemp("book"))

@@ -130,7 +130,7 @@ def test_a_put_worth_more_than_a_european_one_can_be_has_a_volatility():
     assert AMERICAN.volatility(asked, 20.5) is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example(call=True, strike=20.0, moneyness=1.5, years=2.0, sigma=2.0, rate=0.0625, dividend=0.015625)
 @given(
     call=st.booleans(),

@@ -6,7 +6,7 @@ import os
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from src.fetching.provider import EVENTS, RAW, Answer
@@ -100,9 +100,7 @@ def histories(draw):
     return made, days
 
 
-@settings(
-    max_examples=int(os.environ.get("EXAMPLES", "40")), deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "40")))
 @given(histories())
 def test_hydrating_and_refreshing_gives_what_hydrating_from_scratch_gives(drawn):
     history, days = drawn
@@ -234,7 +232,7 @@ def served(draw):
     return History(pl.DataFrame(full, schema=RAW, orient="row"), pl.DataFrame(events, schema=EVENTS, orient="row"))
 
 
-@settings(max_examples=2 * EXAMPLES, deadline=None)
+@settings(max_examples=2 * EXAMPLES)
 @given(st.lists(served(), min_size=2, max_size=4))
 def test_merging_answers_a_second_time_changes_nothing(answers):
     """A fold that is repeated after a kill relies on this, even if only some years had been written."""

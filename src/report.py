@@ -23,7 +23,8 @@ _LOCAL_PATHS = ("source.path", "universe.file")
 
 def report(config: Config) -> str:
     """Write the report of the configured dataset and return the closing line."""
-    from src.reporting.page import page
+    from src.reporting.page import page, quality_page
+    from src.reporting.quality import QUALITY_PAGE
     from src.reporting.summary import plot_tables, summary
     from src.reporting.summary_image import summary_image
     from src.storage.atomic import write_json, write_text
@@ -34,6 +35,7 @@ def report(config: Config) -> str:
     for name, table in plot_tables(data).items():
         write_text(table.write_csv(), folder / "plots" / f"{name}.csv")
     write_text(page(data), folder / "index.html")
+    write_text(quality_page(data), folder / QUALITY_PAGE)
     write_text(summary_image(data), folder / "summary.svg")
     return closing_line(data, folder / "index.html")
 
@@ -55,6 +57,7 @@ def read(config: Config) -> ReportData:
     paths = config.paths
     grades = loading.read_grades(paths)
     bars = loading.read_bar_facts(paths)
+    found = loading.read_quality(paths)
     data = ReportData(
         dataset=config.dataset,
         grades=grades,
@@ -67,6 +70,9 @@ def read(config: Config) -> ReportData:
         settings=settings(config),
         bar_facts=bars.facts,
         placebo=loading.read_placebo(paths, grades),
+        quality=found,
+        around=loading.read_around(paths, found),
+        hydrate_command=config.hydrate_command,
     )
     return dataclasses.replace(
         data,

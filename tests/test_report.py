@@ -22,7 +22,7 @@ from tests.reporting import synthetic
 
 SESSION = "5e551011"
 FILES = ["index.html", "metrics.json", "plots/accuracy.csv", "plots/auc.csv", "plots/max_drawdown.csv",
-         "plots/pass_rates.csv", "plots/sharpe.csv", "summary.svg"]  # fmt: skip
+         "plots/pass_rates.csv", "plots/sharpe.csv", "quality.html", "summary.svg"]  # fmt: skip
 
 
 def graded(table: pl.DataFrame, curves: pl.DataFrame) -> pl.DataFrame:

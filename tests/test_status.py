@@ -197,11 +197,11 @@ def test_requests_to_live_providers_are_a_stage_of_their_own(config: Config) -> 
     assert fetch["all"] == row(8, 2, done=2, failed=2, skipped=1, quarantined=1)
     assert fetch["retry"] == {"due": 1, "later": 1, "next_attempt": "2026-11-21T04:00:00+00:00"}
     assert fetch["reasons"][0] == {
-        "state": "failed", "kind": "unavailable", "count": 2, "instrument": "stock:S3", "reason": "timeout after 31 s",
+        "state": "failed", "kind": "unavailable", "count": 2, "instrument": "stock:S2", "reason": "timeout after 30 s",
     }  # fmt: skip
     assert found["freshness"][0]["asked_since"] == 1
     text = status_view.text(found)
-    assert "fetch: 2 failed, unavailable: timeout after 31 s (stock:S3)" in text
+    assert "fetch: 2 failed, unavailable: timeout after 30 s (stock:S2)" in text
     assert "fetch: 1 failed are due again, 1 later, the next at " in text
 
 
@@ -231,7 +231,7 @@ def test_reasons_that_differ_in_numbers_are_one_kind_and_earlier_stages_keep_the
         S2=("failed", "log of zero"), S3=("skipped", "quarantined by hydrate: all flat"),
     )  # fmt: skip
     found = [(each["state"], each["count"], each["instrument"], each["reason"]) for each in state_counts.reasons(rows)]
-    assert found == [("skipped", 2, "stock:S1", "71 bars, 500 wanted"), ("failed", 1, "stock:S2", "log of zero")]
+    assert found == [("skipped", 2, "stock:S0", "300 bars, 500 wanted"), ("failed", 1, "stock:S2", "log of zero")]
 
 
 def test_freshness_counts_the_last_complete_session(config: Config) -> None:

@@ -14,11 +14,12 @@ from src.core.errors import StageError
 from src.core.instruments import KEY
 from src.hydration import provenance
 from src.hydration.job import HydrationJob
+from src.hydration.quality import quality
 from src.hydration.replacement import fresh_root
 from src.market.bars import BarStore, Manifest
 from src.sources import registry
 from src.storage.atomic import write_parquet
-from src.storage.ledger import SCHEMA, STATES
+from src.storage.ledger import SCHEMA
 
 log = logging.getLogger(__name__)
 
@@ -106,21 +107,21 @@ def summary(job: HydrationJob) -> str:
     StageError
         If no instrument could be used.
     """
-    states = BarStore(job.paths.bars).instruments()
+    store = BarStore(job.paths.bars)
+    states = store.instruments()
     publish_states(states.select(SCHEMA.keys()), job.paths.states("hydrate"))
-    count = {state: states.filter(pl.col("state") == state).height for state in STATES}
+    count = quality(store).counts()
     done = states.filter(pl.col("state") == "done")
     if not done.height:
         reason = str(states["reason"][0]) if states.height else "the selection is empty"
         raise StageError(f"none of {states.height:,} instruments could be used: {reason}")
     dates = done.select(first=pl.col("first").min(), last=pl.col("last").max()).row(0)
     plural = "s" if states.height != 1 else ""
-    repaired = done.filter(pl.col("repaired") > 0).height
     skipped = f", {count['skipped']:,} skipped" if count["skipped"] else ""
     return (
-        f"{states.height:,} instrument{plural} of {job.dataset} from {job.source.kind}: {count['done']:,} done"
-        f" ({repaired:,} repaired), {count['failed']:,} failed, {count['quarantined']:,} quarantined{skipped};"
-        f" {done['rows'].sum():,} bars, {dates[0]} to {dates[1]}"
+        f"{states.height:,} instrument{plural} of {job.dataset} from {job.source.kind}: {count['used']:,} done"
+        f" ({count['repaired']:,} repaired), {count['failed']:,} failed, {count['quarantined']:,} quarantined{skipped};"
+        f" {count['bars']:,} bars, {dates[0]} to {dates[1]}"
     )
 
 

@@ -75,8 +75,8 @@ def validate(
         Columns of `src.market.bars.schema`, sorted by key and date, of the instruments that are fit for use.
     states : DataFrame
         One row per instrument of `raw`: asset_class, symbol, state (done or quarantined), reason (empty if no rule
-        applied), rows, first, last, repaired (bars marked), basis, dollar_volume (median of the bars that traded, also
-        of a quarantined one), findings (`src.market.bar_findings.COLUMN`: one for
+        applied), rows, first, last, repaired (bars marked), basis, dollar_volume (median of the rows that traded, as
+        they came), findings (`src.market.bar_findings.COLUMN`: one for
         each rule that applied, of a quarantined instrument too).
     """
     typed = _typed(raw, basis)
@@ -171,7 +171,9 @@ def _closes(frame: pl.DataFrame) -> pl.DataFrame:
     frame = frame.with_columns(ratio=ratio.forward_fill().over("g"), close=pl.col("raw").forward_fill().over("g"))
     frame = frame.with_columns(raw_move=_move("close"))
     far = pl.lit(math.log(SCALE))
-    lone = (pl.col("close") / _previous("close")).log().abs() > far  # the close alone, whatever adj_close says of it
+    alone = (pl.col("close") / _previous("close")).log().abs()
+    frame = frame.with_columns(stretch=pl.max_horizontal(pl.col("raw_move").abs(), alone))
+    lone = alone > far  # the close alone, whatever adj_close says of it
     lone = lone & ((pl.col("close") / pl.col("open")).log().abs() > far) & (pl.col("open") > 0)
     frame = frame.with_columns(jump=held_bars(frame["g"], frame["raw_move"]) | lone.fill_null(False))
     held = pl.col("jump") | pl.col("price")
@@ -225,7 +227,7 @@ def _ranges(frame: pl.DataFrame) -> pl.DataFrame:
     low = pl.when(~pl.col("held") & (pl.col("low") >= bottom / JUMP)).then(pl.min_horizontal("low", bottom))
     beyond = pl.max_horizontal(_excess("high", top), _excess(bottom, "low"))
     wick = far.fill_null(False) & judged
-    stretch = pl.when("jump").then(pl.col("raw_move").abs()).when(wick).then(beyond.log())
+    stretch = pl.when("jump").then("stretch").when(wick).then(beyond.log())
     return frame.with_columns(
         wick=wick,
         stretch=stretch,
@@ -293,10 +295,11 @@ def _states(
         pl.col("date").last().cast(pl.Date).alias("last"),
         pl.col("repaired").sum().cast(pl.Int64),
         pl.col("unordered").any(),
-        (pl.col("raw") * pl.col("volume")).filter(pl.col("volume") > 0).median().alias("dollar_volume"),
     )
     found = typed.group_by(KEY).agg(
-        pl.len().cast(pl.Int64).alias("raw_rows"), adjusted=pl.col("adj_close").is_not_null().any()
+        pl.len().cast(pl.Int64).alias("raw_rows"),
+        adjusted=pl.col("adj_close").is_not_null().any(),
+        dollar_volume=(pl.col("close") * pl.col("volume")).filter(pl.col("close") > 0, pl.col("volume") > 0).median(),
     )
     rules = counted_rules(bars, dropped, REPAIRED, DROPPED)
     judged = with_pictures(verdicts(bars, dropped, splits, interval), bars)

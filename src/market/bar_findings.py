@@ -89,8 +89,8 @@ def fact(states: pl.DataFrame) -> dict[str, Any]:
     return {FACT: rows.to_dict(as_series=False)}
 
 
-def stored(ledger: Ledger, unit: int | None = None) -> tuple[pl.DataFrame, bool]:
-    """Read the findings of a dataset.
+def stored(ledger: Ledger, unit: int | None = None) -> tuple[pl.DataFrame, pl.DataFrame, bool]:
+    """Read the states and findings of a dataset.
 
     Parameters
     ----------
@@ -101,6 +101,8 @@ def stored(ledger: Ledger, unit: int | None = None) -> tuple[pl.DataFrame, bool]
 
     Returns
     -------
+    states : DataFrame
+        As from the ledger.
     findings : DataFrame
         Columns of `SCHEMA`. An instrument that has a reason and no findings has one: its reason, whole.
     complete : bool
@@ -108,10 +110,10 @@ def stored(ledger: Ledger, unit: int | None = None) -> tuple[pl.DataFrame, bool]
     """
     records = [ledger.read(each) for each in (ledger.units() if unit is None else [unit])]
     found = [record for record in records if record is not None]
-    parts = [_parsed(record.facts[FACT]) for record in found if FACT in record.facts]
     states = ledger.table(row for record in found for row in record.states)
-    rows = pl.concat([pl.DataFrame(schema=SCHEMA), *parts])
-    return pl.concat([rows, _from_reasons(states, rows)]), len(parts) == len(found)
+    facts = [record.facts[FACT] for record in found if FACT in record.facts]
+    rows = _parsed(facts)
+    return states, pl.concat([rows, _from_reasons(states, rows)]), len(facts) == len(found)
 
 
 def with_findings(ledger: Ledger, unit: int) -> pl.DataFrame:
@@ -129,18 +131,21 @@ def with_findings(ledger: Ledger, unit: int) -> pl.DataFrame:
     DataFrame
         The states, and a column findings of type `COLUMN`.
     """
-    rows = stored(ledger, unit)[0]
+    states, rows, _ = stored(ledger, unit)
     nested = rows.group_by(KEY, maintain_order=True).agg(pl.struct(FIELDS.keys()).alias(FACT))
     empty = pl.lit([], COLUMN)
-    joined = ledger.states(unit).join(nested, on=KEY, how="left", maintain_order="left")
+    joined = states.join(nested, on=KEY, how="left", maintain_order="left")
     return joined.with_columns(pl.col(FACT).cast(COLUMN).fill_null(empty))
 
 
-def _parsed(columns: dict[str, list[Any]]) -> pl.DataFrame:
-    """The fact as a table; a column that an older or newer version has not, or has besides, does no harm."""
-    size = len(columns["symbol"])
+def _parsed(facts: list[dict[str, list[Any]]]) -> pl.DataFrame:
+    """The facts as one table; a column that an older or newer version has not, or has besides, does no harm."""
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
+    for each in facts:
+        for name in SCHEMA:
+            columns[name] += each.get(name) or [None] * len(each["symbol"])
     kinds = {name: pl.String() if name in _DATES else kind for name, kind in SCHEMA.items()}
-    frame = pl.DataFrame({name: columns.get(name, [None] * size) for name in SCHEMA}, schema=kinds)
+    frame = pl.DataFrame(columns, schema=kinds)
     return frame.with_columns(pl.col(name).str.to_date("%Y-%m-%d") for name in _DATES)
 
 

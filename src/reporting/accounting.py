@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 import polars as pl
 
 from src.core.instruments import KEY
@@ -15,55 +10,9 @@ from src.reporting.rendering import render
 from src.reporting.report_data import STATES, ReportData
 from src.reporting.summary import state_counts
 from src.reporting.tables import Column, Row, Table, table
+from src.storage.state_counts import reason_groups
 
 MOST_REASONS = 25
-_NUMBERS = re.compile(r"[-+]?\d[\d.,:%/x-]*")
-
-
-@dataclass(frozen=True)
-class ReasonGroup:
-    """Instruments in one state whose reasons differ only in numbers.
-
-    Attributes
-    ----------
-    state : str
-        Their state.
-    reason : str
-        The first of their reasons.
-    symbols : tuple of str
-        In the order of the states table.
-    """
-
-    state: str
-    reason: str
-    symbols: tuple[str, ...]
-
-
-def reason_groups(states: pl.DataFrame) -> list[ReasonGroup]:
-    """Group the reasons of a stage.
-
-    Numbers and the instrument's own symbol are ignored: ``612 of 900 bars`` and ``34 of 900 bars`` are one group.
-
-    Parameters
-    ----------
-    states : DataFrame
-        In `schemas.STATE_SCHEMA`. Parts of a reason joined by ``;`` are grouped separately.
-
-    Returns
-    -------
-    list of ReasonGroup
-        Failures first, then quarantines, skips and the rest; within a state the most common reason first.
-    """
-    first: dict[tuple[str, str], str] = {}
-    symbols: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for symbol, state, reason in states.select("symbol", "state", "reason").iter_rows():
-        for part in _parts(reason):
-            group = (state, _pattern(part, symbol))
-            first.setdefault(group, part)
-            symbols[group].append(symbol)
-    grouped = [ReasonGroup(group[0], first[group], tuple(members)) for group, members in symbols.items()]
-    order = {state: k for k, state in enumerate(("failed", "quarantined", "skipped", "done"))}
-    return sorted(grouped, key=lambda g: (order.get(g.state, len(order)), -len(g.symbols), g.reason))
 
 
 def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
@@ -104,7 +53,7 @@ def accounting_section(data: ReportData) -> str:
         return render("accounting", overall=None)
     universe = data.states[data.stages[0]].select(KEY).unique()
     overall, by_class = _state_tables(data, universe)
-    listings = (_reason_table(stage, data.states[stage]) for stage in data.stages)
+    listings = (_reason_table(stage, data.reasons(stage)) for stage in data.stages)
     return render(
         "accounting",
         universe=counted(universe.height, "instrument"),
@@ -112,16 +61,6 @@ def accounting_section(data: ReportData) -> str:
         by_class=by_class,
         reasons=[listing for listing in listings if listing],
     )
-
-
-def _parts(reason: str) -> Iterable[str]:
-    return (part.strip() for part in reason.split(";") if part.strip())
-
-
-def _pattern(reason: str, symbol: str) -> str:
-    """Replace the symbol and all numbers of a reason by placeholders."""
-    anonymous = re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "@", reason) if len(symbol) > 1 else reason
-    return _NUMBERS.sub("#", anonymous)
 
 
 def _state_tables(data: ReportData, universe: pl.DataFrame) -> tuple[Table, Table]:
@@ -145,8 +84,8 @@ def _count(name: str) -> Column:
     return Column(name, lambda r: integer(r[name]), lambda r: r[name])
 
 
-def _reason_table(stage: str, states: pl.DataFrame) -> Table | None:
-    grouped = reason_groups(states)
+def _reason_table(stage: str, rows: pl.DataFrame) -> Table | None:
+    grouped = reason_groups(rows)
     if not grouped:
         return None
     columns = [
@@ -155,11 +94,11 @@ def _reason_table(stage: str, states: pl.DataFrame) -> Table | None:
         Column("reason (first occurrence)", lambda r: r["reason"]),
         Column("examples", lambda r: r["symbols"]),
     ]
-    rows: list[Row] = [
+    listed: list[Row] = [
         {"state": g.state, "count": len(g.symbols), "reason": g.reason, "symbols": joined(g.symbols)}
         for g in grouped[:MOST_REASONS]
     ]
     caption = f"{stage}: {counted(len(grouped), 'reason')}"
     if len(grouped) > MOST_REASONS:
         caption += f", the first {MOST_REASONS} shown; all are in the stage's states table"
-    return table(columns, rows, caption)
+    return table(columns, listed, caption)

@@ -8,6 +8,7 @@ from src.core.instruments import KEY
 from src.evaluation.multiple_testing import session_clause
 from src.reporting.formatting import about, counted, integer, percent, probability
 from src.reporting.luck_chart import luck_chart
+from src.reporting.quality import QUALITY_PAGE, affected
 from src.reporting.rendering import render, trusted
 from src.reporting.report_data import Luck, ReportData
 
@@ -90,6 +91,8 @@ def headline_section(data: ReportData) -> str:
         chart=trusted(luck_chart(luck)),
         interpretation=interpretation(luck, grades.height),
         facts=facts,
+        bars=affected(data),
+        quality_page=QUALITY_PAGE,
     )
 
 

@@ -11,9 +11,12 @@ import polars as pl
 
 from src.config.paths import DatasetPaths
 from src.core.errors import StageError
+from src.core.instruments import Key
 from src.evaluation.multiple_testing import session_evidence
 from src.evaluation.placebo import PlaceboEvidence
-from src.market.bars import BarStore
+from src.hydration.quality import USED, Quality, quality
+from src.market.bars import BarStore, bucket
+from src.reporting.quality_worst import AROUND, worst
 from src.reporting.report_data import STAGES, Luck
 from src.reporting.schemas import equity_table, grades_table, matching_equity, states_table
 from src.runtime import heartbeat
@@ -118,6 +121,39 @@ def read_bar_facts(paths: DatasetPaths) -> BarFacts:
         facts["hydration"] = "incomplete: instruments that are still missing are not in these figures"
     planted = frozenset((asset_class, symbol) for asset_class, symbol in manifest.planted)
     return BarFacts(facts, planted or None, registry.is_simulated(manifest.source))
+
+
+def read_quality(paths: DatasetPaths) -> Quality | None:
+    """Read what hydration found of the dataset's instruments.
+
+    Returns
+    -------
+    Quality or None
+        None if there are no bars.
+    """
+    store = BarStore(paths.bars)
+    return quality(store) if store.exists() else None
+
+
+def read_around(paths: DatasetPaths, found: Quality | None) -> dict[Key, pl.DataFrame]:
+    """Read the stored bars around the gravest finding of each instrument to look at first.
+
+    Returns
+    -------
+    dict of (asset_class, symbol) to DataFrame
+        date, close, repaired; the last bars of an instrument whose findings have no date. Without those that are not
+        in use.
+    """
+    if found is None:
+        return {}
+    store, pictured = BarStore(paths.bars), {}
+    for row in worst(found).filter(pl.col("outcome").is_in(USED)).iter_rows(named=True):
+        key = row["asset_class"], row["symbol"]
+        bars = store.read_bucket(bucket(*key, store.manifest.buckets), ["date", "close", "repaired"], [key])
+        day = row["at"] or row["last"]
+        before = bars.filter(pl.col("date").cast(pl.Date) < day).height
+        pictured[key] = bars.slice(max(0, before - AROUND), 2 * AROUND + 1)
+    return pictured
 
 
 def read_equity(paths: DatasetPaths, runs: pl.DataFrame) -> pl.DataFrame:

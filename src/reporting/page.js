@@ -36,7 +36,8 @@ for (const table of document.querySelectorAll("table.runs")) {
   const count = document.createElement("span");
   tools.className = "tools";
   input.type = "search";
-  input.placeholder = "crypto lightgbm";
+  const noun = table.dataset.noun || "runs";
+  input.placeholder = table.dataset.hint || "crypto lightgbm";
   count.setAttribute("role", "status");
   label.append("Show only ", input);
   tools.append(label, count);
@@ -45,11 +46,12 @@ for (const table of document.querySelectorAll("table.runs")) {
     const terms = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
-      const text = [...row.cells].slice(0, 3).map((cell) => cell.textContent).join(" ").toLowerCase();
+      const cells = table.dataset.noun ? [...row.cells] : [...row.cells].slice(0, 3);
+      const text = cells.map((cell) => cell.textContent).join(" ").toLowerCase();
       row.hidden = !terms.every((term) => text.includes(term));
       shown += !row.hidden;
     }
-    count.textContent = terms.length ? `${shown} of ${rows.length} runs` : "";
+    count.textContent = terms.length ? `${shown} of ${rows.length} ${noun}` : "";
   });
 }
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));

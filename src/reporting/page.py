@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from src.reporting.importance import importance_section
 from src.reporting.methodology import limits_section, method_section
 from src.reporting.passing_runs import equity_section, flagged_section, passing_runs_section
 from src.reporting.planted_edges import planted_section
+from src.reporting.quality import parts_section, quality_headline, rules_section
+from src.reporting.quality_instruments import instruments_section
+from src.reporting.quality_worst import worst_section
 from src.reporting.rendering import render
 from src.reporting.report_data import ReportData
 
@@ -57,6 +60,13 @@ SECTIONS = (
     Section("method", "Method", "How the results were made", method_section),
 )
 
+QUALITY_SECTIONS = (
+    Section("worst", "Worst", "The ten worst to look at", worst_section),
+    Section("rules", "Rules", "What was found, by rule", rules_section),
+    Section("parts", "Parts", "Where it was found", parts_section),
+    Section("instruments", "Instruments", "Every instrument", instruments_section),
+)
+
 
 def page(data: ReportData) -> str:
     """Write the whole page.
@@ -73,8 +83,55 @@ def page(data: ReportData) -> str:
         gives the same bytes. Its content security policy allows only its own script, so that markup in a symbol or a
         reason could not run even if it were not escaped.
     """
+    lead = "Which runs passed, and how many passes are luck."
+    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), SECTIONS, data, None)
+
+
+def quality_page(data: ReportData) -> str:
+    """Write the page on the quality of the bars.
+
+    Parameters
+    ----------
+    data : ReportData
+        The session; what hydration found is there.
+
+    Returns
+    -------
+    str
+        HTML in the frame of `page`, with its guarantees.
+    """
+    lead, other = (
+        "What hydration found in the bars, and what was done about it.",
+        ("index.html", "What was trained on them."),
+    )
+    return framed(f"Alpha Loop: bars of {data.dataset}", lead, quality_headline(data), QUALITY_SECTIONS, data, other)
+
+
+def framed(
+    title: str, lead: str, headline: str, parts: Sequence[Section], data: ReportData, other: tuple[str, str] | None
+) -> str:
+    """Put sections into the frame that both pages have.
+
+    Parameters
+    ----------
+    title, lead : str
+        Name of the page, and the line below it.
+    headline : str
+        HTML of its top.
+    parts : sequence of Section
+        In their order; those whose HTML is empty are left out.
+    data : ReportData
+        What they show.
+    other : (str, str), optional
+        Address and text of a link to the other page.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     style, script = (_asset(name) for name in ("page.css", "page.js"))
-    written = [(section, section.write(data)) for section in SECTIONS]
+    written = [(section, section.write(data)) for section in parts]
     sections = [
         {"anchor": section.anchor, "name": section.name, "heading": section.heading, "body": body}
         for section, body in written
@@ -82,8 +139,8 @@ def page(data: ReportData) -> str:
     ]
     return str(
         render(
-            "page", policy=_policy(script), style=style, script=script, dataset=data.dataset,
-            headline=headline_section(data), sections=sections,
+            "page", policy=_policy(script), style=style, script=script, title=title, lead=lead, other=other,
+            headline=headline, sections=sections,
         )
     )  # fmt: skip
 

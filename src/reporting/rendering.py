@@ -37,12 +37,13 @@ def render(name: str, **values: object) -> str:
 
 
 def trusted(svg: str) -> str:
-    """Declare a drawing as markup that templates do not escape.
+    """Declare a drawing, or a formatted number, as markup that templates do not escape.
 
     Parameters
     ----------
     svg : str
-        From `src.reporting.charts` or `src.reporting.luck_chart`, which escape the text in it.
+        From `src.reporting.charts`, `src.reporting.luck_chart` or `src.reporting.quality_worst`, which escape the text
+        in it; or from a formatter of numbers.
 
     Returns
     -------

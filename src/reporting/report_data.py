@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from src.config.schema import GradeConfig
-from src.core.instruments import ASSET_CLASSES
+from src.core.instruments import ASSET_CLASSES, Key
 from src.evaluation.grade import GATE_METRICS
 from src.evaluation.placebo import PlaceboEvidence
+from src.hydration.quality import Quality, reason_rows
 from src.models.registry import FAMILIES
 from src.reporting.schemas import EQUITY_SCHEMA
 
@@ -171,6 +172,12 @@ class ReportData:
         None where no instrument was tried with several settings.
     placebo : PlaceboEvidence, optional
         Runs on rotated features against luck; None if the session has none.
+    quality : Quality, optional
+        What hydration found of each instrument; None where there are no bars.
+    around : mapping of (asset_class, symbol) to DataFrame
+        Stored bars (date, close, repaired) around the gravest finding of the instruments to look at first.
+    hydrate_command : str
+        What to type to hydrate the dataset.
     """
 
     dataset: str
@@ -187,6 +194,14 @@ class ReportData:
     bar_facts: Mapping[str, str] = field(default_factory=dict)
     overfitting: Overfitting | None = None
     placebo: PlaceboEvidence | None = None
+    quality: Quality | None = None
+    around: Mapping[Key, pl.DataFrame] = field(default_factory=dict)
+    hydrate_command: str = ""
+
+    def reasons(self, stage: str) -> pl.DataFrame:
+        """Reasons of a stage's states, one a row, as `src.storage.state_counts.reason_groups` takes them."""
+        states = self.states[stage]
+        return states if self.quality is None or stage != "hydrate" else reason_rows(states, self.quality.findings)
 
     @property
     def passing(self) -> pl.DataFrame:

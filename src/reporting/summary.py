@@ -10,6 +10,7 @@ import polars as pl
 from src.core.instruments import KEY
 from src.evaluation.placebo import PlaceboEvidence
 from src.reporting.binning import distribution, distribution_table
+from src.reporting.quality import quality_figures
 from src.reporting.report_data import STATES, STEPDOWN_LEVEL, Group, Luck, ReportData
 from src.reporting.schemas import METRICS
 
@@ -50,6 +51,8 @@ def summary(data: ReportData) -> dict[str, Any]:
         "lowest_q_value": _rounded(grades["q_value"].min()),
         "medians": {metric: _rounded(grades[metric].median()) for metric in METRICS},
     }
+    if data.quality is not None:
+        figures["quality"] = quality_figures(data.quality)
     if data.placebo is not None:
         figures["placebo"] = placebo_counts(data.placebo)
     if data.planted is not None:

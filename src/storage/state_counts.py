@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from src.core.instruments import ASSET_CLASSES, KEY
+from src.core.instruments import ASSET_CLASSES, KEY, Key
 from src.storage.ledger import STATES
 
 COUNTS = ("done", "pending", "failed", "quarantined", "skipped")
 ROW = [*KEY, "state", "reason"]
 _KINDS = 6  # of reasons kept for a stage
+_ORDER = {state: k for k, state in enumerate(("failed", "quarantined", "skipped", "done"))}
+_NUMBERS = re.compile(r"[-+]?\d[\d.,:%/x-]*")
 _BEFORE = r"^\w+ by (hydrate|featurize): "  # the earlier stage shows the reason itself
 
 Json = dict[str, Any]
@@ -66,34 +70,100 @@ def running_counts(states: dict[str, dict[str, int]], wanted: pl.DataFrame | Non
     return _accounts(states, late)
 
 
-def reasons(rows: pl.DataFrame, *, done: bool = False) -> list[Json]:
-    """The commonest reasons of what is not done.
+@dataclass(frozen=True)
+class ReasonGroup:
+    """Instruments in one state for the same kind of reason.
 
-    Reasons that differ only in figures are of one kind. Reasons that an earlier stage gave are left to that stage.
+    Attributes
+    ----------
+    state : str
+        Their state.
+    kind : str
+        A rule, the class of an error, or the reason with its numbers and the instrument's own symbol left out.
+    reason : str
+        The first of their reasons, whole.
+    keys : tuple of (asset_class, symbol)
+        Each instrument once, in the order of the rows.
+    """
+
+    state: str
+    kind: str
+    reason: str
+    keys: tuple[Key, ...]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols of the instruments."""
+        return tuple(symbol for _, symbol in self.keys)
+
+
+def reason_groups(rows: pl.DataFrame) -> list[ReasonGroup]:
+    """Group reasons by their kind: the one way in which status, report and doctor count them.
+
+    A reason is one reason, whatever its text holds: it is never taken apart. Two reasons are of one kind if their rows
+    say so, or if they differ only in numbers and in the instrument's own symbol.
 
     Parameters
     ----------
     rows : DataFrame
-        asset_class, symbol, state, reason; a column kind, the class of an error, groups reasons if it is there.
+        asset_class, symbol, state, reason; with a column kind, a row whose kind is not empty has that one. An
+        instrument may have several rows; of one kind it counts once.
+
+    Returns
+    -------
+    list of ReasonGroup
+        Failures first, then quarantines, skips and the rest; within a state the most common first. Rows without a
+        reason are left out.
+    """
+    kinds = rows["kind"].fill_null("") if "kind" in rows.columns else pl.Series([""] * rows.height, dtype=pl.String)
+    first: dict[tuple[str, str], str] = {}
+    keys: dict[tuple[str, str], dict[Key, None]] = {}
+    named = zip(*(rows[name].fill_null("") for name in ROW), kinds, strict=True)
+    for asset_class, symbol, state, reason, kind in named:
+        if reason:
+            group = (state, kind or _alike(reason, symbol))
+            first.setdefault(group, reason)
+            keys.setdefault(group, {})[asset_class, symbol] = None
+    groups = [ReasonGroup(*group, first[group], tuple(members)) for group, members in keys.items()]
+    return sorted(groups, key=lambda g: (_ORDER.get(g.state, len(_ORDER)), -len(g.keys), g.reason))
+
+
+def reasons(rows: pl.DataFrame, *, done: bool = False) -> list[Json]:
+    """The commonest reasons of what is not done.
+
+    Reasons that an earlier stage gave are left to that stage.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for `reason_groups`.
     done : bool
         Count also what is done except for a part, with its reason.
 
     Returns
     -------
     list of dict
-        One per kind, the commonest first: state, kind, count, and the last instrument with its reason.
+        One per kind, the commonest first: state, kind, count, and the first instrument with its reason.
     """
-    alike = pl.col("reason").str.replace_all(r"\d[\d,.:T+-]*", "#")
-    kind = pl.when(pl.col("kind") != "").then(pl.col("kind")).otherwise(alike) if "kind" in rows.columns else alike
-    table = rows.with_columns(pl.col("reason").fill_null("")).with_columns(kind=kind)
-    table = table.filter(((pl.col("state") != "done") | done) & (pl.col("reason") != ""))
-    table = table.filter(~pl.col("reason").str.contains(_BEFORE))
-    groups = table.group_by("state", "kind", maintain_order=True).agg(
-        pl.len().alias("count"),
-        pl.format("{}:{}", "asset_class", "symbol").last().alias("instrument"),
-        pl.col("reason").last(),
-    )
-    return groups.sort("count", descending=True, maintain_order=True).head(_KINDS).to_dicts()
+    earlier = (pl.col("state") == "skipped") & pl.col("reason").str.contains(_BEFORE)
+    own = rows.filter(((pl.col("state") != "done") | done) & ~earlier.fill_null(False))
+    groups = sorted(reason_groups(own), key=lambda group: -len(group.keys))
+    return [
+        {
+            "state": group.state,
+            "kind": group.kind,
+            "count": len(group.keys),
+            "instrument": ":".join(group.keys[0]),
+            "reason": group.reason,
+        }
+        for group in groups[:_KINDS]
+    ]
+
+
+def _alike(reason: str, symbol: str) -> str:
+    """A reason with the instrument's own symbol and all numbers replaced by placeholders."""
+    anonymous = re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "@", reason) if len(symbol) > 1 else reason
+    return _NUMBERS.sub("#", anonymous)
 
 
 def _accounts(found: dict[str, dict[str, int]], late: dict[str, int] | None) -> Json:

@@ -31,7 +31,7 @@ def test_what_is_recorded_is_read_again(tmp_path):
     ]
     written = states(("A", "done", f"{NASTY}; b", findings), ("B", "done", "", []))
     store.record(0, "job", written, "digest")
-    read, complete = stored(store.ledger)
+    _, read, complete = stored(store.ledger)
     assert_frame_equal(read, table(written))
     assert complete and read["text"].to_list() == [NASTY, "b"]
     assert_frame_equal(with_findings(store.ledger, 0), written)
@@ -41,7 +41,7 @@ def test_a_record_older_than_findings_gives_each_reason_whole(tmp_path):
     store = BarStore(tmp_path)
     written = states(("A", "done", NASTY, []), ("B", "failed", "c; d", []), ("C", "done", "", []))
     store.record(0, "job", written.drop(FACT), "digest")
-    read, complete = stored(store.ledger)
+    _, read, complete = stored(store.ledger)
     assert not complete
     assert read.select("symbol", "rule", "effect", "text").rows() == [
         ("A", WHOLE, "noted", NASTY),
@@ -50,5 +50,5 @@ def test_a_record_older_than_findings_gives_each_reason_whole(tmp_path):
 
 
 def test_a_store_without_records_has_no_findings(tmp_path):
-    read, complete = stored(BarStore(tmp_path).ledger)
+    _, read, complete = stored(BarStore(tmp_path).ledger)
     assert read.is_empty() and complete

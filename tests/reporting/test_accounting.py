@@ -1,8 +1,9 @@
 import polars as pl
 import pytest
 
-from src.reporting.accounting import accounting_section, balance, reason_groups
+from src.reporting.accounting import accounting_section, balance
 from src.reporting.schemas import states_table
+from src.storage.state_counts import reason_groups
 from tests.reporting.synthetic import report_data
 
 
@@ -73,13 +74,15 @@ def test_failures_come_before_skips_and_common_reasons_before_rare_ones():
     ]
 
 
-def test_each_part_of_a_reason_counts_by_itself():
+def test_a_reason_is_one_reason_whatever_it_holds():
     states = table(
-        ("stock", "A1", "done", "2 prices repaired; 1 duplicate dropped"), ("stock", "A2", "done", "3 prices repaired")
+        ("stock", "A1", "failed", "a;b.csv can't be read: 'x; y', line 3"),
+        ("stock", "A2", "failed", "a;b.csv can't be read: 'x; y', line 47"),
+        ("stock", "A3", "failed", "the provider says: try later; or don't"),
     )
-    assert [(r.reason, len(r.symbols)) for r in reason_groups(states)] == [
-        ("2 prices repaired", 2),
-        ("1 duplicate dropped", 1),
+    assert [(r.reason, r.symbols) for r in reason_groups(states)] == [
+        ("a;b.csv can't be read: 'x; y', line 3", ("A1", "A2")),
+        ("the provider says: try later; or don't", ("A3",)),
     ]
 
 

@@ -1,7 +1,7 @@
 """Check this machine and say what has to be fixed: ``python -m src.doctor [key=value ...] [--json]``.
 
-Nothing is changed and nothing is fetched. Exit status 0 if all is well or merely worth knowing, 1 if something has to
-be fixed first; each such line names the remedy.
+Nothing is changed; of a live source, each host is asked for its first page. Exit status 0 if all is well or merely
+worth knowing, 1 if something has to be fixed first; each such line names the remedy.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def checks(config: Config) -> dict[str, Callable[[], Finding]]:
         "paths": diagnostics.path_length,
         "proxy": partial(connections.proxy, config.source.live),
         "certificates": partial(connections.certificates, config.source.live),
+        "network": partial(connections.hosts, config.source),
         "clock": diagnostics.clock,
         "MLflow store": partial(connections.store, config.tracking),
         "registry": partial(connections.invariants, config),

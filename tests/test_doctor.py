@@ -18,6 +18,7 @@ from src import doctor
 from src.config.schema import Config, EngineConfig, LiveSource, SourceConfig, TrackingConfig
 from src.fetching.network import BUNDLES, PROXIES
 from src.inspection import connections, diagnostics
+from tests.fetching.proxy_case import GOOD, proxy, server
 
 FOLDERS = [Path(name) for name in ("data", "logs", "reports", "mlruns")]
 
@@ -260,3 +261,39 @@ def test_dvc_without_git_is_noted_with_its_remedy(tmp_path: Path, monkeypatch: p
     assert (found.state, "core.no_scm true" in found.message) == ("note", True)
     (tmp_path / ".git").mkdir()
     assert diagnostics.versioning().message == "git and DVC"
+
+
+LIVE = {"stock": ["yahoo"], "crypto": ["kraken"]}
+
+
+def test_without_a_live_source_no_network_is_needed() -> None:
+    assert connections.hosts(SourceConfig()).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "the proxy does not let it through; correct HTTPS_PROXY",
+        ),
+        (GOOD, "its certificate is not trusted; sign in where the network has a sign-in page"),
+    ],
+)
+def test_each_host_that_is_not_reached_is_named_with_what_to_do(answer: bytes, words: str) -> None:
+    with proxy(answer, server("portal.example")) as address:
+        found = connections.hosts(SourceConfig(kind="auto", live=LiveSource(proxy=address, chain=LIVE)))
+    assert found.state == "bad"
+    assert found.message.startswith("5 of 5 hosts not reached; no host answers, so it is the network:\n")
+    for host in ("query1.finance.yahoo.com", "query2.finance.yahoo.com", "api.kraken.com", "www.nasdaqtrader.com"):
+        assert f"\n      {host}: {words}" in found.message
+
+
+def test_hosts_that_answer_are_listed(tmp_path: Path) -> None:
+    """Any answer counts, that of a page which is not there as well."""
+    names = ("query1.finance.yahoo.com", "query2.finance.yahoo.com", "fc.yahoo.com", "www.nasdaqtrader.com")
+    settings = {"ca_file": str(tmp_path / "own.pem"), "chain": {"stock": ["yahoo"]}}
+    page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    with proxy(GOOD, server(*names, trusted=tmp_path / "own.pem"), page) as address:
+        found = connections.hosts(SourceConfig(kind="yahoo", live=LiveSource(proxy=address, **settings)))
+    assert (found.state, found.message) == ("ok", f"4 hosts answer: {', '.join(names)}")

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from src.config.schema import LiveSource
 from src.fetching.network import ca_file, proxy
-from src.fetching.provider import Unavailable
+from src.fetching.obstacle import PAGE, is_page, kind_of
+from src.fetching.provider import Unavailable, Unreachable
 from src.runtime.redaction import masked
 
 AGENT = "alpha-loop"
@@ -37,20 +38,21 @@ def text(address: str, settings: LiveSource, contact: str | None = None) -> str:
     Unavailable
         If no try succeeds, with the address and the last answer.
     """
-    reason = ""
+    error = Unavailable("")
     for attempt in range(_TRIES):
         if attempt:
             _wait(2.0 * attempt)
-        body, reason, again = _ask(address, settings, contact)
-        if body is not None:
-            return body
+        answer, again = _asked(address, settings, contact)
+        if isinstance(answer, str):
+            return answer
+        error = answer
         if not again:
             break
-    raise Unavailable(f"{address}: {reason}")
+    raise error
 
 
-def _ask(address: str, settings: LiveSource, contact: str | None) -> tuple[str | None, str, bool]:
-    """Body, or else the reason of the failure and whether another try may help."""
+def _asked(address: str, settings: LiveSource, contact: str | None) -> tuple[str | Unavailable, bool]:
+    """Body, or else the failure and whether another try may help."""
     import requests
 
     host = urlsplit(address).hostname
@@ -66,8 +68,13 @@ def _ask(address: str, settings: LiveSource, contact: str | None) -> tuple[str |
                 verify=ca_file(settings) or True,
             )
     except requests.RequestException as error:
-        return None, masked(f"{type(error).__name__}: {error}")[:200], True
+        words = masked(f"{type(error).__name__}: {error}")
+        message, obstacle = f"{address}: {words[:200]}", kind_of(words)
+        return (Unreachable(message, obstacle, host or "") if obstacle else Unavailable(message)), True
     if answer.status_code != 200:
-        return None, f"answers {answer.status_code} {answer.reason or ''}".strip(), answer.status_code >= 429
+        words = f"answers {answer.status_code} {answer.reason or ''}".strip()
+        return Unavailable(f"{address}: {words}"), answer.status_code >= 429
+    if is_page(answer.content):
+        return Unreachable(f"{address}: a web page came instead of the list", PAGE, host or ""), False
     answer.encoding = "utf-8"
-    return answer.text, "", False
+    return answer.text, False

@@ -17,7 +17,18 @@ from collections.abc import Callable
 from src.config.schema import LiveSource
 from src.core.failure import Failure
 from src.fetching.fetch_task import FetchOutcome, FetchTask, PendingFetch
-from src.fetching.provider import Answer, Malformed, ProviderError, Refusal, Stopped, Unavailable, Unknown
+from src.fetching.obstacle import REMEDIES
+from src.fetching.provider import (
+    Answer,
+    Malformed,
+    ProviderError,
+    Refusal,
+    Stopped,
+    Unavailable,
+    Unknown,
+    Unreachable,
+    WebPage,
+)
 from src.fetching.rate_gate import RateGate
 
 _FAULTS = (Unavailable, Malformed)  # may pass: ask again
@@ -29,6 +40,7 @@ _FIRST_ASKED, _FIRST_FAULTS = (
 _FIRST_DELAY = 0.25  # of source.live.pause, before an instrument is asked again; doubles each time
 _PROBES = 3  # that must succeed after many faults among answers: the provider may work for some requests only
 _WITNESSES = 3  # latest answered tasks, which probes repeat: one of them may fail for its own reasons by now
+_EXCUSED = 5  # times ``tries``: faults on the way to a provider which others reach, before they count
 _BEHIND, _REFUSALS = 8, 6  # answers to others before a refused instrument's next turn (doubles); refusals that end it
 
 
@@ -54,6 +66,7 @@ class FetchQueue:
         self.busy = 0  # tasks that are being asked
         self.ended = ""  # reason why nothing is asked any more
         self._settings, self._clock = settings, clock
+        self._most_excused = _EXCUSED * settings.tries
         self._witnesses = deque([answered] if answered else [], maxlen=_WITNESSES)
         self._ready: list[tuple[int, int, PendingFetch]] = []
         self._later: list[tuple[float, int, PendingFetch]] = []
@@ -272,15 +285,18 @@ class FetchQueue:
         return []
 
     def _on_outage(self, fault: ProviderError) -> list[FetchOutcome]:
-        """Pause, and ask the tasks that met the outage again without counting a try, up to ``tries`` times each."""
+        """Pause, and ask the tasks that met the outage again without counting a try.
+
+        Up to ``tries`` times each; without limit where the request did not reach the provider, which patience ends.
+        """
         self._half_open, self._probes_due = True, 1
         self._vain += 1
         self._first.clear()
-        self.gate.down(f"{self.gate.name} can't be used: {fault}")
+        self.gate.down(f"{self.gate.name} can't be used: {fault}", unheard=isinstance(fault, Unreachable))
         outcomes: list[FetchOutcome] = []
         suspects, self._suspects = self._suspects, []
         for pending, error in suspects:
-            if pending.excused < self._settings.tries:
+            if pending.excused < self._settings.tries or isinstance(error, Unreachable | WebPage):
                 pending.excused += 1
                 self._push(pending)
             else:
@@ -292,7 +308,14 @@ class FetchQueue:
         return [outcome for pending, error in suspects for outcome in self._charge(pending, error)]
 
     def _charge(self, pending: PendingFetch, error: ProviderError) -> list[FetchOutcome]:
-        """Count a try: the last one decides, after the others the task is asked again later."""
+        """Count a try: the last one decides, after the others the task is asked again later.
+
+        A name that does not resolve or a proxy that refuses is no fault of the task, though others were answered.
+        """
+        if isinstance(error, Unreachable) and REMEDIES[error.obstacle].certain and pending.excused < self._most_excused:
+            pending.excused += 1
+            self._put_off(pending)
+            return []
         if pending.tries + 1 >= self._settings.tries:
             return [self._outcome(pending, error)]
         pending.tries += 1
@@ -300,7 +323,8 @@ class FetchQueue:
         return []
 
     def _put_off(self, pending: PendingFetch) -> None:
-        delay = min(self._settings.pause * _FIRST_DELAY * 2 ** min(pending.tries - 1, 40), self._settings.max_pause)
+        doubled = 2 ** min(max(pending.tries - 1, 0), 40)
+        delay = min(self._settings.pause * _FIRST_DELAY * doubled, self._settings.max_pause)
         heapq.heappush(self._later, (self._clock() + delay, pending.number, pending))
 
     def _stopped(self) -> list[FetchOutcome]:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from src.fetching.obstacle import PAGE
+
 RAW: dict[str, Any] = {  # bars as served: prices in the provider's split basis, not adjusted for dividends
     "asset_class": pl.String(),
     "symbol": pl.String(),
@@ -99,10 +101,42 @@ class Unavailable(ProviderError):
     kind = "unavailable"
 
 
+class Unreachable(Unavailable):
+    """No answer at all: what fails lies between this machine and the host, and concerns no symbol.
+
+    Attributes
+    ----------
+    obstacle : str
+        A key of `src.fetching.obstacle.REMEDIES`.
+    host : str
+        Host that was asked.
+    """
+
+    def __init__(self, message: str, obstacle: str, host: str = "") -> None:
+        super().__init__(message)
+        self.obstacle, self.host = obstacle, host
+
+
 class Malformed(ProviderError):
     """An answer in an unexpected form: null results, arrays of unequal length, not JSON. Ask again later."""
 
     kind = "malformed"
+
+
+class WebPage(Malformed):
+    """A web page where data was expected: a sign-in page of the network, a proxy that blocks, or a fault of the host.
+
+    Attributes
+    ----------
+    obstacle, host : str
+        As of `Unreachable`.
+    """
+
+    obstacle = PAGE
+
+    def __init__(self, message: str, host: str = "") -> None:
+        super().__init__(message)
+        self.host = host
 
 
 class Unknown(ProviderError):

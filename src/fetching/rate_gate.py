@@ -158,23 +158,38 @@ class RateGate:
                 self._rate = max(self._floor, self._rate * _SLOWER)
                 self._hold(now, now + self._settings.pause * _SHORT, f"{self.name} refused once")
 
-    def down(self, reason: str) -> None:
+    def down(self, reason: str, unheard: bool = False) -> None:
         """Record that the provider gives no usable answer to any request, and pause as in a storm of refusals.
 
         Parameters
         ----------
         reason : str
             Shown while the pause lasts.
+        unheard : bool
+            The requests did not reach the provider: the pause spares it nothing, and stays short so that the end of
+            the fault is noticed.
         """
         with self._lock:
             now = self._clock()
             self._down = now if self._down is None else self._down
-            self._storm(now, reason)
+            self._storm(now, reason, self._settings.pause if unheard else math.inf)
 
     def up(self) -> None:
         """Record that the provider gives usable answers again."""
         with self._lock:
             self._down = self._silent = None
+
+    def give_up(self, reason: str) -> None:
+        """End the requests to this provider alone.
+
+        Parameters
+        ----------
+        reason : str
+            Kept as `gave_up`, and raised as `Stopped` in every thread that waits or enters from now on.
+        """
+        with self._lock:
+            self.gave_up = self.gave_up or reason
+        self._stop.set()
 
     def stop(self) -> None:
         """Raise `Stopped` in every thread that waits or enters from now on."""
@@ -239,8 +254,8 @@ class RateGate:
         """
         return bool(getattr(self._own, "entered", math.inf) <= self._since)
 
-    def _storm(self, now: float, reason: str) -> None:
-        length = min(self._settings.pause * 2 ** min(self._storms, 40), self._settings.max_pause)
+    def _storm(self, now: float, reason: str, longest: float = math.inf) -> None:
+        length = min(self._settings.pause * 2 ** min(self._storms, 40), self._settings.max_pause, longest)
         self._storms += 1
         self._clean = 0
         self._recent.clear()

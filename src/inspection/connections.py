@@ -11,6 +11,8 @@ from pathlib import Path
 from src.config.schema import Config, LiveSource, SourceConfig, TrackingConfig
 from src.core.errors import ConfigError, StageError
 from src.fetching import network
+from src.fetching.obstacle import REMEDIES
+from src.fetching.reach import unreached
 from src.inspection.diagnostics import Finding
 from src.runtime.disk_space import format_bytes
 from src.runtime.redaction import masked_address
@@ -20,6 +22,7 @@ from src.tracking.location import store_location
 from src.tracking.registry_gate import GateRefusal
 
 _BROKEN_SHOWN = 20
+_DIRECTORY = "www.nasdaqtrader.com"  # of the symbol directory, beside the providers' hosts
 
 
 def gate() -> Finding:
@@ -122,6 +125,32 @@ def invariants(config: Config) -> Finding:
         message = "data/runs is whole; run this on the server's machine, with tracking.uri=<its database>, for the rest"
         return Finding("registry", "note", message)
     return Finding("registry", "ok", f"registry, runs and data/runs of {config.dataset} agree")
+
+
+def hosts(settings: SourceConfig) -> Finding:
+    """Every host that the configured source asks can be reached from here; one small request goes to each.
+
+    Parameters
+    ----------
+    settings : SourceConfig
+    """
+    from src.sources import registry
+
+    if not registry.is_live(settings.kind):
+        return Finding("network", "ok", f"source={settings.kind} needs none")
+    try:
+        links = dict.fromkeys(link for chain in settings.live.chain.values() for link in chain)
+        asked = [host for name, provider in registry.providers(links) for host in provider.hosts(name)]
+        faults = unreached([*asked, _DIRECTORY], settings.live)
+    except ConfigError as error:
+        return Finding("network", "bad", str(error))
+    if not faults:
+        return Finding("network", "ok", f"{len(asked) + 1} hosts answer: {', '.join([*asked, _DIRECTORY])}")
+    remedies = {host: REMEDIES[error.obstacle] for host, error in faults.items()}
+    lines = [f"\n      {host}: {each.words}; {each.action} ({faults[host]})" for host, each in remedies.items()]
+    everywhere = len(faults) == len(asked) + 1
+    whole = "no host answers, so it is the network" if everywhere else "the others answer, so it is not the network"
+    return Finding("network", "bad", f"{len(faults)} of {len(asked) + 1} hosts not reached; {whole}:{''.join(lines)}")
 
 
 def source(settings: SourceConfig) -> Finding:

@@ -16,6 +16,7 @@ from src.config.schema import LiveSource, UniverseConfig
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES, KEY
 from src.fetching.download import text
+from src.fetching.network_watch import DOCTOR
 from src.fetching.provider import ExchangeProvider, ProviderError
 from src.listings import coins, directory, otc, pinned
 from src.listings.directory import BadListing
@@ -265,7 +266,7 @@ def _fetched(history: ListingHistory, origin: str, fetch: Callable[[], pl.DataFr
         if kept is None:
             raise SourceError(
                 f"the list of instruments {origin} can't be had, and none is kept: {error}; check the connection"
-                " (source.live.proxy, source.live.ca_file), or name instruments with their class:"
+                f" (source.live.proxy, source.live.ca_file; {DOCTOR}), or name instruments with their class:"
                 " universe.symbols=[stock:AAPL]"
             ) from error
         log.warning("%s: %s; the listing of %s is used", origin, error, history.days(origin)[-1])

@@ -13,7 +13,9 @@ import polars as pl
 from src.config.schema import SplitConfig
 from src.core.errors import ConfigError, StageError
 from src.core.instruments import KEY
-from src.fetching.provider import BarRequest, Provider, ProviderError, Refusal
+from src.fetching.network_watch import DOCTOR
+from src.fetching.obstacle import REMEDIES
+from src.fetching.provider import BarRequest, Provider, ProviderError, Refusal, Unreachable, WebPage
 from src.listings.pinned import COLUMNS
 from src.market.bars import BarStore
 from src.market.universe import activity, follows, liquidity
@@ -125,7 +127,7 @@ def by_recent_bars(
     for symbol in coins:
         asked += 1
         request = BarRequest("crypto", symbol, today - dt.timedelta(days=RECENT_DAYS))
-        answer = _retried(functools.partial(provider.fetch, request), symbol)
+        answer = _retried(functools.partial(provider.fetch, request), symbol, reached=asked > failed + 1)
         failed += answer is None
         dollars = (answer.bars["close"] * answer.bars["volume"]).median() if answer is not None else None
         if isinstance(dollars, float):
@@ -162,8 +164,11 @@ def ranked(volumes: pl.DataFrame, limits: Mapping[str, int]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
 
-def _retried(ask: Callable[[], Any], what: str) -> Any:
-    """The answer, or None after three tries. Refusals do not count: the gate waits before the next request."""
+def _retried(ask: Callable[[], Any], what: str, reached: bool = False) -> Any:
+    """The answer, or None after three tries. Refusals do not count: the gate waits before the next request.
+
+    Raises a StageError if the provider can't be reached and never was: each other name would take as long.
+    """
     tries = 0
     while tries < _TRIES:
         try:
@@ -173,4 +178,7 @@ def _retried(ask: Callable[[], Any], what: str) -> Any:
         except ProviderError as error:
             tries += 1
             log.info("%s: %s", what, error)
+            if tries == _TRIES and isinstance(error, Unreachable | WebPage) and not reached:
+                remedy = REMEDIES[error.obstacle].action
+                raise StageError(f"{error}: {remedy}; {DOCTOR}. The former list stays") from error
     return None

@@ -10,6 +10,7 @@ import polars as pl
 
 from src.config.schema import SourceConfig
 from src.core.errors import StageError
+from src.fetching.network_watch import DOCTOR, NetworkWatch
 from src.fetching.pool import FetchOutcome, FetchTask, Pool
 from src.fetching.provider import Answer, BarRequest, OptionChain
 from src.fetching.rate_gate import RateGate, pauses
@@ -87,11 +88,12 @@ def snapshot_live(job: QuoteJob) -> str:
     name, settings = quoting_provider(job.source), job.source.live
     if not due(job)[0]:
         return snapshot(job, _never_asked)
-    gate = registry.gate(name, settings)
+    gate, watch = registry.gate(name, settings), NetworkWatch()
+    watch.expect(name)
     provider = registry.connect(name, settings, gate)
     try:
         with Pool(settings, {name: gate}) as pool:
-            return snapshot(job, chains_of(provider, job.options.max_expiries), pooled(pool, gate))
+            return snapshot(job, chains_of(provider, job.options.max_expiries), pooled(pool, gate, watch))
     finally:
         provider.close()
 
@@ -118,7 +120,7 @@ def chains_of(provider: Any, max_expiries: int) -> Chains:
     return lambda wanted: provider.chain(wanted.name or wanted.symbol, max_expiries)
 
 
-def pooled(pool: Pool, gate: RateGate) -> Replies:
+def pooled(pool: Pool, gate: RateGate, watch: NetworkWatch | None = None) -> Replies:
     """Ask through a pool of threads.
 
     One underlying takes many requests, so the number of answered requests is shown while no underlying is finished.
@@ -129,16 +131,30 @@ def pooled(pool: Pool, gate: RateGate) -> Replies:
         It has the gate of the provider.
     gate : RateGate
         Of the provider.
+    watch : NetworkWatch or None
+        Hears of every request; None makes one.
 
     Returns
     -------
     callable
-        For `snapshot`; replies come in the order in which they arrive.
+        For `snapshot`; replies come in the order in which they arrive. It raises a `StageError` if the network was
+        never there.
     """
+
+    heard = watch or NetworkWatch()
+
+    def ask(task: FetchTask, chains: Chains) -> Answer:
+        with heard.asking(gate.name):
+            return _Quoted.of(chains(task.request))
+
+    def idle(show: ShowNote) -> None:
+        if absent := heard.never_there():
+            raise StageError(f"{absent}; {DOCTOR}. What came is saved: run the same command later to go on")
+        show(heard.described() or _so_far(gate))
 
     def replies(wanted: list[BarRequest], chains: Chains, show: ShowNote) -> Iterator[ChainReply]:
         tasks = (FetchTask(gate.name, each, order) for order, each in enumerate(wanted))
-        for outcome in pool.results(tasks, lambda task: _Quoted.of(chains(task.request)), lambda: show(_so_far(gate))):
+        for outcome in pool.results(tasks, lambda task: ask(task, chains), lambda: idle(show)):
             yield _reply(outcome)
 
     return replies

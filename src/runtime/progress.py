@@ -133,6 +133,8 @@ class Progress:
         """
         if note != self._note:
             self.advance(0, note)
+            if self._beat is not None:
+                self._beat.count(self.done, note, self._facts, now=True)  # it may stay the latest for hours
 
     def summary(self) -> str:
         """Describe how far the work is; may be called at any time and from any thread.

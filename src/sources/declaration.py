@@ -80,6 +80,10 @@ def _no_files(_source: SourceConfig) -> list[Path]:
     return []
 
 
+def _no_hosts(_name: str) -> tuple[str, ...]:
+    return ()
+
+
 def _none_planted(_source: SourceConfig) -> list[tuple[str, str]]:
     return []
 
@@ -147,6 +151,8 @@ class LiveProvider:
         The provider's name of a symbol, where the provider's own rules would give another instrument.
     coin_volume_in_dollars : bool
         Whether the volume of a coin's bar is money instead of coins.
+    hosts : callable
+        ``hosts(name) -> tuple of str``: the hosts that it asks, for ``python -m src.doctor``. Default: none known.
     """
 
     name: str
@@ -161,3 +167,4 @@ class LiveProvider:
     lists_coins: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     coin_volume_in_dollars: bool = False
+    hosts: Callable[[str], tuple[str, ...]] = _no_hosts

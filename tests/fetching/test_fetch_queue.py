@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.fetching.fetch_queue import FetchQueue
-from src.fetching.provider import Stopped, Unavailable
+from src.fetching.provider import Stopped, Unavailable, Unreachable
 from src.fetching.rate_gate import RateGate
 from tests.hydration.live.clock_case import Clock, settings
 from tests.hydration.live.world_case import FAULTS, Script, answer, drive, found, task
@@ -269,6 +269,32 @@ def test_a_stop_yields_the_instruments_in_flight_and_those_that_waited():
     assert not one.settled
     assert [o.kind for o in one.settle(third, answer(third.task), 1.0)] == ["ok"]
     assert one.settled
+
+
+def no_name() -> Unreachable:
+    return Unreachable("Could not resolve host", "name", "query1.finance.yahoo.com")
+
+
+def test_an_absent_network_costs_no_task_a_try_and_its_pauses_stay_short():
+    clock = Clock()
+    one = queue(clock, known=task("OLD"), tries=1)
+    for i in range(3):
+        one.put(task(f"S{i}"))
+    until = clock.now + 3 * 3600
+    outcomes = drive(one, lambda asked: no_name() if clock.now < until else answer(asked), clock)
+    assert [outcome.kind for outcome in outcomes] == ["ok"] * 3
+    assert clock.now < until + 10 * 60, "the network was back, and no request showed it"
+
+
+def test_a_name_that_does_not_resolve_for_one_task_alone_ends_it_in_time():
+    clock = Clock()
+    one = queue(clock, known=task("OLD"), tries=2)
+    for i in range(3):
+        one.put(task(f"S{i}"))
+    outcomes = drive(one, lambda asked: no_name() if asked.request.symbol == "S1" else answer(asked), clock)
+    assert {o.task.request.symbol: (o.kind, o.tries) for o in outcomes} == {
+        "S0": ("ok", 1), "S1": ("unavailable", 2), "S2": ("ok", 1),
+    }  # fmt: skip
 
 
 kinds = st.sampled_from(["ok", "ok", *FAULTS, "crash"])

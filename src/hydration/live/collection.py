@@ -6,6 +6,7 @@ loses the requests in flight and no more.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import functools
@@ -26,7 +27,7 @@ from src.hydration import dataset, replacement
 from src.hydration.job import HydrationJob
 from src.hydration.live import archives, provider_chain, rebase, refresh, selection, sessions
 from src.hydration.live.history import History
-from src.hydration.live.providers import Providers
+from src.hydration.live.providers import Offline, Providers
 from src.hydration.live.publisher import Publisher
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.schedule import Schedule, SelectedInstrument
@@ -180,11 +181,12 @@ class Collection:
         providers = self.providers
 
         def tell() -> None:
-            reason = providers.pauses()
+            reason = providers.look()
             if reason:
                 progress.set_note(reason)
 
-        with providers.connected(tasks), Pool(self.job.source.live, providers.gates, self._proofs()) as pool:
+        pool = Pool(self.job.source.live, providers.gates, self._proofs())
+        with contextlib.suppress(Offline), providers.connected(tasks), pool:
             for outcome in pool.results(tasks, providers.fetch, tell):
                 for believed in providers.believed(outcome):
                     following = self._take(believed)

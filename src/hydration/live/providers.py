@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from src.config.schema import SourceConfig
+from src.fetching.network_watch import ABSENT_SECONDS, NetworkWatch
 from src.fetching.pool import FetchOutcome, FetchTask
 from src.fetching.provider import Answer, Provider
 from src.fetching.rate_gate import pauses
 from src.hydration.live import provider_chain
 from src.sources import registry
+
+log = logging.getLogger(__name__)
+
+
+class Offline(Exception):
+    """No provider was ever reached in this run: the network is not there."""
 
 
 class Providers:
@@ -21,9 +29,15 @@ class Providers:
     ----------
     source : SourceConfig
         The chains and the settings of live providers.
+    watch : NetworkWatch or None
+        Hears of every request; None makes one with the machine's clock.
     """
 
-    def __init__(self, source: SourceConfig) -> None:
+    def __init__(self, source: SourceConfig, watch: NetworkWatch | None = None) -> None:
+        self.watch = watch or NetworkWatch()
+        self._kind = source.kind
+        self._absent = ""  # why the run ended without a network
+        self._said: set[str] = set()  # providers whose block was said, and whether an absence was
         self.live = source.live
         self.gates = {name: registry.gate(name, self.live) for name in provider_chain.names(source)}
         self._connected: dict[str, Provider] = {}
@@ -41,6 +55,7 @@ class Providers:
             What is wrong with one of their providers is raised here, not by the first thread that asks it.
         """
         for name in sorted({task.provider for task in tasks}):
+            self.watch.expect(name)
             self._provider(name)
         try:
             yield
@@ -66,7 +81,9 @@ class Providers:
         ProviderError
             If there is no answer.
         """
-        return self._provider(task.provider).fetch(task.request)
+        provider = self._provider(task.provider)
+        with self.watch.asking(task.provider):
+            return provider.fetch(task.request)
 
     def believed(self, outcome: FetchOutcome) -> list[FetchOutcome]:
         """Outcomes that say something about their instruments, now that a further one has come.
@@ -89,18 +106,60 @@ class Providers:
             return []
         held_back = self._doubted.setdefault(name, [])
         held_back.append(outcome)
-        if outcome.kind == "unavailable" and name not in self._reached:
+        unheard = outcome.kind == "unavailable" or (outcome.kind == "malformed" and not self.watch.reached(name))
+        if unheard and name not in self._reached:
             return []
         self._reached.add(name)
         self._doubted[name] = []
         return held_back
 
-    def pauses(self) -> str:
-        """Why nothing happens while providers are left alone for a while; empty if none is."""
-        return pauses(self.gates.values())
+    def look(self) -> str:
+        """Look whether the network is there, say once if not, and give up what can't be reached.
+
+        Returns
+        -------
+        str
+            Why nothing happens at present, for the progress line: the network is absent, or providers are left alone
+            for a while. Empty if neither.
+
+        Raises
+        ------
+        Offline
+            If no provider was reached since the run began.
+        """
+        self._absent = self.watch.never_there()
+        if self._absent:
+            raise Offline
+        self._say_absence()
+        for name, reason in self.watch.blocked().items():
+            self._say(name, f"{reason}; the others go on")
+            if self.watch.hopeless(name):
+                self.gates[name].give_up(reason)
+        return self.watch.described() or pauses(self.gates.values())
+
+    def _say_absence(self) -> None:
+        described = self.watch.described()
+        hours = f"{self.live.patience_hours:g} hours (source.live.patience_hours)"
+        if described and self.watch.reached():
+            self._say(
+                "", f"{described}: tried again every {self.live.pause:.0f} s for at most {hours}, nothing is lost"
+            )
+        elif described:
+            self._say("", f"{described}: given up {ABSENT_SECONDS:.0f} s after the first request")
+        elif "" in self._said:
+            self._said.remove("")
+            log.warning("the network is back: going on")
+
+    def _say(self, what: str, line: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            log.warning("%s", line)
 
     def unreached(self) -> list[str]:
         """Why questions stayed open, one message per provider."""
+        doctor = f"`python -m src.doctor source={self._kind}` looks at each host"
+        if self._absent:
+            return [f"{self._absent}; {doctor}"]
         messages = [gate.gave_up for gate in self.gates.values() if gate.gave_up]
         for name, outcomes in self._doubted.items():
             if outcomes and not self.gates[name].gave_up:
@@ -109,7 +168,7 @@ class Providers:
                     f"{name} was never reached, {waiting} for it ({outcomes[-1].reason}):"
                     " look at the line, and behind a proxy at HTTPS_PROXY and SSL_CERT_FILE"
                 )
-        return messages
+        return [*messages[:-1], f"{messages[-1]}; {doctor}"] if messages else []
 
     def _provider(self, name: str) -> Provider:
         """A provider of the chain, connected when it is first needed: ccxt takes seconds to load."""

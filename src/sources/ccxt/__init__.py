@@ -17,6 +17,12 @@ def _connect(name: str, settings: LiveSource, gate: RequestGate) -> Provider:
     return connect(name, settings, gate)
 
 
+def _hosts(name: str) -> tuple[str, ...]:
+    from src.sources.ccxt.client import hosts
+
+    return hosts(name)
+
+
 SOURCE = LiveProvider(
-    "ccxt", _connect, asset_classes=("crypto",), exchange_example="coinbaseexchange", lists_coins=True
+    "ccxt", _connect, asset_classes=("crypto",), exchange_example="coinbaseexchange", lists_coins=True, hosts=_hosts
 )

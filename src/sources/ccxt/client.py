@@ -17,7 +17,18 @@ from urllib.parse import urlsplit
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError
 from src.fetching.network import ca_file, proxy
-from src.fetching.provider import Malformed, ProviderError, Refusal, RequestGate, Stopped, Unavailable, Unknown
+from src.fetching.obstacle import CERTIFICATE, is_page, kind_of
+from src.fetching.provider import (
+    Malformed,
+    ProviderError,
+    Refusal,
+    RequestGate,
+    Stopped,
+    Unavailable,
+    Unknown,
+    Unreachable,
+    WebPage,
+)
 from src.fetching.retry_after import retry_after
 from src.runtime.redaction import masked
 from src.sources import registry
@@ -58,6 +69,26 @@ def client(exchange: str, settings: LiveSource, gate: RequestGate) -> Any:
     return made
 
 
+def hosts(exchange: str) -> tuple[str, ...]:
+    """Hosts of an exchange's public interface.
+
+    Parameters
+    ----------
+    exchange : str
+        Name as in ccxt.
+
+    Raises
+    ------
+    ConfigError
+        As of `client`.
+    """
+    made = _class(exchange)()
+    public = made.urls["api"]
+    address = public.get("public") or public.get("rest") if isinstance(public, dict) else public
+    named = made.implode_params(address, {"hostname": made.hostname}) if isinstance(address, str) else ""
+    return (_host(named),) if _host(named) else ()
+
+
 @functools.cache
 def _class(exchange: str) -> Any:
     import ccxt
@@ -93,13 +124,19 @@ def _fetch(library_class: Any) -> Callable[..., Any]:
         except (ccxt.RateLimitExceeded, ccxt.DDoSProtection, ccxt.RestrictedLocation) as error:
             self.gate.refused(None)
             raise Refusal(error_message(error)) from error
-        except (ProviderError, ccxt.ExchangeError, ccxt.BadResponse):
+        except (ProviderError, ccxt.ExchangeError, ccxt.BadResponse) as error:
+            if _is_tls(error):
+                raise _with_host(provider_error(error), url) from error
             self.gate.answered()
             raise
+        except ccxt.NetworkError as error:
+            raise _with_host(provider_error(error), url) from error
         self.gate.answered()
         if not isinstance(answer, dict | list):
             if not answer:
                 raise Unavailable(f"{self.id} sent an empty body")
+            if is_page(str(answer)[:100].encode()):
+                raise WebPage(f"{self.id} did not send JSON but a web page: {_short(str(answer))}", _host(url))
             raise Malformed(f"{self.id} did not send JSON: {_short(str(answer))}")
         if isinstance(answer, dict) and answer.get("result", answer) is None:
             raise Malformed(f"{self.id} sent a result of null")
@@ -177,8 +214,30 @@ def provider_error(error: Exception) -> Exception:
     if isinstance(error, ccxt.PermissionDenied) and "not available" in str(error):
         return Unknown(error_message(error))
     if _is_tls(error):
-        return Unavailable(error_message(error))
+        return Unreachable(error_message(error), kind_of(_causes(error)) or CERTIFICATE)
+    if isinstance(error, ccxt.OperationFailed) and (obstacle := kind_of(_causes(error))):
+        return Unreachable(error_message(error), obstacle)
     return next((kind(error_message(error)) for types, kind in kinds if isinstance(error, types)), error)
+
+
+def _with_host(error: Exception, url: str) -> Exception:
+    if isinstance(error, Unreachable):
+        return Unreachable(f"{_host(url)} can't be reached: {error}", error.obstacle, _host(url))
+    return error
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _causes(error: BaseException) -> str:
+    """The words of an error and of all its causes; the address that was asked is none of them."""
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        chain.append(f"{type(cause).__name__}: {cause}")
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(chain)
 
 
 def _is_tls(error: BaseException | None) -> bool:

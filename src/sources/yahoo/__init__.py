@@ -18,6 +18,10 @@ def _connect(name: str, settings: LiveSource, gate: RequestGate) -> Provider:
     return connect(name, settings, gate)
 
 
+def _hosts(_name: str) -> tuple[str, ...]:
+    return "query1.finance.yahoo.com", "query2.finance.yahoo.com", "fc.yahoo.com"
+
+
 SOURCE = LiveProvider(
     "yahoo",
     _connect,
@@ -29,4 +33,5 @@ SOURCE = LiveProvider(
     ranked_by="price times mean volume of three months (Yahoo's screener)",
     names=COINS,
     coin_volume_in_dollars=True,
+    hosts=_hosts,
 )

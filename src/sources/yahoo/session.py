@@ -17,7 +17,17 @@ from curl_cffi.requests.exceptions import RequestException
 
 from src.config.schema import LiveSource
 from src.fetching.network import ca_file, proxy
-from src.fetching.provider import Malformed, ProviderError, Refusal, RequestGate, Unavailable, Unknown
+from src.fetching.obstacle import is_page, kind_of
+from src.fetching.provider import (
+    Malformed,
+    ProviderError,
+    Refusal,
+    RequestGate,
+    Unavailable,
+    Unknown,
+    Unreachable,
+    WebPage,
+)
 from src.fetching.retry_after import retry_after
 from src.runtime.redaction import masked
 from src.sources.yahoo.options import checked as checked_options
@@ -118,8 +128,9 @@ class YahooSession(Session):  # type: ignore[type-arg]
         try:
             response: Response = super().request(method, url, **options | {"timeout": self._seconds})
         except RequestException as error:
-            reason = masked(str(error)).split(" See https://curl.se")[0]
-            raise Unavailable(f"{urlsplit(url).hostname} can't be reached: {reason}") from error
+            raise _unreached(
+                urlsplit(url).hostname or "", masked(str(error)).split(" See https://curl.se")[0]
+            ) from error
         where = urlsplit(response.url)
         if _is_refused(response):
             wait = retry_after(response.headers.get("Retry-After"))
@@ -151,6 +162,9 @@ class YahooSession(Session):  # type: ignore[type-arg]
             sent = "crumb=" in response.url
             crumb = "no longer accepts the crumb" if sent else "wants a crumb, which could not be had"
             raise Unavailable(f"{host} {crumb}: {_shown(response)}; it is fetched again")
+        if is_page(response.content) and b"Will be right back" not in response.content:
+            shown = " ".join(response.content[:300].decode("utf-8", "replace").split())[:100]
+            raise WebPage(f"{host} answered status {status} without JSON: {shown}: a web page", host or "")
         body = loaded(response.content, f"{host} answered status {status}")
         for root in _ROOTS:
             part = body.get(root)
@@ -159,6 +173,13 @@ class YahooSession(Session):  # type: ignore[type-arg]
         if status >= 400:
             raise Malformed(f"{host} answered {_shown(response)}")
         return body
+
+
+def _unreached(host: str, reason: str) -> Unavailable:
+    """The error of a request that brought no answer: of the way to the host, or else of the host."""
+    obstacle = kind_of(reason)
+    message = f"{host} can't be reached: {reason}"
+    return Unreachable(message, obstacle, host) if obstacle else Unavailable(message)
 
 
 def api_error(error: Any) -> ProviderError:

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from src.config.paths import main_root
 from src.config.schema import LiveSource
-from src.fetching.provider import Answer, BarRequest, Malformed, OptionChain, Refusal, RequestGate, Unavailable, Unfit
+from src.fetching.provider import (
+    Answer,
+    BarRequest,
+    Malformed,
+    OptionChain,
+    Refusal,
+    RequestGate,
+    Unavailable,
+    Unfit,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -224,6 +234,9 @@ def _called(ask: Callable[[], _T], what: str) -> _T:
     try:
         return ask()
     except Withheld as error:  # a consent page without a way on
+        cause = error.__cause__
+        if isinstance(cause, Unreachable):
+            raise Unreachable(f"{what}: {error}", cause.obstacle, cause.host) from error
         raise Unavailable(f"{what}: {error}") from error
     except ValueError as error:
         raise Malformed(f"{what}: yfinance can't read the answer: {error}") from error

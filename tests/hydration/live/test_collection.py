@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,12 +12,13 @@ import pytest
 
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError, StageError
-from src.fetching.provider import Unavailable, Unfit
+from src.fetching.network_watch import NetworkWatch
+from src.fetching.provider import Unavailable, Unfit, Unreachable
 from src.hydrate import hydrate
-from src.hydration.live import collection, selection
+from src.hydration.live import collection, providers, selection
 from src.hydration.live.raw_store import RawStore
 from src.market.bars import BarStore
-from tests.hydration.live.collect_case import LAST, NAMES, Market, N, bars, files, listed, live, states
+from tests.hydration.live.collect_case import LAST, NAMES, Market, N, Provider, bars, files, listed, live, states
 from tests.market_case import series, write
 
 
@@ -191,6 +193,61 @@ def test_an_unreached_provider_blames_no_instrument_and_the_same_command_asks_it
     assert states(tmp_path) == {"BTC-USD": ("done", "")}
     market.errors = {}
     assert "4 done" in hydrate(config)
+
+
+def without_a_network(host: str = "query1.finance.yahoo.com") -> Unreachable:
+    return Unreachable(f"{host} can't be reached: Could not resolve host", "name", host)
+
+
+def test_without_a_network_the_run_ends_soon_names_the_doctor_and_blames_no_instrument(tmp_path, market, monkeypatch):
+    listed(market)
+    hydrate(live(tmp_path, *NAMES[:2]))
+    before, held = bars(tmp_path, "AAA"), states(tmp_path)
+    market.errors = dict.fromkeys(("AAA", "BBB", "SPY", "BTC-USD"), without_a_network())
+    config = live(tmp_path, *NAMES, retry="all")
+    config.source.live.pause = 3600.0  # which nothing waits for
+    ticking = itertools.count(0.0, 5.0)
+    monkeypatch.setattr(providers, "NetworkWatch", lambda: NetworkWatch(lambda: next(ticking)))
+    with pytest.raises(StageError) as caught:
+        hydrate(config)
+    words = str(caught.value)
+    assert words.startswith("the network is absent, or closed to this machine: no host has answered (query1.finance.")
+    assert "`python -m src.doctor source=auto`" in words.splitlines()[-1] and "What came is saved" in words
+    assert bars(tmp_path, "AAA").equals(before) and states(tmp_path) == held
+    market.errors = {}
+    assert "4 done" in hydrate(live(tmp_path, *NAMES))
+
+
+def test_a_network_that_goes_away_is_waited_for_said_once_and_costs_no_try(tmp_path, market, caplog):
+    for number in range(12):
+        market.list(f"X{number}")
+    fetch = Provider.fetch
+    away = iter(range(30))
+
+    def fetch_or_not(self, wanted):
+        if len(market.asked) > 4 and next(away, None) is not None:
+            raise without_a_network()
+        return fetch(self, wanted)
+
+    config = live(tmp_path, *(f"stock:X{number}" for number in range(12)))
+    config.source.live.workers, config.source.live.tries = 2, 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Provider, "fetch", fetch_or_not)
+        assert "12 done" in hydrate(config)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sum("network absent since" in line and "patience_hours" in line for line in said) <= 1
+    assert {state for state, _ in states(tmp_path).values()} == {"done"}
+
+
+def test_one_provider_that_is_blocked_is_said_and_the_others_go_on(tmp_path, market, monkeypatch, caplog):
+    listed(market)
+    market.errors = dict.fromkeys(("AAA", "BBB", "SPY"), without_a_network())
+    config = live(tmp_path, *NAMES)
+    ticking = itertools.count(0.0, 50.0)
+    monkeypatch.setattr(providers, "NetworkWatch", lambda: NetworkWatch(lambda: next(ticking)))
+    with pytest.raises(StageError, match=r"yahoo (was never reached|can't be reached, while coinbase).*src\.doctor"):
+        hydrate(config)
+    assert states(tmp_path) == {"BTC-USD": ("done", "")}
 
 
 def test_bars_that_are_no_longer_served_are_put_into_the_new_basis_of_a_split(tmp_path, market):

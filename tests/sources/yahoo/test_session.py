@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from src.config.schema import LiveSource
-from src.fetching.provider import Malformed, Refusal, Unavailable, Unfit, Unknown
+from src.fetching.provider import Malformed, Refusal, Unavailable, Unfit, Unknown, Unreachable, WebPage
 from src.sources.yahoo import source
 from tests.loopback.wire import HTML, TEXT, Reply, json
 from tests.process_case import HANG
@@ -42,14 +42,14 @@ FAULTS = [
     ("a 500 in JSON", complaint(500, "Internal Server Error", "oops"), Unavailable, "answered status 500"),
     ("a 502 in HTML", Reply(502, b"<html>Bad Gateway</html>", HTML), Unavailable, "status 502 .<html>Bad Gateway"),
     ("a 503 without a time", Reply(503, b"", TEXT), Unavailable, "status 503 .an empty body"),
-    ("a reset", Reply(reset=True), Unavailable, "query2.finance.yahoo.com can't be reached"),
+    ("a reset", Reply(reset=True), Unreachable, "query2.finance.yahoo.com can't be reached"),
     ("a body cut on the wire", Reply(200, GOOD, sent=300), Unavailable, "can't be reached"),
     ("a body cut before it was sent", Reply(200, GOOD[:300]), Unavailable, "JSON truncated after 300 bytes"),
     ("an empty body", Reply(200, b" \n"), Unavailable, "with an empty body"),
     ("a maintenance page", Reply(200, b"<html>Will be right back...", HTML), Unavailable, "Will be right back"),
     ("an error in passing", complaint(200, "Internal", "please try again"), Unavailable, "Yahoo says Internal"),
-    ("HTML where JSON was due", Reply(200, b"<html>Hello</html>", HTML), Malformed, "without JSON: <html>Hello"),
-    ("a page that is not there", Reply(404, b"<html>?</html>", HTML), Malformed, "status 404 without JSON"),
+    ("HTML where JSON was due", Reply(200, b"<html>Hello</html>", HTML), WebPage, "without JSON: <html>Hello"),
+    ("a page that is not there", Reply(404, b"<html>?</html>", HTML), WebPage, "status 404 without JSON"),
     ("a list", Reply(200, b"[1, 2]"), Malformed, "without JSON"),
     ("a null result", json({"chart": {"result": None, "error": None}}), Malformed, "without a result"),
     ("an empty result", json({"chart": {"result": [], "error": None}}), Malformed, "without a result"),

@@ -16,7 +16,7 @@ import polars as pl
 from src.market.bars import PRICES
 from src.sources.clock import is_intraday, with_dates, with_repeated_days, zone_of
 from src.sources.column_error import ColumnError
-from src.sources.dates import CELL, DateReading, date_reading
+from src.sources.dates import CELL, YEARS, DateReading, date_reading
 from src.sources.files import CLASS_SPELLINGS
 from src.sources.number_styles import is_plain, number_reading, tallied
 from src.sources.numbers import NumberReading, is_missing, shapes, stripped
@@ -25,6 +25,8 @@ from src.sources.text_table import CHUNK, FAULT, LINE, WHOLE, TextTable
 NUMBERS = [*PRICES, "adj_close", "volume", "split"]
 _COUNTS = ("volume", "split")
 _DATE = "_date"
+_OURS = {"_class": "asset_class", "_symbol": "symbol", "_day": "date"}
+_NONE = pl.lit(None, pl.Float64)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class BarCells:
             If a Parquet file is damaged.
         """
         table = self
+        if (whole := self._plain()) is not None:
+            yield whole
+            return
         try:
             reading = table._reading
             faulty = self.text is not None and self.text.plain and reading.unread
@@ -146,6 +151,32 @@ class BarCells:
             cell = _with_time(cell, kind, self.columns["time"], frame.schema[self.columns["time"]])
         return frame.with_columns(cell.alias(_DATE))
 
+    def _plain(self) -> pl.DataFrame | None:
+        """The bars of a small file with days as YYYY-MM-DD and plain numbers throughout; None for any other."""
+        usual = self.interval == "1d" and "time" not in self.columns
+        if not usual or (self.text is not None and (not self.text.plain or self.text.separator != ",")):
+            return None
+        try:
+            frames = self._whole or []
+        except pl.exceptions.PolarsError:
+            return None
+        mine = {name: self.columns[name] for name in NUMBERS if name in self.columns}
+        for frame in frames[: len(frames) == 1]:
+            kinds = frame.schema
+            simple = kinds[_DATE] in (pl.String, pl.Date) and all(_is_number(kinds[name]) for name in mine.values())
+            if simple and not self._is_garbled(frame):
+                return self._plain_bars(frame, mine)
+        return None
+
+    def _plain_bars(self, frame: pl.DataFrame, mine: dict[str, str]) -> pl.DataFrame | None:
+        text = frame.schema[_DATE] == pl.String
+        day = pl.col(_DATE).str.to_date("%Y-%m-%d", strict=False) if text else pl.col(_DATE)
+        day = pl.when(day.is_between(*YEARS)).then(day)
+        numbers = {n: pl.col(mine[n]).cast(pl.Float64, strict=False) if n in mine else _NONE for n in NUMBERS}
+        bars = frame.select(**self._keys(), _day=day, **numbers).with_columns(frame[LINE], frame[FAULT])
+        lost = any(bars[ours].null_count() > frame[theirs].null_count() for ours, theirs in mine.items())
+        return None if lost or bars["_day"].null_count() else bars.rename(_OURS)
+
     @cached_property
     def _reading(self) -> _Reading:
         """How dates and numbers are written, decided by all rows."""
@@ -210,9 +241,7 @@ class BarCells:
         if reading.dates.has_times:
             frame = with_repeated_days(frame, self.path.name, self.columns["date"], self.interval)
         named = [pl.col(f"_{name}").alias(name) for name in NUMBERS]
-        return frame.select("_class", "_symbol", "_day", *named, LINE, FAULT).rename(
-            {"_class": "asset_class", "_symbol": "symbol", "_day": "date"}
-        )
+        return frame.select("_class", "_symbol", "_day", *named, LINE, FAULT).rename(_OURS)
 
     def _keys(self) -> dict[str, pl.Expr]:
         symbol = pl.lit(self.symbol, pl.String)
@@ -255,6 +284,10 @@ class _Reading:
     dates: DateReading
     numbers: NumberReading
     unread: bool
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    return kind == pl.String or kind.is_numeric()
 
 
 def _is_category(kind: pl.DataType) -> bool:

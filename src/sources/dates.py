@@ -11,9 +11,10 @@ import polars as pl
 from src.sources import epochs
 from src.sources.column_error import ColumnError
 from src.sources.date_forms import MONTHS, taken_apart, times
-from src.sources.day_order import existing, full_year, ordered
+from src.sources.day_order import existing, full_year, ordered, simple_days
 
-_YEARS = (1900, 2100)
+YEARS = (dt.date(1900, 1, 1), dt.date(2100, 12, 31))
+"""First and last day that are read; others are no dates."""
 _UTC = ("UTC", "Etc/UTC", "GMT", "Z", "Zulu", "+00:00")
 _DISORDER = 0.02  # of the steps, where a column changes its form
 _WEEKENDS = 0.05  # of the days
@@ -75,7 +76,7 @@ def date_reading(
         If no cell is a date, day and month can't be distinguished, or the form changes and dates are out of order.
     """
     read = _read(path, column, cells, interval)
-    read = read.with_columns(local=pl.when(pl.col("local").dt.year().is_between(*_YEARS)).then("local"))
+    read = read.with_columns(local=pl.when(pl.col("local").dt.date().is_between(*YEARS)).then("local"))
     good = read.filter(pl.col("local").is_not_null())
     if read.height and not good.height:
         raise ColumnError(
@@ -121,10 +122,11 @@ def _from_timestamps(cells: pl.DataFrame, interval: str) -> pl.DataFrame:
 
 
 def _from_text(path: Path, column: str, cells: pl.DataFrame, interval: str) -> pl.DataFrame:
-    iso = cells[CELL].str.to_date("%Y-%m-%d", strict=False)
-    if not iso.null_count():
-        days = cells.with_columns(iso.alias("day"), local=iso.cast(pl.Datetime("us")))
-        return days.with_columns(utc=pl.lit(False), kind=pl.lit("iso"))
+    days = cells[CELL].str.to_date("%Y-%m-%d", strict=False)
+    simple = days if not days.null_count() else simple_days(path, column, cells)
+    if simple is not None:
+        read = cells.with_columns(simple.alias("day"), local=simple.cast(pl.Datetime("us")))
+        return read.with_columns(utc=pl.lit(False), kind=pl.lit("day"))
     parts = ordered(path, column, taken_apart(cells))
     month = pl.col("mon").str.to_lowercase().replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
     year, day = pl.col("y").cast(pl.Int32), pl.col("d").cast(pl.Int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ import polars as pl
 from src.sources.column_error import ColumnError
 
 _ORDERS = {"year last": ("mdy", "dmy"), "short year": ("mdy", "dmy", "ymd")}
+_SIMPLE = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{4}")
 _NEAR, _FARTHER, _ENOUGH = 4, 3, 3  # days between most neighbours; how many times farther in other orders; steps
 
 
@@ -39,11 +41,38 @@ def ordered(path: Path, column: str, parts: pl.DataFrame) -> pl.DataFrame:
         mine = parts.filter(pl.col("form") == form)
         if not mine.height:
             continue
-        order = _order(path, column, mine, orders)
+        order = _order(path, column, mine.with_columns(date_of(order).alias(order) for order in orders), orders)
         for letter in "ymd":
             here = f"p{order.index(letter) + 1}"
             parts = parts.with_columns(pl.when(pl.col("form") == form).then(here).otherwise(letter).alias(letter))
     return parts
+
+
+def simple_days(path: Path, column: str, cells: pl.DataFrame) -> pl.Series | None:
+    """Dates of a column that has two numbers and a year of four digits throughout, as 01/04/2021; None for any other.
+
+    Parameters
+    ----------
+    path, column
+        For messages.
+    cells : DataFrame
+        ``cell`` and ``line``, in the order of the file.
+
+    Raises
+    ------
+    ColumnError
+        If nothing decides between day and month.
+    """
+    form = _SIMPLE.fullmatch(cells["cell"][0]) if cells.height else None
+    if form is None:
+        return None
+    sep = form.group(1)
+    formats = {"mdy": f"%m{sep}%d{sep}%Y", "dmy": f"%d{sep}%m{sep}%Y"}
+    read = cells.with_columns(pl.lit(sep).alias("sep"), **{
+        order: pl.col("cell").str.to_date(format_, strict=False) for order, format_ in formats.items()
+    })  # fmt: skip
+    whole = [order for order in formats if not read[order].null_count() and read[order].dt.year().min() >= 1000]  # type: ignore[operator]
+    return read[_order(path, column, read, ("mdy", "dmy"))] if whole else None
 
 
 def full_year(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
@@ -69,9 +98,8 @@ def existing(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
     )
 
 
-def _order(path: Path, column: str, mine: pl.DataFrame, orders: tuple[str, ...]) -> str:
-    read = mine.with_columns(date_of(order).alias(order) for order in orders)
-    if (mine["sep"] == ".").all():
+def _order(path: Path, column: str, read: pl.DataFrame, orders: tuple[str, ...]) -> str:
+    if (read["sep"] == ".").all():
         orders = tuple(order for order in orders if order != "mdy")  # dots are never American
     counts = {order: read[order].count() for order in orders}
     most = max(counts.values())
@@ -80,7 +108,7 @@ def _order(path: Path, column: str, mine: pl.DataFrame, orders: tuple[str, ...])
         best = _by_steps(read, best) or best
     if len(best) > 1:
         raise ColumnError(
-            f"{path.name} line {mine['line'][0]}: column {column} reads '{mine['cell'][0]}': {_question(best)}"
+            f"{path.name} line {read['line'][0]}: column {column} reads '{read['cell'][0]}': {_question(best)}"
             " Write YYYY-MM-DD",
             "quarantined",
         )

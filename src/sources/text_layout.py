@@ -12,7 +12,7 @@ from pathlib import Path
 from src.sources.column_error import ColumnError
 
 _SEPARATORS = ",;\t|"
-_LINES = 60  # that decide
+_LINES = 40  # that decide
 _COMMENTS = ("#", "//", "%", "--")
 _BLANK = " \t\xa0\u2007\u202f\u200b\ufeff"
 _VALUE = re.compile(
@@ -123,7 +123,7 @@ def _separator(lines: list[str]) -> str:
     """The separator that cuts most lines into the same number of cells, two at least."""
     best, score = ",", (0, 0)
     for separator in _SEPARATORS:
-        counts = Counter(len(cells_of(line, separator)) for line in lines)
+        counts = Counter(len(cells_of(line, separator)) if '"' in line else line.count(separator) + 1 for line in lines)
         fit = max(((n, width) for width, n in counts.items() if width > 1), default=(0, 0))
         if fit > score:
             best, score = separator, fit

@@ -6,6 +6,7 @@ footers, repeated headers and lines of another length from bars.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,6 +129,12 @@ def inspected(path: Path) -> TextTable:
     ColumnError
         If the file is empty, damaged, or no table of text.
     """
+    stat = path.stat()
+    return _inspected(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=20_000)  # each file is looked at by the listing, and again when its bars are read
+def _inspected(path: Path, _size: int, _changed: int) -> TextTable:
     start = content.head(path)
     codec = content.encoding(path, start)
     whole = len(start) < content.HEAD

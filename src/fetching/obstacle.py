@@ -17,7 +17,7 @@ NAME, ROUTE, REFUSED, PROXY, CLOCK, CERTIFICATE, SILENCE, PAGE = (
 
 @dataclass(frozen=True)
 class Remedy:
-    """A kind of obstacle in words for people, what to do, and whether one such fault is proof.
+    """A kind of obstacle for a person: what happens, what to do, and whether one such fault is proof.
 
     Attributes
     ----------

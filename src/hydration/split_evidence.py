@@ -17,23 +17,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.core.arrays import BoolArray, FloatArray
-from src.hydration.usual_bars import FLOOR, LEAST, LONG, PAST, Series, Usual, centre, log_range
+from src.hydration.usual_bars import FLOOR, LEAST, LONG, NEWS, PAST, Series, Usual, centre, log_range
 
-_FORWARD = {
+_FORWARD = {float(ratio): 5e-4 for ratio in range(2, 31)} | {
     5 / 4: 0.05, 4 / 3: 0.025, 3 / 2: 0.2, 5 / 3: 0.004, 2.0: 0.42, 5 / 2: 0.01, 3.0: 0.08, 4.0: 0.06, 5.0: 0.04,
     6.0: 0.012, 7.0: 0.008, 8.0: 0.01, 10.0: 0.05, 12.0: 0.002, 15.0: 0.006, 20.0: 0.012, 25.0: 0.003, 30.0: 0.002,
     50.0: 0.003, 100.0: 0.001,
 }  # fmt: skip
-_REVERSE = {
-    2.0: 0.12, 3.0: 0.05, 4.0: 0.06, 5.0: 0.1, 6.0: 0.03, 7.0: 0.02, 8.0: 0.04, 9.0: 0.01, 10.0: 0.25, 12.0: 0.03,
-    14.0: 0.005, 15.0: 0.07, 16.0: 0.005, 18.0: 0.005, 20.0: 0.12, 25.0: 0.06, 30.0: 0.06, 35.0: 0.015, 40.0: 0.02,
-    50.0: 0.03, 60.0: 0.01, 75.0: 0.005, 80.0: 0.005, 100.0: 0.015, 150.0: 0.002, 200.0: 0.002, 250.0: 0.002,
-    500.0: 0.001, 1000.0: 0.001,
+_REVERSE = {float(ratio): 4e-3 for ratio in range(2, 31)} | {
+    2.0: 0.12, 3.0: 0.05, 4.0: 0.06, 5.0: 0.1, 6.0: 0.03, 7.0: 0.02, 8.0: 0.04, 9.0: 0.015, 10.0: 0.25, 12.0: 0.03,
+    15.0: 0.07, 20.0: 0.12, 25.0: 0.06, 30.0: 0.06, 35.0: 0.015, 40.0: 0.02, 50.0: 0.03, 60.0: 0.01, 75.0: 0.005,
+    80.0: 0.005, 100.0: 0.015, 150.0: 0.002, 200.0: 0.002, 250.0: 0.002, 500.0: 0.001, 1000.0: 0.001,
 }  # fmt: skip
 _RATE, _REVERSE_RATE, _CHEAP_RATE = 2e-4, 8e-5, 6e-4  # splits a bar: forward, reverse, and where the tick is coarse
 _COARSE = 2e-3  # tick over price: a cent on five dollars
 _AFTER = 10  # bars after the split that a quarantine looks at
 _STIR = 50.0  # news follows news: at most this many times likelier after a week of large moves
+_TOGETHER = 0.4  # correlation of turnover and range on ordinary days
 _UNSCALED = 0.05  # of the splits of a source come without the share volume's change
 
 
@@ -95,10 +95,10 @@ def evidence(bars: Series, k: int, past: Usual) -> Evidence:
         gap, missing = float(bars.move[k]), missing + 1.0
     at_split, at_news = _gap_densities(gap, missing, past)
     surge, width, shares = surges(bars, k, past)
-    calm = _student(surge, past.turnover_scale) * _student(width, past.range_scale)
-    unscaled = _student(shares, past.turnover_scale) * _student(width, past.range_scale)
-    excited = _news(surge, 2.2, 1.3, past.turnover_scale) * _news(width, 1.4, 0.6, past.range_scale)
-    quiet = min(0.6, 0.01 + 0.05 * past.leaps + 0.4 * (1 - past.traded))
+    calm, unscaled = _ordinary(surge, width, past), _ordinary(shares, width, past)
+    usual_surge = 2.0 if gap < 0 else 1.7 + 4.0 * min(gap, 0.9)  # money follows a price that leaps up
+    excited = _news(surge, usual_surge, 1.25, past.turnover_scale) * _news(width, 1.25, 0.5, past.range_scale)
+    quiet = min(0.6, 0.01 + 0.02 * past.leaps + 0.4 * (1 - past.traded))
     news = at_news * ((1 - quiet) * excited + quiet * calm) + 1e-300
     weights, cautious = (_priors(past) * density for density in at_split)
     best = int(np.argmax(weights))
@@ -152,10 +152,10 @@ def _gap_densities(gap: float, missing: float, past: Usual) -> tuple[tuple[Float
         still * (rest <= grid / 2) / grid + (1 - still) * _t3(rest / width) / width for width in widths
     )
     rate = (0.08 + 0.3 * past.leaps + 0.07 * past.leaps**2) / LONG
-    size = max(abs(gap), 0.1)
-    at_news = (
-        rate * 0.04 / size**3 * (1 + missing) * min(_STIR, past.stir**2) + (1 - past.still) * _t3(gap / scale) / scale
-    )
+    power = 3.0 if past.leaps else 3.7
+    tail = 0.5 * (power - 1) * NEWS ** (power - 1) / max(abs(gap), 0.1) ** power
+    often = rate * (1 + missing) * min(_STIR, past.stir**2)
+    at_news = often * tail + (1 - past.still) * _t3(gap / scale) / scale
     return (usually, cautiously), float(at_news)
 
 
@@ -163,6 +163,17 @@ def _t3(x: FloatArray | float) -> FloatArray:
     """Density of Student's t with 3 degrees of freedom."""
     found: FloatArray = 0.3675526 / (1 + np.square(x) / 3) ** 2
     return found
+
+
+def _ordinary(surge: float, width: float, past: Usual) -> float:
+    """Density of turnover and range on an ordinary day, which go together; of one where the other is unknown."""
+    if not (math.isfinite(surge) and math.isfinite(width)):
+        return _student(surge, past.turnover_scale) * _student(width, past.range_scale)
+    a, b = surge / past.turnover_scale, width / past.range_scale
+    rest = 1 - _TOGETHER**2
+    square = (a * a - 2 * _TOGETHER * a * b + b * b) / rest
+    area = 2 * math.pi * math.sqrt(rest) * past.turnover_scale * past.range_scale
+    return float((1 + square / 4) ** -3 / area)
 
 
 def _student(x: float, scale: float) -> float:

@@ -23,9 +23,10 @@ from src.hydration.usual_bars import Series, Usual, usual, usual_later
 from src.market.bars import PRICES
 
 LEAP = 0.15  # smaller overnight gaps are no splits: 5:4 less a day's move
-REPAIR = 3.0  # log odds of a split from which it is one, decided from the bars up to it ...
-CERTAINTY = 0.95  # ... if this is the share of its ratio, and the probability that share volume changed with the price
-DOUBT = 0.5  # log odds from which it may be one, decided from later bars too
+REPAIR = 3.5  # log odds of a split from which it is one, decided from the bars up to it ...
+CERTAINTY = 0.95  # ... if this is the share of its ratio in them ...
+SCALED = 0.9  # ... and the probability that share volume changed with the price
+DOUBT = 0.0  # log odds from which it may be one, decided from later bars too
 _PAST = 20  # bars before it, for a repair
 _LONG_GAP = 15  # weekdays without a bar, after which no ratio is exact
 _BACK, _BACK_SCALE, _BACK_ROOM = 20, 4.0, 0.02  # bars within which a level that was left comes back
@@ -172,7 +173,7 @@ def _judge(bars: Series, k: int, found: Found) -> None:
     if past is None or _only_the_open(bars, k) or _level_comes_back(bars, k, past, found):
         return
     seen = evidence(bars, k, past)
-    certain = seen.odds > REPAIR and min(seen.certainty, seen.scaled) > CERTAINTY
+    certain = seen.odds > REPAIR and seen.certainty > CERTAINTY and seen.scaled > SCALED
     exact = k >= _PAST and math.isfinite(bars.gap[k]) and bars.days[k] <= _LONG_GAP
     if certain and exact and not early:
         _rebase(bars, k, seen.ratio)

@@ -8,6 +8,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from src.config.schema import FeaturesConfig, LabelConfig
+from src.evaluation.labels import decisions
+from src.features.catalog import reach
+from src.features.compute import compute
+from src.features.selection import select
 from src.hydration.unrecorded_splits import ratio_text
 from src.hydration.validation import validate
 from src.market.bars import PRICES
@@ -271,3 +276,16 @@ def test_splits_planted_into_real_stocks_are_found_and_real_crashes_are_not_take
         assert restored(bars.filter(pl.col("symbol") == symbol), sound, k, 4.0)
     assert len(repaired) >= 0.7 * len(made) and len(done) - len(repaired) <= 0.1 * len(made)
     assert not math.isnan(clean["close"].sum())
+
+
+def test_features_and_labels_of_repaired_bars_are_those_of_the_clean_series():
+    frame = still(market("AAA").frame)
+    clean, repaired = one(frame)[0], one(with_split(frame, DAY, 2.0, cents=False))[0]
+    chosen = [item for item in select(FeaturesConfig()) if "split" not in reach(item)]
+    assert len(chosen) > 100
+    values = compute(clean, chosen).select(pl.col(pl.Float32)).to_numpy()
+    same = compute(repaired, chosen).select(pl.col(pl.Float32)).to_numpy()
+    np.testing.assert_allclose(same, values, rtol=2e-3, atol=2e-3)
+    expected, found = (decisions(bars, LabelConfig()) for bars in (clean, repaired))
+    np.testing.assert_array_equal(found.label, expected.label)
+    np.testing.assert_allclose(found.bar_return, expected.bar_return, rtol=1e-9, atol=1e-12)

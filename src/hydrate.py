@@ -43,7 +43,7 @@ def hydrate(config: Config) -> str:
     if files.up_to_date(job):
         return f"hydrate: nothing to do; {dataset.summary(job)}"
     files.run(job)
-    return f"hydrate: {dataset.summary(job)}"
+    return f"hydrate: {dataset.summary(job)}{files.unread(job)}"
 
 
 def _options(config: Config) -> str:

@@ -91,6 +91,28 @@ def run(job: HydrationJob) -> None:
         replace(job.paths.bars)
 
 
+def unread(job: HydrationJob) -> str:
+    """Log the source's files that are not read, and count them.
+
+    Parameters
+    ----------
+    job : HydrationJob
+        The hydration that was done.
+
+    Returns
+    -------
+    str
+        Begins with a semicolon, to follow the closing line; empty if every file was read.
+    """
+    passed = [str(each) for each in registry.file_source(job.source.kind).passed_over(job.source)]
+    for each in passed:
+        log.info("not read: %s", each)
+    if not passed:
+        return ""
+    what = "1 file" if len(passed) == 1 else f"{len(passed):,} files"
+    return f"; {what} not read: {passed[0]}" + (" (the others are in the log)" if len(passed) > 1 else "")
+
+
 def _hydrate_all(job: HydrationJob, store: BarStore, source: Any, wanted: pl.DataFrame) -> None:
     """Do the buckets that are not done under this job's key; empty those that hold no wanted instrument any more."""
     due = set(wanted["bucket"].unique())

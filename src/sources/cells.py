@@ -7,7 +7,7 @@ are read. A plain file is read by vectorised expressions throughout.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from src.market.bars import PRICES
 from src.sources.clock import is_intraday, with_dates, with_repeated_days, zone_of
 from src.sources.column_error import ColumnError
 from src.sources.dates import CELL, YEARS, DateReading, date_reading
+from src.sources.event_rows import DIVIDEND, SPLIT, has_events
 from src.sources.files import CLASS_SPELLINGS
 from src.sources.number_styles import is_plain, number_reading, tallied
 from src.sources.numbers import NumberReading, is_missing, shapes, stripped
+from src.sources.table_shape import TableShape
 from src.sources.text_table import CHUNK, FAULT, LINE, WHOLE, TextTable
 
-NUMBERS = [*PRICES, "adj_close", "volume", "split"]
+NUMBERS = [*PRICES, "adj_close", "volume", "split", "dividend", "unadjusted_close"]
 _COUNTS = ("volume", "split")
 _DATE = "_date"
 _OURS = {"_class": "asset_class", "_symbol": "symbol", "_day": "date"}
@@ -47,6 +49,8 @@ class BarCells:
         Of all rows, where no column has them.
     time_zone : str or None
         ``source.time_zone``.
+    shape : TableShape
+        What is done to the file's rows first; `columns` are those of the shaped table.
     """
 
     path: Path
@@ -56,6 +60,7 @@ class BarCells:
     asset_class: str | None = None
     symbol: str | None = None
     time_zone: str | None = None
+    shape: TableShape = field(default_factory=TableShape)
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Read the bars.
@@ -74,10 +79,10 @@ class BarCells:
         PolarsError
             If a Parquet file is damaged.
         """
-        table = self
         if (whole := self._plain()) is not None:
             yield whole
             return
+        table = self if self.text is None or self.text.plain else self._with_events()
         try:
             reading = table._reading
             faulty = self.text is not None and self.text.plain and reading.unread
@@ -86,7 +91,7 @@ class BarCells:
                 raise
             faulty = True
         if faulty and self.text is not None:  # not plain after all: lines tell what is a footer and what a fault
-            table = replace(self, text=self.text.careful())
+            table = replace(self, text=self.text.careful())._with_events()
             reading = table._reading
         for frame in table._frames():
             yield table._read(frame, reading)
@@ -111,7 +116,8 @@ class BarCells:
         except pl.exceptions.PolarsError:
             if self.text is None or not self.text.plain:
                 raise
-            found = [frame.select(names).unique().select(keys) for frame in self.text.careful().chunks()]
+            careful = replace(self, text=self.text.careful())
+            found = [frame.select(names).unique().select(keys) for frame in careful._rows(names)]
         yield from found
 
     @cached_property
@@ -129,16 +135,28 @@ class BarCells:
         return map(self._dated, self._rows(list(dict.fromkeys(self.columns.values()))))
 
     def _rows(self, wanted: list[str]) -> Iterator[pl.DataFrame]:
+        needed = self.shape.read_columns(wanted)
         if self.text is not None:
-            yield from (frame.select(*wanted, LINE, FAULT) for frame in self.text.chunks())
+            for frame in self.text.chunks():
+                yield self.shape.shaped(self.path, frame.select(*needed, LINE, FAULT)).select(*wanted, LINE, FAULT)
             return
         scan = pl.scan_parquet(self.path, hive_partitioning=False, glob=False)
         rows = scan.select(pl.len()).collect().item()
         for offset in range(0, max(rows, 1), CHUNK):  # a slice reads only its row groups; streaming holds far more
-            frame = scan.select(wanted).slice(offset, CHUNK).collect()
+            frame = scan.select(needed).slice(offset, CHUNK).collect()
             named = frame.with_row_index(LINE, offset + 1).with_columns(pl.lit(None, pl.String).alias(FAULT))
             categorical = [pl.col(n).cast(pl.String) for n, kind in frame.schema.items() if _is_category(kind)]
-            yield named.with_columns(pl.col(LINE).cast(pl.Int64), *categorical)
+            named = named.with_columns(pl.col(LINE).cast(pl.Int64), *categorical)
+            yield self.shape.shaped(self.path, named).select(*wanted, LINE, FAULT)
+
+    def _with_events(self) -> BarCells:
+        """The same table, whose events are taken out if there are any between its bars."""
+        cells = tuple(self.columns[name] for name in (*PRICES, "volume"))
+        if self.shape.abreast is not None or not any(has_events(frame, cells) for frame in self._rows(list(cells))):
+            return self
+        keys = tuple(self.columns[name] for name in ("symbol", "date") if name in self.columns)
+        columns = {"dividend": DIVIDEND, "split": SPLIT} | self.columns
+        return replace(self, columns=columns, shape=replace(self.shape, events=(cells, keys)))
 
     def _dated(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the cells of dates, a separate time of day joined to them."""

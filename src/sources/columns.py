@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
+import datetime as dt
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from src.sources import side_by_side
 from src.sources.column_error import ColumnError
+from src.sources.column_names import matched, missing, normalised
+from src.sources.headerless import named_by_values
+from src.sources.table_shape import DAY, TableShape
 from src.sources.text_table import TextTable, inspected
 
-REQUIRED = ("date", "open", "high", "low", "close", "volume")
-_ALIASES = {
-    "asset_class": ("asset_class", "assetclass"),
-    "symbol": ("symbol", "ticker", "instrument"),
-    "date": ("date", "datetime", "timestamp", "time", "day"),
-    "open": ("open", "o"),
-    "high": ("high", "h"),
-    "low": ("low", "l"),
-    "close": ("close", "c"),
-    "adj_close": ("adj_close", "adjclose", "adjusted_close"),
-    "volume": ("volume", "vol", "v"),
-    "split": ("split",),
-    "time": ("time",),
-}
+_SAMPLE = 200
+_MAYBE_SYMBOLS = ("name", "code", "stock", "ric", "security")  # symbols in some vendors' tables, companies in others'
+_TICKER = r"^(?:[a-z]{2}\.)?[A-Z0-9^][A-Z0-9.\-^=/:]{0,14}$"
+_NSE = ("prev_close", "prevclose", "prvsclsgpric", "tottrdqty")
 
 
 @dataclass(frozen=True)
@@ -34,16 +29,19 @@ class Layout:
     Attributes
     ----------
     columns : dict of str to str
-        The file's name of a column by ours.
+        The column of the shaped table by ours.
     text : TextTable or None
         How its text is laid out; None for Parquet.
+    shape : TableShape
+        What is done to its rows first.
     """
 
     columns: dict[str, str]
     text: TextTable | None
+    shape: TableShape = field(default_factory=TableShape)
 
 
-def layout(path: Path, named: dict[str, str]) -> Layout:
+def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Layout:
     """Find the columns of a file.
 
     Parameters
@@ -52,6 +50,8 @@ def layout(path: Path, named: dict[str, str]) -> Layout:
         Parquet or CSV, also compressed with gzip.
     named : dict of str to str
         The file's name of a column by ours (``source.columns``). Other columns are found by their usual names.
+    day : date, optional
+        From the file's name: of a table with symbols and without a column of dates.
 
     Returns
     -------
@@ -65,52 +65,64 @@ def layout(path: Path, named: dict[str, str]) -> Layout:
     """
     parquet = path.suffix.lower() in (".parquet", ".pq")
     text = None if parquet else inspected(path)
-    names = _parquet_names(path) if text is None else text.names
-    unknown = [ours for ours in named if ours not in _ALIASES]
-    if unknown:
-        raise ColumnError(f"source.columns: there is no column {unknown[0]} to name; there are: {', '.join(_ALIASES)}")
-    by_alias = {_normalised(name): name for name in reversed(names)}
-    columns = {}
-    for ours, aliases in _ALIASES.items():
-        if ours in named:
-            columns[ours] = _given(path, ours, named[ours], names)
-        elif (name := next((by_alias[a] for a in aliases if a in by_alias), None)) is not None:
-            columns[ours] = name
-    if columns.get("time") == columns.get("date"):
-        columns.pop("time", None)
-    for ours in REQUIRED:
-        if ours not in columns:
-            example = _likely(ours, names)
-            raise ColumnError(
-                f"{path.name} has no column for {ours} (needed: {', '.join(REQUIRED)}); it has: {', '.join(names)}:"
-                f' name it with "source.columns.{ours}={example}"'
-            )
-    return Layout(columns, text)
+    kinds: dict[str, pl.DataType] = _parquet_kinds(path) if text is None else {key: pl.String() for key in text.keys}
+    keys = list(kinds)
+    abreast = side_by_side.side_by_side(keys, text.header_lines if text is not None else [keys])
+    if abreast is not None:
+        places = {side_by_side.DATE: side_by_side.DATE, side_by_side.SYMBOL: side_by_side.SYMBOL}
+        return Layout(places | {ours: ours for ours in abreast.fields}, text, TableShape(abreast=abreast))
+    found = {}
+    if text is not None and not text.header_lines:
+        found = named_by_values(path, _sample(path, text)) if len(named) < len(keys) else {}
+    columns = found | matched(path, keys, named)
+    if "symbol" not in columns and (symbols := _symbols(path, text, keys)) is not None:
+        columns["symbol"] = symbols
+    is_dated_by_name = day is not None and "symbol" in columns and "date" not in columns
+    if is_dated_by_name:
+        columns["date"] = DAY
+    if (error := missing(path, columns, keys)) is not None:
+        raise _nested(path, kinds) or error
+    if (nested := _nested(path, {name: kinds[name] for name in columns.values() if name in kinds})) is not None:
+        raise nested
+    series = next((key for key in keys if normalised(key) in ("series", "sctysrs")), None)
+    is_nse = any(normalised(key) in _NSE for key in keys)
+    shape = TableShape(series=series if is_nse else None, day=day if is_dated_by_name else None)
+    return Layout(columns, text, shape)
 
 
-def _likely(ours: str, names: list[str]) -> str:
-    """The column with the nearest name that is no alias of another column; a placeholder without one."""
-    taken = {alias for aliases in _ALIASES.values() for alias in aliases}
-    spare = {_normalised(name): name for name in names if _normalised(name) not in taken}
-    close = difflib.get_close_matches(ours, spare, n=1, cutoff=0.5)
-    return spare[close[0]] if close else "<column>"
+def _symbols(path: Path, text: TextTable | None, keys: list[str]) -> str | None:
+    """A column that has tickers in some vendors' tables and names of companies in others'."""
+    for key in (key for key in keys if normalised(key) in _MAYBE_SYMBOLS):
+        cells = _sample(path, text)[key].cast(pl.String).drop_nulls().str.strip_chars()
+        if len(cells) and cells.str.contains(_TICKER).all():
+            return key
+    return None
 
 
-def _parquet_names(path: Path) -> list[str]:
+def _sample(path: Path, text: TextTable | None) -> pl.DataFrame:
+    """The first rows, cells as text."""
+    if text is None:
+        return pl.scan_parquet(path, hive_partitioning=False, glob=False).head(_SAMPLE).collect()
+    try:
+        frame = next(text.chunks(), pl.DataFrame(schema=dict.fromkeys(text.keys, pl.String())))
+    except pl.exceptions.PolarsError:
+        frame = next(text.careful().chunks(), pl.DataFrame(schema=dict.fromkeys(text.keys, pl.String())))
+    return frame.select(text.keys).head(_SAMPLE)
+
+
+def _nested(path: Path, kinds: dict[str, pl.DataType]) -> ColumnError | None:
+    """Refuse columns that hold lists or records."""
+    nested = [f"{name} ({str(kind)[:60]})" for name, kind in kinds.items() if kind.is_nested()]
+    if not nested:
+        return None
+    return ColumnError(f"{path.name} has nested columns, {', '.join(nested[:3])}: write one bar a row in flat columns")
+
+
+def _parquet_kinds(path: Path) -> dict[str, pl.DataType]:
     if path.stat().st_size == 0:
         raise ColumnError(f"{path.name} is empty", "quarantined")
     try:
-        return pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema().names()
+        return dict(pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema())
     except (pl.exceptions.PolarsError, OSError) as error:
-        first = str(error).splitlines()[0]
+        first = re.sub(r"\s+", " ", str(error)).strip()[:160]
         raise ColumnError(f"{path.name} can't be read ({first}): it may be truncated; fetch it again") from error
-
-
-def _given(path: Path, ours: str, theirs: str, names: list[str]) -> str:
-    if theirs not in names:
-        raise ColumnError(f"source.columns.{ours}={theirs}: {path.name} has no such column; it has: {', '.join(names)}")
-    return theirs
-
-
-def _normalised(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("*", "")

@@ -7,7 +7,7 @@ project asks the registry for what a source can do and never for its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +56,8 @@ class Batch:
     bucket : int
         Bucket of the instruments.
     bars : DataFrame
-        asset_class, symbol, date, open, high, low, close, volume; adj_close and split where the source has them.
+        asset_class, symbol, date, open, high, low, close, volume; adj_close, split, dividend and unadjusted_close
+        where the source has them.
     unusable : list of EndState
         Instruments whose bars could not be taken: failed or quarantined, with the reason.
     exact : bool
@@ -81,6 +82,10 @@ def _no_files(_source: SourceConfig) -> list[Path]:
 
 
 def _no_hosts(_name: str) -> tuple[str, ...]:
+    return ()
+
+
+def _none_passed_over(_source: SourceConfig) -> Sequence[object]:
     return ()
 
 
@@ -109,6 +114,8 @@ class FileSource:
         Whether it may begin a chain of ``source.live.chain``: its history is read once, and live providers add to it.
     simulated : bool
         Whether its bars are generated. Universes of real instruments refuse such bars.
+    passed_over : callable
+        ``passed_over(source) -> sequence``: files that are not read, each written as a sentence. Default: none.
     """
 
     name: str
@@ -118,6 +125,7 @@ class FileSource:
     planted: Callable[[SourceConfig], list[tuple[str, str]]] = _none_planted
     archive: bool = False
     simulated: bool = False
+    passed_over: Callable[[SourceConfig], Sequence[object]] = _none_passed_over
 
 
 @dataclass(frozen=True)

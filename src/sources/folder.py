@@ -1,55 +1,43 @@
 """Parquet or CSV files of your own: tables with many instruments, or one file for each instrument.
 
-A file with a column for the symbol is a table. A file without one holds the instrument that its name says
-(``AAPL.csv``; a trailing underscore is dropped, so that ``PRN_.csv`` is PRN, which Windows does not allow as a file
-name). The asset class comes from a column, from a folder named stocks, etfs or crypto, or from ``source.asset_class``.
+A file with a column for the symbol is a table, and so is one with several instruments side by side. Any other file
+holds the instrument that its name says (``AAPL.csv``), or its folder (``symbol=AAPL/part-0.parquet``,
+``AAPL/2021.csv``). The asset class comes from a column, from a folder named stocks, etfs or crypto, or from
+``source.asset_class``. A file that can't be read costs its own instruments and no others.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from src.config.schema import SourceConfig
 from src.core.end_state import EndState
-from src.core.errors import ConfigError
-from src.core.instruments import KEY
-from src.sources.cells import NUMBERS, BarCells
-from src.sources.column_error import ColumnError
-from src.sources.columns import Layout, layout
+from src.core.finding import BarFinding
+from src.core.instruments import KEY, Key
+from src.sources import folder_files, several_files
+from src.sources.cells import NUMBERS
 from src.sources.declaration import Batch, FileSource, Selection, SourceError
-from src.sources.files import CLASS_SPELLINGS, asset_class, located
+from src.sources.files import located
+from src.sources.folder_files import PassedOver
+from src.sources.folder_inspection import (
+    READ_ERRORS,
+    SUFFIXES,
+    Inspection,
+    LostFile,
+    TableFile,
+    inspection,
+    state_of,
+    unreadable,
+)
+from src.sources.several_files import ORIGIN, FileOrigin
 from src.sources.text_table import FAULT, LINE
 
-SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".tsv")
-_SKIPPED = ("readme", "license")  # beginnings of file names
-
-
-@dataclass(frozen=True)
-class File:
-    """One readable file.
-
-    Attributes
-    ----------
-    asset_class : str or None
-        From its folder or the settings; None if a column has it.
-    symbol : str or None
-        From its name; None for a table, which has a column for it.
-    """
-
-    path: Path
-    layout: Layout
-    asset_class: str | None
-    symbol: str | None
-
-    @property
-    def is_table(self) -> bool:
-        """Whether the file holds many instruments."""
-        return self.symbol is None
+_CHUNK = 1_000_000  # rows of tables held before they are written to their buckets
 
 
 def files(source: SourceConfig) -> list[Path]:
@@ -75,14 +63,29 @@ def files(source: SourceConfig) -> list[Path]:
     path = located(source.path)
     if path.is_file():
         return [path]
-    inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-    readable = [p for p in inside if _suffix(p) and not p.name.lower().startswith(_SKIPPED)]
+    readable, passed = folder_files.readable_files(path, SUFFIXES)
     if not readable:
-        what = f"{len(inside)} files of other kinds" if inside else "nothing"
+        what = f"{len(passed)} files of other kinds ({passed[0]})" if passed else "nothing"
         raise SourceError(
             f"source.path: {path} holds {what} and no {', '.join(SUFFIXES)} file: put bars there, or name another path"
         )
     return readable
+
+
+def passed_over(source: SourceConfig) -> list[PassedOver]:
+    """List the files that are not read, with the reasons.
+
+    Parameters
+    ----------
+    source : SourceConfig
+        Its path, columns and asset class.
+
+    Returns
+    -------
+    list of PassedOver
+        Files of other kinds, and those whose instruments can't be named.
+    """
+    return _found(source).passed
 
 
 def listing(source: SourceConfig) -> pl.DataFrame:
@@ -96,21 +99,27 @@ def listing(source: SourceConfig) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        asset_class, symbol; sorted, unique.
+        asset_class, symbol; sorted, unique in any case: where files write a symbol as aapl and as AAPL, AAPL.
 
     Raises
     ------
     ConfigError
-        If a file does not say its asset class.
+        If no file says its asset class.
     SourceError
-        If a table or every file can't be read, or an asset class is unknown.
+        If no instrument can be named.
     """
-    readable, unusable = _inspected(source)
-    rows = [(str(f.asset_class), str(f.symbol)) for f in readable if not f.is_table]
-    rows += [(t.asset_class, t.symbol) for t in unusable]
+    found = _found(source)
+    rows = [(str(f.asset_class), str(f.symbol)) for f in found.readable if not f.is_table]
+    rows += [each.ended.key for each in found.unusable]
     kinds = dict.fromkeys(KEY, pl.String())
-    tables = [_keys(f, source) for f in readable if f.is_table]
-    return pl.concat([pl.DataFrame(rows, schema=kinds, orient="row"), *tables]).unique().sort(KEY)
+    tables = [found.keys(f, source)[0] for f in found.readable if f.is_table]
+    keys = pl.concat([pl.DataFrame(rows, schema=kinds, orient="row"), *tables]).unique().sort(KEY)
+    if keys.is_empty():
+        reasons = [error for f in found.readable if (error := found.keys(f, source)[1])]
+        reasons += [str(each) for each in found.passed]
+        raise SourceError(reasons[0] if reasons else f"source.path: {source.path} names no instrument: put bars there")
+    first = keys.group_by("asset_class", pl.col("symbol").str.to_lowercase().alias("any_case"), maintain_order=True)
+    return first.agg(pl.first("symbol")).select(KEY).sort(KEY)
 
 
 def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[Batch]:
@@ -133,125 +142,138 @@ def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[
     Batch
         Of each bucket of the selection, ascending.
     """
-    readable, unusable = _inspected(source)
-    wanted = selection.wanted
-    tables = [f for f in readable if f.is_table]
+    found = _found(source)
+    wanted = _Wanted(selection.wanted)
+    origins = [origin for f in found.readable for origin in (FileOrigin(f.name, f.is_part), _respelled(f))]
+    numbered = list(enumerate(found.readable))
     shutil.rmtree(scratch, ignore_errors=True)
-    for number, table in enumerate(tables):
-        _split(_cells(table, source, selection.interval), wanted, scratch / f"{number:05d}")
-    place = {(kind, symbol): b for kind, symbol, b in wanted.select(*KEY, "bucket").iter_rows()}
-    singles: dict[int, list[File]] = {}
-    for file in readable:
-        if not file.is_table and (b := place.get((str(file.asset_class), str(file.symbol)))) is not None:
-            singles.setdefault(b, []).append(file)
-    failed: dict[int, list[EndState]] = {}
-    for ended in unusable:
-        if (b := place.get(ended.key)) is not None:
-            failed.setdefault(b, []).append(ended)
-    for b in sorted(set(place.values())):
-        frames, bad = [], failed.get(b, [])
-        for part in sorted(scratch.glob(f"*/bucket={b}/*.parquet")):
-            frames.append(pl.read_parquet(part, hive_partitioning=False, glob=False))
-        for file in singles.get(b, []):
-            try:
-                frames += list(_cells(file, source, selection.interval).chunks())
-            except (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeDecodeError) as error:
-                state = error.state if isinstance(error, ColumnError) else "failed"
-                bad = [*bad, EndState(str(file.asset_class), str(file.symbol), state, _unreadable(file.path, error))]
-        rows, faulty = _joined(frames)
-        yield Batch(b, rows, [*bad, *faulty])
+    lost = _split([(n, f) for n, f in numbered if f.is_table], found, source, selection.interval, wanted, scratch)
+    for each in found.unusable:
+        if (key := wanted.key(*each.ended.key)) is not None:
+            lost.append(LostFile(replace(each.ended, symbol=key[1]), each.is_part))
+    singles: dict[int, list[tuple[int, TableFile]]] = {}
+    for number, file in numbered:
+        if not file.is_table and (key := wanted.key(str(file.asset_class), str(file.symbol))) is not None:
+            singles.setdefault(wanted.buckets[key], []).append((number, file))
+    for b in sorted(set(wanted.buckets.values())):
+        bad = [each for each in lost if wanted.buckets[each.ended.key] == b]
+        parts = sorted(scratch.glob(f"*/bucket={b}.parquet"))
+        frames = [pl.read_parquet(part, hive_partitioning=False, glob=False) for part in parts]
+        for number, file in singles.get(b, []):
+            read = _single(file, number, source, selection.interval, wanted)
+            if isinstance(read, LostFile):
+                bad.append(read)
+            else:
+                frames += read
+        yield _batch(b, frames, bad, origins)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _suffix(path: Path) -> str | None:
-    name = path.name.lower()
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+def _found(source: SourceConfig) -> Inspection:
+    return inspection(files(source), located(source.path), source)
 
 
-def _inspected(source: SourceConfig) -> tuple[list[File], list[EndState]]:
-    """Read every file's header: the files that can be read, and the instruments of those that can't."""
-    readable, unusable, errors = [], [], []
-    for path in files(source):
-        kind = asset_class(path) or source.asset_class
-        stem = path.name[: -len(_suffix(path) or path.suffix)] or path.name
-        symbol = stem.rstrip("_") or stem
+class _Wanted:
+    """The selected instruments, found in any case.
+
+    Attributes
+    ----------
+    buckets : dict of (asset_class, symbol) to int
+        Bucket of each.
+    """
+
+    def __init__(self, wanted: pl.DataFrame) -> None:
+        self.buckets = {(kind, symbol): int(b) for kind, symbol, b in wanted.select(*KEY, "bucket").iter_rows()}
+        self._any_case = {(kind, symbol.lower()): (kind, symbol) for kind, symbol in self.buckets}
+
+    def key(self, asset_class: str, symbol: str) -> Key | None:
+        """The selected instrument of a name as a file has it; None if it is not selected."""
+        return self._any_case.get((asset_class, symbol.lower()))
+
+    def of(self, rows: pl.DataFrame, number: int) -> pl.DataFrame:
+        """The selected rows of a table, under the selected names, with their bucket and origin."""
+        spelled = rows.select(KEY).unique().drop_nulls()
+        keys = [(*names, *key, self.buckets[key]) for names in spelled.iter_rows() if (key := self.key(*names))]
+        kinds = dict.fromkeys((*KEY, "class", "name"), pl.String()) | {"bucket": pl.Int32()}
+        named = pl.DataFrame(keys, schema=kinds, orient="row")
+        chosen = rows.join(named, on=KEY, how="inner", maintain_order="left")
+        origin = 2 * number + (pl.col("symbol") != pl.col("name")).cast(pl.UInt32)
+        chosen = chosen.with_columns(origin.cast(pl.UInt32).alias(ORIGIN), pl.col("name").alias("symbol"))
+        return chosen.drop("class", "name")
+
+
+def _respelled(file: TableFile) -> FileOrigin:
+    """The rows of a file whose symbol is written in other letters than the instrument's."""
+    return FileOrigin(f"{file.name} (in other letters)", False)
+
+
+def _single(
+    file: TableFile, number: int, source: SourceConfig, interval: str, wanted: _Wanted
+) -> list[pl.DataFrame] | LostFile:
+    """Rows of a file of one instrument with their origin, or why it can't be read."""
+    key = wanted.key(str(file.asset_class), str(file.symbol))
+    assert key is not None
+    origin = pl.lit(2 * number + (file.symbol != key[1]), pl.UInt32).alias(ORIGIN)
+    try:
+        parts = list(file.cells(source, interval).chunks())
+    except READ_ERRORS as error:
+        return LostFile(EndState(*key, state_of(error), unreadable(file.path, error)), file.is_part)
+    return [part.with_columns(origin, pl.lit(key[1]).alias("symbol")) for part in parts]
+
+
+def _split(
+    tables: Sequence[tuple[int, TableFile]], found: Inspection, source: SourceConfig, interval: str, wanted: _Wanted,
+    scratch: Path,
+) -> list[LostFile]:  # fmt: skip
+    """Write the selected rows of tables to parts by bucket, and return the instruments of those that can't be read."""
+    held: list[pl.DataFrame] = []
+    lost: list[LostFile] = []
+    writes = 0
+    for number, table in tables:
         try:
-            header = layout(path, source.columns)
-        except ColumnError as error:
-            errors.append(error)
-            unusable.append(EndState(kind or "stock", symbol, error.state, str(error)))
-            continue
-        table = "symbol" in header.columns
-        if kind is None and "asset_class" not in header.columns:
-            raise ConfigError(
-                f"source.asset_class: {path.name} does not say its asset class: set source.asset_class=stock (or etf,"
-                " crypto), or put files in folders named stocks, etfs and crypto"
-            )
-        readable.append(File(path, header, kind, None if table else symbol))
-    if not readable:
-        raise SourceError(str(errors[0]) + (f" ({len(errors):,} files like this)" if len(errors) > 1 else ""))
-    return readable, unusable
+            for chunk in table.cells(source, interval).chunks():
+                held.append(wanted.of(chunk, number))
+                if sum(frame.height for frame in held) >= _CHUNK:
+                    _write(held, scratch / f"{writes:05d}")
+                    held, writes = [], writes + 1
+        except READ_ERRORS as error:
+            keys = (wanted.key(*key) for key in found.keys(table, source)[0].iter_rows())
+            reason = unreadable(table.path, error)
+            lost += [LostFile(EndState(*key, state_of(error), reason), True) for key in keys if key is not None]
+    _write(held, scratch / f"{writes:05d}")
+    return lost
 
 
-def _cells(file: File, source: SourceConfig, interval: str = "1d") -> BarCells:
-    """The cells of a file, for bars of a length."""
-    columns, text = file.layout.columns, file.layout.text
-    return BarCells(file.path, columns, text, interval, file.asset_class, file.symbol, source.time_zone)
+def _write(frames: Sequence[pl.DataFrame], folder: Path) -> None:
+    if not frames:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = pl.concat(frames, how="vertical_relaxed")
+    for (b,), part in rows.partition_by("bucket", as_dict=True, include_key=False, maintain_order=True).items():
+        part.write_parquet(folder / f"bucket={b}.parquet", compression="lz4")
 
 
-def _keys(file: File, source: SourceConfig) -> pl.DataFrame:
-    """The instruments of a table."""
-    keys = pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))
-    try:
-        for part in _cells(file, source).instruments():
-            keys = pl.concat([keys, part]).unique()
-    except (pl.exceptions.PolarsError, ColumnError, OSError) as error:
-        raise SourceError(_unreadable(file.path, error)) from error
-    unknown = keys.filter(~pl.col("asset_class").is_in(list(CLASS_SPELLINGS)) | pl.col("asset_class").is_null())
-    if unknown.height:
-        values = ", ".join(sorted({str(value) for value in unknown["asset_class"]})[:5])
-        raise SourceError(
-            f"{file.path.name}: asset class must be stock, etf or crypto, got {values}: name another column with"
-            " source.columns.asset_class=<column>"
-        )
-    return keys.filter(pl.col("symbol").is_not_null() & (pl.col("symbol") != ""))
-
-
-def _split(cells: BarCells, wanted: pl.DataFrame, folder: Path) -> None:
-    """Write the selected rows of a table to parts by bucket, in one pass."""
-    buckets = wanted.select(*KEY, pl.col("bucket").cast(pl.Int32))
-    try:
-        for number, chunk in enumerate(cells.chunks()):
-            rows = chunk.join(buckets, on=KEY, how="inner", maintain_order="left")
-            for (b,), part in rows.partition_by("bucket", as_dict=True, include_key=False).items():
-                place = folder / f"bucket={b}"
-                place.mkdir(parents=True, exist_ok=True)
-                part.write_parquet(place / f"{number:05d}.parquet", compression="lz4")
-    except (pl.exceptions.PolarsError, ColumnError, OSError) as error:
-        raise SourceError(_unreadable(cells.path, error)) from error
-
-
-def _joined(frames: list[pl.DataFrame]) -> tuple[pl.DataFrame, list[EndState]]:
-    """The rows of all parts, and the instruments with a cell that can't be read, whose rows are left out."""
+def _batch(b: int, frames: Sequence[pl.DataFrame], lost: Sequence[LostFile], origins: Sequence[FileOrigin]) -> Batch:
+    """The rows of a bucket, without instruments of which a part can't be read."""
     if not frames:
         kinds = {"asset_class": pl.String(), "symbol": pl.String(), "date": pl.Date()}
-        return pl.DataFrame(schema=kinds | dict.fromkeys(NUMBERS, pl.Float64())), []
+        nothing = pl.DataFrame(schema=kinds | dict.fromkeys(NUMBERS, pl.Float64()))
+        return Batch(b, nothing, [each.ended for each in lost])
     rows = pl.concat(frames, how="vertical_relaxed")
+    held = set(rows.select(KEY).unique().iter_rows())
+    bad = [each.ended for each in lost if each.is_part or each.ended.key not in held]
     faults = rows.drop_nulls(FAULT).group_by(KEY, maintain_order=True).agg(pl.first(FAULT), pl.len().alias("n"))
-    if faults.height:
-        rows = rows.join(faults, on=KEY, how="anti", maintain_order="left")
-    ended = [
-        EndState(kind, symbol, "quarantined", fault if n == 1 else f"{fault} ({n:,} lines like this)")
-        for kind, symbol, fault, n in faults.iter_rows()
-    ]
-    return rows.drop(LINE, FAULT), ended
+    for kind, symbol, fault, n in faults.iter_rows():
+        said = fault if n == 1 else f"{fault} ({n:,} lines like this)"
+        bad.append(EndState(kind, symbol, "quarantined", said, rule="unreadable"))
+    out = pl.DataFrame([ended.key for ended in bad], schema=dict.fromkeys(KEY, pl.String()), orient="row").unique()
+    rows = rows.join(out, on=KEY, how="anti", maintain_order="left")
+    rows, differing, remarks = several_files.joined(rows.drop(LINE, FAULT), origins)
+    for each in lost:
+        if not each.is_part and each.ended.key in held:
+            note = BarFinding("unreadable", "noted", f"another file of it is not read: {each.ended.reason}")
+            remarks.setdefault(each.ended.key, []).append(note)
+    return Batch(b, rows, [*bad, *differing], remarks=remarks)
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    if isinstance(error, ColumnError):
-        return str(error)
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{path.name} can't be read ({first[:160]}): it may be truncated; fetch it again"
-
-
-SOURCE = FileSource("folder", listing, bars, files, archive=True)
+SOURCE = FileSource("folder", listing, bars, files, archive=True, passed_over=passed_over)

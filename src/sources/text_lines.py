@@ -33,8 +33,8 @@ def careful_chunks(table: TextTable) -> Iterator[pl.DataFrame]:
     Yields
     ------
     DataFrame
-        As `TextTable.chunks`. Blank lines, comments, repeated headers and rows of events are left out. A line with too
-        few or too many cells has its fault; notes of a single cell have no date.
+        As `TextTable.chunks`. Blank lines, comments and repeated headers are left out. A line with too few or too many
+        cells has its fault, rows of events (`src.sources.event_rows`) excepted; notes of a single cell have no date.
 
     Raises
     ------
@@ -72,10 +72,9 @@ def _rows(table: TextTable, codec: str) -> Iterator[Row]:
                 raise ColumnError(
                     f"{table.path.name} line {line} holds zero bytes: the file is damaged; fetch it again"
                 )
-            if any(_EVENT.fullmatch(cell) for cell in cells) and filled <= 3:
-                continue
             fault = None
-            if any(cells[width:]) or len(cells) < width:
+            is_event = filled <= 3 and any(_EVENT.fullmatch(cell) for cell in cells)
+            if not is_event and (any(cells[width:]) or len(cells) < width):
                 if filled < 3 and not any(map(is_value, cells[:1])):
                     continue  # a note below the table
                 fault = f"{table.path.name} line {line} has {len(cells)} cells, the header {width}: mend the line"

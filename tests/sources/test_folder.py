@@ -38,12 +38,8 @@ def test_one_file_of_all_instruments_is_split_by_bucket(tmp_path, name):
     batches = list(folder.bars(source, Selection(wanted), tmp_path / "scratch"))
     assert [b.bucket for b in batches] == [0, 2]
     assert batches[0].bars.select("asset_class", "symbol").unique().rows() == [("stock", "AAA")]
-    assert batches[1].bars.height == 45 and batches[1].bars.columns == [
-        *frame.columns[:7],
-        "adj_close",
-        "volume",
-        "split",
-    ]
+    read_columns = [*frame.columns[:7], "adj_close", "volume", "split", "dividend", "unadjusted_close"]
+    assert batches[1].bars.height == 45 and batches[1].bars.columns == read_columns
     got = pl.concat([b.bars for b in batches]).sort("asset_class", "symbol", "date")
     assert got.select(frame.columns).equals(frame.sort("asset_class", "symbol", "date"))
 
@@ -132,13 +128,16 @@ def test_a_truncated_table_is_a_clear_error(tmp_path):
         read(path)
 
 
-def test_a_damaged_page_inside_a_table_is_a_clear_error(tmp_path):
-    path = write(series(n=5_000), tmp_path / "all.parquet")
+def test_a_damaged_page_inside_a_table_costs_the_tables_instruments_and_no_others(tmp_path):
+    path = write(series(n=5_000), tmp_path / "in" / "all.parquet")
     content = bytearray(path.read_bytes())
     content[2000:4000] = bytes(2000)
     path.write_bytes(bytes(content))
-    with pytest.raises(StageError, match=r"all.parquet can't be read"):
-        read(path)
+    write(PLAIN, tmp_path / "in" / "BBB.csv")
+    listed, bars, unusable = read(tmp_path / "in", asset_class="stock")
+    assert listed["symbol"].to_list() == ["AAA", "BBB"] and bars["symbol"].unique().to_list() == ["BBB"]
+    assert [(t.symbol, t.state) for t in unusable] == [("AAA", "failed")]
+    assert "all.parquet can't be read" in unusable[0].reason
 
 
 def test_an_empty_folder_and_a_missing_path_are_clear_errors(tmp_path):

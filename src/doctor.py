@@ -18,7 +18,7 @@ from pathlib import Path
 from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.inspection import connections, diagnostics
+from src.inspection import connections, dataset_counts, diagnostics
 from src.inspection.diagnostics import Finding, format_findings, run_checks
 from src.runtime.redaction import remember_arguments, remember_environment, remember_settings
 from src.runtime.terminal import answer
@@ -101,6 +101,8 @@ def checks(config: Config) -> dict[str, Callable[[], Finding]]:
         "MLflow store": partial(connections.store, config.tracking),
         "registry": partial(connections.invariants, config),
         "source": partial(connections.source, config.source),
+        "bars": partial(dataset_counts.bars, config),
+        "runs": partial(dataset_counts.runs, config),
         "versioning": diagnostics.versioning,
     }
 

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import types
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -206,9 +207,10 @@ def test_a_locked_or_broken_database_is_bad(tmp_path: Path) -> None:
     assert "is made by the first training" in connections.store(TrackingConfig()).message
     path.parent.mkdir()
     holder = sqlite3.connect(path)
-    holder.execute("CREATE TABLE runs (x)")
+    holder.execute("CREATE TABLE runs (run_uuid, lifecycle_stage)")
+    holder.execute("CREATE TABLE tags (run_uuid, key, value)")
     holder.commit()
-    assert connections.store(TrackingConfig()).message.startswith("0 runs in ")
+    assert connections.store(TrackingConfig()).message.startswith("0 graded runs in ")
     holder.execute("BEGIN EXCLUSIVE")
     found = connections.store(TrackingConfig())
     holder.close()
@@ -216,6 +218,26 @@ def test_a_locked_or_broken_database_is_bad(tmp_path: Path) -> None:
     assert "database is locked; close the program that holds it" in found.message
     path.write_bytes(b"not a database, much longer than a header of a hundred bytes" * 10)
     assert connections.store(TrackingConfig()).state == "bad"
+
+
+def test_runs_are_counted_as_the_report_counts_them(tmp_path: Path) -> None:
+    path = tmp_path / "mlruns" / "mlflow.db"
+    path.parent.mkdir()
+    runs = {
+        "session": {}, "a": {"alpha.record_id": "1"}, "b": {"alpha.record_id": "2", "alpha.superseded": ""},
+        "old": {"alpha.record_id": "3", "alpha.superseded": "4"}, "p": {"alpha.record_id": "5", "arm": "placebo"},
+        "gone": {"alpha.record_id": "6"},
+    }  # fmt: skip
+    with closing(sqlite3.connect(path)) as holder:
+        holder.execute("CREATE TABLE runs (run_uuid, lifecycle_stage)")
+        holder.execute("CREATE TABLE tags (run_uuid, key, value)")
+        for run_id, tags in runs.items():
+            holder.execute("INSERT INTO runs VALUES (?, ?)", (run_id, "deleted" if run_id == "gone" else "active"))
+            holder.executemany("INSERT INTO tags VALUES (?, ?, ?)", [(run_id, *tag) for tag in tags.items()])
+        holder.commit()
+    assert connections.store(TrackingConfig()).message.startswith(
+        "2 graded runs (beside them 1 deleted, 1 placebo, 1 superseded, 1 without a record, as sessions are) in "
+    )
 
 
 def test_a_remote_store_is_shown_without_its_password() -> None:

@@ -16,13 +16,30 @@ from src.fetching.reach import unreached
 from src.inspection.diagnostics import Finding
 from src.runtime.disk_space import format_bytes
 from src.runtime.redaction import masked_address
+from src.tracking.duplicates import SUPERSEDED
 from src.tracking.environment import gated_schemes, require_gate
 from src.tracking.errors import TrackingError
 from src.tracking.location import store_location
 from src.tracking.registry_gate import GateRefusal
+from src.tracking.verdict import PLACEBO
 
 _BROKEN_SHOWN = 20
 _DIRECTORY = "www.nasdaqtrader.com"  # of the symbol directory, beside the providers' hosts
+_RUNS = f"""
+    SELECT CASE
+        WHEN lifecycle_stage <> 'active' THEN 'deleted'
+        WHEN record IS NULL THEN 'without a record, as sessions are'
+        WHEN arm = '{PLACEBO}' THEN 'placebo'
+        WHEN superseded <> '' THEN 'superseded'
+        ELSE 'graded' END, COUNT(*)
+    FROM (
+        SELECT r.lifecycle_stage,
+            (SELECT value FROM tags WHERE run_uuid = r.run_uuid AND key = 'alpha.record_id') AS record,
+            (SELECT value FROM tags WHERE run_uuid = r.run_uuid AND key = 'arm') AS arm,
+            COALESCE((SELECT value FROM tags WHERE run_uuid = r.run_uuid AND key = '{SUPERSEDED}'), '') AS superseded
+        FROM runs r
+    ) GROUP BY 1
+"""
 
 
 def gate() -> Finding:
@@ -95,11 +112,19 @@ def store(tracking: TrackingConfig) -> Finding:
         with closing(sqlite3.connect(database, timeout=2)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
-            runs = connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0]
+            runs = connection.execute(_RUNS).fetchall()
     except sqlite3.Error as error:
         remedy = "close the program that holds it, or restore the file"
         return Finding("MLflow store", "bad", f"{database}: {error}; {remedy}")
-    return Finding("MLflow store", "ok", f"{runs:,} runs in {database} ({format_bytes(database.stat().st_size)})")
+    size = format_bytes(database.stat().st_size)
+    return Finding("MLflow store", "ok", f"{_counted(dict(runs))} in {database} ({size})")
+
+
+def _counted(runs: dict[str, int]) -> str:
+    """Runs that show a grade, as the report counts them, apart from the store's other rows."""
+    graded = runs.pop("graded", 0)
+    others = ", ".join(f"{n:,} {kind}" for kind, n in sorted(runs.items()))
+    return f"{graded:,} graded run{'' if graded == 1 else 's'}" + (f" (beside them {others})" if others else "")
 
 
 def invariants(config: Config) -> Finding:

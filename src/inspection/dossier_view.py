@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from src.evaluation.grade import GATE_METRICS
+from src.market.bar_findings import WHOLE
 
 Json = dict[str, Any]
 _BARS = ("date", "open", "high", "low", "close", "volume", "factor", "split")
@@ -34,7 +35,9 @@ def lines(dossier: Json) -> Iterator[str]:
     if dossier["asked"] is not None:
         yield from _asked(dossier["asked"])
     for stage, row in dossier["states"].items():
-        yield f"  {stage:<12}" + ("not yet" if row is None else _state(row))
+        is_listed = stage == "hydrate" and bool(dossier["findings"])  # the findings give the reason, a line each
+        yield f"  {stage:<12}" + ("not yet" if row is None else _state(row, with_reason=not is_listed))
+    yield from _findings(dossier["findings"], dossier["quality_page"])
     yield from _bars(dossier["bars"])
     if dossier["events"]:
         yield f"  events      {len(dossier['events']):,}, the last:"
@@ -58,13 +61,25 @@ def _asked(entry: Json) -> Iterator[str]:
         yield f"    {_pairs(entry['facts'])}"
 
 
-def _state(row: Json) -> str:
-    text = f"{row['state']}: {row['reason']}" if row.get("reason") else str(row["state"])
+def _state(row: Json, *, with_reason: bool) -> str:
+    text = f"{row['state']}: {row['reason']}" if with_reason and row.get("reason") else str(row["state"])
     if row.get("rows"):
         text += f" ({row['rows']:,} rows, {row['first']} to {row['last']})"
     if row.get("liquidity") is not None:
         text += f"; {row['liquidity']:,.0f} dollars a day"
     return text + (f"; {row['basis']}" if row.get("basis") else "")
+
+
+def _findings(findings: list[Json], page: str | None) -> Iterator[str]:
+    """One line a rule: what it led to, its name, the sentence and the days."""
+    if findings:
+        beside = f", beside those of all instruments in {page}" if page else ""
+        yield f"  findings    {len(findings):,}{beside}:"
+    for row in findings:
+        days = [str(day) for day in dict.fromkeys((row["first"], row["last"])) if day]
+        when = f" ({' to '.join(days)})" if days else ""
+        rule = "reason, whole" if row["rule"] == WHOLE else row["rule"]
+        yield f"    {row['effect']:<12}{rule:<18}{row['text']}{when}"
 
 
 def _bars(bars: Json) -> Iterator[str]:

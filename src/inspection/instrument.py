@@ -17,6 +17,7 @@ from src.core.instruments import KEY, Key
 from src.evaluation.grade import GATE_METRICS
 from src.inspection.files import read_table
 from src.market import universe
+from src.market.bar_findings import stored
 from src.market.bars import BarStore, bucket
 from src.storage.ledger import Ledger
 from src.training.failures import Failures
@@ -40,6 +41,7 @@ _RUNS = (
     "superseded",
 )
 
+_FINDING = ("rule", "effect", "text", "n", "of", "first", "last", "source", "ratio")
 Json = dict[str, Any]
 
 
@@ -105,6 +107,8 @@ def dossier(paths: DatasetPaths, key: Key, last: int) -> Json:
         "listings": _listings(listings(paths.root), key),
         "asked": _asked(paths.raw, b, key),
         "states": _states(paths.states_folder, store, b, key),
+        "findings": _findings(store, b, key),
+        "quality_page": page.as_posix() if (page := paths.reports / "quality.html").is_file() else None,
         "bars": _bars(store, b, key, last),
         "events": _rows(read_table(paths.raw / f"e{b:03d}.parquet"), key, ("date", "kind", "value", "source")),
         "grades": _rows(read_table(paths.grades), key, _GRADES),
@@ -137,6 +141,12 @@ def _states(folder: Path, store: BarStore, b: int, key: Key) -> Json:
     states = {path.stem: _one(read_table(path), key) for path in sorted(folder.glob("*.parquet"))}
     states["hydrate"] = _one(store.ledger.states(b), key) or states.get("hydrate")
     return {stage: states.get(stage) for stage in (*STAGES, *sorted(states.keys() - set(STAGES)))}
+
+
+def _findings(store: BarStore, b: int, key: Key) -> list[Json]:
+    """What hydration found of the instrument, one row a rule; closes are left out."""
+    _, found, _ = stored(store.ledger, b)
+    return [{name: row[name] for name in _FINDING} for row in _rows(found, key, _FINDING)]
 
 
 def _bars(store: BarStore, b: int, key: Key, last: int) -> Json:

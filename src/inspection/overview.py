@@ -18,6 +18,7 @@ from src.config.schema import SourceConfig, UniverseConfig
 from src.core.instruments import ASSET_CLASSES, KEY
 from src.hydration.live.answer_log import logged_entries
 from src.hydration.live.sessions import due, last_complete
+from src.hydration.quality import Quality, quality, reason_rows
 from src.inspection.crowned import crowned
 from src.inspection.files import read_table
 from src.market.bars import BarStore
@@ -55,9 +56,14 @@ class _Dataset:
     now: dt.datetime
     bars: BarStore
     wanted: pl.DataFrame | None
-    hydrated: pl.DataFrame
+    quality: Quality
     asked: pl.DataFrame | None
     beats: list[Beat]
+
+    @property
+    def hydrated(self) -> pl.DataFrame:
+        """State of every instrument of the complete buckets."""
+        return self.quality.instruments
 
 
 def overview(
@@ -100,6 +106,7 @@ def overview(
         "source": data.bars.manifest.source if data.bars.exists() else None,
         "at": _iso(now),
         "stages": list(_stages(data)),
+        "quality": _quality(data),
         "freshness": [_freshness(kind, data) for kind in kinds],
         "passes": _passes(data),
         "champions": None if tracked is None else crowned(tracked),
@@ -110,13 +117,13 @@ def overview(
 
 def _read(paths: DatasetPaths, universe: UniverseConfig, source: SourceConfig, now: dt.datetime) -> _Dataset:
     bars = BarStore(paths.bars)
-    hydrated = bars.instruments()
+    found = quality(bars)
     chosen = read_table(bars.root / "universe.parquet")
     wanted = _configured(universe, is_live=registry.is_live(source.kind))
     if chosen is not None:
-        wanted = pl.concat([chosen.filter("included").select(KEY), hydrated.select(KEY)]).unique(KEY)
+        wanted = pl.concat([chosen.filter("included").select(KEY), found.instruments.select(KEY)]).unique(KEY)
     beats = heartbeat.beats(paths.dataset, paths.root)
-    return _Dataset(paths, universe.interval, now, bars, wanted, hydrated, _asked(paths.raw), beats)
+    return _Dataset(paths, universe.interval, now, bars, wanted, found, _asked(paths.raw), beats)
 
 
 def _configured(universe: UniverseConfig, *, is_live: bool) -> pl.DataFrame | None:
@@ -161,7 +168,8 @@ def _asked(raw: Path) -> pl.DataFrame | None:
 def _stages(data: _Dataset) -> Iterator[Json]:
     if data.asked is not None:
         yield _fetch(data, data.asked)
-    yield _stage("hydrate", data.hydrated, data, data.bars.root.glob("b*.json"))
+    hydrate = _stage("hydrate", data.hydrated, data, data.bars.root.glob("b*.json"))
+    yield hydrate | {"reasons": state_counts.reasons(reason_rows(data.hydrated, data.quality.findings))}
     features = data.paths.features
     yield _stage("featurize", _featurized(data, Ledger(features)), data, features.glob("b*.json"))
     yield _train(data, data.paths.states("train"))
@@ -231,6 +239,14 @@ def _working(beat: Beat | None) -> Json:
 def _command(beat: Beat) -> Json:
     fields = ("verb", "dataset", "root", "state", "pid", "host", "command", "started", "updated", "note")
     return {name: getattr(beat, name) for name in fields} | {"finished": beat.done, "of": beat.total, "unit": beat.unit}
+
+
+def _quality(data: _Dataset) -> Json | None:
+    """Counts of what hydration found, and the page that shows it; null before anything was hydrated."""
+    if data.hydrated.is_empty():
+        return None
+    page = data.paths.reports / "quality.html"
+    return {**data.quality.counts(), "page": page.as_posix() if page.is_file() else None}
 
 
 # bars and models ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from src.hydration.quality import sentence as quality_sentence
 from src.runtime.progress import duration, pace
 from src.runtime.redaction import shown
 from src.storage.state_counts import COUNTS
@@ -69,7 +70,13 @@ def picture(overview: Json) -> Group:
     now = dt.datetime.fromisoformat(overview["at"])
     title = _text((_title(overview, now), "bold"))
     parts: list[Text | Table] = [title, *_working(overview, now), Text(), _table(overview)]
-    for section in (_troubles(overview), _freshness(overview), _passes(overview), _champions(overview)):
+    for section in (
+        _troubles(overview),
+        _quality(overview),
+        _freshness(overview),
+        _passes(overview),
+        _champions(overview),
+    ):
         lines = list(section)
         parts += [Text(), *lines] if lines else []
     return Group(*parts)
@@ -207,6 +214,13 @@ def _troubles(overview: Json) -> Iterator[Text]:
             head = f"{stage['stage']}: {reason['count']:,} {reason['state']}"
             kind = f"{reason['kind']}: " if reason["kind"].isidentifier() else ""
             yield _text((head, tone), f", {kind}{reason['reason']} ({reason['instrument']})")
+
+
+def _quality(overview: Json) -> Iterator[Text]:
+    counted = overview.get("quality")
+    if counted:
+        page = f"; see {counted['page']}" if counted["page"] else ""
+        yield _text(f"bars: {quality_sentence(counted)}{page}")
 
 
 def _freshness(overview: Json) -> Iterator[Text]:

@@ -66,6 +66,13 @@ def test_a_rule_counts_instruments_once_and_says_how_many_are_set_aside(data: Re
     assert found["unreadable"] == ("failed", 1, 1, 0) and next(iter(found)) == "unreadable"
 
 
+def test_two_findings_of_one_rule_are_one_instrument(data: ReportData):
+    assert data.quality is not None
+    twice = pl.concat([data.quality.findings, data.quality.findings.filter(pl.col("rule") == "no_open")])
+    table = by_rule(dataclasses.replace(data.quality, findings=twice)).filter(pl.col("rule") == "no_open")
+    assert table.select("instruments", "n").row(0) == (1, 8)
+
+
 def test_the_worst_are_those_set_aside_by_what_they_trade_then_prices_out_of_line_then_shares(data: ReportData):
     assert data.quality is not None
     chosen = worst(data.quality)["symbol"].to_list()

@@ -15,7 +15,7 @@ from src.storage.ledger import SCHEMA
 
 NASTY = "<b>a;b.csv</b> can't be read: 'x; y', \"z\" & line 3, try; later"
 DAY = dt.date(2024, 2, 29)
-_STATES: dict[str, Any] = SCHEMA | STATE_COLUMNS | {FACT: COLUMN}
+STATES: dict[str, Any] = SCHEMA | STATE_COLUMNS | {FACT: COLUMN}
 _BARS = 200
 
 
@@ -24,7 +24,7 @@ def state(symbol: str, name: str, *findings: BarFinding, kind: str = "stock", **
     texts = [f.text for f in findings if name != "quarantined" or f.effect == "quarantined"]
     rows = _BARS if name == "done" else 0
     return {
-        **dict.fromkeys(_STATES), "asset_class": kind, "symbol": symbol, "state": name, "reason": "; ".join(texts),
+        **dict.fromkeys(STATES), "asset_class": kind, "symbol": symbol, "state": name, "reason": "; ".join(texts),
         "rows": rows, "repaired": 0, "first": DAY, "last": DAY, "origin": "folder", "dollar_volume": 1e6,
         FACT: values(findings), **more,
     }  # fmt: skip
@@ -63,5 +63,5 @@ def stored_dataset(root: Path, name: str = "nasty") -> BarStore:
     ]
     kept = [bars(row["symbol"], row["asset_class"], row["repaired"]) for row in rows if row["state"] == "done"]
     digest = store.write_bucket(0, pl.concat(kept).cast(schema("1d")))
-    store.record(0, "job", pl.DataFrame(rows, schema=_STATES, orient="row"), digest)
+    store.record(0, "job", pl.DataFrame(rows, schema=STATES, orient="row"), digest)
     return store

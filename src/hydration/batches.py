@@ -76,8 +76,9 @@ def bars_and_states(job: HydrationJob, batch: Batch, keys: pl.DataFrame) -> tupl
         states = states.with_columns(liquidity=pl.lit(None, pl.Float64))
     else:
         states = states.join(liquidity.select(*KEY, "liquidity"), on=KEY, how="left")
+    states = _complete(states, [*hidden, *batch.unusable], keys, job.until)
     states = with_remarks(_with_origins(states, batch, job.source.kind), batch.remarks)
-    return clean, _complete(states.select(*STATES.keys(), FACT), [*hidden, *batch.unusable], keys, job.until)
+    return clean, states.select(*STATES.keys(), FACT)
 
 
 def _without_hidden(batch: Batch, keys: pl.DataFrame) -> tuple[Batch, list[EndState]]:
@@ -108,7 +109,7 @@ def log_reasons(states: pl.DataFrame) -> None:
 
 def _with_origins(states: pl.DataFrame, batch: Batch, kind: str) -> pl.DataFrame:
     """Add where each instrument's bars came from: what the source says of it, else the source's name."""
-    origins = [batch.origins.get((k, symbol), kind) for k, symbol in states.select(KEY).iter_rows()]
+    origins = [batch.origins.get((k, symbol)) or kind for k, symbol in states.select(KEY).iter_rows()]
     return states.with_columns(origin=pl.Series(origins, dtype=pl.String))
 
 

@@ -59,6 +59,7 @@ def quality(store: BarStore) -> Quality:
     effects = findings.group_by(KEY).agg(
         pl.col("n").filter(pl.col("effect") == "dropped").sum().alias("dropped"),
         (pl.col("effect") == "noted").sum().cast(pl.Int64).alias("noted"),
+        (pl.col("effect") == "repaired").any().alias("mended"),
     )
     states = found.join(effects, on=KEY, how="left", maintain_order="left")
     zero = pl.col("repaired", "dropped", "noted", "rows").fill_null(0)
@@ -66,7 +67,7 @@ def quality(store: BarStore) -> Quality:
     done = pl.col("state") == "done"
     outcome = (
         pl.when(~done).then("state")
-        .when(pl.col("repaired") > 0).then(pl.lit("repaired"))
+        .when((pl.col("repaired") > 0) | pl.col("mended").fill_null(False)).then(pl.lit("repaired"))
         .when(pl.col("dropped") > 0).then(pl.lit("rows dropped"))
         .otherwise(pl.lit("as it came"))
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import polars as pl
 
@@ -144,7 +144,7 @@ def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[
     """
     found = _found(source)
     wanted = _Wanted(selection.wanted)
-    origins = [origin for f in found.readable for origin in (FileOrigin(f.name, f.is_part), _respelled(f))]
+    origins = [origin for f in found.readable for origin in (FileOrigin(f.name, f.is_part, _place(f)), _respelled(f))]
     numbered = list(enumerate(found.readable))
     shutil.rmtree(scratch, ignore_errors=True)
     lost = _split([(n, f) for n, f in numbered if f.is_table], found, source, selection.interval, wanted, scratch)
@@ -204,7 +204,14 @@ class _Wanted:
 
 def _respelled(file: TableFile) -> FileOrigin:
     """The rows of a file whose symbol is written in other letters than the instrument's."""
-    return FileOrigin(f"{file.name} (in other letters)", False)
+    return FileOrigin(f"{file.name} (in other letters)", False, _place(file))
+
+
+def _place(file: TableFile) -> str:
+    """What the data quality page counts by: a table, or the folder of a file of one instrument, without Hive's keys."""
+    if file.is_table:
+        return file.name
+    return "/".join(part for part in PurePath(file.name).parent.parts if "=" not in part)
 
 
 def _single(
@@ -260,7 +267,9 @@ def _batch(b: int, frames: Sequence[pl.DataFrame], lost: Sequence[LostFile], ori
         nothing = pl.DataFrame(schema=kinds | dict.fromkeys(NUMBERS, pl.Float64()))
         return Batch(b, nothing, [each.ended for each in lost])
     rows = pl.concat(frames, how="vertical_relaxed")
-    held = set(rows.select(KEY).unique().iter_rows())
+    first = rows.group_by(KEY).agg(pl.first(ORIGIN))
+    places = {(kind, symbol): place for kind, symbol, n in first.iter_rows() if (place := origins[n].place)}
+    held = set(first.select(KEY).iter_rows())
     bad = [each.ended for each in lost if each.is_part or each.ended.key not in held]
     faults = rows.drop_nulls(FAULT).group_by(KEY, maintain_order=True).agg(pl.first(FAULT), pl.len().alias("n"))
     for kind, symbol, fault, n in faults.iter_rows():
@@ -273,7 +282,7 @@ def _batch(b: int, frames: Sequence[pl.DataFrame], lost: Sequence[LostFile], ori
         if not each.is_part and each.ended.key in held:
             note = BarFinding("unreadable", "noted", f"another file of it is not read: {each.ended.reason}")
             remarks.setdefault(each.ended.key, []).append(note)
-    return Batch(b, rows, [*bad, *differing], remarks=remarks)
+    return Batch(b, rows, [*bad, *differing], origins=places, remarks=remarks)
 
 
 SOURCE = FileSource("folder", listing, bars, files, archive=True, passed_over=passed_over)

@@ -34,10 +34,13 @@ class FileOrigin:
         For messages: its path below the source's.
     is_part : bool
         Whether its layout says that other files hold the rest of its instruments.
+    place : str
+        For counting: the table, or the folder of a file of one instrument; empty for the source's own folder.
     """
 
     name: str
     is_part: bool
+    place: str = ""
 
 
 def joined(

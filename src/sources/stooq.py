@@ -109,17 +109,24 @@ def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[
     path = located(source.path)
     with zipfile.ZipFile(path) if path.is_file() else nullcontext() as archive:
         for (b,), wanted in sorted(selection.wanted.partition_by("bucket", as_dict=True).items()):
-            frames, unusable = [], []
+            frames, unusable, places = [], [], {}
             for kind, symbol in wanted.select(KEY).rows():
                 name = members.get((kind, symbol))
                 if name is None:  # listed by another source
                     continue
+                places[kind, symbol] = _place(name)
                 try:
                     content = archive.read(name) if archive else Path(name).read_bytes()
                     frames.append(_rows(content, kind, symbol))
                 except (ValueError, OSError, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
                     unusable.append(_unusable(kind, symbol, PurePosixPath(name).name, error))
-            yield Batch(int(str(b)), pl.concat(frames) if frames else pl.DataFrame(schema=_RAW), unusable)
+            rows = pl.concat(frames) if frames else pl.DataFrame(schema=_RAW)
+            yield Batch(int(str(b)), rows, unusable, origins=places)
+
+
+def _place(name: str) -> str:
+    """The folder of a file that says what is in it, such as ``nasdaq stocks``; numbered ones don't."""
+    return next((part for part in reversed(PurePosixPath(name).parent.parts) if not part.isdigit()), "")
 
 
 class _Empty(ValueError):

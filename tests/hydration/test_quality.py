@@ -7,8 +7,9 @@ import polars as pl
 from src.core.finding import BarFinding
 from src.hydration.quality import OUTCOMES, by_class, counts, quality, reason_rows, sentence
 from src.market.bar_findings import FACT
+from src.market.bars import BarStore
 from src.storage.state_counts import reason_groups
-from tests.quality_case import NASTY, stored_dataset
+from tests.quality_case import NASTY, STATES, state, stored_dataset
 
 
 def test_every_instrument_has_one_outcome_and_they_add_up(tmp_path: Path):
@@ -60,9 +61,14 @@ def test_a_dataset_older_than_findings_counts_its_reasons_whole(tmp_path: Path):
 
 
 def test_an_empty_store_has_no_instruments(tmp_path: Path):
-    from src.market.bars import BarStore
-
     found = quality(BarStore(tmp_path))
     assert found.counts()["instruments"] == 0 and found.complete
     assert sentence(found.counts()) == "no instrument has been hydrated"
     assert isinstance(found.findings, pl.DataFrame) and BarFinding("a", "noted", "b").n == 0
+
+
+def test_what_an_event_repaired_counts_as_repaired_though_no_bar_is_marked(tmp_path: Path):
+    store = BarStore(tmp_path)
+    split = BarFinding("split_applied", "repaired", "a 2:1 split on 2020-01-02 applied")
+    store.record(0, "job", pl.DataFrame([state("A", "done", split)], schema=STATES, orient="row"), "digest")
+    assert quality(store).counts()["repaired"] == 1

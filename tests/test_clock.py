@@ -93,7 +93,7 @@ def call_limits(called: str, node: ast.Call) -> Iterator[str]:
         if last == "settings" and keyword.arg in SETTINGS_OF_THE_PROFILE:
             yield f"settings({keyword.arg})"
     positional = [seconds(each) for each in node.args]
-    if last in WAITS and any(limit is not None and limit < HANG for limit in positional):
+    if called != "clock.wait" and last in WAITS and any(limit is not None and limit < HANG for limit in positional):
         yield f"{last}(seconds)"
 
 

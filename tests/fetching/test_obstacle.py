@@ -14,6 +14,7 @@ from src.fetching.obstacle import REMEDIES, is_page, kind_of
 from src.fetching.provider import BarRequest, ProviderError, Unavailable, Unreachable, WebPage
 from src.sources.ccxt.source import connect as exchange
 from tests.fetching.proxy_case import GOOD, PORTAL, proxy, server
+from tests.process_case import HANG
 from tests.sources.yahoo_case import Notes
 
 REQUEST = BarRequest("crypto", "BTC-USD", dt.date(2024, 1, 1))
@@ -43,7 +44,7 @@ BOTH = pytest.mark.parametrize(
 @pytest.mark.parametrize("status", [b"407 Proxy Authentication Required", b"403 Forbidden", b"502 Bad Gateway"])
 def test_a_proxy_that_does_not_let_through_is_named(raised, host, status):
     with proxy(b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status) as address:
-        error = raised(LiveSource(proxy=address, timeout=20))
+        error = raised(LiveSource(proxy=address, timeout=HANG))
     assert isinstance(error, Unreachable) and error.obstacle == obstacle.PROXY, error
     assert error.host.endswith(host.removeprefix("*"))
 
@@ -52,7 +53,7 @@ def test_a_proxy_that_does_not_let_through_is_named(raised, host, status):
 def test_a_proxy_that_is_not_there_is_named(raised, host):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-    error = raised(LiveSource(proxy=f"http://127.0.0.1:{port}", timeout=20))
+    error = raised(LiveSource(proxy=f"http://127.0.0.1:{port}", timeout=HANG))
     assert isinstance(error, Unreachable) and error.obstacle == obstacle.PROXY, error
 
 
@@ -71,7 +72,7 @@ def test_a_certificate_of_an_unknown_authority_is_told_from_one_that_is_not_yet_
     ]
     for context, trusted, expected in cases:
         with proxy(GOOD, context) as address:
-            error = raised(LiveSource(proxy=address, ca_file=trusted and str(trusted), timeout=20))
+            error = raised(LiveSource(proxy=address, ca_file=trusted and str(trusted), timeout=HANG))
         assert isinstance(error, Unreachable) and error.obstacle == expected, (expected, error)
 
 
@@ -80,14 +81,14 @@ def test_a_sign_in_page_of_the_network_is_no_answer_of_the_provider(raised, host
     own = tmp_path / "own.pem"
     hosts = server(host, "*.yahoo.com", trusted=own)  # yfinance asks another host for a cookie first
     with proxy(GOOD, hosts, PORTAL) as address:
-        error = raised(LiveSource(proxy=address, ca_file=str(own), timeout=20))
+        error = raised(LiveSource(proxy=address, ca_file=str(own), timeout=HANG))
     assert isinstance(error, WebPage) and "a web page" in str(error), repr(error)
 
 
 @BOTH
 def test_a_host_that_takes_the_connection_and_says_nothing_is_silent(raised, host):
     with proxy(b"") as address:
-        error = raised(LiveSource(proxy=address, timeout=20))
+        error = raised(LiveSource(proxy=address, timeout=HANG))
     assert isinstance(error, Unreachable), repr(error)
     assert error.obstacle in (obstacle.SILENCE, obstacle.PROXY)
 
@@ -96,7 +97,7 @@ def test_a_download_says_what_is_in_the_way(monkeypatch):
     monkeypatch.setattr("src.fetching.download._wait", lambda _seconds: None)
     refusing = proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\n\r\n")
     with refusing as address, pytest.raises(Unavailable) as caught:
-        text("https://www.nasdaqtrader.com/x", LiveSource(proxy=address, timeout=20))
+        text("https://www.nasdaqtrader.com/x", LiveSource(proxy=address, timeout=HANG))
     assert isinstance(caught.value, Unreachable) and caught.value.obstacle == obstacle.PROXY
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from src.config.constraints import check, values
 from src.config.messages import explanation, is_config_error, no_such_key
 from src.config.schema import Config, ModelConfig
+from src.config.text_values import command_line_word, file_kind, read_yaml, yaml_text, yaml_values
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
 from src.core.project import ROOT
@@ -149,8 +150,9 @@ def _composed(overrides: list[str]) -> DictConfig:
 
 
 def _opened(overrides: list[str]) -> list[str]:
-    """Let Hydra accept new keys in the one setting whose keys are the user's own."""
-    return [f"++{override}" if override.startswith(_OPEN) else override for override in overrides]
+    """Let Hydra read texts as they are typed, and new keys in the one setting whose keys are the user's own."""
+    words = map(command_line_word, overrides)
+    return [f"++{word}" if word.startswith(_OPEN) else word for word in words]
 
 
 @contextlib.contextmanager
@@ -215,8 +217,9 @@ def _member(name: str, device: str) -> ModelConfig:
     from omegaconf import OmegaConf
 
     path = CONF / "model" / f"{name}.yaml"
-    written = {key: value for key, value in _yaml(path).items() if key != "defaults"} | {"device": device}
-    family = written.get("family")
+    family = _yaml(path).get("family")
+    kind = _schema_or_none(str(family))
+    written = {key: value for key, value in _yaml(path, kind).items() if key != "defaults"} | {"device": device}
     if family not in PARAMS:
         state = f"is of family {family}" if path.exists() else "does not exist"
         raise ConfigError(f"model.members names {name}, but conf/model/{path.name} {state}: name files of one family")
@@ -274,25 +277,50 @@ def _register() -> None:
     store.store(name="schema", node=Config)
     for family in PARAMS:
         store.store(group="schema/model", name=family, node=_schema(family))
+    _read_files_by_schema()
     OmegaConf.register_new_resolver("params", _param, replace=True)
+
+
+def _read_files_by_schema() -> None:
+    """Let Hydra read the files of conf/ through `text_values`, which keeps ON, 0700 and NULL where text is expected."""
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.sources_registry import SourcesRegistry
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.config_source import ConfigResult
+    from omegaconf import OmegaConf
+
+    class TypedFiles(FileConfigSource):
+        """Files of YAML whose texts are read as they are written."""
+
+        def load_config(self, config_path: str) -> ConfigResult:
+            path = Path(self.path) / self._normalize_file_name(config_path)
+            if not path.is_file() or CONF not in path.parents:
+                return super().load_config(config_path)
+            text = yaml_text(path)
+            header = self._get_header_dict(text)
+            content = yaml_values(text, file_kind(config_path, header, text, _schema_or_none), str(path))
+            config = OmegaConf.create({} if content is None else content)
+            return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
+
+    Plugins.instance()  # registers Hydra's own sources
+    SourcesRegistry.instance().types["file"] = TypedFiles
+
+
+def _schema_or_none(family: str) -> type[ModelConfig]:
+    return _schema(family) if family in PARAMS else ModelConfig
 
 
 def _param(key: str) -> Any:
     """Read a choice from params.yaml."""
-    choices = _yaml(ROOT / "params.yaml")
+    choices = _yaml(ROOT / "params.yaml", dict[str, str | None])
     if key not in choices:
         raise ConfigError(f"params.yaml has no {key}: add it (the committed file shows all of them)")
     return choices[key]
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def _yaml(path: Path, kind: Any = None) -> dict[str, Any]:
     """Read the mapping that a YAML file holds; empty where there is no file."""
-    import yaml
-
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8") as stream:
-        return yaml.safe_load(stream) or {}
+    return (read_yaml(path, kind) or {}) if path.exists() else {}
 
 
 def dvc_hint(verb: str, config: Config) -> str | None:

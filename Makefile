@@ -4,7 +4,11 @@ FOUND := $(shell for python in python3.12 python3.13 python3.11 python3 python; 
 	"$$python" -c "" >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 LAUNCH := $(or $(FOUND),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
 
-.PHONY: demo hydrate-quick hydrate-full train-massive status test bench soak lint ui doctor setup lock clean
+# What is typed and is no target, also the name of a folder, gets an answer from the launcher.
+TARGETS := demo hydrate-quick hydrate-full train-massive status test bench soak lint ui doctor setup lock clean
+UNKNOWN := $(filter-out $(TARGETS),$(MAKECMDGOALS))
+
+.PHONY: $(TARGETS) $(UNKNOWN)
 
 demo: ## bars to graded, tracked, registered models, offline
 	@$(LAUNCH) demo
@@ -48,3 +52,8 @@ lock: ## resolve requirements.lock anew from pyproject.toml
 
 clean: ## show what can be removed
 	@$(LAUNCH) clean
+
+ifneq ($(UNKNOWN),)
+$(UNKNOWN):
+	@$(LAUNCH) $@
+endif

@@ -6,6 +6,7 @@
 It uses the standard library only. Any Python from 3.8 on can start it; it finds a Python 3.11 to 3.13 by itself.
 """
 
+import difflib
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ LOCK = ROOT / "requirements.lock"
 LIVE = ("source=auto",)  # bars and listings from live providers; a source typed after it takes precedence
 UNIVERSES = ("quick", "full")  # from which train_massive chooses
 STAMP = VENV / "installed.txt"
+MODULES = sorted((ROOT / "src").glob("*.py"))
 VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
 # Each test file runs in one process, in the order of tests/conftest.py; three processes, since some tests mostly wait.
@@ -52,8 +54,9 @@ def main(arguments: list) -> int:
     verbs["hydrate_full_universe"] = module("hydrate", "universe=full", *LIVE)
     verbs["train_massive"] = train_massive
     if not arguments or arguments[0] not in verbs:
-        say(f"usage: python scripts/launch.py {' | '.join(verbs)}")
+        say(unknown(arguments[0] if arguments else "", list(verbs)))
         return 2
+    arguments = [*arguments, *make_settings()]
     os.chdir(str(ROOT))
     try:
         prepare()
@@ -63,6 +66,35 @@ def main(arguments: list) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def unknown(command: str, verbs: list) -> str:
+    """Give the answer to a command that does not exist: the one that was meant, else all of them."""
+    name = command.lower().replace("_", "-")
+    modules = [module.stem for module in MODULES if module.stem != "__init__"]
+    known = [*targets(), *verbs, *modules]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not command or not near:
+        return f"usage: python scripts/launch.py {' | '.join(verbs)}, or: make {' | '.join(targets())}"
+    if near[0] in targets():
+        return f"there is no command {command}: did you mean make {near[0]}?"
+    if near[0] in verbs:
+        return f"there is no command {command}: did you mean python scripts/launch.py {near[0]}?"
+    return f"there is no command {command}: type python -m src.{near[0]}, in the environment of .venv"
+
+
+def targets() -> list:
+    """List the targets of the Makefile."""
+    makefile = ROOT / "Makefile"
+    return re.findall(r"(?m)^([a-z][a-z-]*):", makefile.read_text(encoding="utf-8")) if makefile.exists() else []
+
+
+def make_settings() -> list:
+    """Give the settings that were typed after a target of make, which make takes for variables of its own."""
+    flags = os.environ.pop("MAKEFLAGS", "") if "MAKELEVEL" in os.environ else ""
+    words = re.findall(r"(?:\\.|[^\s\\])+", flags)
+    settings = [re.sub(r"\\(.)", r"\1", word).replace("$$", "$") for word in words]
+    return [word for word in settings if re.match(r"[a-z_]+(\.\w+)*=", word)]
 
 
 def say(message: str) -> None:

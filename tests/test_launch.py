@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import stat
 import sys
 import tomllib
@@ -396,3 +397,34 @@ def test_the_lock_holds_every_dependency_of_the_project_at_a_version_it_allows()
         assert pins, f"{need.name} is not in requirements.lock: make lock"
         versions = [next(iter(pin.specifier)).version for pin in pins]
         assert all(need.specifier.contains(version, prereleases=True) for version in versions), text
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("deom", "did you mean make demo?"),
+        ("hydrate-quik", "did you mean make hydrate-quick?"),
+        ("hydrate_full", "did you mean make hydrate-full?"),
+        ("tests", "did you mean make test?"),
+        ("train", "type python -m src.train, in the environment of .venv"),
+        ("xyzzy", "usage: python scripts/launch.py setup | demo"),
+    ],
+)
+def test_a_misspelt_target_is_answered_with_the_nearest(typed: str, answer: str) -> None:
+    launcher = [sys.executable, str(ROOT / "scripts" / "launch.py"), typed]
+    done = subprocess.run(launcher, check=False, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 2 and answer in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["deom", "tests", "data"])
+def test_make_answers_also_where_a_folder_has_the_name(target: str) -> None:
+    done = subprocess.run(["make", target], cwd=ROOT, check=False, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 2 and f"there is no command {target}: " in done.stderr
+
+
+def test_settings_after_a_target_of_make_reach_the_command(launch: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setenv("MAKEFLAGS", r"s -- universe=full data.root=/mnt/my\ bars PYTHON=python3")
+    assert launch.make_settings() == ["universe=full", "data.root=/mnt/my bars"]
+    assert launch.make_settings() == []

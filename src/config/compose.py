@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from src.config.constraints import check, values
 from src.config.messages import explanation, is_config_error, no_such_key
+from src.config.mistyped import repaired, slip
 from src.config.schema import Config, ModelConfig
-from src.config.text_values import command_line_word, file_kind, read_yaml, yaml_text, yaml_values
+from src.config.text_values import command_line_word, read_files_by_schema, read_yaml
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
 from src.core.project import ROOT
@@ -54,6 +55,7 @@ def configurations(verb: str, show: Callable[[str], None]) -> list[Config]:
     if {"-h", "--help"} & set(sys.argv[1:]):
         show(usage(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
         return []
+    _refuse_slips(sys.argv[1:])
     import hydra
 
     _register()
@@ -131,8 +133,7 @@ def usage(verb: str, overrides: list[str]) -> str:
 
     with _explained():
         chosen = OmegaConf.to_yaml(_composed(overrides))
-    options = {group.name: sorted(path.stem for path in group.glob("*.yaml")) for group in sorted(CONF.glob("*/"))}
-    groups = "\n".join(f"{group}: {', '.join(names)}" for group, names in options.items())
+    groups = "\n".join(f"{group}: {', '.join(names)}" for group, names in _options().items())
     purpose = (sys.modules["__main__"].__doc__ or "").strip()
     return (
         f"python -m src.{verb} [group=option ...] [key=value ...]\n\n{purpose}\n\n"
@@ -144,6 +145,7 @@ def _composed(overrides: list[str]) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
+    _refuse_slips(overrides)
     _register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra_compose("config", _opened(overrides))
@@ -151,8 +153,19 @@ def _composed(overrides: list[str]) -> DictConfig:
 
 def _opened(overrides: list[str]) -> list[str]:
     """Let Hydra read texts as they are typed, and new keys in the one setting whose keys are the user's own."""
-    words = map(command_line_word, overrides)
-    return [f"++{word}" if word.startswith(_OPEN) else word for word in words]
+    multirun = bool({"-m", "--multirun"} & set(overrides))
+    repaired_words = (command_line_word(repaired(word, multirun=multirun)) for word in overrides)
+    return [f"++{word}" if word.startswith(_OPEN) else word for word in repaired_words]
+
+
+def _options() -> dict[str, list[str]]:
+    """Names of the files in each group of conf/."""
+    return {group.name: sorted(path.stem for path in group.glob("*.yaml")) for group in sorted(CONF.glob("*/"))}
+
+
+def _refuse_slips(words: list[str]) -> None:
+    if message := slip(words, _options()):
+        raise ConfigError(message)
 
 
 @contextlib.contextmanager
@@ -277,33 +290,8 @@ def _register() -> None:
     store.store(name="schema", node=Config)
     for family in PARAMS:
         store.store(group="schema/model", name=family, node=_schema(family))
-    _read_files_by_schema()
+    read_files_by_schema(lambda: CONF, _schema_or_none)
     OmegaConf.register_new_resolver("params", _param, replace=True)
-
-
-def _read_files_by_schema() -> None:
-    """Let Hydra read the files of conf/ through `text_values`, which keeps ON, 0700 and NULL where text is expected."""
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
-    from hydra._internal.sources_registry import SourcesRegistry
-    from hydra.core.plugins import Plugins
-    from hydra.plugins.config_source import ConfigResult
-    from omegaconf import OmegaConf
-
-    class TypedFiles(FileConfigSource):
-        """Files of YAML whose texts are read as they are written."""
-
-        def load_config(self, config_path: str) -> ConfigResult:
-            path = Path(self.path) / self._normalize_file_name(config_path)
-            if not path.is_file() or CONF not in path.parents:
-                return super().load_config(config_path)
-            text = yaml_text(path)
-            header = self._get_header_dict(text)
-            content = yaml_values(text, file_kind(config_path, header, text, _schema_or_none), str(path))
-            config = OmegaConf.create({} if content is None else content)
-            return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
-
-    Plugins.instance()  # registers Hydra's own sources
-    SourcesRegistry.instance().types["file"] = TypedFiles
 
 
 def _schema_or_none(family: str) -> type[ModelConfig]:

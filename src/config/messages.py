@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from src.config.mistyped import known_word
 from src.core.errors import ConfigError
 from src.models.registry import FAMILIES
 
@@ -75,8 +75,8 @@ def near(name: str, options: Iterable[str]) -> str:
     names = sorted(options)
     if not names:
         return "there is nothing to set here"
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return (f"did you mean {close[0]}? " if close else "known here: ") + f"({', '.join(names)})"
+    close = known_word(name, names)
+    return (f"did you mean {close}? " if close else "known here: ") + f"({', '.join(names)})"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -150,10 +150,15 @@ def _setting(error: Any) -> str:
     if kind:
         return f"{key} must be {_TYPES.get(kind[1], kind[1])}, got {error.value!r}"
     if "ListConfig" in first:
-        return f"{key} must be a list, got {error.value!r}: {key}=[{error.value}]"
+        example = f": {key}=[{error.value}]" if error.value is not None else ": write its entries in [ ]"
+        return f"{key} must be a list, got {_written(error.value)}{example}"
     if "not Optional" in first:
         return f"{key} must have a value, got null: leave it out to take the default"
     return f"{key}: {first}" if key and str(key) not in first else first
+
+
+def _written(value: Any) -> str:
+    return "something else" if value is None else repr(value)
 
 
 def no_such_key(key: str, names: Iterable[str]) -> str:

@@ -7,11 +7,12 @@ reads it, by the field's type and not by its name.
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def file_kind(path: str, header: typing.Mapping[str, str | None], text: str, mod
         The whole schema for files that are not in a group, or have ``# @package _global_``.
     """
     group = path.replace("\\", "/").strip("/").partition("/")[0] if "/" in path.replace("\\", "/") else ""
-    kind = typing.get_type_hints(Config).get(group)
+    kind = hints(Config).get(group)
     if not is_dataclass(kind) or header.get("package") == "_global_":
         return Config
     family = re.search(r"(?m)^family:\s*['\"]?([\w-]+)", text) if group == "model" else None
@@ -147,8 +148,8 @@ def field_type(key: str) -> Any:
     parts = key.split(".")
     for part in parts:
         kind = _without_none(kind)
-        if is_dataclass(kind):
-            kind = typing.get_type_hints(kind).get(part)
+        if isinstance(kind, type) and is_dataclass(kind):
+            kind = hints(kind).get(part)
         elif typing.get_origin(kind) is dict:
             kind = typing.get_args(kind)[1]
         else:
@@ -170,13 +171,28 @@ def _mark(node: Any, kind: Any, *, is_entry: bool = False) -> None:
         for item in node.value:
             _mark(item, inner, is_entry=True)
     elif isinstance(node, yaml.MappingNode):
-        hints = typing.get_type_hints(kind) if is_dataclass(kind) else {}
+        known = hints(kind) if isinstance(kind, type) and is_dataclass(kind) else {}
         inner = typing.get_args(kind)[1] if typing.get_origin(kind) is dict else None
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is not None and key.style is None and kind is not None and name != "<<":
                 key.tag = _STR
-            _mark(value, hints.get(name, inner), is_entry=inner is not None)
+            _mark(value, known.get(str(name), inner), is_entry=inner is not None)
+
+
+@functools.cache
+def hints(schema: type) -> dict[str, Any]:
+    """Types of the fields of a dataclass, by name.
+
+    Parameters
+    ----------
+    schema : type
+
+    Returns
+    -------
+    dict
+    """
+    return typing.get_type_hints(schema)
 
 
 def _quoted(word: str) -> str:
@@ -245,3 +261,36 @@ def yaml_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 ({error}): save it with the encoding UTF-8") from error
+
+
+def read_files_by_schema(root: Callable[[], Path], model: Schema) -> None:
+    """Let Hydra read the files of conf/ as `yaml_values` does.
+
+    Parameters
+    ----------
+    root : callable
+        Gives the folder conf/.
+    model : callable
+        See `Schema`.
+    """
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.sources_registry import SourcesRegistry
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.config_source import ConfigResult
+    from omegaconf import OmegaConf
+
+    class TypedFiles(FileConfigSource):
+        """Files of YAML whose texts are read as they are written."""
+
+        def load_config(self, config_path: str) -> ConfigResult:
+            path = Path(self.path) / self._normalize_file_name(config_path)
+            if not path.is_file() or root() not in path.parents:
+                return super().load_config(config_path)
+            text = yaml_text(path)
+            header = self._get_header_dict(text)
+            content = yaml_values(text, file_kind(config_path, header, text, model), str(path))
+            config = OmegaConf.create({} if content is None else content)
+            return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
+
+    Plugins.instance()  # registers Hydra's own sources
+    SourcesRegistry.instance().types["file"] = TypedFiles

@@ -173,11 +173,13 @@ def test_costs_are_set_for_every_class() -> None:
         (["grade.min_auc=high"], "grade.min_auc must be a number, got 'high'"),
         (["fresh=perhaps"], "fresh must be true or false, got 'perhaps'"),
         (["seed=null"], "seed must have a value, got null: leave it out to take the default"),
-        (["universe.symbols=AAPL"], "universe.symbols must be a list, got 'AAPL': universe.symbols=[AAPL]"),
-        (["seed"], "can't read 'seed' ("),
-        (["source.path=a b(c"], "can't read 'source.path=a b(c' ("),
+        (["universe.symbols=AAPL"], "can't read 'universe.symbols=AAPL': a list stands in brackets: "
+         '"universe.symbols=[AAPL]"'),
+        (["seed"], "can't read 'seed': a setting has a value: seed="),
+        (["seed=(7"], "can't read 'seed=(7' ("),
         (["split.embargo=${nope}"], "split.embargo: Interpolation key 'nope' not found"),
-        (["model=lightgbm,xgboost"], "Ambiguous value for argument 'model=lightgbm,xgboost'; "),
+        (["model=lightgbm,xgboost"], "can't read 'model=lightgbm,xgboost': model takes one name, and all trains "
+         'several: model=all "model.members=[lightgbm,xgboost]"'),
         (["experiment=nothing"], "experiment=nothing: there is no conf/experiment/nothing.yaml; "),
         (["split.embargo=-2"], "split.embargo must be from 0 to 1,000 bars, got -2: split.embargo=5 is the usual "
          "value"),

@@ -1,0 +1,109 @@
+"""Commands in hints reach the program as they are meant, through a shell and through Hydra, whatever the names are."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.config.commands import command, hydra_quoted, setting, shell_word, typed_words
+from src.config.compose import _composed, compose
+
+ODD = [
+    "my stocks", "a=b", "[x]", "it's", 'say "so"', "$HOME", "\u00e9t\u00e9", "a,b", "C:\\bars\\", "C:\\my bars\\",
+    "null", "TRUE", "0700", "1E5", "{a: b}", "a#b", "~/bars", "*", "(new)", "x;y", "a&b|c", "100%", "hey!", "`date`",
+    "^GSPC",
+]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+@pytest.mark.parametrize("word", ODD)
+def test_a_posix_shell_passes_a_word_on_unchanged(word: str) -> None:
+    assert shlex.split(shell_word(word, windows=False)) == [word]
+    program = 'import sys; sys.stdout.buffer.write("\\0".join(sys.argv[1:]).encode())'
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} {shell_word(word, windows=False)}"
+    done = subprocess.run(["/bin/sh", "-c", line], check=True, capture_output=True)
+    assert done.stdout.decode() == word
+
+
+@pytest.mark.parametrize("word", ODD)
+def test_a_windows_program_takes_a_word_apart_as_it_was(word: str) -> None:
+    typed = shell_word(word, windows=True)
+    assert typed == word or (typed[0], typed[-1]) == ('"', '"')
+    assert _windows_arguments(typed) == [word]
+
+
+def _windows_arguments(line: str) -> list[str]:
+    """The rule of Microsoft's C runtime: 2n backslashes and a quote are n backslashes and the end of a string."""
+    words, word, quoted, place = [], "", False, 0
+    while place < len(line):
+        run = len(line[place:]) - len(line[place:].lstrip("\\"))
+        after = line[place + run : place + run + 1]
+        if after == '"':
+            word += "\\" * (run // 2) + ('"' if run % 2 else "")
+            quoted ^= not run % 2
+            place += run + 1
+        elif run:
+            word += "\\" * run
+            place += run
+        elif after == " " and not quoted:
+            words.append(word)
+            word, place = "", place + 1
+        else:
+            word += after
+            place += 1
+    return [*words, word]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_hydra_reads_a_setting_as_it_was_meant(text: str) -> None:
+    assert compose([setting("source.path", text), setting("universe.file", text)]).source.path == text
+    assert compose([setting("only", [text, "AAPL"])]).only == [text, "AAPL"]
+
+
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="$\n\r\0", exclude_categories=["C"]), min_size=1))
+@settings(deadline=None, max_examples=30)
+def test_any_text_goes_through_hydra_and_a_shell(text: str) -> None:
+    word = setting("tracking.experiment", text)
+    assert _composed(shlex.split(shell_word(word, windows=False))).tracking.experiment == text
+    assert hydra_quoted(text)[0] == hydra_quoted(text)[-1] == "'"
+
+
+def test_a_command_keeps_what_leads_to_the_same_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = [
+        "universe=full",
+        "universe.name=mine",
+        "data.root=/mnt/my bars",
+        "source=folder",
+        "source.path=in",
+        "model=all",
+    ]
+    typed += ["universe.symbols=[A]", "only=[B]", "source.live.proxy=http://me:secret@host", "--multirun", "seed=1,2"]
+    monkeypatch.setattr(sys, "argv", ["src/featurize.py", *typed])
+    assert command("report", dataset="mine") == (
+        'python -m src.report universe=full universe.name=mine "data.root=/mnt/my bars"'
+    )
+    assert command("train") == (
+        'python -m src.train universe=full universe.name=mine "data.root=/mnt/my bars" model=all'
+    )
+    assert command("hydrate", "source=yahoo") == (
+        'python -m src.hydrate universe=full universe.name=mine "data.root=/mnt/my bars" source.path=in'
+        ' "universe.symbols=[A]" source=yahoo'
+    )
+
+
+def test_a_command_of_a_process_without_settings_names_the_universe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["src/train.py"])
+    assert command("train", dataset="full") == "python -m src.train universe=full"
+    assert command("train", dataset="nothing-of-this-name") == "python -m src.train universe.name=nothing-of-this-name"
+    assert command("doctor") == "python -m src.doctor"
+
+
+def test_of_a_multirun_only_what_all_runs_share_is_kept() -> None:
+    assert typed_words(["-m", "universe=demo,full", "only=[A,B]", "data.root=x"]) == ["only=[A,B]", "data.root=x"]
+    assert typed_words(["tests/test_x.py", "-k", "a=b c", "--durations=5"]) == ["a=b c"]

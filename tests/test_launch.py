@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 from src.core.project import ROOT
 from src.runtime import heartbeat
-from tests.process_case import HANG, begin
+from tests.process_case import HANG, begin, run
 
 SCRIPTS = ROOT / "scripts"
 
@@ -412,14 +412,14 @@ def test_the_lock_holds_every_dependency_of_the_project_at_a_version_it_allows()
 )
 def test_a_misspelt_target_is_answered_with_the_nearest(typed: str, answer: str) -> None:
     launcher = [sys.executable, str(ROOT / "scripts" / "launch.py"), typed]
-    done = subprocess.run(launcher, check=False, capture_output=True, text=True, encoding="utf-8")
+    done = run(launcher, check=False, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 2 and answer in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 @pytest.mark.parametrize("target", ["deom", "tests", "data"])
 def test_make_answers_also_where_a_folder_has_the_name(target: str) -> None:
-    done = subprocess.run(["make", target], cwd=ROOT, check=False, capture_output=True, text=True, encoding="utf-8")
+    done = run(["make", target], cwd=ROOT, check=False, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 2 and f"there is no command {target}: " in done.stderr
 
 

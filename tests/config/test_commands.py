@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from src.config.commands import command, hydra_quoted, setting, shell_word, typed_words
 from src.config.compose import _composed, compose
+from tests.process_case import run
 
 ODD = [
     "my stocks", "a=b", "[x]", "it's", 'say "so"', "$HOME", "\u00e9t\u00e9", "a,b", "C:\\bars\\", "C:\\my bars\\",
@@ -27,7 +27,7 @@ def test_a_posix_shell_passes_a_word_on_unchanged(word: str) -> None:
     assert shlex.split(shell_word(word, windows=False)) == [word]
     program = 'import sys; sys.stdout.buffer.write("\\0".join(sys.argv[1:]).encode())'
     line = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} {shell_word(word, windows=False)}"
-    done = subprocess.run(["/bin/sh", "-c", line], check=True, capture_output=True)
+    done = run(["/bin/sh", "-c", line], check=True, capture_output=True)
     assert done.stdout.decode() == word
 
 
@@ -67,7 +67,7 @@ def test_hydra_reads_a_setting_as_it_was_meant(text: str) -> None:
 
 
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="$\n\r\0", exclude_categories=["C"]), min_size=1))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_any_text_goes_through_hydra_and_a_shell(text: str) -> None:
     word = setting("tracking.experiment", text)
     assert _composed(shlex.split(shell_word(word, windows=False))).tracking.experiment == text

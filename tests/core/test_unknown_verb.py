@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from src.core.project import ROOT
 from src.core.unknown_verb import answer, verbs
+from tests.process_case import run
 
 
-def python(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def python(*arguments: str, cwd: Path = ROOT) -> CompletedProcess[str]:
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True, encoding="utf-8")
+    return run(command, cwd=cwd, check=False, capture_output=True, text=True, encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ also NA and TRUE.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,10 +40,9 @@ def names(file: str) -> dict[str, int]:
     """
     path = Path(file).expanduser()
     path = path if path.is_absolute() else ROOT / path
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"universe.file: {path} can't be read: {error}") from error
+    lines = _text(path).splitlines()
+    if lines and re.fullmatch(r"\"?sep=.\"?", lines[0].strip(), re.IGNORECASE):  # as Excel writes it
+        lines[0] = ""
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
     if not numbered:
         raise ConfigError(f"universe.file: {path} names no instrument: write one symbol a line")
@@ -57,11 +57,29 @@ def names(file: str) -> dict[str, int]:
     return lines_by_name
 
 
+def _text(path: Path) -> str:
+    """The text of a file, in UTF-8, UTF-16 or an eight-bit encoding: symbols are ASCII, comments need not be."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"universe.file: {path} can't be read: {error.strerror or error}") from error
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise ConfigError(f"universe.file: {path} is a workbook or an archive: save it as CSV")
+    try:
+        return content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
 def _rows(path: Path, numbered: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     """Yield line, asset class (empty if not given) and symbol."""
-    table = csv.reader(line for _, line in numbered)
-    header = [cell.strip().lower() for cell in next(table)]
-    symbol = next((header.index(name) for name in _SYMBOLS if name in header), None)
+    header, symbol = [], None
+    for separator in _SEPARATORS:
+        table = csv.reader((line for _, line in numbered), delimiter=separator)
+        header = [cell.strip().strip("<>").lower() for cell in next(table)]
+        symbol = next((header.index(name) for name in _SYMBOLS if name in header), None)
+        if symbol is not None:
+            break
     if symbol is None:
         yield from _plain_rows(path, numbered)
         return

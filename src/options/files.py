@@ -10,8 +10,10 @@ from typing import Any
 import polars as pl
 
 from src.fetching.provider import CHAIN, OptionChain
+from src.sources import folder_files, text_table
+from src.sources.column_error import ColumnError
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".pq")
 _ALIASES: dict[str, tuple[str, ...]] = {  # ours first
     "asset_class": ("asset_class",),
     "underlying": ("underlying", "underlying_symbol", "root", "symbol", "ticker"),
@@ -53,11 +55,11 @@ def files(path: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        Sorted.
+        Sorted; hidden files are left out.
     """
     if path.is_file():
         return [path]
-    return sorted(found for found in path.rglob("*") if found.is_file() and found.name.lower().endswith(SUFFIXES))
+    return folder_files.readable_files(path, SUFFIXES)[0]
 
 
 def chains(path: Path) -> Iterator[tuple[str | None, OptionChain]]:
@@ -93,12 +95,27 @@ def chains(path: Path) -> Iterator[tuple[str | None, OptionChain]]:
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        if path.suffix.lower() == ".parquet":
+        if path.suffix.lower() in (".parquet", ".pq"):
             return pl.read_parquet(path, hive_partitioning=False, glob=False)
-        return pl.read_csv(path, infer_schema=False, glob=False)
+        return _text(path)
+    except ColumnError as error:
+        raise FileError(f"{path}: can't be read ({error}): repair it or take it away") from error
     except (pl.exceptions.PolarsError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FileError(f"{path}: can't be read ({first}): repair it or take it away") from error
+
+
+def _text(path: Path) -> pl.DataFrame:
+    """The cells of a file of text, whatever its separator and encoding."""
+    table = text_table.inspected(path)
+    try:
+        frame = pl.concat(list(table.chunks()))
+    except pl.exceptions.PolarsError:
+        frame = pl.concat(list(table.careful().chunks()))
+    if frame[text_table.FAULT].count():
+        raise ColumnError(frame[text_table.FAULT].drop_nulls()[0])
+    cells = [pl.when(pl.col(key).str.strip_chars() != "").then(pl.col(key)).alias(key) for key in table.keys]
+    return frame.select(cells)
 
 
 def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:

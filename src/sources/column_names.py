@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -54,6 +55,7 @@ _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_./ -]*")
 _RESERVED = ("true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off")
 
 
+@functools.lru_cache(maxsize=4096)
 def normalised(name: str) -> str:
     """A column's name without what vendors write around it.
 

@@ -267,16 +267,18 @@ def _batch(b: int, frames: Sequence[pl.DataFrame], lost: Sequence[LostFile], ori
         nothing = pl.DataFrame(schema=kinds | dict.fromkeys(NUMBERS, pl.Float64()))
         return Batch(b, nothing, [each.ended for each in lost])
     rows = pl.concat(frames, how="vertical_relaxed")
-    first = rows.group_by(KEY).agg(pl.first(ORIGIN))
-    places = {(kind, symbol): place for kind, symbol, n in first.iter_rows() if (place := origins[n].place)}
-    held = set(first.select(KEY).iter_rows())
+    numbers = dict(zip(*several_files.files_of(rows), strict=True))
+    places = {key: place for key, files_read in numbers.items() if (place := origins[files_read[0]].place)}
+    held = numbers.keys()
     bad = [each.ended for each in lost if each.is_part or each.ended.key not in held]
-    faults = rows.drop_nulls(FAULT).group_by(KEY, maintain_order=True).agg(pl.first(FAULT), pl.len().alias("n"))
-    for kind, symbol, fault, n in faults.iter_rows():
-        said = fault if n == 1 else f"{fault} ({n:,} lines like this)"
-        bad.append(EndState(kind, symbol, "quarantined", said, rule="unreadable"))
-    out = pl.DataFrame([ended.key for ended in bad], schema=dict.fromkeys(KEY, pl.String()), orient="row").unique()
-    rows = rows.join(out, on=KEY, how="anti", maintain_order="left")
+    if rows[FAULT].null_count() < rows.height:
+        faults = rows.drop_nulls(FAULT).group_by(KEY, maintain_order=True).agg(pl.first(FAULT), pl.len().alias("n"))
+        for kind, symbol, fault, n in faults.iter_rows():
+            said = fault if n == 1 else f"{fault} ({n:,} lines like this)"
+            bad.append(EndState(kind, symbol, "quarantined", said, rule="unreadable"))
+    if bad:
+        out = pl.DataFrame([ended.key for ended in bad], schema=dict.fromkeys(KEY, pl.String()), orient="row").unique()
+        rows = rows.join(out, on=KEY, how="anti", maintain_order="left")
     rows, differing, remarks = several_files.joined(rows.drop(LINE, FAULT), origins)
     for each in lost:
         if not each.is_part and each.ended.key in held:

@@ -64,7 +64,9 @@ def joined(
     remarks : dict of (asset_class, symbol) to list of BarFinding
         Of instruments joined from files that don't say that they are parts.
     """
-    counts = bars.group_by(KEY).agg(pl.col(ORIGIN).unique().sort())
+    if bars[ORIGIN].n_unique() <= 1:
+        return bars.drop(ORIGIN), [], {}
+    counts = _numbers(bars)
     several = counts.filter(pl.col(ORIGIN).list.len() > 1)
     if several.is_empty():
         return bars.drop(ORIGIN), [], {}
@@ -95,6 +97,36 @@ def joined(
     kept = kept.join(repeated, on=[*KEY, "date"], how="left", maintain_order="left")
     kept = kept.filter(again | pl.col("shared").is_null())
     return kept.drop(ORIGIN, "shared"), unusable, remarks
+
+
+def files_of(bars: pl.DataFrame) -> tuple[list[Key], list[list[int]]]:
+    """The files that each instrument's rows come from.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        asset_class, symbol and `ORIGIN`, each file's rows together.
+
+    Returns
+    -------
+    keys : list of (asset_class, symbol)
+        Each once.
+    numbers : list of list of int
+        Of their files, ascending.
+    """
+    table = _numbers(bars)
+    return list(table.select(KEY).iter_rows()), table[ORIGIN].to_list()
+
+
+def _numbers(bars: pl.DataFrame) -> pl.DataFrame:
+    begins = _begins(ORIGIN) | _begins("symbol") | _begins("asset_class")
+    pairs = bars.select(ORIGIN, *KEY).filter(begins).unique()
+    return pairs.group_by(KEY).agg(pl.col(ORIGIN).sort())
+
+
+def _begins(name: str) -> pl.Expr:
+    """Whether a row differs from the one before; a long series is one run, which makes counting fast."""
+    return pl.col(name).ne_missing(pl.col(name).shift(1)) | (pl.int_range(pl.len()) == 0)
 
 
 def _differing(shared: pl.DataFrame) -> pl.DataFrame:

@@ -91,6 +91,21 @@ def test_a_watchlist_is_a_table_or_one_symbol_a_line(tmp_path, text):
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "Symbol;Name\r\nAAPL;Äpfel\r\nSPY;\r\nBTC-USD;x\r\n".encode("latin-1"),
+        b"sep=;\nName;Symbol\nx;AAPL\ny;SPY\nz;BTC-USD\n",
+        "Name\tTicker\nx\tAAPL\ny\tSPY\nz\tBTC-USD\n".encode("utf-16"),
+        b"AAPL\rSPY\rBTC-USD\r",
+    ],
+)
+def test_a_watchlist_may_come_from_a_spreadsheet(tmp_path, content):
+    path = tmp_path / "watch.csv"
+    path.write_bytes(content)
+    assert included(select(LISTED, UniverseConfig(file=str(path)))) == ["crypto:BTC-USD", "etf:SPY", "stock:AAPL"]
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "watch.csv names no instrument: write one symbol a line"),
@@ -118,8 +133,8 @@ def test_a_watchlist_that_is_absent_or_no_text_is_refused(tmp_path):
     path = tmp_path / "watch.csv"
     with pytest.raises(ConfigError, match=r"universe.file: .*watch.csv can't be read"):
         select(LISTED, UniverseConfig(file=str(path)))
-    path.write_text("AAPL", encoding="utf-16")
-    with pytest.raises(ConfigError, match=r"universe.file: .*watch.csv can't be read"):
+    path.write_bytes(b"PK\x03\x04 a workbook")
+    with pytest.raises(ConfigError, match=r"universe.file: .*watch.csv is a workbook or an archive: save it as CSV"):
         select(LISTED, UniverseConfig(file=str(path)))
 
 

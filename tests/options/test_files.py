@@ -114,3 +114,13 @@ def test_files_are_found_below_a_folder_and_others_are_not(tmp_path):
         (tmp_path / name).write_text("x")
     assert [path.name for path in files(tmp_path)] == ["b.csv", "c.CSV.GZ", "a.parquet"]
     assert files(tmp_path / "readme.md") == [tmp_path / "readme.md"]
+
+
+def test_files_from_a_spreadsheet_and_with_any_name_are_read(tmp_path):
+    path = tmp_path / "a [1]" / "AAA*1.csv".replace("*", "%")
+    path.parent.mkdir()
+    path.write_bytes(LAYOUT.replace(",", ";").encode("utf-16"))
+    (tmp_path / "a [1]" / "._AAA.csv").write_bytes(b"x")
+    assert files(tmp_path) == [path]
+    [(_, found)] = chains(path)
+    assert (found.underlying, found.price, found.captured) == ("AAA", 100.5, CAPTURED)

@@ -73,6 +73,36 @@ def test_a_file_cut_off_in_a_row_loses_that_row_only(tmp_path):
     assert not unusable and bars["date"].is_null().to_list() == [False, True]
 
 
+def test_two_files_of_one_symbol_are_joined_where_they_agree_and_said_where_they_differ(tmp_path):
+    other = ROW.replace("10.75", "10.5")
+    files = {
+        "us/nasdaq stocks/1/aaa.us.txt": HEAD + ROW,
+        "us/nyse stocks/1/aaa.us.txt": HEAD + ROW + ROW.replace("20240102", "20240103"),
+        "us/nasdaq stocks/1/sap.us.txt": HEAD + ROW,
+        "de/xetra stocks/sap.de.txt": HEAD + other,
+    }
+    _, bars, unusable = read(archive(tmp_path, **files))
+    assert bars["symbol"].to_list() == ["AAA", "AAA"]
+    state, reason = unusable["SAP"]
+    assert state == "quarantined"
+    assert "10.5 in de/xetra stocks/sap.de.txt and 10.75 in nasdaq stocks/1/sap.us.txt" in reason
+
+
+def test_a_cell_that_is_no_number_is_named_and_an_empty_one_is_missing(tmp_path):
+    files = {
+        "us/nasdaq stocks/bad.us.txt": HEAD + ROW + ROW.replace("10.75", "10,75x").replace(",75x", "x"),
+        "us/nasdaq stocks/gap.us.txt": HEAD + ROW.replace("10.75", ""),
+        "us/nasdaq stocks/GOOD.US.TXT": HEAD + ROW,
+        "__MACOSX/us/nasdaq stocks/._good.us.txt": "x",
+    }
+    _, bars, unusable = read(archive(tmp_path, **files))
+    assert sorted(bars["symbol"]) == ["GAP", "GOOD"]
+    assert unusable["BAD"] == (
+        "quarantined",
+        "bad.us.txt line 3, column <CLOSE>: '10x' is no number: download the archive again",
+    )
+
+
 def test_an_incomplete_zip_and_a_folder_of_something_else_are_clear_errors(tmp_path):
     archive(tmp_path, **FILES)
     shutil.make_archive(str(tmp_path / "d_us_txt"), "zip", tmp_path / "in")

@@ -16,6 +16,8 @@ import polars as pl
 from src.core.code_hash import code_digest
 from src.core.finding import BarFinding
 from src.core.instruments import KEY, Key
+from src.hydration.file_events import COLUMNS as EVENTS
+from src.hydration.file_events import with_events
 from src.hydration.findings import counted_rules, reason, with_pictures
 from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
 from src.hydration.unrecorded_splits import without_unrecorded_splits
@@ -60,7 +62,8 @@ def validate(
     ----------
     raw
         Rows in the order of the source: asset_class, symbol, date, open, high, low, close, volume, and if known
-        adj_close (with dividends added back) and split (as-traded price over price). Anything may be null or absurd.
+        adj_close (with dividends added back), split (events or factors), dividend, capital_gain (money a share that
+        goes ex) and unadjusted_close (as traded). Anything may be null or absurd.
     basis
         ``split_adjusted``: adj_close gives the total-return factor; ``total_return``: the prices are total-return
         prices already; ``auto``: by the presence of adj_close, for each instrument.
@@ -81,13 +84,14 @@ def validate(
     """
     typed = _typed(raw, basis)
     frame, dropped = _without_faulty_rows(typed, interval)
+    frame, named = with_events(frame, basis, exact)
     frame, splits = without_unrecorded_splits(frame, interval)
     frame, leading = _split_off(_closes(frame), pl.col("close").is_null(), "leading")
     frame, stubs = _split_off(frame, _stub(interval), "stub")
-    bars = _factors(_bodies(frame), exact)
-    bars = bars.with_columns(repaired=pl.any_horizontal("rebased", *REPAIRED))
+    bars = _factors(_bodies(frame))
+    bars = bars.with_columns(repaired=pl.any_horizontal("rebased", "restated", *REPAIRED))
     dropped = pl.concat([dropped, leading, stubs])
-    states = _states(typed, bars, dropped, splits, interval)
+    states = _states(typed, bars, dropped, _together(named, splits), interval)
     fit = states.filter(pl.col("state") == "done").select(KEY)
     columns = [pl.col(name).cast(kind) for name, kind in schema(interval).items()]
     return bars.join(fit, on=KEY, how="semi").select(columns).sort(*KEY, "date"), states
@@ -107,11 +111,11 @@ def rules_digest() -> str:
 
 def _typed(raw: pl.DataFrame, basis: str) -> pl.DataFrame:
     """The columns of validation in float64, infinities and NaN as null, with the order of the source."""
-    absent = {name: pl.lit(None, pl.Float64) for name in ("adj_close", "split") if name not in raw.columns}
+    absent = {name: pl.lit(None, pl.Float64) for name in ("adj_close", *EVENTS) if name not in raw.columns}
     if basis == "total_return":
         absent["adj_close"] = pl.lit(None, pl.Float64)
     raw = raw.with_columns(**absent)
-    values = [pl.col(name).cast(pl.Float64) for name in [*_VALUES, "split"]]
+    values = [pl.col(name).cast(pl.Float64) for name in [*_VALUES, *EVENTS]]
     return raw.select(*KEY, "date", *(pl.when(v.is_finite()).then(v) for v in values)).with_row_index("row")
 
 
@@ -243,7 +247,7 @@ def _excess(upper: str | pl.Expr, lower: str | pl.Expr) -> pl.Expr:
     return pl.when((above > 0) & (below > 0)).then(above / below)
 
 
-def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
+def _factors(frame: pl.DataFrame) -> pl.DataFrame:
     """Total-return factor, 1 at the first bar and cumulating forward, from the steps that can be distributions.
 
     Steps of the wrong sign, and those beyond 10% that the price does not show, are ignored. Steps below `NOISE`, or
@@ -257,7 +261,7 @@ def _factors(frame: pl.DataFrame, exact: bool) -> pl.DataFrame:
     frame = frame.with_columns(wrong_sign=pl.col("step") <= 0, wrong_size=(pl.col("step") > 0) & unseen)
     frame = frame.with_columns(stretch=pl.when("wrong_size").then(size.abs()).otherwise("stretch"))
     none = pl.any_horizontal("wrong_sign", "wrong_size") | (
-        (pl.col("step") - 1).abs() < pl.max_horizontal(pl.lit(NOISE), pl.lit(0.0) if exact else _rounding())
+        (pl.col("step") - 1).abs() < pl.max_horizontal(pl.lit(NOISE), pl.when("exact").then(0.0).otherwise(_rounding()))
     )
     frame = frame.with_columns(step=pl.when(none).then(1.0).otherwise("step"))
     return frame.with_columns(
@@ -281,6 +285,18 @@ def _rounding() -> pl.Expr:
     return pl.when(pl.col("adj_close") != pl.col("raw")).then(error).otherwise(0.0).fill_null(0.0)
 
 
+def _together(
+    named: dict[Key, list[BarFinding]], unrecorded: dict[Key, list[BarFinding]]
+) -> dict[Key, list[BarFinding]]:
+    """Findings on splits and dividends; what condemns by a named event is not judged again."""
+    condemned = {key for key, found in named.items() if found[0].effect == "quarantined"}
+    both = dict(named)
+    for key, found in unrecorded.items():
+        if key not in condemned:
+            both[key] = [*named.get(key, []), *found]
+    return both
+
+
 def _states(
     typed: pl.DataFrame,
     bars: pl.DataFrame,
@@ -295,10 +311,10 @@ def _states(
         pl.col("date").last().cast(pl.Date).alias("last"),
         pl.col("repaired").sum().cast(pl.Int64),
         pl.col("unordered").any(),
+        pl.col("adj_close").is_not_null().any().alias("adjusted"),
     )
     found = typed.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("raw_rows"),
-        adjusted=pl.col("adj_close").is_not_null().any(),
         dollar_volume=(pl.col("close") * pl.col("volume")).filter(pl.col("close") > 0, pl.col("volume") > 0).median(),
     )
     rules = counted_rules(bars, dropped, REPAIRED, DROPPED)

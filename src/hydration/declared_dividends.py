@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from src.hydration.moves import Floats
 
-_TWICE_DAYS = 4  # an equal dividend within so many days is the same one: weekly payers are a week apart
+_TWICE_DAYS = 4  # an equal dividend within these days is the same one: weekly payers are a week apart
 _LARGE = 0.10  # of the price: beyond it an amount may be in hundredths
 _KNOWN = 2  # earlier dividends that say what is usual
 _CERTAIN, _POSSIBLE = 4.0, 2.5  # standard errors: prices fell by none of the dividends; or by none, as far as seen

@@ -27,7 +27,7 @@ from src.market.bars import PRICES
 COLUMNS = ("split", "dividend", "capital_gain", "unadjusted_close")
 """Optional columns of bars that hold events or factors."""
 _AGREEMENT = 1e-3  # of a step of adj_close with that of the dividends
-_NONSENSE, _SHARE, _FEWEST = 0.02, 0.25, 30  # steps of adj_close over close beyond this, in so many of at least 30 bars
+_NONSENSE, _SHARE, _FEWEST = 0.2, 0.25, 30  # steps of adj_close over close beyond this, on such a share of 30 bars
 _STEP = 0.03  # smaller steps of an as-traded close against the close are its rounding
 
 
@@ -92,6 +92,24 @@ def with_events(
     used = [pl.Series(name, values[name]).fill_nan(None) for name in [*PRICES, "volume", "adj_close", "split"]]
     marks = [pl.Series(name, flag) for name, flag in flags.items()]
     return frame.drop(set(COLUMNS) - {"split"}).with_columns(*used, *marks), findings
+
+
+def together(
+    named: dict[Key, list[BarFinding]], unrecorded: dict[Key, list[BarFinding]]
+) -> dict[Key, list[BarFinding]]:
+    """Findings on splits and dividends; what a named event condemned is not judged again.
+
+    Parameters
+    ----------
+    named, unrecorded : dict of (asset_class, symbol) to list of BarFinding
+        By `with_events`, and by `without_unrecorded_splits`.
+    """
+    condemned = {key for key, found in named.items() if found[0].effect == "quarantined"}
+    both = dict(named)
+    for key, found in unrecorded.items():
+        if key not in condemned:
+            both[key] = [*named.get(key, []), *found]
+    return both
 
 
 def _touched(frame: pl.DataFrame) -> list[tuple[int, int]]:

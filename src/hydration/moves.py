@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 _TRAILING, _ENOUGH = 250, 10  # bars of the series' past that say what is ordinary; fewer, and `_UNKNOWN` holds
 _UNKNOWN = 0.04
-_WIDE, _ROOM_GAP, _ROOM_MOVE = 5.0, 0.01, 0.02  # an ordinary move: within so many scales, and this
+_WIDE, _ROOM_GAP, _ROOM_MOVE = 5.0, 0.01, 0.02  # an ordinary move: within this number of scales, and this
 _FLOOR = 0.003
 _LIKE = 0.3  # of the ratio's log: a move this near to it, beside a named day, that is not ordinary after its repair
 

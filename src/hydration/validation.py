@@ -17,7 +17,7 @@ from src.core.code_hash import code_digest
 from src.core.finding import BarFinding
 from src.core.instruments import KEY, Key
 from src.hydration.file_events import COLUMNS as EVENTS
-from src.hydration.file_events import with_events
+from src.hydration.file_events import together, with_events
 from src.hydration.findings import counted_rules, reason, with_pictures
 from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
 from src.hydration.unrecorded_splits import without_unrecorded_splits
@@ -91,7 +91,7 @@ def validate(
     bars = _factors(_bodies(frame))
     bars = bars.with_columns(repaired=pl.any_horizontal("rebased", "restated", *REPAIRED))
     dropped = pl.concat([dropped, leading, stubs])
-    states = _states(typed, bars, dropped, _together(named, splits), interval)
+    states = _states(typed, bars, dropped, together(named, splits), interval)
     fit = states.filter(pl.col("state") == "done").select(KEY)
     columns = [pl.col(name).cast(kind) for name, kind in schema(interval).items()]
     return bars.join(fit, on=KEY, how="semi").select(columns).sort(*KEY, "date"), states
@@ -283,18 +283,6 @@ def _rounding() -> pl.Expr:
         coarse = whole.cast(pl.Int8).cum_min().over("g") == 1
         error = pl.when(coarse).then(unit / adjusted + unit / before).otherwise(error)
     return pl.when(pl.col("adj_close") != pl.col("raw")).then(error).otherwise(0.0).fill_null(0.0)
-
-
-def _together(
-    named: dict[Key, list[BarFinding]], unrecorded: dict[Key, list[BarFinding]]
-) -> dict[Key, list[BarFinding]]:
-    """Findings on splits and dividends; what condemns by a named event is not judged again."""
-    condemned = {key for key, found in named.items() if found[0].effect == "quarantined"}
-    both = dict(named)
-    for key, found in unrecorded.items():
-        if key not in condemned:
-            both[key] = [*named.get(key, []), *found]
-    return both
 
 
 def _states(

@@ -21,10 +21,11 @@ from src.sources.event_rows import DIVIDEND, SPLIT, has_events
 from src.sources.files import CLASS_SPELLINGS
 from src.sources.number_styles import is_plain, number_reading, tallied
 from src.sources.numbers import NumberReading, is_missing, shapes, stripped
+from src.sources.split_ratios import column_of_ratios
 from src.sources.table_shape import TableShape
 from src.sources.text_table import CHUNK, FAULT, LINE, WHOLE, TextTable
 
-NUMBERS = [*PRICES, "adj_close", "volume", "split", "dividend", "unadjusted_close"]
+NUMBERS = [*PRICES, "adj_close", "volume", "split", "dividend", "capital_gain", "unadjusted_close"]
 _COUNTS = ("volume", "split")
 _DATE = "_date"
 _OURS = {"_class": "asset_class", "_symbol": "symbol", "_day": "date"}
@@ -167,7 +168,8 @@ class BarCells:
             cell = pl.when(~is_missing(cell)).then(cell)
         if "time" in self.columns:
             cell = _with_time(cell, kind, self.columns["time"], frame.schema[self.columns["time"]])
-        return frame.with_columns(cell.alias(_DATE))
+        ratios = [column_of_ratios(self.columns["split"])] if _is_text(frame, self.columns.get("split")) else []
+        return frame.with_columns(cell.alias(_DATE), *ratios)
 
     def _plain(self) -> pl.DataFrame | None:
         """The bars of a small file with days as YYYY-MM-DD and plain numbers throughout; None for any other."""
@@ -310,6 +312,10 @@ def _is_number(kind: pl.DataType) -> bool:
 
 def _is_category(kind: pl.DataType) -> bool:
     return isinstance(kind, pl.Categorical | pl.Enum)
+
+
+def _is_text(frame: pl.DataFrame, name: str | None) -> bool:
+    return name is not None and frame.schema[name] == pl.String
 
 
 def _with_time(date: pl.Expr, kind: pl.DataType, name: str, time_kind: pl.DataType) -> pl.Expr:

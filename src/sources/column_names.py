@@ -32,9 +32,10 @@ ALIASES = {
                "total_traded_quantity", "tottrdqty", "ttltradgvol", "volumefrom", "volume_base", "base_volume",
                "volumen"),
     "split": ("split", "splits", "stock_split", "stock_splits", "split_ratio", "splitratio", "split_coefficient",
-              "split_factor", "splitfactor"),
+              "split_factor", "splitfactor", "splitcoefficient", "cfacpr"),
     "dividend": ("dividend", "dividends", "div", "dividend_amount", "div_cash", "divcash", "cash_dividend",
-                 "ex_dividend"),
+                 "ex_dividend", "dividendamount"),
+    "capital_gain": ("capital_gain", "capital_gains", "capitalgains"),
     "unadjusted_close": ("unadjusted_close", "closeunadj", "close_unadj", "unadj_close", "close_unadjusted",
                          "raw_close"),
 }  # fmt: skip

@@ -94,7 +94,7 @@ def compared(tape: Tape, named: Floats, full_precision: bool = False) -> Compare
     and ``split`` 2, 2, 1.
     """
     n = len(tape.close)
-    found = Compared(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.bool_))
+    found = Compared(np.ones(n), np.ones(n), np.ones(n), np.zeros(n, dtype=np.bool_))
     moves = Moves(tape)
     events = [(int(k), float(named[k])) for k in np.flatnonzero(named != 1.0)]
     days = np.array([k for k, _ in events])
@@ -106,10 +106,9 @@ def compared(tape: Tape, named: Floats, full_precision: bool = False) -> Compare
 
 
 def _from_the_end(found: Compared) -> None:
-    """Turn log steps at bars into factors of the bars before them."""
+    """Turn ratios at bars into factors of the bars before them."""
     for values in (found.price, found.volume, found.split):
-        later = np.append(np.cumsum(values[::-1])[::-1][1:], 0.0)
-        values[:] = np.exp(later)
+        values[:] = np.append(np.cumprod(values[::-1])[::-1][1:], 1.0)
 
 
 def _once(events: list[tuple[int, float]], tape: Tape, found: Compared) -> Iterator[tuple[int, float]]:
@@ -137,7 +136,7 @@ def _judge(
     if why:
         found.against.append((k, ratio, f"{what}, but {why}"))
         return
-    day, true, said = k, size, ""
+    day, true, said = k, ratio, ""
     if not steps and _as_before(moves, tape, k, size, found):
         steps = [_Step(k, -1)]
     elif not steps:
@@ -147,7 +146,7 @@ def _judge(
         day, true, said = _error(tape, k, ratio, steps, full_precision)
     if said:
         found.repaired.append((k, ratio, f"{what}: {said} (repaired)"))
-    _write(tape, steps, k, (day, size, true), what, found)
+    _write(tape, steps, k, (day, ratio, true), what, found)
 
 
 def _objection(tape: Tape, moves: Moves, k: int, size: float, steps: list[_Step]) -> str:
@@ -162,18 +161,18 @@ def _objection(tape: Tape, moves: Moves, k: int, size: float, steps: list[_Step]
 
 
 def _error(tape: Tape, k: int, ratio: float, steps: list[_Step], full_precision: bool) -> tuple[int, float, str]:
-    """The true bar of a split, the log of its true ratio, and what was wrong; nothing for prices as traded."""
-    size, kinds = math.log(ratio), sorted(step.times for step in steps)
+    """The true bar of a split, its true ratio, and what was wrong; nothing for prices as traded."""
+    kinds = sorted(step.times for step in steps)
     if kinds == [2]:
-        return k, -size, f"upside down, it was {ratio_text(1 / ratio)}"
+        return k, 1 / ratio, f"upside down, it was {ratio_text(1 / ratio)}"
     if kinds == [1]:
         if _upside_down(tape, steps[0].bar, ratio, full_precision):
-            return k, -size, f"upside down and not applied, it was {ratio_text(1 / ratio)}"
-        return k, size, "applied twice"
+            return k, 1 / ratio, f"upside down and not applied, it was {ratio_text(1 / ratio)}"
+        return k, ratio, "applied twice"
     day = next(step.bar for step in steps if step.times == -1)
     if kinds == [-1, 1]:
-        return day, size, f"the prices show it on {tape.day[day]}"
-    return day, size, f"not in the prices, which show it on {tape.day[day]}" if day != k else ""
+        return day, ratio, f"the prices show it on {tape.day[day]}"
+    return day, ratio, f"not in the prices, which show it on {tape.day[day]}" if day != k else ""
 
 
 def _places(tape: Tape, moves: Moves, steps: list[_Step]) -> str:
@@ -181,20 +180,21 @@ def _places(tape: Tape, moves: Moves, steps: list[_Step]) -> str:
 
 
 def _write(tape: Tape, steps: list[_Step], k: int, truth: tuple[int, float, float], what: str, found: Compared) -> None:
-    """Enter the steps and the split of one event, of which `truth` is the bar, the named and the true log ratio."""
-    day, size, true = truth
-    found.split[day] += true
+    """Enter the steps and the split of one event, of which `truth` is the bar, the named and the true ratio."""
+    day, ratio, true = truth
+    size = math.log(ratio)
+    found.split[day] *= true
     for step in steps:
-        found.price[step.bar] += step.times * size
-        found.volume[step.bar] -= step.times * size
+        found.price[step.bar] *= ratio**step.times
+        found.volume[step.bar] /= ratio**step.times
     if [(step.bar, step.times) for step in steps] == [(k, -1)]:
-        found.as_traded.append((k, math.exp(size)))
+        found.as_traded.append((k, ratio))
     else:
         found.restated[[step.bar for step in steps]] = True
     at = steps[0].bar if len(steps) == 1 else day
     odd = volume_fault(tape, at, size, -sum(step.times for step in steps) * size)
     if odd:
-        found.against.append((at, math.exp(size), f"{what}: {odd}"))
+        found.against.append((at, ratio, f"{what}: {odd}"))
 
 
 _ERRORS: tuple[list[int], ...] = ([], [-1], [1], [-1, 1], [2])
@@ -227,7 +227,7 @@ def _as_before(moves: Moves, tape: Tape, k: int, size: float, found: Compared) -
     if math.isfinite(step) and abs(step) > 1e-4:
         return abs(step - size) < abs(step)
     seen = any(bar < k for bar, _ in found.as_traded)
-    return seen and not found.restated[:k].any() and len(found.as_traded) == np.count_nonzero(found.split[:k])
+    return seen and not found.restated[:k].any() and len(found.as_traded) == np.count_nonzero(found.split[:k] != 1)
 
 
 def _since(tape: Tape, moves: Moves, k: int, size: float, others: list[int]) -> Iterator[_Step]:

@@ -38,7 +38,7 @@ def test_one_file_of_all_instruments_is_split_by_bucket(tmp_path, name):
     batches = list(folder.bars(source, Selection(wanted), tmp_path / "scratch"))
     assert [b.bucket for b in batches] == [0, 2]
     assert batches[0].bars.select("asset_class", "symbol").unique().rows() == [("stock", "AAA")]
-    read_columns = [*frame.columns[:7], "adj_close", "volume", "split", "dividend", "unadjusted_close"]
+    read_columns = [*frame.columns[:7], "adj_close", "volume", "split", "dividend", "capital_gain", "unadjusted_close"]
     assert batches[1].bars.height == 45 and batches[1].bars.columns == read_columns
     got = pl.concat([b.bars for b in batches]).sort("asset_class", "symbol", "date")
     assert got.select(frame.columns).equals(frame.sort("asset_class", "symbol", "date"))

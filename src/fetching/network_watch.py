@@ -171,8 +171,10 @@ class NetworkWatch:
             self._streak += 1
             line.faults += 1
             line.latest = error
-            heard = all(each.faults or not each.busy for each in self._lines.values())
-            if self._since is None and heard and self._streak >= _FAULTS:
+            lines = self._lines.values()
+            heard = all(each.faults or not each.busy for each in lines)
+            alone = any(each.reached for each in lines) and not any(each.reached and each.faults for each in lines)
+            if self._since is None and heard and not alone and self._streak >= _FAULTS:
                 self._since = self._now()
         elif error is None or isinstance(error, ProviderError):
             line.reached, line.faults, line.latest = True, 0, None

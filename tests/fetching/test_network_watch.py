@@ -92,12 +92,20 @@ def test_an_absence_in_the_middle_of_a_run_is_noticed_at_the_third_fault_and_its
 
 def test_the_network_is_not_called_absent_while_another_provider_may_still_answer(watch):
     with watch.asking("kraken"):
+        ask(watch, "yahoo")
         for _ in range(9):
             ask(watch, "yahoo", no_name())
         assert watch.absent_since is None
     for _ in range(3):
         ask(watch, "yahoo", no_name())
     assert watch.absent_since == NOON  # kraken has no request under way any more
+
+
+def test_a_provider_that_was_never_reached_is_blocked_where_another_one_was_reached_before(watch):
+    ask(watch, "kraken")
+    for _ in range(9):
+        ask(watch, "yahoo", no_name())
+    assert watch.absent_since is None and list(watch.blocked()) == ["yahoo"]
 
 
 def test_a_provider_that_alone_is_not_reached_is_named_with_those_that_are(watch, clock):

@@ -19,6 +19,7 @@ from src.hydration.live.refresh import merge
 from src.sources import registry
 
 log = logging.getLogger(__name__)
+_LASTING = ("serves", "first_trade")  # facts of a whole answer, which hold for its refreshes as well
 
 
 def merged(
@@ -138,9 +139,10 @@ def _update(
         former = {**_blank(key, ""), **entries.get(key, {})}
         entries[key] = {**former, **answer.entry}
         if answer.how != "failure":
-            earlier = former["facts"].get("adjustment") if answer.how == "merge" else None
-            message = messages.get(id(answer), earlier)
-            entries[key]["facts"] = {**answer.entry["facts"], **({"adjustment": message} if message else {})}
+            earlier = former["facts"] if answer.how == "merge" else {}
+            message = messages.get(id(answer), earlier.get("adjustment"))
+            kept = {name: earlier[name] for name in _LASTING if name in earlier}  # a refresh meets no limit
+            entries[key]["facts"] = {**kept, **answer.entry["facts"], **({"adjustment": message} if message else {})}
         written.append(key)
     changed = entries if with_archive else written
     for key, sums in content_hash.sums(history.bars, history.events, changed).items():

@@ -25,12 +25,13 @@ from src.fetching.pool import FetchOutcome, FetchTask, Pool
 from src.fetching.provider import EVENTS
 from src.hydration import dataset, replacement
 from src.hydration.job import HydrationJob
-from src.hydration.live import archives, provider_chain, rebase, refresh, selection, sessions
+from src.hydration.live import archives, coverage, provider_chain, rebase, refresh, selection, sessions
 from src.hydration.live.history import History
 from src.hydration.live.providers import Offline, Providers
 from src.hydration.live.publisher import Publisher
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.schedule import Schedule, SelectedInstrument
+from src.hydration.quality import quality
 from src.market.bars import BarStore
 from src.runtime import disk_space
 from src.runtime.progress import Progress
@@ -80,7 +81,9 @@ def run(job: HydrationJob) -> str:
         store.write_manifest(dataclasses.replace(store.manifest, complete=True))
     if replacing:
         replacement.replace(job.paths.bars)
-    return f"{dataset.summary(job)}; {freshness(BarStore(job.paths.bars), dt.datetime.now(dt.UTC))}"
+    published = BarStore(job.paths.bars)
+    cut = coverage.closing(quality(published).findings["rule"])
+    return f"{dataset.summary(job)}; {freshness(published, dt.datetime.now(dt.UTC))}{cut}"
 
 
 def freshness(store: BarStore, now: dt.datetime) -> str:

@@ -18,7 +18,7 @@ from src.core.instruments import KEY, Key
 from src.hydration.batches import bars_and_states, log_reasons
 from src.hydration.findings import with_remarks
 from src.hydration.job import HydrationJob
-from src.hydration.live import corporate_actions
+from src.hydration.live import corporate_actions, coverage
 from src.hydration.live.bucket_view import BucketView
 from src.market.bars import BarStore
 from src.sources.declaration import Batch
@@ -50,7 +50,7 @@ def publish(job: HydrationJob, view: BucketView, store: BarStore, keys: pl.DataF
     """
     b = view.bucket.b
     entries = view.entries.join(keys, on=KEY, how="semi").sort(KEY)
-    key = _bucket_key(job.key, view.digest(), entries)
+    key = _bucket_key(job.key, view.digest(), entries, job.universe.interval)
     if store.done(b, key):
         return set()
     history = view.history(entries.select(KEY).rows())
@@ -60,20 +60,23 @@ def publish(job: HydrationJob, view: BucketView, store: BarStore, keys: pl.DataF
     batch = Batch(b, derived.bars, unusable, exact=True, origins={key: name for key, name in origins.items() if name})
     bars, states = bars_and_states(job, batch, entries.select(KEY))
     states = with_remarks(states, _remarks(entries, derived.remarks))
+    states = with_remarks(states, coverage.remarks(entries, history.bars, job.universe.interval))
     digest = store.write_bucket(b, bars)
     store.record(b, key, states, digest)
     log_reasons(states)
     return derived.apart
 
 
-def _bucket_key(job_key: str, digest: str, entries: pl.DataFrame) -> str:
+def _bucket_key(job_key: str, digest: str, entries: pl.DataFrame, interval: str) -> str:
     """Key of a published bucket: the hydration's, the raw content, what is known of each instrument, and our code."""
-    return json_digest([job_key, digest, entries.select(*KEY, "state", "reason").rows(), _adjustment_digest()])
+    edges = [[*key, *(each.text for each in found)] for key, found in coverage.edges(entries, interval).items()]
+    known = entries.select(*KEY, "state", "reason").rows()
+    return json_digest([job_key, digest, known, edges, _adjustment_digest()])
 
 
 @functools.cache
 def _adjustment_digest() -> str:
-    return code_digest(corporate_actions.derived)
+    return code_digest(corporate_actions.derived) + code_digest(coverage.remarks)
 
 
 def _unusable(entry: dict[str, Any]) -> EndState:

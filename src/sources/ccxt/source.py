@@ -1,8 +1,8 @@
 """Coins from an exchange through ccxt: any exchange that serves candles without a key.
 
 Tested with coinbaseexchange (300 bars in one request), kraken (the latest 720 bars only) and binanceus (1,000). A
-symbol such as BTC-USD is the market BTC/USD. Bars come in pages on a fixed grid, which are put end to end; of identical
-rows one is kept, and a bar that is not final yet is left out.
+symbol such as BTC-USD is the market BTC/USD. Bars come in pages on a fixed grid (`src.sources.ccxt.pages`); of rows
+that are identical one is kept, and a bar that is not final yet is left out.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import polars as pl
 from src.config.schema import LiveSource
 from src.fetching.provider import EVENTS, Answer, BarRequest, Malformed, RequestGate, Unfit, Unknown, raw_schema
 from src.sources.ccxt.client import client, provider_error
+from src.sources.ccxt.pages import final_rows
 
 SETTLED = dt.timedelta(minutes=10)  # after its end, until a bar counts as final
-_PAGE_SIZE = 500  # bars in one request if ccxt does not know the exchange's limit
 
 
 def connect(name: str, settings: LiveSource, gate: RequestGate) -> Exchange:
@@ -112,10 +112,14 @@ class Exchange:
         if request.interval not in exchange.timeframes:
             raise Unfit(f"{self.name} serves no {request.interval} bars; it has {', '.join(exchange.timeframes)}")
         try:
-            rows = _rows(exchange, name, request)
+            rows, serves = final_rows(exchange, name, request, _now(), SETTLED)
         except Exception as error:
             raise provider_error(error) from error
-        facts = {"currency": market["quote"], "name": name, "active": str(market["active"] is not False).lower()}
+        facts = ({"serves": serves} if serves else {}) | {
+            "currency": market["quote"],
+            "name": name,
+            "active": str(market["active"] is not False).lower(),
+        }
         return Answer(_bars(rows, request, self.name), pl.DataFrame(schema=EVENTS), facts)
 
     def close(self) -> None:
@@ -153,58 +157,6 @@ def _kind(market: dict[str, Any]) -> str:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
-
-
-def _rows(exchange: Any, name: str, request: BarRequest) -> list[list[Any]]:
-    """The final candles as ccxt gives them, page after page.
-
-    Raises
-    ------
-    Malformed
-        If there is nothing at all over a period longer than one page.
-    """
-    step = exchange.parse_timeframe(request.interval) * 1000
-    start = int(dt.datetime.combine(request.start, dt.time(), dt.UTC).timestamp() * 1000)
-    final = int((_now() - SETTLED).timestamp() * 1000) - step  # the last start of a bar that is final
-    if step < 86_400_000 and "1d" in exchange.timeframes:
-        start = _first(exchange, name, start, final)
-    rows: list[list[Any]] = []
-    for page in _pages(exchange, name, request.interval, start - start % step, step):
-        rows += page
-    if not rows and (_now().date() - request.start).days > _page(exchange):
-        raise Malformed(f"{exchange.id} lists {name} and sent no bar of it since {request.start}")
-    return [row for row in rows if row[0] <= final]
-
-
-def _page(exchange: Any) -> int:
-    """Largest number of bars in one request."""
-    limit = ((exchange.features or {}).get("spot") or {}).get("fetchOHLCV") or {}
-    return int(limit.get("limit") or _PAGE_SIZE)
-
-
-def _pages(exchange: Any, name: str, interval: str, start: int, step: int) -> Any:
-    """Yield pages of candles from `start` on (milliseconds), each beginning where the one before it ended.
-
-    If an exchange answers by window, an empty page says nothing about the next one, so the window moves on until now. A
-    page with bars is followed from its last bar, so that an exchange's own limit leaves no gap.
-    """
-    limit = _page(exchange)
-    now = int(_now().timestamp() * 1000)
-    while start <= now:
-        rows = exchange.fetch_ohlcv(name, interval, start, limit)
-        yield rows
-        start = max(start, rows[-1][0] - rows[-1][0] % step) + step if rows else start + limit * step
-
-
-def _first(exchange: Any, name: str, start: int, final: int) -> int:
-    """Find where an intraday series begins from the daily bars, which are fewer: earlier years may be empty."""
-    if final - start <= _page(exchange) * 3_600_000:
-        return start
-    day = 86_400_000
-    for page in _pages(exchange, name, "1d", start - start % day, day):
-        if page:
-            return max(start, int(page[0][0]))
-    return start
 
 
 def _bars(rows: list[list[Any]], request: BarRequest, source: str) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from typing import Any
 
@@ -69,8 +70,19 @@ def answer(body: dict[str, Any], request: BarRequest, asked: str, source: str = 
     return Answer(
         bars.select(pl.col(name).cast(kind) for name, kind in raw_schema(request.interval).items()),
         _events(result.get("events"), zone, key, notes),
-        {ours: str(meta[theirs]) for theirs, ours in _FACTS.items() if meta.get(theirs)} | {"zone": zone} | notes,
+        {ours: str(meta[theirs]) for theirs, ours in _FACTS.items() if meta.get(theirs)}
+        | {"zone": zone}
+        | _first_trade(meta)
+        | notes,
     )
+
+
+def _first_trade(meta: dict[str, Any]) -> dict[str, str]:
+    """Day of the first bar that Yahoo has at all, if it says so: a chart that begins later may have been cut."""
+    seconds = meta.get("firstTradeDate")
+    if not isinstance(seconds, int) or abs(seconds) >= _LATEST:
+        return {}
+    return {"first_trade": (dt.date(1970, 1, 1) + dt.timedelta(seconds=seconds)).isoformat()}
 
 
 def _result(body: dict[str, Any], asked: str) -> dict[str, Any]:

@@ -270,7 +270,8 @@ def _start(request: BarRequest) -> tuple[dt.date, dict[str, str]]:
     earliest = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=_HOURLY_DAYS)
     if request.interval == "1d" or request.start >= earliest:
         return request.start, {}
-    return earliest, {"start": f"from {earliest}: Yahoo serves hourly bars of the last 730 days only"}
+    note = f"from {earliest}: Yahoo serves hourly bars of the last 730 days only"
+    return earliest, {"start": note, "serves": "hourly bars of the last 730 days only"}
 
 
 @functools.cache

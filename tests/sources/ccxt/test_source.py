@@ -102,6 +102,58 @@ def test_holes_wherever_they_fall_on_a_page_lose_no_other_bar(exchange, kind, ho
     assert rows(provider.fetch(BTC).bars) == (final[-719:] if kind == "kraken" else final)
 
 
+@pytest.mark.parametrize("kind", ["coinbaseexchange", "binanceus"])
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_a_page_that_is_empty_for_once_leaves_no_hole(exchange, kind, place):
+    """Planted: without a second look, the bars of that page are missing without a word."""
+    world, _, provider = exchange(kind, {DAY: series(dt.date(2020, 1, 1))})
+    provider.markets()
+    answer = provider.fetch(BTC)
+    pages = len(world.asked) - 1
+    assert pages > 1
+    world.instead[len(world.asked) + {"first": 1, "middle": (pages + 1) // 2, "last": pages}[place]] = (200, {}, "[]")
+    assert provider.fetch(BTC).bars.equals(answer.bars)
+
+
+@pytest.mark.parametrize("kind", ["coinbaseexchange", "binanceus"])
+def test_a_page_cut_by_a_lower_limit_of_the_exchange_leaves_no_hole(exchange, monkeypatch, kind):
+    method = getattr(World, f"_{kind}")
+
+    def cut(self, path, query):
+        rows = method(self, path, query)
+        candles = isinstance(rows, list) and rows and isinstance(rows[0], list)
+        return (rows[-90:] if kind == "coinbaseexchange" else rows[:90]) if candles else rows
+
+    monkeypatch.setattr(World, f"_{kind}", cut)
+    _, _, provider = exchange(kind)
+    assert rows(provider.fetch(BTC).bars) == [tuple(map(float, row)) for row in DAILY[:-1]]
+
+
+def test_pages_that_repeat_overlap_or_run_backwards_give_each_bar_once(exchange, monkeypatch):
+    method = World._binanceus
+
+    def odd(self, path, query):
+        found = method(self, path, query)
+        return [*found[::-1], *found[-5:]] if isinstance(found, list) else found
+
+    monkeypatch.setattr(World, "_binanceus", odd)
+    _, _, provider = exchange("binanceus")
+    assert rows(provider.fetch(BTC).bars) == [tuple(map(float, row)) for row in DAILY[:-1]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exchange_of_its_latest_bars_alone_says_so_and_no_other_does(exchange, kind):
+    _, _, provider = exchange(kind)
+    assert provider.fetch(BTC).facts.get("serves") == ("its latest 720 bars only" if kind == "kraken" else None)
+    recent = BarRequest("crypto", "BTC-USD", dt.date(2025, 3, 1))
+    assert "serves" not in provider.fetch(recent).facts
+
+
+def test_a_young_coin_is_no_limit_of_the_exchange(exchange):
+    _, _, provider = exchange("kraken", {DAY: series(dt.date(2024, 12, 1))})
+    assert "serves" not in provider.fetch(BTC).facts
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_refresh_asks_for_the_recent_bars_alone(exchange, kind):
     world, _, provider = exchange(kind)

@@ -29,8 +29,9 @@ from src.models.registry import PARAMS
 from src.training.walk_forward import InstrumentTask, RunPlan, TrainedInstrument, train_instrument
 from src.tuning.trial import Attempt
 from tests.engine import ray_case
-from tests.engine.ray_case import AWS, BUCKET, Block, on_posix, until
+from tests.engine.ray_case import AWS, BUCKET, Block, on_posix
 from tests.market_case import series
+from tests.process_case import until
 
 pytestmark = on_posix
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from src.config.paths import DatasetPaths
 from src.config.schema import SourceConfig, SplitConfig, UniverseConfig
+from src.core.code_hash import code_digest
 from src.core.errors import ConfigError
 from src.core.hashing import json_digest
 from src.core.instruments import KEY
@@ -135,7 +137,7 @@ def fingerprint(source: SourceConfig, paths: DatasetPaths) -> str:
     key = json_digest([files.stamp(paths_read), settings])
     if known.done(name, key):
         return str(known.fact(name, "fingerprint"))
-    made = files.fingerprint(paths_read, settings)
+    made = files.fingerprint(paths_read, settings, _located(source.path).resolve())
     known.record(name, key, fingerprint=made)
     return made
 
@@ -169,6 +171,12 @@ def _located(path: str) -> Path:
         return Path(path)
 
 
+@functools.cache
+def _reader_digest(kind: str) -> str:
+    """Hash of the code that reads a source's files; when it changes, they are read again."""
+    return code_digest(registry.file_source(kind).bars)
+
+
 def _reading_settings(source: SourceConfig) -> dict[str, Any]:
     """Settings that decide what is read from the source's files."""
     settings = dataclasses.asdict(source)
@@ -178,4 +186,6 @@ def _reading_settings(source: SourceConfig) -> dict[str, Any]:
         settings["archives"] = registry.archives(source)
     if not registry.is_simulated(source.kind):
         settings.pop("simulated")
+    if not registry.is_live(source.kind):
+        settings["reader"] = _reader_digest(source.kind)
     return settings

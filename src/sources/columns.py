@@ -17,7 +17,7 @@ from src.sources.table_shape import DAY, TableShape
 from src.sources.text_table import TextTable, inspected
 
 _SAMPLE = 200
-_MAYBE_SYMBOLS = ("name", "code", "stock", "ric", "security")  # symbols in some vendors' tables, companies in others'
+_MAYBE_SYMBOLS = ("name", "code", "ric")  # symbols in some vendors' tables, companies in others'
 _TICKER = r"^(?:[a-z]{2}\.)?[A-Z0-9^][A-Z0-9.\-^=/:]{0,14}$"
 _NSE = ("prev_close", "prevclose", "prvsclsgpric", "tottrdqty")
 
@@ -69,8 +69,7 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
     keys = list(kinds)
     abreast = side_by_side.side_by_side(keys, text.header_lines if text is not None else [keys])
     if abreast is not None:
-        places = {side_by_side.DATE: side_by_side.DATE, side_by_side.SYMBOL: side_by_side.SYMBOL}
-        return Layout(places | {ours: ours for ours in abreast.fields}, text, TableShape(abreast=abreast))
+        return _abreast(abreast, text)
     found = {}
     if text is not None and not text.header_lines:
         found = named_by_values(path, _sample(path, text)) if len(named) < len(keys) else {}
@@ -81,6 +80,8 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
     if is_dated_by_name:
         columns["date"] = DAY
     if (error := missing(path, columns, keys)) is not None:
+        if not named and (abreast := side_by_side.joined_names(keys)) is not None:
+            return _abreast(abreast, text)
         raise _nested(path, kinds) or error
     if (nested := _nested(path, {name: kinds[name] for name in columns.values() if name in kinds})) is not None:
         raise nested
@@ -88,6 +89,11 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
     is_nse = any(normalised(key) in _NSE for key in keys)
     shape = TableShape(series=series if is_nse else None, day=day if is_dated_by_name else None)
     return Layout(columns, text, shape)
+
+
+def _abreast(found: side_by_side.SideBySide, text: TextTable | None) -> Layout:
+    columns = {name: name for name in (side_by_side.DATE, side_by_side.SYMBOL, *found.fields)}
+    return Layout(columns, text, TableShape(abreast=found))
 
 
 def _symbols(path: Path, text: TextTable | None, keys: list[str]) -> str | None:

@@ -25,7 +25,8 @@ _SPAN = re.compile(  # a year alone behind a hyphen is a contract's: ES-2024
 )
 _WHOLE_SPAN = re.compile(rf"{_PERIOD}(?:[ _-]+(?:to[ _-]+)?{_PERIOD})?", re.IGNORECASE)
 _INTERVALS = {
-    "1d": r"daily|eod|1d|d1|1day|us_d|1440|historical[ _]?(?:data|prices|quotes)|historical|history|ohlcv?",
+    "1d": r"daily|eod|1d|d1|1day|us_d|1440|historical[ _]?(?:data|prices|quotes)|historical|history|ohlcv?"
+    "|historische daten|données historiques|datos históricos|dados históricos|dati storici",
     "1h": r"hourly|1h|h1|60m|60min|1hour",
 }
 _WORDS = {name: re.compile(rf"[ _,.-]+(?:{words})$", re.IGNORECASE) for name, words in _INTERVALS.items()}

@@ -82,15 +82,17 @@ def stamp(files: Iterable[Path]) -> str:
     return hashlib.blake2b(json.dumps(marks).encode(), digest_size=16).hexdigest()
 
 
-def fingerprint(files: Iterable[Path], settings: Any) -> str:
+def fingerprint(files: Iterable[Path], settings: Any, root: Path | None = None) -> str:
     """Hash the content of files.
 
     Parameters
     ----------
     files : iterable of Path
-        Their names count, their folders don't.
+        Their names count, and the folders below `root`, which may name symbols and classes.
     settings : object
         What decides how they are read; must be writable as JSON.
+    root : Path, optional
+        Folder that the source names; where it lies does not count, but for the class that it names.
 
     Returns
     -------
@@ -99,7 +101,8 @@ def fingerprint(files: Iterable[Path], settings: Any) -> str:
     """
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     for path in sorted(files):
-        digest.update(f"\n{path.name}\n".encode())
+        name = path.relative_to(root).as_posix() if root is not None and root in path.parents else path.name
+        digest.update(f"\n{name}\n{asset_class(path) or ''}\n".encode("utf-8", errors="surrogateescape"))
         with path.open("rb") as stream:
             while chunk := stream.read(1 << 22):
                 digest.update(chunk)

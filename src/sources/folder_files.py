@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.core.text import escaped
+
 _JUNK = ("readme", "license", "licence", "thumbs.db", "desktop.ini", "_success", "_metadata", "_common_metadata", "~$")
 _JUNK_FOLDERS = ("__macosx", "$recycle.bin", "system volume information", "__pycache__")
 _KINDS = {
@@ -40,7 +42,7 @@ class PassedOver:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path.name} {self.reason}"
+        return f"{escaped(self.path.name)} {self.reason}"
 
 
 def readable_files(root: Path, suffixes: Sequence[str]) -> tuple[list[Path], list[PassedOver]]:
@@ -81,7 +83,9 @@ def readable_files(root: Path, suffixes: Sequence[str]) -> tuple[list[Path], lis
             if name.startswith((".", *_JUNK)):
                 continue
             path = folder / entry.name
-            if entry.is_dir():
+            if not _is_text(entry.name):
+                passed.append(PassedOver(path, "has a name that is no text: rename it"))
+            elif entry.is_dir():
                 folders += [] if name in _JUNK_FOLDERS else [path]
             elif not entry.is_file():
                 passed.append(
@@ -117,6 +121,15 @@ def said(passed: Sequence[PassedOver], shown: int = 3) -> str:
     first = "; ".join(str(each) for each in passed[:shown])
     what = "1 file is" if len(passed) == 1 else f"{len(passed):,} files are"
     return f"{what} not read: {first}" + ("; ..." if len(passed) > shown else "")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written; Linux allows any bytes in one."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _kind(name: str) -> str:

@@ -24,7 +24,7 @@ from src.sources.files import CLASS_SPELLINGS, stamp
 from src.sources.folder_files import PassedOver
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
-READ_ERRORS = (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeDecodeError, EOFError)
+READ_ERRORS = (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeError, EOFError)
 """What reading a file may raise: it costs the file's instruments and no others."""
 _TICKER = re.compile(r"[A-Z0-9^][A-Z0-9.\-^=]{0,9}")
 

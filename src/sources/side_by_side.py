@@ -14,6 +14,12 @@ SYMBOL, DATE = "symbol", "date"
 _NEEDED = ("open", "high", "low", "close", "volume")
 _KNOWN = ("adj_close", "split", "dividend")
 _EXTRA = ("capital_gains", "repaired")
+_UNITS = ("usd", "eur", "gbp", "gbx", "jpy", "chf", "cad", "aud", "inr", "hkd", "cny", "$", "€", "shares", "number")
+_FIELD = r"(?P<field>(?i:adj[ ._-]?close|open|high|low|close|volume))"
+_FIELD_FIRST, _TICKER_FIRST = (
+    re.compile(p) for p in (_FIELD + r"[ _|.:-]+(?P<ticker>.+)", r"(?P<ticker>.+?)[ _|.:-]+" + _FIELD)
+)
+_NO_TICKERS = ("adj", "adjusted", "bid", "ask", "mid", "raw", "unadj", "unadjusted", "prev", "previous", "price")
 _PAIR = re.compile(r"\(\s*'(.*?)',\s*'(.*?)'\s*\)")
 
 
@@ -95,6 +101,29 @@ def side_by_side(keys: Sequence[str], header: Sequence[Sequence[str]]) -> SideBy
     return None
 
 
+def joined_names(keys: Sequence[str]) -> SideBySide | None:
+    """Find instruments side by side by names that join field and ticker: ``Close_AAPL``, ``AAPL Close``.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        Columns of the file.
+
+    Returns
+    -------
+    SideBySide or None
+        None unless every column but the dates has such a name, and every ticker all fields.
+    """
+    for pattern in (_FIELD_FIRST, _TICKER_FIRST):
+        found = [pattern.fullmatch(key.strip()) for key in keys]
+        fields = [each.group("field") if each else key for each, key in zip(found, keys, strict=True)]
+        tickers = [each.group("ticker") if each else "" for each in found]
+        placed = _placed(keys, fields, tickers)
+        if placed is not None and not any(normalised(ticker) in _NO_TICKERS for ticker in placed.tickers):
+            return placed
+    return None
+
+
 def _filled(fields: list[str], tickers: list[str]) -> list[str]:
     """Tickers with those of merged cells, which are written once above their columns."""
     filled, last = [], ""
@@ -117,5 +146,7 @@ def _placed(keys: Sequence[str], fields: list[str], tickers: list[str]) -> SideB
             date = key
         elif normalised(field) not in _EXTRA:
             return None
+    if len(columns) == 1 and next(iter(columns)).lower() in _UNITS:
+        return None
     whole = bool(columns) and all(ours in held for held in columns.values() for ours in _NEEDED)
     return SideBySide(date, columns) if whole and date is not None else None

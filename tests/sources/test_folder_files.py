@@ -1,6 +1,7 @@
 """A folder may hold anything: what is read, what is named as passed over, and what is left alone."""
 
 import os
+import sys
 
 import polars as pl
 import pytest
@@ -9,6 +10,7 @@ from src.config.schema import SourceConfig
 from src.core.errors import ConfigError, StageError
 from src.hydrate import hydrate
 from src.sources import folder
+from src.sources.files import fingerprint
 from src.sources.folder_files import readable_files
 from src.sources.folder_inspection import SUFFIXES
 from tests.market_case import config, series, write
@@ -144,3 +146,21 @@ def test_a_path_of_an_asset_class_is_still_asked_for_when_no_file_says_one(tmp_p
     write(PLAIN, tmp_path / "in" / "AAA.csv")
     with pytest.raises(ConfigError, match=r"source.asset_class: AAA.csv does not say its asset class"):
         read(tmp_path / "in")
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are text there")
+def test_a_name_that_is_no_text_is_passed_over(tmp_path):
+    write(PLAIN, tmp_path / "in" / "AAA.csv")
+    (tmp_path / "in" / os.fsdecode(b"\xff.csv")).write_bytes(b"x")
+    assert read(tmp_path / "in", asset_class="stock")[0]["symbol"].to_list() == ["AAA"]
+    (passed,) = folder.passed_over(SourceConfig(kind="folder", path=str(tmp_path / "in"), asset_class="stock"))
+    assert str(passed) == "\\udcff.csv has a name that is no text: rename it"
+
+
+def test_moving_a_file_to_another_class_or_hive_folder_is_a_change_and_moving_the_whole_folder_is_none(tmp_path):
+    prints = []
+    for root, name in (("a", "symbol=X/p.csv"), ("b", "symbol=X/p.csv"), ("b", "symbol=Y/p.csv"), ("b", "etfs/p.csv")):
+        path = tmp_path / root / name
+        write(PLAIN, path)
+        prints.append(fingerprint([path], {}, tmp_path / root))
+    assert prints[0] == prints[1] and len(set(prints)) == 3

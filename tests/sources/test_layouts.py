@@ -73,20 +73,27 @@ SIDE_BY_SIDE = {
     "an older release": yfinance("AAA", "BBB", names=("", "")),
     "an older release, tickers first": yfinance("AAA", "BBB", group="ticker", names=("", "")),
     "without an index": yfinance("AAA", "BBB", names=("Date", ""), third=""),
+    "names joined, field first": yfinance("AAA", "BBB", names=("Date", ""), third="").replace("\n", "§", 1),
+    "names joined, ticker first": yfinance("AAA", "BBB", names=("Date", ""), third="").replace("\n", "§", 1),
     "names in pairs": yfinance("AAA", "BBB", names=("", ""), third="").replace("\n", "§", 1),
 }
 
 
-def in_pairs(text):
+def joined(text, form):
+    """The two lines of a header as one."""
     first, second = text.split("\n", 1)[0].split("§")
-    cells = [f"\"('{f}', '{t}')\"" if f else "Date" for f, t in zip(first.split(","), second.split(","), strict=True)]
+    pattern = {"names joined, field first": "{0}_{1}", "names joined, ticker first": "{1} {0}"}.get(
+        form, "\"('{0}', '{1}')\""
+    )
+    pairs = zip(first.split(","), second.split(","), strict=True)
+    cells = [pattern.format(field, ticker) if ticker else "Date" for field, ticker in pairs]
     return ",".join(cells) + "\n" + text.split("\n", 1)[1]
 
 
 @pytest.mark.parametrize("form", SIDE_BY_SIDE)
 def test_instruments_side_by_side_are_several_instruments(tmp_path, form):
     text = SIDE_BY_SIDE[form]
-    text = in_pairs(text) if "§" in text else text
+    text = joined(text, form) if "§" in text else text
     listed, bars, unusable = read(stored(tmp_path / "in", text, "download.csv"), asset_class="stock")
     assert not unusable and listed["symbol"].to_list() == ["AAA", "BBB"]
     agree(bars.filter(pl.col("symbol") == "AAA"))
@@ -194,6 +201,14 @@ def test_the_setting_that_a_refusal_proposes_works_as_typed(tmp_path, case):
         {str(k): str(v) for k, v in value.items()} if key == "source.columns" else {key.split(".")[-1]: str(value)}
     )
     assert read(tmp_path / "in", asset_class="stock", columns=columns)[1].height == 10
+
+
+def test_a_line_of_units_below_the_header_names_no_instruments(tmp_path):
+    for units in (",USD,USD,USD,USD,shares", ",USD,USD,USD,USD,USD"):
+        text = f"{PLAIN}\n{units}\n" + LAYOUTS["Stooq, one symbol"].split("\n", 1)[1]
+        listed, bars, _ = read(stored(tmp_path / "in", text), asset_class="stock")
+        assert listed["symbol"].to_list() == ["AAA"]
+        agree(bars)
 
 
 def test_nested_columns_are_refused_by_name(tmp_path):

@@ -27,6 +27,8 @@ from src.sources.text_table import CHUNK, FAULT, LINE, WHOLE, TextTable
 
 NUMBERS = [*PRICES, "adj_close", "volume", "split", "dividend", "capital_gain", "unadjusted_close"]
 _COUNTS = ("volume", "split")
+SHARES = ("stock", "etf")
+"""Asset classes whose volume counts whole shares."""
 _DATE = "_date"
 _OURS = {"_class": "asset_class", "_symbol": "symbol", "_day": "date"}
 _NONE = pl.lit(None, pl.Float64)
@@ -232,7 +234,9 @@ class BarCells:
         if all(is_plain(frame, list(prices.values()), counts, comma) for frame in self._frames()):
             return NumberReading({}), False
         tally = tallied([shapes(frame, texts) for frame in self._frames()])
-        reading = number_reading(self.path, tally, next(self._frames()), prices, counts)
+        reading = number_reading(
+            self.path, tally, next(self._frames()), prices, counts, comma, self.asset_class in SHARES
+        )
         return reading, any(reading.is_unread(name, cell) for name, cell in tally.select("column", "cell").iter_rows())
 
     def _is_garbled(self, frame: pl.DataFrame) -> bool:

@@ -72,16 +72,19 @@ def with_repeated_days(frame: pl.DataFrame, name: str, column: str, interval: st
     if interval != "1d":
         return frame
     days = frame.lazy().drop_nulls("_day").group_by("_class", "_symbol", "_day").agg(
-        pl.col("moment").n_unique().alias("n"), pl.col("moment").min().alias("a"), pl.col("moment").max().alias("b")
+        pl.col("moment").n_unique().alias("n"), pl.col("moment").min().alias("a"), pl.col("moment").max().alias("b"),
+        pl.col("line").min(),
     )  # fmt: skip
     many = days.group_by("_class", "_symbol").agg(
-        (pl.col("n") > 1).mean().alias("share"), pl.col("a", "b").filter(pl.col("n") > 1).first()
+        (pl.col("n") > 1).mean().alias("share"), pl.col("a", "b", "line").filter(pl.col("n") > 1).first()
     )
     found = many.filter(pl.col("share") > _REPEATED).collect()
     if not found.height:
         return frame
-    said = pl.format(f"{name}: column {column} has several bars a day ({{}} and {{}}): universe.interval=1h?",
-                     pl.col("a").dt.strftime("%F %T"), pl.col("b").dt.strftime("%F %T"))  # fmt: skip
+    said = pl.format(
+        f"{name} line {{}}: column {column} has several bars a day ({{}} and {{}}): universe.interval=1h?",
+        "line", pl.col("a").dt.strftime("%F %T"), pl.col("b").dt.strftime("%F %T"),
+    )  # fmt: skip
     found = found.select("_class", "_symbol", said.alias("_several"))
     frame = frame.join(found, on=["_class", "_symbol"], how="left", maintain_order="left")
     return frame.with_columns(fault=pl.coalesce("_several", "fault")).drop("_several")

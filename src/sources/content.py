@@ -182,7 +182,7 @@ def text(path: Path, codec: str) -> Iterator[IO[str]]:
     path : Path
         The file.
     codec : str
-        Its encoding. Bytes that cp1252 does not define are read as Latin-1.
+        Its encoding. Bytes that cp1252 does not define are replaced.
 
     Yields
     ------
@@ -194,9 +194,7 @@ def text(path: Path, codec: str) -> Iterator[IO[str]]:
     UnicodeDecodeError
         If the bytes are not in this encoding.
     """
-    errors = "strict"
-    if codec == "cp1252":
-        codec = "latin-1"  # prices and dates are ASCII; only names of companies differ
+    errors = "replace" if codec == "cp1252" else "strict"  # prices and dates are ASCII; only names of companies differ
     with opened(path) as stream, io.TextIOWrapper(stream, codec, errors, newline=None) as lines:
         yield lines
 

@@ -90,6 +90,8 @@ def date_reading(
     midnight = bool((clock == dt.time()).all())
     if interval == "1d":
         read = read.with_columns(utc=pl.col("utc") & pl.lit(not midnight))
+        if zone is not None:
+            _refuse_mixed_midnights(path, column, read, zone)
         if zone is not None and weekdays:
             _refuse_weekends(path, column, read, zone)
     table = read.select(CELL, day="day", moment="local", utc="utc", bad=pl.col("local").is_null())
@@ -123,7 +125,8 @@ def _from_timestamps(cells: pl.DataFrame, interval: str) -> pl.DataFrame:
 
 def _from_text(path: Path, column: str, cells: pl.DataFrame, interval: str) -> pl.DataFrame:
     days = cells[CELL].str.to_date("%Y-%m-%d", strict=False)
-    simple = days if not days.null_count() else simple_days(path, column, cells)
+    whole = bool(days.is_between(*YEARS).all()) and not days.null_count()  # 21-01-04 would be of the year 21
+    simple = days if whole else simple_days(path, column, cells)
     if simple is not None:
         read = cells.with_columns(simple.alias("day"), local=simple.cast(pl.Datetime("us")))
         return read.with_columns(utc=pl.lit(False), kind=pl.lit("day"))
@@ -171,6 +174,23 @@ def _require_order(path: Path, column: str, good: pl.DataFrame) -> None:
             f" {other['line']}, and read as two forms the dates are out of order: write YYYY-MM-DD",
             "quarantined",
         )
+
+
+def _refuse_mixed_midnights(path: Path, column: str, read: pl.DataFrame, zone: str) -> None:
+    """Refuse days that are stamped at midnight in UTC in one row and at another time of the exchange in others."""
+    stamped = read.filter("utc").with_columns(pl.col("local").dt.replace_time_zone("UTC").alias("there"))
+    stamped = stamped.with_columns(pl.col("there").dt.convert_time_zone(zone).dt.time())
+    midnight = stamped.filter(pl.col("local").dt.time() == dt.time())
+    others = stamped.filter(pl.col("local").dt.time() != dt.time())
+    is_daily = stamped.height <= stamped["local"].dt.date().n_unique() * 1.2
+    if not midnight.height or not is_daily or set(midnight["there"]) == set(others["there"]) or zone == "UTC":
+        return
+    one, other = midnight.row(0, named=True), others.row(0, named=True)
+    raise ColumnError(
+        f"{path.name} line {one['line']}: column {column} reads '{one[CELL]}', midnight in UTC, but '{other[CELL]}' in"
+        f" line {other['line']}: which day is meant? Write YYYY-MM-DD",
+        "quarantined",
+    )
 
 
 def _refuse_weekends(path: Path, column: str, read: pl.DataFrame, zone: str) -> None:

@@ -16,6 +16,7 @@ _BODY = re.compile(r"[\d.,]*\d")
 _CURRENCIES = re.compile(r"US\$|C\$|A\$|HK\$|[$€£¥₹]|USD|EUR|GBP|JPY|CHF|CAD|AUD|INR|CNY|HKD", re.IGNORECASE)
 _SAMPLE = 100
 _FAR = math.log(20)
+_SOME, _MANY = 3, 60  # cells without a sign, and with one, that decide
 
 
 def is_plain(frame: pl.DataFrame, prices: Sequence[str], others: Sequence[str], is_comma: bool) -> bool:
@@ -48,7 +49,13 @@ def is_plain(frame: pl.DataFrame, prices: Sequence[str], others: Sequence[str], 
 
 
 def number_reading(
-    path: Path, tally: pl.DataFrame, sample: pl.DataFrame, prices: Mapping[str, str], others: Sequence[str]
+    path: Path,
+    tally: pl.DataFrame,
+    sample: pl.DataFrame,
+    prices: Mapping[str, str],
+    others: Sequence[str],
+    is_comma: bool,
+    has_shares: bool,
 ) -> NumberReading:
     """Find the style of a file's numbers.
 
@@ -64,6 +71,10 @@ def number_reading(
         The file's names of its columns of prices by ours. They share one style.
     others : sequence of str
         The other columns of numbers: each follows the prices where it can.
+    is_comma : bool
+        Whether cells are separated by commas: then a lone dot is a decimal point.
+    has_shares : bool
+        Whether the others count whole shares, which have no decimals.
 
     Returns
     -------
@@ -81,15 +92,18 @@ def number_reading(
     rest = {name: _conclusive(tally.filter(pl.col("column") == name)) for name in others}
     if style is None and _is_ambiguous(ours):
         volume = next((each for each in rest.values() if each is not None), None)
-        style = volume or _by_rows(sample, prices)
+        style = volume or _by_rows(sample, prices) or _by_gaps(ours) or _decimal_dots(ours, is_comma)
         if style is None:
             _refuse(path, ours)
     styles = {name: style or DOT for name in prices.values()}
     for name in others:
         cells = tally.filter(pl.col("column") == name)
-        if style is None and rest[name] is None and _is_ambiguous(cells):
-            _refuse(path, cells)
-        first = style or rest[name] or DOT
+        own = rest[name]
+        if style is None and own is None and _is_ambiguous(cells):
+            own = _by_gaps(cells) or _decimal_dots(cells, is_comma) or (_grouping(cells) if has_shares else None)
+            if own is None:
+                _refuse(path, cells)
+        first = style or own or DOT
         other = COMMA if first is DOT else DOT
         worse = _unread(cells, first) > 0 == _unread(cells, other)
         styles[name] = other if worse else first
@@ -149,6 +163,28 @@ def _by_rows(sample: pl.DataFrame, prices: Mapping[str, str]) -> NumberStyle | N
     if (impossible[DOT] == 0) == (impossible[COMMA] == 0):
         return None
     return DOT if impossible[DOT] == 0 else COMMA
+
+
+def _grouping(cells: pl.DataFrame) -> NumberStyle | None:
+    """The style in which cells that two styles read have thousands and no decimals; None if a unit may need them."""
+    double = [cell for cell in cells["cell"] if _both(cell) and re.search(r"\d[.,]", cell)]
+    if any(re.search(r"[A-Za-z]$", cell) for cell in double):
+        return None
+    return DOT if any("," in cell for cell in double) else COMMA
+
+
+def _decimal_dots(cells: pl.DataFrame, is_comma: bool) -> NumberStyle | None:
+    return DOT if is_comma and not any("," in cell for cell in cells["cell"]) else None
+
+
+def _by_gaps(cells: pl.DataFrame) -> NumberStyle | None:
+    """Thousands, where many numbers have three digits after the sign and others have no sign.
+
+    Numbers with three decimals always have the sign; where zeros at the end are left out, some have fewer decimals.
+    """
+    whole = cells.filter(pl.col("shape").str.contains(r"^[^.,]*$"))["n"].sum()
+    signed = cells.filter(pl.col("shape").str.contains(r"[.,]"))["n"].sum()
+    return _grouping(cells) if whole >= _SOME and signed >= _MANY else None
 
 
 def _refuse(path: Path, cells: pl.DataFrame) -> None:

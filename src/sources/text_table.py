@@ -139,7 +139,7 @@ def _inspected(path: Path, _size: int, _changed: int) -> TextTable:
     codec = content.encoding(path, start)
     whole = len(start) < content.HEAD
     try:
-        text = start.decode(codec if codec != "cp1252" else "latin-1", errors="strict" if whole else "ignore")
+        text = start.decode(codec, errors="replace" if codec == "cp1252" else "strict" if whole else "ignore")
     except UnicodeDecodeError as error:
         raise ColumnError(f"{path.name} is not the {codec} text that it begins as: save it as CSV UTF-8") from error
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -31,6 +31,7 @@ SHARES = ("stock", "etf")
 """Asset classes whose volume counts whole shares."""
 _DATE = "_date"
 _OURS = {"_class": "asset_class", "_symbol": "symbol", "_day": "date"}
+_SMALL = 1000  # a volume that may be in thousands by a dot
 _NONE = pl.lit(None, pl.Float64)
 
 
@@ -197,7 +198,8 @@ class BarCells:
         numbers = {n: pl.col(mine[n]).cast(pl.Float64, strict=False) if n in mine else _NONE for n in NUMBERS}
         bars = frame.select(**self._keys(), _day=day, **numbers).with_columns(frame[LINE], frame[FAULT])
         lost = any(bars[ours].null_count() > frame[theirs].null_count() for ours, theirs in mine.items())
-        return None if lost or bars["_day"].null_count() else bars.rename(_OURS)
+        small = self.text is not None and (bars["volume"].max() or _SMALL) < _SMALL  # type: ignore[operator]
+        return None if lost or small or bars["_day"].null_count() else bars.rename(_OURS)
 
     @cached_property
     def _reading(self) -> _Reading:
@@ -216,7 +218,9 @@ class BarCells:
     def _dates(self, cells: pl.DataFrame) -> DateReading:
         zone = zone_of(self.asset_class, self.time_zone) if self.asset_class else None
         weekdays = self.asset_class != "crypto" and self.time_zone is None
-        reading = date_reading(self.path, self.columns["date"], cells, self.interval, zone, weekdays)
+        reading = date_reading(
+            self.path, self.columns["date"], cells, self.interval, zone, weekdays, "symbol" in self.columns
+        )
         if reading.has_days_only and is_intraday(self.interval):
             raise ColumnError(
                 f"{self.path.name}: column {self.columns['date']} has days without a time, and"

@@ -45,7 +45,13 @@ class DateReading:
 
 
 def date_reading(
-    path: Path, column: str, cells: pl.DataFrame, interval: str, zone: str | None, weekdays: bool
+    path: Path,
+    column: str,
+    cells: pl.DataFrame,
+    interval: str,
+    zone: str | None = None,
+    weekdays: bool = False,
+    is_table: bool = False,
 ) -> DateReading:
     """Find how a column of dates is read.
 
@@ -64,6 +70,8 @@ def date_reading(
         Where daily bars that are stamped in UTC count, if that is one place for all of them.
     weekdays : bool
         Whether bars on weekends show that the place is wrong.
+    is_table : bool
+        Whether the file holds many instruments.
 
     Returns
     -------
@@ -75,7 +83,7 @@ def date_reading(
     ColumnError
         If no cell is a date, day and month can't be distinguished, or the form changes and dates are out of order.
     """
-    read = _read(path, column, cells, interval)
+    read = _read(path, column, cells, interval, is_table)
     read = read.with_columns(local=pl.when(pl.col("local").dt.date().is_between(*YEARS)).then("local"))
     good = read.filter(pl.col("local").is_not_null())
     if read.height and not good.height:
@@ -89,7 +97,8 @@ def date_reading(
     clock = good["local"].dt.time()
     midnight = bool((clock == dt.time()).all())
     if interval == "1d":
-        read = read.with_columns(utc=pl.col("utc") & pl.lit(not midnight))
+        stamped = read.filter("utc")["local"].dt.time()
+        read = read.with_columns(utc=pl.col("utc") & pl.lit(bool((stamped != dt.time()).any())))
         if zone is not None:
             _refuse_mixed_midnights(path, column, read, zone)
         if zone is not None and weekdays:
@@ -99,11 +108,11 @@ def date_reading(
     return DateReading(table, clock.n_unique() > 1, midnight and interval != "1d" and good.height > 2, last)
 
 
-def _read(path: Path, column: str, cells: pl.DataFrame, interval: str) -> pl.DataFrame:
+def _read(path: Path, column: str, cells: pl.DataFrame, interval: str, is_table: bool) -> pl.DataFrame:
     """Give each cell ``local`` (naive timestamp), ``day`` (as written), ``utc`` (whether local is in UTC), ``kind``."""
     kind = cells[CELL].dtype
     if kind == pl.String:
-        return _from_text(path, column, cells, interval)
+        return _from_text(path, column, cells, interval, is_table)
     if kind.is_temporal():
         return _from_timestamps(cells, interval)
     numbers = cells.with_columns(n=pl.col(CELL), cell=pl.col(CELL).cast(pl.String))
@@ -123,18 +132,21 @@ def _from_timestamps(cells: pl.DataFrame, interval: str) -> pl.DataFrame:
     return read.with_columns(day=pl.col("local").dt.date())
 
 
-def _from_text(path: Path, column: str, cells: pl.DataFrame, interval: str) -> pl.DataFrame:
+def _from_text(path: Path, column: str, cells: pl.DataFrame, interval: str, is_table: bool) -> pl.DataFrame:
     days = cells[CELL].str.to_date("%Y-%m-%d", strict=False)
     whole = bool(days.is_between(*YEARS).all()) and not days.null_count()  # 21-01-04 would be of the year 21
-    simple = days if whole else simple_days(path, column, cells)
+    simple = days if whole else simple_days(path, column, cells, is_table)
     if simple is not None:
         read = cells.with_columns(simple.alias("day"), local=simple.cast(pl.Datetime("us")))
         return read.with_columns(utc=pl.lit(False), kind=pl.lit("day"))
-    parts = ordered(path, column, taken_apart(cells))
+    parts = ordered(path, column, taken_apart(cells), is_table)
     month = pl.col("mon").str.to_lowercase().replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
     year, day = pl.col("y").cast(pl.Int32), pl.col("d").cast(pl.Int32)
     parts = times(parts).with_columns(m=pl.col("m").cast(pl.Int32).fill_null(month))
-    parts = parts.with_columns(day=existing(full_year(year, pl.col("m"), day), pl.col("m"), day), kind=pl.col("form"))
+    parts = parts.with_columns(
+        day=existing(full_year(year, pl.col("m"), day), pl.col("m"), day),
+        kind=pl.concat_str(pl.col("form"), "sep", pl.col("H").is_null(), ignore_nulls=True),
+    )
     parts = parts.with_columns(local=pl.col("day").cast(pl.Datetime("us")) + pl.duration(microseconds="time"))
     stamped = pl.col("offset").is_not_null()
     if interval == "1d":

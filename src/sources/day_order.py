@@ -13,9 +13,11 @@ from src.sources.column_error import ColumnError
 _ORDERS = {"year last": ("mdy", "dmy"), "short year": ("mdy", "dmy", "ymd")}
 _SIMPLE = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{4}")
 _NEAR, _FARTHER, _ENOUGH = 4, 3, 3  # days between most neighbours; how many times farther in other orders; steps
+_LONGEST = 31  # days of a column without a day beyond the 12th; a longer one has other gaps, as monthly bars have
+_LEAP, _LEAPS = 20, 0.01  # days that are a leap; share of leaps that are usual between the instruments of a table
 
 
-def ordered(path: Path, column: str, parts: pl.DataFrame) -> pl.DataFrame:
+def ordered(path: Path, column: str, parts: pl.DataFrame, is_table: bool) -> pl.DataFrame:
     """Fill in year, month and day of dates such as 01/04/2021.
 
     Parameters
@@ -26,6 +28,8 @@ def ordered(path: Path, column: str, parts: pl.DataFrame) -> pl.DataFrame:
         Its column of dates, for messages.
     parts : DataFrame
         From `taken_apart`, in the order of the file, with ``line``.
+    is_table : bool
+        Whether the file holds many instruments, between which dates may leap.
 
     Returns
     -------
@@ -41,14 +45,16 @@ def ordered(path: Path, column: str, parts: pl.DataFrame) -> pl.DataFrame:
         mine = parts.filter(pl.col("form") == form)
         if not mine.height:
             continue
-        order = _order(path, column, mine.with_columns(date_of(order).alias(order) for order in orders), orders)
+        order = _order(
+            path, column, mine.with_columns(date_of(order).alias(order) for order in orders), orders, is_table
+        )
         for letter in "ymd":
             here = f"p{order.index(letter) + 1}"
             parts = parts.with_columns(pl.when(pl.col("form") == form).then(here).otherwise(letter).alias(letter))
     return parts
 
 
-def simple_days(path: Path, column: str, cells: pl.DataFrame) -> pl.Series | None:
+def simple_days(path: Path, column: str, cells: pl.DataFrame, is_table: bool) -> pl.Series | None:
     """Dates of a column that has two numbers and a year of four digits throughout, as 01/04/2021; None for any other.
 
     Parameters
@@ -57,6 +63,8 @@ def simple_days(path: Path, column: str, cells: pl.DataFrame) -> pl.Series | Non
         For messages.
     cells : DataFrame
         ``cell`` and ``line``, in the order of the file.
+    is_table : bool
+        As for `ordered`.
 
     Raises
     ------
@@ -72,7 +80,7 @@ def simple_days(path: Path, column: str, cells: pl.DataFrame) -> pl.Series | Non
         order: pl.col("cell").str.to_date(format_, strict=False) for order, format_ in formats.items()
     })  # fmt: skip
     whole = [order for order in formats if not read[order].null_count() and read[order].dt.year().min() >= 1000]  # type: ignore[operator]
-    return read[_order(path, column, read, ("mdy", "dmy"))] if whole else None
+    return read[_order(path, column, read, ("mdy", "dmy"), is_table)] if whole else None
 
 
 def full_year(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
@@ -98,7 +106,7 @@ def existing(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
     )
 
 
-def _order(path: Path, column: str, read: pl.DataFrame, orders: tuple[str, ...]) -> str:
+def _order(path: Path, column: str, read: pl.DataFrame, orders: tuple[str, ...], is_table: bool) -> str:
     if (read["sep"] == ".").all():
         orders = tuple(order for order in orders if order != "mdy")  # dots are never American
     counts = {order: read[order].count() for order in orders}
@@ -122,13 +130,33 @@ def _order(path: Path, column: str, read: pl.DataFrame, orders: tuple[str, ...])
             " first? Write YYYY-MM-DD",
             "quarantined",
         )
+    _refuse_leaps(path, column, read, order, [other for other in orders if other != order], is_table)
     return order
+
+
+def _refuse_leaps(path: Path, column: str, read: pl.DataFrame, order: str, others: list[str], is_table: bool) -> None:
+    """Refuse dates that leap where in another order they would not: a part of the file may be in that order."""
+    before = pl.col(order).shift(1)
+    near = pl.lit(False)
+    for other in others:
+        for here, there in ((other, other), (other, order), (order, other)):
+            near = near | ((pl.col(here) - pl.col(there).shift(1)).dt.total_days().abs() <= _NEAR).fill_null(False)
+    leap = (pl.col(order) - before).dt.total_days().abs() >= _LEAP
+    leaps = read.with_columns(last=pl.col("cell").shift(1)).filter(near & leap)
+    if leaps.height > (_LEAPS * read.height if is_table else 0):
+        line, cell, last = leaps.select("line", "cell", "last").row(0)
+        raise ColumnError(
+            f"{path.name} line {line}: column {column} reads '{cell}' after '{last}': {_question([order, *others])}"
+            " Write YYYY-MM-DD",
+            "quarantined",
+        )
 
 
 def _by_steps(read: pl.DataFrame, orders: list[str]) -> list[str]:
     """The order in which most neighbours are a few days apart, if they are far apart in the others."""
-    steps = {}
+    steps, spans = {}, {}
     for order in orders:
+        spans[order] = (read[order].max() - read[order].min()).days  # type: ignore[operator, union-attr]
         days = read[order].diff().dt.total_days().abs()
         days = days.filter(days > 0)
         if len(days) < _ENOUGH:
@@ -136,6 +164,8 @@ def _by_steps(read: pl.DataFrame, orders: list[str]) -> list[str]:
         steps[order] = float(str(days.median()))
     near = [order for order in orders if steps[order] <= _NEAR]
     if len(near) != 1 or any(steps[o] < _FARTHER * steps[near[0]] for o in orders if o != near[0]):
+        return []
+    if {"mdy", "dmy"} <= set(orders) and spans[near[0]] > _LONGEST:
         return []
     return near
 

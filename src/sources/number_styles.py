@@ -14,6 +14,7 @@ from src.sources.numbers import COMMA, DOT, NumberReading, NumberStyle, is_missi
 
 _BODY = re.compile(r"[\d.,]*\d")
 _CURRENCIES = re.compile(r"US\$|C\$|A\$|HK\$|[$€£¥₹]|USD|EUR|GBP|JPY|CHF|CAD|AUD|INR|CNY|HKD", re.IGNORECASE)
+_DOTTED = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"
 _SAMPLE = 100
 _FAR = math.log(20)
 _SOME, _MANY = 3, 60  # cells without a sign, and with one, that decide
@@ -40,11 +41,11 @@ def is_plain(frame: pl.DataFrame, prices: Sequence[str], others: Sequence[str], 
     odd = [(plain(stripped(n)).is_null() & ~is_missing(stripped(n))).any().alias(n) for n in names]
     if not names or any(frame.select(odd).row(0)):
         return not names
-    if is_comma:
+    if is_comma and not any(frame[name].str.contains(_DOTTED).any() for name in others):
         return True
     cells = [cell for name in prices for cell in frame[name].head(_SAMPLE) if cell and "." in cell]
     return any(_certain(cell) is DOT for cell in cells) or not any(
-        frame.select(stripped(name).str.contains(r"^[-+]?[1-9]\d{0,2}\.\d{3}$").any()).item() for name in names
+        frame.select(stripped(name).str.contains(_DOTTED).any()).item() for name in names
     )
 
 
@@ -100,7 +101,7 @@ def number_reading(
         cells = tally.filter(pl.col("column") == name)
         own = rest[name]
         if style is None and own is None and _is_ambiguous(cells):
-            own = _by_gaps(cells) or _decimal_dots(cells, is_comma) or (_grouping(cells) if has_shares else None)
+            own = _by_gaps(cells) or (_grouping(cells) if has_shares else _decimal_dots(cells, is_comma))
             if own is None:
                 _refuse(path, cells)
         first = style or own or DOT

@@ -13,7 +13,7 @@ from src.sources.column_error import ColumnError
 
 _SEPARATORS = ",;\t|"
 _LINES = 40  # that decide
-_COMMENTS = ("#", "//", "%", "--")
+_COMMENT = re.compile(r"\s*\"?(?:#(?!N/A|VALUE|REF|DIV|NUM|NAME|NULL)|//)", re.IGNORECASE)
 _BLANK = " \t\xa0\u2007\u202f\u200b\ufeff"
 _VALUE = re.compile(
     r"""[-+(]?\s*[$€£¥₹]?\s*[-+]?\d[\d.,'\s\xa0\u202f]*(?:[eE][-+]?\d+)?\s*(?:[KMBT%]|bn|[€£$])?\)?  # a number
@@ -69,7 +69,7 @@ def cells_of(line: str, separator: str) -> list[str]:
 
 def is_comment(line: str) -> bool:
     """Whether a line is a comment, as some vendors put above and below a table."""
-    return line.lstrip().startswith(_COMMENTS)
+    return _COMMENT.match(line) is not None
 
 
 def is_value(cell: str) -> bool:
@@ -161,7 +161,7 @@ def _header(rows: list[tuple[int, list[str]]], width: int) -> list[tuple[int, li
 def _commented(used: list[tuple[int, str]], data: int, separator: str, width: int) -> list[tuple[int, list[str]]]:
     """A header that is written as a comment: ``#date,open,high``."""
     for i, line in reversed([(i, line) for i, line in used if i < data and is_comment(line)]):
-        cells = cells_of(line.lstrip().lstrip("#/%- "), separator)
+        cells = cells_of(line.lstrip().lstrip('#/" '), separator)
         if len(cells) >= max(2, width - 1):
             return [(i, cells)]
     return []

@@ -21,6 +21,8 @@ from src.reporting.formatting import (
     three_decimals,
     two_decimals,
 )
+from src.reporting.quality import QUALITY_PAGE
+from src.reporting.quality_instruments import anchor
 from src.reporting.rendering import render, trusted
 from src.reporting.report_data import ReportData
 from src.reporting.tables import Column, Row, Table, table
@@ -76,7 +78,8 @@ def passing_runs_section(data: ReportData) -> str:
     caption = f"{counted(passing.height, 'passing run')}, the most credible first"
     if shown.height < passing.height:
         caption = f"The {shown.height:,} most credible of {caption}; all are in data/grades/{data.dataset}.parquet"
-    runs = table(_columns(), shown.iter_rows(named=True), caption, "runs sortable") if shown.height else None
+    columns = [*_columns(), *_bars(data)]
+    runs = table(columns, shown.iter_rows(named=True), caption, "runs sortable") if shown.height else None
     return render("passing_runs", passing=runs, near_misses=_near_misses(data))
 
 
@@ -95,6 +98,7 @@ def flagged_section(data: ReportData) -> str:
         _metric("Sharpe", "sharpe", two_decimals),
         Column("passed", lambda r: "yes" if r["passed"] else "no"),
         Column("reason", lambda r: r["suspicious"]),
+        *_bars(data),
     ]
     caption = f"{counted(flagged.height, 'run')} flagged; none is registered until a person clears it"
     shown = flagged.head(FLAGGED_ROWS).iter_rows(named=True)
@@ -157,6 +161,21 @@ def _columns() -> list[Column]:
         _metric("bars", "n_oos", integer, "out-of-sample bars"),
         Column("registrable", _registrable),
     ]
+
+
+def _bars(data: ReportData) -> list[Column]:
+    """What hydration made of the run's bars, with a link to the instrument on the quality page; none without bars."""
+    if data.quality is None:
+        return []
+    outcomes = {(k, s): outcome for k, s, outcome in data.quality.instruments.select(*KEY, "outcome").iter_rows()}
+
+    def outcome(row: Row) -> str:
+        return str(outcomes.get((row["asset_class"], row["symbol"]), DASH))
+
+    def link(row: Row) -> str:
+        return f"{QUALITY_PAGE}#{anchor(row['asset_class'], row['symbol'])}"
+
+    return [Column("its bars", outcome, hint="what hydration did about them", link=link)]
 
 
 def _metric(title: str, name: str, formatted: Callable[[Number], str], hint: str = "") -> Column:

@@ -27,6 +27,8 @@ class Column:
         Tooltip of the heading.
     mark : callable, optional
         Gives the class of a span around the text.
+    link : callable, optional
+        Gives the address that the text leads to; empty for none.
     """
 
     title: str
@@ -34,6 +36,7 @@ class Column:
     order: Callable[[Row], float | int | None] | None = None
     hint: str = ""
     mark: Callable[[Row], str] | None = None
+    link: Callable[[Row], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,15 @@ class Cell:
         The number by which it sorts; empty if undefined.
     mark : str
         Class of a span around the text; empty for none.
+    link : str
+        Address that the text leads to; empty for none.
     """
 
     text: str
     numeric: bool
     order: str
     mark: str
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,4 +98,5 @@ def table(columns: Sequence[Column], rows: Iterable[Row], caption: str, class_: 
 def _cell(column: Column, row: Row) -> Cell:
     value = column.order(row) if column.order else None
     order = f"{value:.6g}" if is_finite(value) else ""
-    return Cell(column.cell(row), column.order is not None, order, column.mark(row) if column.mark else "")
+    mark, link = (made(row) if made else "" for made in (column.mark, column.link))
+    return Cell(column.cell(row), column.order is not None, order, mark, link)

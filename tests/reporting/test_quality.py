@@ -15,9 +15,10 @@ from src.reporting.quality import affected, by_rule, quality_figures
 from src.reporting.quality_instruments import anchor, instruments_section
 from src.reporting.quality_worst import data_command, sparkline, worst
 from src.reporting.report_data import ReportData
+from src.reporting.schemas import grades_table
 from src.reporting.summary import summary
 from tests.quality_case import DAY, stored_dataset
-from tests.reporting.synthetic import report_data
+from tests.reporting.synthetic import grades, report_data
 
 
 @pytest.fixture
@@ -48,6 +49,12 @@ def test_the_page_of_results_says_the_share_and_links_to_it(data: ReportData):
     assert 'href="quality.html"' in page(data) and affected(data) in page(data).replace("&#39;", "'")
     assert 'href="index.html"' in quality_page(data)
     assert 'href="quality.html"' not in page(report_data())
+
+
+def test_a_passing_run_links_to_its_instrument_on_the_page(data: ReportData):
+    table = grades_table(grades(instruments=3)).with_columns(symbol=pl.lit("A;B"), asset_class=pl.lit("stock"))
+    html = page(dataclasses.replace(data, grades=table.with_columns(passed=True)))
+    assert f'<a href="quality.html#{anchor("stock", "A;B")}">failed</a>' in html
 
 
 def test_metrics_have_the_counts_of_the_page(data: ReportData):

@@ -11,7 +11,7 @@ import polars as pl
 from src.core.instruments import KEY
 from src.hydration.quality import USED, Quality
 from src.reporting import svg
-from src.reporting.formatting import integer, iso_date, percent, significant
+from src.reporting.formatting import integer, iso_date, percent
 from src.reporting.quality_instruments import anchor
 from src.reporting.rendering import render, trusted
 from src.reporting.report_data import ReportData
@@ -23,8 +23,8 @@ _RANKING = (
     "First up to five that were set aside (quarantined or failed), those that trade most first: of these nothing is"
     " used. Then instruments in use, those first of which a price was out of line by the largest ratio: held, cut,"
     " ignored or kept as news. Where no price was in question, the larger share of bars or rows comes first. Equal ones"
-    " go by dollar volume. Drawings show closes around the place: of instruments in use as they are stored, repaired"
-    " bars marked; of those set aside as they came."
+    " go by dollar volume. Drawings show closes around the place: of instruments in use as stored, repaired bars and"
+    " the place marked; of those set aside as they came."
 )
 
 
@@ -105,7 +105,8 @@ def _picture(row: dict[str, Any], bars: pl.DataFrame | None) -> tuple[str | None
     """Drawing and caption: from stored bars, else from the closes that the finding holds."""
     name = f"{row['asset_class']}:{row['symbol']}"
     if bars is not None and bars.height > 1:
-        marks = bars["repaired"].to_list()
+        place = pl.lit(row["at"], pl.Date).eq_missing(pl.col("date").cast(pl.Date))
+        marks = bars.select(pl.col("repaired") | place).to_series().to_list()
         span = f"{iso_date(bars['date'][0])} to {iso_date(bars['date'][-1])}"
         return trusted(sparkline(bars["close"].to_list(), marks, f"Closes of {name}, {span}")), span
     closes = row["closes_drawn"] or []
@@ -149,10 +150,13 @@ def sparkline(closes: list[float | None], marks: list[bool], label: str) -> str:
         for point, mark in zip(points, marks, strict=True)
         if mark and point is not None
     ]
-    ends = [
-        svg.text(significant(float(f"{v:.4g}")), right + 8, y(e) + 4) for v, e in zip((low, high), levels, strict=True)
-    ]
+    ends = [svg.text(_price(v), right + 8, y(e) + 4) for v, e in zip((low, high), levels, strict=True)]
     return svg.drawing(width, height, label, *lines, *dots, *(ends if high > low else ends[:1]))
+
+
+def _price(value: float) -> str:
+    """Four digits of a price, so that it fits beside the drawing."""
+    return f"{value / 1e6:,.4g}M" if value >= 1e6 else f"{value:,.0f}" if value >= 1e4 else f"{value:.4g}"
 
 
 def _runs(points: list[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:

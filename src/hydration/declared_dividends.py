@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from src.hydration.moves import Floats
 
-_TWICE_DAYS = 4  # an equal dividend within these days is the same one: weekly payers are a week apart
-_LARGE = 0.10  # of the price: beyond it an amount may be in hundredths
+TWICE_DAYS = 6  # an equal dividend within these days is the same one: weekly payers are a week apart
+LARGE = 0.10  # of the price: beyond it an amount may be in hundredths
 _KNOWN = 2  # earlier dividends that say what is usual
 _CERTAIN, _POSSIBLE = 4.0, 2.5  # standard errors: prices fell by none of the dividends; or by none, as far as seen
 _CENTS, _NO_CENTS, _BARS = 0.95, 0.5, 10
@@ -48,7 +48,7 @@ def checked(days: list[dt.date], close: Floats, move: Floats, amount: Floats) ->
     Returns
     -------
     amount : shape (n,)
-        Zero where a dividend is negative, named again within four days, or not below the last close; a hundredth where
+        Zero where a dividend is negative, named again within six days, or not below the last close; a hundredth where
         it is a hundred times the usual one and the price did not fall by it.
     remarks : list of Remark
         One for each of these.
@@ -61,12 +61,10 @@ def checked(days: list[dt.date], close: Floats, move: Floats, amount: Floats) ->
             continue  # it went ex before the first bar's close: it lies in no return
         if not value > 0 or not math.isfinite(value):
             fault, kept[k] = "ignored: it is no payment", 0.0
-        elif past and (days[k] - days[past[-1][0]]).days <= _TWICE_DAYS and math.isclose(value, past[-1][1]):
+        elif past and (days[k] - days[past[-1][0]]).days <= TWICE_DAYS and math.isclose(value, past[-1][1]):
             fault, effect, kept[k] = f"named for {days[past[-1][0]]} already: it counts once", "repaired", 0.0
         elif (
-            value > _LARGE * close[k - 1]
-            and 0.4 < value / 100 / usual < 2.5
-            and not _seen(move[k], value, close[k - 1])
+            value > LARGE * close[k - 1] and 0.4 < value / 100 / usual < 2.5 and not _seen(move[k], value, close[k - 1])
         ):
             fault, effect, kept[k] = f"read as {value / 100:g}: it is in hundredths", "repaired", value / 100
         elif value >= close[k - 1]:

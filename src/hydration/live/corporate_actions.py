@@ -19,8 +19,10 @@ import numpy as np
 import polars as pl
 
 from src.core.instruments import KEY, Key
+from src.hydration.declared_dividends import LARGE, TWICE_DAYS, checked, contained_gains
 from src.hydration.live.history import SERIES
 from src.hydration.live.refresh import MONEY
+from src.hydration.moves import Floats
 from src.market.bars import PRICES
 from src.sources import registry
 
@@ -41,7 +43,8 @@ class Derived:
     bars
         asset_class, symbol, date, open, high, low, close, volume, adj_close (total return, from the events; null
         throughout if only an archive's total-return prices are known), split (as-traded price over price; null if the
-        split history is not known).
+        split history is not known), dividend (what went ex on the bar and is in adj_close; null of an archive, and of
+        a provider that continues one).
     remarks
         By instrument: events that make no sense, a splice that failed.
     apart
@@ -66,13 +69,15 @@ def derived(bars: pl.DataFrame, events: pl.DataFrame) -> Derived:
     remarks: dict[Key, list[str]] = defaultdict(list)
     apart: set[Key] = set()
     live = pl.col("source").is_in(registry.archive_names()).not_()
-    rows = _with_split(_with_ratio(_numbered(bars.filter(live).with_columns(_volume())), events, remarks), events)
-    bulk = _numbered(bars.filter(~live)).with_columns(ratio=pl.lit(None, pl.Float64), split=pl.lit(None, pl.Float64))
+    rows = _with_ratio(_numbered(bars.filter(live).with_columns(_volume())), events, remarks)
+    rows = _with_split(rows, events, remarks)
+    unknown = pl.lit(None, pl.Float64)
+    bulk = _numbered(bars.filter(~live)).with_columns(ratio=unknown, split=unknown, dividend=unknown)
     both = bulk.select(KEY).unique().join(rows.select(KEY).unique(), on=KEY)
     simple = [rows.join(both, on=KEY, how="anti", maintain_order="left").with_columns(_adjusted())]
     simple.append(bulk.join(both, on=KEY, how="anti", maintain_order="left"))
     spliced = [_spliced(old, new, remarks, apart) for old, new in _pairs(bulk, rows, both)]
-    columns = [*KEY, "date", *PRICES, "volume", "adj_close", "split"]
+    columns = [*KEY, "date", *PRICES, "volume", "adj_close", "split", "dividend"]
     whole = pl.concat([part.select(columns) for part in [*simple, *spliced]])
     return Derived(whole.sort(KEY, maintain_order=True), dict(remarks), apart)
 
@@ -146,15 +151,51 @@ def _with_ratio(rows: pl.DataFrame, events: pl.DataFrame, remarks: dict[Key, lis
     clean = _clean(rows)
     paid = _paid(clean, events, remarks)
     clean = clean.join(paid, on=["g", "date"], how="left", maintain_order="left").with_columns(before=_before("close"))
+    clean = _sensible(clean, remarks)
     below = (pl.col("money") < pl.col("before")).fill_null(False)
-    for row in clean.filter((pl.col("money") >= pl.col("before")).fill_null(False)).iter_rows(named=True):
-        remarks[row["asset_class"], row["symbol"]].append(
-            f"dividend of {row['money']:g} on {row['date']} ignored: it is not below the last close"
-        )
     step = pl.when(below).then(pl.col("before") / (pl.col("before") - pl.col("money"))).otherwise(1.0)
     stepped = clean.with_columns(step=step).filter(pl.col("step") != 1)
     known = stepped.select("g", "date", ratio=pl.col("step").cum_prod().over("g")).sort("date", maintain_order=True)
-    return _asof(rows, known, "date", "backward").with_columns(pl.col("ratio").fill_null(1.0))
+    rows = _asof(rows, known, "date", "backward").with_columns(pl.col("ratio").fill_null(1.0))
+    counted = clean.select("g", "date", dividend=pl.when(below).then("money").otherwise(0.0))
+    rows = rows.join(counted, on=["g", "date"], how="left", maintain_order="left")
+    return rows.with_columns(pl.col("dividend").fill_null(0.0))
+
+
+def _sensible(clean: pl.DataFrame, remarks: dict[Key, list[str]]) -> pl.DataFrame:
+    """Rows with `money`, what was paid before each, without payments that can't be, or that are named twice.
+
+    Only series with something to decide are looked at one by one: a gain that may lie in the dividend, an amount that
+    is large, or that is the last one again.
+    """
+    total = pl.sum_horizontal("dividend", "gain")
+    clean = clean.with_columns(money=total)
+    paid = clean.filter(pl.col("money") > 0)
+    last = pl.when(pl.col("g") == pl.col("g").shift(1)).then(pl.col("money").shift(1))
+    soon = (pl.col("date").cast(pl.Date) - pl.col("date").cast(pl.Date).shift(1)).dt.total_days() <= TWICE_DAYS
+    doubt = (pl.col("gain") > 0) | (pl.col("money") > LARGE * pl.col("before")) | ((pl.col("money") == last) & soon)
+    doubtful = paid.filter(doubt.fill_null(False))["g"].unique().sort().to_list()
+    if not doubtful:
+        return clean
+    money, groups = clean["money"].to_numpy().copy(), clean["g"].to_numpy()
+    for g in doubtful:
+        start, end = np.searchsorted(groups, g), np.searchsorted(groups, g, side="right")
+        money[start:end] = _counted(clean[int(start) : int(end)], remarks)
+    return clean.with_columns(money=pl.Series(money))
+
+
+def _counted(rows: pl.DataFrame, remarks: dict[Key, list[str]]) -> Floats:
+    """What was paid before each bar of one series, and why not all that was named."""
+    close, dividend, gain = (rows[name].fill_null(0.0).to_numpy() for name in ("close", "dividend", "gain"))
+    within = contained_gains(close, dividend, gain)
+    days = rows["date"].cast(pl.Date).to_list()
+    said = [f"capital gain of {gain[k]:g} on {days[k]} is in the dividend: it counts once" for k in within.nonzero()[0]]
+    move = np.concatenate([[0.0], np.diff(np.log(close))])
+    kept, found = checked(days, close, move, dividend + np.where(within, 0.0, gain))
+    said += [each.text for each in found]
+    if said:
+        remarks[rows["asset_class"][0], rows["symbol"][0]] += said
+    return kept
 
 
 def _asof(rows: pl.DataFrame, known: pl.DataFrame, on: str, strategy: Any, exact: bool = True) -> pl.DataFrame:
@@ -167,7 +208,7 @@ def _asof(rows: pl.DataFrame, known: pl.DataFrame, on: str, strategy: Any, exact
 
 
 def _paid(clean: pl.DataFrame, events: pl.DataFrame, remarks: dict[Key, list[str]]) -> pl.DataFrame:
-    """Money of each bar (g, date, money): the sum of what went ex since the bar before."""
+    """Dividends and capital gains of each bar (g, date, dividend, gain): the sums of what went ex since the last."""
     money = events.filter(pl.col("kind").is_in(MONEY)).unique(maintain_order=True)
     good = ((pl.col("value") > 0) & pl.col("value").is_finite()).fill_null(False)
     for row in money.filter(~good).iter_rows(named=True):
@@ -176,13 +217,19 @@ def _paid(clean: pl.DataFrame, events: pl.DataFrame, remarks: dict[Key, list[str
     money = money.sort("date", "kind", "value", maintain_order=True)
     days = clean.select("g", bar="date", date=pl.col("date").cast(pl.Date)).sort("bar", maintain_order=True)
     found = money.join_asof(days, on="date", by="g", strategy="forward", check_sortedness=False).drop_nulls("bar")
-    return found.group_by("g", date="bar", maintain_order=True).agg(money=pl.col("value").sum())
+    gain = pl.col("kind") == "capital_gain"
+    sums = {"dividend": pl.col("value").filter(~gain).sum(), "gain": pl.col("value").filter(gain).sum()}
+    return found.group_by("g", date="bar", maintain_order=True).agg(**sums)
 
 
-def _with_split(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+def _with_split(rows: pl.DataFrame, events: pl.DataFrame, remarks: dict[Key, list[str]]) -> pl.DataFrame:
     """Rows with `split`, the product of the splits after them."""
-    good = (pl.col("kind") == "split") & (pl.col("value") > 0) & pl.col("value").is_finite()
-    splits = events.filter(good.fill_null(False)).unique(maintain_order=True)
+    splits = events.filter(kind="split").unique(maintain_order=True)
+    good = ((pl.col("value") > 0) & pl.col("value").is_finite()).fill_null(False)
+    for row in splits.filter(~good).iter_rows(named=True):
+        what = "without a ratio" if row["value"] is None else f"of {row['value']:g}"
+        remarks[row["asset_class"], row["symbol"]].append(f"split {what} on {row['date']} ignored: it is none")
+    splits = splits.filter(good)
     splits = splits.join(_series(rows), on=SERIES, maintain_order="left").sort("date", "value", maintain_order=True)
     later = splits.select("g", day="date", split=pl.col("value").cum_prod(reverse=True).over("g"))
     later = later.unique(["g", "day"], keep="first", maintain_order=True)
@@ -233,6 +280,7 @@ def _spliced(bulk: pl.DataFrame, live: pl.DataFrame, remarks: dict[Key, list[str
         adj_close=pl.col("close") * (pl.col("ratio") * total),
         volume=pl.col("volume") / base,
         split=pl.col("split") / base,
+        dividend=pl.lit(None, pl.Float64),
     )
     before = bulk if has_adjusted else bulk.with_columns(adj_close=pl.col("close"))
     return pl.concat([before.select(after.columns), after])

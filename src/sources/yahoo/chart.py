@@ -244,10 +244,8 @@ def _events(events: Any, zone: str, key: dict[str, str], notes: dict[str, str]) 
 
 
 def _value(entry: dict[str, Any], kind: str, symbol: str) -> float | None:
-    """Money for each share, or new shares for each old one."""
+    """Money for each share, or new shares for each old one; null for a split without two numbers."""
     if kind != "split":
         return number(entry.get("amount"), f"{symbol}: the amount of a {kind}")
     new, old = (number(entry.get(name), f"{symbol}: the {name} of a split") for name in ("numerator", "denominator"))
-    if not new or not old:
-        raise Malformed(f"{symbol}: a split of {new} for {old}")
-    return new / old
+    return new / old if new and old else None

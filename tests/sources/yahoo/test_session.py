@@ -68,8 +68,6 @@ FAULTS = [
     ("prices as text", replaced([1.0, "n/a", 2.0], *QUOTE, "high"), Malformed, "high must be a number, got 'n/a'"),
     ("another grain", about(dataGranularity="1mo"), Malformed, "asked for bars of 1d, got 1mo"),
     ("no such zone", replaced("Mars/Olympus", "meta", "exchangeTimezoneName"), Malformed, "no time zone Mars/Olympus"),
-    ("a split by zero", replaced({"splits": {"1": {"date": OPEN, "numerator": 2, "denominator": 0}}}, "events"),
-     Malformed, "a split of 2.0 for 0.0"),
     ("events in a list", replaced({"dividends": [1]}, "events"), Malformed, "dividends must be events by their time"),
     ("a delisted name", complaint(404, "Not Found", "No data found, symbol may be delisted"), Unknown,
      "^Yahoo says: No data found, symbol may be delisted$"),

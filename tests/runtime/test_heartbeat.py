@@ -146,6 +146,15 @@ def test_the_note_of_a_pause_is_seen_though_nothing_is_finished(home: Path, cloc
         assert seen().note == "yahoo refuses: asking again in 60 s"
 
 
+def test_a_note_is_seen_at_once_because_it_may_stay_the_latest_for_hours(home: Path, clock: Clock) -> None:
+    with heartbeat.beating("hydrate", "demo", home, ""), Progress("hydrate", 5) as progress:
+        clock.now += 3
+        progress.advance(1)
+        clock.now += 0.5
+        progress.set_note("network absent since 14:03 UTC")
+        assert seen().note == "network absent since 14:03 UTC"
+
+
 def test_a_killed_command_is_seen_to_have_died_and_its_successor_tidies_up(home: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     arguments = [sys.executable, "-c", WORKER, str(home)]

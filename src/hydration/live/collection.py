@@ -31,6 +31,7 @@ from src.hydration.live.providers import Offline, Providers
 from src.hydration.live.publisher import Publisher
 from src.hydration.live.raw_store import RawStore
 from src.hydration.live.schedule import Schedule, SelectedInstrument
+from src.hydration.live.second_look import SecondLook
 from src.hydration.quality import quality
 from src.market.bars import BarStore
 from src.runtime import disk_space
@@ -152,6 +153,7 @@ class Collection:
         )  # fmt: skip
         self.providers = Providers(job.source)
         self.publisher = Publisher(job, self.raw, store, instruments, self.asked, self.schedule)
+        self._second = SecondLook(self.schedule)
         self.entries: dict[Key, dict[str, Any]] = {}  # the ledger as the run found it
         self._all = instruments
         self._cached = functools.lru_cache(maxsize=_CACHED_BUCKETS)(self._by_key)
@@ -236,6 +238,8 @@ class Collection:
     def _take(self, outcome: FetchOutcome) -> FetchTask | None:
         """Keep one answer, good or bad; returns the question that has to follow before the instrument is settled."""
         task, instrument = outcome.task, self._instrument(outcome.task)
+        if not self._second.better(outcome):
+            return None
         self.publisher.answered(instrument)
         if outcome.answer is None:
             return self._failed(outcome, instrument)
@@ -255,12 +259,12 @@ class Collection:
             return self._failed(dataclasses.replace(outcome, answer=None, kind="unfit", failure=unfit), instrument)
         if comparison.replace:
             answer = rebase.with_older(stored, answer)
-        facts = {"asked_from": self._asked_from(task)}
+        facts = {"asked_from": self._asked_from(task), **sessions.ahead(outcome.answer.bars, self.now)}
         self.raw.append(
             instrument.key, task.provider, "fetched", self.now,
             answer=answer, replace=comparison.replace, name=task.request.name, facts=facts,
         )  # fmt: skip
-        return None
+        return self._second.question(outcome, instrument, stored.bars.height > 0)
 
     def _failed(self, outcome: FetchOutcome, instrument: SelectedInstrument) -> FetchTask | None:
         """Note a failure, or ask the next provider of the chain if this one does not know the instrument."""

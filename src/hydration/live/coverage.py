@@ -63,7 +63,7 @@ def edges(entries: pl.DataFrame, interval: str) -> dict[Key, list[BarFinding]]:
     """
     found: dict[Key, list[BarFinding]] = {}
     for row in entries.filter((pl.col("rows") > 0) & (pl.col("state") == "fetched")).iter_rows(named=True):
-        each = [finding for finding in (_beginning(row), _end(row, interval)) if finding is not None]
+        each = [one for one in (_beginning(row), _end(row, interval), _ahead(row)) if one is not None]
         if each:
             found[row["asset_class"], row["symbol"]] = each
     return found
@@ -141,6 +141,12 @@ def _end(row: dict[str, Any], interval: str) -> BarFinding | None:
         return None
     text = f"bars end {last}: {row['provider']} answers, and serves none of the sessions since"
     return BarFinding("ends_early", "noted", text, first=last, source=row["provider"])
+
+
+def _ahead(row: dict[str, Any]) -> BarFinding | None:
+    """Bars dated in the future, of the latest answer."""
+    text = json.loads(row["facts"]).get("ahead")
+    return BarFinding("future_dates", "noted", text, source=row["provider"]) if text else None
 
 
 def _hole(rows: pl.DataFrame) -> BarFinding:

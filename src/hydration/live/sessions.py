@@ -87,6 +87,29 @@ def without_partial(bars: pl.DataFrame, asset_class: str, interval: str, now: dt
     return bars.filter((pl.col("date") <= last).fill_null(True))
 
 
+def ahead(bars: pl.DataFrame, now: dt.datetime) -> dict[str, str]:
+    """A fact about bars that are dated in the future, which `without_partial` leaves out with the running one.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        Rows with a column date.
+    now : datetime
+        With a time zone.
+
+    Returns
+    -------
+    dict of str to str
+        The fact ``ahead``; empty without such bars.
+    """
+    tomorrow = now.astimezone(dt.UTC).date() + dt.timedelta(days=1)  # it has begun east of Greenwich
+    days = bars.select(pl.col("date").cast(pl.Date)).filter(pl.col("date") > tomorrow).to_series()
+    if not days.len():
+        return {}
+    plural = "bar dated" if days.len() == 1 else "bars dated"
+    return {"ahead": f"{days.len():,} {plural} in the future left out, the last {days.sort()[-1]}"}
+
+
 _last_complete = functools.lru_cache(maxsize=256)(last_complete)  # of thousands of instruments, `now` is one
 
 

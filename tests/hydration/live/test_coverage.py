@@ -119,3 +119,12 @@ def test_a_hydration_says_what_is_missing_and_a_refresh_still_knows(tmp_path, ma
     hydrate(live(tmp_path, *NAMES, retry="all"))
     assert states(tmp_path)["BTC-USD"] == before
     assert bars(tmp_path, "BTC-USD").height == 697
+
+
+def test_a_bar_dated_in_the_future_is_left_out_and_said(tmp_path, market: Market):
+    listed(market)
+    rows = market.bars["yahoo", "AAA"]
+    market.bars["yahoo", "AAA"] = pl.concat([rows, rows.tail(1).with_columns(date=pl.date(2099, 1, 1))])
+    hydrate(live(tmp_path, *NAMES))
+    assert states(tmp_path)["AAA"] == ("done", "1 bar dated in the future left out, the last 2099-01-01")
+    assert bars(tmp_path, "AAA").height == rows.height

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.hydration.live.sessions import due, last_complete, without_partial
+from src.hydration.live.sessions import ahead, due, last_complete, without_partial
 from tests.market.nyse_case import CLOSES
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -134,3 +134,13 @@ def test_other_intervals_and_times_without_a_zone_are_refused_with_a_clear_messa
         last_complete("stock", "5m", utc("2026-02-11T20:00"))
     with pytest.raises(ValueError, match="must have a time zone, got 2026-02-11"):
         last_complete("stock", "1d", dt.datetime(2026, 2, 11))
+
+
+def test_bars_dated_in_the_future_are_counted_and_the_running_one_is_not():
+    now = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
+    days = [dt.date(2026, 11, 27), dt.date(2026, 11, 28), dt.date(2030, 1, 1), None]
+    bars = pl.DataFrame({"date": days}, schema={"date": pl.Date})
+    assert ahead(bars, now) == {"ahead": "1 bar dated in the future left out, the last 2030-01-01"}
+    assert ahead(bars.head(2), now) == {}
+    hours = pl.DataFrame({"date": [now, now + dt.timedelta(days=400)]})
+    assert list(ahead(hours, now)) == ["ahead"]

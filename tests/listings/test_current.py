@@ -156,7 +156,8 @@ def test_where_an_answer_is_bad_the_kept_listing_is_used_with_a_word(web, tmp_pa
 def test_without_any_kept_listing_a_bad_answer_ends_with_the_way_out(web, tmp_path):
     web.files["otherlisted.txt"] = None
     with pytest.raises(
-        SourceError, match=r"otherlisted can't be had, and none is kept: .*503.*universe.symbols=\[stock:AAPL\]"
+        SourceError,
+        match=r"otherlisted can't be had, and none is kept: .*503.*doctor.*universe.symbols=\[stock:AAPL\]",
     ):
         current.current(UniverseConfig(), STOCKS, tmp_path, TODAY)
 

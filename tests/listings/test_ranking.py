@@ -7,7 +7,7 @@ import pytest
 
 from src.config.schema import SplitConfig
 from src.core.errors import ConfigError, StageError
-from src.fetching.provider import Answer, Refusal, Unavailable
+from src.fetching.provider import Answer, Refusal, Unavailable, Unreachable
 from src.hydration import files
 from src.hydration.job import HydrationJob
 from src.listings.pinned import COLUMNS
@@ -89,3 +89,22 @@ def test_coins_are_ranked_by_the_median_of_their_last_days():
         by_recent_bars(exchange, [*coins, "F-USD"], {"crypto": 2}, TODAY, lambda: None)
     with pytest.raises(StageError, match="0 of 0 coins got no answer"):
         by_recent_bars(exchange, [], {"crypto": 2}, TODAY, lambda: None)
+
+
+def test_without_a_network_nothing_is_ranked_and_the_doctor_is_named_after_three_tries():
+    asked = []
+
+    class Absent:
+        name = "kraken"
+
+        def fetch(self, wanted):
+            asked.append(wanted)
+            raise Unreachable("api.kraken.com can't be reached: Could not resolve host", "name", "api.kraken.com")
+
+    coins = [f"C{n}-USD" for n in range(50)]
+    words = r"repair its DNS.*`python -m src.doctor source=auto` looks at each host. The former list stays"
+    with pytest.raises(StageError, match=words):
+        by_recent_bars(Absent(), coins, {"crypto": 5}, dt.date(2026, 11, 27), lambda: None)
+    assert len(asked) == 3
+    with pytest.raises(StageError, match=words):
+        by_screener(lambda *_: Absent().fetch(None), ["stock"], {"stock": 5})

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import functools
+import itertools
 import random
 
 import polars as pl
@@ -11,8 +12,9 @@ import pytest
 from src.chains.store import OptionStore, contracts
 from src.config.schema import LiveSource
 from src.core.errors import ConfigError, StageError
+from src.fetching.network_watch import NetworkWatch
 from src.fetching.pool import Pool
-from src.fetching.provider import BarRequest, OptionChain, Unavailable, Unfit, Unknown
+from src.fetching.provider import BarRequest, OptionChain, Unavailable, Unfit, Unknown, Unreachable
 from src.fetching.rate_gate import RateGate
 from src.market.bars import BarStore
 from src.options import file_import, live
@@ -266,6 +268,21 @@ def test_progress_shows_requests_answered_and_why_it_pauses_during_one_underlyin
         assert len(list(pooled(pool, gate)(wanted, many, said.append))) == 1
     assert "3 requests answered" in said
     assert said[-1].startswith("3 requests answered; toy asked to be left alone for 30 s: paused, ")
+
+
+def test_without_a_network_the_snapshot_ends_soon_and_names_the_doctor(tmp_path):
+    made = dataset(tmp_path, NAMES)
+    gate, ticking = RateGate("toy", QUICK), itertools.count(0.0, 5.0)
+
+    def absent(_wanted):
+        raise Unreachable("Could not resolve host", "name", "query1.finance.yahoo.com")
+
+    with Pool(dataclasses.replace(QUICK, pause=60.0, max_pause=60.0), {"toy": gate}) as pool:
+        replies = pooled(pool, gate, NetworkWatch(lambda: next(ticking)))
+        with pytest.raises(StageError, match=r"^the network is absent.*name does not resolve.*src.doctor"):
+            snapshot(made, absent, replies, now=CAPTURED)
+    path = tmp_path / "data" / "states" / "mine" / "quote.parquet"
+    assert not path.is_file() or "failed" not in {state for state, _, _ in states(tmp_path).values()}
 
 
 def test_what_the_pool_could_not_ask_is_failed_and_due_again(tmp_path):

@@ -106,14 +106,15 @@ def stored(ledger: Ledger, unit: int | None = None) -> tuple[pl.DataFrame, pl.Da
     findings : DataFrame
         Columns of `SCHEMA`. An instrument that has a reason and no findings has one: its reason, whole.
     complete : bool
-        Whether no record is older than findings are.
+        Whether no record, and no part of one, is older than findings are.
     """
     records = [ledger.read(each) for each in (ledger.units() if unit is None else [unit])]
     found = [record for record in records if record is not None]
     states = ledger.table(row for record in found for row in record.states)
     facts = [record.facts[FACT] for record in found if FACT in record.facts]
     rows = _parsed(facts)
-    return states, pl.concat([rows, _from_reasons(states, rows)]), len(facts) == len(found)
+    rows = pl.concat([rows, _from_reasons(states, rows)])
+    return states, rows, len(facts) == len(found) and WHOLE not in rows["rule"]
 
 
 def with_findings(ledger: Ledger, unit: int) -> pl.DataFrame:

@@ -52,3 +52,12 @@ def test_a_record_older_than_findings_gives_each_reason_whole(tmp_path):
 def test_a_store_without_records_has_no_findings(tmp_path):
     _, read, complete = stored(BarStore(tmp_path).ledger)
     assert read.is_empty() and complete
+
+
+def test_a_record_that_was_renewed_in_part_is_not_complete(tmp_path):
+    store = BarStore(tmp_path)
+    store.record(0, "job", states(("A", "done", NASTY, [])).drop(FACT), "digest")
+    again = states(("B", "failed", "x", [BarFinding("unreadable", "failed", "x")]))
+    store.record(0, "job", pl.concat([with_findings(store.ledger, 0), again]), "digest")
+    _, read, complete = stored(store.ledger)
+    assert not complete and dict(read.select("symbol", "rule").iter_rows()) == {"A": WHOLE, "B": "unreadable"}

@@ -255,7 +255,7 @@ class BarCells:
         table = reading.dates.table
         frame = frame.join(table, left_on=_DATE, right_on=CELL, how="left", maintain_order="left")
         frame = frame.with_columns(**self._keys())
-        frame = with_dates(frame, self.interval, self.time_zone)
+        frame = with_dates(frame, self.interval, self.time_zone, self.path.name, self.columns["date"])
         kinds = frame.schema
         numbers = [
             reading.numbers.column(self.columns[name], kinds[self.columns[name]]).alias(f"_{name}")

@@ -19,7 +19,7 @@ def is_intraday(interval: str) -> bool:
     return interval.endswith(("m", "h"))
 
 
-def with_dates(frame: pl.DataFrame, interval: str, time_zone: str | None) -> pl.DataFrame:
+def with_dates(frame: pl.DataFrame, interval: str, time_zone: str | None, name: str, column: str) -> pl.DataFrame:
     """Add the dates of bars.
 
     Parameters
@@ -31,6 +31,8 @@ def with_dates(frame: pl.DataFrame, interval: str, time_zone: str | None) -> pl.
         Length of a bar.
     time_zone : str or None
         ``source.time_zone``.
+    name, column : str
+        The file and its column of dates, for messages.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def with_dates(frame: pl.DataFrame, interval: str, time_zone: str | None) -> pl.
         moment = pl.when("utc").then(moment).otherwise(_by_zone(frame, time_zone, _utc))
     frame = frame.with_columns(moment.alias("_day"))
     if frame["_day"].null_count() > frame["moment"].null_count():
-        return _with_clock_changes(frame, time_zone)
+        return _with_clock_changes(frame, time_zone, name, column)
     return frame
 
 
@@ -114,7 +116,7 @@ def _by_zone(frame: pl.DataFrame, time_zone: str | None, made: object) -> pl.Exp
     return chosen
 
 
-def _with_clock_changes(frame: pl.DataFrame, time_zone: str | None) -> pl.DataFrame:
+def _with_clock_changes(frame: pl.DataFrame, time_zone: str | None, name: str, column: str) -> pl.DataFrame:
     """Read times that a clock shows twice by their order, and say which it never shows."""
 
     def side(which: str) -> object:
@@ -139,7 +141,8 @@ def _with_clock_changes(frame: pl.DataFrame, time_zone: str | None) -> pl.DataFr
     )
     said = pl.when(pl.col("_a").is_null()).then(pl.lit("does not exist")).otherwise(pl.lit("comes twice"))
     where = pl.format(
-        "line {}: the local time {} {} when clocks change: write times in UTC, or set source.time_zone=UTC if they are",
+        f"{name} line {{}}, column {column}: the local time {{}} {{}} when clocks change: write times in UTC, or set"
+        " source.time_zone=UTC if they are",
         "line", pl.col("moment").dt.strftime("%F %T"), said,
     )  # fmt: skip
     fault = pl.when(pl.col("_twice") & pl.col("_day").is_null()).then(where)

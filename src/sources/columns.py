@@ -127,6 +127,9 @@ def _nested(path: Path, kinds: dict[str, pl.DataType]) -> ColumnError | None:
 def _parquet_kinds(path: Path) -> dict[str, pl.DataType]:
     if path.stat().st_size == 0:
         raise ColumnError(f"{path.name} is empty", "quarantined")
+    with path.open("rb") as stream:
+        if stream.read(4) not in (b"PAR1", b"PARE"):
+            raise ColumnError(f"{path.name} is no Parquet file: if it is text, end its name in .csv")
     try:
         return dict(pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema())
     except (pl.exceptions.PolarsError, OSError) as error:

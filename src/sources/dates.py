@@ -11,13 +11,12 @@ import polars as pl
 from src.sources import epochs
 from src.sources.column_error import ColumnError
 from src.sources.date_forms import MONTHS, taken_apart, times
+from src.sources.date_refusals import refuse_mixed_midnights, refuse_odd_hours, refuse_weekends, require_order
 from src.sources.day_order import existing, full_year, ordered, simple_days
 
 YEARS = (dt.date(1900, 1, 1), dt.date(2100, 12, 31))
 """First and last day that are read; others are no dates."""
 _UTC = ("UTC", "Etc/UTC", "GMT", "Z", "Zulu", "+00:00")
-_DISORDER = 0.02  # of the steps, where a column changes its form
-_WEEKENDS = 0.05  # of the days
 CELL = "cell"
 
 
@@ -93,16 +92,18 @@ def date_reading(
             "quarantined",
         )
     if good["kind"].n_unique() > 1:
-        _require_order(path, column, good)
+        require_order(path, column, good)
     clock = good["local"].dt.time()
     midnight = bool((clock == dt.time()).all())
     if interval == "1d":
         stamped = read.filter("utc")["local"].dt.time()
         read = read.with_columns(utc=pl.col("utc") & pl.lit(bool((stamped != dt.time()).any())))
         if zone is not None:
-            _refuse_mixed_midnights(path, column, read, zone)
+            refuse_mixed_midnights(path, column, read, zone)
         if zone is not None and weekdays:
-            _refuse_weekends(path, column, read, zone)
+            refuse_weekends(path, column, read, zone)
+    elif zone is not None and weekdays and not midnight:
+        refuse_odd_hours(path, column, read, zone)
     table = read.select(CELL, day="day", moment="local", utc="utc", bad=pl.col("local").is_null())
     last = int(str(good["line"].max() or 0))
     return DateReading(table, clock.n_unique() > 1, midnight and interval != "1d" and good.height > 2, last)
@@ -171,48 +172,3 @@ def _numbers(cells: pl.DataFrame) -> pl.DataFrame:
         return cells.with_columns(n=whole)
     value = pl.when(~epochs.is_rounded(pl.col("n"))).then(pl.col("n").cast(pl.Float64, strict=False))
     return cells.with_columns(n=value)
-
-
-def _require_order(path: Path, column: str, good: pl.DataFrame) -> None:
-    """Refuse a column whose form changes unless the dates of all forms together are in order."""
-    good = good.sort("line")
-    steps = good["local"].diff().drop_nulls().dt.total_microseconds()
-    against = min((steps < 0).sum(), (steps > 0).sum())
-    if against > _DISORDER * len(steps):
-        one = good.row(0, named=True)
-        other = good.filter(pl.col("kind") != one["kind"]).row(0, named=True)
-        raise ColumnError(
-            f"{path.name}: column {column} reads '{one[CELL]}' in line {one['line']} and '{other[CELL]}' in line"
-            f" {other['line']}, and read as two forms the dates are out of order: write YYYY-MM-DD",
-            "quarantined",
-        )
-
-
-def _refuse_mixed_midnights(path: Path, column: str, read: pl.DataFrame, zone: str) -> None:
-    """Refuse days that are stamped at midnight in UTC in one row and at another time of the exchange in others."""
-    stamped = read.filter("utc").with_columns(pl.col("local").dt.replace_time_zone("UTC").alias("there"))
-    stamped = stamped.with_columns(pl.col("there").dt.convert_time_zone(zone).dt.time())
-    midnight = stamped.filter(pl.col("local").dt.time() == dt.time())
-    others = stamped.filter(pl.col("local").dt.time() != dt.time())
-    is_daily = stamped.height <= stamped["local"].dt.date().n_unique() * 1.2
-    if not midnight.height or not is_daily or set(midnight["there"]) == set(others["there"]) or zone == "UTC":
-        return
-    one, other = midnight.row(0, named=True), others.row(0, named=True)
-    raise ColumnError(
-        f"{path.name} line {one['line']}: column {column} reads '{one[CELL]}', midnight in UTC, but '{other[CELL]}' in"
-        f" line {other['line']}: which day is meant? Write YYYY-MM-DD",
-        "quarantined",
-    )
-
-
-def _refuse_weekends(path: Path, column: str, read: pl.DataFrame, zone: str) -> None:
-    """Refuse days that fall on weekends because the exchange is elsewhere."""
-    stamped = read.filter("utc")
-    local = pl.col("local").dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    off = stamped.filter(local.dt.weekday() > 5)
-    if stamped.height and off.height > _WEEKENDS * stamped.height:
-        raise ColumnError(
-            f"{path.name} line {off['line'][0]}: column {column} reads '{off[CELL][0]}', which is a weekend in {zone}:"
-            " set source.time_zone to the zone of the exchange, as in source.time_zone=Europe/Paris",
-            "quarantined",
-        )

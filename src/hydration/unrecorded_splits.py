@@ -8,7 +8,7 @@ and comes back is two splits, one against the other: the bars between are brough
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -28,6 +28,7 @@ CERTAINTY = 0.95  # ... if this is the share of its ratio in them ...
 SCALED = 0.9  # ... and the probability that share volume changed with the price
 DOUBT = 0.0  # log odds from which it may be one, decided from later bars too
 _PAST = 20  # bars before it, for a repair
+PAIR = 8.0  # log odds that a move back by the same ratio adds: a scale was wrong for some days
 _LONG_GAP = 15  # weekdays without a bar, after which no ratio is exact
 _BACK, _BACK_SCALE, _BACK_ROOM = 20, 4.0, 0.02  # bars within which a level that was left comes back
 _HELD = math.log(SCALE)  # such moves are held at the last close, and quarantine where they last
@@ -46,10 +47,13 @@ class Found:
         Ratio of those that are repaired.
     doubts : dict of int to (float, str)
         Log odds and what was seen, of those that quarantine.
+    seen : dict of int to Evidence
+        Of all gaps that are not repaired, unless validation holds such prints.
     """
 
     repairs: dict[int, float] = field(default_factory=dict)
     doubts: dict[int, tuple[float, str]] = field(default_factory=dict)
+    seen: dict[int, Evidence] = field(default_factory=dict)
 
 
 def without_unrecorded_splits(
@@ -170,16 +174,50 @@ def _judge(bars: Series, k: int, found: Found) -> None:
     past = usual(bars, k)
     early = past is None
     past = usual_later(bars, k) if past is None else past
-    if past is None or _only_the_open(bars, k) or _level_comes_back(bars, k, past, found):
+    if past is None or _only_the_open(bars, k):
         return
     seen = evidence(bars, k, past)
+    left = _level_left(bars, k, past)
+    if left is not None:
+        _close_pair(seen, left, k, found)
+        return
+    undoes = _undoes_repair(bars, k, found)
+    if undoes:
+        seen = replace(seen, odds=seen.odds + PAIR)
     certain = seen.odds > REPAIR and seen.certainty > CERTAINTY and seen.scaled > SCALED
     exact = k >= _PAST and math.isfinite(bars.gap[k]) and bars.days[k] <= _LONG_GAP
     if certain and exact and not early:
         _rebase(bars, k, seen.ratio)
         found.repairs[k] = seen.ratio
-    elif abs(bars.move[k]) < _HELD and (seen.odds > REPAIR or seen.odds + afterwards(bars, k, past) > DOUBT):
+        return
+    if abs(bars.move[k]) >= _HELD:
+        return
+    found.seen[k] = seen
+    if undoes or seen.odds > REPAIR or seen.odds + afterwards(bars, k, past) > DOUBT:
         found.doubts[k] = (seen.odds, _doubt(seen, early))
+
+
+def _undoes_repair(bars: Series, k: int, found: Found) -> bool:
+    """Whether the gap before bar k takes back, about, a split that was repaired shortly before."""
+    size = bars.gap[k] if math.isfinite(bars.gap[k]) else bars.move[k]
+    sizes = [math.log(ratio) for j, ratio in found.repairs.items() if k - j <= _BACK]
+    return any(abs(size - each) < 0.3 * abs(each) for each in sizes)
+
+
+def _close_pair(seen: Evidence, left: int, k: int, found: Found) -> None:
+    """Judge two gaps together, the later of which leads back to the level that the earlier one left at bar `left`.
+
+    Where both look like splits, the bars between are in a wrong scale: which of them can't be repaired without a look
+    at later ones, so the instrument is quarantined. Otherwise the price fell and rose, and a weak doubt ends.
+    """
+    first = found.seen.get(left)
+    exact = first is not None and min(first.certainty, seen.certainty) > CERTAINTY
+    if first and exact and math.isclose(first.ratio * seen.ratio, 1.0) and first.odds + seen.odds + PAIR > DOUBT:
+        bars = f"{k - left} bar{'s' if k - left > 1 else ''}"
+        text = f"moved as by a {ratio_text(1 / seen.ratio)} split for {bars} and then back"
+        found.doubts.setdefault(left, (seen.odds, text))
+    elif left in found.doubts and found.doubts[left][0] < REPAIR:
+        del found.doubts[left]
 
 
 def _doubt(seen: Evidence, early: bool) -> str:
@@ -204,26 +242,17 @@ def _only_the_open(bars: Series, k: int) -> bool:
     return bool(move * gap <= 0 or abs(move) < 0.5 * abs(gap))
 
 
-def _level_comes_back(bars: Series, k: int, past: Usual, found: Found) -> bool:
-    """Whether the gap before bar k leads back to a level that was left shortly before: the end of a wrong print.
-
-    A weak doubt about the first of the two gaps ends with it; a strong one stays.
-    """
+def _level_left(bars: Series, k: int, past: Usual) -> int | None:
+    """The bar, shortly before k, at which the price left the level that the gap before bar k leads back to, if any."""
     now = bars.open[k] if math.isfinite(bars.open[k]) else bars.close[k]
     gap = math.log(now / bars.close[k - 1]) if k else 0.0
     scale = math.hypot(past.gap, past.move)
     for j in range(k - 2, max(-1, k - 2 - _BACK), -1):
         left = math.log(bars.close[j + 1] / bars.close[j])
-        room = _BACK_SCALE * scale * math.sqrt(k - j) + _BACK_ROOM
-        if (
-            left * gap < 0
-            and abs(left) > 0.7 * abs(gap)
-            and abs(math.log(now / bars.close[j])) < min(room, abs(gap) / 2)
-        ):
-            if j + 1 in found.doubts and found.doubts[j + 1][0] < REPAIR:
-                del found.doubts[j + 1]
-            return True
-    return False
+        room = min(_BACK_SCALE * scale * math.sqrt(k - j) + _BACK_ROOM, abs(gap) / 2)
+        if left * gap < 0 and abs(left) > 0.7 * abs(gap) and abs(math.log(now / bars.close[j])) < room:
+            return j + 1
+    return None
 
 
 def _settle(bars: Series, found: Found) -> None:

@@ -1,6 +1,6 @@
 """Splits that the prices don't show, planted into real stocks; and the real moves, of which none may be taken for one.
 
-One split of each usual ratio is put into every stock on a random day: prices before it multiplied by the ratio and
+One split of each usual ratio is put into every stock on a random day, with the bars around it: prices before it multiplied by the ratio and
 rounded to the cent, share volume before it divided. Printed is how many are repaired (the bars equal the clean ones, to
 rounding), repaired wrongly, quarantined, and kept without a word. Then all one-day moves beyond 25% of the same files,
 by class and size: how many were taken for splits. Without a path the bars are simulated.
@@ -15,22 +15,35 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from src.core.instruments import KEY, Key
+from src.core.instruments import KEY
 from src.hydration.validation import validate
 from tests.hydration.split_case import RATIOS, SMALL_RATIOS, market, restored, with_split
 
 CLASSES = {"liquid": 1e6, "ordinary": 5e4, "thin": 0.0}  # median turnover a day, in money, of the quarter before
 BEFORE, AFTER = 100, 5  # bars that a planted day leaves on its sides
+PAST, LATER = 320, 120  # bars around it that are validated, more than the rule looks at
 LEAST_PRICE = 0.5  # as traded, over the bars before
 LEAST_BARS = 400
 MOVES = (1.25, 1 / 0.75, 1.5, 2.0, 3.0, math.inf)  # limits of the classes of real moves, as ratios of two closes
 BATCH = 250
+
+
+@dataclass(frozen=True)
+class Window:
+    """Bars around a day: as read, as validated, the day's row as read, its class, and the lowest close before it."""
+
+    rows: pl.DataFrame
+    clean: pl.DataFrame
+    k: int
+    kind: str
+    lowest: float
 
 
 def show(what: object) -> None:
@@ -57,53 +70,42 @@ def simulated(count: int = 200) -> pl.DataFrame:
     return pl.concat([market(f"S{number:03d}", n=1200, seed=7, news=4).frame for number in range(count)])
 
 
-def planted(frame: pl.DataFrame, ratio: float, random: np.random.Generator) -> tuple[pl.DataFrame, int, str] | None:
-    """One instrument with a split, the bar, and its class; None where no day suits."""
-    close, volume = frame["close"].to_numpy(), frame["volume"].to_numpy()
-    if frame.height < LEAST_BARS or not (close > 0).all():
-        return None
-    for k in random.integers(BEFORE, frame.height - AFTER, size=20).tolist():
-        past = slice(k - 63, k)
-        if close[past].min() * ratio >= LEAST_PRICE and frame["open"][k] > 0:
-            money = float(np.median(close[past] * volume[past]))
-            return with_split(frame, k, ratio), k, next(name for name, least in CLASSES.items() if money >= least)
-    return None
-
-
-def sound_stocks(bars: pl.DataFrame) -> dict[Key, tuple[pl.DataFrame, pl.DataFrame]]:
-    """Rows as read, and as validated, of each stock that validation takes."""
-    found = {}
-    for part in batches(bars.filter(pl.col("asset_class") == "stock").partition_by(KEY, maintain_order=True)):
-        clean, _ = validate(pl.concat(part))
-        valid = clean.partition_by(KEY, as_dict=True)
-        for rows in part:
-            key = (rows["asset_class"][0], rows["symbol"][0])
-            if key in valid:
-                found[key] = (rows, valid[key])
+def windows(bars: pl.DataFrame, seed: int) -> list[Window]:
+    """A random day of each stock, with the bars around it, where validation finds nothing against them."""
+    random, drawn = np.random.default_rng(seed), {}
+    for rows in bars.filter(pl.col("asset_class") == "stock").partition_by(KEY, maintain_order=True):
+        if rows.height < LEAST_BARS:
+            continue
+        day = int(random.integers(BEFORE, rows.height - AFTER))
+        start = max(0, day - PAST)
+        part, k = rows.slice(start, day - start + LATER), day - start
+        if (part["close"] > 0).all() and part["open"][k] > 0:
+            drawn[part["asset_class"][0], part["symbol"][0]] = (part, k)
+    found = []
+    for some in batches(list(drawn.values())):
+        for key, clean in validate(pl.concat([part for part, _ in some]))[0].partition_by(KEY, as_dict=True).items():
+            part, k = drawn[key[0], key[1]]
+            past = part.slice(k - 63, 63)
+            money = float((past["close"] * past["volume"]).median() or 0.0)
+            kind = next(name for name, least in CLASSES.items() if money >= least)
+            found.append(Window(part, clean, k, kind, float(past["close"].min())))
     return found
 
 
-def batches(parts: list[pl.DataFrame]) -> Iterator[list[pl.DataFrame]]:
+def batches(parts: list[Any]) -> Iterator[list[Any]]:
     for first in range(0, len(parts), BATCH):
         yield parts[first : first + BATCH]
 
 
-def outcomes(
-    stocks: dict[Key, tuple[pl.DataFrame, pl.DataFrame]], ratio: float, seed: int
-) -> Iterator[tuple[str, str]]:
-    """Class and outcome of one split in each stock."""
-    random = np.random.default_rng(seed)
-    made = {key: planted(rows, ratio, random) for key, (rows, _) in stocks.items()}
-    chosen = {key: split for key, split in made.items() if split is not None}
-    for part in batches([frame for frame, _, _ in chosen.values()]):
-        bars, states = validate(pl.concat(part))
-        found = bars.partition_by(KEY, as_dict=True)
-        for state in states.iter_rows(named=True):
-            key = (state["asset_class"], state["symbol"])
-            rows, clean = stocks[key]
-            _, k, kind = chosen[key]
-            here = int(clean["date"].search_sorted(rows["date"][k]))
-            yield kind, outcome(state, found.get(key), clean, here, ratio)
+def outcomes(chosen: list[Window], ratio: float) -> Iterator[tuple[str, str]]:
+    """Class and outcome of one split in each window whose price as traded is not below `LEAST_PRICE`."""
+    for some in batches([window for window in chosen if window.lowest * ratio >= LEAST_PRICE]):
+        bars, states = validate(pl.concat([with_split(window.rows, window.k, ratio) for window in some]))
+        found, said = bars.partition_by(KEY, as_dict=True), states.rows_by_key(KEY, named=True, unique=True)
+        for window in some:
+            key = (window.rows["asset_class"][0], window.rows["symbol"][0])
+            here = int(window.clean["date"].search_sorted(window.rows["date"][window.k]))
+            yield window.kind, outcome(said[key], found.get(key), window.clean, here, ratio)
 
 
 def outcome(state: dict[str, Any], bars: pl.DataFrame | None, clean: pl.DataFrame, k: int, ratio: float) -> str:
@@ -117,12 +119,12 @@ def outcome(state: dict[str, Any], bars: pl.DataFrame | None, clean: pl.DataFram
 
 def study_planted(bars: pl.DataFrame, seed: int) -> None:
     """Print the table of planted splits."""
-    stocks = sound_stocks(bars)
+    chosen = windows(bars, seed)
     total: dict[str, Counter[str]] = {kind: Counter() for kind in CLASSES}
     show(f"{'ratio':>7} {'splits':>7} {'repaired':>24} {'repaired or quarantined':>26} {'kept':>6} {'wrong':>6}   thin")
     for name, ratio in {**RATIOS, **SMALL_RATIOS}.items():
         found: dict[str, Counter[str]] = {kind: Counter() for kind in CLASSES}
-        for kind, what in outcomes(stocks, ratio, seed):
+        for kind, what in outcomes(chosen, ratio):
             found[kind][what] += 1
         if name in RATIOS:
             for kind in CLASSES:

@@ -17,7 +17,7 @@ import polars as pl
 from src.core.arrays import FloatArray
 from src.core.finding import BarFinding
 from src.core.instruments import Key
-from src.hydration.quarantine import SCALE
+from src.hydration.quarantine import HELD, SCALE
 from src.hydration.split_evidence import Evidence, afterwards, evidence, share_volume_stayed
 from src.hydration.usual_bars import Series, Usual, usual, usual_later
 from src.market.bars import PRICES
@@ -31,7 +31,7 @@ _PAST = 20  # bars before it, for a repair
 PAIR = 8.0  # log odds that a move back by the same ratio adds: a scale was wrong for some days
 _LONG_GAP = 15  # weekdays without a bar, after which no ratio is exact
 _BACK, _BACK_SCALE, _BACK_ROOM = 20, 4.0, 0.02  # bars within which a level that was left comes back
-_HELD = math.log(SCALE)  # such moves are held at the last close, and quarantine where they last
+_PRINT = math.log(SCALE)  # such moves are held at the last close for a while
 _MANY, _WITHIN = 3, 250  # splits within these bars are none
 _SESSION_HOURS = 4.0  # without an intraday bar: a session ends
 _REMEDY = "correct the file or take another source, then hydrate again"
@@ -190,11 +190,18 @@ def _judge(bars: Series, k: int, found: Found) -> None:
         _rebase(bars, k, seen.ratio)
         found.repairs[k] = seen.ratio
         return
-    if abs(bars.move[k]) >= _HELD:
+    if abs(bars.move[k]) >= _PRINT and not _lasts(bars, k):
         return
     found.seen[k] = seen
     if undoes or seen.odds > REPAIR or seen.odds + afterwards(bars, k, past) > DOUBT:
         found.doubts[k] = (seen.odds, _doubt(seen, early))
+
+
+def _lasts(bars: Series, k: int) -> bool:
+    """Whether the price stays near its level of bar k for longer than validation holds a print."""
+    later = np.log(bars.close[k : k + HELD + 1])
+    before = later[0] - bars.move[k]
+    return later.size > HELD and bool((np.abs(later - before) > np.abs(later - later[0])).all())
 
 
 def _undoes_repair(bars: Series, k: int, found: Found) -> bool:

@@ -38,6 +38,8 @@ def restored(bars: pl.DataFrame, clean: pl.DataFrame, k: int, ratio: float) -> b
         if not (np.abs(now - was) <= room).all():
             return False
     was, now = clean["volume"].to_numpy(), bars["volume"].to_numpy()
+    untouched = (clean["repaired"] == bars["repaired"]).to_numpy()  # rounding may make a bar repeat the one before
+    was, now, old = was[untouched], now[untouched], old[untouched]
     return bool((np.abs(now - was) <= 0.51 * np.where(old, max(1.0, ratio), 1.0) + 1e-6 * was).all())
 
 

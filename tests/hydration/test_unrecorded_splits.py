@@ -129,6 +129,14 @@ def test_volume_missing_or_zero_on_the_day_leaves_gap_and_range_to_decide():
         assert state["state"] == "quarantined" or bars["close"][0] == pytest.approx(frame["close"][0], abs=0.01)
 
 
+def test_a_doubtful_split_beyond_x20_quarantines_where_the_level_lasts_and_a_print_of_that_size_is_held():
+    frame = still(market("AAA").frame)
+    _, state = one(with_split(frame, DAY, 20.5))  # 20:1, or 21:1
+    assert state["state"] == "quarantined"
+    bars, state = one(scale(frame, slice(DAY, DAY + 3), 1 / 20.5))
+    assert state["state"] == "done" and bars["close"][DAY] == frame["close"][DAY - 1]
+
+
 @pytest.mark.parametrize("kind", ["crypto", "etf"])
 def test_funds_and_coins_are_judged_by_the_same_rule(kind):
     frame = still(market("AAA").frame.with_columns(asset_class=pl.lit(kind)))

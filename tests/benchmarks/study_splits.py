@@ -1,9 +1,10 @@
 """Splits that the prices don't show, planted into real stocks; and the real moves, of which none may be taken for one.
 
-One split of each usual ratio is put into every stock on a random day, with the bars around it: prices before it multiplied by the ratio and
-rounded to the cent, share volume before it divided. Printed is how many are repaired (the bars equal the clean ones, to
-rounding), repaired wrongly, quarantined, and kept without a word. Then all one-day moves beyond 25% of the same files,
-by class and size: how many were taken for splits. Without a path the bars are simulated.
+One split of each usual ratio is put into every stock on a random day: prices before it multiplied by the ratio and
+rounded to the cent, share volume before it divided. Validated are the bars around that day. Printed is how many splits
+are repaired (the bars equal the clean ones, to rounding), repaired wrongly, quarantined, and kept without a word. Then
+all one-day moves beyond 25% of the whole files, by class and size: how many were taken for splits. Without a path the
+bars are simulated.
 
     python -m tests.benchmarks.study_splits ../shared/market/bars.parquet ../shared/market/wide.parquet
 """

@@ -131,7 +131,7 @@ def test_volume_missing_or_zero_on_the_day_leaves_gap_and_range_to_decide():
 
 def test_a_doubtful_split_beyond_x20_quarantines_where_the_level_lasts_and_a_print_of_that_size_is_held():
     frame = still(market("AAA").frame)
-    _, state = one(with_split(frame, DAY, 20.5))  # 20:1, or 21:1
+    _, state = one(with_split(frame, DAY, 25.0, volume=False))
     assert state["state"] == "quarantined"
     bars, state = one(scale(frame, slice(DAY, DAY + 3), 1 / 20.5))
     assert state["state"] == "done" and bars["close"][DAY] == frame["close"][DAY - 1]

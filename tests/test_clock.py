@@ -42,7 +42,7 @@ CLOCKS = {
 } | {"asyncio.sleep", "os.times"}  # fmt: skip
 PROCESSES = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")} | {"os.system"}
 WAITS = {"wait", "join", "result", "communicate", "wait_procs", "wait_for", "acquire", "Timer", "timeout"}
-SETTINGS_OF_THE_PROFILE = {"deadline", "suppress_health_check", "derandomize"}
+SETTINGS_OF_THE_PROFILE = {"deadline", "suppress_health_check"}
 
 
 def files() -> list[Path]:

@@ -110,7 +110,7 @@ def check(bars, form):
     return ""
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize="DIALECTS" not in os.environ)
+@settings(max_examples=EXAMPLES, derandomize="DIALECTS" not in os.environ)
 @given(data=st.data(), form=dialects())
 def test_a_table_in_any_dialect_is_read_as_it_is_or_refused_by_line_and_column(data, form):
     assume(form.decimal != form.thousands)

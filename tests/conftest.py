@@ -5,6 +5,7 @@ No test depends on the clock, and the run fails if a process that a test started
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -66,13 +67,15 @@ def _commands_end_with_their_test() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    process_case.end_begun()  # by a fixture of several tests that was interrupted
     if hasattr(session.config, "workerinput"):  # of pytest-xdist: the process that started it looks when all have ended
         return
     started = process_case.marked(process_case.RUN, os.environ[process_case.RUN])
     left = process_case.still_running([each for each in started if not of_python(each)], LAST_MOMENTS)
     session.config.stash[LEFT] = [process_case.shown(each) for each in left]
     for each in left:
-        each.kill()
+        with contextlib.suppress(psutil.Error):
+            each.kill()
     if left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -61,12 +61,12 @@ def test_a_run_of_the_tests_that_leaves_a_process_fails_and_names_it(monkeypatch
     session = SimpleNamespace(config=SimpleNamespace(stash={}), exitstatus=pytest.ExitCode.OK)
     conftest.pytest_sessionfinish(session)  # type: ignore[arg-type]
     assert session.exitstatus == pytest.ExitCode.OK
-    orphan = process_case.begin([sys.executable, "-c", HANGING])
+    orphan = process_case.Command([sys.executable, "-c", HANGING])
     conftest.pytest_sessionfinish(session)  # type: ignore[arg-type]
     assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
     (line,) = session.config.stash[conftest.LEFT]
     assert f"process {orphan.pid}" in line and "started by tests/test_process_case.py::" in line
-    assert not still_running([psutil.Process(orphan.pid)] if orphan.poll() is None else [], HANG)
+    assert orphan.wait(HANG) is not None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")

@@ -30,6 +30,7 @@ _REVERSE = {float(ratio): 4e-3 for ratio in range(2, 31)} | {
     15.0: 0.07, 20.0: 0.12, 25.0: 0.06, 30.0: 0.06, 35.0: 0.015, 40.0: 0.02, 50.0: 0.03, 60.0: 0.01, 75.0: 0.005,
     80.0: 0.005, 100.0: 0.015, 150.0: 0.002, 200.0: 0.002, 250.0: 0.002, 500.0: 0.001, 1000.0: 0.001,
 }  # fmt: skip
+_USUAL = 5e-3  # share of the splits of its direction that a usual ratio has at least
 _RATE, _REVERSE_RATE, _CHEAP_RATE = 2e-4, 8e-5, 6e-4  # splits a bar: forward, reverse, and where the tick is coarse
 _COARSE = 2e-3  # tick over price: a cent on five dollars
 _AFTER = 10  # bars after the split that a quarantine looks at
@@ -69,6 +70,8 @@ class Evidence:
         Log odds of a split, of any ratio, against a market move.
     certainty : float
         Share of the likeliest ratio in the odds of all, with overnight gaps of twice the usual scale.
+    rare : bool
+        Whether few splits have that ratio: a usual one beside an unusual night is not much less likely.
     scaled : float
         Probability that the share volume changed with the price, if it was a split.
     """
@@ -76,6 +79,7 @@ class Evidence:
     ratio: float
     odds: float
     certainty: float
+    rare: bool
     scaled: float
 
 
@@ -109,6 +113,7 @@ def evidence(bars: Series, k: int, past: Usual) -> Evidence:
         ratio=float(RATIOS.value[best]),
         odds=math.log(total * sum(volume) + 1e-300) - math.log(news),
         certainty=float(cautious[best] / (cautious.sum() + 1e-300)),
+        rare=bool(RATIOS.prior[best] < _USUAL),
         scaled=volume[0] / sum(volume) if sum(volume) > 0 else 0.0,
     )
 

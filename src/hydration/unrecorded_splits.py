@@ -184,7 +184,8 @@ def _judge(bars: Series, k: int, found: Found) -> None:
     undoes = _undoes_repair(bars, k, found)
     if undoes:
         seen = replace(seen, odds=seen.odds + PAIR)
-    certain = seen.odds > REPAIR and seen.certainty > CERTAINTY and seen.scaled > SCALED
+    named = seen.certainty > CERTAINTY and (undoes or not seen.rare)
+    certain = seen.odds > REPAIR and named and seen.scaled > SCALED
     exact = k >= _PAST and math.isfinite(bars.gap[k]) and bars.days[k] <= _LONG_GAP
     if certain and exact and not early:
         _rebase(bars, k, seen.ratio)
@@ -228,7 +229,7 @@ def _close_pair(seen: Evidence, left: int, k: int, found: Found) -> None:
 
 
 def _doubt(seen: Evidence, early: bool) -> str:
-    if seen.certainty <= CERTAINTY:
+    if seen.certainty <= CERTAINTY or seen.rare:
         return f"moved as by a split of about {ratio_text(seen.ratio)}"
     if seen.scaled < 0.5:
         return f"moved as by a {ratio_text(seen.ratio)} split, with the same number of shares traded"

@@ -71,6 +71,12 @@ def test_a_history_of_splits_that_the_source_gives_is_kept_where_it_names_this_o
     assert one(named)[0]["split"].unique(maintain_order=True).to_list() == [2.0, 1.0]
 
 
+def test_a_split_by_a_ratio_that_hardly_any_has_quarantines():
+    frame = still(market("AAA").frame)
+    _, state = one(with_split(frame, DAY, 1 / 11))
+    assert state["state"] == "quarantined" and "moved as by a split of about 1:11 on" in state["reason"]
+
+
 def test_several_splits_are_repaired_one_after_the_other():
     frame = still(still(market("AAA").frame, 300), 600)
     traded = with_split(with_split(frame, 600, 1 / 10), 300, 2.0)

@@ -80,7 +80,7 @@ class YahooSession(Session):  # type: ignore[type-arg]
             proxies={"http": through, "https": through} if through else None,
         )
         self._gate, self._forget, self._seconds = gate, forget, settings.timeout
-        self._withheld: dict[str, float] = {}
+        self._withheld: dict[str, tuple[float, ProviderError | None]] = {}
         self._last = threading.local()
 
     @property
@@ -115,12 +115,13 @@ class YahooSession(Session):  # type: ignore[type-arg]
         """
         if (errand := _errand(url)) is None:
             return self._asked(method, url, options)
-        if time.monotonic() < self._withheld.get(errand, 0.0):
-            raise Withheld(f"no {errand} less than a minute ago")
+        until, cause = self._withheld.get(errand, (0.0, None))
+        if time.monotonic() < until:
+            raise Withheld(f"no {errand} less than a minute ago") from cause
         try:
             return self._asked(method, url, options, errand)
         except ProviderError as error:
-            self._withheld[errand] = time.monotonic() + _WITHHELD
+            self._withheld[errand] = (time.monotonic() + _WITHHELD, error)
             raise Withheld(f"no {errand}: {error}") from error
 
     def _asked(self, method: Any, url: str, options: dict[str, Any], errand: str | None = None) -> Response:
@@ -178,7 +179,7 @@ class YahooSession(Session):  # type: ignore[type-arg]
 def _unreached(host: str, reason: str) -> Unavailable:
     """The error of a request that brought no answer: of the way to the host, or else of the host."""
     obstacle = kind_of(reason)
-    message = f"{host} can't be reached: {reason}"
+    message = f"{host} can't be reached: {reason.rstrip('.')}"
     return Unreachable(message, obstacle, host) if obstacle else Unavailable(message)
 
 

@@ -128,3 +128,13 @@ def test_a_provider_that_was_reached_before_is_not_given_up_by_the_watch(watch, 
         ask(watch, "yahoo", no_name())
     clock.wait(10 * BLOCKED_SECONDS)
     assert list(watch.blocked()) == ["yahoo"] and not watch.hopeless("yahoo")
+
+
+def test_faults_with_an_answer_between_them_do_not_add_up(watch):
+    for _ in range(3):
+        ask(watch, "kraken")
+        ask(watch, "yahoo")
+        for _ in range(5):
+            ask(watch, "yahoo", no_name())
+    ask(watch, "kraken")
+    assert watch.blocked() == {}

@@ -67,7 +67,8 @@ def files(source: SourceConfig) -> list[Path]:
     if not readable:
         what = f"{len(passed)} files of other kinds ({passed[0]})" if passed else "nothing"
         raise SourceError(
-            f"source.path: {path} holds {what} and no {', '.join(SUFFIXES)} file: put bars there, or name another path"
+            f"source.path: {path} holds {what} and no .parquet, .csv, .txt or .tsv file: put bars there, or name"
+            " another path"
         )
     return readable
 

@@ -23,7 +23,8 @@ from src.sources.file_names import named_files
 from src.sources.files import CLASS_SPELLINGS, stamp
 from src.sources.folder_files import PassedOver
 
-SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
+_PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst")
+SUFFIXES = (".parquet", ".pq", *(text + packed for text in (".csv", ".txt", ".tsv") for packed in ("", *_PACKED)))
 READ_ERRORS = (pl.exceptions.PolarsError, ColumnError, OSError, UnicodeError, EOFError)
 """What reading a file may raise: it costs the file's instruments and no others."""
 _TICKER = re.compile(r"[A-Z0-9^][A-Z0-9.\-^=]{0,9}")

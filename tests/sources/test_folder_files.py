@@ -2,6 +2,7 @@
 
 import os
 import sys
+import zipfile
 
 import polars as pl
 import pytest
@@ -33,7 +34,7 @@ def test_hidden_files_and_what_systems_leave_behind_are_left_alone(tmp_path):
 
 
 def test_files_of_other_kinds_are_named_with_what_to_do(tmp_path):
-    for name in ("a.xlsx", "b.zip", "c.json", "d.csv.crdownload", "e.docx", "f", "g.csv.zip", "h.feather"):
+    for name in ("a.xlsx", "b.zip", "c.json", "d.csv.crdownload", "e.docx", "f", "g.tar", "h.feather"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     readable, passed = names(tmp_path)
     assert readable == [] and passed == {
@@ -43,7 +44,7 @@ def test_files_of_other_kinds_are_named_with_what_to_do(tmp_path):
         "d.csv.crdownload": "is an unfinished download: fetch it again",
         "e.docx": "is no table of text or Parquet: save it as CSV or Parquet",
         "f": "is of a kind that is not read",
-        "g.csv.zip": "is an archive: unpack it",
+        "g.tar": "is an archive: unpack it",
         "h.feather": "is no table of text or Parquet: save it as CSV or Parquet",
     }
 
@@ -105,6 +106,17 @@ def test_a_file_without_a_class_or_a_symbol_costs_itself_alone(tmp_path):
     assert said["BBB.csv"].startswith("does not say its asset class: set source.asset_class=stock")
     assert said["HistoricalData_1619012345678.csv"].startswith("has no column for the symbol, and neither its name")
     assert said["torn.parquet"].startswith("can't be read")
+
+
+def test_a_packed_file_of_one_table_is_read_and_one_of_several_is_said(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, members in (("AAA.csv.zip", 1), ("BBB.csv.zip", 2)):
+        with zipfile.ZipFile(tmp_path / "in" / name, "w") as archive:
+            for n in range(members):
+                archive.writestr(f"{n}.csv", PLAIN.write_csv())
+    listed, bars, unusable = read(tmp_path / "in", asset_class="stock")
+    assert listed["symbol"].to_list() == ["AAA", "BBB"] and bars.height == 30
+    assert unusable[0].symbol == "BBB" and "zip of 2 files" in unusable[0].reason
 
 
 def test_a_broken_table_costs_its_instruments_and_no_others(tmp_path):

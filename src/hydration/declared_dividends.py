@@ -21,7 +21,9 @@ TWICE_DAYS = 6  # an equal dividend within these days is the same one: weekly pa
 LARGE = 0.10  # of the price: beyond it an amount may be in hundredths
 _KNOWN = 2  # earlier dividends that say what is usual
 _CERTAIN, _POSSIBLE = 4.0, 2.5  # standard errors: prices fell by none of the dividends; or by none, as far as seen
+_CLIP = 4.0  # robust scales
 _CENTS, _NO_CENTS, _BARS = 0.95, 0.5, 10
+_BEFORE = 60  # bars before the last dividend: further back a split that is not named may have ended whole cents
 
 
 @dataclass(frozen=True)
@@ -145,16 +147,20 @@ def in_the_prices(close: Floats, gap: Floats, amount: Floats, since: int) -> boo
     if not len(paid):
         return False
     last = int(paid[-1])
-    early, late = close[since:last], close[last:]
+    early, late = close[max(since, last - _BEFORE) : last], close[last:]
     if min(len(early), len(late)) >= _BARS and _cents(late) >= _CENTS:
         share = _cents(early)
         if share < _NO_CENTS:
             return True
     fall = np.log(1 - np.minimum(amount[paid] / close[paid - 1], 0.5))
     others = gap[np.isfinite(gap) & (amount == 0)]
-    scale = 1.4826 * float(np.median(np.abs(others))) if len(others) else math.inf
-    error = max(scale, 0.003) / math.sqrt(float(np.sum(fall**2)))
-    seen = float(np.sum(gap[paid] * fall) / np.sum(fall**2))
+    if not len(others):
+        return False
+    usual = _CLIP * 1.4826 * float(np.median(np.abs(others)))
+    moved = np.clip(gap[paid], fall - usual, usual)  # news of the day says nothing about dividends
+    weight = float(np.sum(fall**2))
+    error = max(float(np.std(others)), 0.003) / math.sqrt(weight)
+    seen = float(np.sum(moved * fall)) / weight
     return (1 - seen) > _CERTAIN * error and abs(seen) < _POSSIBLE * error
 
 

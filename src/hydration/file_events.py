@@ -253,7 +253,7 @@ def _total_return(series: _Series, seen: Compared, tape: Tape, ok: Any, place: A
         _agree(series, adj, close, amount + gain, seen.price, ok)
         return
     if not exact:
-        amount = _paid(series, tape, amount, gain, ok) * _paid_basis(seen)
+        amount = _paid(series, tape, amount, gain, ok) * seen.price  # paid in the basis of the prices as served
     if not exact and not has_adjusted and _already_in(series, tape, seen, amount, close):
         return
     total = close * np.cumprod(dividends.steps(close, amount))
@@ -262,7 +262,8 @@ def _total_return(series: _Series, seen: Compared, tape: Tape, ok: Any, place: A
     series.exact = True
     if not exact and amount.any():
         why = "adj_close equals the close" if has_adjusted else "no adjusted close"
-        text = f"total return from the {np.count_nonzero(amount):,} dividends given ({why})"
+        n = np.count_nonzero(amount)
+        text = f"total return from the {n:,} dividend{'' if n == 1 else 's'} given ({why})"
         series.say("dividends", "noted", text)
 
 
@@ -278,11 +279,6 @@ def _paid(series: _Series, tape: Tape, amount: Floats, gain: Floats, ok: Any) ->
     for each in remarks[:10]:
         series.say("dividend", each.effect, each.text, int(ok[each.bar]))
     return kept
-
-
-def _paid_basis(seen: Compared) -> Floats:
-    """Factors that bring dividends into the basis of the prices: theirs was that of the prices served."""
-    return seen.price
 
 
 def _without_dividends(adj: Floats, close: Floats, amount: Floats) -> bool:

@@ -120,10 +120,7 @@ def main() -> None:
     for variant in VARIANTS:
         for ratio in RATIOS:
             got = outcome(frame, variant, ratio)
-            say(
-                f"{variant:18}{ratio:6.3g}{got['repaired']:19.2%}{got['quarantined']:13.2%}{got['passed']:14.2%}",
-                flush=True,
-            )
+            say(f"{variant:18}{ratio:6.3g}{got['repaired']:19.2%}{got['quarantined']:13.2%}{got['passed']:14.2%}")
     say(dividends(given.market))
 
 

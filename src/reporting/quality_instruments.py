@@ -1,6 +1,7 @@
 """The table of every instrument: what became of it, where it came from, and what was found.
 
-It may have 10,000 rows: its template is a plain loop, which writes an empty cell where there is nothing to say.
+It may have 10,000 rows: its template is a plain loop, which writes an empty cell where there is nothing to say, and the
+instruments of which nothing was found are folded, so that a browser need not lay them out before they are asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import polars as pl
 
 from src.core.instruments import KEY
 from src.hydration.quality import Quality
-from src.reporting.formatting import integer, percent
+from src.reporting.formatting import counted, integer, percent
 from src.reporting.quality import rule_name
 from src.reporting.rendering import render, trusted
 from src.reporting.report_data import ReportData
@@ -52,7 +53,14 @@ def instruments_section(data: ReportData) -> str:
     if quality is None or quality.instruments.is_empty():
         return ""
     heads = [{"title": title, "numeric": numeric} for title, numeric in _HEADS]
-    return render("quality_instruments", heads=heads, rows=map(_row, _rows(quality).iter_rows(named=True)))
+    rows = _rows(quality)
+    is_found = pl.col("text").is_not_null()
+    found, clean = (
+        list(map(_row, part.iter_rows(named=True))) for part in (rows.filter(is_found), rows.filter(~is_found))
+    )
+    tables = [("Instruments of which something was found, those to look at first on top", found, True)]
+    tables.append((f"{counted(len(clean), 'instrument')} of which nothing was found", clean, not found))
+    return render("quality_instruments", heads=heads, tables=[each for each in tables if each[1]])
 
 
 def _rows(quality: Quality) -> pl.DataFrame:

@@ -68,7 +68,8 @@ def _epochs(numbers: pl.DataFrame, n: pl.Series, size: pl.Series) -> pl.DataFram
     kinds = frame.select(kind.alias("kind"))["kind"]
     present = kinds.drop_nulls().unique()
     if len(present) == 1:
-        kinds = kinds.fill_null(present[0]).set(n.is_null(), None)
+        day = size.is_between(10_000, 99_999) & (n != 86_400) | size.is_between(_FIRST, _LAST)  # Excel's, or YYYYMMDD
+        kinds = kinds.fill_null(present[0]).set((n.is_null() | day).fill_null(True), None)
     micros = pl.repeat(None, len(n), dtype=pl.Int64, eager=True)
     for i, (_, _, factor) in enumerate(_UNITS):
         scaled = n * int(factor) if factor >= 1 and n.dtype.is_integer() else (n // 1000 if factor < 1 else n * factor)

@@ -117,6 +117,7 @@ def test_a_symbol_cell_of_a_bad_row_costs_its_instrument_alone(tmp_path):
         (("2021010410", "2021010411"), "'2021010410', which is not a date"),
         (("18631", "18632"), "'18631' is a count of days, from 1970 or Excel's from 1900"),
         (tuple(str(42738 + i) for i in (0, 1, 2, 3, 4, 7, 8)), "a weekend by Excel's count from 1900"),
+        (("44200", "44201", "1609891200"), "line 2, column Date: '44200' is no date"),
         (("04-Mai-2021", "05-Mai-2021"), "'04-Mai-2021', which is not a date"),
         (("1821-01-04", "1821-01-05"), "'1821-01-04', which is not a date"),
         (("2021-01-03T23:00Z", "2021-01-04T23:00Z", "2021-01-05T23:00Z"), "a weekend in America/New_York: set"),

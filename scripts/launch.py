@@ -157,7 +157,7 @@ def train_massive(rest: list) -> int:
         other = "full" if universe == "quick" else "quick"
         say(f"train_massive: universe={universe}, {reason}; to train the other one, add universe={other}")
         universe_setting = [f"universe={universe}"]
-    return module("train", *universe_setting, *LIVE, "model=all", "follow=true")(rest)
+    return module("train", *universe_setting, "model=all", "follow=true")(rest)
 
 
 def hydrated_universe() -> tuple:

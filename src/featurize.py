@@ -25,8 +25,9 @@ def featurize(config: Config) -> str:
         There are no bars, or the disk is too small.
     """
     from src.features.build import FeatureJob, build
+    from src.inspection.choices import settled
 
-    return f"featurize: {build(FeatureJob.of(config))}"
+    return f"featurize: {build(FeatureJob.of(settled('featurize', config)))}"
 
 
 if __name__ == "__main__":

@@ -38,11 +38,12 @@ def promote(config: Config, request: Mapping[str, str]) -> str:
     str
         The closing line.
     """
+    from src.inspection.choices import settled
     from src.runtime.terminal import answer
     from src.tracking.promotion import carry_out
     from src.tracking.settings import TrackedDataset
 
-    return f"promote: {carry_out(TrackedDataset.of(config), request, answer)}"
+    return f"promote: {carry_out(TrackedDataset.of(settled('promote', config)), request, answer)}"
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ def quote(config: Config) -> str:
     StageError
         If the source quotes no options, no file could be read, or every underlying failed.
     """
+    from src.inspection.choices import settled
     from src.options.job import QuoteJob
 
-    job = QuoteJob.of(config)
+    job = QuoteJob.of(settled("quote", config))
     if job.options.path is not None:
         from src.options.file_import import import_files
 

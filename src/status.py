@@ -31,10 +31,11 @@ def status(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_intermixed_args(list(arguments))
     from src.config.compose import compose
     from src.inspection import watch
+    from src.inspection.choices import settled
     from src.tracking.settings import TrackedDataset
 
     try:
-        config = compose(chosen.overrides)
+        config = settled("status", compose(chosen.overrides), chosen.overrides)
         tracked = TrackedDataset.of(config)
     except ConfigError as error:
         notice(f"status: {error}")

@@ -46,6 +46,9 @@ def train(config: Config) -> str:
         return follow(followed, answer)
     _require_features(config.paths)
     from src.config.compose import families
+    from src.inspection.choices import settled
+
+    config = settled("train", config)
     from src.engine import device
     from src.runtime import disk_space
     from src.tracking.recorder import Recorder

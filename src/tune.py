@@ -39,11 +39,13 @@ def tune(config: Config) -> str:
         The closing line.
     """
     from src.config.compose import families
+    from src.inspection.choices import settled
     from src.tuning import searches
     from src.tuning.settings import TuningSettings
     from src.tuning.winner import search_result
     from src.tuning.winner_files import WinnerFiles
 
+    config = settled("tune", config)
     models = families(config)
     _require_tunable(config, models)
     files = WinnerFiles(config.tune, config.dataset)

@@ -268,7 +268,7 @@ def test_the_live_scripts_are_thin_calls_of_the_verbs(launch: ModuleType, typed:
     ]
 
 
-END = "source=auto model=all follow=true"
+END = "model=all follow=true"
 
 
 def manifest(launch: ModuleType, name: str, written: float) -> None:

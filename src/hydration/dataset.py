@@ -23,6 +23,17 @@ from src.storage.ledger import SCHEMA
 
 log = logging.getLogger(__name__)
 
+_CHOOSING = (
+    "stock",
+    "etf",
+    "crypto",
+    "types",
+    "otc",
+    "as_of",
+    "pinned",
+    "panel",
+)  # settings of a universe, in its manifest
+
 
 def opened(job: HydrationJob, chosen: pl.DataFrame) -> tuple[BarStore, bool]:
     """The store that a hydration writes to.
@@ -86,6 +97,7 @@ def manifest(job: HydrationJob, wanted: pl.DataFrame, buckets: int) -> Manifest:
         job=job.key,
         complete=False,
         planted=[list(key) for key in planted if key in keys],
+        universe={name: getattr(job.universe, name) for name in _CHOOSING},
     )
 
 

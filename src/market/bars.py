@@ -138,6 +138,8 @@ class Manifest:
         Whether every bucket is done.
     planted : list of [asset_class, symbol]
         Instruments with a known edge.
+    universe : dict
+        What chose the instruments, but their names: limits, lists and kinds. Empty in stores of earlier versions.
     """
 
     dataset: str
@@ -151,6 +153,7 @@ class Manifest:
     job: str
     complete: bool
     planted: list[list[str]] = field(default_factory=list)
+    universe: dict[str, Any] = field(default_factory=dict)
 
 
 class BarStore:

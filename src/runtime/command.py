@@ -35,6 +35,7 @@ from src.storage.atomic import remove_temporaries
 __all__ = ["StageError", "main", "run_command", "run_verb"]
 
 _LOG_NAMES = {"train": "training"}
+_WHOLE = ("report", "promote", "sync", "enlist", "clean")  # verbs that know neither parts nor a fresh start
 _FORCED_STOP = 3  # the Ctrl+C that ends the process at once
 _FULL_DISK = ("No space left on device", "database or disk is full", "os error 112", "Disk quota exceeded")
 
@@ -107,7 +108,7 @@ def run_verb(verb: str, task: Callable[[Config], str]) -> int:
         for config in configs:
             remember_settings(config)
             check(config)
-            _refuse_ignored_settings(verb, config.follow, config.retry)
+            _refuse_ignored_settings(verb, config)
         return next((status for config in configs if (status := _attempt(verb, task, config))), 0)
     except ConfigError as error:
         notice(_with_verb(verb, str(error)))
@@ -163,8 +164,13 @@ def _remove_leftovers(config: Config) -> None:
         remove_temporaries(store, below=False)  # those of its large tables are removed where these are written
 
 
-def _refuse_ignored_settings(verb: str, follow: bool, retry: str | None) -> None:
+def _refuse_ignored_settings(verb: str, config: Config) -> None:
     """Refuse a setting that this verb would ignore silently."""
+    follow, retry = config.follow, config.retry
+    if config.only and verb in _WHOLE:
+        raise ConfigError(f"only={config.only} restricts hydrate, featurize, train and quote: leave it out for {verb}")
+    if config.fresh and verb in _WHOLE:
+        raise ConfigError(f"fresh=true is for hydrate, featurize, train and quote: leave it out for {verb}")
     if follow and verb != "train":
         raise ConfigError(f"follow=true is for train only: leave it out for {verb}")
     if retry and verb != "hydrate":

@@ -1,0 +1,189 @@
+"""Settings that an earlier stage has decided: a later stage honours them, or refuses them, and never ignores one.
+
+Which instruments a dataset has, where its bars come from and where they end is decided by `hydrate`; features, label,
+folds, strategy, models and thresholds of a session by `train`. What is typed for a later stage must agree with that.
+``universe.symbols`` and ``universe.file`` narrow a later stage as ``only`` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.config.commands import command, typed_words
+from src.config.constraints import values
+from src.config.schema import Config
+from src.core.errors import ConfigError
+from src.core.instruments import KEY, Key
+from src.market import universe
+from src.market.bars import BarStore
+from src.storage import atomic
+
+NARROWED = ("featurize", "train", "quote")
+"""Stages after hydration that `only` restricts to some instruments."""
+_SOURCE_IN_USE = ("quote", "status", "data", "doctor")
+_AFTER_TRAINING = ("report", "promote", "sync")
+_OF_TRAINING = ("features", "label", "split", "strategy", "model", "grade", "seed")
+_WHOLE = {
+    "report": "the page shows the whole dataset",
+    "promote": "name=<registered model> promotes one instrument",
+    "sync": "MLflow gets what training stored of the whole dataset",
+    "tune": "trials draw their instruments by chance from the whole dataset",
+    "status": "python -m src.data AAPL shows one instrument",
+}
+
+
+def settled(verb: str, config: Config, typed: Iterable[str] | None = None) -> Config:
+    """Honour or refuse what is chosen for a stage after hydration.
+
+    Parameters
+    ----------
+    verb : str
+        Such as ``train``.
+    config : Config
+    typed : iterable of str, optional
+        The arguments of the command; those of this process by default.
+
+    Returns
+    -------
+    Config
+        With `only` narrowed to the instruments that ``universe.symbols`` or ``universe.file`` name.
+
+    Raises
+    ------
+    ConfigError
+        If a name is not in the dataset, or a choice is not the one that the dataset or its last session was made with.
+    """
+    keys = [word.partition("=")[0].lstrip("+~") for word in typed_words(typed)]
+    store = BarStore(config.paths.bars)
+    if not store.exists():
+        return config
+    _refuse_other_bars(verb, config, keys, store)
+    if verb in _AFTER_TRAINING:
+        _refuse_other_training(verb, config, keys)
+    return _narrowed(verb, config, keys, store)
+
+
+def _narrowed(verb: str, config: Config, keys: list[str], store: BarStore) -> Config:
+    names = universe.named(config.universe)
+    chosen = "universe.file" if config.universe.file else "universe.symbols"
+    path = store.root / "universe.parquet"
+    if not names or not path.is_file() or (verb not in NARROWED and chosen not in keys):
+        return config
+    with atomic.read_errors(path, "hydrate this dataset again, which writes it again"):
+        held = pl.read_parquet(path).filter("included").select(KEY)
+    wanted = _named(held, names, chosen, config.dataset)
+    every = set(held.rows())
+    if wanted == every:
+        return config
+    if verb not in NARROWED:
+        raise ConfigError(
+            f"{chosen} names {len(wanted):,} of {len(every):,} instruments of {config.dataset}, which {verb} can't be "
+            f"restricted to ({_WHOLE[verb]}): leave it out"
+        )
+    if config.only:
+        wanted &= _named(held, config.only, "only", config.dataset)
+        if not wanted:
+            raise ConfigError(f"only={config.only} and {chosen} have no instrument in common: leave one of them out")
+    return dataclasses.replace(config, only=sorted(":".join(key) for key in wanted))
+
+
+def _named(held: pl.DataFrame, names: list[str], chosen: str, dataset: str) -> set[Key]:
+    """The instruments of a dataset that names mean."""
+    try:
+        return {key for keys in universe.matches(held, names, chosen).values() for key in keys}
+    except ConfigError as error:
+        raise ConfigError(f"{error} in {dataset}: correct the name, or hydrate it first") from None
+
+
+def _refuse_other_bars(verb: str, config: Config, keys: list[str], store: BarStore) -> None:
+    """Refuse a choice of universe, source or last date that the bars were not hydrated with."""
+    manifest = store.manifest
+    decided: dict[str, Any] = {"data.until": manifest.until, "universe.buckets": manifest.buckets}
+    decided |= {f"universe.{name}": value for name, value in manifest.universe.items()}
+    if verb not in _SOURCE_IN_USE:
+        decided |= {"source.kind": manifest.source, "source.basis": manifest.basis}
+        decided |= {"source.path": manifest.path} if manifest.path else {}
+    now = dict(values(config))
+    for key in ("source.kind" if key == "source" else key for key in keys):
+        if key not in decided or _same(key, now.get(key), decided[key]):
+            continue
+        until = " (split.until limits what training uses)" if key == "data.until" else ""
+        again = command("hydrate", dataset=config.universe.name)
+        raise ConfigError(
+            f"{_shown(key, now.get(key))} has no effect on {verb}: the bars of {config.dataset} were hydrated with "
+            f"{_shown(key, decided[key])}{until}: leave it out, or hydrate again with {again}"
+        )
+
+
+def _refuse_other_training(verb: str, config: Config, keys: list[str]) -> None:
+    """Refuse settings of training that the last session was not trained with."""
+    asked = [key for key in keys if key.partition(".")[0] in _OF_TRAINING]
+    if not asked or not (session := _last_session(config)):
+        return
+    for key in asked:
+        now, then = _part(_plain(config), key), _part(session, key)
+        if then is None or _agree(now, then):
+            continue
+        hint = "; min_auc=0.6 and the like demand more" if verb == "promote" and key.startswith("grade") else ""
+        again = command("train", dataset=config.universe.name)
+        raise ConfigError(
+            f"{key}={_named_part(now, then)} has no effect on {verb}: the last session of {config.dataset} was trained "
+            f"with {key}={_named_part(then, now)}{hint}: leave it out, or train again with {again}"
+        )
+
+
+def _named_part(part: Any, other: Any) -> str:
+    """A setting in a word; of a section its name, or what it has that the other one lacks."""
+    if not isinstance(part, dict):
+        return str(part)
+    for name in ("name", "family"):
+        if part.get(name) != other.get(name):
+            return str(part.get(name))
+    return str({name: value for name, value in part.items() if name in other and not _agree(value, other[name])})
+
+
+def _last_session(config: Config) -> dict[str, Any]:
+    """Configuration of the dataset's last session; empty where none is known."""
+    import yaml
+
+    from src.tracking.projection import stored_sessions
+    from src.training.run_store import RunStore
+
+    sessions = stored_sessions(RunStore(config.paths.runs))
+    written = yaml.safe_load(sessions[-1].get("config_yaml") or "") if sessions else None
+    return written if isinstance(written, dict) else {}
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    from src.runtime.redaction import masked_values
+
+    plain: dict[str, Any] = masked_values(config)
+    return plain
+
+
+def _part(content: Any, key: str) -> Any:
+    for name in key.split("."):
+        content = content.get(name) if isinstance(content, dict) else None
+    return content
+
+
+def _agree(now: Any, then: Any) -> bool:
+    """Whether two settings are the same, as far as both have them."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return all(_agree(now[name], then[name]) for name in now.keys() & then.keys())
+    return bool(now == then)
+
+
+def _same(key: str, now: Any, then: Any) -> bool:
+    if key == "source.path" and now and then:
+        return Path(now).expanduser().resolve() == Path(then).expanduser().resolve()
+    return bool(now == then)
+
+
+def _shown(key: str, value: Any) -> str:
+    return f"{key.removesuffix('.kind')}={'null' if value is None else value}"

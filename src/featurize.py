@@ -25,7 +25,7 @@ def featurize(config: Config) -> str:
         There are no bars, or the disk is too small.
     """
     from src.features.build import FeatureJob, build
-    from src.inspection.choices import settled
+    from src.market.choices import settled
 
     return f"featurize: {build(FeatureJob.of(settled('featurize', config)))}"
 

@@ -38,12 +38,15 @@ def promote(config: Config, request: Mapping[str, str]) -> str:
     str
         The closing line.
     """
-    from src.inspection.choices import settled
+    from src.market.choices import settled
     from src.runtime.terminal import answer
     from src.tracking.promotion import carry_out
     from src.tracking.settings import TrackedDataset
+    from src.training.session_choices import require_session
 
-    return f"promote: {carry_out(TrackedDataset.of(settled('promote', config)), request, answer)}"
+    config = settled("promote", config)
+    require_session("promote", config)
+    return f"promote: {carry_out(TrackedDataset.of(config), request, answer)}"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def quote(config: Config) -> str:
     StageError
         If the source quotes no options, no file could be read, or every underlying failed.
     """
-    from src.inspection.choices import settled
+    from src.market.choices import settled
     from src.options.job import QuoteJob
 
     job = QuoteJob.of(settled("quote", config))

@@ -23,14 +23,16 @@ _LOCAL_PATHS = ("source.path", "universe.file")
 
 def report(config: Config) -> str:
     """Write the report of the configured dataset and return the closing line."""
-    from src.inspection.choices import settled
+    from src.market.choices import settled
     from src.reporting.page import page, quality_page
     from src.reporting.quality import QUALITY_PAGE
     from src.reporting.summary import plot_tables, summary
     from src.reporting.summary_image import summary_image
     from src.storage.atomic import write_json, write_text
+    from src.training.session_choices import require_session
 
     config = settled("report", config)
+    require_session("report", config)
     folder = config.paths.reports
     data = read(config)
     write_json(summary(data), folder / "metrics.json")

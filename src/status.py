@@ -31,7 +31,7 @@ def status(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_intermixed_args(list(arguments))
     from src.config.compose import compose
     from src.inspection import watch
-    from src.inspection.choices import settled
+    from src.market.choices import settled
     from src.tracking.settings import TrackedDataset
 
     try:

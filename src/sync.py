@@ -31,17 +31,19 @@ def sync(config: Config) -> str:
     """
     import polars as pl
 
-    from src.inspection.choices import settled
+    from src.market.choices import settled
     from src.runtime.redaction import masked_address
     from src.storage.atomic import read_errors
     from src.tracking.projection import project_sessions, stored_sessions
     from src.tracking.repair import Findings
     from src.tracking.settings import TrackedDataset
     from src.training.run_store import RunStore
+    from src.training.session_choices import require_session
 
     if not config.tracking.enabled:
         raise StageError("tracking.enabled=false: there is nothing to bring up to date")
     config = settled("sync", config)
+    require_session("sync", config)
     path = config.paths.grades
     with read_errors(path, "run `python -m src.train` again, which writes it again"):
         grades = pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()

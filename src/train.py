@@ -46,7 +46,7 @@ def train(config: Config) -> str:
         return follow(followed, answer)
     _require_features(config.paths)
     from src.config.compose import families
-    from src.inspection.choices import settled
+    from src.market.choices import settled
 
     config = settled("train", config)
     from src.engine import device

@@ -39,7 +39,7 @@ def tune(config: Config) -> str:
         The closing line.
     """
     from src.config.compose import families
-    from src.inspection.choices import settled
+    from src.market.choices import settled
     from src.tuning import searches
     from src.tuning.settings import TuningSettings
     from src.tuning.winner import search_result

@@ -159,3 +159,41 @@ def test_the_request_is_separated_from_the_configuration() -> None:
 def test_a_request_that_makes_no_sense_is_refused(made: Case, request_: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         promote(made.config, request_)
+
+
+def test_flagged_passes_are_named_with_the_reason_and_what_to_do(made: Case, capsys: Any) -> None:
+    made.add("stock", "AAPL", "lightgbm", GOOD)
+    made.add("stock", "TOO", "xgboost", GOOD, suspicious="stale prices on 12% of its bars")
+    made.add("crypto", "TINY", metrics={**GOOD, "n_oos": 300})
+    made.project()
+    flagged = made.client().search_runs([experiment(made)], "tags.`alpha.suspicious` LIKE '%'")[0].info.run_id
+    line = promote(made.config, {})
+    assert line == (
+        "promote: 1 instruments with versions, 1 champions, 1 changed, 0 no longer clear; 1 pass is flagged as"
+        " suspicious and not registered; 1 pass has fewer than 500 out-of-sample bars"
+    )
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == (
+        "stock.TOO: xgboost passed but is suspicious: stale prices on 12% of its bars; look at its bars (python -m"
+        f' src.data universe=demo stock:TOO), then clear={flagged} why="..." registers it'
+    )
+    promote(made.config, {"clear": flagged, "why": "looked at it"})
+    assert "flagged" not in promote(made.config, {})
+    assert promote(made.config, {"name": "stock.TOO"}).endswith("0 no longer clear")
+
+
+def test_where_nothing_is_registered_flagged_passes_are_still_said(made: Case, capsys: Any) -> None:
+    for number in range(7):
+        made.add("stock", f"TOO{number}", metrics=GOOD, suspicious="sharpe 4.1 is at or above 3.00")
+    made.project()
+    line = promote(made.config, {})
+    assert line.startswith("promote: no version of demo is registered: ")
+    assert line.endswith("; 7 passes are flagged as suspicious and not registered")
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 6 and said[-1] == "and 2 more flagged passes: the report lists them"
+
+
+def experiment(made: Case) -> str:
+    found = made.client().get_experiment_by_name("alpha-loop/demo")
+    assert found is not None
+    return str(found.experiment_id)

@@ -157,6 +157,21 @@ def typed_words(arguments: Iterable[str] | None = None) -> list[str]:
     return [word for word in settings if not (sweeps and re.search(r"=(?![\[{'\"]).*,", word))]
 
 
+def typed_keys(arguments: Iterable[str] | None = None) -> list[str]:
+    """List the dotted keys of the settings that this process was started with, in their order.
+
+    Parameters
+    ----------
+    arguments : iterable of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    list of str
+    """
+    return list(map(_key, typed_words(arguments)))
+
+
 def _typed(verb: str, replaced: set[str]) -> list[str]:
     """Settings of this process that the verb needs, to be used of the same dataset."""
     sections = (*_LEADING, *_ALSO.get(verb, ()))

@@ -303,7 +303,7 @@ def _standing(version: Any, run: Any) -> Standing:
     """What MLflow's client says of a version."""
     params, tags = run.data.params, run.data.tags
     is_finished = (run.info.status, run.info.lifecycle_stage) == ("FINISHED", "active")
-    is_cleared = _is_cleared(tags.get("alpha.cleared"))
+    cleared = is_cleared(tags.get("alpha.cleared"))
     return Standing(
         name=version.name,
         run_id=run.info.run_id,
@@ -311,16 +311,26 @@ def _standing(version: Any, run: Any) -> Standing:
         own_name=params.get("registered_name"),
         metrics=dict(run.data.metrics),
         model_sha256=params.get("model_sha256"),
-        suspicious=None if is_cleared else params.get("suspicious"),
-        is_cleared=is_cleared,
+        suspicious=None if cleared else params.get("suspicious"),
+        is_cleared=cleared,
         is_superseded=bool(tags.get("alpha.superseded")),
         arm=PLACEBO if PLACEBO in (params.get("arm"), tags.get("arm")) else None,
         broken=None if is_finished else f"run {run.info.run_id} is unfinished or deleted",
     )
 
 
-def _is_cleared(tag: str | None) -> bool:
-    """Whether a person has cleared the run, with a name and a reason."""
+def is_cleared(tag: str | None) -> bool:
+    """Whether a person has cleared a run, with a name and a reason.
+
+    Parameters
+    ----------
+    tag : str or None
+        The run's tag ``alpha.cleared``.
+
+    Returns
+    -------
+    bool
+    """
     try:
         clearing = json.loads(tag) if tag else {}
     except ValueError:

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from src.config.commands import command
 from src.core.errors import ConfigError, Incomplete, StageError
 from src.evaluation.grade import grade
 from src.tracking.champions import Champions, RegisteredVersion, withdraw
 from src.tracking.settings import TrackedDataset
 from src.tracking.store import open_store
 from src.tracking.verdict import Objection, Use, is_superseded
+from src.tracking.withheld import withheld
 
 if TYPE_CHECKING:
     from src.tracking.store import MlflowStore
@@ -70,16 +72,25 @@ def carry_out(settings: TrackedDataset, request: Mapping[str, str], show: Callab
             show(line)
         for line in promotion.failing():
             show(line)
-        if not champions.names:
-            name = settings.dataset
-            return (
-                f"no version of {name} is registered: none passed, or it is not trained "
-                f"(python -m src.train universe={name}), or MLflow's store is new ({settings.sync_command})"
-            )
-        counts = promotion.counts(len(withdrawn))
+        counts = _not_registered(settings)
+        if champions.names:
+            counts = promotion.counts(len(withdrawn))
+        if not {"version", "withdraw"} & request.keys():
+            others = withheld(store, request.get("name"))
+            for line in others.lines():
+                show(line)
+            counts += others.clause(store.thresholds.min_oos)
         if promotion.damaged:
             raise Incomplete(f"promote: {counts}, {len(promotion.damaged):,} refused")
         return counts
+
+
+def _not_registered(settings: TrackedDataset) -> str:
+    train = command("train", dataset=settings.dataset)
+    return (
+        f"no version of {settings.dataset} is registered: none passed, or it is not trained ({train}), or MLflow's "
+        f"store is new ({settings.sync_command})"
+    )
 
 
 def clear_suspicion(store: MlflowStore, run: str, why: str) -> str:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
 from src.config.compose import compose
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.inspection.choices import NARROWED, settled
 from src.market.bars import BarStore, Manifest
-from src.runtime.redaction import masked_values
-from src.training import run_tables
+from src.market.choices import NARROWED, settled
 
 HELD = [("etf", "SPY"), ("stock", "AAPL"), ("stock", "ON"), ("stock", "SPY")]
 LATER = ["featurize", "train", "quote", "tune", "report", "promote", "sync", "status"]
@@ -103,40 +98,3 @@ def test_a_choice_of_other_bars_is_refused(root: Path, verb: str, typed: str, wa
 def test_the_same_words_as_for_hydrate_are_taken(root: Path, verb: str) -> None:
     typed = ["source=folder", f"source.path={root / 'in'}", "universe.stock=500", "data.until=null", "model=xgboost"]
     assert chosen(root, verb, *typed, "engine.workers=1").model.family == "xgboost"
-
-
-@pytest.fixture
-def trained(root: Path) -> Path:
-    runs = root / "runs" / "full"
-    runs.mkdir(parents=True)
-    config = compose(["universe=full", f"data.root={root}", "model=xgboost"])
-    session = {"key": "5" * 24, "config_yaml": yaml.safe_dump(masked_values(config))}
-    (runs / "session-55555555.json").write_text(json.dumps(session), encoding="utf-8")
-    row = dict.fromkeys(run_tables.GRADE_SCHEMA) | {"graded_by": "5" * 24}
-    pl.DataFrame([row], schema=run_tables.GRADE_SCHEMA).write_parquet(runs / "b000-55555555.grades.parquet")
-    return root
-
-
-@pytest.mark.parametrize("verb", ["report", "promote", "sync"])
-@pytest.mark.parametrize(
-    ("typed", "was"),
-    [
-        ("model=lightgbm", "model=xgboost"), ("model=all", "model=xgboost"), ("label=next_open_5", "label=next_open"),
-        ("grade.min_auc=0.6", "grade.min_auc=0.52"), ("strategy=long_short", "strategy=long_flat"),
-        ("seed=8", "seed=7"),
-        ("features=technical", "features=all"), ("split.embargo=9", "split.embargo=5"),
-    ],
-)  # fmt: skip
-def test_settings_of_another_training_are_refused(trained: Path, verb: str, typed: str, was: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        chosen(trained, verb, typed)
-    assert str(caught.value).startswith(
-        f"{typed} has no effect on {verb}: the last session of full was trained with {was}"
-    )
-    assert "python -m src.train" in str(caught.value)
-
-
-@pytest.mark.parametrize("verb", ["report", "promote", "sync"])
-def test_settings_of_the_session_itself_are_taken(trained: Path, verb: str) -> None:
-    typed = ["model=xgboost", "label=next_open", "grade.min_auc=0.52", "split.embargo=5", "features=all", "seed=7"]
-    assert dataclasses.asdict(chosen(trained, verb, *typed))["seed"] == 7

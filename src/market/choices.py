@@ -1,8 +1,8 @@
-"""Settings that an earlier stage has decided: a later stage honours them, or refuses them, and never ignores one.
+"""Settings that `hydrate` has decided: a later stage honours them, or refuses them, and never ignores one.
 
-Which instruments a dataset has, where its bars come from and where they end is decided by `hydrate`; features, label,
-folds, strategy, models and thresholds of a session by `train`. What is typed for a later stage must agree with that.
-``universe.symbols`` and ``universe.file`` narrow a later stage as ``only`` does.
+Which instruments a dataset has, where its bars come from and where they end is decided when it is hydrated, and what is
+typed for a later stage must agree with that. ``universe.symbols`` and ``universe.file`` narrow it as ``only`` does.
+`src.training.session_choices` says the same of what `train` has decided.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from src.config.commands import command, typed_words
+from src.config.commands import command, typed_keys
 from src.config.constraints import values
 from src.config.schema import Config
 from src.core.errors import ConfigError
@@ -26,8 +26,6 @@ from src.storage import atomic
 NARROWED = ("featurize", "train", "quote")
 """Stages after hydration that `only` restricts to some instruments."""
 _SOURCE_IN_USE = ("quote", "status", "data", "doctor")
-_AFTER_TRAINING = ("report", "promote", "sync")
-_OF_TRAINING = ("features", "label", "split", "strategy", "model", "grade", "seed")
 _WHOLE = {
     "report": "the page shows the whole dataset",
     "promote": "name=<registered model> promotes one instrument",
@@ -56,15 +54,13 @@ def settled(verb: str, config: Config, typed: Iterable[str] | None = None) -> Co
     Raises
     ------
     ConfigError
-        If a name is not in the dataset, or a choice is not the one that the dataset or its last session was made with.
+        If a name is not in the dataset, or a choice is not the one that the dataset was hydrated with.
     """
-    keys = [word.partition("=")[0].lstrip("+~") for word in typed_words(typed)]
+    keys = typed_keys(typed)
     store = BarStore(config.paths.bars)
     if not store.exists():
         return config
     _refuse_other_bars(verb, config, keys, store)
-    if verb in _AFTER_TRAINING:
-        _refuse_other_training(verb, config, keys)
     return _narrowed(verb, config, keys, store)
 
 
@@ -118,65 +114,6 @@ def _refuse_other_bars(verb: str, config: Config, keys: list[str], store: BarSto
             f"{_shown(key, now.get(key))} has no effect on {verb}: the bars of {config.dataset} were hydrated with "
             f"{_shown(key, decided[key])}{until}: leave it out, or hydrate again with {again}"
         )
-
-
-def _refuse_other_training(verb: str, config: Config, keys: list[str]) -> None:
-    """Refuse settings of training that the last session was not trained with."""
-    asked = [key for key in keys if key.partition(".")[0] in _OF_TRAINING]
-    if not asked or not (session := _last_session(config)):
-        return
-    for key in asked:
-        now, then = _part(_plain(config), key), _part(session, key)
-        if then is None or _agree(now, then):
-            continue
-        hint = "; min_auc=0.6 and the like demand more" if verb == "promote" and key.startswith("grade") else ""
-        again = command("train", dataset=config.universe.name)
-        raise ConfigError(
-            f"{key}={_named_part(now, then)} has no effect on {verb}: the last session of {config.dataset} was trained "
-            f"with {key}={_named_part(then, now)}{hint}: leave it out, or train again with {again}"
-        )
-
-
-def _named_part(part: Any, other: Any) -> str:
-    """A setting in a word; of a section its name, or what it has that the other one lacks."""
-    if not isinstance(part, dict):
-        return str(part)
-    for name in ("name", "family"):
-        if part.get(name) != other.get(name):
-            return str(part.get(name))
-    return str({name: value for name, value in part.items() if name in other and not _agree(value, other[name])})
-
-
-def _last_session(config: Config) -> dict[str, Any]:
-    """Configuration of the dataset's last session; empty where none is known."""
-    import yaml
-
-    from src.tracking.projection import stored_sessions
-    from src.training.run_store import RunStore
-
-    sessions = stored_sessions(RunStore(config.paths.runs))
-    written = yaml.safe_load(sessions[-1].get("config_yaml") or "") if sessions else None
-    return written if isinstance(written, dict) else {}
-
-
-def _plain(config: Config) -> dict[str, Any]:
-    from src.runtime.redaction import masked_values
-
-    plain: dict[str, Any] = masked_values(config)
-    return plain
-
-
-def _part(content: Any, key: str) -> Any:
-    for name in key.split("."):
-        content = content.get(name) if isinstance(content, dict) else None
-    return content
-
-
-def _agree(now: Any, then: Any) -> bool:
-    """Whether two settings are the same, as far as both have them."""
-    if isinstance(now, dict) and isinstance(then, dict):
-        return all(_agree(now[name], then[name]) for name in now.keys() & then.keys())
-    return bool(now == then)
 
 
 def _same(key: str, now: Any, then: Any) -> bool:

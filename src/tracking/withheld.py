@@ -1,0 +1,115 @@
+"""Passes that were not registered, so promotion can't choose them: flagged as suspicious, or of too few bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from src.config.commands import command, shell_word
+from src.storage import atomic
+from src.tracking.champions import is_cleared
+from src.tracking.search import all_pages
+
+if TYPE_CHECKING:
+    from src.tracking.store import MlflowStore
+
+_LINES = 5
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """What passed and is not registered, and what nearly passed.
+
+    Attributes
+    ----------
+    flagged : list of str
+        One line for each pass that is flagged as suspicious: which, why, and what to look at.
+    short : int
+        Passes with fewer out-of-sample bars than a registration demands.
+    near : int
+        Runs of the last session that failed by one threshold alone.
+    """
+
+    flagged: list[str]
+    short: int
+    near: int
+
+    def lines(self) -> list[str]:
+        """The first lines on flagged passes, and how many more there are."""
+        more = len(self.flagged) - _LINES
+        return self.flagged[:_LINES] + (
+            [f"and {more:,} more flagged passes: the report lists them"] if more > 0 else []
+        )
+
+    def clause(self, min_oos: int) -> str:
+        """The end of the closing line; empty if nothing is withheld."""
+        parts = []
+        if self.flagged:
+            count = len(self.flagged)
+            parts.append(
+                f"{count:,} {'pass is' if count == 1 else 'passes are'} flagged as suspicious and not registered"
+            )
+        if self.short:
+            has = "pass has" if self.short == 1 else "passes have"
+            parts.append(f"{self.short:,} {has} fewer than {min_oos:,} out-of-sample bars")
+        if self.near:
+            parts.append(f"{self.near:,} {'run' if self.near == 1 else 'runs'} missed by one threshold alone")
+        return "".join(f"; {part}" for part in parts)
+
+
+def withheld(store: MlflowStore, name: str | None = None) -> Withheld:
+    """Find passes that are in MLflow and not in the registry.
+
+    Parameters
+    ----------
+    store : MlflowStore
+        The opened store.
+    name : str, optional
+        Registered name of the one instrument to look at.
+
+    Returns
+    -------
+    Withheld
+    """
+    passes = "attributes.status = 'FINISHED' AND tags.`alpha.passed` = 'true'"
+    flagged = [
+        _line(run, store.settings.dataset)
+        for run in _runs(store, f"{passes} AND tags.`alpha.suspicious` LIKE '%'")
+        if _counts(run, name) and not is_cleared(run.data.tags.get("alpha.cleared"))
+    ]
+    min_oos = store.thresholds.min_oos
+    short = [run for run in _runs(store, f"{passes} AND metrics.n_oos < {min_oos}") if _counts(run, name)]
+    return Withheld(sorted(flagged), len(short), _near_misses(store) if name is None else 0)
+
+
+def _counts(run: Any, name: str | None) -> bool:
+    return "alpha.superseded" not in run.data.tags and name in (None, run.data.params.get("registered_name"))
+
+
+def _line(run: Any, dataset: str) -> str:
+    params, tags = run.data.params, run.data.tags
+    subject = f"{params.get('registered_name')}: {params.get('family')}"
+    instrument = f"{tags.get('asset_class')}:{tags.get('symbol')}"
+    look = command("data", instrument, dataset=dataset)
+    clear = shell_word(f"clear={run.info.run_id}")
+    return (
+        f"{subject} passed but is suspicious: {tags['alpha.suspicious']}; "
+        f'look at its bars ({look}), then {clear} why="..." registers it'
+    )
+
+
+def _near_misses(store: MlflowStore) -> int:
+    path = store.settings.paths.grades
+    if not path.is_file():
+        return 0
+    with atomic.read_errors(path, f"run `{command('train', dataset=store.settings.dataset)}`, which writes it again"):
+        failed = pl.scan_parquet(path, glob=False).filter(~pl.col("passed"), pl.col("reasons").list.len() == 1)
+        return int(failed.select(pl.len()).collect().item())
+
+
+def _runs(store: MlflowStore, query: str) -> list[Any]:
+    search = store.client.search_runs
+    return list(all_pages(lambda token: search([store.experiment], query, 1, _PAGE, None, token)))

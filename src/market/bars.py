@@ -133,13 +133,12 @@ class Manifest:
     fingerprint : str
         Hash of the source's content.
     job : str
-        Hash of everything that decides the content: fingerprint, selection, rules of validation.
+        Hash of all that decides the content: fingerprint, selection, rules of validation.
     complete : bool
-        Whether every bucket is done.
     planted : list of [asset_class, symbol]
         Instruments with a known edge.
     universe : dict
-        What chose the instruments, but their names: limits, lists and kinds. Empty in stores of earlier versions.
+        Limits, lists and kinds that chose the instruments; empty in stores of earlier versions.
     """
 
     dataset: str

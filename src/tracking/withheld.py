@@ -20,7 +20,7 @@ _PAGE = 1000
 
 
 @dataclass(frozen=True)
-class Withheld:
+class NotRegistered:
     """What passed and is not registered, and what nearly passed.
 
     Attributes
@@ -60,7 +60,7 @@ class Withheld:
         return "".join(f"; {part}" for part in parts)
 
 
-def withheld(store: MlflowStore, name: str | None = None) -> Withheld:
+def withheld(store: MlflowStore, name: str | None = None) -> NotRegistered:
     """Find passes that are in MLflow and not in the registry.
 
     Parameters
@@ -72,7 +72,7 @@ def withheld(store: MlflowStore, name: str | None = None) -> Withheld:
 
     Returns
     -------
-    Withheld
+    NotRegistered
     """
     passes = "attributes.status = 'FINISHED' AND tags.`alpha.passed` = 'true'"
     flagged = [
@@ -82,7 +82,7 @@ def withheld(store: MlflowStore, name: str | None = None) -> Withheld:
     ]
     min_oos = store.thresholds.min_oos
     short = [run for run in _runs(store, f"{passes} AND metrics.n_oos < {min_oos}") if _counts(run, name)]
-    return Withheld(sorted(flagged), len(short), _near_misses(store) if name is None else 0)
+    return NotRegistered(sorted(flagged), len(short), _near_misses(store) if name is None else 0)
 
 
 def _counts(run: Any, name: str | None) -> bool:

@@ -28,6 +28,7 @@ COLUMNS = ("split", "dividend", "capital_gain", "unadjusted_close")
 """Optional columns of bars that hold events or factors."""
 _AGREEMENT = 1e-3  # of a step of adj_close with that of the dividends
 _NONSENSE, _SHARE, _FEWEST = 0.2, 0.25, 30  # steps of adj_close over close beyond this, on such a share of 30 bars
+_SHOWN = 3  # remarks on single dividends
 _STEP = 0.03  # smaller steps of an as-traded close against the close are its rounding
 
 
@@ -118,6 +119,7 @@ def _touched(frame: pl.DataFrame) -> list[tuple[int, int]]:
     odd = (pl.col("adj_close") / pl.col("close")).log()
     odd = ((odd - odd.shift(1).over("g")).abs() > _NONSENSE).fill_null(False)
     still = pl.col("adj_close").is_not_null().any() & (pl.col("adj_close").n_unique() <= 2)
+    still = still | (pl.col("adj_close") <= 0).all()
     groups = frame.with_row_index("_row").group_by("g", maintain_order=True).agg(
         pl.col("_row").first(), pl.len().alias("n"), ((named.any()) | (odd.mean() > _SHARE) | still).alias("look")
     )  # fmt: skip
@@ -129,6 +131,8 @@ def _use(series: _Series, basis: str, exact: bool) -> None:
     columns = series.columns
     ok = np.flatnonzero(columns["close"] > 0)
     if len(ok) < 2:
+        column = split_columns.read(columns["split"])
+        columns["split"][:] = column.last if column.known else math.nan
         return
     place = np.minimum(np.searchsorted(ok, np.arange(len(columns["close"]))), len(ok) - 1)  # of each row: next good one
     adj = columns["adj_close"]
@@ -158,7 +162,11 @@ def _adjusts(series: _Series, ok: Any, basis: str) -> bool:
     """Whether adj_close can be what its name says; nonsense condemns, where no dividends stand in for it."""
     adj, close = series.columns["adj_close"][ok], series.columns["close"][ok]
     good = adj > 0
-    if basis == "total_return" or good.sum() < _FEWEST:
+    if basis == "total_return" or np.isfinite(adj).sum() < _FEWEST:
+        return True
+    if not good.any():
+        return _refused(series, "adj_close is never positive")
+    if good.sum() < _FEWEST:
         return True
     steps = np.abs(np.diff(np.log(adj[good] / close[good])))
     rounding = np.maximum(0.0, 0.02 / np.minimum(adj[good][1:], adj[good][:-1]))
@@ -168,6 +176,11 @@ def _adjusts(series: _Series, ok: Any, basis: str) -> bool:
         fault = f"adj_close moves on its own against the close on {(steps > _NONSENSE).mean():.0%} of the bars"
     else:
         return True
+    return _refused(series, fault)
+
+
+def _refused(series: _Series, fault: str) -> bool:
+    """Say that adj_close is not used: False, for `_adjusts`."""
     if np.nansum(series.columns["dividend"]) > 0:
         series.say("adj_close", "noted", f"{fault}: not used, the dividends are")
         return False
@@ -276,8 +289,10 @@ def _paid(series: _Series, tape: Tape, amount: Floats, gain: Floats, ok: Any) ->
         text = f"capital gain of {gain[k]:g} on {days[k]} is in the dividend already: it counts once"
         series.say("capital_gain", "noted", text, int(ok[k]))
     kept, remarks = dividends.checked(days, tape.close, moves, amount + np.where(within, 0.0, gain))
-    for each in remarks[:10]:
+    for each in remarks[:_SHOWN]:
         series.say("dividend", each.effect, each.text, int(ok[each.bar]))
+    if len(remarks) > _SHOWN:
+        series.say("dividend", "noted", f"{len(remarks) - _SHOWN:,} more dividends like these")
     return kept
 
 

@@ -180,3 +180,21 @@ def test_a_capital_gain_column_adds_to_the_dividends():
     before = frame["close"][298]
     assert factor[299] == pytest.approx(before / (before - 1.5))
     assert math.isclose(factor[298], 1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_a_stored_split_is_positive_for_the_shortest_series_too(n, value):
+    bars, _ = one(series(n=n).drop("adj_close").with_columns(split=value))
+    assert (bars["split"] > 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_an_adj_close_that_is_never_positive_is_refused(value):
+    _, state = one(series(n=100).with_columns(adj_close=pl.lit(value)))
+    assert state["state"] == "quarantined" and "adj_close is never positive" in state["reason"]
+
+
+def test_of_many_dividends_that_are_none_three_are_shown_and_the_others_counted():
+    _, state = one(series(n=100).drop("adj_close").with_columns(dividend=-1.0))
+    assert state["reason"].count("it is no payment") == 3 and "96 more dividends like these" in state["reason"]

@@ -165,7 +165,8 @@ def _adjusts(series: _Series, ok: Any, basis: str) -> bool:
     if basis == "total_return" or np.isfinite(adj).sum() < _FEWEST:
         return True
     if not good.any():
-        return _refused(series, "adj_close is never positive")
+        series.say("adj_close", "noted", "adj_close is never positive: not used")
+        return False
     if good.sum() < _FEWEST:
         return True
     steps = np.abs(np.diff(np.log(adj[good] / close[good])))

@@ -190,9 +190,9 @@ def test_a_stored_split_is_positive_for_the_shortest_series_too(n, value):
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
-def test_an_adj_close_that_is_never_positive_is_refused(value):
+def test_an_adj_close_that_is_never_positive_is_not_used_and_said(value):
     _, state = one(series(n=100).with_columns(adj_close=pl.lit(value)))
-    assert state["state"] == "quarantined" and "adj_close is never positive" in state["reason"]
+    assert state["basis"] == "total_return" and state["reason"] == "adj_close is never positive: not used"
 
 
 def test_of_many_dividends_that_are_none_three_are_shown_and_the_others_counted():

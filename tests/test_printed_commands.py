@@ -1,0 +1,236 @@
+"""Every command, snippet and setting that a page prints is carried out, or read as far as its work would begin."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.chains.store import OptionStore
+from src.config.schema import SimulatedSource
+from src.core.project import ROOT
+from src.sources.simulated import instrument
+from tests import printed_case as printed
+from tests import process_case
+from tests.chains.test_store import rows as option_rows
+from tests.printed_case import Printed
+
+INSTEAD = (
+    (r"^make |^pre-commit install|^git |^source |^pip ", "named", "installs, or works on the reader's own checkout"),
+    (r"src\.ui\b", "named", "a server: tests/tracking/test_registry_server.py runs it"),
+    (r"^python -m tests\.(soak|benchmarks)|-m pytest", "help", "takes minutes or hours"),
+    (r"^(\w+=\S+ )?(ray|mlflow|dvc) ", "parsed", "a server, a cluster, or a whole pipeline"),
+    (r"source=auto|src\.(enlist|quote)\b", "composed", "asks live providers"),
+    (r"universe=quick", "composed", "the same as universe=full, with other instruments"),
+    (r"engine=ray", "composed", "starts a cluster or needs one"),
+    (r"src\.tune\b|placebo=|follow=true", "composed", "takes long, or goes on until it is stopped"),
+)
+"""Commands that are not run as printed: pattern, what is done instead, and why. The first that fits counts."""
+PLACES = {
+    "<file or folder>": "../bars.parquet", "<name>": "demo", "<run>": "0123abcd", "<folder>": "folder",
+    "SYMBOL": "SIM01", "FOLDER": "folder",
+}  # fmt: skip
+"""What a reader puts in place of a name that a page leaves open."""
+REFUSED = {
+    "python -m src.data AAPL": "the demo has no such instrument",
+    "python -m src.doctor": "it may find something on this machine",
+    "python -m src.doctor source=auto": "the same",
+    "python -m src.doctor model=xgboost model.device=cuda": "there may be no GPU",
+}
+"""Commands of the text that may say here that something is amiss, and why."""
+NO_SETTINGS = {
+    "yes=true": "an argument of clean", "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
+    "alpha.superseded=doubled": "a tag", "host=0.0.0.0": "an argument of ui", "data.root=...": "any folder",
+    "asset_class=stock": "a folder's name", "symbol=AAPL/part-0.parquet": "a path", "sep=;": "a line of Excel's",
+}  # fmt: skip
+BESIDE = {"placebo_only=true": "placebo=0.2", "engine.data=": "engine=ray"}
+"""What a setting of the text needs beside it."""
+CHOICE = re.compile(r"(universe|source|features|label|model|experiment|engine)=\w+")
+TUNED = ("tuned", "lightgbm_quick_stock")
+"""Files of conf/model that `tune` writes."""
+ORDER = ("hydrate", "featurize", "train", "report")
+NAMES = """
+def listing(source): ...
+def bars(source, selection, scratch): ...
+def files(source): ...
+def connect(settings, gate): ...
+from src.sources.declaration import FileSource, LiveProvider
+"""
+"""What the fragments of docs/architecture.md take from their surroundings."""
+
+
+def instead(text: str) -> str:
+    return next((way for pattern, way, _ in INSTEAD if re.search(pattern, text)), "run")
+
+
+def filled(text: str) -> str:
+    for name, value in PLACES.items():
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", value, text)
+    return text
+
+
+def run_in_order() -> list[Printed]:
+    """The commands of the blocks that run as printed, each once, every stage of a universe after the one before."""
+    chosen = {" ".join(each.words): each for each in printed.block_commands() if instead(each.text) == "run"}
+    return sorted(chosen.values(), key=lambda each: [n for n, verb in enumerate(ORDER) if f"src.{verb}" in each.text])
+
+
+def shown(command: Printed) -> str:
+    return str(command)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with a small demo, trained, beside a file of bars; all block commands were run in it."""
+    root = tmp_path_factory.mktemp("printed") / "alpha-loop"
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", "dvc.yaml", "data/source/README.md"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    with (root / "conf/source/simulated.yaml").open("a", encoding="utf-8") as file:
+        file.write("simulated:\n  stock: 1\n  etf: 0\n  crypto: 0\n  edge: 0.2\n")
+    for path in (root / "conf/model").glob("*.yaml"):
+        path.write_text(re.sub(r"rounds: \d+", "rounds: 20", path.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in TUNED:
+        shutil.copy(root / "conf/model/lightgbm.yaml", root / f"conf/model/{name}.yaml")
+    bars = instrument(SimulatedSource(first="2020-01-02"), ("stock", "AAPL"), "2024-12-31", 0.3).drop("split")
+    bars.write_parquet(root.parent / "bars.parquet")
+    OptionStore(root / "data/options/full").write(option_rows("SPY", "etf"), dt.datetime(2026, 1, 5, 21, tzinfo=dt.UTC))
+    for verb in ORDER:
+        must(root, "-m", f"src.{verb}")
+    return root
+
+
+def must(root: Path, *words: str, **environment: str) -> str:
+    done = process_case.run(
+        [sys.executable, *words], cwd=root, capture_output=True, text=True, encoding="utf-8",
+        env={**without("PYTHONPATH", "DVC_ROOT", "DVC_STAGE"), "PYTHONUTF8": "1", **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+    return str(done.stdout)
+
+
+def without(*names: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in names}
+
+
+@pytest.mark.parametrize("command", run_in_order(), ids=shown)
+def test_a_command_of_a_block_runs_as_printed(project: Path, command: Printed) -> None:
+    program, *words = printed.Printed(command.page, command.line, filled(command.text)).words
+    assert program == "python"
+    must(project, *words)
+
+
+def carried_out(project: Path, commands: dict[Printed, list[str]]) -> dict[Printed, tuple[int, str]]:
+    """Status and output of modules with arguments, which one process runs in the copy."""
+    done = process_case.run(
+        [sys.executable, str(ROOT / "tests" / "printed_case.py")], cwd=project, input=json.dumps([*commands.values()]),
+        env=without("DVC_ROOT") | {"DVC_STAGE": "test", "PYTHONUTF8": "1", "PYTHONPATH": str(project)}, check=True,
+        capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    return dict(zip(commands, json.loads(done.stdout), strict=True))
+
+
+def faults(ended: dict[Printed, tuple[int, str]]) -> list[str]:
+    return [
+        f"{each} ended with {status}: {said[-600:]}"
+        for each, (status, said) in ended.items()
+        if (status and each.text not in REFUSED) or "Traceback" in said
+    ]
+
+
+def test_the_commands_of_the_text_are_read_and_composed_or_run(project: Path) -> None:
+    """Stages stop where their work begins; what only shows something is run."""
+    both = {each.text: each for each in (*printed.inline_commands(), *printed.block_commands())}
+    chosen = [each for each in both.values() if each.text.startswith("python -m src.")]
+    chosen = [each for each in chosen if instead(each.text) in ("run", "composed")]
+    words = {each: [word for word in words_of(each)[2:] if word != "--watch"] for each in chosen}
+    assert faults(carried_out(project, words)) == []
+
+
+def words_of(command: Printed) -> list[str]:
+    return Printed(command.page, command.line, filled(command.text)).words
+
+
+def test_the_choices_of_the_text_are_files_of_conf() -> None:
+    found = {each.text.partition("=")[::2] for each in printed.inline_settings() if CHOICE.fullmatch(each.text)}
+    missing = {(group, name) for group, name in found if not (ROOT / "conf" / group / f"{name}.yaml").exists()}
+    assert missing <= {("model", name) for name in TUNED}
+
+
+def test_the_settings_of_the_text_compose(project: Path) -> None:
+    found = {each.text: each for each in printed.inline_settings() if each.text not in NO_SETTINGS}
+    words = {}
+    for each in (each for each in found.values() if not CHOICE.fullmatch(each.text)):
+        verb = "quote" if each.text.startswith("options.") else "hydrate" if each.text.startswith("retry") else "train"
+        words[each] = [f"src.{verb}", *(filled(each.text).split() if "{" not in each.text else [each.text])]
+        words[each] += [more for start, more in BESIDE.items() if each.text.startswith(start)]
+    assert faults(carried_out(project, words)) == []
+
+
+def test_a_wrong_command_and_a_wrong_setting_are_seen(project: Path) -> None:
+    page = ROOT / "README.md"
+    planted = {
+        Printed(page, 1, "no such verb"): ["src.trian"],
+        Printed(page, 2, "no such setting"): ["src.train", "split.embargos=1"],
+        Printed(page, 3, "no such option"): ["src.train", "model=gone"],
+        Printed(page, 4, "no such flag"): ["src.status", "--watches"],
+    }
+    assert len(faults(carried_out(project, planted))) == len(planted)
+
+
+def snippets() -> list[Printed]:
+    return [Printed(page, line, code) for page in printed.PAGES for line, code in printed.blocks(page, "python")]
+
+
+@pytest.mark.parametrize("snippet", snippets(), ids=lambda each: f"{each.page.name}-{each.line}")
+def test_a_snippet_of_python_runs_as_printed(project: Path, snippet: Printed, tmp_path: Path) -> None:
+    """A snippet that names its file at the top is put there and used; a fragment gets the names around it."""
+    file = re.match(r"# (conf/\S+\.py), chosen by (\S+)\n", snippet.text)
+    if file:
+        (project / file.group(1)).write_text(snippet.text, encoding="utf-8")
+        must(project, "-m", "src.featurize", file.group(2))
+        return
+    program = tmp_path / "snippet.py"
+    program.write_text((NAMES if snippet.page.name == "architecture.md" else "") + snippet.text, encoding="utf-8")
+    said = must(project, str(program), PYTHONPATH=str(project))
+    assert "print(" not in snippet.text or said.strip()
+
+
+def test_commands_of_dvc_are_read_by_it() -> None:
+    """Those of MLflow and Ray, which take seconds to load, are read by them in tests/soak/test_printed_commands.py."""
+    read_by("dvc")
+    with pytest.raises((Exception, SystemExit)):
+        printed.parsed_by("dvc")(["repros"])
+
+
+def read_by(program: str) -> None:
+    parse = printed.parsed_by(program)
+    found = 0
+    for each in (*printed.inline_commands(), *printed.block_commands()):
+        words = [word for word in each.words if not re.match(r"[A-Z_]+=", word)]
+        if words[0] == program and words[1:] != ["exp", "run", "-S"]:
+            parse(words[1:])
+            found += 1
+    assert found
+
+
+def test_every_double_click_that_a_page_names_exists() -> None:
+    names = {name for page in printed.PAGES for name in re.findall(r"\b(\w+\.bat)\b", page.read_text(encoding="utf-8"))}
+    assert names <= {path.name for path in (ROOT / "scripts").glob("*.bat")}
+
+
+def test_every_exception_is_still_printed() -> None:
+    commands = [each.text for each in (*printed.inline_commands(), *printed.block_commands())]
+    settings = [each.text for each in printed.inline_settings()]
+    ways = [next((n for n, (pattern, *_) in enumerate(INSTEAD) if re.search(pattern, text)), -1) for text in commands]
+    assert set(range(len(INSTEAD))) <= set(ways)
+    assert set(REFUSED) <= set(commands) and set(NO_SETTINGS) <= set(settings)
+    assert all(any(name in text for text in (*commands, *settings)) for name in PLACES)

@@ -12,6 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from src.config.commands import command
 from src.core.errors import StageError
 from src.runtime.command import main
 from src.runtime.terminal import answer
@@ -141,7 +142,7 @@ def _placebo(arm: PlaceboArm, recorder: Recorder, engine: EngineConfig) -> str:
 def _require_features(paths: DatasetPaths) -> None:
     if not paths.states("featurize").exists():
         name = paths.dataset
-        raise StageError(f"no features for universe={name}: run `python -m src.featurize universe={name}` first")
+        raise StageError(f"no features for universe={name}: run `{command('featurize', dataset=name)}` first")
 
 
 if __name__ == "__main__":

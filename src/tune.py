@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from src.config.commands import command
 from src.core.errors import StageError
 from src.runtime.command import main
 from src.runtime.terminal import answer
@@ -85,7 +86,7 @@ def _require_tunable(config: Config, models: list[ModelConfig]) -> None:
 
     if not config.paths.states("featurize").exists():
         name = config.dataset
-        raise StageError(f"no features for universe={name}: run `python -m src.featurize universe={name}` first")
+        raise StageError(f"no features for universe={name}: run `{command('featurize', dataset=name)}` first")
     if config.only or config.fresh:
         setting = "fresh=true" if config.fresh else f"only={config.only}"
         raise ConfigError(f"{setting} is not for tune: trials once made count for good, on instruments drawn by chance")

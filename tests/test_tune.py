@@ -239,7 +239,7 @@ def test_settings_on_which_the_library_raises_are_a_trial_that_failed(
 
 
 def test_words_for_what_can_not_be_tuned(skilled: Config, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="no features for universe=none: run `python -m src.featurize universe=none`"):
+    with pytest.raises(StageError, match="no features for universe=none: run `python -m src.featurize universe.name=n"):
         tune(tuned(replace(skilled, universe=replace(skilled.universe, name="none"))))
     for wrong in (replace(skilled, only=["SIM01"]), replace(skilled, fresh=True)):
         with pytest.raises(ConfigError, match="is not for tune"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.config.commands import command, typed_keys
 from src.config.paths import DatasetPaths
 from src.core.field_rules import TIME_ZONE, Pattern, constrained, dated, named, one_of, ranged, secret
 from src.core.instruments import ASSET_CLASSES
@@ -309,11 +310,12 @@ class Config:
     @property
     def hydrate_command(self) -> str:
         """Command that fetches bars of this dataset, from live providers if no source of real bars is chosen."""
-        words = [f"python -m src.hydrate universe={self.universe.name}"]
-        if self.universe.interval != "1d":
+        typed, words = typed_keys(), []
+        if self.universe.interval != "1d" and "universe.interval" not in typed:
             words.append(f"universe.interval={self.universe.interval}")
-        if self.source.kind != "simulated":
-            words.append(f"source={self.source.kind}")
-        elif not self.universe.allow_simulated:
-            words.append("source=auto")
-        return " ".join(words)
+        if not {"source", "source.kind"} & set(typed):
+            if self.source.kind != "simulated":
+                words.append(f"source={self.source.kind}")
+            elif not self.universe.allow_simulated:
+                words.append("source=auto")
+        return command("hydrate", *words, dataset=self.universe.name)

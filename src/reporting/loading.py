@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from src.config.commands import command
 from src.config.paths import DatasetPaths
 from src.core.errors import StageError
 from src.core.instruments import Key
@@ -74,12 +75,12 @@ def _remedy(paths: DatasetPaths) -> str:
     """What to run if there are no grades: training, or again the training that was interrupted."""
     stored = RunStore(paths.runs).runs(("record_id",)).height
     trainings = [beat for beat in heartbeat.beats(paths.dataset, paths.root) if beat.verb in ("train", "follow")]
-    command = trainings[-1].command if trainings else f"python -m src.train universe={paths.dataset}"
+    started = trainings[-1].command if trainings else command("train", dataset=paths.dataset)
     if trainings and trainings[-1].alive:
         return f"training is running ({stored:,} runs are stored so far); run this again when it has ended"
     if stored:
-        return f"training was interrupted ({stored:,} runs are stored): run `{command}` to continue, then this"
-    return f"run `{command}` first"
+        return f"training was interrupted ({stored:,} runs are stored): run `{started}` to continue, then this"
+    return f"run `{started}` first"
 
 
 def read_states(paths: DatasetPaths) -> dict[str, pl.DataFrame]:

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from src.config.commands import command, typed_keys
 from src.config.constraints import settings as settings_of
 from src.config.paths import DatasetPaths
 from src.config.schema import Config, DataConfig, GradeConfig, StrategyConfig, TrackingConfig, UniverseConfig
 from src.core.errors import ConfigError
-from src.core.project import ROOT, main_checkout
+from src.core.project import main_checkout
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked_address
 
@@ -140,9 +141,8 @@ def sync_command(universe: UniverseConfig, tracking: TrackingConfig, data: DataC
         With the settings that differ from the defaults; a password in the store's address is masked.
     """
     name = universe.name
-    has_file = (ROOT / "conf" / "universe" / f"{name}.yaml").is_file()
-    words = [f"python -m src.sync {'universe' if has_file else 'universe.name'}={name}"]
-    if universe.interval != "1d":
+    typed, words = typed_keys(), [command("sync", dataset=name)]
+    if universe.interval != "1d" and "universe.interval" not in typed:
         words.append(f"universe.interval={universe.interval}")
     default = TrackingConfig()
     settings = {
@@ -153,6 +153,6 @@ def sync_command(universe: UniverseConfig, tracking: TrackingConfig, data: DataC
         "data.root": (data.root, DataConfig().root),
     }
     for key, (value, usual) in settings.items():
-        if value != usual:
+        if value != usual and not (key == "data.root" and key in typed):
             words.append(f"{key}={value}" if _NEEDS_NO_QUOTES.fullmatch(value) else f"\"{key}='{value}'\"")
     return " ".join(words)

@@ -226,7 +226,7 @@ def test_quotes_that_did_not_move_with_the_underlying_are_found_by_the_snapshot_
 def test_with_nothing_to_ask_for_the_words_say_what_to_do(tmp_path):
     made = dataset(tmp_path, {"crypto:BTC-USD": 1.0})
     with pytest.raises(
-        StageError, match="has no stock or ETF yet.*python -m src.hydrate universe=mine source=yahoo first"
+        StageError, match="has no stock or ETF yet.*python -m src.hydrate universe.name=mine source=yahoo first"
     ):
         snapshot(made, asked_of(), now=CAPTURED)
     made.universe.options = 0

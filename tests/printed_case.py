@@ -66,8 +66,8 @@ def inline_commands() -> list[Printed]:
 
 
 def inline_settings() -> list[Printed]:
-    """Settings between backticks in the text: ``universe.file=watchlist.csv``."""
-    return [each for each in spans() if SETTING.fullmatch(each.text)]
+    """Settings between backticks in the text: ``universe.file=watchlist.csv``; paths of Hive folders are none."""
+    return [each for each in spans() if SETTING.fullmatch(each.text) and not each.text.endswith(".parquet")]
 
 
 def spans() -> Iterator[Printed]:

@@ -47,7 +47,7 @@ REFUSED = {
 NO_SETTINGS = {
     "yes=true": "an argument of clean", "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
     "alpha.superseded=doubled": "a tag", "host=0.0.0.0": "an argument of ui", "data.root=...": "any folder",
-    "asset_class=stock": "a folder's name", "symbol=AAPL/part-0.parquet": "a path", "sep=;": "a line of Excel's",
+    "asset_class=stock": "a folder's name", "sep=;": "a line of Excel's",
 }  # fmt: skip
 BESIDE = {"placebo_only=true": "placebo=0.2", "engine.data=": "engine=ray"}
 """What a setting of the text needs beside it."""

@@ -16,11 +16,17 @@ _LINES = 40  # that decide
 _COMMENT = re.compile(r"\s*\"?(?:#(?!N/A|VALUE|REF|DIV|NUM|NAME|NULL)|//)", re.IGNORECASE)
 _BLANK = " \t\xa0\u2007\u202f\u200b\ufeff"
 _VALUE = re.compile(
-    r"""[-+(]?\s*[$€£¥₹]?\s*[-+]?\d[\d.,'\s\xa0\u202f]*(?:[eE][-+]?\d+)?\s*(?:[KMBT%]|bn|[€£$])?\)?  # a number
+    r"""[-+(]?\s*[$€£¥₹]?\s*[-+]?\d[\d.,'\s\xa0\u202f]*(?:[eE][-+]?\d+)?\s*(?:(?<!\.)[KMBT%]|bn|[€£$])?\)?  # a number
     | \d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T\s].*)?  # a date
     | \d{1,2}[-\s][A-Za-z]{3,9}[-\s,]+\d{2,4}.* | [A-Za-z]{3,9}\.?\s\d{1,2},?\s\d{4}.* | \d{1,2}:\d\d.*""",
     re.VERBOSE,
 )
+_DAY = re.compile(
+    r"""\d{8} | \d{9,19}(?:\.0*)? | .*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*
+    | .*\d.*[A-Za-z]{3}.*\d{2}.* | [A-Za-z]{3,}.*\d{4}.*""",
+    re.VERBOSE,
+)
+_LABELS = ("ticker", "tickers", "symbol", "symbols")  # a line of the header begins so, whose cells may be numbers
 
 
 @dataclass(frozen=True)
@@ -138,9 +144,14 @@ def _usual_width(rows: Iterable[list[str]]) -> int:
 
 
 def _is_data(cells: list[str], width: int) -> bool:
-    """Whether a line holds values: three of them, or half of its cells."""
+    """Whether a line holds values: three of them, or half of its cells, or a day beside cells with digits."""
     filled = [cell for cell in cells if cell]
+    if cells and cells[0].lower() in _LABELS:
+        return False
     values = sum(map(is_value, filled))
+    digits = sum(any(sign.isdecimal() for sign in cell) for cell in filled)
+    if digits >= 4 and len(cells) >= width - 1 and any(map(_DAY.fullmatch, filled)):
+        return True  # a bar whose cells no pattern reads, as USD 100.45: it is refused by line and column, and not lost
     return values >= 3 or (2 * values >= len(filled) > 0 and len(cells) >= (width + 1) // 2)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 from src.core.code_hash import code_digest
 from src.core.finding import BarFinding
 from src.core.instruments import KEY, Key
+from src.hydration.events_of_dropped import with_events_of_dropped
 from src.hydration.file_events import COLUMNS as EVENTS
 from src.hydration.file_events import together, with_events
 from src.hydration.findings import counted_rules, reason, with_pictures
@@ -83,7 +84,7 @@ def validate(
         each rule that applied, of a quarantined instrument too).
     """
     typed = _typed(raw, basis)
-    frame, dropped = _without_faulty_rows(typed, interval)
+    frame, dropped, moved = _without_faulty_rows(typed, interval)
     frame, named = with_events(frame, basis, exact)
     frame, splits = without_unrecorded_splits(frame, interval)
     frame, leading = _split_off(_closes(frame), pl.col("close").is_null(), "leading")
@@ -91,7 +92,7 @@ def validate(
     bars = _factors(_bodies(frame))
     bars = bars.with_columns(repaired=pl.any_horizontal("rebased", "restated", *REPAIRED))
     dropped = pl.concat([dropped, leading, stubs])
-    states = _states(typed, bars, dropped, together(named, splits), interval)
+    states = _states(typed, bars, dropped, together(named, together(splits, moved)), interval)
     fit = states.filter(pl.col("state") == "done").select(KEY)
     columns = [pl.col(name).cast(kind) for name, kind in schema(interval).items()]
     return bars.join(fit, on=KEY, how="semi").select(columns).sort(*KEY, "date"), states
@@ -119,19 +120,25 @@ def _typed(raw: pl.DataFrame, basis: str) -> pl.DataFrame:
     return raw.select(*KEY, "date", *(pl.when(v.is_finite()).then(v) for v in values)).with_row_index("row")
 
 
-def _without_faulty_rows(frame: pl.DataFrame, interval: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Drop rows that are no bars: no date, a weekend of an exchange, a date that comes again. Sort the rest."""
+def _without_faulty_rows(
+    frame: pl.DataFrame, interval: str
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[Key, list[BarFinding]]]:
+    """Drop rows that are no bars: no date, a weekend of an exchange, a date that comes again. Sort the rest.
+
+    Their events go to the next row (`events_of_dropped`), and the findings say which.
+    """
     weekend = (pl.col("asset_class") != "crypto") & (pl.col("date").dt.weekday() > 5) & pl.lit(interval == "1d")
     frame, undated = _split_off(frame, pl.col("date").is_null(), "undated")
-    frame, weekends = _split_off(frame, weekend, "weekend")
     frame = frame.sort(*KEY, "date", "row").with_columns(g=pl.struct(KEY).rle_id())
-    frame = frame.with_columns(unordered=(pl.col("row") < _previous("row")).fill_null(False))
     again = ((pl.col("g") == pl.col("g").shift(-1)) & (pl.col("date") == pl.col("date").shift(-1))).fill_null(False)
     alike = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in _VALUES)
-    frame = frame.with_columns(again=again, alike=alike)
+    frame = frame.with_columns(again=again, alike=alike, weekend=weekend)
+    frame, moved = with_events_of_dropped(frame)
+    frame, weekends = _split_off(frame, pl.col("weekend"), "weekend")
+    frame = frame.with_columns(g=pl.col("g").rle_id(), unordered=(pl.col("row") < _previous("row")).fill_null(False))
     frame, conflicts = _split_off(frame, pl.col("again") & ~pl.col("alike"), "conflict")
     frame, duplicates = _split_off(frame, pl.col("again"), "duplicate")
-    return frame, pl.concat([undated, weekends, conflicts, duplicates])
+    return frame, pl.concat([undated, weekends, conflicts, duplicates]), moved
 
 
 def _split_off(frame: pl.DataFrame, fault: pl.Expr, rule: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -28,6 +28,8 @@ BOUNCE = -0.32  # correlation of neighbouring moves of two interleaved series (r
 BOUNCE_MOVE, BOUNCE_BARS = 0.005, 100  # ... where moves are not mere rounding), from this deviation and length on
 CONFLICTS, CONFLICT_SHARE = 5, 0.01  # dates that come twice with other values
 WEEKENDS = 0.10  # share of rows
+APART_BARS = 10  # bars from which their distance is judged: the median, in lengths of a bar ...
+CLOSE_TO, APART = 0.75, {"1d": 5.0, "1h": 3.0}  # ... that is at least the first and less than the second
 GAP_DAYS = 30  # noted, not condemned
 TAIL = 20  # bars without trade at the end: noted
 _BEFORE = 63  # bars of the trailing averages
@@ -59,6 +61,13 @@ def held_bars(group: pl.Series, move: pl.Series) -> pl.Series:
             if not held[k]:
                 good = level[k]
     return pl.Series(held)
+
+
+def bars_apart(interval: str) -> pl.Expr:
+    """Median distance of an instrument's bars, columns g and date, in lengths of a bar; null if it has few."""
+    length = 86_400 if interval == "1d" else 3_600
+    seconds = (pl.col("date") - pl.col("date").shift(1).over("g")).dt.total_seconds()
+    return pl.when(pl.len().over("g") >= APART_BARS).then(seconds.median().over("g") / length)
 
 
 def verdicts(
@@ -99,7 +108,7 @@ def verdicts(
         doubts = [each for each in splits.get(key, []) if each.effect == "quarantined"]
         rebased = [each for each in splits.get(key, []) if each.effect != "quarantined"]
         against, kept = _jumps(rows, row["bars"], doubts) if rows is not None else (doubts, [])
-        verdict, note = [*_condemned(row), *look_ahead(seen[row["g"]])], [*rebased, *kept, *_noted(row)]
+        verdict, note = [*_condemned(row, interval), *look_ahead(seen[row["g"]])], [*rebased, *kept, *_noted(row)]
         lasting = (row["held"] or 0) > HELD
         condemned = [as_finding(each, "quarantined") for each in (verdict if lasting else against + verdict)]
         found[key] = [*condemned, *(as_finding(each, "noted") for each in note)]
@@ -127,7 +136,7 @@ def _figures(bars: pl.DataFrame) -> pl.DataFrame:
         (pl.col("raw_move").abs() > math.log(JUMP)).sum().alias("jumps"),
         pl.col("repaired").sum(), pl.corr("clipped", "before").alias("bounce"),
         pl.col("clipped").std().alias("spread"), pl.col("days").max(),
-        pl.col("date").get(pl.col("days").arg_max()).alias("gap_to"),
+        pl.col("date").get(pl.col("days").arg_max()).alias("gap_to"), pl.col("apart").first(),
     )  # fmt: skip
     return totals.join(longest, on="g", how="left").join(held, on="g", how="left")
 
@@ -137,7 +146,7 @@ def _dropped(dropped: pl.DataFrame) -> pl.DataFrame:
     return dropped.group_by(KEY).agg(one)
 
 
-def _condemned(row: Row) -> Iterator[BarFinding]:
+def _condemned(row: Row, interval: str) -> Iterator[BarFinding]:
     """Reasons that need no look at single moves."""
     bars = row["bars"]
     if (row["held"] or 0) > HELD:
@@ -154,6 +163,10 @@ def _condemned(row: Row) -> Iterator[BarFinding]:
     if row["weekend"] > WEEKENDS * (bars + row["weekend"]):
         text = f"{row['weekend']:,} bars are on weekends, when no exchange is open: is this a coin?"
         yield _verdict("weekend_bars", text, row, row["weekend"])
+    if row["apart"] is not None and not CLOSE_TO <= row["apart"] < APART.get(interval, math.inf):
+        usual = f"{row['apart']:.0f} days" if interval == "1d" else f"{60 * row['apart']:.0f} minutes"
+        text = f"most bars are {usual} apart: these are no bars of universe.interval={interval}"
+        yield _verdict("other_interval", text, row, bars)
     if row["traded"] == 0:
         yield _verdict("never_traded", "no bar has an open, a close and volume: nothing can be traded", row, bars)
     elif (row["frozen"] or 1) >= FROZEN:

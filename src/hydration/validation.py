@@ -20,7 +20,7 @@ from src.hydration.events_of_dropped import with_events_of_dropped
 from src.hydration.file_events import COLUMNS as EVENTS
 from src.hydration.file_events import together, with_events
 from src.hydration.findings import counted_rules, reason, with_pictures
-from src.hydration.quarantine import JUMP, SCALE, held_bars, verdicts
+from src.hydration.quarantine import JUMP, SCALE, bars_apart, held_bars, verdicts
 from src.hydration.unrecorded_splits import without_unrecorded_splits
 from src.market.bar_findings import COLUMN, FACT, values
 from src.market.bars import PRICES, schema
@@ -138,7 +138,7 @@ def _without_faulty_rows(
     frame = frame.with_columns(g=pl.col("g").rle_id(), unordered=(pl.col("row") < _previous("row")).fill_null(False))
     frame, conflicts = _split_off(frame, pl.col("again") & ~pl.col("alike"), "conflict")
     frame, duplicates = _split_off(frame, pl.col("again"), "duplicate")
-    return frame, pl.concat([undated, weekends, conflicts, duplicates]), moved
+    return frame.with_columns(apart=bars_apart(interval)), pl.concat([undated, weekends, conflicts, duplicates]), moved
 
 
 def _split_off(frame: pl.DataFrame, fault: pl.Expr, rule: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from src.market.bars import PRICES
-from src.sources.clock import is_intraday, with_dates, with_repeated_days, zone_of
+from src.sources.clock import is_intraday, with_dates, with_repeated_days, with_time, zone_of
 from src.sources.column_error import ColumnError
 from src.sources.dates import CELL, YEARS, DateReading, date_reading
 from src.sources.event_rows import DIVIDEND, SPLIT, has_events
@@ -55,6 +55,8 @@ class BarCells:
         ``source.time_zone``.
     shape : TableShape
         What is done to the file's rows first; `columns` are those of the shaped table.
+    scales : dict of str to float
+        What the numbers of our columns are multiplied by.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class BarCells:
     symbol: str | None = None
     time_zone: str | None = None
     shape: TableShape = field(default_factory=TableShape)
+    scales: dict[str, float] = field(default_factory=dict)
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Read the bars.
@@ -170,7 +173,7 @@ class BarCells:
         if kind == pl.String:
             cell = pl.when(~is_missing(cell)).then(cell)
         if "time" in self.columns:
-            cell = _with_time(cell, kind, self.columns["time"], frame.schema[self.columns["time"]])
+            cell = with_time(cell, kind, self.columns["time"], frame.schema[self.columns["time"]])
         ratios = [column_of_ratios(self.columns["split"])] if _is_text(frame, self.columns.get("split")) else []
         return frame.with_columns(cell.alias(_DATE), *ratios)
 
@@ -195,10 +198,12 @@ class BarCells:
         text = frame.schema[_DATE] == pl.String
         day = pl.col(_DATE).str.to_date("%Y-%m-%d", strict=False) if text else pl.col(_DATE)
         day = pl.when(day.is_between(*YEARS)).then(day)
-        numbers = {n: pl.col(mine[n]).cast(pl.Float64, strict=False) if n in mine else _NONE for n in NUMBERS}
+        numbers = {
+            n: self._scaled(n, pl.col(mine[n]).cast(pl.Float64, strict=False)) if n in mine else _NONE for n in NUMBERS
+        }
         bars = frame.select(**self._keys(), _day=day, **numbers).with_columns(frame[LINE], frame[FAULT])
         lost = any(bars[ours].null_count() > frame[theirs].null_count() for ours, theirs in mine.items())
-        small = self.text is not None and (bars["volume"].max() or _SMALL) < _SMALL  # type: ignore[operator]
+        small = self.text is not None and "volume" not in self.scales and (bars["volume"].max() or _SMALL) < _SMALL  # type: ignore[operator]
         return None if lost or small or bars["_day"].null_count() else bars.rename(_OURS)
 
     @cached_property
@@ -239,9 +244,19 @@ class BarCells:
             return NumberReading({}), False
         tally = tallied([shapes(frame, texts) for frame in self._frames()])
         reading = number_reading(
-            self.path, tally, next(self._frames()), prices, counts, comma, self.asset_class in SHARES
+            self.path,
+            tally,
+            next(self._frames()),
+            prices,
+            counts,
+            comma,
+            self.asset_class in SHARES and "volume" not in self.scales,
         )
         return reading, any(reading.is_unread(name, cell) for name, cell in tally.select("column", "cell").iter_rows())
+
+    def _scaled(self, name: str, values: pl.Expr) -> pl.Expr:
+        factor = self.scales.get(name, 1.0)  # rounded: 32.099 thousand are 32,099
+        return values if factor == 1 else (values * factor).round(6) if factor > 1 else values / round(1 / factor)
 
     def _is_garbled(self, frame: pl.DataFrame) -> bool:
         """Whether a symbol has bytes that are no UTF-8."""
@@ -258,7 +273,7 @@ class BarCells:
         frame = with_dates(frame, self.interval, self.time_zone, self.path.name, self.columns["date"])
         kinds = frame.schema
         numbers = [
-            reading.numbers.column(self.columns[name], kinds[self.columns[name]]).alias(f"_{name}")
+            self._scaled(name, reading.numbers.column(self.columns[name], kinds[self.columns[name]])).alias(f"_{name}")
             if name in self.columns
             else pl.lit(None, pl.Float64).alias(f"_{name}")
             for name in NUMBERS
@@ -324,19 +339,3 @@ def _is_category(kind: pl.DataType) -> bool:
 
 def _is_text(frame: pl.DataFrame, name: str | None) -> bool:
     return name is not None and frame.schema[name] == pl.String
-
-
-def _with_time(date: pl.Expr, kind: pl.DataType, name: str, time_kind: pl.DataType) -> pl.Expr:
-    """Dates with the time of day of another column, which is HH:MM, HH:MM:SS, HHMM or HHMMSS."""
-    if isinstance(kind, pl.Datetime):
-        return date
-    text = pl.col(name).dt.strftime("%H:%M:%S") if time_kind == pl.Time else pl.col(name).cast(pl.String)
-    text = text.str.strip_chars()
-    digits = text.str.contains(r"^\d{1,6}$")
-    long = (text.str.len_chars() > 4).filter(digits).any()
-    padded = pl.when(long).then(text.str.pad_start(6, "0")).otherwise(text.str.pad_start(4, "0") + "00")
-    padded = padded.str.replace(r"^(\d\d)(\d\d)(\d\d)$", "$1:$2:$3")
-    text = pl.when(digits).then(padded).otherwise(text)
-    whole = date.cast(pl.String)
-    alone = is_missing(text) | whole.str.contains(":", literal=True) | text.str.contains(r"^\d{9,}(\.\d*)?$")
-    return pl.when(alone.fill_null(True)).then(whole).otherwise(whole + " " + text)

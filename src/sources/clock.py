@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from src.sources.numbers import is_missing
+
 DEFAULT_ZONES = {"stock": "America/New_York", "etf": "America/New_York", "crypto": "UTC"}
 """Zone of naive times by asset class, where ``source.time_zone`` names none."""
 _REPEATED = 0.2  # of an instrument's days
@@ -147,3 +149,36 @@ def _with_clock_changes(frame: pl.DataFrame, time_zone: str | None, name: str, c
     )  # fmt: skip
     fault = pl.when(pl.col("_twice") & pl.col("_day").is_null()).then(where)
     return frame.with_columns(fault=pl.coalesce("fault", fault)).drop("_a", "_b", "_twice")
+
+
+def with_time(date: pl.Expr, kind: pl.DataType, name: str, time_kind: pl.DataType) -> pl.Expr:
+    """Dates with the time of day of another column, which is HH:MM, HH:MM:SS, HHMM or HHMMSS.
+
+    Parameters
+    ----------
+    date : Expr
+        Cells of dates.
+    kind : DataType
+        Of their column.
+    name : str
+        The column of times.
+    time_kind : DataType
+        Of that column.
+
+    Returns
+    -------
+    Expr
+        Text; dates with a time of their own as they are.
+    """
+    if isinstance(kind, pl.Datetime):
+        return date
+    text = pl.col(name).dt.strftime("%H:%M:%S") if time_kind == pl.Time else pl.col(name).cast(pl.String)
+    text = text.str.strip_chars()
+    digits = text.str.contains(r"^\d{1,6}$")
+    long = (text.str.len_chars() > 4).filter(digits).any()
+    padded = pl.when(long).then(text.str.pad_start(6, "0")).otherwise(text.str.pad_start(4, "0") + "00")
+    padded = padded.str.replace(r"^(\d\d)(\d\d)(\d\d)$", "$1:$2:$3")
+    text = pl.when(digits).then(padded).otherwise(text)
+    whole = date.cast(pl.String)
+    alone = is_missing(text) | whole.str.contains(":", literal=True) | text.str.contains(r"^\d{9,}(\.\d*)?$")
+    return pl.when(alone.fill_null(True)).then(whole).otherwise(whole + " " + text)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from src.sources import units
 from src.sources.column_error import ColumnError
 
 REQUIRED = ("date", "open", "high", "low", "close", "volume")
@@ -31,6 +32,8 @@ ALIASES = {
               "zuletzt", "dernier", "price", "last"),
     "adj_close": ("adj_close", "adjclose", "adjusted_close", "adjustedclose", "closeadj", "close_adj",
                   "adj_closing_price", "adjusted_closing_price", "close_adjusted", "adj_close_price",
+                  "adj", "adj_price", "adjusted_price", "adj_last", "close_(adj)", "close_(adjusted)",
+                  "close_(adj_)", "total_return_close", "tr_close",
                   "adj_close_adjusted_close_price_adjusted_for_splits_and_dividend_and_or_capital_gain_distributions"),
     "volume": ("volume", "vol", "v", "share_volume", "shares_traded", "traded_volume", "total_volume",
                "total_traded_quantity", "tottrdqty", "ttltradgvol", "volumefrom", "volume_base", "base_volume",
@@ -54,8 +57,9 @@ _LIKELY = {
     "close": ("px_last", "ltp", "last_price", "trdprc_1", "settle", "prc", "prccd"),
     "volume": ("px_volume", "tickvol", "tick_volume", "acvol_1", "cshtrd"),
 }  # proposed in a message, never taken: what they hold depends on the vendor's settings
-_MONEY = ("usd", "usdt", "usdc", "busd", "fdusd", "tusd", "dai", "eur", "gbp", "jpy", "krw", "try", "brl", "aud", "cad")
-_UNIT = re.compile(r"\s*[(\[](?:usd|eur|gbp|usdt|[$€£]|in [a-z]{3})[)\]]$")
+_NO_COIN = re.compile(
+    r"(?:ma|sma|ema|avg|average|change|chg|value|notional|turnover|weighted|quote|bid|ask|buy|sell|adv)\d*"
+)
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_./ -]*")
 _RESERVED = ("true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off")
 
@@ -79,8 +83,8 @@ def normalised(name: str) -> str:
     >>> [normalised(name) for name in ("Adj Close**", "<TICKER>", "1. open", "Close/Last", "Vol.", "Open (USD)")]
     ['adj_close', 'ticker', 'open', 'close_last', 'vol', 'open']
     """
-    text = re.sub(r"^\d+[ab]?\.\s+", "", name.strip("\ufeff \t\xa0").lower())
-    text = re.sub(r"[<>*\"'\ufeff]", "", _UNIT.sub("", text))
+    text = re.sub(r"^\d+[ab]?\.\s+", "", units.parts(name.strip("\ufeff \t\xa0"))[0].lower())
+    text = re.sub(r"[<>*\"'\ufeff]", "", text)
     return re.sub(r"[\s\xa0./_-]+", "_", text).strip("_")
 
 
@@ -155,6 +159,11 @@ def missing(path: Path, columns: dict[str, str], keys: Sequence[str]) -> ColumnE
     lacking = [ours for ours in REQUIRED if ours not in columns]
     if not lacking:
         return None
+    if len(keys) == 1 and (sign := _odd_separator(keys[0])) is not None:
+        return ColumnError(
+            f"{path.name} has one column, {keys[0][:80]!r}: cells are separated by a comma, a semicolon, a tab, a bar"
+            f" or spaces; write sep={sign} into a line above the header"
+        )
     shown = ", ".join(key or "''" for key in keys[:40]) + (f" and {len(keys) - 40} more" if len(keys) > 40 else "")
     spare = [key for key in keys if key not in columns.values()]
     if (wide := _is_wide(columns, spare)) is not None:
@@ -168,6 +177,14 @@ def missing(path: Path, columns: dict[str, str], keys: Sequence[str]) -> ColumnE
         return ColumnError(f"{what} name it with {setting(lacking[0], proposed[lacking[0]])}")
     inner = ", ".join(f"{ours}: {_quoted(name)}" for ours, name in proposed.items())
     return ColumnError(f'{what} name them with "source.columns={{{inner}}}"')
+
+
+def _odd_separator(header: str) -> str | None:
+    """The sign that separates several usual names in a header; None if there is none."""
+    for sign in dict.fromkeys(re.sub(r"[\w\s\"'()]", "", header)):
+        if sum(field_of(part) is not None for part in header.split(sign)) >= len(REQUIRED) - 1:
+            return sign
+    return None
 
 
 def likely(ours: str, keys: Iterable[str]) -> str | None:
@@ -211,8 +228,12 @@ def _quoted(name: str | None) -> str:
 def _coins(by_alias: dict[str, list[str]]) -> str | None:
     """The volume in coins of ``Volume BTC``, ``Volume USD``: the one that is no money."""
     volumes = {name.removeprefix("volume_"): keys[0] for name, keys in by_alias.items() if name.startswith("volume_")}
-    coins = [key for unit, key in volumes.items() if re.fullmatch(r"[a-z0-9]{2,10}", unit) and unit not in _MONEY]
+    coins = [key for unit, key in volumes.items() if re.fullmatch(r"[a-z0-9]{2,10}", unit) and not _is_no_coin(unit)]
     return coins[0] if len(coins) == 1 and len(volumes) <= 2 else None
+
+
+def _is_no_coin(unit: str) -> bool:
+    return unit in units.MONEY or _NO_COIN.fullmatch(unit) is not None
 
 
 def _is_wide(columns: dict[str, str], spare: list[str]) -> str | None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from src.sources import side_by_side
+from src.sources import side_by_side, units
 from src.sources.column_error import ColumnError
-from src.sources.column_names import matched, missing, normalised
+from src.sources.column_names import matched, missing, normalised, setting
 from src.sources.headerless import named_by_values
 from src.sources.table_shape import DAY, TableShape
 from src.sources.text_table import TextTable, inspected
@@ -19,6 +19,7 @@ from src.sources.text_table import TextTable, inspected
 _SAMPLE = 200
 _MAYBE_SYMBOLS = ("name", "code", "ric")  # symbols in some vendors' tables, companies in others'
 _TICKER = r"^(?:[a-z]{2}\.)?[A-Z0-9^][A-Z0-9.\-^=/:]{0,14}$"
+_NO_NUMBERS = ("asset_class", "symbol", "date", "time")
 _NSE = ("prev_close", "prevclose", "prvsclsgpric", "tottrdqty")
 
 
@@ -34,11 +35,14 @@ class Layout:
         How its text is laid out; None for Parquet.
     shape : TableShape
         What is done to its rows first.
+    scales : dict of str to float
+        What the numbers of our columns are multiplied by: units in the names.
     """
 
     columns: dict[str, str]
     text: TextTable | None
     shape: TableShape = field(default_factory=TableShape)
+    scales: dict[str, float] = field(default_factory=dict)
 
 
 def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Layout:
@@ -85,10 +89,13 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
         raise _nested(path, kinds) or error
     if (nested := _nested(path, {name: kinds[name] for name in columns.values() if name in kinds})) is not None:
         raise nested
+    if (error := _wrong_kind(path, columns, kinds)) is not None:
+        raise error
     series = next((key for key in keys if normalised(key) in ("series", "sctysrs")), None)
     is_nse = any(normalised(key) in _NSE for key in keys)
     shape = TableShape(series=series if is_nse else None, day=day if is_dated_by_name else None)
-    return Layout(columns, text, shape)
+    numbers = {ours: theirs for ours, theirs in columns.items() if ours not in _NO_NUMBERS}
+    return Layout(columns, text, shape, units.scales(path, numbers))
 
 
 def _abreast(found: side_by_side.SideBySide, text: TextTable | None) -> Layout:
@@ -122,6 +129,27 @@ def _nested(path: Path, kinds: dict[str, pl.DataType]) -> ColumnError | None:
     if not nested:
         return None
     return ColumnError(f"{path.name} has nested columns, {', '.join(nested[:3])}: write one bar a row in flat columns")
+
+
+def _wrong_kind(path: Path, columns: dict[str, str], kinds: dict[str, pl.DataType]) -> ColumnError | None:
+    """Refuse a column of Parquet whose type can't be what its name says: a date of bytes, a price of dates."""
+    for ours, theirs in columns.items():
+        kind = kinds.get(theirs)
+        if kind is None or kind in (pl.String, pl.Null) or isinstance(kind, pl.Categorical | pl.Enum):
+            continue
+        if ours in ("date", "time"):
+            fits, what = kind.is_numeric() or (kind.is_temporal() and kind != pl.Duration), "dates, text or numbers"
+        elif ours in ("symbol", "asset_class"):
+            fits, what = kind.is_integer() or kind == pl.Boolean, "text"
+        else:
+            fits, what = kind.is_numeric(), "numbers"
+        if not fits:
+            return ColumnError(
+                f"{path.name}: column {theirs} is of type {kind}, which is no {ours.replace('_', ' ')}: write it as"
+                f" {what}, or name another with {setting(ours, None)}",
+                "quarantined",
+            )
+    return None
 
 
 def _parquet_kinds(path: Path) -> dict[str, pl.DataType]:

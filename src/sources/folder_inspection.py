@@ -74,7 +74,15 @@ class TableFile:
         """
         form = self.layout
         return BarCells(
-            self.path, form.columns, form.text, interval, self.asset_class, self.symbol, source.time_zone, form.shape
+            self.path,
+            form.columns,
+            form.text,
+            interval,
+            self.asset_class,
+            self.symbol,
+            source.time_zone,
+            form.shape,
+            form.scales,
         )
 
 
@@ -244,10 +252,16 @@ def _keys(file: TableFile, source: SourceConfig) -> tuple[pl.DataFrame, str]:
     if unknown.height and not reason:
         values = ", ".join(sorted({str(value) for value in unknown["asset_class"]})[:5])
         reason = (
-            f"{file.path.name}: asset class must be stock, etf or crypto, got {values}: name another column with"
-            " source.columns.asset_class=<column>"
+            f"{file.path.name} has rows of other classes: asset class must be stock, etf or crypto, got {values}:"
+            " name another column with source.columns.asset_class=<column>"
         )
-    return keys.filter(known & pl.col("symbol").is_not_null() & (pl.col("symbol") != "")), reason
+    nameless = pl.col("symbol").is_null() | (pl.col("symbol") == "")
+    if keys.filter(nameless).height and not reason:
+        column = file.layout.columns["symbol"]
+        reason = (
+            f"{file.path.name} has rows without a symbol in column {column}, which are left out: write it in each row"
+        )
+    return keys.filter(known & ~nameless), reason
 
 
 def state_of(error: Exception) -> str:

@@ -39,9 +39,9 @@ class NumberStyle:
     def pattern(self) -> str:
         """A regular expression for every number of this style: sign, currency, digits, exponent, scale."""
         dec, comma = re.escape(self.decimal), re.escape("," if self.decimal == "." else ".")
-        groups = [rf"\d{{1,3}}(?:{sep}\d{{3}})+" for sep in (comma, _SPACE, _APOSTROPHE)]
-        groups.append(rf"\d{{1,2}}(?:{comma}\d{{2}})+{comma}\d{{3}}")  # lakh and crore
-        body = rf"(?:(?:{'|'.join(groups)}|\d+)(?:{dec}\d*)?|{dec}\d+)(?:[eE][-+]?\d{{1,3}})?"
+        groups = [rf"[0-9]{{1,3}}(?:{sep}[0-9]{{3}})+" for sep in (comma, _SPACE, _APOSTROPHE)]
+        groups.append(rf"[0-9]{{1,2}}(?:{comma}[0-9]{{2}})+{comma}[0-9]{{3}}")  # lakh and crore
+        body = rf"(?:(?:{'|'.join(groups)}|[0-9]+)(?:{dec}[0-9]*)?|{dec}[0-9]+)(?:[eE][-+]?[0-9]{{1,3}})?"
         sign = "[-+\u2212]?"
         currency = rf"(?i:{_CURRENCY})?{_SPACE}?"
         scale = rf"(?:{_SPACE}?(?i:{'|'.join(sorted(_SCALES, key=len, reverse=True))}))?"

@@ -98,7 +98,8 @@ def test_a_fault_in_a_part_of_the_history_is_found() -> None:
 def test_coins_may_open_at_the_last_close_and_so_may_bars_within_a_session() -> None:
     fault = FAULTS["open that is the last close"]
     assert reasons([fault(series(number, "crypto")) for number in range(4)]) == [""] * 4
-    hourly = [fault(frame).with_columns(pl.col("date").cast(pl.Datetime("us", "UTC"))) for frame in SOUND[:4]]
+    hour = pl.datetime(2021, 1, 4, time_zone="UTC") + pl.duration(hours=pl.int_range(pl.len()))
+    hourly = [fault(frame).with_columns(date=hour.cast(pl.Datetime("us", "UTC"))) for frame in SOUND[:4]]
     assert reasons(hourly, "1h") == [""] * 4
 
 

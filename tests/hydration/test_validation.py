@@ -392,3 +392,23 @@ def test_the_bad_ones_of_the_shared_market_file_are_found():
     }
     assert coins["AVAX"] == "2 rows before a gap dropped, the history starts after it"
     assert coins["WETH"] == "5 bars with a high or low beyond x3 of open and close (cut to them)"
+
+
+@pytest.mark.parametrize("days", [7, 14, 28])
+def test_weekly_and_monthly_bars_are_no_daily_bars(days):
+    frame = series(n=60)
+    monday = frame["date"].min()
+    apart = [monday + dt.timedelta(days * i) for i in range(60)]
+    _, state = one(frame.with_columns(date=pl.Series(apart)))
+    assert state["state"] == "quarantined"
+    assert f"most bars are {days} days apart: these are no bars of universe.interval=1d" in state["reason"]
+
+
+@pytest.mark.parametrize(("minutes", "fits"), [(5, False), (30, False), (60, True), (120, True), (240, False)])
+def test_bars_of_another_length_than_the_interval_are_set_aside(minutes, fits):
+    begin = dt.datetime(2021, 1, 4, 0, tzinfo=dt.UTC)
+    times = [begin + dt.timedelta(minutes=minutes * i) for i in range(100)]
+    frame = series(n=100, asset_class="crypto").with_columns(date=pl.Series(times, dtype=pl.Datetime("us", "UTC")))
+    _, state = one(frame, interval="1h")
+    assert (state["state"] == "done") == fits
+    assert fits or f"most bars are {minutes} minutes apart" in state["reason"]

@@ -51,7 +51,9 @@ def names(file: str) -> dict[str, int]:
         for number, kind, symbol in _rows(path, numbered):
             lines_by_name.setdefault(_name(kind, symbol, f"universe.file: {path}, line {number}"), number)
     except csv.Error as error:
-        raise ConfigError(f"universe.file: {path} is not a CSV: {error}; write one symbol a line") from error
+        raise ConfigError(
+            f"universe.file: {path} is not a CSV: {error} (a quote that is not closed?); write one symbol a line"
+        ) from error
     if not lines_by_name:
         raise ConfigError(f"universe.file: {path} names no instrument: there is nothing below its header")
     return lines_by_name
@@ -75,8 +77,8 @@ def _rows(path: Path, numbered: list[tuple[int, str]]) -> Iterator[tuple[int, st
     """Yield line, asset class (empty if not given) and symbol."""
     header, symbol = [], None
     for separator in _SEPARATORS:
-        table = csv.reader((line for _, line in numbered), delimiter=separator)
-        header = [cell.strip().strip("<>").lower() for cell in next(table)]
+        table = csv.reader((line for _, line in numbered), delimiter=separator, strict=True)
+        header = [re.sub(r"[\s_-]+", "_", cell.strip().strip("<>").lower()) for cell in next(table)]
         symbol = next((header.index(name) for name in _SYMBOLS if name in header), None)
         if symbol is not None:
             break

@@ -7,6 +7,7 @@ import pytest
 
 from src.config.schema import SplitConfig, UniverseConfig
 from src.core.errors import ConfigError
+from src.market import watchlist
 from src.market.universe import activity, first_oos, liquidity, matches, panel, select
 
 
@@ -180,3 +181,17 @@ def test_the_panel_is_the_most_liquid_usable_of_each_class():
 def test_matches_prefers_the_exact_case():
     both = listing("crypto:luna", "crypto:LUNA")
     assert matches(both, ["luna"], "only") == {"luna": [("crypto", "luna")]}
+
+
+def test_a_quote_that_is_never_closed_hides_no_symbols(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text('symbol,name\nAAPL,"Apple\nMSFT,Microsoft\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="a quote that is not closed"):
+        watchlist.names(str(path))
+
+
+@pytest.mark.parametrize("header", ["Symbol,Asset Class", "symbol,asset-class", "SYMBOL,ASSET_CLASS"])
+def test_the_class_of_a_watchlist_is_found_as_spreadsheets_write_its_name(tmp_path, header):
+    path = tmp_path / "list.csv"
+    path.write_text(f"{header}\nBTC-USD,crypto\n", encoding="utf-8")
+    assert watchlist.names(str(path)) == {"crypto:BTC-USD": 2}

@@ -12,6 +12,8 @@ import polars as pl
 from src.fetching.provider import CHAIN, OptionChain
 from src.sources import folder_files, text_table
 from src.sources.column_error import ColumnError
+from src.sources.number_styles import number_reading
+from src.sources.numbers import shapes, stripped
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".pq")
 _ALIASES: dict[str, tuple[str, ...]] = {  # ours first
@@ -37,6 +39,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {  # ours first
     "iv_provider": ("iv_provider", "iv", "impliedvolatility", "implied_volatility"),
 }
 _REQUIRED = ("underlying", "captured", "expiry", "type", "strike", "bid", "ask")
+_PRICES = ("underlying_price", "strike", "bid", "ask", "last")
 _KINDS = {"call": "call", "calls": "call", "c": "call", "put": "put", "puts": "put", "p": "put"}
 
 
@@ -134,9 +137,13 @@ def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def _typed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Our types; what can't be read is null, and `quotes.contract_table` flags it. Rows without a key are refused."""
+    """Our types; what can't be read is null, and `quotes.contract_table` flags them. Rows without a key are refused."""
     kinds: dict[str, Any] = {"underlying": pl.String(), "asset_class": pl.String()} | CHAIN
-    frame = frame.with_columns(_cast(name, frame.schema[name], kinds[name]) for name in frame.columns)
+    frame = _with_numbers(frame, path, kinds)
+    typed = frame.with_columns(_cast(name, frame.schema[name], kinds[name]) for name in frame.columns)
+    if frame.schema["expiry"] == pl.String():
+        _refuse_unread_days(path, frame, typed["expiry"])
+    frame = typed
     frame = frame.with_columns(
         pl.col("type").str.strip_chars().str.to_lowercase().replace_strict(_KINDS, default=None),
         pl.col("underlying").str.strip_chars().str.to_uppercase(),
@@ -147,6 +154,36 @@ def _typed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     absent = {name: kind for name, kind in CHAIN.items() if name not in frame.columns}
     frame = frame.with_columns(pl.lit(None, kind).alias(name) for name, kind in absent.items())
     return frame.with_columns(contract=pl.col("contract").fill_null(_symbol()))
+
+
+def _with_numbers(frame: pl.DataFrame, path: Path, kinds: dict[str, Any]) -> pl.DataFrame:
+    """Columns of text that hold numbers as such, in the style that all cells of the file share.
+
+    Raises
+    ------
+    FileError
+        If ``1,234`` may be a thousand or have three decimals, or prices are in several currencies.
+    """
+    texts = [name for name in frame.columns if frame.schema[name] == pl.String() and kinds[name].is_numeric()]
+    if not texts:
+        return frame
+    tally = shapes(frame.with_row_index("line", 1), texts)
+    prices = {name: name for name in texts if name in _PRICES}
+    others = [name for name in texts if name not in prices]
+    try:
+        reading = number_reading(path, tally, frame, prices, others, is_comma=True, has_shares=False)
+    except ColumnError as error:
+        raise FileError(f"{path}: {error}") from error
+    return frame.with_columns(reading.column(name, pl.String()).alias(name) for name in texts)
+
+
+def _refuse_unread_days(path: Path, frame: pl.DataFrame, read: pl.Series) -> None:
+    """Refuse a file with slashes in which the month does not come first: its other dates would be read wrong."""
+    lost = frame.with_row_index("row", 1).filter(read.is_null() & stripped("expiry").str.contains(r"^\d+/\d+/\d{4}$"))
+    lost = lost.select("row", "expiry")
+    if lost.height:
+        row, cell = lost.row(0)
+        raise FileError(f"{path}: row {row}, column expiry: {cell!r} is no month, day and year: write YYYY-MM-DD")
 
 
 def _cast(name: str, given: Any, kind: Any) -> pl.Expr:

@@ -102,6 +102,23 @@ def test_the_error_for_an_unusable_file_names_the_file_and_the_remedy(tmp_path, 
         list(chains(path))
 
 
+@pytest.mark.parametrize(("strike", "bid"), [('"$1,090.50"', "12.4"), ("1090.50", "$12.40"), ('"1,090.5"', '"12.40"')])
+def test_thousands_and_signs_of_currencies_are_read_in_chains_too(tmp_path, strike, bid):
+    path = tmp_path / "x.csv"
+    path.write_text(LAYOUT.replace("call,90.0,12.4", f"call,{strike},{bid}"), encoding="utf-8")
+    [(_, found)] = chains(path)
+    row = contract_table(found, "stock").sort("type").row(0, named=True)
+    assert (row["strike"], row["bid"]) == (1090.5, 12.4)
+
+
+def test_expiries_with_the_day_first_are_refused_and_not_read_as_months(tmp_path):
+    path = tmp_path / "x.csv"
+    text = LAYOUT.replace("2026-05-15,call", "15/05/2026,call").replace("2026-05-15,put", "05/06/2026,put")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(FileError, match=r"row 1, column expiry: '15/05/2026' is no month, day and year"):
+        list(chains(path))
+
+
 def test_a_torn_parquet_file_raises_an_error(tmp_path):
     (tmp_path / "torn.parquet").write_bytes(b"PAR1....")
     with pytest.raises(FileError, match="torn.parquet: can't be read"):

@@ -379,7 +379,7 @@ def test_files_that_are_not_there_or_all_bad_end_the_stage_with_words(tmp_path):
     with pytest.raises(ConfigError, match="options.path: there is no .*nowhere"):
         import_files(made)
     (tmp_path / "nowhere").mkdir()
-    with pytest.raises(ConfigError, match="options.path: no .csv, .csv.gz, .parquet file at"):
+    with pytest.raises(ConfigError, match="options.path: no .csv, .csv.gz, .tsv, .txt, .parquet, .pq file at"):
         import_files(made)
     (tmp_path / "nowhere" / "bad.csv").write_text("a,b\n1,2\n")
     with pytest.raises(StageError, match="none of 1 files could be read: .*bad.csv: chains need the columns"):

@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
+from src.config.commands import is_setting
 from src.core.errors import ConfigError
 from src.runtime.terminal import answer, notice
 
@@ -28,8 +29,8 @@ def data(arguments: Sequence[str]) -> int:
         The exit status.
     """
     chosen = _parser().parse_intermixed_args(list(arguments))
-    overrides = [word for word in chosen.words if "=" in word]
-    names = [word for word in chosen.words if "=" not in word]
+    overrides = [word for word in chosen.words if is_setting(word)]
+    names = [word for word in chosen.words if not is_setting(word)]
     from src.config.compose import compose
     from src.inspection import dossier_view
     from src.inspection.instrument import dossier, matching_keys

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from src.config.commands import command
 from src.core.errors import Incomplete, StageError
 from src.runtime.command import main
 from src.runtime.terminal import answer
@@ -44,8 +45,8 @@ def sync(config: Config) -> str:
         raise StageError("tracking.enabled=false: there is nothing to bring up to date")
     config = settled("sync", config)
     require_session("sync", config)
-    path = config.paths.grades
-    with read_errors(path, "run `python -m src.train` again, which writes it again"):
+    path, train = config.paths.grades, command("train", dataset=config.universe.name)
+    with read_errors(path, f"run `{train}`, which writes it again"):
         grades = pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
     tracked, store, placebo = TrackedDataset.of(config), RunStore(config.paths.runs), RunStore(config.paths.placebo)
     sessions, others = stored_sessions(store), stored_sessions(placebo)
@@ -60,7 +61,7 @@ def sync(config: Config) -> str:
     line += f"; {len(findings.mended):,} mended" if findings.mended else ""
     if findings.unconfirmed:
         line += f"; {len(findings.unconfirmed):,} not registered, as their bars are gone or were restated"
-        line += ": `python -m src.train` makes runs of the bars that there are"
+        line += f": `{train}` makes runs of the bars that there are"
     if findings.refused:
         raise Incomplete(f"{line}; {len(findings.refused):,} refused")
     return line

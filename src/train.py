@@ -100,13 +100,15 @@ def _work(session: Session, recorder: Recorder, engine: EngineConfig) -> None:
 
 def _finish(session: Session, recorder: Recorder, started: float) -> str:
     """Write states and grades and bring MLflow up to date; return the closing line."""
+    from src.tracking.connection import gate_command
+    from src.tracking.location import store_location
+
     evidence = session.finish()
     log.info("%s", session.summary.memory())
     if count := session.summary.unregistrable_passes(evidence.grades, recorder.demanded()):
-        message = (
-            "%d of %d passes are by this command's thresholds alone; the registry demands more (python -m src.gate)"
-        )
-        log.warning(message, count, evidence.passes)
+        message = "%d of %d passes are by this command's thresholds alone; the registry demands more (%s)"
+        gate = gate_command(store_location(recorder.settings.tracking))
+        log.warning(message, count, evidence.passes, gate)
     figures = session.summary.figures(evidence, time.perf_counter() - started)
     try:
         mlflow_ids = recorder.close(session.store, evidence.grades, figures)

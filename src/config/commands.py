@@ -21,15 +21,19 @@ _ALSO = {
     "hydrate": ("source",),
     "quote": ("source", "options"),
     "enlist": ("source",),
+    **dict.fromkeys(("sync", "promote", "clean", "status"), ("tracking",)),
+    "doctor": ("source", "tracking"),
     "featurize": ("features", "engine", "experiment"),
     "tune": ("features", "label", "split", "strategy", "model", "engine", "seed", "experiment"),
-    "train": ("features", "label", "split", "strategy", "model", "grade", "engine", "seed", "experiment"),
+    "train": ("features", "label", "split", "strategy", "model", "grade", "engine", "seed", "experiment", "tracking"),
 }
+_INTERVAL = re.compile(r"(.+)-([1-9]\d{0,2}(?:m|h|d|wk|mo))")
+_LOGIN = re.compile(r"(?<=://).*@")
 # A secret, and what restricts one command: hydrate alone takes these as the universe itself.
 _LEFT_OUT, _CHOOSING = ("source.live.proxy",), ("universe.symbols", "universe.file")
 
 
-def command(verb: str, *words: str, dataset: str | None = None) -> str:
+def command(verb: str, *words: str, dataset: str | None = None, stored: str | None = None) -> str:
     """Write the command that runs a verb on the dataset of this process.
 
     Parameters
@@ -40,15 +44,19 @@ def command(verb: str, *words: str, dataset: str | None = None) -> str:
         Further arguments, as the program is to receive them.
     dataset : str, optional
         Name of the universe, for a process whose command line names none.
+    stored : str, optional
+        The same where the name of the stored tables alone is known, which ends with the interval unless daily.
 
     Returns
     -------
     str
-        To be typed into a shell.
+        To be typed into a shell. The login of a store's address is masked.
     """
     typed = _typed(verb, set(map(_key, words)))
-    named = any(_key(word) in ("universe", "universe.name") for word in (*typed, *words))
-    lead = [universe_setting(dataset)] if dataset and not named else []
+    keys = set(map(_key, (*typed, *words)))
+    lead = []
+    if not keys & {"universe", "universe.name"}:
+        lead = [universe_setting(dataset)] if dataset else _stored_settings(stored, keys) if stored else []
     return " ".join([f"python -m src.{verb}", *map(shell_word, [*lead, *typed, *words])])
 
 
@@ -64,8 +72,18 @@ def universe_setting(name: str) -> str:
     str
         Such as ``universe=full``, as the program is to receive it.
     """
-    has_file = (ROOT / "conf" / "universe" / f"{name}.yaml").is_file()
-    return setting("universe" if has_file else "universe.name", name)
+    return setting("universe" if has_file("universe", name) else "universe.name", name)
+
+
+def has_file(group: str, name: str) -> bool:
+    """Whether a group of ``conf/`` has a file of this name.
+
+    Parameters
+    ----------
+    group, name : str
+        Such as ``source`` and ``yahoo``.
+    """
+    return (ROOT / "conf" / group / f"{name}.yaml").is_file()
 
 
 def setting(key: str, value: str | Sequence[str]) -> str:
@@ -153,8 +171,19 @@ def typed_words(arguments: Iterable[str] | None = None) -> list[str]:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     sweeps = {"-m", "--multirun"} & set(given)
-    settings = [word for word in given if re.match(r"[+~]{0,2}[a-z_]+(\.\w+)*=", word)]
+    settings = [word for word in given if is_setting(word)]
     return [word for word in settings if not (sweeps and re.search(r"=(?![\[{'\"]).*,", word))]
+
+
+def is_setting(word: str) -> bool:
+    """Whether a word of the command line is ``key=value``; GC=F and EURUSD=X are symbols.
+
+    Parameters
+    ----------
+    word : str
+        As typed.
+    """
+    return re.match(r"[+~]{0,2}[a-z_]+(\.\w+)*=", word) is not None
 
 
 def typed_keys(arguments: Iterable[str] | None = None) -> list[str]:
@@ -176,13 +205,21 @@ def _typed(verb: str, replaced: set[str]) -> list[str]:
     """Settings of this process that the verb needs, to be used of the same dataset."""
     sections = (*_LEADING, *_ALSO.get(verb, ()))
     return [
-        word
+        _LOGIN.sub("***@", word) if _key(word).startswith("tracking.") else word
         for word in typed_words()
         if _key(word).partition(".")[0] in sections
         and _key(word) not in replaced
         and not _key(word).startswith(_LEFT_OUT)
         and (verb == "hydrate" or _key(word) not in _CHOOSING)
     ]
+
+
+def _stored_settings(stored: str, keys: set[str]) -> list[str]:
+    """Settings that choose stored tables by their name."""
+    parts = None if has_file("universe", stored) else _INTERVAL.fullmatch(stored)
+    if parts is None:
+        return [universe_setting(stored)]
+    return [universe_setting(parts[1]), *([] if "universe.interval" in keys else [f"universe.interval={parts[2]}"])]
 
 
 def _key(word: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from src.config.commands import command
 from src.core.code_hash import code_digest
 from src.core.errors import StageError
 from src.core.failure import Failure
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from src.config.schema import FeaturesConfig
     from src.core.arrays import Matrix
 
-_REMEDY = "run `python -m src.featurize` for this universe with fresh=true, which computes it again"
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
 _NAME = pl.format("{}:{}", "asset_class", "symbol")
 
@@ -81,7 +81,7 @@ class FeatureStore:
     def panel(self) -> pl.DataFrame | None:
         """Daily table of the pinned panel that the features were computed with; None where none is stored."""
         path = self.root / PANEL_FILE
-        with atomic.read_errors(path, _REMEDY):
+        with atomic.read_errors(path, self._remedy()):
             return pl.read_parquet(path, glob=False) if path.is_file() else None
 
     def read_bucket(
@@ -105,7 +105,7 @@ class FeatureStore:
         """
         shards = self._shards(b)
         if b not in self.buckets() or not shards:
-            raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `python -m src.featurize` first")
+            raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `{self._command()}` first")
         wanted = pl.all() if columns is None else [*KEY, "date", *columns]
         paths = [path for year, path in shards.items() if before is None or year <= before.year]
         scan = pl.scan_parquet(paths or [min(shards.items())[1]], hive_partitioning=False, glob=False)
@@ -114,7 +114,7 @@ class FeatureStore:
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
-        with atomic.read_errors(self.root, _REMEDY):
+        with atomic.read_errors(self.root, self._remedy()):
             return scan.select(wanted).sort(*KEY, "date").collect()
 
     def read_matrix(self, b: int, columns: list[str], bars: pl.DataFrame) -> Matrix | None:
@@ -133,7 +133,7 @@ class FeatureStore:
         matrix = np.empty((bars.height, len(columns)), dtype=np.float32)
         years, last, seen = bars["date"].dt.year(), bars["date"].max(), 0
         for year, path in self._shards(b).items():
-            with atomic.read_errors(path, _REMEDY):
+            with atomic.read_errors(path, self._remedy()):
                 rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False, glob=False)
             rows = rows.filter(pl.col("date") <= last)
             where = (years == year).arg_true()
@@ -246,7 +246,7 @@ class FeatureStore:
         StageError
             It does not: featurize has to run first. Names the universe and the remedy.
         """
-        remedy = f"run `python -m src.featurize universe={self.root.name}` first"
+        remedy = f"run `{self._command()}` first"
         stored = self.ledger.fact(b, "features") or {}
         checked = self.ledger.fact(b, "checked") or {}
         changed = [name for name, code in hashes.items() if stored.get(name) != code]
@@ -262,6 +262,12 @@ class FeatureStore:
             raise StageError(f"features of universe={self.root.name}: {held}: {remedy}")
         if not self.is_current(b, bars, self.pinned() if looks else None, hashes):
             raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
+
+    def _command(self, *words: str) -> str:
+        return command("featurize", *words, stored=self.root.name)
+
+    def _remedy(self) -> str:
+        return f"run `{self._command('fresh=true')}`, which computes it again"
 
     def _shards(self, b: int) -> dict[int, Path]:
         return {int(path.stem.split("-")[1]): path for path in sorted(self.root.glob(f"b{b:03d}-*.parquet"))}

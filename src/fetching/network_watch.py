@@ -14,14 +14,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from src.config.commands import command
 from src.fetching.obstacle import REMEDIES
 from src.fetching.provider import ProviderError, Unreachable, WebPage
 
 ABSENT_SECONDS = 25.0  # since the first request, without any sign of life: then the run ends
 BLOCKED_SECONDS = 300.0  # the same of one provider, while others answer: then it alone is given up
-DOCTOR = "`python -m src.doctor source=auto` looks at each host"
 _FAULTS = 3  # in a row without a sign of life from any provider in use: an absence
 _FAULTS_ALONE = 6  # in a row of one provider, while others answer
+
+
+def doctor_hint(source: str = "auto") -> str:
+    """Say which command looks at each host.
+
+    Parameters
+    ----------
+    source : str
+        A file of conf/source whose hosts are meant.
+    """
+    return f"`{command('doctor', f'source={source}')}` looks at each host"
 
 
 @dataclass

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.config.commands import command
 from src.evaluation.grade import Thresholds, grade
 from src.storage.atomic import stale_temporaries
 from src.tracking import registry_gate, registry_sql, verdict
@@ -30,9 +31,6 @@ from src.tracking.writer_tag import WRITER, is_writer_alive
 
 if TYPE_CHECKING:
     from src.config.schema import Config
-
-SYNC = "python -m src.sync"
-TRAIN = "python -m src.train"
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,10 @@ class _Registry:
     thresholds: Thresholds
     records: Records
 
+    @property
+    def _sync(self) -> str:
+        return self.tracked.sync_command
+
     def broken(self) -> Iterator[BrokenInvariant]:
         yield from self._versions()
         yield from self._aliases()
@@ -183,7 +185,7 @@ class _Registry:
         for name, number, run_id in self._registered:
             subject = f"version {number} of {name}"
             if found := self._objections(name, number, Use.LOAD):
-                yield BrokenInvariant("version", subject, "; ".join(found), SYNC)
+                yield BrokenInvariant("version", subject, "; ".join(found), self._sync)
             tags = dict(self.query("SELECT key, value FROM tags WHERE run_uuid = ?", (run_id,)))
             if tags.get("arm") == verdict.PLACEBO:
                 yield BrokenInvariant("placebo", subject, "a placebo run is registered", f"delete {subject}")
@@ -195,18 +197,18 @@ class _Registry:
         for name, alias, version in rows:
             subject = f"alias {alias} of {name}"
             if (name, int(version)) not in existing:
-                yield BrokenInvariant("alias", subject, f"there is no version {version}", SYNC)
+                yield BrokenInvariant("alias", subject, f"there is no version {version}", self._sync)
             elif alias == CHAMPION and (name, int(version)) in own:
                 found = self._objections(name, int(version), Use.KEEP)
                 if found:
-                    remedy = f"python -m src.promote, or withdraw={name}"
+                    remedy = f"{command('promote')}, or with withdraw={name}"
                     yield BrokenInvariant("alias", subject, f"version {version}: {'; '.join(found)}", remedy)
 
     def _doubled(self) -> Iterator[BrokenInvariant]:
         keys = Counter(run.key for run in self._tracked_runs.values() if run.tags.get(SUPERSEDED) != DOUBLED)
         for (record_id, _), count in keys.items():
             if count > 1:
-                yield BrokenInvariant("doubled", f"record {record_id}", f"has {count} runs in MLflow", SYNC)
+                yield BrokenInvariant("doubled", f"record {record_id}", f"has {count} runs in MLflow", self._sync)
         registered = Counter((name, run_id) for name, _, run_id in self._registered)
         for (name, run_id), count in registered.items():
             if count > 1:
@@ -223,15 +225,13 @@ class _Registry:
         for graded in self.records.latest_grades():
             runs = shown.get((graded.record_id, graded.strategy_key), [])
             if not runs:
-                yield BrokenInvariant("run", f"record {graded.record_id}", "MLflow has no run of it", SYNC)
+                yield BrokenInvariant("run", f"record {graded.record_id}", "MLflow has no run of it", self._sync)
             for run in runs:
                 if run.is_superseded:
                     continue
                 unlike = self.records.figure_objections(graded.record_id, run.metrics)
                 if unlike:
-                    yield BrokenInvariant(
-                        "run", f"run {run.run_id}", "; ".join(unlike), "python -m src.train fresh=true"
-                    )
+                    yield BrokenInvariant("run", f"run {run.run_id}", "; ".join(unlike), command("train", "fresh=true"))
         yield from self._half_written()
 
     def _half_written(self) -> Iterator[BrokenInvariant]:
@@ -241,7 +241,7 @@ class _Registry:
         )
         for run_id, writer in self.query(query, (WRITER, self._experiment)):
             if not is_writer_alive(writer):
-                yield BrokenInvariant("run", f"run {run_id}", "its writer ended before it was finished", SYNC)
+                yield BrokenInvariant("run", f"run {run_id}", "its writer ended before it was finished", self._sync)
 
     def _missing(self) -> Iterator[BrokenInvariant]:
         """Every run that may be registered is registered."""
@@ -251,9 +251,8 @@ class _Registry:
             run = runs.get((graded.record_id, graded.strategy_key))
             if run is None or run.run_id in registered or not self._is_registrable(graded, run):
                 continue
-            yield BrokenInvariant(
-                "missing version", f"run {run.run_id}", f"record {graded.record_id} clears and has no version", SYNC
-            )
+            message = f"record {graded.record_id} clears and has no version"
+            yield BrokenInvariant("missing version", f"run {run.run_id}", message, self._sync)
 
     def _is_registrable(self, graded: RecordedGrade, run: _TrackedRun) -> bool:
         rows = self.query("SELECT value FROM params WHERE run_uuid = ? AND key = 'suspicious'", (run.run_id,))
@@ -275,7 +274,7 @@ class _Registry:
             folder = local_folder(location)
             folders |= {folder.parent} if folder is not None else set()
             if stage == "active" and tied != model_id:
-                yield BrokenInvariant("file", f"logged model {model_id}", "no run names it as its own", SYNC)
+                yield BrokenInvariant("file", f"logged model {model_id}", "no run names it as its own", self._sync)
         for parent in {folder.parent for folder in folders}:
             for path in sorted(parent.glob("m-*")):
                 if path not in folders:
@@ -286,25 +285,26 @@ def _files(config: Config, records: Records) -> Iterator[BrokenInvariant]:
     """No temporary file is left, no bucket pending, and no model without a record."""
     for folder in (config.paths.runs, config.paths.grades.parent, config.paths.states_folder):
         for path in stale_temporaries(folder) if folder.is_dir() else ():
-            yield BrokenInvariant("file", str(path), "a temporary file of a command that ended", "python -m src.clean")
+            yield BrokenInvariant("file", str(path), "a temporary file of a command that ended", command("clean"))
     for path in sorted((config.paths.runs / "models").glob("*")):
         if path.name not in records and not path.name.startswith("."):
-            yield BrokenInvariant("file", str(path), "a model without a record", TRAIN)
+            yield BrokenInvariant("file", str(path), "a model without a record", command("train"))
 
 
 def _records(config: Config, records: Records) -> Iterator[BrokenInvariant]:
     """Each record is stored once, and each row of the grades has its record."""
     import polars as pl
 
+    train = command("train")
     stored = Counter(records.stored_rows())
     for record_id, count in stored.items():
         if count > 1:
-            yield BrokenInvariant("doubled", f"record {record_id}", f"stands {count} times in data/runs", TRAIN)
+            yield BrokenInvariant("doubled", f"record {record_id}", f"stands {count} times in data/runs", train)
     path = config.paths.grades
     if path.is_file():
         graded = pl.read_parquet(path, columns=["record_id"], glob=False)["record_id"]
         for record_id in graded:
             if record_id not in records:
-                yield BrokenInvariant("record", f"record {record_id}", f"is graded in {path}, and not stored", TRAIN)
+                yield BrokenInvariant("record", f"record {record_id}", f"is graded in {path}, and not stored", train)
         for record_id in graded.filter(graded.is_duplicated()).unique():
-            yield BrokenInvariant("doubled", f"record {record_id}", f"stands twice in {path}", TRAIN)
+            yield BrokenInvariant("doubled", f"record {record_id}", f"stands twice in {path}", train)

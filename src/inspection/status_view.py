@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from src.config.commands import command as shell_command
 from src.hydration.quality import sentence as quality_sentence
 from src.runtime.progress import duration, pace
 from src.runtime.redaction import shown
@@ -248,7 +249,8 @@ def _passes(overview: Json) -> Iterator[Text]:
         yield _text(f"passes, runs by family: {', '.join(families)}{so_far}")
     report = overview["report"]
     if report["written"]:
-        older = "" if report["current"] else ", older than the grades: run python -m src.report"
+        again = shell_command("report", stored=overview["dataset"])
+        older = "" if report["current"] else f", older than the grades: run {again}"
         yield _text(f"report of {_local(report['written'])}{older}")
 
 
@@ -261,7 +263,8 @@ def _champions(overview: Json) -> Iterator[Text]:
     for row in failing[:_CHAMPIONS_SHOWN]:
         yield _text((f"{row['name']}", "red"), f" version {row['version']}: {row['reason']}")
     if len(failing) > _CHAMPIONS_SHOWN:
-        yield _text(f"and {len(failing) - _CHAMPIONS_SHOWN:,} more: python -m src.promote shows all")
+        promote = shell_command("promote", stored=overview["dataset"])
+        yield _text(f"and {len(failing) - _CHAMPIONS_SHOWN:,} more: {promote} shows all")
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:

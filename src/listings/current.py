@@ -11,12 +11,13 @@ from typing import Any, cast
 
 import polars as pl
 
+from src.config.commands import command
 from src.config.paths import listings
 from src.config.schema import LiveSource, UniverseConfig
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES, KEY
 from src.fetching.download import text
-from src.fetching.network_watch import DOCTOR
+from src.fetching.network_watch import doctor_hint
 from src.fetching.provider import ExchangeProvider, ProviderError
 from src.listings import coins, directory, otc, pinned
 from src.listings.directory import BadListing
@@ -143,8 +144,9 @@ def _of_pinned(universe: UniverseConfig, kinds: list[str]) -> pl.DataFrame:
         limit, part = getattr(universe, kind), made.rows.filter(pl.col("asset_class") == kind)
         if limit is not None and limit > part.height:
             log.warning(
-                "universe.%s=%d: %s has %d of that class; python -m src.enlist %s=%d makes it longer",
-                kind, limit, universe.pinned, part.height, f"universe.{kind}", limit,
+                "universe.%s=%d: %s has %d of that class; %s makes it longer",
+                kind, limit, universe.pinned, part.height,
+                command("enlist", f"universe.{kind}={limit}", dataset=universe.name),
             )  # fmt: skip
         parts.append(part.head(limit))
     return _shaped(pl.concat(parts).select("asset_class", "symbol"), origin=f"pinned {made.made}")
@@ -266,7 +268,7 @@ def _fetched(history: ListingHistory, origin: str, fetch: Callable[[], pl.DataFr
         if kept is None:
             raise SourceError(
                 f"the list of instruments {origin} can't be had, and none is kept: {error}; check the connection"
-                f" (source.live.proxy, source.live.ca_file; {DOCTOR}), or name instruments with their class:"
+                f" (source.live.proxy, source.live.ca_file; {doctor_hint()}), or name instruments with their class:"
                 " universe.symbols=[stock:AAPL]"
             ) from error
         log.warning("%s: %s; the listing of %s is used", origin, error, history.days(origin)[-1])

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.commands import command
 from src.core.errors import ConfigError, StageError
 from src.core.instruments import ASSET_CLASSES, KEY
 from src.core.project import ROOT
@@ -83,7 +84,7 @@ def read(name: str) -> PinnedList:
         If it can't be read, has no date, or has an unknown class or an instrument twice.
     """
     path = located(name)
-    remedy = "python -m src.enlist writes it again"
+    remedy = f"{command('enlist')} writes it again"
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -13,7 +13,7 @@ import polars as pl
 from src.config.schema import SplitConfig
 from src.core.errors import ConfigError, StageError
 from src.core.instruments import KEY
-from src.fetching.network_watch import DOCTOR
+from src.fetching.network_watch import doctor_hint
 from src.fetching.obstacle import REMEDIES
 from src.fetching.provider import BarRequest, Provider, ProviderError, Refusal, Unreachable, WebPage
 from src.listings.pinned import COLUMNS
@@ -180,5 +180,5 @@ def _retried(ask: Callable[[], Any], what: str, reached: bool = False) -> Any:
             log.info("%s: %s", what, error)
             if tries == _TRIES and isinstance(error, Unreachable | WebPage) and not reached:
                 remedy = REMEDIES[error.obstacle].action
-                raise StageError(f"{error}: {remedy}; {DOCTOR}. The former list stays") from error
+                raise StageError(f"{error}: {remedy}; {doctor_hint()}. The former list stays") from error
     return None

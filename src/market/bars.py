@@ -20,6 +20,7 @@ import polars as pl
 from src.core.errors import StageError
 from src.core.instruments import KEY
 from src.market import bar_findings
+from src.market.restoring import restoring
 from src.storage import partitions
 from src.storage.atomic import read_json, write_json
 from src.storage.ledger import SCHEMA as STATE_SCHEMA
@@ -44,7 +45,6 @@ STATE_COLUMNS: dict[str, Any] = dict.fromkeys(("liquidity", "dollar_volume"), pl
     **dict.fromkeys(("basis", "origin"), pl.String()),
 }
 BARS_PER_YEAR = {"stock": 252, "etf": 252, "crypto": 365}
-_REMEDY = "hydrate this dataset again, which restores what is missing"
 _HASHED = ("date", "open", "high", "low", "close", "volume", "factor")
 
 
@@ -263,7 +263,7 @@ class BarStore:
         files = list(partitions.paths(self.root, b).values())
         missing = sorted((self.ledger.fact(b, "files") or {}).keys() - {path.name for path in files})
         if missing:
-            raise StageError(f"{self.root / missing[0]} is gone: {_REMEDY}")
+            raise StageError(f"{self.root / missing[0]} is gone: {restoring(self.root)}")
         if not files:
             kinds = schema(self.manifest.interval) if self.exists() else SCHEMA
             return pl.DataFrame(schema=kinds).select(wanted)
@@ -276,7 +276,7 @@ class BarStore:
         try:
             return scan.select(needed).sort(order).select(wanted).collect()
         except (pl.exceptions.ComputeError, OSError) as error:
-            raise StageError(f"a file of bucket {b} in {self.root} can't be read ({error}): {_REMEDY}") from error
+            raise StageError(f"bucket {b} in {self.root} can't be read ({error}): {restoring(self.root)}") from error
 
     def write_bucket(self, b: int, frame: pl.DataFrame) -> str:
         """Replace the bars of one bucket. A year whose rows did not change keeps its file.

@@ -21,6 +21,7 @@ from src.core.errors import ConfigError
 from src.core.instruments import KEY, Key
 from src.market import universe
 from src.market.bars import BarStore
+from src.market.restoring import restoring
 from src.storage import atomic
 
 NARROWED = ("featurize", "train", "quote")
@@ -31,7 +32,7 @@ _WHOLE = {
     "promote": "name=<registered model> promotes one instrument",
     "sync": "MLflow gets what training stored of the whole dataset",
     "tune": "trials draw their instruments by chance from the whole dataset",
-    "status": "python -m src.data AAPL shows one instrument",
+    "status": "`data` shows one instrument",
 }
 
 
@@ -70,7 +71,7 @@ def _narrowed(verb: str, config: Config, keys: list[str], store: BarStore) -> Co
     path = store.root / "universe.parquet"
     if not names or not path.is_file() or (verb not in NARROWED and chosen not in keys):
         return config
-    with atomic.read_errors(path, "hydrate this dataset again, which writes it again"):
+    with atomic.read_errors(path, restoring(store.root)):
         held = pl.read_parquet(path).filter("included").select(KEY)
     wanted = _named(held, names, chosen, config.dataset)
     every = set(held.rows())
@@ -112,7 +113,7 @@ def _refuse_other_bars(verb: str, config: Config, keys: list[str], store: BarSto
         again = command("hydrate", dataset=config.universe.name)
         raise ConfigError(
             f"{_shown(key, now.get(key))} has no effect on {verb}: the bars of {config.dataset} were hydrated with "
-            f"{_shown(key, decided[key])}{until}: leave it out, or hydrate again with {again}"
+            f"{_shown(key, decided[key])}{until}: leave it out, or hydrate again with `{again}`"
         )
 
 

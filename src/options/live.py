@@ -10,7 +10,7 @@ import polars as pl
 
 from src.config.schema import SourceConfig
 from src.core.errors import StageError
-from src.fetching.network_watch import DOCTOR, NetworkWatch
+from src.fetching.network_watch import NetworkWatch, doctor_hint
 from src.fetching.pool import FetchOutcome, FetchTask, Pool
 from src.fetching.provider import Answer, BarRequest, OptionChain
 from src.fetching.rate_gate import RateGate, pauses
@@ -149,7 +149,7 @@ def pooled(pool: Pool, gate: RateGate, watch: NetworkWatch | None = None) -> Rep
 
     def idle(show: ShowNote) -> None:
         if absent := heard.never_there():
-            raise StageError(f"{absent}; {DOCTOR}. What came is saved: run the same command later to go on")
+            raise StageError(f"{absent}; {doctor_hint()}. What came is saved: run the same command later to go on")
         show(heard.described() or _so_far(gate))
 
     def replies(wanted: list[BarRequest], chains: Chains, show: ShowNote) -> Iterator[ChainReply]:

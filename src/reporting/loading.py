@@ -75,7 +75,7 @@ def _remedy(paths: DatasetPaths) -> str:
     """What to run if there are no grades: training, or again the training that was interrupted."""
     stored = RunStore(paths.runs).runs(("record_id",)).height
     trainings = [beat for beat in heartbeat.beats(paths.dataset, paths.root) if beat.verb in ("train", "follow")]
-    started = trainings[-1].command if trainings else command("train", dataset=paths.dataset)
+    started = trainings[-1].command if trainings else command("train", stored=paths.dataset)
     if trainings and trainings[-1].alive:
         return f"training is running ({stored:,} runs are stored so far); run this again when it has ended"
     if stored:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.commands import command
 from src.core.finding import EFFECTS
 from src.core.instruments import KEY
 from src.hydration.quality import OUTCOMES, USED, Quality, by_class, counts, sentence
@@ -73,7 +74,7 @@ def quality_headline(data: ReportData) -> str:
         hint = (
             "Some of these bars were hydrated before findings were recorded: their reasons are shown whole, without"
             " rule and count. Hydrate again to see them by rule: "
-            f"{data.hydrate_command or 'python -m src.hydrate'}"
+            f"{data.hydrate_command or command('hydrate', stored=data.dataset)}"
         )
     return render("quality", sentence=f"{sentence(found)}.", hint=hint, facts=facts)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
 from typing import Any
 
 import polars as pl
 
+from src.config.commands import command
 from src.core.instruments import KEY
 from src.hydration.quality import USED, Quality
 from src.reporting import svg
@@ -80,7 +80,7 @@ def worst_section(data: ReportData) -> str:
 
 def data_command(dataset: str, asset_class: str, symbol: str) -> str:
     """Give the command that shows all that is stored of an instrument, as it can be typed."""
-    return f"python -m src.data {shlex.quote(f'{asset_class}:{symbol}')} universe={shlex.quote(dataset)}"
+    return command("data", f"{asset_class}:{symbol}", stored=dataset)
 
 
 def _card(row: dict[str, Any], data: ReportData) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from src.config.commands import command
 from src.config.constraints import check
 from src.config.paths import heartbeats, locks
 from src.config.schema import Config
@@ -229,7 +230,7 @@ def _full_disk(verb: str, error: BaseException) -> str:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
     if not full and not any(sign in str(error) for sign in _FULL_DISK):
         return ""
-    return f"{verb}: disk full; make room (python -m src.clean shows what can go) and run the same command"
+    return f"{verb}: disk full; make room ({command('clean')} shows what can go) and run the same command"
 
 
 def _show_dvc_hint(verb: str, config: Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from src.config.commands import command
 from src.core.errors import StageError
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
@@ -35,7 +36,7 @@ def require(path: Path, needed: int, purpose: str) -> None:
     if free < needed:
         raise DiskError(
             f"disk: {purpose} needs {format_bytes(needed)} in {path}, {format_bytes(free)} is free: "
-            "make room (python -m src.clean shows what can go) or set data.root to another disk"
+            f"make room ({command('clean')} shows what can go) or set data.root to another disk"
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config import paths
+from src.config.commands import shell_word
 from src.runtime.redaction import masked_setting, shown
 from src.storage.atomic import read_json, write_json
 
@@ -60,12 +61,12 @@ def dataset_lock(verb: str, dataset: str, notify: Callable[[str], None]) -> Iter
 
 
 def command_line() -> str:
-    """The command line of this process as typed, without secrets, on one line."""
+    """The command line of this process, to be typed into a shell, without secrets."""
     program = Path(sys.argv[0])
     module = f"python -m src.{program.stem}" if program.parent.name == "src" else program.name
     parts = (argument.partition("=") for argument in sys.argv[1:])
     arguments = [name + separator + masked_setting(name, value) for name, separator, value in parts]
-    return shown(" ".join([module, *arguments]))
+    return shown(" ".join([module, *map(shell_word, arguments)]))
 
 
 def _describe_holder(path: Path) -> str:

@@ -6,6 +6,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
+from src.config.commands import setting, shell_word
 from src.config.schema import TrackingConfig
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked, masked_address
@@ -93,7 +94,8 @@ def gate_command(location: StoreLocation) -> str:
     location : StoreLocation
     """
     usual = store_location(TrackingConfig()).uri
-    return "python -m src.gate" + ("" if location.uri == usual else f" tracking.uri={masked_address(location.uri)}")
+    store = [] if location.uri == usual else [setting("tracking.uri", masked_address(location.uri))]
+    return " ".join(["python -m src.gate", *map(shell_word, store)])
 
 
 @functools.cache

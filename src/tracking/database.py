@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+from src.config.commands import command
 from src.evaluation.grade import Thresholds
 from src.tracking import gate_mark
 from src.tracking.errors import TrackingError, locked_error
@@ -101,5 +102,5 @@ def wait_for_database(database: Path) -> None:
         raise locked_error(database) from error
     except sqlite3.DatabaseError as error:
         raise TrackingError(
-            f"{database} is not a database ({error}): move it away; python -m src.sync makes a new one from data/runs"
+            f"{database} is not a database ({error}): move it away; {command('sync')} makes a new one from data/runs"
         ) from error

@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 from pathlib import Path
 
+from src.config.commands import command
 from src.core.errors import ConfigError, StageError
 from src.runtime.redaction import masked
 
@@ -35,7 +36,7 @@ def locked_error(database: Path | None) -> TrackingError:
     """
     return TrackingError(
         f"the MLflow database {database} is locked by another program (an open database browser?): close it; trained "
-        "runs are safe under data/runs, and python -m src.sync brings MLflow up to date"
+        f"runs are safe under data/runs, and {command('sync')} brings MLflow up to date"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from typing import TYPE_CHECKING
 
+from src.config.commands import command
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked_address
 from src.tracking import database
@@ -43,7 +44,7 @@ def shown(tracking: TrackingConfig) -> list[str]:
     name = masked_address(location.uri)
     if stored is None:
         return [
-            f"gate: {name} carries no thresholds yet: the first python -m src.sync writes those of the configuration"
+            f"gate: {name} carries no thresholds yet: the first {command('sync')} writes those of the configuration"
         ]
     demanded = stored.by_name()
     lines = [f"{'':16} {'registry':>9} {'conf':>9}"]
@@ -85,7 +86,7 @@ def loosened(tracking: TrackingConfig, why: str) -> list[str]:
             "loosen tracking.uri=<its database> where that is"
         )
     if demanded_thresholds(location) is None:
-        raise TrackingError(f"{name} carries no thresholds that could be loosened: run python -m src.sync first")
+        raise TrackingError(f"{name} carries no thresholds that could be loosened: run {command('sync')} first")
     decision, conf = Loosening(why, getpass.getuser()), Thresholds.of(registry_grade())
     if location.database is not None:
         update = database.mark_database(location.database, conf, decision)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from src.config.commands import command
 from src.core.instruments import Key
 from src.tracking.model_package import ModelFolder
 from src.tracking.run_record import RunContent
@@ -91,7 +92,7 @@ class NativeModels:
         if native is None or sha256 not in self._recorded.get(content.record_id, {sha256}):
             if self.repairs is not None:
                 what = "is missing" if native is None else "was changed (SHA-256)"
-                self.repairs.refuse(content, f"its native model in data/runs {what}: run `python -m src.train`")
+                self.repairs.refuse(content, f"its native model in data/runs {what}: run `{command('train')}`")
             return None
         params = content.params
         metadata = {"run_key": params["run_key"], "registered_name": params["registered_name"], **_MODEL_NOTES}

@@ -13,6 +13,7 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
+from src.config.commands import command
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked, masked_address
 from src.tracking import gate_mark
@@ -61,7 +62,7 @@ def mark(uri: str, thresholds: Thresholds, loosening: Loosening | None = None) -
             raise TrackingError(
                 f"the gate in the database at {masked_address(uri)} differs from this project's "
                 f"conf/grade/default.yaml and code, and this role may not change it ({str(error).splitlines()[0]}): "
-                "run python -m src.sync as the owner of MLflow's tables"
+                f"run {command('sync')} as the owner of MLflow's tables"
             ) from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from src.config.commands import command
 from src.storage import atomic
 from src.tracking.reconcile import reconcile
 from src.tracking.repair import Findings, Repairs
@@ -140,7 +141,7 @@ def stored_sessions(store: RunStore) -> list[dict[str, Any]]:
     """
     first: dict[str, float] = {}
     for path in store.root.glob("b*-*.grades.parquet"):
-        with atomic.read_errors(path, "move it away and run `python -m src.train` again, which writes it again"):
+        with atomic.read_errors(path, f"move it away and run `{command('train')}`, which writes it again"):
             keys = pl.read_parquet(path, columns=["graded_by"], glob=False)["graded_by"].unique()
         for key in keys:
             first[key] = min(first.get(key, path.stat().st_mtime), path.stat().st_mtime)

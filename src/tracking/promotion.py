@@ -86,7 +86,7 @@ def carry_out(settings: TrackedDataset, request: Mapping[str, str], show: Callab
 
 
 def _not_registered(settings: TrackedDataset) -> str:
-    train = command("train", dataset=settings.dataset)
+    train = command("train", stored=settings.dataset)
     return (
         f"no version of {settings.dataset} is registered: none passed, or it is not trained ({train}), or MLflow's "
         f"store is new ({settings.sync_command})"

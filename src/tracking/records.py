@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.config.commands import command
 from src.evaluation.grade import GATE_METRICS
 
 FIGURES = (*(metric.name for metric in GATE_METRICS), "n_oos")
@@ -152,7 +153,7 @@ class Records:
         if not self.grades(record_id):
             if self.is_superseded(record_id):  # its session's grades are those of the later attempt
                 return ()
-            return (f"training stored no grade of {record_id}: run python -m src.train",)
+            return (f"training stored no grade of {record_id}: run {self._train()}",)
         differing = [_differences(grade.figures, metrics) for grade in self.grades(record_id)]
         fewest = min(differing, key=len)
         return tuple(fewest)
@@ -169,12 +170,15 @@ class Records:
         if recorded and sha256 not in recorded:
             yield "its model is not the one that training recorded (SHA-256)"
         elif stored is None and not recorded and not self.is_superseded(record_id):  # `clean` removes superseded models
-            yield f"the native model of {record_id} is missing in {self.folder / 'models'}: run python -m src.train"
+            yield f"the native model of {record_id} is missing in {self.folder / 'models'}: run {self._train()}"
         elif stored is not None and stored not in (recorded or {sha256 or ""}):
             yield (
-                f"the native model of {record_id} in {self.folder / 'models'} was changed (SHA-256): run python -m "
-                "src.train, which makes it again"
+                f"the native model of {record_id} in {self.folder / 'models'} was changed (SHA-256): run "
+                f"{self._train()}, which makes it again"
             )
+
+    def _train(self) -> str:
+        return command("train")
 
     def stored_sha256(self, record_id: str) -> str | None:
         """SHA-256 of the native model file as it is now.
@@ -241,7 +245,7 @@ def _rows(path: Path) -> list[Any] | None:
     is_grades = path.name.endswith(".grades.parquet")
     columns = _GRADED if is_grades else _IDENTITY
     try:
-        with read_errors(path, "move it away and run `python -m src.train` again, which makes what is missing"):
+        with read_errors(path, f"move it away and run `{command('train')}`, which makes what is missing"):
             table = pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(columns)})$")).collect()
     except FileNotFoundError:
         return None

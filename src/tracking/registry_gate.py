@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from src.config.commands import command
 from src.evaluation.grade import GATE_METRICS, Grade, Thresholds, grade
 
 Query = Callable[[str, tuple[Any, ...]], list[Any]]
@@ -114,7 +115,7 @@ def stored_thresholds(query: Query, dialect: str = "sqlite") -> Thresholds | Non
     try:
         return Thresholds.of(dict(tuple(row) for row in query(f"SELECT name, value FROM {tables[0][0]}", ())))
     except ValueError as error:
-        raise GateRefusal(f"the database's own thresholds are broken ({error}): run python -m src.sync") from error
+        raise GateRefusal(f"the database's own thresholds are broken ({error}): run {command('sync')}") from error
 
 
 def demanded(thresholds: Thresholds) -> str:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from src.config.commands import command
 from src.core.errors import StageError
 from src.runtime.redaction import masked
 from src.tracking import environment
@@ -110,7 +111,7 @@ def _check(location: StoreLocation, port: int, host: str) -> None:
     if location.is_server:
         raise StageError(f"the runs are on the server {masked(location.uri)}: open that address in a browser")
     if location.database is not None and not location.database.exists():
-        raise StageError(f"there is no MLflow store at {location.database} yet: run make demo, or python -m src.train")
+        raise StageError(f"there is no MLflow store at {location.database} yet: run {command('train')}")
     environment.require_gate()
     if _answers(HOST if host in ("0.0.0.0", "::", "[::]") else host.strip("[]"), port):
         raise StageError(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from src.config.commands import command, typed_keys
+from src.config.commands import command, setting, typed_keys
 from src.config.constraints import settings as settings_of
 from src.config.paths import DatasetPaths
 from src.config.schema import Config, DataConfig, GradeConfig, StrategyConfig, TrackingConfig, UniverseConfig
@@ -14,8 +13,6 @@ from src.core.errors import ConfigError
 from src.core.project import main_checkout
 from src.evaluation.grade import Thresholds
 from src.runtime.redaction import masked_address
-
-_NEEDS_NO_QUOTES = re.compile(r"[\w:/.@+-]+")  # neither a shell nor Hydra gives these characters a meaning
 
 
 @dataclass(frozen=True)
@@ -116,14 +113,12 @@ def registry_grade(root: Path | None = None) -> GradeConfig:
 def _require_numbers(grade: GradeConfig, path: Path) -> None:
     """Refuse a threshold that is not a number in the range that the schema declares."""
     usual = GradeConfig()
-    for setting in settings_of(grade):
-        kinds = int if isinstance(getattr(usual, setting.key), int) else int | float
-        number = isinstance(setting.value, kinds) and not isinstance(setting.value, bool)
-        if setting.key == "name" or (number and setting.value in (setting.constraint or ())):
+    for given in settings_of(grade):
+        kinds = int if isinstance(getattr(usual, given.key), int) else int | float
+        number = isinstance(given.value, kinds) and not isinstance(given.value, bool)
+        if given.key == "name" or (number and given.value in (given.constraint or ())):
             continue
-        raise ConfigError(
-            f"{setting.key} in {path} must be {setting.constraint}, got {setting.value!r}: correct the file"
-        )
+        raise ConfigError(f"{given.key} in {path} must be {given.constraint}, got {given.value!r}: correct the file")
 
 
 def sync_command(universe: UniverseConfig, tracking: TrackingConfig, data: DataConfig) -> str:
@@ -140,19 +135,16 @@ def sync_command(universe: UniverseConfig, tracking: TrackingConfig, data: DataC
     str
         With the settings that differ from the defaults; a password in the store's address is masked.
     """
-    name = universe.name
-    typed, words = typed_keys(), [command("sync", dataset=name)]
-    if universe.interval != "1d" and "universe.interval" not in typed:
+    words = []
+    if universe.interval != "1d" and "universe.interval" not in typed_keys():
         words.append(f"universe.interval={universe.interval}")
-    default = TrackingConfig()
+    usual = TrackingConfig()
     settings = {
-        "tracking.uri": (masked_address(tracking.uri), default.uri),
-        "tracking.artifacts": (masked_address(tracking.artifacts), default.artifacts),
-        "tracking.experiment": (tracking.experiment, default.experiment),
-        "tracking.route": (tracking.route, default.route),
+        "tracking.uri": (masked_address(tracking.uri), usual.uri),
+        "tracking.artifacts": (masked_address(tracking.artifacts), usual.artifacts),
+        "tracking.experiment": (tracking.experiment, usual.experiment),
+        "tracking.route": (tracking.route, usual.route),
         "data.root": (data.root, DataConfig().root),
     }
-    for key, (value, usual) in settings.items():
-        if value != usual and not (key == "data.root" and key in typed):
-            words.append(f"{key}={value}" if _NEEDS_NO_QUOTES.fullmatch(value) else f"\"{key}='{value}'\"")
-    return " ".join(words)
+    words += [setting(key, value) for key, (value, default) in settings.items() if value != default]
+    return command("sync", *words, dataset=universe.name)

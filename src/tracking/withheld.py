@@ -93,7 +93,7 @@ def _line(run: Any, dataset: str) -> str:
     params, tags = run.data.params, run.data.tags
     subject = f"{params.get('registered_name')}: {params.get('family')}"
     instrument = f"{tags.get('asset_class')}:{tags.get('symbol')}"
-    look = command("data", instrument, dataset=dataset)
+    look = command("data", instrument, stored=dataset)
     clear = shell_word(f"clear={run.info.run_id}")
     return (
         f"{subject} passed but is suspicious: {tags['alpha.suspicious']}; "
@@ -105,7 +105,7 @@ def _near_misses(store: MlflowStore) -> int:
     path = store.settings.paths.grades
     if not path.is_file():
         return 0
-    with atomic.read_errors(path, f"run `{command('train', dataset=store.settings.dataset)}`, which writes it again"):
+    with atomic.read_errors(path, f"run `{command('train', stored=store.settings.dataset)}`, which writes it again"):
         failed = pl.scan_parquet(path, glob=False).filter(~pl.col("passed"), pl.col("reasons").list.len() == 1)
         return int(failed.select(pl.len()).collect().item())
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from src.config.commands import command
 from src.core.arrays import Matrix
 from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
@@ -90,7 +91,7 @@ class Inputs:
         Instruments that featurize has not come to, or has to compute again, wait for it.
         """
         path = self.paths.states("featurize")
-        with atomic.read_errors(path, "run `python -m src.featurize` again, which writes it"):
+        with atomic.read_errors(path, f"run `{command('featurize', stored=self.paths.dataset)}`, which writes it"):
             states = pl.read_parquet(path, glob=False).select(*KEY, "state", "reason")
         hydrated = [self.bars.ledger.states(b).select(KEY) for b in self.bars.buckets() if b not in self.buckets]
         waiting = pl.concat([states.select(KEY).clear(), *hydrated])

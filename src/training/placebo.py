@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.commands import command
 from src.config.paths import DatasetPaths
 from src.core.end_state import EndState
 from src.core.failure import Failure
@@ -326,7 +327,9 @@ def stored_evidence(paths: DatasetPaths, session: str) -> PlaceboEvidence | None
     """
     tables = [pl.DataFrame(schema=_FIGURES)]
     for path in sorted(paths.placebo.glob("b*.grades.parquet")):
-        with atomic.read_errors(path, "move it away and run `python -m src.train` again, which writes it again"):
+        with atomic.read_errors(
+            path, f"move it away and run `{command('train', stored=paths.dataset)}`, which writes it again"
+        ):
             tables.append(pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(_FIGURES)})$")).collect())
     graded = pl.concat(tables, how="diagonal_relaxed")
     sessions = {str(key): rows for (key,), rows in graded.group_by("graded_by", maintain_order=True)}

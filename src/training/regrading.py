@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import polars as pl
 
+from src.config.commands import command
 from src.config.schema import GradeConfig, LabelConfig, SplitConfig, StrategyConfig
 from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
@@ -43,8 +44,11 @@ CHECKED = (
 _TOLERANCE = 1e-9  # relative: another machine's mathematics library may round otherwise
 _LATER_ROWS = 15  # bars after the last booked return among which the end of a run's bars is looked for
 _THREADS = min(os.cpu_count() or 1, 4)
-_AGAIN = "run `python -m src.train`, which grades again"
 Section = TypeVar("Section")
+
+
+def _again() -> str:
+    return f"run `{command('train')}`, which grades again"
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class GradeCheck:
         if self.missing:
             return self.missing
         if self.differing:
-            return f"the stored grade differs from what its predictions give ({'; '.join(self.differing)}): {_AGAIN}"
+            return f"the stored grade differs from what its predictions give ({'; '.join(self.differing)}): {_again()}"
         return None
 
 
@@ -151,13 +155,13 @@ class Regrader:
         parts: dict[str, Any] = json.loads(run["parts"])
         candidates = [s for s in self._settings(row["graded_by"]) if run_key.strategy_key(s.strategy) == identity[1]]
         if not candidates:
-            return GradeCheck(*identity, missing=f"it was graded by a strategy of other code or settings: {_AGAIN}")
+            return GradeCheck(*identity, missing=f"it was graded by a strategy of other code or settings: {_again()}")
         bars = self._bars_of(run, parts, predicted)
         if bars is None:
             return GradeCheck(
                 *identity,
-                missing="its bars are gone or were restated since, so its grade can't be checked: run `python -m "
-                "src.train`, which makes a run of the bars that there are",
+                missing="its bars are gone or were restated since, so its grade can't be checked: "
+                f"run `{command('train')}`, which makes a run of the bars that there are",
             )
         marks = table_digest(bars.select("split", "repaired"))
         keys = [json_digest([run_key.grade_key(each.strategy, each.grade), marks]) for each in candidates]

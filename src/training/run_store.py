@@ -24,10 +24,10 @@ import polars as pl
 from src.models.registry import FAMILIES, family
 from src.storage import atomic, partitions
 from src.storage.ledger import Ledger
+from src.training import run_tables
 from src.training.run_tables import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SCHEMA
 
 _IDENTITY = ("record_id", "run_key", "attempt")
-_REMEDY = "move it away and run `python -m src.train` again, which makes what is missing"
 BYTES_A_RUN = 60_000  # predictions of ten years, and a model for a few of the runs
 MODEL_FILES = tuple(sorted({family(name).FILE for name in FAMILIES}))
 
@@ -185,7 +185,7 @@ class RunStore:
         """SHA-256 of each native model as training stored it, by record id; several where sessions differ."""
         recorded: dict[str, set[str]] = defaultdict(set)
         for path in sorted(self.root.glob("b*-*.grades.parquet")):
-            with atomic.read_errors(path, _REMEDY):
+            with atomic.read_errors(path, run_tables.remedy()):
                 rows = pl.scan_parquet(path, glob=False).select(pl.col("^(record_id|model_sha256)$")).collect()
             if "model_sha256" in rows.columns:
                 for record_id, sha256 in rows.drop_nulls().select("record_id", "model_sha256").iter_rows():
@@ -301,7 +301,7 @@ class RunStore:
         """Read every file of a kind; pending ones first, as they may be merged into their shard meanwhile."""
 
         def checked(path: Path) -> pl.DataFrame:
-            with atomic.read_errors(path, _REMEDY):
+            with atomic.read_errors(path, run_tables.remedy()):
                 return read(path)
 
         pending = []
@@ -321,7 +321,7 @@ class RunStore:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    with atomic.read_errors(path, _REMEDY):
+    with atomic.read_errors(path, run_tables.remedy()):
         return pl.read_parquet(path, glob=False)
 
 

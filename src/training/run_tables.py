@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.commands import command
 from src.evaluation.assessment import SCHEMA as ASSESSED
 
 RUN_SCHEMA: dict[str, Any] = {
@@ -101,3 +102,8 @@ def grade_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 def _json(value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+
+def remedy() -> str:
+    """Say what to do about a file of the run store that can't be read."""
+    return f"move it away and run `{command('train')}`, which makes what is missing"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from src.config.schema import SourceConfig
-from src.fetching.network_watch import ABSENT_SECONDS, NetworkWatch
+from src.fetching.network_watch import ABSENT_SECONDS, NetworkWatch, doctor_hint
 from src.fetching.pool import FetchOutcome, FetchTask
 from src.fetching.provider import Answer, Provider
 from src.fetching.rate_gate import pauses
@@ -157,7 +157,7 @@ class Providers:
 
     def unreached(self) -> list[str]:
         """Why questions stayed open, one message per provider."""
-        doctor = f"`python -m src.doctor source={self._kind}` looks at each host"
+        doctor = doctor_hint(self._kind)
         if self._absent:
             return [f"{self._absent}; {doctor}"]
         messages = [gate.gave_up for gate in self.gates.values() if gate.gave_up]

@@ -10,7 +10,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from src.config.commands import is_setting
+from src.config.commands import command, is_setting
 from src.core.errors import ConfigError
 from src.runtime.terminal import answer, notice
 
@@ -37,7 +37,7 @@ def data(arguments: Sequence[str]) -> int:
 
     try:
         if not names:
-            raise ConfigError("name an instrument: python -m src.data AAPL, or crypto:BTC-USD")
+            raise ConfigError(f"name an instrument: {command('data', 'AAPL')}, or crypto:BTC-USD")
         config = compose(overrides)
         hits = [key for name in names for key in matching_keys(config.paths, name, config.hydrate_command)]
     except ConfigError as error:

@@ -30,7 +30,7 @@ _OPEN = ("source.columns.", "source.columns=")
 _UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune.")  # change no output in DVC
 
 
-def configurations(verb: str, show: Callable[[str], None]) -> list[Config]:
+def configurations(verb: str, show: Callable[[str], None]) -> list[tuple[Config, list[str]]]:
     """Compose the configurations that the command line asks for.
 
     Parameters
@@ -42,8 +42,8 @@ def configurations(verb: str, show: Callable[[str], None]) -> list[Config]:
 
     Returns
     -------
-    list of Config
-        One, several with ``--multirun``, none with ``--help``.
+    list of (Config, list of str)
+        One, several with ``--multirun``, none with ``--help``; each with the command line that chooses it alone.
 
     Raises
     ------
@@ -56,18 +56,20 @@ def configurations(verb: str, show: Callable[[str], None]) -> list[Config]:
         show(usage(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
         return []
     _refuse_slips(sys.argv[1:])
-    import hydra
+    import hydra.core.hydra_config
 
     _register()
     os.environ["HYDRA_MAIN_MODULE"] = f"src.{verb}"
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its exceptions, so that they are explained here
-    composed: list[Config] = []
+    composed: list[tuple[Config, list[str]]] = []
     arguments, sys.argv[1:] = sys.argv[1:], _opened(sys.argv[1:])
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def collect(node: DictConfig) -> None:
-        composed.append(_typed(node))
+        sweeps = {"-m", "--multirun"} & set(arguments)
+        words = ["--multirun", *hydra.core.hydra_config.HydraConfig.get().overrides.task] if sweeps else arguments
+        composed.append((_typed(node), words))
 
     try:
         collect()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from src.config.commands import command
 from src.config.mistyped import known_word
 from src.core.errors import ConfigError
 from src.models.registry import FAMILIES
@@ -135,7 +136,7 @@ def _no_such_option(error: Any) -> str:
     group, _, option = missing.rpartition("/")
     if not group:
         return str(error).splitlines()[0]
-    written = "python -m src.tune writes it; " if group == "model" and option.startswith("tuned") else ""
+    written = f"{command('tune', 'model=all')} writes it; " if group == "model" and option.startswith("tuned") else ""
     return f"{group}={option}: there is no conf/{missing}.yaml; {written}{near(option, error.options or ())}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.commands import setting, shell_word
 from src.config.paths import DatasetPaths
 from src.config.schema import SourceConfig, SplitConfig, UniverseConfig
 from src.core.code_hash import code_digest
@@ -64,7 +65,7 @@ def refuse_other_source(manifest: Manifest, dataset: str, source: SourceConfig, 
         If source, interval, basis or path differ. The message says what the dataset holds and what to do.
     """
     name = f"dataset {dataset} holds bars from source={manifest.source}"
-    path = f" source.path={manifest.path}" if manifest.path else ""
+    path = f" {shell_word(setting('source.path', manifest.path))}" if manifest.path else ""
     remedy = f"name source={manifest.source}{path}, choose another universe.name, or replace it with fresh=true"
     if manifest.source != source.kind:
         raise ConfigError(f"{name}, not {source.kind}: {remedy}")

@@ -269,7 +269,7 @@ def _fetched(history: ListingHistory, origin: str, fetch: Callable[[], pl.DataFr
             raise SourceError(
                 f"the list of instruments {origin} can't be had, and none is kept: {error}; check the connection"
                 f" (source.live.proxy, source.live.ca_file; {doctor_hint()}), or name instruments with their class:"
-                " universe.symbols=[stock:AAPL]"
+                ' "universe.symbols=[stock:AAPL]"'
             ) from error
         log.warning("%s: %s; the listing of %s is used", origin, error, history.days(origin)[-1])
         return kept

@@ -39,7 +39,7 @@ def underlyings(job: QuoteJob) -> list[Key]:
     if not states.height:
         raise StageError(
             f"dataset {job.dataset} has no stock or ETF yet, and the most traded of them are asked for:"
-            f" {job.hydrate_command} first, or name some by only=[SPY]"
+            f' {job.hydrate_command} first, or name some by "only=[SPY]"'
         )
     ranked = states.sort("liquidity", "symbol", descending=[True, False], nulls_last=True)
     return ranked.head(job.most).select("asset_class", "symbol").rows()

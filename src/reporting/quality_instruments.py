@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import polars as pl
 
+from src.config.commands import command
 from src.core.instruments import KEY
 from src.hydration.quality import Quality
 from src.reporting.formatting import counted, integer, percent
@@ -60,7 +61,8 @@ def instruments_section(data: ReportData) -> str:
     )
     tables = [("Instruments of which something was found, those to look at first on top", found, True)]
     tables.append((f"{counted(len(clean), 'instrument')} of which nothing was found", clean, not found))
-    return render("quality_instruments", heads=heads, tables=[each for each in tables if each[1]])
+    look = command("data", "SYMBOL", stored=data.dataset)
+    return render("quality_instruments", heads=heads, tables=[each for each in tables if each[1]], look=look)
 
 
 def _rows(quality: Quality) -> pl.DataFrame:

@@ -106,11 +106,11 @@ def run_verb(verb: str, task: Callable[[Config], str]) -> int:
 
     try:
         configs = configurations(verb, answer)
-        for config in configs:
+        for config, _words in configs:
             remember_settings(config)
             check(config)
             _refuse_ignored_settings(verb, config)
-        return next((status for config in configs if (status := _attempt(verb, task, config))), 0)
+        return next((status for config, words in configs if (status := _alone(verb, task, config, words))), 0)
     except ConfigError as error:
         notice(_with_verb(verb, str(error)))
         return 2
@@ -123,6 +123,15 @@ def run_verb(verb: str, task: Callable[[Config], str]) -> int:
         full = _full_disk(verb, error)
         notice(full or f"{verb}: can't write the log: {error}; change data.logs or the folder's owner")
         return 1
+
+
+def _alone(verb: str, task: Callable[[Config], str], config: Config, words: list[str]) -> int:
+    """Run one configuration; of a multirun, hints and workers see the settings of this one alone."""
+    before, sys.argv[1:] = sys.argv[1:], words
+    try:
+        return _attempt(verb, task, config)
+    finally:
+        sys.argv[1:] = before
 
 
 def _attempt(verb: str, task: Callable[[Config], str], config: Config) -> int:

@@ -161,7 +161,8 @@ class Planner:
         classes = {name for model in self.models for name in model.classes}
         if not classes or any(not model.classes or asset_class in model.classes for model in self.models):
             return None
-        return f"the chosen model is for class {' and '.join(sorted(classes))}: model.classes=[] trains all with it"
+        named = " and ".join(sorted(classes))
+        return f'the chosen model is for class {named}: "model.classes=[]" trains all with it'
 
     def tuning_trials(self, plans: list[RunPlan], bars: pl.DataFrame) -> int:
         """Count the tuning trials that read days on which an instrument is graded: they chose the settings there.

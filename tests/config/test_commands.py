@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from src.config.commands import command, hydra_quoted, setting, shell_word, typed_words
 from src.config.compose import _composed, compose
+from src.runtime.command import run_verb
 from tests.process_case import run
 
 ODD = [
@@ -107,3 +109,32 @@ def test_a_command_of_a_process_without_settings_names_the_universe(monkeypatch:
 def test_of_a_multirun_only_what_all_runs_share_is_kept() -> None:
     assert typed_words(["-m", "universe=demo,full", "only=[A,B]", "data.root=x"]) == ["only=[A,B]", "data.root=x"]
     assert typed_words(["tests/test_x.py", "-k", "a=b c", "--durations=5"]) == ["a=b c"]
+
+
+def test_the_name_of_stored_tables_chooses_universe_and_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["src/report.py"])
+    assert command("train", stored="full-1h") == "python -m src.train universe=full universe.interval=1h"
+    assert command("train", stored="1e5") == "python -m src.train \"universe.name='1e5'\""
+    monkeypatch.setattr(sys, "argv", ["src/report.py", "universe.interval=1h"])
+    assert command("data", "GC=F", stored="full-1h") == ("python -m src.data universe=full universe.interval=1h GC=F")
+    monkeypatch.setattr(sys, "argv", ["src/report.py", "universe.name=x-1h"])
+    assert command("train", stored="x-1h") == "python -m src.train universe.name=x-1h"
+
+
+def test_a_command_for_the_store_names_it_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["tracking.uri=postgresql://me:se@cret@host/db", "tracking.artifacts=/mnt/a b"]
+    monkeypatch.setattr(sys, "argv", ["src/train.py", *typed])
+    assert command("promote") == (
+        'python -m src.promote "tracking.uri=postgresql://***@host/db" "tracking.artifacts=/mnt/a b"'
+    )
+    assert command("featurize") == "python -m src.featurize"
+
+
+def test_each_run_of_a_multirun_names_its_own_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folders = [f"data.{name}={tmp_path}" for name in ("logs", "root", "reports")]
+    monkeypatch.setattr(sys, "argv", ["src/train.py", "-m", "universe=demo,full", "only=[A,B]", *folders])
+    before, hints = list(sys.argv), []
+    assert run_verb("train", lambda config: hints.append((config.universe.name, command("sync"))) or "done") == 0
+    rest = " ".join(folders)
+    assert hints == [(name, f"python -m src.sync universe={name} {rest}") for name in ("demo", "full")]
+    assert sys.argv == before

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from src.config.commands import setting, shell_word
 from src.config.paths import raw_folder
 from src.core.errors import StageError
 from src.core.failure import Failure
@@ -254,7 +255,7 @@ class Collection:
             return self.schedule.question(instrument, task.provider)
         same = task.provider in stored.bars["source"]
         if comparison.kind == "gap" and comparison.replace and same and not self.schedule.whole:
-            remedy = f"fresh=true only=[{instrument.symbol}] takes it"
+            remedy = f"fresh=true {shell_word(setting('only', [instrument.symbol]))} takes it"
             unfit = Failure(f"{comparison.message}: another security under this name? {remedy}")
             return self._failed(dataclasses.replace(outcome, answer=None, kind="unfit", failure=unfit), instrument)
         if comparison.replace:

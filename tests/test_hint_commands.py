@@ -24,6 +24,8 @@ from tests import process_case
 
 ODD_FOLDER = "my [bars], 100% {\u00e9t\u00e9} & it's $5"
 SPOILT = b"not what it was"
+SHARED = (".locks", ".progress")
+"""Folders of data/ that all datasets share."""
 ODD_NAMES = ("1e5", "on", "null", "007", "Q1-2024", "2024-01-02", "0x1F", "x-1h", "a--B_c")
 COMMAND = re.compile(r"""python -m src\.\w+(?: (?:"[^"]*"|'[^']*'|[\w+~./-]+[=:][\w./:=+@~-]*)+)*""")
 """A verb with all the settings and instruments behind it; a word of the sentence has neither = nor : inside."""
@@ -74,7 +76,7 @@ class Place:
         """What a command wrote into the copy itself."""
         files = (path.relative_to(self.project) for path in self.project.rglob("*") if path.is_file())
         own = ("src", "conf", "params.yaml", "dvc.yaml")
-        return [path.as_posix() for path in files if path.parts[0] not in own and "locks" not in str(path)]
+        return [path.as_posix() for path in files if path.parts[0] not in own and path.parts[1] not in SHARED]
 
 
 def hinted(said: str, verb: str) -> str:

@@ -113,7 +113,7 @@ def _refuse_other_bars(verb: str, config: Config, keys: list[str], store: BarSto
         again = command("hydrate", dataset=config.universe.name)
         raise ConfigError(
             f"{_shown(key, now.get(key))} has no effect on {verb}: the bars of {config.dataset} were hydrated with "
-            f"{_shown(key, decided[key])}{until}: leave it out, or hydrate again with `{again}`"
+            f"{_shown(key, decided[key])}{until}: leave it out, or hydrate again with {again}"
         )
 
 

@@ -155,7 +155,9 @@ def test_the_doctor_names_each_with_its_remedy_and_status_shows_the_champion(mad
     assert finding.state == "bad"
     lines = finding.message.splitlines()
     assert lines[0] == "2 of what must hold between registry, runs and data/runs does not:"
-    assert lines[1].startswith("      version 1 of crypto.BTC-USD: ") and lines[1].endswith("(python -m src.sync)")
+    assert lines[1].startswith("      version 1 of crypto.BTC-USD: ") and lines[1].endswith(
+        f"({made.tracked.sync_command})"
+    )
     config, now = made.config, dt.datetime.now(dt.UTC)
     picture = overview.overview(config.paths, config.universe, config.source, now, made.tracked)
     assert picture["champions"]["count"] == 1

@@ -41,7 +41,7 @@ def test_each_instrument_has_its_row_and_each_card_links_to_it(data: ReportData)
     for kind, symbol in (("stock", "A;B"), ("crypto", "COIN-USD"), ("stock", "BAD")):
         assert f'<tr id="{anchor(kind, symbol)}">' in html
     assert f'href="#{anchor("stock", "BAD")}"' in html
-    assert "python -m src.data stock:BAD universe=nasty" in html
+    assert "python -m src.data universe.name=nasty stock:BAD" in html
 
 
 def test_the_page_of_results_says_the_share_and_links_to_it(data: ReportData):
@@ -135,7 +135,7 @@ def test_a_long_text_is_cut_in_the_table_only(data: ReportData):
 
 
 def test_a_command_for_an_odd_symbol_works_as_typed():
-    assert data_command("demo", "stock", "A;B") == "python -m src.data 'stock:A;B' universe=demo"
+    assert data_command("demo", "stock", "A;B") == 'python -m src.data universe=demo "stock:A;B"'
 
 
 def test_a_sparkline_leaves_gaps_and_marks_and_draws_no_change_as_a_level():

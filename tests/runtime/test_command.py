@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -93,7 +94,7 @@ def test_a_finished_task_prints_its_line_logs_it_and_succeeds(
     assert run(lambda config: f"toy: {config.dataset} done") == 0
     assert capsys.readouterr().out == "toy: demo done\n"
     log = log_of(tmp_path)
-    assert "started: python -m src.toy data.logs=" in log
+    assert 'started: python -m src.toy "data.logs=' in log
     assert log.rstrip().endswith("INFO src.runtime.command: toy: demo done")
 
 
@@ -178,7 +179,10 @@ def test_an_unexpected_failure_keeps_its_traceback_in_the_log_and_says_where(
 )
 def test_a_full_disk_is_explained(run: Run, capsys: pytest.CaptureFixture[str], error: Exception) -> None:
     assert run(raises(error)) == 1
-    assert capsys.readouterr().err.startswith("toy: disk full; make room (python -m src.clean shows what can go)")
+    assert re.match(
+        r"toy: disk full; make room \(python -m src.clean \"data.logs='.*'\" shows what can go\)",
+        capsys.readouterr().err,
+    )
 
 
 def test_a_locked_database_and_exhausted_memory_are_explained(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -333,7 +337,7 @@ def test_a_second_command_on_the_same_dataset_waits_and_names_the_first(tmp_path
     second = start_toy(tmp_path)
     assert second.stderr is not None
     word = second.stderr.readline()
-    assert word.startswith(f"toy waits for the lock on demo: process {first.pid} has run `toy.py data.logs=")
+    assert word.startswith(f'toy waits for the lock on demo: process {first.pid} has run `toy.py "data.logs=')
     first.kill()  # the system releases the lock, whatever ended its holder
     wait_for_work(second)
     second.send_signal(signal.SIGINT)

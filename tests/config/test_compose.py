@@ -155,7 +155,7 @@ def test_costs_are_set_for_every_class() -> None:
     ("overrides", "words"),
     [
         (["model=lightgmb"], "model=lightgmb: there is no conf/model/lightgmb.yaml; did you mean lightgbm? (all, "),
-        (["model=tuned_x"], "there is no conf/model/tuned_x.yaml; python -m src.tune model=all writes it; "),
+        (["model=tuned_x"], "model=tuned_x: there is no conf/model/tuned_x.yaml; python -m src.tune model=all "),
         (["modle=all"], "modle is no setting; did you mean model? ("),
         (["sede=1"], "sede is no setting; did you mean seed? ("),
         (["+sede=1"], "sede is no setting; did you mean seed? ("),

@@ -41,10 +41,13 @@ def hydrated(root: Path, bars: pl.DataFrame, panel=KEYS, left_out=()) -> BarStor
         states = rows.group_by("asset_class", "symbol").agg(
             state=pl.lit("done"), reason=pl.lit(None, pl.String), rows=pl.len().cast(pl.Int64),
             first=pl.col("date").min(), last=pl.col("date").max(), repaired=pl.lit(0, pl.Int64),
-            basis=pl.lit("total_return"), liquidity=pl.lit(1.0),
+            basis=pl.lit("total_return"), liquidity=pl.lit(1.0), dollar_volume=pl.lit(1.0), origin=pl.lit(""),
         )  # fmt: skip
         bad = pl.DataFrame(
-            [(*key, "quarantined", "frozen series", 0, None, None, 0, "total_return", None) for key in quarantined],
+            [
+                (*key, "quarantined", "frozen series", 0, None, None, 0, "total_return", None, None, "")
+                for key in quarantined
+            ],
             schema=states.schema,
             orient="row",
         )

@@ -72,7 +72,7 @@ def _narrowed(verb: str, config: Config, keys: list[str], store: BarStore) -> Co
     if not names or not path.is_file() or (verb not in NARROWED and chosen not in keys):
         return config
     with atomic.read_errors(path, restoring(store.root)):
-        held = pl.read_parquet(path).filter("included").select(KEY)
+        held = pl.read_parquet(path, glob=False).filter("included").select(KEY)
     wanted = _named(held, names, chosen, config.dataset)
     every = set(held.rows())
     if wanted == every:

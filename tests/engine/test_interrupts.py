@@ -83,7 +83,7 @@ def test_an_interrupt_of_ray_is_one_plain_line(tmp_path: Path) -> None:
 
 def test_on_a_terminal_nothing_but_the_closing_line_is_said(tmp_path: Path) -> None:
     session = Session(script(tmp_path, STAGE), environment=environment(tmp_path, "local"))
-    session.read_until(lambda text: "done 0" in text and "done 1" in text)
+    session.read_until(lambda text: "done 0\r\n" in text and "done 1\r\n" in text)
     os.killpg(session.process.pid, signal.SIGINT)
     assert session.end() == 130
     shown = lines(session.text.replace("\r\n", "\n"))

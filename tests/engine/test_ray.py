@@ -28,6 +28,7 @@ from src.engine.ray_cluster import connected
 from src.models.registry import PARAMS
 from src.training.walk_forward import InstrumentTask, RunPlan, TrainedInstrument, train_instrument
 from src.tuning.trial import Attempt
+from tests import process_case
 from tests.engine import ray_case
 from tests.engine.ray_case import AWS, BUCKET, Block, on_posix
 from tests.market_case import series
@@ -57,7 +58,7 @@ def store() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def cluster(store: str) -> Iterator[Any]:
     """A node that claims a GPU, and one connection for all tests of this module, so that workers start once."""
-    with ray_case.nodes(1, by_value=(sys.modules[__name__], ray_case), gpus=1) as made:
+    with ray_case.nodes(1, by_value=(sys.modules[__name__], ray_case, process_case), gpus=1) as made:
         before = signal.getsignal(signal.SIGTERM)
         with connected(engine._library(), EngineConfig(kind="ray", address=made.address)):
             assert signal.getsignal(signal.SIGTERM) == before, "Ray replaced the stage's handler of SIGTERM"

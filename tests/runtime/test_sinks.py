@@ -15,6 +15,7 @@ STREAMS = {
     "src/runtime/terminal.py", "src/runtime/log_file.py",
     "src/runtime/command.py",  # the traceback of an error that nothing expected, masked
     "src/runtime/progress.py",  # its lines are made by `shown`
+    "src/core/unknown_verb.py",  # before anything is imported; the name of a module alone
 }  # fmt: skip
 """Modules that may write to standard output or error."""
 

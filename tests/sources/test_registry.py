@@ -125,7 +125,7 @@ def test_a_provider_of_ones_own_is_asked_through_the_chain(folder: Path, tmp_pat
     config.universe.symbols = ["stock:AAA", "stock:OWN"]
     config.source.live = LiveSource(chain={"stock": ["toy"]}, start="2019-01-01")
     hydrate(config)
-    assert sorted(sys.modules["src.sources.toy"].ASKED) == [("AAA", ""), ("OWN", "OWN-T")]
+    assert set(sys.modules["src.sources.toy"].ASKED) == {("AAA", ""), ("OWN", "OWN-T")}
     store = BarStore(tmp_path / "data" / "bars" / "mine")
     assert store.manifest.source == "toy" and store.instruments()["state"].to_list() == ["done", "done"]
 
@@ -139,7 +139,7 @@ def test_a_provider_of_ones_own_takes_over_what_the_one_before_it_does_not_know(
     config.source.live = LiveSource(chain={"stock": ["first", "toy"]}, start="2019-01-01", pause=0.01)
     hydrate(config)
     assert {symbol for symbol, _ in sys.modules["src.sources.first"].ASKED} == {"AAA"}
-    assert sys.modules["src.sources.toy"].ASKED == [("AAA", "")]
+    assert set(sys.modules["src.sources.toy"].ASKED) == {("AAA", "")}
 
 
 def test_an_unknown_kind_is_refused_with_all_names_and_the_nearest() -> None:

@@ -39,7 +39,8 @@ def dataset(root: Path, starts: dict[tuple[str, str], str], last: str = "2019-06
     keys = [("asset_class", pl.String), ("symbol", pl.String)]
     states = pl.DataFrame(list(starts), schema=keys, orient="row").with_columns(
         state=pl.lit("done"), reason=pl.lit(""), rows=pl.lit(0), first=pl.lit(dt.date(2014, 1, 1)),
-        last=pl.lit(dt.date.fromisoformat(last)), repaired=pl.lit(0), basis=pl.lit(""), liquidity=pl.lit(0.0),
+        last=pl.lit(dt.date.fromisoformat(last)), repaired=pl.lit(0), basis=pl.lit(""), origin=pl.lit(""),
+        liquidity=pl.lit(0.0), dollar_volume=pl.lit(0.0),
     )  # fmt: skip
     store.record(0, "job", states, digest=store.write_bucket(0, rows))
     features.ledger.record(0, "", states.select("asset_class", "symbol", "state", "reason", "rows", "first", "last"))

@@ -339,7 +339,9 @@ def probe(command: list):
 def make_venv(python: str) -> None:
     """Create .venv with `python`, replacing an old one."""
     say(f"creating .venv with {python}")
-    if VENV.exists():
+    if VENV.is_symlink():  # what it leads to belongs to something else
+        VENV.unlink()
+    elif VENV.exists():
         shutil.rmtree(str(VENV))
     if subprocess.call([python, "-m", "venv", str(VENV)]) != 0:
         raise LaunchError(f"{python} could not create a virtual environment in {VENV}: see the lines above")

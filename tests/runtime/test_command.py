@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -420,3 +421,10 @@ def test_help_of_a_stage_loads_nothing_heavy(verb: str) -> None:
     )
     done = process_case.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_a_command_line_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["only=[A,B]", "data.root='/mnt/my bars (new)'", "universe.name=1e5", "source.path=it's $5"]
+    monkeypatch.setattr(sys, "argv", ["/home/me/src/train.py", *typed])
+    assert shlex.split(lock.command_line()) == ["python", "-m", "src.train", *typed]

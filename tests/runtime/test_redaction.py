@@ -300,4 +300,4 @@ def test_settings_are_kept_without_a_password_that_yaml_folds() -> None:
 
 def test_a_command_line_is_masked_argument_by_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "tracking.uri=postgresql://ann:12 34@db/x", "universe=full"])
-    assert lock.command_line() == "train.py tracking.uri=postgresql://***@db/x universe=full"
+    assert lock.command_line() == 'train.py "tracking.uri=postgresql://***@db/x" universe=full'

@@ -177,7 +177,7 @@ def test_a_pass_whose_bars_are_gone_is_shown_and_not_registered(
     look_anew()
     line = sync(made.config)
     assert line.startswith("sync: 1 runs of 1 session")
-    assert "1 not registered, as their bars are gone or were restated: `python -m src.train`" in line
+    assert "1 not registered, as their bars are gone or were restated: `python -m src.train universe=demo`" in line
     assert "stock.AAA lightgbm: not registered: its bars are gone" in capsys.readouterr().out
     assert list(made.client().search_registered_models()) == []
 

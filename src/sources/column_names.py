@@ -41,7 +41,7 @@ ALIASES = {
     "split": ("split", "splits", "stock_split", "stock_splits", "split_ratio", "splitratio", "split_coefficient",
               "split_factor", "splitfactor", "splitcoefficient", "cfacpr"),
     "dividend": ("dividend", "dividends", "div", "dividend_amount", "div_cash", "divcash", "cash_dividend",
-                 "ex_dividend", "dividendamount"),
+                 "ex_dividend", "dividendamount", "exdividend", "cash_div", "divamt", "dividend_per_share"),
     "capital_gain": ("capital_gain", "capital_gains", "capitalgains"),
     "unadjusted_close": ("unadjusted_close", "closeunadj", "close_unadj", "unadj_close", "close_unadjusted",
                          "raw_close"),
@@ -59,6 +59,12 @@ _LIKELY = {
 }  # proposed in a message, never taken: what they hold depends on the vendor's settings
 _NO_COIN = re.compile(
     r"(?:ma|sma|ema|avg|average|change|chg|value|notional|turnover|weighted|quote|bid|ask|buy|sell|adv)\d*"
+)
+_NO_EVENT = re.compile(r"yield|date|payout|growth|freq|declar|record|currency|index|flag")
+_EVENTS = (
+    (("dividend", "adj_close"), re.compile(r"(^|_)(div|divs|dividend\w*|distribution\w*|dps)(_|$)")),
+    (("split", "unadjusted_close"), re.compile(r"split|(^|_)(adj\w*_)?factor$|^facpr$|^cfac|^ajex|^bonus")),
+    (("adj_close",), re.compile(r"^adj_?(?!\w*factor)|_adj$|adjusted$|^adjprc$|total_return")),
 )
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_./ -]*")
 _RESERVED = ("true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off")
@@ -146,6 +152,38 @@ def matched(path: Path, keys: Sequence[str], named: dict[str, str]) -> dict[str,
     if "date" not in columns and (index := next((by_alias[i] for i in INDEXES if i in by_alias), None)):
         columns["date"] = index[0]
     return columns
+
+
+def unused_events(columns: dict[str, str], keys: Iterable[str]) -> list[str]:
+    """Columns that may hold dividends, splits or adjusted closes, and are not read.
+
+    Parameters
+    ----------
+    columns : dict of str to str
+        The file's column by ours.
+    keys : iterable of str
+        All columns of the file.
+
+    Returns
+    -------
+    list of str
+        Names as in the file.
+
+    Examples
+    --------
+    >>> unused_events({"close": "Close", "split": "Splits"}, ["Close", "Distribution", "Adj Factor", "Div Yield"])
+    ['Distribution']
+    """
+    taken = set(columns.values())
+    spare = [key for key in keys if key not in taken and not _NO_EVENT.search(normalised(key))]
+    found = [
+        key
+        for ours, pattern in _EVENTS
+        if not any(name in columns for name in ours)
+        for key in spare
+        if pattern.search(normalised(key))
+    ]
+    return list(dict.fromkeys(found))
 
 
 def missing(path: Path, columns: dict[str, str], keys: Sequence[str]) -> ColumnError | None:

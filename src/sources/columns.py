@@ -11,7 +11,7 @@ import polars as pl
 
 from src.sources import side_by_side, units
 from src.sources.column_error import ColumnError
-from src.sources.column_names import matched, missing, normalised, setting
+from src.sources.column_names import matched, missing, normalised, setting, unused_events
 from src.sources.headerless import named_by_values
 from src.sources.table_shape import DAY, TableShape
 from src.sources.text_table import TextTable, inspected
@@ -37,12 +37,15 @@ class Layout:
         What is done to its rows first.
     scales : dict of str to float
         What the numbers of our columns are multiplied by: units in the names.
+    unused : tuple of str
+        Columns that may hold events or adjusted closes, and are not read.
     """
 
     columns: dict[str, str]
     text: TextTable | None
     shape: TableShape = field(default_factory=TableShape)
     scales: dict[str, float] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
 
 def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Layout:
@@ -95,7 +98,7 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
     is_nse = any(normalised(key) in _NSE for key in keys)
     shape = TableShape(series=series if is_nse else None, day=day if is_dated_by_name else None)
     numbers = {ours: theirs for ours, theirs in columns.items() if ours not in _NO_NUMBERS}
-    return Layout(columns, text, shape, units.scales(path, numbers))
+    return Layout(columns, text, shape, units.scales(path, numbers), tuple(unused_events(columns, keys)))
 
 
 def _abreast(found: side_by_side.SideBySide, text: TextTable | None) -> Layout:

@@ -21,6 +21,7 @@ from src.core.finding import BarFinding
 from src.core.instruments import KEY, Key
 from src.sources import folder_files, several_files
 from src.sources.cells import NUMBERS
+from src.sources.column_names import setting
 from src.sources.declaration import Batch, FileSource, Selection, SourceError
 from src.sources.files import located
 from src.sources.folder_files import PassedOver
@@ -145,7 +146,11 @@ def bars(source: SourceConfig, selection: Selection, scratch: Path) -> Iterator[
     """
     found = _found(source)
     wanted = _Wanted(selection.wanted)
-    origins = [origin for f in found.readable for origin in (FileOrigin(f.name, f.is_part, _place(f)), _respelled(f))]
+    origins = [
+        origin
+        for f in found.readable
+        for origin in (FileOrigin(f.name, f.is_part, _place(f), f.layout.unused), _respelled(f))
+    ]
     numbered = list(enumerate(found.readable))
     shutil.rmtree(scratch, ignore_errors=True)
     lost = _split([(n, f) for n, f in numbered if f.is_table], found, source, selection.interval, wanted, scratch)
@@ -205,7 +210,7 @@ class _Wanted:
 
 def _respelled(file: TableFile) -> FileOrigin:
     """The rows of a file whose symbol is written in other letters than the instrument's."""
-    return FileOrigin(f"{file.name} (in other letters)", False, _place(file))
+    return FileOrigin(f"{file.name} (in other letters)", False, _place(file), file.layout.unused)
 
 
 def _place(file: TableFile) -> str:
@@ -281,11 +286,25 @@ def _batch(b: int, frames: Sequence[pl.DataFrame], lost: Sequence[LostFile], ori
         out = pl.DataFrame([ended.key for ended in bad], schema=dict.fromkeys(KEY, pl.String()), orient="row").unique()
         rows = rows.join(out, on=KEY, how="anti", maintain_order="left")
     rows, differing, remarks = several_files.joined(rows.drop(LINE, FAULT), origins)
+    out_of_use = {each.key for each in (*bad, *differing)}
+    for key, files_read in numbers.items():
+        unused = list(dict.fromkeys(name for n in files_read for name in origins[n].unused))
+        if unused and key not in out_of_use:
+            remarks.setdefault(key, []).append(_unused(unused))
     for each in lost:
         if not each.is_part and each.ended.key in held:
             note = BarFinding("unreadable", "noted", f"another file of it is not read: {each.ended.reason}")
             remarks.setdefault(each.ended.key, []).append(note)
     return Batch(b, rows, [*bad, *differing], origins=places, remarks=remarks)
+
+
+def _unused(names: Sequence[str]) -> BarFinding:
+    several = len(names) > 1
+    said = (
+        f"column{'s' if several else ''} {', '.join(names[:4])} {'are' if several else 'is'} not used: name a dividend,"
+        f" a split or an adjusted close with {setting('dividend', names[0])}, or split or adj_close"
+    )
+    return BarFinding("unused_column", "noted", said)
 
 
 SOURCE = FileSource("folder", listing, bars, files, archive=True, passed_over=passed_over)

@@ -36,11 +36,14 @@ class FileOrigin:
         Whether its layout says that other files hold the rest of its instruments.
     place : str
         For counting: the table, or the folder of a file of one instrument; empty for the source's own folder.
+    unused : tuple of str
+        Columns that may hold events, and are not read.
     """
 
     name: str
     is_part: bool
     place: str = ""
+    unused: tuple[str, ...] = ()
 
 
 def joined(

@@ -128,3 +128,28 @@ def test_digits_of_other_scripts_are_named_and_are_no_missing_value(tmp_path):
     text = lines(f"{PRICES},Volume", lambda i: [DAYS[i], *ohlc(i), str(VOLUME[i]).translate(wide)])
     _, bars, unusable = read(stored(tmp_path / "in", text), asset_class="stock")
     assert bars.is_empty() and "line 2, column Volume" in unusable[0].reason
+
+
+@pytest.mark.parametrize("name", ["Distribution", "Adj Factor", "Total Return", "Split Adj Close", "AJEXDI", "DPS"])
+def test_a_column_that_may_hold_events_and_is_not_read_is_said(tmp_path, name):
+    text = lines(f"{PRICES},Volume,{name}", lambda i: [DAYS[i], *ohlc(i), VOLUME[i], 0.5])
+    assert f"column {name} is not used: name a dividend" in remark(stored(tmp_path / "in", text))
+
+
+@pytest.mark.parametrize("name", ["Adj Close,Adj Open", "Dividend Yield", "Change %", "Turnover", "Ex-Dividend Date"])
+def test_other_columns_are_left_out_without_a_remark(tmp_path, name):
+    width = name.count(",") + 1
+    text = lines(f"{PRICES},Volume,{name}", lambda i: [DAYS[i], *ohlc(i), VOLUME[i], *[CLOSE[i]] * width])
+    assert remark(stored(tmp_path / "in", text)) == ""
+
+
+def remark(path):
+    """What is said of the one instrument of a folder."""
+    from src.config.schema import SourceConfig
+    from src.sources import folder
+    from src.sources.declaration import Selection
+
+    source = SourceConfig(kind="folder", path=str(path), asset_class="stock")
+    wanted = Selection(folder.listing(source).with_columns(bucket=0), "1d")
+    [batch] = folder.bars(source, wanted, path.parent / "scratch")
+    return "; ".join(each.text for found in batch.remarks.values() for each in found)

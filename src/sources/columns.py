@@ -76,7 +76,7 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
     keys = list(kinds)
     abreast = side_by_side.side_by_side(keys, text.header_lines if text is not None else [keys])
     if abreast is not None:
-        return _abreast(abreast, text)
+        return _abreast(path, abreast, text)
     found = {}
     if text is not None and not text.header_lines:
         found = named_by_values(path, _sample(path, text)) if len(named) < len(keys) else {}
@@ -88,7 +88,7 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
         columns["date"] = DAY
     if (error := missing(path, columns, keys)) is not None:
         if not named and (abreast := side_by_side.joined_names(keys)) is not None:
-            return _abreast(abreast, text)
+            return _abreast(path, abreast, text)
         raise _nested(path, kinds) or error
     if (nested := _nested(path, {name: kinds[name] for name in columns.values() if name in kinds})) is not None:
         raise nested
@@ -101,7 +101,14 @@ def layout(path: Path, named: dict[str, str], day: dt.date | None = None) -> Lay
     return Layout(columns, text, shape, units.scales(path, numbers), tuple(unused_events(columns, keys)))
 
 
-def _abreast(found: side_by_side.SideBySide, text: TextTable | None) -> Layout:
+def _abreast(path: Path, found: side_by_side.SideBySide, text: TextTable | None) -> Layout:
+    lines = (
+        text.header_lines if text is not None else [[key for held in found.tickers.values() for key in held.values()]]
+    )
+    if (name := next((cell for line in lines for cell in line if units.is_scaled(cell)), None)) is not None:
+        raise ColumnError(
+            f"{path.name}: column {name} of several instruments has a unit: write shares and whole currency"
+        )
     columns = {name: name for name in (side_by_side.DATE, side_by_side.SYMBOL, *found.fields)}
     return Layout(columns, text, TableShape(abreast=found))
 

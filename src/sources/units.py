@@ -90,7 +90,8 @@ def scales(path: Path, columns: Mapping[str, str]) -> dict[str, float]:
     """
     found = {}
     units = {ours: parts(theirs)[1] for ours, theirs in columns.items()}
-    volume = _word(units.pop("volume", ""))
+    units.pop("volume", None)
+    volume = _word(_count(columns.get("volume", "")))
     if volume in _LOTS:
         raise ColumnError(
             f"{path.name}: column {columns['volume']} counts {volume}, whose size it does not say: write shares",
@@ -109,6 +110,19 @@ def scales(path: Path, columns: Mapping[str, str]) -> dict[str, float]:
     money = {ours: unit or units.get("close", "") for ours, unit in units.items() if ours != "split"}
     found |= {ours: 0.01 for ours, unit in money.items() if _is_hundredths(unit)}
     return {ours: factor for ours, factor in found.items() if factor != 1}
+
+
+def is_scaled(name: str) -> bool:
+    """Whether a name has a unit in which numbers can't be left as they are."""
+    unit = parts(name)[1]
+    return _is_hundredths(unit) or _word(unit) in _LOTS or _COUNTS.get(_word(unit), 1.0) != 1
+
+
+def _count(name: str) -> str:
+    """The unit of a volume, whatever it is called."""
+    found = _BRACKETS.fullmatch(name)
+    unit = found.group("unit") if found else parts(name)[1]
+    return unit if _word(unit) in _COUNTS or _word(unit) in _LOTS else ""
 
 
 def _word(unit: str) -> str:

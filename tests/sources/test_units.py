@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from src.core.errors import StageError
-from tests.sources.layout_case import CLOSE, DAYS, HIGH, LOW, OPEN, VOLUME, frame, lines
+from tests.sources.layout_case import CLOSE, DAYS, HIGH, LOW, OPEN, VOLUME, frame, lines, yfinance
 from tests.sources.test_folder import read
 from tests.sources.test_layouts import agree, stored
 
@@ -153,3 +153,14 @@ def remark(path):
     wanted = Selection(folder.listing(source).with_columns(bucket=0), "1d")
     [batch] = folder.bars(source, wanted, path.parent / "scratch")
     return "; ".join(each.text for found in batch.remarks.values() for each in found)
+
+
+def test_a_unit_counts_in_a_column_that_the_settings_name(tmp_path):
+    text = lines(f"{PRICES},Handel (000s)", lambda i: [DAYS[i], *ohlc(i), VOLUME[i] / 1000])
+    agree(read(stored(tmp_path / "in", text), asset_class="stock", columns={"volume": "Handel (000s)"})[1])
+
+
+def test_a_unit_above_several_instruments_is_refused(tmp_path):
+    text = yfinance("AAA", "BBB").replace("Volume", "Volume (000s)")
+    with pytest.raises(StageError, match=r"column Volume \(000s\) of several instruments has a unit"):
+        read(stored(tmp_path / "in", text, "all.csv"), asset_class="stock")

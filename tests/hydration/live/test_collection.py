@@ -277,7 +277,7 @@ def test_another_security_under_a_known_name_does_not_take_the_place_of_the_old_
     market.bars["yahoo", "AAA"] = whole.tail(100)
     hydrate(live(tmp_path, *NAMES, retry="all"))
     state, reason = states(tmp_path)["AAA"]
-    assert state == "done" and "another security under this name? fresh=true only=[AAA]" in reason
+    assert state == "done" and 'another security under this name? fresh=true "only=[AAA]" takes it' in reason
     assert bars(tmp_path, "AAA").height == 300
     hydrate(live(tmp_path, *NAMES, fresh=True, only=["AAA"]))
     assert bars(tmp_path, "AAA").height == 100

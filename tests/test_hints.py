@@ -44,7 +44,7 @@ OWN |= {"version", "withdraw"}
 """Arguments of single verbs, and the words of ``key=value`` itself."""
 NO_SETTINGS = {
     "bars", "bucket", "class", "class_", "crumb", "date", "device", "dtype", "extra", "flags", "height", "high",
-    "interval", "journal_mode", "low", "moneyness", "order", "pwd", "scale", "sig", "symbol", "synchronous",
+    "interval", "journal_mode", "low", "moneyness", "order", "pwd", "scale", "sep", "sig", "symbol", "synchronous",
     "tolerance", "whole", "width", "window", "windows", "x", "y",
 }  # fmt: skip
 """What stands before = in code, SQL, SVG, folders and addresses."""

@@ -76,13 +76,17 @@ def test_a_word_in_a_list_is_a_text(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", SCALARS)
-def test_a_word_of_its_own_is_a_text_and_null_is_nothing(key: str) -> None:
+def test_a_word_of_its_own_in_a_file_is_a_text_and_null_is_nothing(key: str) -> None:
     for word in WORDS:
         expected = None if word.lower() == "null" else word
         assert read(yaml_values(nested(key, word), Config), key) == expected
-        if expected is not None:
-            assert read(composing._composed([f"{key}={word}"]), key) == word
     assert read(yaml_values(nested(key, "~"), Config), key) is None
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word.lower() != "null"])
+def test_a_word_that_is_typed_is_a_text_for_every_setting_of_text(word: str) -> None:
+    typed = composing._composed([f"{key}={word}" for key in SCALARS])
+    assert {key: read(typed, key) for key in SCALARS} == dict.fromkeys(SCALARS, word)
 
 
 @pytest.mark.parametrize("word", [*WORDS, *ONLY_IN_YAML])

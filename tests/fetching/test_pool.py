@@ -262,7 +262,10 @@ def test_every_task_has_an_outcome_when_patience_ends_and_other_providers_contin
             kinds[outcome.task.provider, outcome.kind] += 1
             if outcome.kind == "stopped" and late:
                 pool.add(late.pop())
-    assert kinds == {("yahoo", "stopped"): 1001, ("kraken", "ok"): 1000}
+    assert kinds["kraken", "ok"] == 1000
+    assert kinds["yahoo", "stopped"] > 0  # a few may have ended by their own tries before
+    assert kinds["yahoo", "stopped"] + kinds["yahoo", "unavailable"] == 1001
+    assert kinds.total() == 2001
     assert "no route to host" in doors["yahoo"].gave_up
 
 

@@ -152,15 +152,6 @@ DAMAGES = {
 }
 
 
-SAMPLE = ("a file of features is damaged", "grades are gone", "the report is older")
-"""Damages of the suite; `tests/soak/test_hint_commands.py` has the others."""
-
-
-@pytest.mark.parametrize("damage", SAMPLE)
-def test_the_command_of_a_hint_mends_what_the_hint_is_about(trained: Place, damage: str, tmp_path: Path) -> None:
-    mends(trained, damage, tmp_path)
-
-
 def mends(trained: Place, damage: str, tmp_path: Path) -> None:
     """Do a damage, and type the command that is then named."""
     where, how, verb, words, wanted = DAMAGES[damage]

@@ -183,7 +183,7 @@ class NetworkWatch:
             line.faults += 1
             line.latest = error
             lines = self._lines.values()
-            heard = all(each.faults or not each.busy for each in lines)
+            heard = all(each.faults or (each.reached and not each.busy) for each in lines)  # each one was asked
             alone = any(each.reached for each in lines) and not any(each.reached and each.faults for each in lines)
             if self._since is None and heard and not alone and self._streak >= _FAULTS:
                 self._since = self._now()

@@ -69,7 +69,7 @@ def test_hydra_reads_a_setting_as_it_was_meant(text: str) -> None:
 
 
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="$\n\r\0", exclude_categories=["C"]), min_size=1))
-@settings(max_examples=30)
+@settings(max_examples=12)
 def test_any_text_goes_through_hydra_and_a_shell(text: str) -> None:
     word = setting("tracking.experiment", text)
     assert _composed(shlex.split(shell_word(word, windows=False))).tracking.experiment == text

@@ -1,4 +1,4 @@
-"""Commands of hints, typed as printed, for the damages that the suite leaves out."""
+"""Commands of hints, typed as printed, into a shell: each mends the damage that its hint is about."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ __all__ = ["project", "trained"]  # fixtures
 pytestmark = case.pytestmark
 
 
-@pytest.mark.parametrize("damage", [damage for damage in case.DAMAGES if damage not in case.SAMPLE])
+@pytest.mark.parametrize("damage", case.DAMAGES)
 def test_the_command_of_a_hint_mends_what_the_hint_is_about(trained: Place, damage: str, tmp_path: Path) -> None:
     case.mends(trained, damage, tmp_path)

@@ -103,7 +103,7 @@ class TimeZone:
 
 
 TIME_ZONE = TimeZone()
-"""Names of time zones; abbreviations such as EST, which know no summer time, are none."""
+"""Names of time zones; abbreviations such as EST, which know no summer time, are refused."""
 FILE_NAME = Pattern(
     re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"),
     "letters, digits, - and _ (it becomes a file name on every system)",

@@ -139,7 +139,7 @@ def with_pictures(
     judged : mapping of (asset_class, symbol) to list of BarFinding
         Verdicts and notes.
     bars : DataFrame
-        asset_class, symbol, date, raw (the close as it came, null if it is none), repaired; sorted.
+        asset_class, symbol, date, raw (the close as it came, null if it is not positive), repaired; sorted.
     around : int
         Closes before the place, and after it.
 

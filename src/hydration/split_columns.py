@@ -85,14 +85,14 @@ def _events(values: Floats, special: npt.NDArray[np.int64]) -> SplitColumn:
     good = special[values[special] > 0]
     named[good] = values[good]
     bad = special[~(values[special] > 0)]
-    return SplitColumn(named, fault=f"a split of {values[bad[0]]:g} is none: ignored" if len(bad) else "")
+    return SplitColumn(named, fault=f"a split of {values[bad[0]]:g} is ignored: a ratio is above 0" if len(bad) else "")
 
 
 def _factors(values: Floats, given: npt.NDArray[np.bool_]) -> SplitColumn:
     nothing = np.ones(len(values))
     bad = given & ~(values > 0)
     if bad.any():
-        return SplitColumn(nothing, known=False, fault=f"a factor of {values[bad][0]:g} is none")
+        return SplitColumn(nothing, known=False, fault=f"a factor of {values[bad][0]:g} is not above 0")
     filled = values[np.maximum.accumulate(np.where(given, np.arange(len(values)), int(np.argmax(given))))]
     steps = filled[1:] / filled[:-1]
     changes = np.flatnonzero(np.abs(np.log(steps)) > _SAME) + 1

@@ -32,7 +32,7 @@ PAIR = 8.0  # log odds that a move back by the same ratio adds: a scale was wron
 _LONG_GAP = 15  # weekdays without a bar, after which no ratio is exact
 _BACK, _BACK_SCALE, _BACK_ROOM = 20, 4.0, 0.02  # bars within which a level that was left comes back
 _PRINT = math.log(SCALE)  # such moves are held at the last close for a while
-_MANY, _WITHIN = 3, 250  # splits within these bars are none
+_MANY, _WITHIN = 3, 250  # splits within so few bars are not believed
 _SESSION_HOURS = 4.0  # without an intraday bar: a session ends
 _REMEDY = "correct the file or take another source, then hydrate again"
 

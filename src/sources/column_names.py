@@ -275,7 +275,7 @@ def _is_no_coin(unit: str) -> bool:
 
 
 def _is_wide(columns: dict[str, str], spare: list[str]) -> str | None:
-    """The first symbols of a table with one column for each symbol; None if a file is none."""
+    """The first symbols of a table with one column for each symbol; None for any other file."""
     if any(ours in columns for ours in ("open", "high", "low", "close", "volume", "symbol")) or len(spare) < 2:
         return None
     if not all(re.fullmatch(r"[\^]?[A-Z0-9][A-Z0-9.\-=/&]{0,14}", name) for name in spare):

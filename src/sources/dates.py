@@ -86,11 +86,7 @@ def date_reading(
     read = read.with_columns(local=pl.when(pl.col("local").dt.date().is_between(*YEARS)).then("local"))
     good = read.filter(pl.col("local").is_not_null())
     if read.height and not good.height:
-        raise ColumnError(
-            f"{path.name} line {read['line'][0]}: column {column} reads '{read[CELL][0]}', which is not a date: write"
-            " YYYY-MM-DD",
-            "quarantined",
-        )
+        raise _no_date(path, column, read)
     if good["kind"].n_unique() > 1:
         require_order(path, column, good)
     clock = good["local"].dt.time()
@@ -107,6 +103,11 @@ def date_reading(
     table = read.select(CELL, day="day", moment="local", utc="utc", bad=pl.col("local").is_null())
     last = int(str(good["line"].max() or 0))
     return DateReading(table, clock.n_unique() > 1, midnight and interval != "1d" and good.height > 2, last)
+
+
+def _no_date(path: Path, column: str, read: pl.DataFrame) -> ColumnError:
+    where = f"{path.name} line {read['line'][0]}: column {column}"
+    return ColumnError(f"{where} reads '{read[CELL][0]}', which is not a date: write YYYY-MM-DD", "quarantined")
 
 
 def _read(path: Path, column: str, cells: pl.DataFrame, interval: str, is_table: bool) -> pl.DataFrame:

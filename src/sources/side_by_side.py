@@ -57,7 +57,7 @@ class SideBySide:
         Returns
         -------
         DataFrame
-            date, symbol, `fields` and `kept`; rows in which an instrument has no value at all are none of its bars.
+            date, symbol, `fields` and `kept`; rows in which an instrument has no value at all are left out.
         """
         parts = []
         for symbol, columns in self.tickers.items():

@@ -212,7 +212,7 @@ def _rows(content: bytes, asset_class: str, symbol: str) -> pl.DataFrame:
 
 
 def _refuse_text(content: bytes) -> None:
-    """Refuse a file with a cell that is no number: an empty cell is a missing value, text is none."""
+    """Refuse a file with a cell that is no number: an empty cell is a missing value, other text is not."""
     cells = pl.read_csv(io.BytesIO(content), infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True)
     for name in _FIELDS:
         text = cells[name].str.strip_chars()

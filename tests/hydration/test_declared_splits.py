@@ -124,4 +124,4 @@ def test_a_split_of_no_ratio_is_ignored_and_a_stored_split_is_positive(value):
     odd = frame.with_columns(split=pl.when(pl.int_range(pl.len()) == 300).then(value).otherwise("split"))
     bars, state = checked(odd)
     assert_right(frame, bars, state)
-    assert (bars["split"] > 0).all() and ("a split of -2 is none: ignored" in state["reason"]) == (value == -2.0)
+    assert (bars["split"] > 0).all() and ("a split of -2 is ignored" in state["reason"]) == (value == -2.0)

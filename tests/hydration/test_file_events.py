@@ -163,7 +163,7 @@ def test_a_split_of_zero_costs_no_split_and_no_instrument():
     assert set(bars["split"]) == {1.0} and state["state"] == "done"
     factors = frame.with_columns(split=pl.when(BAR < 100).then(4.0).when(BAR < 200).then(0.0).otherwise(1.0))
     bars, state = one(factors)
-    assert bars["split"].is_null().all() and "column of splits: a factor of 0 is none" in state["reason"]
+    assert bars["split"].is_null().all() and "column of splits: a factor of 0 is not above 0" in state["reason"]
 
 
 def test_events_change_no_earlier_return_when_later_bars_come():

@@ -54,6 +54,6 @@ def test_a_column_without_any_value_says_nothing():
 
 def test_a_factor_of_zero_and_a_column_that_moves_each_day_are_refused():
     zero = np.repeat([4.0, 0.0, 1.0], [500, 300, 200])
-    assert not read(zero).known and "a factor of 0 is none" in read(zero).fault
+    assert not read(zero).known and "a factor of 0 is not above 0" in read(zero).fault
     price = np.exp(np.arange(1000) * 0.01)
     assert not read(price).known and "it changes on 999 of 1,000 bars" in read(price).fault

@@ -228,7 +228,7 @@ def _with_split(rows: pl.DataFrame, events: pl.DataFrame, remarks: dict[Key, lis
     good = ((pl.col("value") > 0) & pl.col("value").is_finite()).fill_null(False)
     for row in splits.filter(~good).iter_rows(named=True):
         what = "without a ratio" if row["value"] is None else f"of {row['value']:g}"
-        remarks[row["asset_class"], row["symbol"]].append(f"split {what} on {row['date']} ignored: it is none")
+        remarks[row["asset_class"], row["symbol"]].append(f"split {what} on {row['date']} ignored: a ratio is above 0")
     splits = splits.filter(good)
     splits = splits.join(_series(rows), on=SERIES, maintain_order="left").sort("date", "value", maintain_order=True)
     later = splits.select("g", day="date", split=pl.col("value").cum_prod(reverse=True).over("g"))

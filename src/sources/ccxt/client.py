@@ -231,7 +231,7 @@ def _host(url: str) -> str:
 
 
 def _causes(error: BaseException) -> str:
-    """The words of an error and of all its causes; the address that was asked is none of them."""
+    """The words of an error and of all its causes; without the address that was asked."""
     chain: list[str] = []
     cause: BaseException | None = error
     while cause is not None:

@@ -97,8 +97,8 @@ def test_a_split_without_a_ratio_is_ignored_and_reported():
     made = derived(bars([10] * 5), odd)
     assert made.bars["split"].to_list() == [1.0] * 5
     assert made.remarks[KEY] == [
-        "split of 0 on 2024-01-03 ignored: it is none",
-        "split without a ratio on 2024-01-04 ignored: it is none",
+        "split of 0 on 2024-01-03 ignored: a ratio is above 0",
+        "split without a ratio on 2024-01-04 ignored: a ratio is above 0",
     ]
 
 

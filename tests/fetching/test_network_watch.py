@@ -138,3 +138,12 @@ def test_faults_with_an_answer_between_them_do_not_add_up(watch):
             ask(watch, "yahoo", no_name())
     ask(watch, "kraken")
     assert watch.blocked() == {}
+
+
+def test_the_network_is_not_absent_before_every_expected_provider_was_asked(watch):
+    watch.expect("kraken")
+    for _ in range(3):
+        ask(watch, "yahoo", no_name())
+    assert watch.absent_since is None
+    ask(watch, "kraken", no_name("api.kraken.com"))
+    assert watch.absent_since == NOON

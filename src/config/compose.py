@@ -262,7 +262,7 @@ def _refuse_added(part: Any, schema: type, prefix: str = "") -> None:
         if name not in names:
             raise ConfigError(no_such_key(f"{prefix}{name}", names))
         below = hints[name]
-        if prefix == "model." and name == "params":
+        if prefix == "model." and name in ("params", "pooled"):
             below = PARAMS.get(part["family"], object)
         if dataclasses.is_dataclass(below) and isinstance(value, dict):
             assert isinstance(below, type)
@@ -278,8 +278,8 @@ def _importable(model: ModelConfig) -> ModelConfig:
 def _schema(family: str) -> type[ModelConfig]:
     """Return a `ModelConfig` whose params are those of one family."""
     params = PARAMS[family]
-    settings = dataclasses.field(default_factory=params)
-    return dataclasses.make_dataclass(f"{family}_model", [("params", params, settings)], bases=(ModelConfig,))
+    settings = [(name, params, dataclasses.field(default_factory=params)) for name in ("params", "pooled")]
+    return dataclasses.make_dataclass(f"{family}_model", settings, bases=(ModelConfig,))
 
 
 @functools.cache
@@ -300,9 +300,15 @@ def _schema_or_none(family: str) -> type[ModelConfig]:
     return _schema(family) if family in PARAMS else ModelConfig
 
 
-def _param(key: str) -> Any:
-    """Read a choice from params.yaml."""
-    choices = _yaml(ROOT / "params.yaml", dict[str, str | None])
+def _param(key: str, *, _root_: Any) -> Any:
+    """Read a choice from params.yaml: of its section `pooled` where the pooled scope is chosen and it has the key.
+
+    While Hydra builds the list of defaults, the root holds the groups that the command line or an experiment chose.
+    """
+    choices = _yaml(ROOT / "params.yaml", dict[str, Any])
+    scope = _root_._get_node("scope") if _root_ is not None else None
+    if str(scope or choices.get("scope")) == "pooled":
+        choices |= choices.get("pooled") or {}
     if key not in choices:
         raise ConfigError(f"params.yaml has no {key}: add it (the committed file shows all of them)")
     return choices[key]

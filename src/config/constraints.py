@@ -26,6 +26,10 @@ from src.core.instruments import ASSET_CLASSES
 from src.models.registry import FAMILIES, PARAMS
 
 
+SEVERAL = ("all", "ensemble")
+"""Values of model.family that stand for several families, the members."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One value of a configuration.
@@ -155,6 +159,7 @@ def _rules(config: Config) -> Iterator[Rule]:
     yield from _model(config.model)
     yield from _engine(config.engine)
     yield from _own_features(config.features)
+    yield from _scope(config)
     yield from _placebo(config)
     yield from _no_secrets(config)
 
@@ -195,8 +200,8 @@ def _universe(universe: UniverseConfig) -> Iterator[Rule]:
 def _model(model: ModelConfig) -> Iterator[Rule]:
     yield Rule(
         "model.members",
-        (model.family == "all") == bool(model.members) and all(name in FILE_NAME for name in model.members),
-        f"must name files of conf/model for family: all and be empty otherwise, got {model.members}",
+        (model.family in SEVERAL) == bool(model.members) and all(name in FILE_NAME for name in model.members),
+        f"must name files of conf/model for family: all or ensemble and be empty otherwise, got {model.members}",
         f"choose model=all or one family ({', '.join(FAMILIES)})",
     )
     yield Rule(
@@ -207,7 +212,7 @@ def _model(model: ModelConfig) -> Iterator[Rule]:
     )
     yield Rule(
         "model.params",
-        model.family == "all" or isinstance(model.params, PARAMS[model.family]),
+        model.family in SEVERAL or isinstance(model.params, PARAMS[model.family]),
         f"must be the settings of {model.family}, got {type(model.params).__name__}",
         f"choose model={model.family}",
     )
@@ -238,6 +243,28 @@ def _engine(engine: EngineConfig) -> Iterator[Rule]:
         f"is for engine=local, got {engine.memory_gib}",
         "leave it out: Ray ends a worker itself when its node runs out of memory",
     )
+
+
+def _scope(config: Config) -> Iterator[Rule]:
+    """Refuse what one of the scopes can't use."""
+    pooled = config.scope.kind == "pooled"
+    yield Rule(
+        "model.family", pooled or config.model.family != "ensemble", "ensemble ranks names of a cross-section, which "
+        "scope=instrument has not", "add scope=pooled, or choose model=all",
+    )  # fmt: skip
+    yield Rule(
+        "universe.interval", not pooled or config.universe.interval == "1d",
+        f"must be 1d for scope=pooled, got {config.universe.interval}", "leave scope=pooled out",
+    )  # fmt: skip
+    for name, stated in (
+        ("portfolio", config.portfolio.cost_bps),
+        ("eligibility", config.eligibility.min_dollar_volume),
+    ):
+        key = f"{name}.{'cost_bps' if name == 'portfolio' else 'min_dollar_volume'}"
+        yield Rule(
+            key, set(stated) == set(ASSET_CLASSES), f"must name {', '.join(ASSET_CLASSES)} and nothing else, got "
+            f"{', '.join(stated) or 'nothing'}", "give each class its number",
+        )  # fmt: skip
 
 
 def _placebo(config: Config) -> Iterator[Rule]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from src.core.project import ROOT
 
-TABLES = ("bars", "features", "options", "runs", "states")
+TABLES = ("bars", "features", "options", "portfolios", "ranks", "runs", "states")
 """Folders of data/ that hold one folder for each dataset."""
 
 
@@ -90,6 +90,21 @@ class DatasetPaths:
     def runs(self) -> Path:
         """Folder of the run store, which holds what training produced."""
         return self.root / "runs" / self.dataset
+
+    @property
+    def portfolios(self) -> Path:
+        """Folder of what the pooled scope produced: runs, scores, portfolios and their grades."""
+        return self.root / "portfolios" / self.dataset
+
+    @property
+    def portfolio_grades(self) -> Path:
+        """The grades table of the pooled scope."""
+        return self.portfolios / "grades.parquet"
+
+    @property
+    def ranks(self) -> Path:
+        """Folder of the ranks of each day's features, which the pooled scope computes from the store of features."""
+        return self.root / "ranks" / self.dataset
 
     @property
     def placebo(self) -> Path:

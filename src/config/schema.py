@@ -186,15 +186,72 @@ class StrategyConfig:
 class ModelConfig:
     """One model family with its settings; `model=all` has none itself and lists files of families in `members`."""
 
-    family: str = one_of("???", (*FAMILIES, "all"))
+    family: str = one_of("???", (*FAMILIES, "all", "ensemble"))  # ensemble: the rank mean of its members
     members: list[str] = field(
         default_factory=list
     )  # files of conf/model; one with `classes` takes these from the others of its family
     params: Any = None
+    pooled: Any = None  # params of scope=pooled; null takes `params`
     device: str = one_of("cpu", ("cpu", "cuda"))
     classes: list[str] = field(default_factory=list)  # asset classes to train; empty: all
     trials: int = ranged(0, low=0, high=10_000_000, unit="trials")  # tuning trials that the params were chosen from
     tuned_before: str | None = dated(None)  # tuning read only bars before this date, YYYY-MM-DD
+
+
+@dataclass
+class ScopeConfig:
+    """What one model is for: one instrument, or all eligible instruments of an asset class (`pooled`)."""
+
+    name: str = named("instrument")
+    kind: str = one_of("instrument", ("instrument", "pooled"))
+    # What a pooled model is fitted to: the label's value, or whether it is above the median.
+    objective: str = one_of("regression", ("regression", "classification"))
+    train_every: int = ranged(10, low=1, high=260, unit="days")  # every so many days become training rows
+    # Recipes that were tried on such data before, which the evidence allows for.
+    prior_trials: int = ranged(0, low=0, high=10_000_000, unit="trials")
+
+
+@dataclass
+class EligibilityConfig:
+    """Which instruments a pooled model ranks on a day, from bars up to that day alone; never from their price."""
+
+    name: str = named("liquid")
+    # Least median traded value a day, in the bars' currency.
+    min_dollar_volume: dict[str, float] = ranged(
+        {"stock": 1e6, "etf": 1e6, "crypto": 1e6}, low=0, high=1e15, unit="a day"
+    )
+    window: int = ranged(63, low=1, high=1000, unit="bars")  # of that median
+    history: int = ranged(252, low=1, high=10_000, unit="bars")  # bars since the first
+    untraded_window: int = ranged(21, low=1, high=1000, unit="bars")  # no bar without a trade among the last of them
+    min_names: int = ranged(30, low=5, high=1_000_000, unit="instruments")  # a day with fewer has no cross-section
+    # After the last bar of an instrument: to what was held long; a short position earns nothing then.
+    delisting_return: float = ranged(-0.3, low=-1, high=0)
+
+
+@dataclass
+class PortfolioConfig:
+    """How scores of a cross-section become positions, and what holding them costs."""
+
+    name: str = named("neutral")
+    # neutral: long and short by score over volatility; long_excess: the best names against the mean of all eligible
+    # ones; quantiles: the highest quantile against the lowest.
+    kind: str = one_of("neutral", ("neutral", "long_excess", "quantiles"))
+    quantiles: int = ranged(5, low=2, high=100, unit="quantiles")
+    smoothing: int = ranged(20, low=1, high=260, unit="days")  # a position is the mean of the last days' signals
+    trade_every: int = ranged(5, low=1, high=260, unit="days")
+    beta_hedged: bool = True
+    target_volatility: float = ranged(0.10, low=0, high=2, unit="a year", above=True)
+    volatility_window: int = ranged(63, low=5, high=1000, unit="bars")
+    max_gross: float = ranged(2.0, low=0, high=20, above=True)  # sum of absolute weights
+    max_weight: float = ranged(0.02, low=0, high=1, above=True)  # of one name, of the sum of absolute weights
+    band: float = ranged(0.0, low=0, high=1)  # a change of weight below this share of the mean weight is not traded
+    cost_bps: dict[str, float] = ranged(
+        {"stock": 5.0, "etf": 5.0, "crypto": 10.0}, low=0, high=1000, unit="basis points"
+    )
+    half_cent: float = ranged(0.005, low=0, high=1)
+    spread_window: int = ranged(63, low=1, high=1000, unit="bars")
+    borrow_bps: float = ranged(50.0, low=0, high=10_000, unit="basis points a year")  # of what is short
+    max_participation: float = ranged(0.05, low=0, high=1, above=True)  # of a day's traded value, for the capacity
 
 
 @dataclass
@@ -281,6 +338,9 @@ class Config:
     split: SplitConfig = field(default_factory=SplitConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    scope: ScopeConfig = field(default_factory=ScopeConfig)
+    eligibility: EligibilityConfig = field(default_factory=EligibilityConfig)
+    portfolio: PortfolioConfig = field(default_factory=PortfolioConfig)
     grade: GradeConfig = field(default_factory=GradeConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

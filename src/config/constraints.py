@@ -25,7 +25,6 @@ from src.core.field_rules import FILE_NAME, Constraint, constraint_of, remedy_of
 from src.core.instruments import ASSET_CLASSES
 from src.models.registry import FAMILIES, PARAMS
 
-
 SEVERAL = ("all", "ensemble")
 """Values of model.family that stand for several families, the members."""
 

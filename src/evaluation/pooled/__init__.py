@@ -1,1 +1,1 @@
-"""The cross-section of an asset class, day by day: who is eligible, what is predicted, what is traded and how it is graded."""
+"""The cross-section of an asset class: who is eligible, what is predicted, what is traded and how it is graded."""

@@ -17,6 +17,7 @@ from src.market.bars import BARS_PER_YEAR, tradable
 from src.market.calendar import sessions
 from src.market.spread import spread
 
+STILL_LISTED = 5  # sessions: a name whose last bar is that close to the end of the table has not left it
 _TABLES: dict[str, type[np.floating[Any]]] = {
     "open": np.float64,
     "close": np.float64,
@@ -74,6 +75,11 @@ class CrossSection:
     def traded(self) -> npt.NDArray[np.bool_]:
         """Whether each instrument traded on each day, shape (T, N)."""
         return np.isfinite(self.close)
+
+    @property
+    def delisted(self) -> npt.NDArray[np.bool_]:
+        """Whether each name's last bar is more than five sessions before the end of the table, shape (N,)."""
+        return self.last < len(self.dates) - 1 - STILL_LISTED
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,11 @@ def _scope(config: Config) -> Iterator[Rule]:
         "universe.interval", not pooled or config.universe.interval == "1d",
         f"must be 1d for scope=pooled, got {config.universe.interval}", "leave scope=pooled out",
     )  # fmt: skip
+    yield Rule(
+        "portfolio.beta_hedged", not (config.portfolio.kind == "long_excess" and config.portfolio.beta_hedged),
+        "is for portfolio=neutral and portfolio=quantiles (long_excess is held against the plain mean), got true",
+        "add portfolio.beta_hedged=false",
+    )  # fmt: skip
     for name, stated in (
         ("portfolio", config.portfolio.cost_bps),
         ("eligibility", config.eligibility.min_dollar_volume),

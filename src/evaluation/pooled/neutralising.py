@@ -87,7 +87,7 @@ def neutralised(values: npt.NDArray[np.floating], eligible: BoolArray, styles: S
     return style_basis(eligible, styles).residuals(values)
 
 
-def style_basis(eligible: BoolArray, styles: Styles, days: slice = slice(None)) -> StyleBasis:
+def style_basis(eligible: BoolArray, styles: Styles, days: slice | IntArray = slice(None)) -> StyleBasis:
     """Prepare the regressors of some days.
 
     Parameters
@@ -95,7 +95,7 @@ def style_basis(eligible: BoolArray, styles: Styles, days: slice = slice(None)) 
     eligible : bool, shape (T, N)
     styles : Styles
         Of the same shape.
-    days : slice
+    days : slice, or int64 array of rows
         Rows of the tables; default: all.
 
     Returns

@@ -11,15 +11,12 @@ import numpy as np
 from src.core.arrays import BoolArray, DateArray, FloatArray, IntArray, Matrix
 from src.core.errors import StageError
 from src.evaluation.pooled.costs import rates
-from src.evaluation.pooled.style_terms import style_terms
+from src.evaluation.pooled.neutralising import StyleBasis, style_basis
 
 if TYPE_CHECKING:
     from src.config.schema import PortfolioConfig
     from src.evaluation.pooled.styles import Styles
     from src.market.cross_section import CrossSection
-
-FILE_ENDS_WITHIN = 5
-"""Sessions before the last one of the class: a last bar among them is the end of the file, not a delisting."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,6 @@ class SignalDay:
         Position among the days traded.
     names : int64, shape (n,)
         Columns of `Prepared.columns`: eligible names of known styles.
-    terms : float32, shape (n, p)
-        Columns that span the styles and a constant; p is 0 where scores are taken as they are.
     volatility : float64, shape (n,)
         Not below the floor.
     beta : float64, shape (n,)
@@ -41,7 +36,6 @@ class SignalDay:
 
     row: int
     names: IntArray
-    terms: Matrix
     volatility: FloatArray
     beta: FloatArray
 
@@ -67,6 +61,8 @@ class Prepared:
         Positions of the trade days among the days.
     signal_days : sequence of SignalDay
         Ascending; the trade days are among them.
+    basis : StyleBasis or None
+        Styles of the signal days, for neutral scores; None where scores are taken as they are.
     windows : sequence of int64 arrays, length K
         Signal days, the trade day last, whose mean is traded on each trade day.
     returns : float32, shape (D, M)
@@ -93,6 +89,7 @@ class Prepared:
     columns: IntArray
     trades: IntArray
     signal_days: Sequence[SignalDay]
+    basis: StyleBasis | None
     windows: Sequence[IntArray]
     returns: Matrix
     beta: Matrix
@@ -147,7 +144,7 @@ def prepare(
     windows = [_window(each, choice) for each in trades]
     rows = np.unique(np.concatenate(windows))
     ends = _endings(section, columns, days)
-    last = np.where(_delisted(section, columns), section.last[columns], len(section.dates))
+    last = np.where(section.delisted, section.last, len(section.dates))[columns]
     return Prepared(
         choice=choice,
         delisting_return=delisting_return,
@@ -159,6 +156,7 @@ def prepare(
         columns=columns,
         trades=trades,
         signal_days=[_signal_day(row, days.start, columns, eligible, styles, choice) for row in rows],
+        basis=style_basis(eligible, styles, rows + days.start) if choice.neutralised else None,
         windows=[np.searchsorted(rows, window) for window in windows],
         returns=_open_returns(section, columns, days),
         beta=np.nan_to_num(styles.beta[days][:, columns], nan=0.0),
@@ -184,23 +182,15 @@ def _signal_day(
     table = [each[day, columns].astype(np.float64) for each in (styles.beta, styles.volatility, styles.dollar_volume)]
     known = eligible[day, columns] & np.isfinite(table).all(axis=0)
     names = np.flatnonzero(known)
-    beta, volatility, volume = (each[names] for each in table)
-    terms = style_terms(beta, volatility, volume) if choice.neutralised else np.empty((names.size, 0), dtype=np.float32)
+    beta, volatility = table[0][names], table[1][names]
     floor = choice.volatility_floor * np.median(volatility) if names.size else 0.0
-    return SignalDay(row, names, terms, np.maximum(volatility, max(floor, 1e-9)), beta)
-
-
-def _delisted(section: CrossSection, columns: IntArray) -> BoolArray:
-    """Whether each name's last bar is its end, not the file's."""
-    last = section.last[columns]
-    ended: BoolArray = (last >= 0) & (last < len(section.dates) - 1 - FILE_ENDS_WITHIN)
-    return ended
+    return SignalDay(row, names, np.maximum(volatility, max(floor, 1e-9)), beta)
 
 
 def _endings(section: CrossSection, columns: IntArray, days: slice) -> tuple[IntArray, IntArray]:
     """Find the decisions and names whose return ends on the day after a delisted name's last bar."""
     decision = section.last[columns] - 1 - days.start
-    within = _delisted(section, columns) & (decision >= 0) & (decision < days.stop - days.start)
+    within = section.delisted[columns] & (decision >= 0) & (decision < days.stop - days.start)
     names = np.flatnonzero(within)
     return decision[names], names
 

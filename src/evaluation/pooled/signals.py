@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.core.arrays import FloatArray, Matrix
+from src.evaluation.pooled.neutralising import centred_ranks
 
 if TYPE_CHECKING:
     from src.config.schema import PortfolioConfig
-    from src.evaluation.pooled.prepared import Prepared, SignalDay
+    from src.evaluation.pooled.prepared import Prepared
 
-LEAST_SPREAD = 1e-4
-"""Standard deviation of scores without their styles, over that with them, below which nothing is left but rounding."""
+LEAST_SPREAD, ROUNDING = 1e-4, 1e-6
+"""A day is without signals where the deviation of neutral scores is no more than rounding: so small a share of the
+deviation of the raw scores, or of their size."""
 
 
 def signals(prepared: Prepared, scores: Matrix) -> Matrix:
@@ -36,93 +38,45 @@ def signals(prepared: Prepared, scores: Matrix) -> Matrix:
             f"scores must have the days of the cross-section {prepared.shape}, or of the slice that is traded "
             f"({len(prepared.dates)}), got {scores.shape}"
         )
-    out = np.full((len(prepared.signal_days), prepared.columns.size), np.nan, dtype=np.float32)
+    raw = scores[[first + day.row for day in prepared.signal_days]]
+    values = raw if prepared.basis is None else prepared.basis.residuals(raw)
+    out = np.full((raw.shape[0], prepared.columns.size), np.nan, dtype=np.float32)
     for each, day in enumerate(prepared.signal_days):
-        score = scores[first + day.row, prepared.columns[day.names]].astype(np.float64)
-        out[each, day.names] = day_signal(score, day, prepared.choice)
+        names = prepared.columns[day.names]
+        value, score = values[each, names], raw[each, names]
+        known = np.isfinite(value)
+        if known.any() and _differ(value[known], score[known]):
+            out[each, day.names[known]] = day_signal(value[known], day.volatility[known], prepared.choice)
     return out
 
 
-def day_signal(score: FloatArray, day: SignalDay, choice: PortfolioConfig) -> FloatArray:
+def _differ(value: Matrix, score: Matrix) -> bool:
+    """Whether neutral scores differ by more than rounding."""
+    return bool(np.std(value) > LEAST_SPREAD * np.std(score) + ROUNDING * np.abs(score).mean())
+
+
+def day_signal(value: Matrix, volatility: FloatArray, choice: PortfolioConfig) -> FloatArray:
     """Turn the scores of a day into signals.
 
     Parameters
     ----------
-    score : float64, shape (n,)
-        NaN where a name has none.
-    day : SignalDay
+    value : float32, shape (n,)
+        Scores of the names that have one, neutral to styles unless the choice leaves that out.
+    volatility : float64, shape (n,)
     choice : PortfolioConfig
 
     Returns
     -------
     float64, shape (n,)
         ``neutral``: the centred rank in (-1, 1) over volatility. ``quantiles``: 1 in the highest quantile, -1 in the
-        lowest, else 0. ``long_excess``: 1 in the highest quantile, else 0. NaN without a score, and for all names where
-        the scores don't differ, or differ by styles alone.
+        lowest, else 0. ``long_excess``: 1 in the highest quantile, else 0.
     """
-    out = np.full(score.size, np.nan)
-    known = np.isfinite(score)
-    value = residual(score[known], day.terms[known])
-    if known.sum() <= day.terms.shape[1] + 1 or np.std(value) <= LEAST_SPREAD * np.std(score[known]):
-        return out
-    rank = centred_ranks(value)
+    rank: FloatArray = centred_ranks(value)
     if choice.kind == "neutral":
-        out[known] = rank / day.volatility[known]
-        return out
+        scaled: FloatArray = rank / volatility
+        return scaled
     edge = 1.0 - 2.0 / choice.quantiles
-    out[known] = (rank > edge) * 1.0
-    if choice.kind == "quantiles":
-        out[known] -= rank < -edge
-    return out
-
-
-def residual(score: FloatArray, terms: Matrix) -> FloatArray:
-    """Scores less their least-squares fit on the terms.
-
-    Parameters
-    ----------
-    score : float64, shape (n,)
-    terms : float32, shape (n, p)
-        Rows of the day's terms; without columns the scores stay as they are.
-
-    Returns
-    -------
-    float64, shape (n,)
-    """
-    if terms.shape[1] == 0 or score.size <= terms.shape[1]:
-        return score
-    basis = terms.astype(np.float64)
-    centre = score - score.mean()
-    fit = np.linalg.solve(np.einsum("ni,nj->ij", basis, basis), np.einsum("ni,n->i", basis, centre))
-    out: FloatArray = centre - np.einsum("ni,i->n", basis, fit)
-    return out
-
-
-def centred_ranks(values: FloatArray) -> FloatArray:
-    """Ranks from -1 to 1, both exclusive, with mean 0; equal values share their mean rank.
-
-    Parameters
-    ----------
-    values : float64, shape (n,)
-
-    Returns
-    -------
-    float64, shape (n,)
-
-    Examples
-    --------
-    >>> centred_ranks(np.array([3.0, 1.0, 1.0, 9.0])).tolist()
-    [0.25, -0.5, -0.5, 0.75]
-    """
-    n = values.size
-    order = np.argsort(values)
-    ascending = values[order]
-    first = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
-    count = np.diff(first, append=n)
-    mean = first + (count - 1) / 2.0
-    out = np.empty(n)
-    out[order] = np.repeat((2.0 * mean + 1.0) / n - 1.0, count)
-    return out
+    return (rank > edge) * 1.0 - (rank < -edge) * float(choice.kind == "quantiles")
 
 
 def smoothed(prepared: Prepared, signal: Matrix) -> Matrix:

@@ -247,7 +247,8 @@ def test_without_an_eligible_name_there_is_nothing_to_trade() -> None:
 
 def test_constant_scores_or_styles_as_scores_hold_nothing() -> None:
     section, eligible, styles, scores = market()
-    for flat in (np.ones_like(scores), np.full_like(scores, np.nan)):
+    ranks = rankdata(np.where(eligible, styles.beta, np.nan), axis=1, nan_policy="omit")
+    for flat in (np.ones_like(scores), np.full_like(scores, np.nan), ranks.astype(np.float32)):
         out = traded(flat, DAYS, section, eligible, styles, SMALL, -0.3)
         assert out.gross_exposure.max() == 0.0
         assert (out.net == 0).all()

@@ -134,7 +134,7 @@ def centred_ranks(values: npt.NDArray[np.floating]) -> FloatArray:
     >>> centred_ranks(np.array([5.0, 1.0, 7.0, 5.0])).tolist()
     [0.0, -0.75, 0.75, 0.0]
     """
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     ordered = values[order]
     first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if values.size else np.empty(0, int)
     ends = np.append(first[1:], values.size)

@@ -305,10 +305,10 @@ def _param(key: str, *, _root_: Any) -> Any:
 
     While Hydra builds the list of defaults, the root holds the groups that the command line or an experiment chose.
     """
-    choices = _yaml(ROOT / "params.yaml", dict[str, Any])
+    choices = _yaml(ROOT / "params.yaml", dict[str, str | None])
     scope = _root_._get_node("scope") if _root_ is not None else None
     if str(scope or choices.get("scope")) == "pooled":
-        choices |= choices.get("pooled") or {}
+        choices |= _yaml(ROOT / "params.yaml", dict[str, dict[str, str | None]]).get("pooled") or {}
     if key not in choices:
         raise ConfigError(f"params.yaml has no {key}: add it (the committed file shows all of them)")
     return choices[key]
@@ -334,15 +334,16 @@ def dvc_hint(verb: str, config: Config) -> str | None:
     str or None
         One sentence; None where DVC has nothing to do with the command.
     """
-    if verb not in _yaml(ROOT / "dvc.yaml").get("stages", {}):
+    stage = "train_pooled" if verb == "train" and config.scope.kind == "pooled" else verb
+    if stage not in _yaml(ROOT / "dvc.yaml").get("stages", {}):
         return None
-    versioned = compose()
+    versioned = compose([f"scope={config.scope.kind}"] if verb == "train" else [])
     if config.only or config.dataset != versioned.dataset:
         return None  # a part of a dataset, or a dataset that DVC does not version
     usual = dict(values(versioned))
     differs = [key for key, value in values(config) if usual.get(key) != value and not key.startswith(_UNVERSIONED)]
     if not differs:
-        return f"DVC does not know of this run yet: dvc commit -f {verb}"
+        return f"DVC does not know of this run yet: dvc commit -f {stage}"
     return (
         f"dvc repro would give another {config.dataset}: {differs[0]} differs from params.yaml and conf/. To keep this"
         " result, set it there and run dvc repro"

@@ -102,6 +102,11 @@ class DatasetPaths:
         return self.portfolios / "grades.parquet"
 
     @property
+    def portfolio_states(self) -> Path:
+        """The states table of the pooled scope: which instruments it ranked, and why not the others."""
+        return self.portfolios / "states.parquet"
+
+    @property
     def ranks(self) -> Path:
         """Folder of the ranks of each day's features, which the pooled scope computes from the store of features."""
         return self.root / "ranks" / self.dataset

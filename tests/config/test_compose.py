@@ -46,16 +46,17 @@ def test_columns_of_ones_own_files_are_named_on_the_command_line() -> None:
 def test_there_are_options_of_every_group_of_the_schema() -> None:
     groups = {option.split("/")[0] for option in OPTIONS}
     assert groups == {
-        "engine", "experiment", "features", "grade", "label", "model", "source", "split", "strategy", "universe"
+        "eligibility", "engine", "experiment", "features", "grade", "label", "model", "portfolio", "scope", "source",
+        "split", "strategy", "universe",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_passes_every_rule(option: str) -> None:
     group, name = option.split("/")
-    config = compose([f"{group}={name}"])
+    config = compose([f"{group}={name}", *(["scope=pooled"] if option == "model/ensemble" else [])])
     assert config.dataset
-    if group in ("universe", "features", "label", "split", "strategy", "grade"):
+    if group not in ("engine", "experiment", "model", "source"):
         assert getattr(config, group).name == name, "one word from the command line to the file"
     assert [model.family for model in families(config)]
 
@@ -65,6 +66,24 @@ def test_an_experiment_holds_only_differences(name: str) -> None:
     assert compose([f"experiment={name}"]) != compose()
     written = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
     assert len(str(written)) < 600
+
+
+@pytest.mark.parametrize("words", [["scope=pooled"], ["experiment=pooled"]])
+def test_the_pooled_scope_takes_its_own_label_and_model_from_params_yaml(words: list[str]) -> None:
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    config = compose(words)
+    assert (config.label.name, config.model.family) == (chosen["pooled"]["label"], chosen["pooled"]["model"])
+    assert compose().label.name == chosen["label"]
+
+
+def test_what_is_typed_stands_above_the_choices_of_the_pooled_scope() -> None:
+    config = compose(["scope=pooled", "label=relative_5", "model=lightgbm"])
+    assert (config.label.name, config.model.family) == ("relative_5", "lightgbm")
+
+
+def test_an_ensemble_is_refused_where_there_is_no_cross_section() -> None:
+    with pytest.raises(ConfigError, match="ensemble ranks names of a cross-section.*: add scope=pooled, or choose"):
+        compose(["model=ensemble"])
 
 
 def test_nothing_chosen_is_what_params_yaml_chooses() -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from src.config.commands import command
+from src.core.dotted import dotted
 from src.runtime.command import main
 
 if TYPE_CHECKING:
@@ -17,7 +19,19 @@ if TYPE_CHECKING:
     from src.reporting.report_data import ReportData
 
 # Sections that shape the figures; engine and tracking do not.
-_SECTIONS = ("universe", "source", "features", "label", "split", "strategy", "model", "grade")
+_SECTIONS = (
+    "universe",
+    "source",
+    "features",
+    "label",
+    "split",
+    "strategy",
+    "model",
+    "grade",
+    "eligibility",
+    "portfolio",
+)
+_POOLED_KEYS = ("scope", "label", "model")  # that experiment=pooled chooses
 _LOCAL_PATHS = ("source.path", "universe.file")
 
 
@@ -54,6 +68,7 @@ def read(config: Config) -> ReportData:
     """
     from src.reporting import loading
     from src.reporting.passing_runs import best_runs
+    from src.reporting.pooled_loading import read_pooled
     from src.reporting.report_data import ReportData, groups, thresholds
     from src.reporting.several_settings import overfitting
     from src.training.run_store import RunStore
@@ -62,10 +77,11 @@ def read(config: Config) -> ReportData:
     grades = loading.read_grades(paths)
     bars = loading.read_bar_facts(paths)
     found = loading.read_quality(paths)
+    states = loading.read_states(paths)
     data = ReportData(
         dataset=config.dataset,
         grades=grades,
-        states=loading.read_states(paths),
+        states=states,
         luck=loading.passes_against_luck(grades),
         groups=groups(grades, loading.passes_against_luck),
         thresholds=thresholds(config.grade),
@@ -77,6 +93,8 @@ def read(config: Config) -> ReportData:
         quality=found,
         around=loading.read_around(paths, found),
         hydrate_command=config.hydrate_command,
+        pooled=read_pooled(paths, states, simulated=bars.simulated),
+        train_commands=train_commands(config),
     )
     return dataclasses.replace(
         data,
@@ -101,9 +119,29 @@ def closing_line(data: ReportData, page: Path) -> str:
     str
     """
     from src.reporting.formatting import counted
-    from src.reporting.headline import sentence
+    from src.reporting.headline import first_line
 
-    return f"report: {counted(data.universe_size, 'instrument')}; {sentence(data.luck)} See {page.as_posix()}"
+    return f"report: {counted(data.universe_size, 'instrument')}; {first_line(data)} See {page.as_posix()}"
+
+
+def train_commands(config: Config) -> dict[str, str]:
+    """Write the commands that train each scope.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    dict of str to str
+        By scope: ``instrument`` and ``pooled``.
+    """
+    name = config.universe.name
+    pooled = command("train", "experiment=pooled", dataset=name, without=_POOLED_KEYS)
+    if config.scope.kind == "instrument":
+        return {"instrument": command("train", dataset=name), "pooled": pooled}
+    own = command("train", "scope=instrument", dataset=name, without=("experiment", *_POOLED_KEYS))
+    return {"instrument": own, "pooled": pooled}
 
 
 def settings(config: Config) -> dict[str, object]:
@@ -117,16 +155,8 @@ def settings(config: Config) -> dict[str, object]:
     from src.runtime.redaction import masked_values
 
     sections = {name: masked_values(getattr(config, name)) for name in _SECTIONS}
-    flat = dict(_flattened({**sections, "data.until": config.data.until, "seed": config.seed}))
+    flat = dotted({**sections, "data.until": config.data.until, "seed": config.seed})
     return {key: value for key, value in flat.items() if key not in _LOCAL_PATHS}
-
-
-def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
-    items: list[tuple[str, object]] = []
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        items += _flattened(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
-    return items
 
 
 if __name__ == "__main__":

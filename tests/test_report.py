@@ -12,13 +12,13 @@ import pytest
 from src.config.schema import Config
 from src.core.errors import StageError
 from src.market.bars import BarStore, Manifest
-from src.report import read, report, settings
+from src.report import read, report, settings, train_commands
 from src.reporting.loading import passes_against_luck
 from src.reporting.schemas import grades_table
 from src.runtime import heartbeat
 from src.storage.atomic import write_parquet
 from src.training.run_store import RunStore
-from tests.reporting import synthetic
+from tests.reporting import pooled_case, synthetic
 
 SESSION = "5e551011"
 FILES = ["index.html", "metrics.json", "plots/accuracy.csv", "plots/auc.csv", "plots/max_drawdown.csv",
@@ -134,6 +134,43 @@ def test_without_grades_the_missing_command_is_named(tmp_path, monkeypatch):
     with pytest.raises(StageError, match=re.escape("run `python -m src.train universe=demo` first")):
         report(Config())
     assert not (tmp_path / "reports").exists()
+
+
+def test_pooled_grades_alone_still_give_a_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pooled_case.lay_out(tmp_path)
+    write_parquet(pooled_case.hydrated(), Path("data/states/demo/hydrate.parquet"))
+    line = report(Config())
+    assert line.startswith(
+        "report: 41 instruments; Pooled: 1 of 2 portfolios passed (stock.neutral: Sharpe 0.58, t 1.4"
+    )
+    assert "runs passed" not in line and "Survivors only" in line
+    page = Path("reports/demo/index.html").read_text(encoding="utf-8")
+    assert "No model of one instrument was trained: <code>python -m src.train universe=demo</code>" in page
+
+
+def test_pooled_and_own_models_stand_side_by_side(dataset):
+    alone = report(Config()).partition(" See")[0]
+    assert "experiment=pooled</code> trains one over" in Path("reports/demo/index.html").read_text(encoding="utf-8")
+    pooled_case.lay_out(dataset)
+    line = report(Config())
+    assert line.startswith(alone + " Pooled: 1 of 2 portfolios passed")
+    figures = json.loads(Path("reports/demo/metrics.json").read_text(encoding="utf-8"))
+    assert figures["pooled"]["passed"] == 1 and figures["runs"]["passed"] > 1
+
+
+def test_the_command_that_trains_one_scope_holds_no_choice_of_the_other(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["src.report", "universe=full", "experiment=pooled", "model=ridge", "seed=3"])
+    config = Config()
+    config.universe.name = "full"
+    assert train_commands(config)["pooled"] == "python -m src.train universe=full seed=3 experiment=pooled"
+    config.scope.kind = "pooled"
+    assert train_commands(config)["instrument"] == "python -m src.train universe=full seed=3 scope=instrument"
+
+
+def test_simulated_bars_lack_no_delisted_name(dataset):
+    pooled_case.lay_out(dataset)
+    assert "urvivors" not in report(Config())
 
 
 def test_after_a_training_that_was_interrupted_its_own_command_is_named(dataset, monkeypatch):

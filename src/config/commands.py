@@ -33,7 +33,9 @@ _LOGIN = re.compile(r"(?<=://).*@")
 _LEFT_OUT, _CHOOSING = ("source.live.proxy",), ("universe.symbols", "universe.file")
 
 
-def command(verb: str, *words: str, dataset: str | None = None, stored: str | None = None) -> str:
+def command(
+    verb: str, *words: str, dataset: str | None = None, stored: str | None = None, without: Iterable[str] = ()
+) -> str:
     """Write the command that runs a verb on the dataset of this process.
 
     Parameters
@@ -46,13 +48,15 @@ def command(verb: str, *words: str, dataset: str | None = None, stored: str | No
         Name of the universe, for a process whose command line names none.
     stored : str, optional
         The same where the name of the stored tables alone is known, which ends with the interval unless daily.
+    without : iterable of str
+        Keys of settings of this process that the command is not to take over.
 
     Returns
     -------
     str
         To be typed into a shell. The login of a store's address is masked.
     """
-    typed = _typed(verb, set(map(_key, words)))
+    typed = _typed(verb, {*map(_key, words), *without})
     keys = set(map(_key, (*typed, *words)))
     lead = []
     if not keys & {"universe", "universe.name"}:

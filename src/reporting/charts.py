@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
+from src.evaluation import metrics
 from src.reporting import svg
 from src.reporting.binning import Distribution
 from src.reporting.formatting import METRIC_FORMATS, counted, iso_date, threshold_value, two_decimals
@@ -138,13 +139,43 @@ def equity_curve(curve: pl.DataFrame, name: str) -> str:
     str
         SVG.
     """
-    width, height, foot = 340.0, 190.0, 158.0
     stamps: list[dt.date] = curve["stamp"].to_list()
+    return _two_lines(
+        stamps, curve["equity"].to_list(), curve["always_long_equity"].to_list(), equity_label(curve, name)
+    )
+
+
+def net_and_gross(daily: pl.DataFrame, name: str) -> str:
+    """Draw the equity of a portfolio net of all costs, with that before costs as the comparison; both start at 1.
+
+    Parameters
+    ----------
+    daily : DataFrame
+        Columns stamp, net and gross (returns of a day), in order of time; at least one row.
+    name : str
+        Of the portfolio.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    stamps: list[dt.date] = daily["stamp"].to_list()
+    net, gross = (metrics.equity(daily[column].to_numpy()).tolist() for column in ("net", "gross"))
+    label = (
+        f"Equity of {name} from {iso_date(stamps[0])} to {iso_date(stamps[-1])}: 1 became {two_decimals(net[-1])} "
+        f"net of costs; {two_decimals(gross[-1])} before costs"
+    )
+    return _two_lines(stamps, net, gross, label)
+
+
+def _two_lines(
+    stamps: Sequence[dt.date], observed: Sequence[float | None], baseline: Sequence[float | None], label: str
+) -> str:
+    """Draw two curves of equity over time; the first one is what was measured."""
+    width, height, foot = 340.0, 190.0, 158.0
     days = [stamp.toordinal() for stamp in stamps]
-    lines = {
-        "baseline": _defined(days, curve["always_long_equity"].to_list()),
-        "observed": _defined(days, curve["equity"].to_list()),
-    }
+    lines = {"baseline": _defined(days, baseline), "observed": _defined(days, observed)}
     values = [1.0, *(v for line in lines.values() for _, v in line)]
     low, high = min(values), max(values)
     x = svg.scale((days[0], days[-1]), (8, width - 62))
@@ -165,7 +196,7 @@ def equity_curve(curve: pl.DataFrame, name: str) -> str:
         svg.text(iso_date(stamps[-1]), width - 62, foot + 18, "end", class_="tick"),
         *_end_labels(lines, y, width - 56),
     ]
-    return svg.drawing(width, height, equity_label(curve, name), *axes, *drawn, *labels)
+    return svg.drawing(width, height, label, *axes, *drawn, *labels)
 
 
 def equity_label(curve: pl.DataFrame, name: str) -> str:
@@ -201,7 +232,7 @@ def _end_labels(lines: dict[str, Line], y: Callable[[float], float], x: float) -
     return parts
 
 
-def _defined(days: list[int], values: list[float | None]) -> Line:
+def _defined(days: list[int], values: Sequence[float | None]) -> Line:
     return [(float(d), float(v)) for d, v in zip(days, values, strict=True) if v is not None]
 
 

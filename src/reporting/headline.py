@@ -8,6 +8,7 @@ from src.core.instruments import KEY
 from src.evaluation.multiple_testing import session_clause
 from src.reporting.formatting import about, counted, integer, percent, probability
 from src.reporting.luck_chart import luck_chart
+from src.reporting.pooled_sentences import pooled_sentence
 from src.reporting.quality import QUALITY_PAGE, affected
 from src.reporting.rendering import render, trusted
 from src.reporting.report_data import Luck, ReportData
@@ -34,6 +35,24 @@ def sentence(luck: Luck) -> str:
     if luck.expected is None:
         return f"{passed} How many would pass by luck is not computed.{session}"
     return f"{passed} If no model had any skill, {about(luck.expected)} would.{session}"
+
+
+def first_line(data: ReportData) -> str:
+    """Say what came of the session: runs that passed and luck among them, then the portfolios of the pooled scope.
+
+    Parameters
+    ----------
+    data : ReportData
+        The session.
+
+    Returns
+    -------
+    str
+        Without a sentence on a scope that was not trained.
+    """
+    instruments = [] if data.pooled_only else [sentence(data.luck)]
+    pooled = [] if data.pooled is None else [pooled_sentence(data.pooled, data.thresholds)]
+    return " ".join([*instruments, *pooled])
 
 
 def interpretation(luck: Luck, runs: int) -> str:
@@ -74,26 +93,36 @@ def headline_section(data: ReportData) -> str:
     str
         HTML.
     """
-    luck, grades = data.luck, data.grades
-    trained = grades.select(KEY).unique().height
-    facts = [
-        ("instruments", integer(data.universe_size or trained)),
-        ("instruments trained", integer(trained)),
-        ("runs graded", integer(grades.height)),
-        ("runs passed", f"{integer(luck.passes)} ({percent(luck.passes / grades.height)})" if grades.height else "0"),
-        ("registrable runs", integer(int(grades["registrable"].fill_null(False).sum()))),
-        ("lowest q-value", probability(_lowest_q(grades))),
-    ]
     return render(
         "headline",
         simulated=data.simulated,
-        sentence=sentence(luck),
-        chart=trusted(luck_chart(luck)),
-        interpretation=interpretation(luck, grades.height),
-        facts=facts,
+        sentence=first_line(data),
+        chart=None if data.pooled_only else trusted(luck_chart(data.luck)),
+        interpretation=interpretation(data.luck, data.grades.height),
+        untrained=data.train_commands.get("instrument") if data.pooled_only else None,
+        facts=_facts(data),
         bars=affected(data),
         quality_page=QUALITY_PAGE,
     )
+
+
+def _facts(data: ReportData) -> list[tuple[str, str]]:
+    """Counts behind the sentence; of a scope that was not trained none."""
+    luck, grades = data.luck, data.grades
+    trained = grades.select(KEY).unique().height
+    facts = [("instruments", integer(data.universe_size or trained))]
+    if not data.pooled_only:
+        passed = f"{integer(luck.passes)} ({percent(luck.passes / grades.height)})" if grades.height else "0"
+        facts += [
+            ("instruments trained", integer(trained)),
+            ("runs graded", integer(grades.height)),
+            ("runs passed", passed),
+            ("registrable runs", integer(int(grades["registrable"].fill_null(False).sum()))),
+            ("lowest q-value", probability(_lowest_q(grades))),
+        ]
+    if data.pooled is not None:
+        facts.append(("pooled portfolios passed", f"{data.pooled.passed:,} of {len(data.pooled.portfolios):,}"))
+    return facts
 
 
 def _lowest_q(grades: pl.DataFrame) -> float | None:

@@ -18,7 +18,7 @@ from src.evaluation.placebo import PlaceboEvidence
 from src.hydration.quality import USED, Quality, quality
 from src.market.bars import BarStore, bucket
 from src.reporting.quality_worst import AROUND, worst
-from src.reporting.report_data import STAGES, Luck
+from src.reporting.report_data import POOLED, STAGES, Luck
 from src.reporting.schemas import equity_table, grades_table, matching_equity, states_table
 from src.runtime import heartbeat
 from src.sources import registry
@@ -59,13 +59,15 @@ def read_grades(paths: DatasetPaths) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        In `schemas.GRADE_SCHEMA`.
+        In `schemas.GRADE_SCHEMA`; empty where pooled models alone were trained.
 
     Raises
     ------
     StageError
-        If there are no grades (the message names the command to run), or the file can't be read.
+        If there are no grades of either scope (the message names the command to run), or the file can't be read.
     """
+    if not paths.grades.exists() and paths.portfolio_grades.exists():
+        return grades_table(pl.DataFrame())
     if not paths.grades.exists():
         raise StageError(f"no grades for universe={paths.dataset}: {_remedy(paths)}")
     return grades_table(_read(paths.grades))
@@ -96,7 +98,7 @@ def read_states(paths: DatasetPaths) -> dict[str, pl.DataFrame]:
     StageError
         If a file can't be read.
     """
-    tables = {stage: paths.states(stage) for stage in STAGES}
+    tables = {stage: paths.states(stage) for stage in STAGES} | {POOLED: paths.portfolios / "states.parquet"}
     return {stage: states_table(_read(path), stage) for stage, path in tables.items() if path.exists()}
 
 

@@ -129,7 +129,8 @@ def limits_section(data: ReportData) -> str:
             "has not itself been tested on unseen bars.",
             "Luck rates are slightly too high: simulated models without skill passed 0.9 to 1 times as often as "
             "expected. Runs on one instrument, and instruments of one market, are not independent.",
-            "Costs are estimates. They exclude the impact of large orders, borrowing, taxes and outages.",
+            "Costs are estimates. They exclude the impact of large orders, taxes and outages, and borrowing except for "
+            "an assumed rate in pooled portfolios.",
         ],
     )
 
@@ -143,18 +144,11 @@ def method_section(data: ReportData) -> str:
         HTML.
     """
     grades, settings = data.grades, data.settings
-    span = grades.select(
-        first=pl.col("first_oos").min(),
-        last=pl.col("last_oos").max(),
-        fewest=pl.col("n_oos").min(),
-        most=pl.col("n_oos").max(),
-    ).row(0, named=True)
     tuning = tuning_trials(grades)
     facts = [
         ("dataset", data.dataset),
         *data.bar_facts.items(),
-        ("out of sample", f"{iso_date(span['first'])} to {iso_date(span['last'])}"),
-        ("out-of-sample bars", f"{integer(span['fewest'])} to {integer(span['most'])} per run"),
+        *([] if data.pooled_only else _out_of_sample(grades)),
         ("folds", folds(settings)),
         ("thresholds", "; ".join(_threshold(threshold) for threshold in data.thresholds)),
         ("costs", costs(settings)),
@@ -163,6 +157,20 @@ def method_section(data: ReportData) -> str:
     ]
     lines = "\n".join(f"{key}: {_setting(value)}" for key, value in sorted(settings.items()))
     return render("method", facts=facts, meanings=MEANINGS, settings=lines)
+
+
+def _out_of_sample(grades: pl.DataFrame) -> list[tuple[str, str]]:
+    """Dates and numbers of bars that the grades of one instrument's models rest on."""
+    span = grades.select(
+        first=pl.col("first_oos").min(),
+        last=pl.col("last_oos").max(),
+        fewest=pl.col("n_oos").min(),
+        most=pl.col("n_oos").max(),
+    ).row(0, named=True)
+    return [
+        ("out of sample", f"{iso_date(span['first'])} to {iso_date(span['last'])}"),
+        ("out-of-sample bars", f"{integer(span['fewest'])} to {integer(span['most'])} per run"),
+    ]
 
 
 def tuning_trials(grades: pl.DataFrame) -> str:

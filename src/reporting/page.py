@@ -16,6 +16,7 @@ from src.reporting.importance import importance_section
 from src.reporting.methodology import limits_section, method_section
 from src.reporting.passing_runs import equity_section, flagged_section, passing_runs_section
 from src.reporting.planted_edges import planted_section
+from src.reporting.pooled_section import pooled_section
 from src.reporting.quality import parts_section, quality_headline, rules_section
 from src.reporting.quality_instruments import instruments_section
 from src.reporting.quality_worst import worst_section
@@ -49,6 +50,7 @@ class Section:
 
 SECTIONS = (
     Section("evidence", "Evidence", "What to believe", evidence_section),
+    Section("pooled", "Pooled", "Pooled models", pooled_section),
     Section("metrics", "Metrics", "The metrics and their thresholds", distributions_section),
     Section("best", "Best passes", "The best passes", equity_section),
     Section("planted", "Planted edges", "Planted edges found and missed", planted_section),
@@ -59,6 +61,9 @@ SECTIONS = (
     Section("limits", "Limits", "What this page can't tell you", limits_section),
     Section("method", "Method", "How the results were made", method_section),
 )
+
+OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "flagged", "importance")
+"""Sections on models of one instrument, which are left out where pooled models alone were trained."""
 
 QUALITY_SECTIONS = (
     Section("worst", "Worst", "The ten worst to look at", worst_section),
@@ -84,7 +89,8 @@ def page(data: ReportData) -> str:
         reason could not run even if it were not escaped.
     """
     lead = "Which runs passed, and how many passes are luck."
-    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), SECTIONS, data, None)
+    shown = [section for section in SECTIONS if not (data.pooled_only and section.anchor in OF_INSTRUMENTS)]
+    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), shown, data, None)
 
 
 def quality_page(data: ReportData) -> str:

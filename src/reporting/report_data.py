@@ -13,9 +13,12 @@ from src.evaluation.grade import GATE_METRICS
 from src.evaluation.placebo import PlaceboEvidence
 from src.hydration.quality import Quality, reason_rows
 from src.models.registry import FAMILIES
+from src.reporting.pooled_results import PooledResults
 from src.reporting.schemas import EQUITY_SCHEMA
 
 STAGES = ("hydrate", "featurize", "train")
+POOLED = "pooled"
+"""Name of the pooled scope among the stages."""
 STEPDOWN_LEVEL = 0.05
 """Family-wise error rate at which a run stands out of its session."""
 STATES = ("done", "skipped", "quarantined", "failed")
@@ -53,6 +56,20 @@ class Threshold:
         """
         value = pl.col(self.metric)
         return ((value >= self.limit) if self.at_least else (value <= self.limit)).fill_null(False)
+
+    def clears(self, value: float | None) -> bool:
+        """Compare one value with the limit.
+
+        Parameters
+        ----------
+        value : float or None
+
+        Returns
+        -------
+        bool
+            False for None.
+        """
+        return value is not None and (value >= self.limit if self.at_least else value <= self.limit)
 
 
 @dataclass(frozen=True)
@@ -197,11 +214,18 @@ class ReportData:
     quality: Quality | None = None
     around: Mapping[Key, pl.DataFrame] = field(default_factory=dict)
     hydrate_command: str = ""
+    pooled: PooledResults | None = None
+    train_commands: Mapping[str, str] = field(default_factory=dict)
 
     def reasons(self, stage: str) -> pl.DataFrame:
         """Reasons of a stage's states, one a row, as `src.storage.state_counts.reason_groups` takes them."""
         states = self.states[stage]
         return states if self.quality is None or stage != "hydrate" else reason_rows(states, self.quality.findings)
+
+    @property
+    def pooled_only(self) -> bool:
+        """Whether pooled models alone were trained."""
+        return self.pooled is not None and self.grades.is_empty() and "train" not in self.states
 
     @property
     def passing(self) -> pl.DataFrame:
@@ -211,7 +235,7 @@ class ReportData:
     @property
     def stages(self) -> list[str]:
         """Stages with a states table, in the order in which they run."""
-        return [s for s in STAGES if s in self.states] + sorted(set(self.states) - set(STAGES))
+        return [s for s in (*STAGES, POOLED) if s in self.states] + sorted(set(self.states) - {*STAGES, POOLED})
 
     @property
     def universe_size(self) -> int:

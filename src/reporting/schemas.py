@@ -28,6 +28,20 @@ GRADE_SCHEMA: dict[str, pl.DataType] = {
     "reasons": pl.List(pl.String()),
     **dict.fromkeys(("shift_passes", "shift_z"), pl.Binary()),
 }
+POOLED_GRADE_SCHEMA: dict[str, pl.DataType] = {
+    **GRADE_SCHEMA,
+    **dict.fromkeys(
+        (
+            "ic", "ic_t", "ic_p", "net_t", "net_p", "sharpe_low", "sharpe_high", "adjusted_p", "adjusted_t",
+            "low_volatility_auc", "gross_sharpe", "cost_a_year", "borrow_a_year", "break_even_bps", "capacity", "beta",
+            "volatility_exposure", "size_exposure", "gross_exposure", "net_exposure", "names", "luck_turnover",
+        ),
+        pl.Float64(),
+    ),
+    "weak": pl.Boolean(),
+    **dict.fromkeys(("instrument_days", "prior_trials"), pl.Int64()),
+}  # fmt: skip
+DAILY_SCHEMA: dict[str, pl.DataType] = {"stamp": pl.Date(), **dict.fromkeys(("gross", "net"), pl.Float64())}
 STATE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("asset_class", "symbol", "state", "reason"), pl.String()),
     "rows": pl.Int64(),
@@ -60,6 +74,43 @@ def grades_table(table: pl.DataFrame) -> pl.DataFrame:
     """
     conformed = _conformed(table, GRADE_SCHEMA, (*KEY, "family", "passed"), "grades")
     return conformed.with_columns(pl.col("passed").fill_null(False)).sort(*KEY, "family", "record_id", nulls_last=True)
+
+
+def pooled_grades_table(table: pl.DataFrame) -> pl.DataFrame:
+    """Bring a grades table of the pooled scope to `POOLED_GRADE_SCHEMA`.
+
+    Returns
+    -------
+    DataFrame
+        Those that passed first, then by Sharpe ratio. An undefined `passed` is False; NaN and infinities are null.
+
+    Raises
+    ------
+    ReportDataError
+        If a table with rows lacks symbol, family, record_id, passed or weak.
+    """
+    required = ("symbol", "family", "record_id", "passed", "weak")
+    conformed = _conformed(table, POOLED_GRADE_SCHEMA, required, "pooled grades")
+    ordered = conformed.with_columns(pl.col("passed").fill_null(False))
+    descending = [True, True, False, False, False]
+    return ordered.sort("passed", "sharpe", "symbol", "family", "record_id", descending=descending, nulls_last=True)
+
+
+def daily_table(table: pl.DataFrame) -> pl.DataFrame:
+    """Bring the daily returns of a portfolio to `DAILY_SCHEMA`.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by date, without the days whose net return is undefined.
+
+    Raises
+    ------
+    ReportDataError
+        If a table with rows lacks stamp, gross or net.
+    """
+    conformed = _conformed(table, DAILY_SCHEMA, ("stamp", "gross", "net"), "daily returns")
+    return conformed.filter(pl.col("net").is_not_null() & pl.col("gross").is_not_null()).sort("stamp")
 
 
 def states_table(table: pl.DataFrame, stage: str) -> pl.DataFrame:

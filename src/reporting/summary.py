@@ -10,9 +10,16 @@ import polars as pl
 from src.core.instruments import KEY
 from src.evaluation.placebo import PlaceboEvidence
 from src.reporting.binning import distribution, distribution_table
+from src.reporting.pooled_results import PooledResults
 from src.reporting.quality import quality_figures
 from src.reporting.report_data import STATES, STEPDOWN_LEVEL, Group, Luck, ReportData
 from src.reporting.schemas import METRICS
+
+POOLED_FIGURES = (
+    *METRICS, "low_volatility_auc", "luck_rate", "ic", "ic_t", "net_t", "adjusted_t", "break_even_bps", "capacity",
+    "turnover", "late_auc", "late_sharpe",
+)  # fmt: skip
+"""Figures of a portfolio in metrics.json."""
 
 
 def summary(data: ReportData) -> dict[str, Any]:
@@ -57,7 +64,38 @@ def summary(data: ReportData) -> dict[str, Any]:
         figures["placebo"] = placebo_counts(data.placebo)
     if data.planted is not None:
         figures["planted"] = planted_counts(data)
+    if data.pooled is not None:
+        figures["pooled"] = pooled_figures(data.pooled)
     return figures
+
+
+def pooled_figures(results: PooledResults) -> dict[str, Any]:
+    """Give the figures of the pooled scope.
+
+    Parameters
+    ----------
+    results : PooledResults
+        Its last session.
+
+    Returns
+    -------
+    dict
+        Numbers of portfolios: total, passed, weak; whether survivors only; and the figures of each portfolio by asset
+        class, name and family.
+    """
+    nested: dict[str, dict[str, dict[str, Any]]] = {}
+    for each in results.portfolios:
+        name = str(each.row["symbol"]).partition(".")[2]
+        own = {figure: _rounded(each.row[figure]) for figure in POOLED_FIGURES}
+        counts = {"passed": int(each.passed), "weak": int(each.weak), "trials": each.row["n_trials"]}
+        nested.setdefault(each.asset_class, {}).setdefault(name, {})[str(each.row["family"])] = {**counts, **own}
+    return {
+        "total": len(results.portfolios),
+        "passed": results.passed,
+        "weak": sum(each.weak for each in results.portfolios),
+        "survivors_only": int(results.survivors_only),
+        "portfolios": nested,
+    }
 
 
 def _lucky_instruments(luck: Luck) -> dict[str, float | None]:

@@ -9,7 +9,7 @@ from src.reporting import svg
 from src.reporting.binning import distribution
 from src.reporting.charts import equity_curve, histogram
 from src.reporting.formatting import METRIC_FORMATS, percent, probability
-from src.reporting.headline import sentence
+from src.reporting.headline import first_line
 from src.reporting.luck_chart import luck_chart
 from src.reporting.passing_runs import best_runs
 from src.reporting.report_data import ReportData
@@ -39,13 +39,14 @@ def summary_image(data: ReportData) -> str:
     str
         A standalone SVG document. Its colours follow the reader's light or dark setting.
     """
-    result = sentence(data.luck)
+    result = first_line(data)
     lines = textwrap.wrap(result, LINE_LETTERS)
     parts = [svg.text(line, MARGIN, 52 + 32 * k, class_="result") for k, line in enumerate(lines)]
     top = 52.0 + 32 * len(lines) + 4
     inner = WIDTH - 2 * MARGIN
-    parts.append(_placed(luck_chart(data.luck), MARGIN, top, inner, 138))
-    top += 138 + GAP
+    if not data.pooled_only:
+        parts.append(_placed(luck_chart(data.luck), MARGIN, top, inner, 138))
+        top += 138 + GAP
     if data.grades.height:
         drawn, height = _histograms(data, top)
         parts += drawn

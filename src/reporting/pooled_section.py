@@ -1,0 +1,164 @@
+"""The pooled scope on the page: each portfolio's verdict, what it stands on, its equity, and its figures by year."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from src.reporting.charts import net_and_gross
+from src.reporting.formatting import (
+    DASH,
+    METRIC_FORMATS,
+    counted,
+    integer,
+    iso_date,
+    percent,
+    probability,
+    three_decimals,
+    threshold_value,
+    two_decimals,
+)
+from src.reporting.pooled_results import GradedPortfolio, PooledResults
+from src.reporting.pooled_sentences import borrowing, strength, verdict
+from src.reporting.pooled_tables import decay_table, year_table
+from src.reporting.rendering import render, trusted
+from src.reporting.report_data import ReportData, Threshold
+from src.reporting.tables import Column, Row, Table, table
+
+MEANINGS = (
+    (
+        "AUC and accuracy",
+        "Of the sign of the neutralised outcome (above the median of the names of like volatility on that day), over "
+        "all names and days. What the untrained low-volatility sort reaches is no skill.",
+    ),
+    (
+        "IC",
+        "Rank correlation of a day's scores and outcomes, both free of beta, volatility and traded volume; its mean.",
+    ),
+    (
+        "luck rate",
+        "Share of draws without skill that clear all thresholds: the scores moved in time and between names of like "
+        "volatility, then traded at the same costs.",
+    ),
+    ("p of the net profit", "Chance of such a mean net return without skill, by resampling blocks of days."),
+    ("t after trials", "The t of the net profit, once the number of recipes tried is allowed for. Below 3 is weak."),
+    ("break-even", "Cost per unit traded at which nothing is left."),
+    (
+        "exposure",
+        "Mean rank of what is long less that of what is short: 1 where all that is long is the highest. Beta is "
+        "against the mean of all eligible names.",
+    ),
+    ("capacity", "Equity at which the portfolio would trade the allowed share of each name's volume."),
+    ("a day late", "Every decision carried out one day later."),
+)
+
+
+def pooled_section(data: ReportData) -> str:
+    """Write the pooled scope: its portfolios one by one, then its scores by instrument.
+
+    Parameters
+    ----------
+    data : ReportData
+        The session.
+
+    Returns
+    -------
+    str
+        HTML; where no pooled model was trained, the sentence that says so, with the command.
+    """
+    results = data.pooled
+    if results is None:
+        return render("pooled", cards=None, untrained=data.train_commands.get("pooled"))
+    return render(
+        "pooled",
+        cards=[_card(each, data.thresholds) for each in results.portfolios],
+        recipe=_recipe(results),
+        reservations=[*(each.sentence() for each in results.survivorship.values()), borrowing(results)],
+        meanings=MEANINGS,
+    )
+
+
+def _recipe(results: PooledResults) -> str:
+    """What the session predicted, and how its ranks were traded; empty where its settings are not stored."""
+    chosen = results.settings
+    if not {"label.name", "portfolio.name", "eligibility.name"} <= chosen.keys():
+        return ""
+    return (
+        f"Label {chosen['label.name']}, eligibility {chosen['eligibility.name']}, portfolio {chosen['portfolio.name']}."
+    )
+
+
+def _card(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> dict[str, Any]:
+    row, daily = portfolio.row, portfolio.daily
+    return {
+        "name": f"{row['symbol']} · {row['family']}",
+        "verdict": verdict(portfolio, thresholds),
+        "weak": portfolio.weak,
+        "strength": strength(portfolio),
+        "metrics": _metrics(portfolio, thresholds),
+        "chart": trusted(net_and_gross(daily, portfolio.title)) if daily.height > 1 else None,
+        "facts": [*_evidence(row), *_trading(row)],
+        "tables": [each for each in (year_table(portfolio.by_year), decay_table(portfolio.decay)) if each is not None],
+    }
+
+
+def _metrics(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> Table:
+    """Each metric of the gate with its threshold, and what to compare it with."""
+    row = portfolio.row
+    beside = {
+        "auc": f"low-volatility sort, untrained: {three_decimals(row['low_volatility_auc'])}",
+        "accuracy": f"always the more common side: {percent(row['majority_accuracy'])}",
+        "sharpe": f"before costs: {two_decimals(row['gross_sharpe'])}",
+    }
+    columns = [
+        Column("metric", lambda r: r["threshold"].name),
+        Column("value", lambda r: METRIC_FORMATS[r["threshold"].metric](r["value"]), lambda r: r["value"]),
+        Column("threshold", lambda r: _limit(r["threshold"]), lambda r: r["threshold"].limit),
+        Column("", lambda r: "clears" if r["threshold"].clears(r["value"]) else "misses"),
+        Column("compare with", lambda r: beside.get(r["threshold"].metric, DASH)),
+    ]
+    rows: list[Row] = [{"threshold": each, "value": row[each.metric]} for each in thresholds]
+    return table(columns, rows, f"{portfolio.title} against the thresholds", "gate")
+
+
+def _limit(threshold: Threshold) -> str:
+    return f"{'≥' if threshold.at_least else '≤'} {threshold_value(threshold.metric, threshold.limit)}"
+
+
+def _evidence(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What says how likely the result is luck."""
+    prior = f", {row['prior_trials']:,} of them before this project's own" if row["prior_trials"] else ""
+    return [
+        ("luck rate", "no draw passes" if row["luck_rate"] == 0 else percent(row["luck_rate"])),
+        ("Sharpe, 90% interval", f"{two_decimals(row['sharpe_low'])} to {two_decimals(row['sharpe_high'])}"),
+        ("p of the net profit", f"{probability(row['net_p'])} (t {two_decimals(row['net_t'])})"),
+        ("p of the IC", f"{probability(row['ic_p'])} (IC {three_decimals(row['ic'])}, t {two_decimals(row['ic_t'])})"),
+        ("trials", f"{integer(row['n_trials'])}{prior}"),
+        ("after trials", f"t {two_decimals(row['adjusted_t'])}, p {probability(row['adjusted_p'])}"),
+    ]
+
+
+def _trading(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the portfolio holds, trades and pays."""
+    names = ("beta", "volatility_exposure", "size_exposure", "gross_exposure", "net_exposure")
+    beta, volatility, size, gross, net = (two_decimals(row[name]) for name in names)
+    first, last = iso_date(row["first_oos"]), iso_date(row["last_oos"])
+    return [
+        (
+            "out of sample",
+            f"{counted(row['n_oos'], 'day')}, {first} to {last}",
+        ),
+        ("break-even", DASH if row["break_even_bps"] is None else f"{two_decimals(row['break_even_bps'])} bp"),
+        ("costs a year", f"{percent(row['cost_a_year'])}, and {percent(row['borrow_a_year'])} for borrowing"),
+        ("turnover", f"{integer(row['turnover'])} times equity a year"),
+        ("held", f"{integer(row['names'])} names; gross {gross}, net {net}"),
+        ("exposure", f"beta {beta}, volatility {volatility}, traded volume {size}"),
+        ("capacity", _dollars(row["capacity"])),
+        ("a day late", f"AUC {three_decimals(row['late_auc'])}, Sharpe {two_decimals(row['late_sharpe'])}"),
+    ]
+
+
+def _dollars(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return f"${value / 1e6:,.1f} million" if value >= 1e5 else f"${value:,.0f}"

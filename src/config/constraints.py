@@ -23,7 +23,7 @@ from src.core.address import is_cluster_address
 from src.core.errors import ConfigError
 from src.core.field_rules import FILE_NAME, Constraint, constraint_of, remedy_of, sounds_secret
 from src.core.instruments import ASSET_CLASSES
-from src.models.registry import FAMILIES, PARAMS
+from src.models.registry import FAMILIES, PARAMS, POOLED
 
 SEVERAL = ("all", "ensemble")
 """Values of model.family that stand for several families, the members."""
@@ -250,6 +250,11 @@ def _scope(config: Config) -> Iterator[Rule]:
     yield Rule(
         "model.family", pooled or config.model.family != "ensemble", "ensemble ranks names of a cross-section, which "
         "scope=instrument has not", "add scope=pooled, or choose model=all",
+    )  # fmt: skip
+    family = config.model.family
+    yield Rule(
+        "model.family", not pooled or family in (*SEVERAL, *POOLED), f"must have a pooled fit, got {family}",
+        f"choose {', '.join(POOLED)}",
     )  # fmt: skip
     yield Rule(
         "universe.interval", not pooled or config.universe.interval == "1d",

@@ -143,6 +143,20 @@ class FeatureStore:
             seen += rows.height
         return matrix if seen == bars.height else None
 
+    def read_year(self, b: int, year: int, columns: list[str]) -> pl.DataFrame | None:
+        """Features of one bucket and calendar year with their keys and dates; None where it has no row of that year.
+
+        Raises
+        ------
+        StageError
+            The shard can't be read, or lacks a column.
+        """
+        path = self._shards(b).get(year)
+        if path is None:
+            return None
+        with atomic.read_errors(path, self._remedy()):
+            return pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False, glob=False)
+
     def write_bucket(self, b: int, frame: pl.DataFrame) -> None:
         """Replace one bucket; a year whose values didn't change keeps its file."""
         old = self._shards(b)

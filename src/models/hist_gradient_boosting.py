@@ -6,14 +6,13 @@ predicts from a model that was just fitted and from one that was read back.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from src.core.field_rules import ranged
+from src.models import arrays_file
 from src.models.library import LazyModule, Library, shares
 from src.models.search_space import Bounds, TreeCost
 
@@ -191,12 +190,7 @@ def to_bytes(model: dict[str, Any]) -> bytes:
     bytes
         The same for the same model: `numpy.savez` would add the time of day.
     """
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, array in model.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as entry:
-                np.save(entry, array, allow_pickle=False)
-    return stream.getvalue()
+    return arrays_file.content(model)
 
 
 def from_bytes(content: bytes) -> dict[str, Any]:

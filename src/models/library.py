@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from src.models.search_space import Bounds
 
 if TYPE_CHECKING:
-    from src.core.arrays import Matrix, Vector
+    from src.core.arrays import Bytes, Matrix, Scores, Vector
 
 
 class LazyModule:
@@ -188,6 +188,62 @@ class Family(Protocol):
         -------
         object
             The model, as `predict` takes it.
+        """
+
+
+class PooledFamily(Family, Protocol):
+    """What a family defines besides, to be fitted to the cross-section of a class (scope=pooled).
+
+    Both functions are optional: a family without them has no pooled fit. `score` travels inside logged models under
+    the same conditions as `predict`.
+    """
+
+    def fit_pooled(
+        self, x: Bytes, y: Scores, params: Any, seed: int, names: list[str],
+        *, objective: str, categories: Sequence[int] = (), device: str = "cpu",
+    ) -> Any:  # fmt: skip
+        """Fit one model to ranks on one thread, deterministically for a seed.
+
+        Parameters
+        ----------
+        x : uint8, shape (rows, columns), C-contiguous
+            Ranks of a day's names, 0 to 254; 255 where a value is missing (`src.models.pooled_columns`). In the columns
+            of `categories`, the number of a category.
+        y : float32, shape (rows,)
+            Any number for a regression; 0 or 1, both present, for a classification.
+        params : PARAMS
+            Settings.
+        seed : int
+            Seed of everything random.
+        names : list of str
+            Names of the columns of `x`, kept with the model.
+        objective : {'regression', 'classification'}
+            Squared error, or logistic loss.
+        categories : sequence of int
+            Columns that hold categories, the last ones. A family may leave them out.
+        device : {'cpu', 'cuda'}
+            Where to fit.
+
+        Returns
+        -------
+        object
+            The model, as `score`, `importance` and `to_bytes` take it.
+        """
+
+    def score(self, model: Any, x: Bytes) -> Scores:
+        """Return the score of each row: the higher, the better the outcome that the model expects.
+
+        Parameters
+        ----------
+        model : object
+            What `fit_pooled` or `from_bytes` returned: both give the same scores to the last bit.
+        x : uint8, shape (rows, columns)
+            With the columns of the fit.
+
+        Returns
+        -------
+        float32, shape (rows,)
+            Never NaN. A row's score does not depend on the rows beside it.
         """
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.core.field_rules import ranged
 from src.models.library import LazyModule, Library, shares
+from src.models.pooled_columns import LEVELS, ranked
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
     import lightgbm as lgb
     import numpy as np
 
-    from src.core.arrays import Matrix, Vector
+    from src.core.arrays import Bytes, Matrix, Scores, Vector
 else:
     np = LazyModule("numpy")
 
@@ -108,6 +109,55 @@ def _settings(params: LightGBMParams, seed: int, device: str = "cpu") -> dict[st
     }
 
 
+def fit_pooled(
+    x: Bytes, y: Scores, params: LightGBMParams, seed: int, names: list[str],
+    *, objective: str, categories: Sequence[int] = (), device: str = "cpu",
+) -> Any:  # fmt: skip
+    """Fit one booster to ranks on one thread; see `src.models.library.PooledFamily`.
+
+    The bins are those of all possible ranks, which need no sample of the rows and are the same in every fold. Rows are
+    pushed block by block, so that the bytes of the bins are all that is added to memory. Categories are left out.
+
+    Returns
+    -------
+    lightgbm.Booster
+    """
+    import lightgbm as lgb
+
+    class Blocks(lgb.Sequence):
+        batch_size = 4096
+
+        def __len__(self) -> int:
+            return len(x)
+
+        def __getitem__(self, rows: Any) -> Any:
+            return x[rows, :columns].astype(np.float64)
+
+    columns = ranked(names, categories)
+    settings = _settings(params, seed, device) | _POOLED | {"objective": _OBJECTIVES[objective]}
+    every = np.repeat(np.arange(LEVELS, dtype=np.float64)[:, np.newaxis], columns, axis=1)
+    bins = lgb.Dataset(every, np.zeros(LEVELS), feature_name=names[:columns], params=settings)
+    return _boost(lgb.Dataset(Blocks(), y, reference=bins, params=settings), settings, params.rounds)
+
+
+_OBJECTIVES = {"regression": "regression", "classification": "binary"}
+_POOLED = {"min_data_in_bin": 1, "feature_pre_filter": False, "enable_bundle": False}
+
+
+def score(model: Any, x: Bytes) -> Scores:
+    """Return the score of each row of ranks; see `src.models.library.PooledFamily`.
+
+    Returns
+    -------
+    float32, shape (rows,)
+    """
+    found = np.empty(len(x), dtype=np.float32)
+    for start in range(0, len(x), 65_536):
+        block = x[start : start + 65_536, : model.num_feature()]
+        found[start : start + 65_536] = model.predict(block.astype(np.float32), num_threads=1)
+    return found
+
+
 def predict(model: Any, x: Matrix) -> Vector:
     """Return P(up) of each row; see `src.models.library.Family`.
 
@@ -127,8 +177,10 @@ def importance(model: Any, names: list[str]) -> Vector:
     float64, shape (features,)
         Sums to 1, or is all zero where no tree has a split.
     """
-    assert model.feature_name() == names
-    return shares(np.asarray(model.feature_importance("gain"), dtype=np.float64))
+    gains = np.zeros(len(names))
+    gains[: model.num_feature()] = model.feature_importance("gain")
+    assert model.feature_name() == names[: model.num_feature()]
+    return shares(gains)
 
 
 def to_bytes(model: Any) -> bytes:

@@ -15,12 +15,15 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, cast
 
-from src.models.library import Family
+from src.core.errors import ConfigError
+from src.models.library import Family, PooledFamily
 
 MEMBERS = ("LIBRARY", "FILE", "PARAMS", "SPACE", "cost", "fit", "predict", "importance", "to_bytes", "from_bytes")
 """What a family defines; see `src.models.library.Family`."""
 STANDALONE = ("from_bytes", "predict")
 """Functions of a family that travel inside a logged model."""
+POOLED_MEMBERS = ("fit_pooled", "score")
+"""What a family with a pooled fit defines besides; see `src.models.library.PooledFamily`."""
 _STANDALONE_MODULE = '''"""How a logged model is read and asked: two functions of src/models/{family}.py."""
 
 from __future__ import annotations
@@ -57,12 +60,17 @@ def _checked(name: str, module: ModuleType) -> Family:
         raise TypeError(
             f"src/models/{name}.py lacks {', '.join(missing)}: a model family defines all of {', '.join(MEMBERS)}"
         )
+    half = [member for member in POOLED_MEMBERS if not hasattr(module, member)]
+    if len(half) == 1:
+        raise TypeError(f"src/models/{name}.py lacks {half[0]}: a pooled fit needs both {' and '.join(POOLED_MEMBERS)}")
     if module.FILE == "model.json":
         raise TypeError(
             f"FILE of src/models/{name}.py is model.json, which describes a logged model: name it otherwise"
         )
-    for function in STANDALONE:
-        foreign = set(_global_names(getattr(module, function).__code__)) - {"np", *STANDALONE, *dir(builtins)}
+    for function in (*STANDALONE, "score"):
+        if not hasattr(module, function):
+            continue
+        foreign = set(_global_names(getattr(module, function).__code__)) - {"np", *STANDALONE, "score", *dir(builtins)}
         if foreign:
             raise TypeError(
                 f"{function} of src/models/{name}.py uses {', '.join(sorted(foreign))} of its module, which a logged "
@@ -104,6 +112,32 @@ def family(name: str) -> Family:
     if name not in _FAMILIES:
         raise ValueError(f"model must be one of {', '.join(FAMILIES)}, got {name}")
     return _FAMILIES[name]
+
+
+POOLED = tuple(name for name, found in _FAMILIES.items() if hasattr(found, "fit_pooled"))
+"""Families that have a pooled fit."""
+
+
+def pooled_family(name: str) -> PooledFamily:
+    """Return the module of a family that can be fitted to a cross-section.
+
+    Parameters
+    ----------
+    name : str
+        Name of its file, without the suffix.
+
+    Returns
+    -------
+    PooledFamily
+
+    Raises
+    ------
+    ConfigError
+        If the family has no pooled fit.
+    """
+    if name in FAMILIES and name not in POOLED:
+        raise ConfigError(f"model={name}: the family has no pooled fit: choose {', '.join(POOLED)}")
+    return cast(PooledFamily, family(name))
 
 
 def load(name: str) -> None:

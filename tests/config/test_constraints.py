@@ -232,3 +232,9 @@ def test_an_entry_of_ones_own_features_that_is_no_entry_is_refused(key: str, val
 def test_a_secret_among_settings_that_every_run_shows_is_refused(override: str) -> None:
     with pytest.raises(ConfigError, match="must hold no secret, .* read it from an environment variable"):
         compose([override])
+
+
+def test_what_is_held_against_the_plain_mean_is_not_hedged_by_beta() -> None:
+    message = refusal(put(config(), "portfolio.kind", "long_excess"))
+    assert message.startswith("portfolio.beta_hedged is for portfolio=neutral and portfolio=quantiles")
+    assert not compose(["portfolio=long_excess"]).portfolio.beta_hedged

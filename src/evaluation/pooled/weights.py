@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 LEGS = {"neutral": 1, "quantiles": 1, "long_excess": 2}
 PASSES = 50
 CAP_TOLERANCE = 1e-3
-LEAST_NAMES = 4
 EQUAL_SHARES = 2.0
 """A cap is at least this many equal shares of the names held: fewer names than 1/cap could not be held otherwise."""
 
@@ -71,9 +70,9 @@ def day_weights(signal: FloatArray, day: SignalDay, choice: PortfolioConfig) -> 
             out[1] = -0.5 / signal.size
         return out
     room = held / day.volatility**2 if choice.kind == "neutral" else (value != 0.0) * 1.0
-    if np.count_nonzero(room) < LEAST_NAMES:
-        return out
     beta = day.beta if choice.beta_hedged else None
+    if np.count_nonzero(room) <= (1 if beta is None else 2):  # what has no sum, and no beta, is nothing
+        return out
 
     def hedged(weight: FloatArray) -> FloatArray:
         return projected(weight, room, beta)

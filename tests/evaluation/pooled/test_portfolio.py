@@ -7,16 +7,19 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.linear_model import LinearRegression
 
+from src.config.schema import PortfolioConfig
 from src.core.errors import StageError
 from src.evaluation.pooled.portfolio import trade, traded
 from src.evaluation.pooled.prepared import prepare
+from src.evaluation.pooled.styles import Styles
+from src.market.cross_section import CrossSection
 from tests.evaluation.pooled.portfolio_case import DAYS, SMALL, market, until
 
 KINDS = {
     "neutral": SMALL,
     "unhedged": replace(SMALL, beta_hedged=False, neutralised=False),
     "banded": replace(SMALL, band=0.6),
-    "daily": replace(SMALL, trade_every=1, signal_every=1, smoothing=6),
+    "daily": replace(SMALL, trade_every=1, signal_every=1, smoothing=3),
     "quantiles": replace(SMALL, kind="quantiles"),
     "long_excess": replace(SMALL, kind="long_excess", beta_hedged=False),
 }
@@ -164,6 +167,66 @@ def test_a_portfolio_equals_a_loop_over_days_and_names(kind: str) -> None:
     last[list(weights)] = list(weights.values())
     np.testing.assert_allclose(out.weights[-1], last, atol=1e-6)
     assert np.abs(expected[:, 0]).max() > 1e-3, "the case trades"
+
+
+def three_names():
+    """Opens of A, B and C over eight days; the price of B never moves."""
+    opens = np.array(
+        [[100, 101, 100, 101, 100, 110, 110, 99], [20] * 8, [50, 50, 50, 50, 50, 50, 55, 55]], dtype=float
+    ).T
+    spread = np.tile([0.0, 0.0, 0.002], (8, 1)).astype(np.float32)
+    tables = [np.full((8, 3), value, dtype=np.float32) for value in (1e6, 100.0)]
+    dates = np.datetime64("2024-01-01") + np.arange(8)
+    last = np.full(3, 7)
+    section = CrossSection("stock", dates, ("A", "B", "C"), 252.0, opens, opens, *tables, spread, last)
+    styles = Styles(*(np.full((8, 3), value, dtype=np.float32) for value in (1.0, 0.02, 1e6)))
+    return section, np.ones((8, 3), dtype=bool), styles, np.tile([3.0, 2.0, 1.0], (8, 1)).astype(np.float32)
+
+
+def test_three_names_by_hand() -> None:
+    section, eligible, styles, scores = three_names()
+    choice = PortfolioConfig(
+        kind="quantiles", quantiles=3, neutralised=False, beta_hedged=False, smoothing=1, signal_every=1, trade_every=1,
+        volatility_window=5, target_volatility=2.0, max_gross=1.0, borrow_bps=252.0,
+    )  # fmt: skip
+    out = traded(scores, slice(0, 8), section, eligible, styles, choice, -0.3)
+    # Long half A, short half C. Two returns of A (-1/101 and 1/100, decisions 0 and 1) are known at the close of day 3:
+    # it is bought at the open of day 4. A earns 10%, nothing, and -10%; C 10% in the second of these days.
+    assert out.days == slice(0, 6)
+    assert out.stamps[3] == section.dates[5]
+    np.testing.assert_allclose(out.weights[3:], np.tile([0.5, 0.0, -0.5], (3, 1)))
+    np.testing.assert_allclose(out.gross, [0, 0, 0, 0.05, -0.05, -0.05], atol=1e-8)
+    assert out.turnover.tolist() == [0, 0, 0, 1, 0, 1]
+    # A costs 5 bp, more than half a cent over 100; C half its spread, 20 bp. The loan: half of 252 bp, over 252 days.
+    np.testing.assert_allclose(out.cost, [0, 0, 0, 0.00125, 0, 0.00125], rtol=1e-6)
+    np.testing.assert_allclose(out.borrow, [0, 0, 0, 0.00005, 0.00005, 0.00005], rtol=1e-6)
+    assert out.names.tolist() == [0, 0, 0, 2, 2, 2]
+    assert out.beta.tolist() == [0.0] * 6
+
+
+def test_a_delisting_takes_from_the_long_and_gives_the_short_nothing() -> None:
+    section, eligible, styles, scores = market()
+    last, name = int(section.last[-1]), len(section.symbols) - 1
+    row = last - 1 - DAYS.start
+    for sign in (5.0, -5.0):
+        scores[:, name] = sign
+        out, without = (traded(scores, DAYS, section, eligible, styles, SMALL, each) for each in (-0.3, 0.0))
+        weight = out.weights[row, name]
+        assert np.sign(weight) == np.sign(sign)
+        lost = (out.gross - without.gross)[row]
+        assert lost == pytest.approx(-0.3 * max(weight, 0.0))
+        assert out.weights[-1, name] == 0.0
+
+
+def test_prices_from_the_next_open_on_change_no_weight() -> None:
+    section, eligible, styles, scores = market()
+    first = traded(scores, DAYS, section, eligible, styles, SMALL, -0.3)
+    for row in DAYS.start + first.trades[6:]:
+        opens = section.open.copy()
+        opens[row + 1 :] *= np.random.default_rng(row).uniform(0.8, 1.2, opens[row + 1 :].shape)
+        second = traded(scores, DAYS, replace(section, open=opens), eligible, styles, SMALL, -0.3)
+        known = row + 1 - DAYS.start
+        assert (first.weights[:known] == second.weights[:known]).all()
 
 
 def test_weights_sum_to_zero_and_have_no_beta() -> None:

@@ -20,13 +20,12 @@ from src.evaluation.assessment import SCHEMA, Figures
 from src.evaluation.grade import GATE_METRICS, Grade, Outcomes, Thresholds, grade
 from src.evaluation.pooled.capacity import capacity
 from src.evaluation.pooled.day_ranks import day_codes
-from src.evaluation.pooled.displacement import Displacement, displacements
+from src.evaluation.pooled.evidence import among_draws, displaced, over_time
 from src.evaluation.pooled.exposures import DAILY_SCHEMA, break_even_bps, by_year, constant_gross, style_exposure
 from src.evaluation.pooled.graded_days import GradedDays, PooledRun
-from src.evaluation.pooled.inference import WEAK, after_trials, newey_west, stationary_bootstrap
-from src.evaluation.pooled.information import OVERLAPS, daily_information, decay
+from src.evaluation.pooled.information import daily_information, decay
 from src.evaluation.pooled.lateness import doubt, one_day_later
-from src.evaluation.pooled.luck import Draws, draws
+from src.evaluation.pooled.luck import draws
 from src.evaluation.pooled.portfolio import TradedPortfolio
 
 if TYPE_CHECKING:
@@ -121,8 +120,8 @@ def assess_pooled(
     held, neutral, limits = days.trade(run.scores), days.neutral(run.scores), Thresholds.of(gate)
     daily = _daily(days, held, daily_information(neutral, run.targets.value[run.days]))
     figures = _figures(days, held)
-    drawn = draws(days, _displaced(days, gate, seed), limits)
-    evidence = _luck(figures, drawn, gate) | _sureness(days, held, daily, gate, trials, seed)
+    drawn = draws(days, displaced(days, gate, seed), limits)
+    evidence = among_draws(figures, drawn, gate) | over_time(days, held.net, daily["ic"], gate, trials, seed)
     later = one_day_later(days)
     suspicious = doubt(later, figures | evidence, gate)
     verdict = grade(figures, limits, suspicious)
@@ -192,62 +191,6 @@ def _portfolio_figures(days: GradedDays, held: TradedPortfolio, daily: pl.DataFr
 def active(days: GradedDays, held: TradedPortfolio) -> FloatArray:
     """Net returns less what their mean beta earns by holding the eligible names, shape (D,)."""
     return held.net - float(held.beta.mean()) * days.market
-
-
-def _displaced(days: GradedDays, gate: GradeConfig, seed: int) -> list[Displacement]:
-    return displacements(
-        gate.common_shifts,
-        days.styles.volatility,
-        days.scored,
-        horizon=days.run.targets.horizon,
-        exclude=gate.exclude_lags,
-        bars_per_year=days.run.section.bars_per_year,
-        seed=seed,
-    )
-
-
-def _luck(figures: Figures, drawn: Draws, gate: GradeConfig) -> Figures:
-    """Luck rate, z-score and p-values among the draws; both p-values are 1 below the bars that the gate demands."""
-    z = significance.z_score(figures["auc"], drawn.auc)
-    ratio_z = significance.z_score(figures["sharpe"], drawn.sharpe)
-    enough = (figures["n_oos"] or 0) >= gate.min_oos
-    return {
-        "luck_rate": drawn.luck_rate,
-        "luck_turnover": float(drawn.turnover.mean()) if drawn.turnover.size else None,
-        "z": z,
-        "p_value": significance.p_value(z, drawn.auc) if enough else 1.0,
-        "sharpe_p_value": significance.p_value(ratio_z, drawn.sharpe) if enough else 1.0,
-        "q_value": None,
-    }
-
-
-def _sureness(
-    days: GradedDays, held: TradedPortfolio, daily: pl.DataFrame, gate: GradeConfig, trials: int, seed: int
-) -> dict[str, Any]:
-    """How sure the mean IC and the mean net return are in time, and what is left of it after the trials."""
-    horizon, year = days.run.targets.horizon, days.run.section.bars_per_year
-    information = newey_west(daily["ic"].fill_null(np.nan).to_numpy(), OVERLAPS * horizon)
-    net = stationary_bootstrap(held.net, block_days(days), year, seed)
-    enough = held.net.size >= gate.min_oos
-    net_p = net.p if enough else 1.0
-    adjusted_p, adjusted_t = after_trials(net_p, trials)
-    return {
-        "ic": information.mean,
-        "ic_t": information.t,
-        "ic_p": information.p if enough else 1.0,
-        "net_t": net.t,
-        "net_p": net_p,
-        "sharpe_low": net.sharpe_low,
-        "sharpe_high": net.sharpe_high,
-        "adjusted_p": adjusted_p,
-        "adjusted_t": adjusted_t,
-        "weak": adjusted_t < WEAK,
-    }
-
-
-def block_days(days: GradedDays) -> int:
-    """Days that a resampled block has on average: those over which decisions overlap, or the portfolio's memory."""
-    return max(days.run.targets.horizon, days.choice.smoothing, 5)
 
 
 def _daily(days: GradedDays, held: TradedPortfolio, information: FloatArray) -> pl.DataFrame:

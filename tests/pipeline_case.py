@@ -27,6 +27,7 @@ SMALL = (
     "source.simulated.stock=4",
     "source.simulated.etf=2",
     "source.simulated.crypto=1",
+    "source.simulated.pooled_edge=0",
     "features=technical",
     "engine.workers=2",
 )

@@ -51,13 +51,14 @@ class UniverseConfig:
 
 @dataclass
 class SimulatedSource:
-    """How many simulated instruments of each class, and how strong the planted edge is."""
+    """How many simulated instruments of each class, and how strong the planted edges are."""
 
     stock: int = ranged(18, low=0, high=100_000, unit="instruments")
     etf: int = ranged(8, low=0, high=100_000, unit="instruments")
     crypto: int = ranged(6, low=0, high=100_000, unit="instruments")
     first: str = dated("2014-01-02")
     edge: float = ranged(0.18, low=0, high=1)  # share of one-bar volatility that the planted signal predicts
+    pooled_edge: float = ranged(0.0, low=0, high=1)  # the same of the interest in a stock, which its volume shows
     seed: int = ranged(2024, low=0, high=2**32 - 1)
 
 

@@ -1,9 +1,12 @@
-"""Generated bars that behave like real ones, with a known edge in a third of the instruments: the offline default.
+"""Generated bars that behave like real ones, with two known edges: the offline default.
 
 Returns have fat tails (Student t), clustered volatility (GARCH) and a common factor, and consist of an overnight gap
 and a session; coins trade every day and hardly gap. Volume follows volatility. The first of every three instruments of
-a class has the edge: after its close has moved away from its average of ten bars (coins: forty), the next open-to-open
-return tends back. The others are a martingale with drift. Four stocks are faulty or thin on purpose.
+a class has an edge of its own: after its close has moved away from its average of ten bars (coins: forty), the next
+open-to-open return tends back. The others are a martingale with drift. Four stocks are faulty or thin on purpose.
+
+The second edge lies across stocks (``pooled_edge``): a stock draws an interest that lasts for weeks, raises its volume
+and lifts its price a little each day. One stock's history is too short to learn that from; the cross-section is not.
 
 Every instrument has its own stream of random numbers, seeded by its key: bars are the same in any order, process and
 selection, and the past is the same for any last date.
@@ -14,6 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +40,8 @@ _DAILY = {"stock": (0.013, 0.024), "etf": (0.007, 0.013), "crypto": (0.03, 0.045
 _SHARED = {"stock": 0.3, "etf": 0.5, "crypto": 0.4}  # share of the variance that the common factor explains
 _DRIFT = {"stock": 0.06, "etf": 0.05, "crypto": 0.10}  # a year
 _TICKERS = {"stock": "SIM{:02d}", "etf": "SIMF{:02d}", "crypto": "SIMC{:02d}-USD"}
+_HALF_LIFE = 60  # sessions, of the interest in a stock
+_ATTENTION = 0.6  # log volume that a standard deviation of interest adds
 _QUIRKS = {-1: "scales", -2: "thin", -4: "short", -5: "faults"}  # of the stocks, counted from the last
 _LISTED = dt.date(2023, 10, 20)  # first bar of the short one
 _UNFORESEEN = (  # closures at short notice, on which this market is open, so that a new one changes no generated bar
@@ -63,7 +69,7 @@ def listing(source: SourceConfig) -> pl.DataFrame:
 
 
 def planted(source: SourceConfig) -> list[tuple[str, str]]:
-    """List the instruments with the edge: the first of every three of each class.
+    """List the instruments with an edge of their own: the first of every three of each class.
 
     Parameters
     ----------
@@ -116,7 +122,7 @@ def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge:
     Parameters
     ----------
     settings : SimulatedSource
-        First date and seed.
+        First date, seed, and strength of the edge across stocks.
     key : (str, str)
         asset_class, symbol.
     last : str
@@ -138,7 +144,10 @@ def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge:
     own = draw["shock"].standard_t(_FREEDOM, n) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
     shock = np.sqrt(share) * _common(seed, kind, settings.first, last) + np.sqrt(1 - share) * own
     night = draw["night"].standard_normal(n)
-    closes, opens, sigma = _path(shock, night, daily, _DRIFT[kind] / (365 if kind == "crypto" else 252), kind, edge)
+    yearly = _DRIFT[kind] / (365 if kind == "crypto" else 252)
+    pooled_edge = settings.pooled_edge if kind == "stock" else 0.0
+    drawn = interest(seed, key[1], n) if pooled_edge else np.zeros(n)
+    closes, opens, sigma = _path(shock, night, pooled_edge * drawn, daily, yearly, kind, edge)
     start = draw["fixed"].uniform(20, 150)
     closes, opens = start * np.exp(closes), start * np.exp(opens)
     session = np.log(closes / opens)
@@ -146,12 +155,35 @@ def instrument(settings: SimulatedSource, key: tuple[str, str], last: str, edge:
     up = 0.5 * (session + np.sqrt(session**2 - 2 * spread * np.log(draw["high"].uniform(size=n))))
     down = 0.5 * (session - np.sqrt(session**2 - 2 * spread * np.log(draw["low"].uniform(size=n))))
     busy = 0.9 * np.log(sigma / daily) + 0.25 * np.abs(shock) + 0.35 * draw["volume"].standard_normal(n)
-    volume = np.round(np.exp(busy) * draw["fixed"].uniform(2e5, 5e6))
+    volume = np.round(np.exp(busy + _ATTENTION * drawn) * draw["fixed"].uniform(2e5, 5e6))
     frame = pl.DataFrame({"date": dates, "open": opens, "high": opens * np.exp(up), "low": opens * np.exp(down),
                           "close": closes, "volume": volume})  # fmt: skip
     adjusted = _with_dividends(dates, closes, quarterly=0.004) if kind == "stock" else np.full(n, np.nan)
     frame = frame.with_columns(adj_close=pl.Series(adjusted).fill_nan(None), split=pl.lit(None, pl.Float64))
     return frame.select(pl.lit(kind).alias("asset_class"), pl.lit(key[1]).alias("symbol"), pl.all())
+
+
+def interest(seed: int, symbol: str, n: int) -> Array:
+    """Draw the interest in a stock, which its volume shows and its price follows.
+
+    Parameters
+    ----------
+    seed : int
+        Of the simulated universe.
+    symbol : str
+        The stock.
+    n : int
+        Sessions from the first.
+
+    Returns
+    -------
+    float64, shape (n,)
+        A first-order autoregression of mean 0, standard deviation 1 and a half-life of 60 sessions.
+    """
+    shocks = _stream(seed, "stock", symbol, "interest").standard_normal(n)
+    kept = 0.5 ** (1 / _HALF_LIFE)
+    shocks[1:] *= math.sqrt(1 - kept**2)
+    return np.array(list(itertools.accumulate(shocks.tolist(), lambda before, shock: kept * before + shock)))
 
 
 def sessions(asset_class: str, first: str, last: str) -> Array:
@@ -173,19 +205,22 @@ def sessions(asset_class: str, first: str, last: str) -> Array:
     return np.union1d(calendar.sessions(asset_class, first, last), np.array(extra, "datetime64[D]"))
 
 
-def _path(shock: Array, night: Array, daily: float, drift: float, kind: str, edge: float) -> tuple[Array, Array, Array]:
+def _path(
+    shock: Array, night: Array, lift: Array, daily: float, drift: float, kind: str, edge: float
+) -> tuple[Array, Array, Array]:
     """Log closes, log opens and volatility, one bar after the other, since each depends on the bars before."""
     overnight, window = _OVERNIGHT[kind], _WINDOW[kind]
     by_night, by_day = math.sqrt(overnight) * night, math.sqrt(1 - overnight) * shock
     closes, opens, sigmas = [0.0] * len(shock), [0.0] * len(shock), [0.0] * len(shock)
-    variance, before, signal = daily**2, 0.0, 0.0
-    for k, (gap, session) in enumerate(zip(by_night.tolist(), by_day.tolist(), strict=True)):
+    variance, before, signal, lifted = daily**2, 0.0, 0.0, 0.0  # what an edge adds is known the evening before
+    steps = zip(by_night.tolist(), by_day.tolist(), lift.tolist(), strict=True)
+    for k, (gap, session, lifts) in enumerate(steps):
         sigmas[k] = sigma = math.sqrt(variance)
         opens[k] = before + sigma * gap
-        closes[k] = before = opens[k] + sigma * (session + edge * signal) + drift - 0.5 * variance
+        closes[k] = before = opens[k] + sigma * (session + edge * signal + lifted) + drift - 0.5 * variance
         variance = (1 - _ALPHA - _BETA) * daily**2 + variance * (_ALPHA * (gap + session) ** 2 + _BETA)
         recent = closes[max(0, k - window + 1) : k + 1]
-        signal = -math.tanh((before - sum(recent) / len(recent)) / (1.2 * sigma))
+        signal, lifted = -math.tanh((before - sum(recent) / len(recent)) / (1.2 * sigma)), lifts
     return np.array(closes), np.array(opens), np.array(sigmas)
 
 

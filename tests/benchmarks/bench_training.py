@@ -116,7 +116,7 @@ class Bench:
 
 def _settings(root: Path) -> list[str]:
     real = ["source=folder", f"source.path='{root / 'bars.parquet'}'"]
-    simulated = ["source=simulated", f"source.simulated.stock={INSTRUMENTS}"]
+    simulated = ["source=simulated", f"source.simulated.stock={INSTRUMENTS}", "source.simulated.pooled_edge=0"]
     return [
         "universe=full", "universe.buckets=8", "universe.options=0", "model=all",
         *(real if (root / "bars.parquet").exists() else simulated),

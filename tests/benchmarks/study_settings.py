@@ -20,7 +20,10 @@ from tests.benchmarks.candidates import FAMILIES, ORIGINAL, SHAPES, Shape
 from tests.benchmarks.study_cells import BucketJob, Dataset, PoolJob, members, pool
 from tests.benchmarks.study_tables import tables
 
-PLANTED = ["source=simulated", "source.simulated.stock=90", "source.simulated.etf=60", "source.simulated.crypto=30"]
+PLANTED = [
+    "source=simulated", "source.simulated.stock=90", "source.simulated.etf=60", "source.simulated.crypto=30",
+    "source.simulated.pooled_edge=0",
+]  # fmt: skip
 # How far each shape is fitted where there are many small fits: the pool alone is given the longest.
 MANY = {
     "small": (20, 30, 50),

@@ -133,3 +133,45 @@ def test_the_demo_has_a_bad_a_thin_a_short_and_a_repaired_instrument():
     assert bars.filter(pl.col("symbol") == "SIM17")["volume"].eq(0).mean() == pytest.approx(0.45, abs=0.05)
     others = states.filter(~pl.col("symbol").is_in(["SIM14", "SIM15", "SIM17", "SIM18"]))
     assert others["state"].unique().to_list() == ["done"] and others["repaired"].sum() == 0
+
+
+def pooled(stocks, strength):
+    """A universe with an edge across stocks and no other."""
+    return SourceConfig(simulated=SimulatedSource(stock=stocks, etf=1, crypto=1, edge=0.0, pooled_edge=strength))
+
+
+def test_neither_more_stocks_nor_the_edge_across_them_change_other_bars():
+    few, many, plain = (rows(source=source) for source in (pooled(15, 0.035), pooled(24, 0.035), pooled(15, 0.0)))
+    both = pl.col("symbol").is_in([f"SIM{i:02d}" for i in range(1, 11)]) | (pl.col("asset_class") != "stock")
+    assert few.filter(both).equals(many.filter(both))
+    others = pl.col("asset_class") != "stock"
+    assert few.filter(others).equals(plain.filter(others)) and not few.equals(plain)
+    assert simulated.planted(pooled(15, 0.035)) == simulated.planted(pooled(15, 0.0))
+
+
+def volume_and_outcome(strength):
+    """Of 60 stocks a day: 21 days' volume over the year's, and the log return of 20 days from the next open on."""
+    bars = rows([("stock", f"SIM{i:02d}") for i in range(1, 61)], until="2021-12-31", source=pooled(65, strength))
+    rise = pl.col("volume").rolling_mean(21) / pl.col("volume").rolling_mean(252)
+    shown = bars.select(rise.over("symbol")).to_series().to_numpy().reshape(60, -1)
+    opens = np.log(bars["open"].to_numpy()).reshape(60, -1)
+    return shown[:, 251:-21].T, (opens[:, 272:] - opens[:, 252:-20]).T
+
+
+def test_the_volume_of_a_stock_shows_what_it_earns_beside_others_and_only_with_the_edge_across_stocks():
+    found = {}
+    for strength in (0.0, 0.035):
+        places = [np.argsort(np.argsort(table, axis=1), axis=1) for table in volume_and_outcome(strength)]
+        found[strength] = np.mean([np.corrcoef(*days)[0, 1] for days in zip(*places, strict=True)])
+    assert found[0.035] - found[0.0] > 0.06  # of the same shocks
+    assert abs(found[0.0]) < 0.055  # four standard errors of 60 names and some 88 spans of 20 days that do not overlap
+
+
+def test_one_stock_s_own_history_hardly_shows_the_edge_across_stocks():
+    alone = []
+    for i in range(1, 25):
+        key = ("stock", f"SIM{i:02d}")
+        opens = np.log(instrument(pooled(30, 0.035).simulated, key, simulated.LAST, 0.0)["open"].to_numpy())
+        drawn = simulated.interest(2024, key[1], opens.size)
+        alone.append(np.corrcoef(drawn[:-2], np.diff(opens)[1:])[0, 1])
+    assert 0.01 < np.mean(alone) < 0.05

@@ -146,7 +146,7 @@ class LabelConfig:
     """What is predicted: a direction over some bars from the next open on (contract 3 of the design)."""
 
     name: str = named("next_open")
-    kind: str = "outright"  # outright | relative (to the panel's median), or another of src/evaluation/label_kinds
+    kind: str = "outright"  # outright | relative (to the panel's mean) | beta, or another of src/evaluation/label_kinds
     horizon: int = ranged(1, low=1, high=260, unit="bars")  # bars from entry to exit
     tolerance: float = ranged(1e-6, low=0, high=0.01)  # a return of this magnitude or less is zero
     params: dict[str, Any] = field(default_factory=dict)  # settings of the kind's own

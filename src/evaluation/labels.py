@@ -6,7 +6,8 @@ open of k+1. Everything is float64, because a total-return factor stored as floa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy.typing as npt
 import polars as pl
 
 from src.core.arrays import BoolArray, DateArray, FloatArray, IntArray
-from src.evaluation.label_kinds.declaration import TradedBars, forward_return, later_dates
+from src.evaluation.label_kinds.declaration import Hedge, TradedBars, forward_return, later_dates
+from src.evaluation.label_kinds.portfolio import members_of
 from src.evaluation.label_kinds.registry import label_kind
-from src.market.bars import BARS_PER_YEAR, tradable
+from src.market.bars import BARS_PER_YEAR, BarStore, tradable
 
 if TYPE_CHECKING:
     from src.config.schema import LabelConfig
@@ -101,13 +103,27 @@ class Decisions:
         return positions.astype(np.int64)
 
 
+@dataclass(frozen=True)
+class HedgedDecisions(Decisions):
+    """Decisions whose returns are those of the instrument less a portfolio that is sold against it.
+
+    Attributes
+    ----------
+    hedge : Hedge
+        The portfolio. ``bar_return`` and ``close_return`` are without it already; its turnover is paid where positions
+        are known (`src.evaluation.strategy.trading_conditions`).
+    """
+
+    hedge: Hedge
+
+
 def decisions(
     bars: pl.DataFrame,
     label: LabelConfig,
     market: pl.DataFrame | None = None,
     bars_per_year: float | None = None,
 ) -> Decisions:
-    """Fix the tradable bars of one instrument and look up what followed each.
+    """Fix the tradable bars of one instrument and look up what followed each, hedged where the label hedges.
 
     Parameters
     ----------
@@ -124,7 +140,7 @@ def decisions(
     Returns
     -------
     Decisions
-        One for each tradable bar; none where no bar is tradable.
+        One for each tradable bar; none where no bar is tradable. `HedgedDecisions` for a kind that has a hedge.
 
     Raises
     ------
@@ -132,6 +148,52 @@ def decisions(
         Without a row, or without a market for a kind of label that compares with one.
     ConfigError
         If no kind of label has the name ``label.kind``.
+    """
+    outright = unhedged(bars, label, market, bars_per_year)
+    hedge = label_kind(label.kind).hedge
+    if hedge is None or market is None:
+        return outright
+    return hedged(outright, hedge(outright.asset_class, outright.dates, outright.close, label, market))
+
+
+def hedged(outright: Decisions, hedge: Hedge) -> HedgedDecisions:
+    """Take the hedge's returns from the instrument's.
+
+    Parameters
+    ----------
+    outright : Decisions
+    hedge : Hedge
+        Of the same bars.
+
+    Returns
+    -------
+    HedgedDecisions
+        The return of a bar loses the decision's ratio times the hedge's return over the same bar. The close-to-close
+        return of bar k, which sizes later positions, loses the ratio that was known at k-1 times the hedge's.
+    """
+    values = {each.name: getattr(outright, each.name) for each in fields(Decisions)}
+    before = np.concatenate((np.ones(min(outright.size, 1)), hedge.ratio[:-1]))
+    values["bar_return"] = outright.bar_return - hedge.ratio * hedge.bar_return
+    values["close_return"] = outright.close_return - before * hedge.close_return
+    return HedgedDecisions(**values, hedge=hedge)
+
+
+def unhedged(
+    bars: pl.DataFrame,
+    label: LabelConfig,
+    market: pl.DataFrame | None = None,
+    bars_per_year: float | None = None,
+) -> Decisions:
+    """Look up what followed each tradable bar of one instrument, with its outright returns.
+
+    Parameters
+    ----------
+    bars, label, market, bars_per_year
+        As `decisions` takes them.
+
+    Returns
+    -------
+    Decisions
     """
     if bars.height == 0:
         raise ValueError("decisions need at least one bar, got an empty table")
@@ -182,6 +244,30 @@ def market_of(bars: pl.DataFrame, label: LabelConfig) -> pl.DataFrame | None:
     """
     kind = label_kind(label.kind)
     return kind.market(bars, label) if kind.market else None
+
+
+def read_market(
+    store: BarStore, label: LabelConfig, cut: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pl.DataFrame | None:
+    """Read the bars of what a label compares with, and make its table; None for a kind that compares with nothing.
+
+    Parameters
+    ----------
+    store : BarStore
+        Bars of the dataset, with its pinned panel.
+    label : LabelConfig
+    cut : callable
+        Keeps of a table of bars the rows that may be known.
+
+    Returns
+    -------
+    DataFrame or None
+        As `market_of` makes it.
+    """
+    if label_kind(label.kind).market is None:
+        return None
+    members = members_of(store.panel(), label)
+    return market_of(pl.concat([cut(store.read_bucket(b, symbols=members)) for b in store.buckets()]), label)
 
 
 def _direction(change: FloatArray, tolerance: float) -> FloatArray:

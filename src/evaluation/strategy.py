@@ -6,13 +6,17 @@ from volatility alone. Keeping them apart lets the evidence shift the one agains
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src.core.arrays import FloatArray, IntArray
-from src.evaluation.labels import Decisions
+from src.core.code_hash import declaration
+from src.evaluation.label_kinds.declaration import Hedge
+from src.evaluation.labels import Decisions, HedgedDecisions
 from src.market.spread import spread
 
 if TYPE_CHECKING:
@@ -126,6 +130,55 @@ def exposures(direction: FloatArray, horizon: int) -> FloatArray:
     return sums / float(horizon)
 
 
+def hedged_conditions(
+    own: TradingConditions, positions: IntArray, hedge: Hedge, strategy: StrategyConfig
+) -> TradingConditions:
+    """Add what trading the hedge costs to what trading the instrument does.
+
+    A unit of the hedge pays the basis points of its class and the mean half-spread of what is in it. A change of the
+    position by one changes the hedge by its ratio. A change of the ratio under a position that is held is paid out of
+    the bar's return, for strategies that don't go short: out of a short position's it would be a gain.
+
+    Parameters
+    ----------
+    own : TradingConditions
+        Of the instrument alone, at hedged returns.
+    positions : int64, shape (m,)
+        Decisions.
+    hedge : Hedge
+    strategy : StrategyConfig
+
+    Returns
+    -------
+    TradingConditions
+    """
+    ratio, rate = np.abs(hedge.ratio), strategy.cost_bps[hedge.asset_class] / 1e4 + hedge.half_spread[positions]
+    drift = np.abs(np.diff(hedge.ratio, prepend=hedge.ratio[:1]))[positions]
+    change = own.change if strategy.short else own.change - drift * rate
+    return replace(own, cost=own.cost + ratio[positions] * rate, change=change)
+
+
+@declaration
+def _on_both_legs(
+    conditions: Callable[[IntArray, Decisions, StrategyConfig], TradingConditions],
+) -> Callable[[IntArray, Decisions, StrategyConfig], TradingConditions]:
+    """Add the costs of the hedge where decisions have one.
+
+    Others get what the function returns, and their grades' keys hash that function alone; `hedged_conditions` is in the
+    keys of the labels that hedge (`src.training.code_keys.fit_code`).
+    """
+
+    @wraps(conditions)
+    def on_both_legs(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> TradingConditions:
+        own = conditions(positions, decisions, strategy)
+        if not isinstance(decisions, HedgedDecisions):
+            return own
+        return hedged_conditions(own, positions, decisions.hedge, strategy)
+
+    return on_both_legs
+
+
+@_on_both_legs
 def trading_conditions(positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> TradingConditions:
     """Look up size, cost and return at the positions.
 
@@ -139,7 +192,8 @@ def trading_conditions(positions: IntArray, decisions: Decisions, strategy: Stra
     Returns
     -------
     TradingConditions
-        Size is 0 where volatility is unknown or below 1e-9 a year.
+        Size is 0 where volatility is unknown or below 1e-9 a year. Costs are those of both legs where decisions are
+        hedged.
     """
     volatility = trailing_volatility(decisions.close_return, positions, strategy.volatility_window)
     annual = volatility * np.sqrt(decisions.bars_per_year)

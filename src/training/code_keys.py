@@ -19,14 +19,14 @@ from src.training import expanding_window, walk_forward
 
 _FIT = (
     walk_forward.bars_per_year,
-    labels.decisions,
+    labels.unhedged,
     splits.walk_forward,
     expanding_window.examples,
     walk_forward._out_of_sample,
 )
 _RETURNS = (
     walk_forward.bars_per_year,
-    labels.decisions,
+    labels.unhedged,
     strategy.directions,
     strategy.exposures,
     strategy.trading_conditions,
@@ -44,7 +44,7 @@ def fit_code(family_name: str, label: str) -> str:
     family_name : str
         The model family whose fit and prediction are part of it.
     label : str
-        The kind of label: its outcome, and the market that it compares with, are part of it.
+        The kind of label: its outcome, the market that it compares with, and the hedge with its costs are part of it.
 
     Returns
     -------
@@ -54,7 +54,8 @@ def fit_code(family_name: str, label: str) -> str:
     library: Any = family(family_name)
     kind = label_kind(label)
     market = (kind.market,) if kind.market else ()
-    return code_digest(*_FIT, kind.outcome, *market, library.fit, library.predict)
+    hedge = (kind.hedge, labels.hedged, strategy.hedged_conditions) if kind.hedge else ()
+    return code_digest(*_FIT, kind.outcome, *market, *hedge, library.fit, library.predict)
 
 
 @cache

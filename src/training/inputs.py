@@ -16,7 +16,6 @@ from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
 from src.core.instruments import KEY, Key
 from src.evaluation import labels
-from src.evaluation.label_kinds.registry import label_kind
 from src.features.catalog import code_hash, needs_panel, reach
 from src.features.selection import select
 from src.features.store import FeatureStore
@@ -46,7 +45,7 @@ class Inputs:
     longest_window : int
         Bars that any of them looks back at, the row's own included.
     panel_returns : DataFrame, optional
-        Returns of the pinned panel, where the label is relative.
+        Returns of the portfolio that the label compares with, where it is relative.
     buckets : list of int
         Buckets whose features are of the bars that there are, by the code that there is.
     shared : SessionParts
@@ -70,8 +69,7 @@ class Inputs:
         self.longest_window = max(item.window for item in chosen)
         self._looks_at_panel = any(needs_panel(item) for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
-        self._label = settings.label
-        self.panel_returns = self._read_panel_returns() if label_kind(settings.label.kind).market else None
+        self.panel_returns = labels.read_market(self.bars, settings.label, self._cut)
         self._hashes = {item.name: code_hash(item) for item in chosen}
         self._panel = self.features.pinned() if self._looks_at_panel else None
         self.buckets = [bucket for bucket in self.features.buckets() if self._is_current(bucket)]
@@ -215,9 +213,3 @@ class Inputs:
             for (asset_class,), rows in table.group_by("asset_class"):
                 digests[str(asset_class)].append(table_digest(rows.sort("date")))
         return {asset_class: json_digest(parts) for asset_class, parts in digests.items()}
-
-    def _read_panel_returns(self) -> pl.DataFrame | None:
-        """Read the pinned panel's returns over the label's horizon."""
-        members = self.bars.panel()
-        parts = [self._cut(self.bars.read_bucket(bucket, symbols=members)) for bucket in self.bars.buckets()]
-        return labels.market_of(pl.concat(parts), self._label)

@@ -26,7 +26,6 @@ from src.core.hashing import json_digest, table_digest
 from src.evaluation import labels
 from src.evaluation.assessment import SCHEMA
 from src.evaluation.grade import GATE_METRICS
-from src.evaluation.label_kinds.registry import label_kind
 from src.market.bars import BarStore, bucket, content_hash
 from src.storage import atomic
 from src.training import run_key, walk_forward
@@ -243,13 +242,9 @@ class Regrader:
 
     def _market(self, label: LabelConfig, until: str | None) -> pl.DataFrame | None:
         """Table that a relative label compares with, made as training makes it."""
-        if not label_kind(label.kind).market:
-            return None
-        key = json_digest([label.kind, label.horizon, until])
+        key = json_digest([label.kind, label.horizon, label.params, until])
         if key not in self._markets:
-            members = self._bars.panel()
-            parts = [_cut(self._bars.read_bucket(b, symbols=members), until) for b in self._bars.buckets()]
-            self._markets[key] = labels.market_of(pl.concat(parts), label)
+            self._markets[key] = labels.read_market(self._bars, label, lambda bars: _cut(bars, until))
         return self._markets[key]
 
 

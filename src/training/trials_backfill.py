@@ -122,7 +122,8 @@ def _graded(store: RunStore, sessions: set[str]) -> pl.DataFrame:
 
 def _series(store: RunStore, runs: pl.DataFrame, interval: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Fingerprints from the stored predictions of one run for each instrument and bars, and the dates of the bars."""
-    chosen = runs.unique(_BARS, keep="first", maintain_order=True)
+    outright_first = runs.sort(pl.col("label") != "outright", maintain_order=True)  # others may hold hedged returns
+    chosen = outright_first.unique(_BARS, keep="first", maintain_order=True)
     prints: dict[tuple[str, str], tuple[Any, ...]] = {}
     traded = []
     for bucket in store.buckets():

@@ -92,7 +92,7 @@ class InstrumentTask:
     seed, label, split, strategy, grade
         Settings of the session.
     panel_returns : DataFrame, optional
-        Returns of the pinned panel, where the label is relative.
+        Returns of the portfolio that the label compares with and P&L is hedged by, where the label is relative.
     """
 
     asset_class: str

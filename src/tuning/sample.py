@@ -15,7 +15,6 @@ from src.core.arrays import DateArray, FloatArray, IntArray, Matrix
 from src.core.errors import StageError
 from src.core.instruments import KEY, Key
 from src.evaluation import labels
-from src.evaluation.label_kinds.registry import label_kind
 from src.evaluation.splits import Fold, walk_forward
 from src.features.selection import select
 from src.features.store import FeatureStore
@@ -169,7 +168,7 @@ def _read(
     """Read the chosen instruments: nothing of the day on which the window ends, or later."""
     bars = BarStore(settings.paths.bars)
     features = FeatureStore(settings.paths.features)
-    panel = _panel_returns(settings, window, bars) if label_kind(settings.label.kind).market else None
+    panel = labels.read_market(bars, settings.label, lambda rows: _before(rows, window))
     by_bucket: dict[int, list[Key]] = defaultdict(list)
     for instrument in chosen:
         by_bucket[instrument.bucket].append(instrument.key)
@@ -206,13 +205,6 @@ def _cut(
 
 def _before(rows: pl.DataFrame, window: Window) -> pl.DataFrame:
     return rows.filter(pl.col("date").cast(pl.Date) < window.before)
-
-
-def _panel_returns(settings: TuningSettings, window: Window, bars: BarStore) -> pl.DataFrame | None:
-    """Returns of the pinned panel over the label's horizon, their ends inside the window."""
-    members = bars.panel()
-    parts = [_before(bars.read_bucket(bucket, symbols=members), window) for bucket in bars.buckets()]
-    return labels.market_of(pl.concat(parts), settings.label)
 
 
 def _is_scored(instrument: SampledInstrument) -> bool:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from src.config.schema import LabelConfig
-from src.evaluation.label_kinds.relative import panel_returns
+from src.evaluation.label_kinds.portfolio import portfolio_table
 from src.evaluation.labels import decisions
 
 NEXT = LabelConfig()
@@ -120,31 +120,33 @@ def test_an_empty_table_is_refused_and_one_without_a_tradable_bar_has_no_decisio
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_a_relative_label_is_above_or_below_the_panels_median_over_the_same_bars(horizon):
+def test_a_relative_label_is_above_or_below_the_panels_mean_over_the_same_bars(horizon):
     rng = np.random.default_rng(9)
     label = LabelConfig(name="market_relative", horizon=horizon, kind="relative")
     members = [bars(np.exp(np.cumsum(rng.normal(size=50) * 0.01)), symbol=f"M{i}") for i in range(5)]
-    got = decisions(members[0], label, panel_returns(pl.concat(members), label))
+    got = decisions(members[0], label, portfolio_table(pl.concat(members), label))
     opens = np.stack([frame["open"].to_numpy() for frame in members])
     for k in range(50 - 1 - horizon):
         ahead = opens[:, k + 1 + horizon] / opens[:, k + 1] - 1
-        excess = ahead[0] - np.median(ahead)
+        excess = ahead[0] - np.mean(ahead)
         assert np.isnan(got.label[k]) if abs(excess) <= 1e-6 else got.label[k] == float(excess > 0)
     assert np.isnan(got.label[50 - 1 - horizon :]).all()
-    np.testing.assert_array_equal(got.bar_return, decisions(members[0], NEXT).bar_return)
+    own = opens[:, 2:] / opens[:, 1:-1] - 1
+    np.testing.assert_allclose(got.bar_return[:-2], own[0] - own.mean(axis=0), atol=1e-11)
+    assert np.isnan(got.bar_return[-2:]).all()
 
 
 def test_a_panel_member_that_stops_trading_brings_nothing_from_beyond_the_horizon():
     calm = [bars([1.0, 1.0, 1.1, 1.1, 1.1, 1.1], symbol=f"C{i}") for i in range(2)]
     gone = bars([1.0, 1.0, 1.0, 1.0, 1.0, 50.0], symbol="G", volume=[1, 1, 0, 0, 0, 1])
-    table = panel_returns(pl.concat([*calm, gone]), LabelConfig(kind="relative"))
+    table = portfolio_table(pl.concat([*calm, gone]), LabelConfig(kind="relative"))
     assert table["market_return"][0] == pytest.approx(0.1)
     assert table["exit"][0] == dt.date(2020, 1, 3)
 
 
 def test_where_the_instrument_itself_did_not_trade_on_the_panels_bars_it_has_no_relative_label():
     label = LabelConfig(kind="relative")
-    panel = panel_returns(pl.concat([bars([1.0, 1.0, 1.1, 1.2, 1.3, 1.4], symbol=f"C{i}") for i in range(3)]), label)
+    panel = portfolio_table(pl.concat([bars([1.0, 1.0, 1.1, 1.2, 1.3, 1.4], symbol=f"C{i}") for i in range(3)]), label)
     own = bars([1.0, 1.0, 5.0, 2.0, 3.0, 4.0], symbol="OWN", volume=[1, 1, 0, 1, 1, 1])
     assert np.isnan(decisions(own, label, panel).label[0])  # its bar after next is a day later than theirs
     assert decisions(own, label, panel).label[2] == 1.0
@@ -154,7 +156,7 @@ def test_the_panels_of_two_classes_are_kept_apart():
     label = LabelConfig(kind="relative")
     stocks = [bars([1.0, 1.0, 2.0, 2.0], symbol=f"S{i}") for i in range(3)]
     coins = [bars([1.0, 1.0, 0.5, 0.5], symbol=f"S{i}", asset_class="crypto") for i in range(3)]
-    table = panel_returns(pl.concat([*stocks, *coins]), label)
+    table = portfolio_table(pl.concat([*stocks, *coins]), label)
     assert dict(table.filter(pl.col("date") == dt.date(2020, 1, 1)).select("asset_class", "market_return").rows()) == {
         "stock": 1.0,
         "crypto": -0.5,

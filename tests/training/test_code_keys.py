@@ -77,7 +77,9 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
             "model.params, seed + 1",
             {"lightgbm", "xgboost", "relative"},
         ),
-        ("evaluation.label_kinds.relative", "_panel_at", "fill_null(np.nan)", "fill_null(0.0)", {"relative"}),
+        ("evaluation.label_kinds.portfolio", "_levels", "2 * again", "3 * again", {"relative"}),
+        ("evaluation.labels", "hedged", "outright.bar_return - ", "outright.bar_return + ", {"relative"}),
+        ("evaluation.strategy", "hedged_conditions", "own.cost + ", "own.cost - ", {"relative"}),
         ("evaluation.strategy", "turnovers", "prepend=0.0", "prepend=1.0", {"returns", "grade"}),
         ("evaluation.significance", "upper_tail", "1.0 / null.shape[-1]", "2.0 / null.shape[-1]", {"grade"}),
         ("evaluation.shift_test", "common_shifts", "365.25", "365.0", {"grade"}),
@@ -114,7 +116,7 @@ from src.models.registry import FAMILIES
 from src.training.code_keys import fit_code, grade_code, returns_code
 
 features = {f"feature {item.name}": code_hash(item) for item in select(FeaturesConfig())}
-fits = {f"fit {name} {label}": fit_code(name, label) for name in FAMILIES for label in ("outright", "relative")}
+fits = {f"fit {name} {label}": fit_code(name, label) for name in FAMILIES for label in ("beta", "outright", "relative")}
 print(json.dumps({**features, **fits, "returns": returns_code(), "grade": grade_code()}))
 """
 

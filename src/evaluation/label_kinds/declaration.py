@@ -37,6 +37,30 @@ class TradedBars:
 
 
 @dataclass(frozen=True)
+class Hedge:
+    """The portfolio that is sold against the tradable bars k = 0..n-1 of one instrument.
+
+    Attributes
+    ----------
+    asset_class : str
+        Whose basis points its turnover pays.
+    ratio : float64, shape (n,)
+        Units of the portfolio sold for each unit of the instrument, known at the close of bar k.
+    bar_return, close_return : float64, shape (n,)
+        Of the portfolio over the instrument's own bars: from the open of k+1 to the open of k+2, NaN for the last two,
+        and from the close of k-1 to the close of k, NaN at 0.
+    half_spread : float64, shape (n,)
+        Half of the mean bid-ask spread of what is in the portfolio, a fraction of the price, known at k.
+    """
+
+    asset_class: str
+    ratio: FloatArray
+    bar_return: FloatArray
+    close_return: FloatArray
+    half_spread: FloatArray
+
+
+@dataclass(frozen=True)
 class LabelKind:
     """A kind of label.
 
@@ -52,11 +76,16 @@ class LabelKind:
     market : callable, optional
         Takes the bars of the pinned panel and the `LabelConfig`, returns the table that outcomes are compared with: a
         row for each asset class and decision date. Only a kind that compares has it.
+    hedge : callable, optional
+        Takes asset class, dates and total-return closes of an instrument's tradable bars, the `LabelConfig` and the
+        table of `market`, returns the `Hedge` that pays what the outcome subtracts: profit and loss of a run is the
+        instrument's return less the hedge's. A kind that compares with a portfolio has it; without, P&L is outright.
     """
 
     name: str
     outcome: Callable[[TradedBars, LabelConfig, pl.DataFrame | None], FloatArray]
     market: Callable[[pl.DataFrame, LabelConfig], pl.DataFrame] | None = None
+    hedge: Callable[[str, DateArray, FloatArray, LabelConfig, pl.DataFrame], Hedge] | None = None
 
 
 def forward_return(opens: FloatArray, horizon: int) -> FloatArray:

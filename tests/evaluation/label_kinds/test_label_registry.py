@@ -18,6 +18,7 @@ from src.evaluation import label_kinds
 from src.evaluation.label_kinds import registry
 from src.evaluation.label_kinds.declaration import TradedBars
 from src.evaluation.labels import decisions, market_of
+from src.evaluation.pooled.targets import KINDS as POOLED
 from src.training.code_keys import fit_code
 from tests.evaluation.test_labels import bars
 
@@ -65,17 +66,19 @@ def test_a_label_is_one_file_and_one_option(hurdle):
     assert decisions(bars([1.0, 1.0, 1.01, 1.05, 1.05]), label).label.tolist()[:3] == [0.0, 1.0, 0.0]
     assert market_of(bars([1.0, 2.0]), label) is None
     assert fit_code("lightgbm", "hurdle") != fit_code("lightgbm", "outright")
-    assert {"outright", "relative", "hurdle"} == set(registry.declarations())
+    assert {"beta", "outright", "relative", "hurdle"} == set(registry.declarations())
 
 
 def test_a_kind_that_no_file_declares_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match="label.kind must be one of outright, relative, got relativ: did you mean"):
+    with pytest.raises(
+        ConfigError, match="label.kind must be one of beta, outright, relative, got relativ: did you mean"
+    ):
         decisions(bars([1.0, 2.0]), LabelConfig(kind="relativ"))
 
 
 def test_every_option_names_a_declared_kind_and_every_kind_has_an_option():
     options = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "conf" / "label").glob("*.yaml")]
-    assert {option["kind"] for option in options} == set(KINDS)
+    assert {option["kind"] for option in options} == {*KINDS, *POOLED}
     assert all(set(option) <= set(asdict(LabelConfig())) for option in options)
 
 

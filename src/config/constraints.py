@@ -251,6 +251,10 @@ def _scope(config: Config) -> Iterator[Rule]:
         "model.family", pooled or config.model.family != "ensemble", "ensemble ranks names of a cross-section, which "
         "scope=instrument has not", "add scope=pooled, or choose model=all",
     )  # fmt: skip
+    yield Rule(
+        "label.kind", pooled or config.label.kind != "neutral", "neutral compares the names of a cross-section, which "
+        "scope=instrument has not", "add scope=pooled, or choose another label, such as label=relative_20",
+    )  # fmt: skip
     family = config.model.family
     yield Rule(
         "model.family", not pooled or family in (*SEVERAL, *POOLED), f"must have a pooled fit, got {family}",

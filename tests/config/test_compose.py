@@ -54,7 +54,8 @@ def test_there_are_options_of_every_group_of_the_schema() -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_passes_every_rule(option: str) -> None:
     group, name = option.split("/")
-    config = compose([f"{group}={name}", *(["scope=pooled"] if option == "model/ensemble" else [])])
+    pooled = option == "model/ensemble" or option.startswith("label/neutral")
+    config = compose([f"{group}={name}", *(["scope=pooled"] if pooled else [])])
     assert config.dataset
     if group not in ("engine", "experiment", "model", "source"):
         assert getattr(config, group).name == name, "one word from the command line to the file"
@@ -79,6 +80,12 @@ def test_the_pooled_scope_takes_its_own_label_and_model_from_params_yaml(words: 
 def test_what_is_typed_stands_above_the_choices_of_the_pooled_scope() -> None:
     config = compose(["scope=pooled", "label=relative_5", "model=lightgbm"])
     assert (config.label.name, config.model.family) == ("relative_5", "lightgbm")
+
+
+def test_a_style_neutral_label_is_refused_where_there_is_no_cross_section() -> None:
+    with pytest.raises(ConfigError, match="neutral compares the names of a cross-section.*: add scope=pooled"):
+        compose(["label=neutral_5"])
+    assert compose(["label=market_relative_5", "scope=pooled", "model=lightgbm"]).label.kind == "relative"
 
 
 def test_an_ensemble_is_refused_where_there_is_no_cross_section() -> None:

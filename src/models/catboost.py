@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.core.field_rules import ranged
 from src.models.library import LazyModule, Library, shares
+from src.models.pooled_columns import LEVELS, ranked
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from src.core.arrays import Matrix, Vector
+    from src.core.arrays import Bytes, Matrix, Scores, Vector
 else:
     np = LazyModule("numpy")
 
@@ -98,6 +99,74 @@ def _settings(params: CatBoostParams, seed: int, device: str) -> dict[str, Any]:
     return settings
 
 
+def fit_pooled(
+    x: Bytes, y: Scores, params: CatBoostParams, seed: int, names: list[str],
+    *, objective: str, categories: Sequence[int] = (), device: str = "cpu",
+) -> Any:  # fmt: skip
+    """Fit one model to ranks and categories on one thread; see `src.models.library.PooledFamily`.
+
+    The borders are those between all possible ranks, or as many at equal distances: none is searched for, and they are
+    the same in every fold. Each category is split off by itself (one-hot). Last columns of categories that are the
+    same in every row are left out, since CatBoost draws columns for them too: what is known of a category after the
+    last row changes no fit.
+
+    Returns
+    -------
+    catboost.CatBoost
+
+    Raises
+    ------
+    catboost.CatBoostError
+        If CatBoost can't fit on the device.
+    """
+    import catboost as cb
+
+    columns, used = ranked(names, categories), _used(x, categories)
+    settings = _settings(params, seed, device) | {"loss_function": _OBJECTIVES[objective], "one_hot_max_size": LEVELS}
+    by_column = np.asfortranarray(x[:, :used])  # CatBoost reads these bytes where they are, and copies rows to floats
+    kinds = list(range(columns, used)) or None
+    data = cb.Pool(by_column, y, cat_features=kinds, feature_names=names[:used], thread_count=1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "borders.tsv"
+        path.write_text(_borders(columns, params.border_count), encoding="utf-8")
+        data.quantize(input_borders=str(path))
+    del by_column
+    return cb.CatBoost(settings).fit(data)
+
+
+_OBJECTIVES = {"regression": "RMSE", "classification": "Logloss"}
+
+
+def _used(x: Bytes, categories: Sequence[int]) -> int:
+    """Return the number of columns without the last categories that are the same in every row."""
+    used = x.shape[1]
+    while used - 1 in categories and (x[:, used - 1] == x[0, used - 1]).all():
+        used -= 1
+    return used
+
+
+def _borders(columns: int, count: int) -> str:
+    """Text of CatBoost's file of borders: the same for each column."""
+    count = min(count, LEVELS - 1)
+    borders = [number * LEVELS // (count + 1) - 0.5 for number in range(1, count + 1)]
+    return "".join(f"{column}\t{border}\n" for column in range(columns) for border in borders)
+
+
+def score(model: Any, x: Bytes) -> Scores:
+    """Return the score of each row of ranks and categories; see `src.models.library.PooledFamily`.
+
+    Returns
+    -------
+    float32, shape (rows,)
+        The log odds of a classification.
+    """
+    found, used = np.empty(len(x), dtype=np.float32), len(model.feature_names_)
+    for start in range(0, len(x), 65_536):
+        block = np.ascontiguousarray(x[start : start + 65_536, :used])
+        found[start : start + 65_536] = model.predict(block, prediction_type="RawFormulaVal", thread_count=1)
+    return found
+
+
 def predict(model: Any, x: Matrix) -> Vector:
     """Return P(up) of each row; see `src.models.library.Family`.
 
@@ -117,8 +186,10 @@ def importance(model: Any, names: list[str]) -> Vector:
     float64, shape (features,)
         CatBoost's PredictionValuesChange, which is no gain of splits, as shares of its sum.
     """
-    assert model.feature_names_ == names
-    return shares(np.asarray(model.get_feature_importance(type="PredictionValuesChange"), dtype=np.float64))
+    changes, used = np.zeros(len(names)), len(model.feature_names_)
+    changes[:used] = model.get_feature_importance(type="PredictionValuesChange")
+    assert model.feature_names_ == names[:used]
+    return shares(changes)
 
 
 def to_bytes(model: Any) -> bytes:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.core.field_rules import ranged
 from src.models.library import LazyModule, Library, shares
+from src.models.pooled_columns import LEVELS, ranked
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
     import numpy as np
     import xgboost as xgb
 
-    from src.core.arrays import Matrix, Vector
+    from src.core.arrays import Bytes, Matrix, Scores, Vector
 else:
     np = LazyModule("numpy")
 
@@ -104,6 +105,56 @@ def _settings(params: XGBoostParams, seed: int, device: str = "cpu") -> dict[str
         "device": device,
         "verbosity": 0,
     }
+
+
+def fit_pooled(
+    x: Bytes, y: Scores, params: XGBoostParams, seed: int, names: list[str],
+    *, objective: str, categories: Sequence[int] = (), device: str = "cpu",
+) -> Any:  # fmt: skip
+    """Fit one booster to ranks on one thread; see `src.models.library.PooledFamily`.
+
+    The bins are those of all possible ranks, which need no sketch of the rows and are the same in every fold. The bytes
+    are read where they are. Categories are left out.
+
+    Returns
+    -------
+    xgboost.Booster
+
+    Raises
+    ------
+    RuntimeError, xgboost.core.XGBoostError
+        As `fit`.
+    """
+    import xgboost as xgb
+
+    columns = ranked(names, categories)
+    settings = _settings(params, seed, device) | {"objective": _OBJECTIVES[objective]}
+    every = np.repeat(np.arange(LEVELS, dtype=np.uint8)[:, np.newaxis], columns, axis=1)
+    bins = xgb.QuantileDMatrix(every, np.zeros(LEVELS), max_bin=params.max_bin, nthread=1)
+    data = xgb.QuantileDMatrix(x[:, :columns], y, max_bin=params.max_bin, nthread=1, ref=bins)
+    booster = xgb.train(settings, data, num_boost_round=params.rounds)
+    if device != "cpu":
+        _require_device(booster, device)
+    booster.feature_names = names[:columns]
+    return booster
+
+
+_OBJECTIVES = {"regression": "reg:squarederror", "classification": "binary:logistic"}
+
+
+def score(model: Any, x: Bytes) -> Scores:
+    """Return the score of each row of ranks; see `src.models.library.PooledFamily`.
+
+    Returns
+    -------
+    float32, shape (rows,)
+        The log odds of a classification.
+    """
+    if not len(x):
+        return np.empty(0, dtype=np.float32)
+    ranks = x[:, : model.num_features()]
+    margin = model.inplace_predict(ranks, predict_type="margin", validate_features=False)
+    return np.asarray(margin, dtype=np.float32)
 
 
 def predict(model: Any, x: Matrix) -> Vector:

@@ -114,3 +114,49 @@ def test_half_a_pooled_fit_is_refused() -> None:
     del module.score
     with pytest.raises(TypeError, match=r"src/models/toy.py lacks score: a pooled fit needs both fit_pooled and score"):
         registry._checked("toy", module)
+
+
+def test_catboost_takes_a_category_as_such() -> None:
+    library, (x, y) = pooled_family("catboost"), sample(4000, 8)
+    category = np.random.default_rng(2).integers(0, 5, size=(4000, 1), dtype=np.uint8)
+    wide, outcome = np.hstack([x, category]), y + 3 * np.isin(category[:, 0], [1, 3]).astype(np.float32)
+    model = fitted("catboost", wide, outcome, categories=[8])
+    assert library.importance(model, WITH_CATEGORY)[8] > 0.5
+    assert model.get_cat_feature_indices() == [8]
+    read = library.from_bytes(library.to_bytes(model))
+    assert np.array_equal(library.score(read, wide), library.score(model, wide))
+
+
+def test_a_category_that_is_always_the_same_changes_no_score_of_catboost() -> None:
+    """So a listing that comes after a fold's last training day does not change what the fold fits."""
+    library, (x, y) = pooled_family("catboost"), sample(3000, 9)
+    same = np.zeros((3000, 1), dtype=np.uint8)
+    alone, wide = fitted("catboost", x, y), np.hstack([x, same])
+    model = fitted("catboost", wide, y, categories=[8])
+    assert np.array_equal(library.score(model, wide), library.score(alone, x))
+    assert library.importance(model, WITH_CATEGORY).tolist() == [*library.importance(alone, NAMES), 0.0]
+
+
+@pytest.mark.parametrize(
+    ("count", "borders"), [(255, [0.5, 1.5, 2.5]), (3, [63.5, 127.5, 191.5]), (65_535, [0.5, 1.5])]
+)
+def test_borders_of_catboost_lie_between_ranks(count: int, borders: list[float]) -> None:
+    from src.models.catboost import _borders
+
+    lines = [line.split("\t") for line in _borders(2, count).splitlines()]
+    assert [float(border) for column, border in lines if column == "1"][: len(borders)] == borders
+    assert len(lines) == 2 * min(count, 255)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost"])
+def test_a_tree_can_split_between_any_two_ranks_however_few_rows_hold_them(name: str) -> None:
+    library, (x, _) = pooled_family(name), sample(3000, 10)
+    least = {"lightgbm": {"min_child_samples": 1}, "xgboost": {"min_child_weight": 0.0}}.get(name, {})
+    for cut in (1, 100, 254, 255):
+        y = (x[:, 0] >= cut).astype(np.float32)
+        params = PARAMS[name](**(QUICK[name] | least | {"rounds": 60}))
+        found = library.fit_pooled(x, y, params, 7, NAMES, objective="regression")
+        grid = np.full((256, 8), 100, dtype=np.uint8)
+        grid[:, 0] = np.arange(256)
+        steps = np.abs(np.diff(library.score(found, grid).astype(np.float64)))
+        assert steps.argmax() == cut - 1

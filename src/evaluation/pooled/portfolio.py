@@ -257,7 +257,7 @@ def _by_day(held: Matrix, table: Matrix, prepared: Prepared) -> FloatArray:
     out = np.empty(table.shape[0])
     for weight, start, length in zip(held, prepared.trades, prepared.lengths, strict=True):
         rows = slice(start, start + length)
-        out[rows] = (table[rows].astype(np.float64) * weight).sum(axis=1)
+        out[rows] = np.einsum("dn,n->d", table[rows], weight, dtype=np.float64)
     return out
 
 

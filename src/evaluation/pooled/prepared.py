@@ -139,7 +139,10 @@ def prepare(
     size = days.stop - days.start
     columns = np.flatnonzero(eligible[days].any(axis=0)) if size > 0 else np.empty(0, dtype=np.int64)
     if not columns.size:
-        raise StageError(f"{section.asset_class}: no eligible instrument on a day to trade: see eligibility.*")
+        raise StageError(
+            f"{section.asset_class}: a portfolio needs eligible instruments, got none on {max(size, 0)} days: lower "
+            "eligibility.min_dollar_volume or eligibility.min_names, or take in more instruments"
+        )
     trades = np.arange(0, size, choice.trade_every)
     windows = [_window(each, choice) for each in trades]
     rows = np.unique(np.concatenate(windows))

@@ -304,7 +304,7 @@ def test_days_of_the_scores_alone_give_the_same_portfolio() -> None:
 
 def test_without_an_eligible_name_there_is_nothing_to_trade() -> None:
     section, eligible, styles, scores = market()
-    with pytest.raises(StageError, match="stock: no eligible instrument"):
+    with pytest.raises(StageError, match="stock: a portfolio needs eligible instruments, got none on 90 days: lower"):
         traded(scores, DAYS, section, eligible & False, styles, SMALL, -0.3)
 
 

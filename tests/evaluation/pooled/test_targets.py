@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -12,21 +13,22 @@ from src.evaluation.pooled.targets import KINDS, pooled_kind, targets
 from tests.evaluation.pooled.universe_case import CHOICE, bars, label, section_of
 
 
-@pytest.fixture(scope="module")
-def known():
+@functools.cache
+def universe():
     section = section_of(bars())
     members = eligible(section, CHOICE)
     return section, members, styles(section, members, CHOICE)
 
 
-def made(known, kind: str, horizon: int = 20, **params):
-    return targets(*known, label(kind, horizon, **params), CHOICE)
+@functools.cache
+def made(kind: str, horizon: int = 20, **params):
+    return targets(*universe(), label(kind, horizon, **params), CHOICE)
 
 
-def outcome(known, kind: str, day: int, clip: float) -> tuple[np.ndarray, np.ndarray]:
+def outcome(kind: str, day: int, clip: float) -> tuple[np.ndarray, np.ndarray]:
     """Names with an outcome on a day, and the outcomes, from the definitions."""
-    _, members, styles = known
-    forward = made(known, "outright").forward[day].astype(np.float64)
+    _, members, styles = universe()
+    forward = made("outright").forward[day].astype(np.float64)
     names = np.flatnonzero(members[day] & np.isfinite(forward))
     mean, own = forward[names].mean(), np.clip(forward[names], -clip, clip)
     beta, volatility, value = (each[day, names] for each in (styles.beta, styles.volatility, styles.dollar_volume))
@@ -43,18 +45,18 @@ def outcome(known, kind: str, day: int, clip: float) -> tuple[np.ndarray, np.nda
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("day", [170, 250, 340])
-def test_outcomes_are_those_of_their_definitions_in_standard_deviations(known, kind, day):
-    found = made(known, kind, clip=0.1)
-    names, expected = outcome(known, kind, day, 0.1)
+def test_outcomes_are_those_of_their_definitions_in_standard_deviations(kind, day):
+    found = made(kind, clip=0.1)
+    names, expected = outcome(kind, day, 0.1)
     scores = (expected - expected.mean()) / expected.std()
     assert np.array_equal(np.flatnonzero(np.isfinite(found.value[day])), names)
     assert np.allclose(found.value[day, names], scores, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_up_is_above_the_median_of_the_names_of_like_volatility(known, kind):
-    found, (_, _, styles) = made(known, kind, clip=0.5), known
-    names, expected = outcome(known, kind, 250, 0.5)
+def test_up_is_above_the_median_of_the_names_of_like_volatility(kind):
+    found, (_, _, styles) = made(kind, clip=0.5), universe()
+    names, expected = outcome(kind, 250, 0.5)
     order = np.argsort(styles.volatility[250, names])
     assert 20 <= names.size < 30  # two groups of ten names or more
     for group in np.array_split(order, 2):
@@ -64,8 +66,8 @@ def test_up_is_above_the_median_of_the_names_of_like_volatility(known, kind):
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_days_are_balanced_and_of_mean_zero(known, kind):
-    found = made(known, kind, clip=0.5)
+def test_days_are_balanced_and_of_mean_zero(kind):
+    found = made(kind, clip=0.5)
     days = np.isfinite(found.value).any(axis=1)
     assert days.sum() > 200 and not days[-21:].any()
     assert np.allclose(np.nanmean(found.value[days], axis=1), 0, atol=1e-5)
@@ -74,16 +76,16 @@ def test_days_are_balanced_and_of_mean_zero(known, kind):
     assert set(np.unique(found.up[np.isfinite(found.up)])) == {0.0, 1.0}
 
 
-def test_only_names_that_are_eligible_have_an_outcome(known):
-    found = made(known, "outright")
+def test_only_names_that_are_eligible_have_an_outcome():
+    found = made("outright")
     for table in (found.value, found.up, found.forward):
-        assert not np.isfinite(table[~known[1]]).any()
+        assert not np.isfinite(table[~universe()[1]]).any()
 
 
-def test_the_neutral_outcome_knows_no_style(known):
+def test_the_neutral_outcome_knows_no_style():
     """Times volatility it is the residual, which is orthogonal to the ranks; of the raw return they explain a part."""
-    _, _, styles = known
-    neutral, raw = made(known, "neutral"), made(known, "outright")
+    _, _, styles = universe()
+    neutral, raw = made("neutral"), made("outright")
     for day in (150, 250, 350):
         names = np.isfinite(neutral.value[day])
         for table in (styles.beta, styles.volatility, styles.dollar_volume):
@@ -95,8 +97,8 @@ def test_the_neutral_outcome_knows_no_style(known):
             assert abs(np.corrcoef(ranks, raw.value[day, names])[0, 1]) > 1e-3
 
 
-def test_a_tie_at_the_median_has_no_direction(known):
-    section, members, styles = known
+def test_a_tie_at_the_median_has_no_direction():
+    section, members, styles = universe()
     still = section.open.copy()
     still[240:250] = np.where(section.traded[240:250], 7.0, np.nan)
     close = np.where(np.isfinite(still), still, np.nan)
@@ -115,11 +117,11 @@ def test_an_unknown_kind_is_refused_with_the_nearest():
 
 
 @pytest.mark.parametrize("clip", [0, -0.5, "half", True, None])
-def test_a_clip_that_is_no_return_is_refused(known, clip):
+def test_a_clip_that_is_no_return_is_refused(clip):
     with pytest.raises(ConfigError, match=f"label.params.clip must be a return above 0, got {clip}"):
-        made(known, "neutral", clip=clip)
+        made("neutral", clip=clip)
 
 
-def test_a_misspelt_setting_of_the_neutral_kind_is_refused(known):
+def test_a_misspelt_setting_of_the_neutral_kind_is_refused():
     with pytest.raises(ConfigError, match="label.params of kind neutral has clip alone, got clipp"):
-        made(known, "neutral", clipp=0.5)
+        made("neutral", clipp=0.5)

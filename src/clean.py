@@ -1,7 +1,8 @@
 """Show what is old, and remove it on request: ``python -m src.clean [universe=full] [drop=<dataset>] [yes=true]``.
 
 Without ``yes=true`` nothing is removed. Old are temporary files of killed processes, renamed logs, and models and
-registered versions of superseded runs (``fresh=true``); ``drop=<dataset>`` adds everything stored of one dataset.
+registered versions of superseded runs (``fresh=true``); ``drop=<dataset>`` adds everything stored of one dataset, and
+``cache=true`` the ranks of the pooled scope, which can be computed again.
 Champions stay, with the runs behind them, and so does the ledger of trials.
 """
 
@@ -22,7 +23,7 @@ from src.runtime.terminal import answer
 if TYPE_CHECKING:
     from src.config.schema import Config
 
-REQUEST_KEYS = ("yes", "drop")
+REQUEST_KEYS = ("yes", "drop", "cache")
 
 
 def clean(config: Config, request: Mapping[str, str]) -> str:
@@ -32,7 +33,7 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
     ----------
     config : Config
     request : mapping
-        ``yes`` and ``drop``.
+        ``yes``, ``drop`` and ``cache``.
 
     Returns
     -------
@@ -44,8 +45,9 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
 
     sizes = dataset_sizes(config.paths.root)
     confirmed, drop = _checked(request, sizes)
+    cache = request.get("cache") == "true"
     logs, tracked = Path(config.data.logs), TrackedDataset.of(config)
-    leftovers = find_leftovers(config.paths, logs, tracked, drop, removes=confirmed)
+    leftovers = find_leftovers(config.paths, logs, tracked, drop, removes=confirmed, cache=cache)
     for leftover in leftovers:
         answer(f"{format_bytes(leftover.size):>10}  {leftover.message}")
         if confirmed:
@@ -60,8 +62,9 @@ def clean(config: Config, request: Mapping[str, str]) -> str:
 
 
 def _checked(request: Mapping[str, str], datasets: Mapping[str, int]) -> tuple[bool, str | None]:
-    if request.get("yes", "false") not in ("true", "false"):
-        raise ConfigError(f"yes must be true or false, got {request['yes']!r}")
+    for name in ("yes", "cache"):
+        if request.get(name, "false") not in ("true", "false"):
+            raise ConfigError(f"{name} must be true or false, got {request[name]!r}")
     drop = request.get("drop")
     if drop is not None and drop not in datasets:
         names = ", ".join(datasets) or "there are none"

@@ -103,6 +103,7 @@ def checks(config: Config) -> dict[str, Callable[[], Finding]]:
         "source": partial(connections.source, config.source),
         "bars": partial(dataset_counts.bars, config),
         "runs": partial(dataset_counts.runs, config),
+        "pooled": partial(dataset_counts.pooled, config),
         "versioning": diagnostics.versioning,
     }
 

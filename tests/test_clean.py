@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from src.clean import REQUEST_KEYS, clean
 from src.config.paths import TABLES
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.inspection.cleanup import Leftover, find_leftovers
+from src.inspection.cleanup import Leftover, find_leftovers, superseded_portfolios
 from src.runtime.arguments import split_arguments
-from src.storage.atomic import write_text
+from src.storage.atomic import write_parquet, write_text
 from src.tracking.settings import TrackedDataset
+from src.training.run_store import shard_name
+from tests.reporting import pooled_case
 from tests.tracking.tracking_case import Case, case
 
 
@@ -146,7 +149,7 @@ def test_a_dataset_without_champions_is_removed_whole_and_the_others_stay(
         write_text("x", tmp_path / "data" / "trials" / table / "1a2b3c4d.trials.parquet")
     clean(Config(), {})
     assert "dataset full stays; drop=full would remove it" in capsys.readouterr().out
-    assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 7 things, 10.0 KB")
+    assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 9 things, 14.0 KB")
     assert {path.parent.name for path in tmp_path.glob("data/*/*/manifest.json")} == {"quick"}
     assert not (tmp_path / "reports" / "full").exists()
     trials = tmp_path / "data" / "trials" / "full"
@@ -193,3 +196,28 @@ def test_a_wrong_request_is_refused(
     with pytest.raises(ConfigError) as caught:
         clean(Config(), request_)
     assert str(caught.value) == message
+
+
+def test_ranks_are_a_cache_that_is_offered_on_request_alone(project: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    ranks = project.config.paths.ranks / "stock" / "close.npy"
+    write_text("x" * 2_000_000, ranks)
+    clean(project.config, {"yes": "true"})
+    assert ranks.exists() and "ranks" not in capsys.readouterr().out
+    clean(project.config, {"cache": "true"})
+    assert ranks.exists() and "ranks of demo: training with scope=pooled computes them again" in capsys.readouterr().out
+    clean(project.config, {"cache": "true", "yes": "true"})
+    assert not ranks.exists()
+    with pytest.raises(ConfigError, match="cache must be true or false, got 'maybe'"):
+        clean(project.config, {"cache": "maybe"})
+
+
+def test_the_tables_of_a_superseded_portfolio_are_removed_and_those_of_the_latest_stay(tmp_path: Path) -> None:
+    paths = pooled_case.lay_out(tmp_path, pooled_case.PASSING, pooled_case.PASSING | {"record_id": "aa.1"})
+    runs = pl.DataFrame({"record_id": ["aa.0", "aa.1"], "run_key": ["aa"] * 2, "attempt": [0, 1]})
+    write_parquet(
+        runs.cast({"attempt": pl.Int32}), paths.portfolios / f"{shard_name(0, pooled_case.SESSION)}.runs.parquet"
+    )
+    assert list(superseded_portfolios(paths, {"aa.0"})) == []
+    (found,) = superseded_portfolios(paths, set())
+    found.remove()
+    assert not (paths.portfolios / "aa.0").exists() and (paths.portfolios / "aa.1" / "daily.parquet").exists()

@@ -34,7 +34,13 @@ class Leftover:
 
 
 def find_leftovers(
-    paths: DatasetPaths, logs: Path, tracked: TrackedDataset, drop: str | None = None, *, removes: bool = False
+    paths: DatasetPaths,
+    logs: Path,
+    tracked: TrackedDataset,
+    drop: str | None = None,
+    *,
+    removes: bool = False,
+    cache: bool = False,
 ) -> list[Leftover]:
     """Find everything that can be removed.
 
@@ -52,12 +58,16 @@ def find_leftovers(
         A dataset that is offered as a whole.
     removes : bool
         Whether the caller is going to remove what is found, so that the store must be writable.
+    cache : bool
+        Whether ranks are offered too: they can be computed again, in minutes.
     """
     leftovers: list[Leftover] = []
     kept = _champion_records(tracked, leftovers, removes=removes)
     leftovers += [*temporary_files([paths.root, paths.reports_root, main_root() / "mlruns"]), *old_logs(logs)]
     if drop != paths.dataset:
         leftovers += superseded_models(paths, kept)
+        leftovers += superseded_portfolios(paths, kept)
+        leftovers += cached_ranks(paths) if cache else ()
     if drop is not None:
         champions = _champion_records(dataclasses.replace(tracked, dataset=drop, interval="1d"), [])
         leftovers += dataset_files(dataclasses.replace(paths, dataset=drop), has_champions=bool(champions))
@@ -109,6 +119,36 @@ def superseded_models(paths: DatasetPaths, kept: set[str]) -> Iterator[Leftover]
     models = [folder for folder in models if folder.is_dir()]
     if models:
         yield _paths(f"models of {_count(len(models), 'superseded run')} of {paths.dataset}", models)
+
+
+def superseded_portfolios(paths: DatasetPaths, kept: set[str]) -> Iterator[Leftover]:
+    """Tables of superseded pooled runs; their scores are those of the run that replaced them.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    kept : set of str
+        Record ids whose tables stay.
+    """
+    import polars as pl
+
+    from src.training.run_store import RunStore
+
+    old = set(RunStore(paths.portfolios).runs(("record_id",)).filter(pl.col("superseded"))["record_id"]) - kept
+    tables = [paths.portfolios / record_id for record_id in sorted(old) if (paths.portfolios / record_id).is_dir()]
+    if tables:
+        yield _paths(f"tables of {_count(len(tables), 'superseded pooled run')} of {paths.dataset}", tables)
+
+
+def cached_ranks(paths: DatasetPaths) -> Iterator[Leftover]:
+    """Ranks of each day's features, which the next pooled training computes again from the features.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    """
+    if paths.ranks.is_dir():
+        yield _paths(f"ranks of {paths.dataset}: training with scope=pooled computes them again", [paths.ranks])
 
 
 def superseded_versions(store: MlflowStore, champions: Champions) -> Iterator[Leftover]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from src.config.commands import command
 from src.config.schema import Config
 from src.inspection.diagnostics import Finding
 
@@ -42,3 +43,26 @@ def runs(config: Config) -> Finding:
         return Finding("runs", "ok", f"none of {config.dataset} yet")
     passed = int(grades["passed"].fill_null(False).sum())
     return Finding("runs", "ok", f"{config.dataset}: {passed:,} of {grades.height:,} runs passed")
+
+
+def pooled(config: Config) -> Finding:
+    """What came of the pooled scope's portfolios, and what stands against such figures: as in the report.
+
+    Parameters
+    ----------
+    config : Config
+    """
+    from src.hydration.quality import quality
+    from src.inspection.pooled_view import portfolio_line, portfolios
+    from src.market.bars import BarStore
+    from src.sources.registry import is_simulated
+
+    store = BarStore(config.paths.bars)
+    hydrated = quality(store).instruments if store.exists() else None
+    simulated = store.exists() and is_simulated(store.manifest.source)
+    found = portfolios(config.paths, hydrated, simulated=simulated)
+    if found is None:
+        train = command("train", "experiment=pooled", dataset=config.universe.name)
+        return Finding("pooled", "ok", f"no portfolio of {config.dataset} yet: {train}")
+    each = " | ".join(portfolio_line(row) for row in found["portfolios"])
+    return Finding("pooled", "ok", f"{config.dataset}: {each or 'no portfolio was graded'}. {found['reservations']}")

@@ -43,6 +43,7 @@ def lines(dossier: Json) -> Iterator[str]:
         yield f"  events      {len(dossier['events']):,}, the last:"
         yield from (f"    {event['date']}  {event['kind']:<12} {event['value']:g}" for event in dossier["events"][-5:])
     yield from (_grade(row) for row in dossier["grades"])
+    yield from _pooled(dossier["pooled"])
     yield from _failures(dossier["failures"])
     if dossier["runs"]:
         yield _runs(dossier["runs"])
@@ -104,6 +105,37 @@ def _grade(row: Json) -> str:
     notes += f"; suspicious: {row['suspicious']}" if row.get("suspicious") else ""
     notes += f"; settings chosen among {row['tuning_trials']:,} trials" if row.get("tuning_trials") else ""
     return f"  {row['family'] + ' ':<12}{'passed' if row['passed'] else 'failed'}: {metrics}{notes}"
+
+
+def _pooled(pooled: Json | None) -> Iterator[str]:
+    """Whether the pooled scope ranked the instrument, and its place and weight in each portfolio."""
+    if pooled is None:
+        return
+    state = pooled["state"]
+    if state is None:
+        yield "  pooled      not yet"
+    elif state["state"] == "done":
+        yield f"  pooled      eligible on {state['rows']:,} graded days, {state['first']} to {state['last']}"
+    else:
+        yield f"  pooled      {_state(state, with_reason=True)}"
+    for row in pooled["portfolios"]:
+        yield f"    {row['portfolio']} by {row['family']}: {_rank(row)}{_weight(row)}"
+
+
+def _rank(row: Json) -> str:
+    if row["at"] is None:
+        return "no rank is stored"
+    if row["rank"] is None:
+        return f"not among the {row['names']:,} names of {row['at']}"
+    return f"rank {row['rank']:,} of {row['names']:,} on {row['at']}"
+
+
+def _weight(row: Json) -> str:
+    if row["weight"] is None:
+        return ""
+    return (
+        f"; weight {row['weight']:+.2%} since {row['traded']}" if row["weight"] else f"; not held since {row['traded']}"
+    )
 
 
 def _failures(failures: list[Json]) -> Iterator[str]:

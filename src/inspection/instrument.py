@@ -16,6 +16,7 @@ from src.core.errors import ConfigError
 from src.core.instruments import KEY, Key
 from src.evaluation.grade import GATE_METRICS
 from src.inspection.files import read_table
+from src.inspection.pooled_rank import pooled_of
 from src.market import universe
 from src.market.bar_findings import stored
 from src.market.bars import BarStore, bucket
@@ -113,6 +114,7 @@ def dossier(paths: DatasetPaths, key: Key, last: int) -> Json:
         "events": _rows(read_table(paths.raw / f"e{b:03d}.parquet"), key, ("date", "kind", "value", "source")),
         "grades": _rows(read_table(paths.grades), key, _GRADES),
         "runs": _runs(paths.runs, key),
+        "pooled": pooled_of(paths, key),
         "failures": [{"family": f, **failure} for f, failure in Failures(paths.runs).of(key).items()],
     }
     return {name: _plain(value) for name, value in content.items()}

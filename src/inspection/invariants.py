@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config.commands import command
+from src.core.instruments import KEY
 from src.evaluation.grade import Thresholds, grade
 from src.storage.atomic import stale_temporaries
+from src.storage.ledger import STATES
 from src.tracking import registry_gate, registry_sql, verdict
 from src.tracking.duplicates import DOUBLED, SUPERSEDED
 from src.tracking.location import local_folder, store_location
@@ -40,7 +42,8 @@ class BrokenInvariant:
     Attributes
     ----------
     kind : str
-        ``version``, ``missing version``, ``alias``, ``doubled``, ``placebo``, ``run``, ``record`` or ``file``.
+        ``version``, ``missing version``, ``alias``, ``doubled``, ``placebo``, ``run``, ``record``, ``file`` or
+        ``state``.
     subject : str
         What it is about: a version, a run, a record or a path.
     message : str
@@ -72,7 +75,7 @@ def check(config: Config) -> list[BrokenInvariant]:
     """
     tracked = TrackedDataset.of(config)
     records = Records.at(config.paths.runs)
-    broken = [*_files(config, records), *_records(config, records)]
+    broken = [*_files(config, records), *_records(config, records), *_pooled_states(config)]
     location = store_location(config.tracking) if config.tracking.enabled else None
     if location is not None:
         with registry_sql.registry_query(location) as query:
@@ -308,3 +311,24 @@ def _records(config: Config, records: Records) -> Iterator[BrokenInvariant]:
                 yield BrokenInvariant("record", f"record {record_id}", f"is graded in {path}, and not stored", train)
         for record_id in graded.filter(graded.is_duplicated()).unique():
             yield BrokenInvariant("doubled", f"record {record_id}", f"stands twice in {path}", train)
+
+
+def _pooled_states(config: Config) -> Iterator[BrokenInvariant]:
+    """Each instrument has one state in the pooled scope, and a reason where it was not ranked."""
+    import polars as pl
+
+    path, train = config.paths.portfolio_states, command("train", "experiment=pooled")
+    if not path.is_file():
+        return
+    states = pl.read_parquet(path, glob=False)
+    doubled = states.filter(states.select(KEY).is_duplicated()).unique(KEY, maintain_order=True)
+    unknown = states.filter(~pl.col("state").is_in(STATES))
+    silent = states.filter((pl.col("state") != "done") & (pl.col("reason").fill_null("") == ""))
+    faults = {
+        "has several states": doubled,
+        "has an unknown state": unknown,
+        "was not ranked, without a reason": silent,
+    }
+    for fault, rows in faults.items():
+        for asset_class, symbol in rows.select(KEY).iter_rows():
+            yield BrokenInvariant("state", f"{asset_class}:{symbol}", f"{fault} in {path}", train)

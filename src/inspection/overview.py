@@ -21,7 +21,9 @@ from src.hydration.live.sessions import due, last_complete
 from src.hydration.quality import Quality, quality, reason_rows
 from src.inspection.crowned import crowned
 from src.inspection.files import read_table
+from src.inspection.pooled_view import portfolios
 from src.market.bars import BarStore
+from src.reporting.report_data import POOLED
 from src.runtime import heartbeat
 from src.runtime.heartbeat import Beat
 from src.sources import registry
@@ -33,6 +35,7 @@ from src.tracking.settings import TrackedDataset
 
 FORMAT = 1  # of the result of `overview`: raised if a key changes its meaning or is removed
 _PIPELINE = ("hydrate", "featurize", "train")
+_POOLED_UNIT = "fit"
 _WEEK = dt.timedelta(days=7)
 _ASKED: dict[str, Any] = {
     **dict.fromkeys((*KEY, "state", "error_class", "reason", "next_attempt", "checked"), pl.String())
@@ -59,6 +62,11 @@ class _Dataset:
     quality: Quality
     asked: pl.DataFrame | None
     beats: list[Beat]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the bars are simulated."""
+        return self.bars.exists() and registry.is_simulated(self.bars.manifest.source)
 
     @property
     def hydrated(self) -> pl.DataFrame:
@@ -109,6 +117,7 @@ def overview(
         "quality": _quality(data),
         "freshness": [_freshness(kind, data) for kind in kinds],
         "passes": _passes(data),
+        "pooled": portfolios(paths, data.hydrated, simulated=data.simulated),
         "champions": None if tracked is None else crowned(tracked),
         "report": _report(paths),
         "commands": [_command(beat) for beat in heartbeat.beats() if beat.alive],
@@ -173,6 +182,9 @@ def _stages(data: _Dataset) -> Iterator[Json]:
     features = data.paths.features
     yield _stage("featurize", _featurized(data, Ledger(features)), data, features.glob("b*.json"))
     yield _train(data, data.paths.states("train"))
+    pooled, path = read_table(data.paths.portfolio_states), data.paths.portfolio_states
+    if pooled is not None or _beat(data, POOLED) is not None:
+        yield _stage(POOLED, no_rows() if pooled is None else pooled.select(ROW), data, [path])
     for path in sorted(data.paths.states_folder.glob("*.parquet")):
         states = None if path.stem in _PIPELINE else read_table(path)
         if states is not None and set(ROW) <= set(states.columns):  # option chains, say
@@ -224,8 +236,12 @@ def _train(data: _Dataset, path: Path) -> Json:
 
 
 def _beat(data: _Dataset, verb: str) -> Beat | None:
-    """Heartbeat of the stage's command; of several the one that works, else the last."""
-    beats = [beat for beat in data.beats if beat.verb == verb]
+    """Heartbeat of the stage's command; of several the one that works, else the last.
+
+    Training counts fits in the pooled scope, instruments in the other.
+    """
+    named, pooled = "train" if verb == POOLED else verb, verb == POOLED
+    beats = [beat for beat in data.beats if beat.verb == named and (beat.unit == _POOLED_UNIT) == pooled]
     return next((beat for beat in beats if beat.state in ("running", "elsewhere")), beats[-1] if beats else None)
 
 
@@ -271,7 +287,7 @@ def _freshness(kind: str, data: _Dataset) -> Json:
 
 def _session(kind: str, data: _Dataset) -> dt.date | None:
     """The last complete session; None if the bars are invented or end on a chosen day."""
-    if data.bars.exists() and (registry.is_simulated(data.bars.manifest.source) or data.bars.manifest.until):
+    if data.simulated or (data.bars.exists() and data.bars.manifest.until):
         return None
     try:
         last = last_complete(kind, data.interval, data.now)
@@ -295,7 +311,7 @@ def _passes(data: _Dataset) -> Json | None:
 
 def _report(paths: DatasetPaths) -> Json:
     written = _changed([paths.reports / "metrics.json"])
-    graded = _changed([paths.grades])
+    graded = _changed([paths.grades, paths.portfolio_grades])
     return {"written": written, "current": written is not None and (graded is None or written >= graded)}
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from src.config.commands import command as shell_command
 from src.hydration.quality import sentence as quality_sentence
+from src.inspection.pooled_view import portfolio_line
 from src.runtime.progress import duration, pace
 from src.runtime.redaction import shown
 from src.storage.state_counts import COUNTS
@@ -23,6 +24,7 @@ _COLUMNS = (*COUNTS, "total")
 _NAME = 12  # letters of the first column
 _BAR = 24
 _CHAMPIONS_SHOWN = 10
+_PORTFOLIOS_SHOWN = 6
 WIDE = 10_000  # columns, so that no line wraps
 _TONES = {"running": "green", "waiting": "yellow", "elsewhere": "green"}
 _ENDS = {
@@ -76,6 +78,7 @@ def picture(overview: Json) -> Group:
         _quality(overview),
         _freshness(overview),
         _passes(overview),
+        _pooled(overview),
         _champions(overview),
     ):
         lines = list(section)
@@ -252,6 +255,15 @@ def _passes(overview: Json) -> Iterator[Text]:
         again = shell_command("report", stored=overview["dataset"])
         older = "" if report["current"] else f", older than the grades: run {again}"
         yield _text(f"report of {_local(report['written'])}{older}")
+
+
+def _pooled(overview: Json) -> Iterator[Text]:
+    pooled = overview["pooled"]
+    if pooled:
+        for row in pooled["portfolios"][:_PORTFOLIOS_SHOWN]:
+            yield _text(f"pooled: {portfolio_line(row)}")
+        more = len(pooled["portfolios"]) - _PORTFOLIOS_SHOWN
+        yield _text(f"pooled: {f'and {more:,} more. ' if more > 0 else ''}{pooled['reservations']}")
 
 
 def _champions(overview: Json) -> Iterator[Text]:

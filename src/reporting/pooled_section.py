@@ -94,7 +94,7 @@ def _card(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> dict[s
         "name": f"{row['symbol']} · {row['family']}",
         "verdict": verdict(portfolio, thresholds),
         "weak": portfolio.weak,
-        "strength": strength(portfolio),
+        "strength": strength(row),
         "metrics": _metrics(portfolio, thresholds),
         "chart": trusted(net_and_gross(daily, portfolio.title)) if daily.height > 1 else None,
         "facts": [*_evidence(row), *_trading(row)],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from src.reporting.formatting import counted, is_finite, significant, two_decimals
+from src.reporting.formatting import counted, is_finite, significant
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.report_data import Threshold
 
@@ -76,22 +77,22 @@ def borrowing(results: PooledResults) -> str:
     return f"Borrowing is assumed to cost {amount}."
 
 
-def strength(portfolio: GradedPortfolio) -> str:
-    """Say how strong the evidence for a portfolio is.
+def strength(row: Mapping[str, Any]) -> str:
+    """Say how strong the evidence for a portfolio is, in letters that every terminal has.
 
     Parameters
     ----------
-    portfolio : GradedPortfolio
+    row : mapping
+        Of the grades: adjusted_t, n_trials and weak are read; unknown evidence is weak.
 
     Returns
     -------
     str
-        ``t 1.4 after 66 trials: weak``.
+        ``Sharpe 0.58, t 1.4 after 66 trials: weak``.
     """
-    row = portfolio.row
-    t = f"{row['adjusted_t']:.1f}".replace("-", "\u2212") if is_finite(row["adjusted_t"]) else "unknown"
+    ratio, t = _number(row["sharpe"], ".2f"), _number(row["adjusted_t"], ".1f")
     trials = counted(row["n_trials"], "trial") if row["n_trials"] is not None else "an unknown number of trials"
-    return f"t {t} after {trials}{': weak' if portfolio.weak else ''}"
+    return f"Sharpe {ratio}, t {t} after {trials}{'' if row['weak'] is False else ': weak'}"
 
 
 def missed(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> list[Threshold]:
@@ -153,10 +154,14 @@ def verdict(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> str:
 
 def _brief(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> str:
     """What the first line says of one portfolio; a near miss is named by what it misses."""
-    text = f"{portfolio.title}: Sharpe {two_decimals(portfolio.row['sharpe'])}, {strength(portfolio)}"
+    text = f"{portfolio.title}: {strength(portfolio.row)}"
     if is_near_miss(portfolio, thresholds):
         return f"{text}, near miss: {' and '.join(portfolio.row['reasons'] or [])}"
     return text
+
+
+def _number(value: float | None, form: str) -> str:
+    return format(value, form) if is_finite(value) else "unknown"
 
 
 def _is_near(value: float | None, threshold: Threshold) -> bool:

@@ -10,9 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from src.inspection import invariants
+from src.storage.atomic import write_parquet
 from tests.tracking.tracking_case import BAD, GOOD, Case, case, local
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -164,3 +166,20 @@ def test_the_doctor_names_each_with_its_remedy_and_status_shows_the_champion(mad
     shown = status_view.text(picture)
     assert "champions: 1, 1 no longer clear" in shown
     assert "crypto.BTC-USD version 1: " in shown
+
+
+def test_each_instrument_has_one_known_state_in_the_pooled_scope_and_a_reason(made: Case) -> None:
+    rows = [
+        ("stock", "A", "done", ""),
+        ("stock", "A", "done", ""),
+        ("stock", "B", "lost", "x"),
+        ("stock", "C", "skipped", ""),
+    ]
+    table = pl.DataFrame(rows, schema=["asset_class", "symbol", "state", "reason"], orient="row")
+    write_parquet(table.filter(pl.col("symbol") == "none"), made.config.paths.portfolio_states)
+    assert found(made) == []
+    write_parquet(table, made.config.paths.portfolio_states)
+    messages = [message.partition(" in ")[0] for kind, message in found(made) if kind == "state"]
+    assert messages == [
+        "stock:A: has several states", "stock:B: has an unknown state", "stock:C: was not ranked, without a reason",
+    ]  # fmt: skip

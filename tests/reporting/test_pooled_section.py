@@ -36,8 +36,11 @@ def data(pooled):
 
 def test_the_page_shows_each_portfolio_with_its_verdict_and_what_speaks_against_it(data):
     text = shown(page(data))
-    assert "stock.neutral · ensemble Passed all thresholds. t 1.4 after 66 trials: weak." in text
-    assert "etf.neutral · ensemble Failed, a near miss: auc 0.513 is below 0.520. t 3.4 after 66 trials." in text
+    assert "stock.neutral · ensemble Passed all thresholds. Sharpe 0.58, t 1.4 after 66 trials: weak." in text
+    assert (
+        "etf.neutral · ensemble Failed, a near miss: auc 0.513 is below 0.520. Sharpe 0.55, t 3.4 after 66 trials."
+        in text
+    )
     assert "Survivors only: 0 of 40 names of class stock ended before the last date." in text
     assert "Borrowing is assumed to cost 50 bp a year." in text
     assert "Label neutral_20, eligibility liquid, portfolio neutral." in text

@@ -24,16 +24,16 @@ def results(*rows, ended=0):
 def test_the_first_line_names_what_passed_its_sharpe_its_trials_and_that_it_is_weak():
     assert pooled_sentence(results(PASSING, FAR), LIMITS) == (
         "Pooled: 1 of 2 portfolios passed (stock.neutral: Sharpe 0.58, t 1.4 after 66 trials: weak; etf.neutral: Sharpe"
-        " \u22120.30, t \u22120.7 after 66 trials: weak). Survivors only; borrowing is assumed to cost 50 bp a year."
+        " -0.30, t -0.7 after 66 trials: weak). Survivors only; borrowing is assumed to cost 50 bp a year."
     )
 
 
 def test_a_portfolio_with_a_t_of_three_is_not_called_weak():
-    assert strength(portfolio(NEAR)) == "t 3.4 after 66 trials"
+    assert strength(NEAR) == "Sharpe 0.55, t 3.4 after 66 trials"
 
 
 def test_evidence_that_is_unknown_is_weak():
-    assert strength(portfolio(PASSING | {"weak": None, "adjusted_t": None})) == "t unknown after 66 trials: weak"
+    assert strength(PASSING | {"weak": None, "adjusted_t": None}) == "Sharpe 0.58, t unknown after 66 trials: weak"
 
 
 def test_an_auc_of_51_that_misses_52_is_said_as_a_near_miss():

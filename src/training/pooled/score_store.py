@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from src.config.commands import command
-from src.core.arrays import BoolArray, DateArray, Matrix
+from src.core.arrays import BoolArray, DateArray, IntArray, Matrix
 from src.core.errors import StageError
 from src.storage import atomic
 
@@ -106,6 +106,32 @@ class ScoreStore:
                 )
             out[start + days, names] = scores
         return out
+
+    def of_day(self, fit_key: str, dates: DateArray, offsets: IntArray, day: int) -> Matrix | None:
+        """Read the scores of one day of the last fold.
+
+        Parameters
+        ----------
+        fit_key : str
+        dates : datetime64[D], shape (T,)
+        offsets : int64, shape (T + 1,)
+            The eligible names of day t are the rows ``offsets[t]:offsets[t + 1]``.
+        day : int
+            Row of the calendar.
+
+        Returns
+        -------
+        float32, shape (names,), or None
+            None where no fold is stored, the day is before the last one, or the eligible names have changed since.
+        """
+        folds = sorted(path.stem for path in (self.root / fit_key[:32]).glob("????-??-??.npy"))
+        if not folds:
+            return None
+        first = offsets[int(np.searchsorted(dates, np.datetime64(folds[-1], "D")))]
+        scores = _read(self._path(fit_key, folds[-1], ".npy"), "make it again")
+        if scores.size != offsets[-1] - first or offsets[day] < first:
+            return None
+        return scores[offsets[day] - first : offsets[day + 1] - first]
 
     def _path(self, fit_key: str, fold: str, suffix: str) -> Path:
         return self.root / fit_key[:32] / f"{fold}{suffix}"

@@ -2,6 +2,8 @@
 
 ``python -m src.train universe=full model=all`` takes what featurize computed, trains what is not yet trained, grades
 all of it, shows it in MLflow and registers what clears the gate. After an interruption the same command goes on.
+``scope=pooled`` (or ``experiment=pooled``) trains one model for the cross-section of each asset class instead, and
+grades the portfolio of its ranks.
 With ``follow=true`` it featurizes, trains and reports in rounds while hydration goes on, until nothing is pending. With
 ``placebo=0.05`` a share of the instruments is trained once more on features rotated in time, where no model has skill.
 """
@@ -19,9 +21,12 @@ from src.runtime.terminal import answer
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
-    from src.config.schema import Config, EngineConfig
+    from src.config.schema import Config, EngineConfig, ModelConfig
+    from src.runtime.progress import Progress
     from src.tracking.recorder import Recorder
     from src.training.placebo import PlaceboArm
+    from src.training.pooled.class_session import ClassSession
+    from src.training.pooled.session import PooledSession
     from src.training.session import Session
 
 log = logging.getLogger("src.train")  # run as a command this module's own name is __main__
@@ -62,6 +67,8 @@ def train(config: Config) -> str:
     models = families(config)
     device.require(models, config.engine)
     recorder = Recorder(TrackedDataset.of(config))
+    if config.scope.kind == "pooled":
+        return _pooled(config, models, recorder, started)
     settings = TrainingSettings.of(config, models)
     if config.placebo_only:
         return f"train: {_placebo(PlaceboArm(settings, config.placebo), recorder, config.engine)}"
@@ -117,6 +124,65 @@ def _finish(session: Session, recorder: Recorder, started: float) -> str:
         raise
     session.write_grades(evidence.grades, mlflow_ids)
     return session.summary.sentence(evidence)
+
+
+def _pooled(config: Config, models: list[ModelConfig], recorder: Recorder, started: float) -> str:
+    """Fit, grade and track the portfolios of the pooled scope; return the closing line."""
+    from src.runtime import disk_space
+    from src.runtime.progress import Progress
+    from src.training.pooled.session import PooledSession
+    from src.training.pooled.settings import PooledSettings
+
+    session = PooledSession(PooledSettings.of(config, models))
+    disk_space.require(session.store.root, session.instruments.bytes_needed(), f"ranks and scores of {config.dataset}")
+    session.announce()
+    try:
+        with Progress("train", session.instruments.fits(), unit="fit") as progress:
+            for part in session.classes():
+                progress.set_note(f"ranking the features of {part.asset_class}")
+                _fit(part, session, progress, config.engine)
+                progress.set_note(f"grading {part.asset_class}")
+                found = session.graded(part)
+                _refit(part, session.lacks_model(found), config.engine)
+                recorder.put(session.store, session.close(part, found), session.summary.description())
+            progress.reuse(progress.total - progress.done)  # of classes that needed or allowed none
+            progress.advance(0, "")
+    except BaseException:
+        recorder.abandon()
+        raise
+    evidence = session.finish()
+    try:
+        figures = session.summary.figures(evidence, time.perf_counter() - started)
+        mlflow_ids = recorder.close(session.store, evidence.grades, figures)
+    except StageError:
+        session.write_grades(evidence.grades, None)
+        raise
+    session.write_grades(evidence.grades, mlflow_ids)
+    return session.summary.sentence(evidence, session.states)
+
+
+def _fit(part: ClassSession, session: PooledSession, progress: Progress, engine: EngineConfig) -> None:
+    """Make the fits of a class that are missing."""
+    from src.engine import dispatch
+    from src.training.pooled.fit_task import fit_fold
+
+    missing = len(part.missing())
+    stored = len(part.folds) * len(part.fit_keys) - missing
+    session.summary.reused_fits += stored
+    progress.reuse(stored)
+    for outcome in dispatch.run(fit_fold, part.tasks(), engine):
+        part.take(outcome.item, outcome.result)
+        session.summary.fits += 1
+        progress.advance(1, f"{part.asset_class} {outcome.item.model.family} from {outcome.item.fold}")
+
+
+def _refit(part: ClassSession, families: list[str], engine: EngineConfig) -> None:
+    """Refit families of a class on every day, for the registry."""
+    from src.engine import dispatch
+    from src.training.pooled.fit_task import fit_fold
+
+    for outcome in dispatch.run(fit_fold, part.refits(families), engine):
+        part.take(outcome.item, outcome.result)
 
 
 def _placebo(arm: PlaceboArm, recorder: Recorder, engine: EngineConfig) -> str:

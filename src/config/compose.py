@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.config.constraints import check, values
+from src.config.constraints import check
 from src.config.messages import explanation, is_config_error, no_such_key
 from src.config.mistyped import repaired, slip
 from src.config.schema import Config, ModelConfig
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 CONF = ROOT / "conf"
 _OPEN = ("source.columns.", "source.columns=")
-_UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune.")  # change no output in DVC
 
 
 def configurations(verb: str, show: Callable[[str], None]) -> list[tuple[Config, list[str]]]:
@@ -317,34 +316,3 @@ def _param(key: str, *, _root_: Any) -> Any:
 def _yaml(path: Path, kind: Any = None) -> dict[str, Any]:
     """Read the mapping that a YAML file holds; empty where there is no file."""
     return (read_yaml(path, kind) or {}) if path.exists() else {}
-
-
-def dvc_hint(verb: str, config: Config) -> str | None:
-    """Say what to do so that DVC agrees with a stage that was run by hand.
-
-    Parameters
-    ----------
-    verb : str
-        Name of the command that ran.
-    config : Config
-        Its configuration, which is compared with what params.yaml and conf/ give.
-
-    Returns
-    -------
-    str or None
-        One sentence; None where DVC has nothing to do with the command.
-    """
-    stage = "train_pooled" if verb == "train" and config.scope.kind == "pooled" else verb
-    if stage not in _yaml(ROOT / "dvc.yaml").get("stages", {}):
-        return None
-    versioned = compose([f"scope={config.scope.kind}"] if verb == "train" else [])
-    if config.only or config.dataset != versioned.dataset:
-        return None  # a part of a dataset, or a dataset that DVC does not version
-    usual = dict(values(versioned))
-    differs = [key for key, value in values(config) if usual.get(key) != value and not key.startswith(_UNVERSIONED)]
-    if not differs:
-        return f"DVC does not know of this run yet: dvc commit -f {stage}"
-    return (
-        f"dvc repro would give another {config.dataset}: {differs[0]} differs from params.yaml and conf/. To keep this"
-        " result, set it there and run dvc repro"
-    )

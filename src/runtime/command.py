@@ -246,7 +246,7 @@ def _show_dvc_hint(verb: str, config: Config) -> None:
     """After a run by hand, show the command that records the new files in DVC."""
     if "DVC_STAGE" in os.environ or not (ROOT / ".dvc").is_dir():
         return
-    from src.config.compose import dvc_hint
+    from src.config.dvc_hint import dvc_hint
 
     hint = dvc_hint(verb, config)
     if hint:

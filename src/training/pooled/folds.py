@@ -22,7 +22,7 @@ class PooledFold:
     first : date
         The fold's boundary, which names it.
     train : int64
-        Every so many days, the last possible one included: labels of neighbouring days overlap.
+        Days at a fixed distance, the last possible one included: labels of neighbouring days overlap.
     score : slice
         Days from the boundary to the next one. The last fold scores to the end of the calendar, beyond the last day
         that can be graded.
@@ -70,17 +70,18 @@ def pooled_folds(dates: DateArray, asset_class: str, split: SplitConfig, horizon
     folds = walk_forward(dates, asset_class, split, horizon)
     ends = [*(int(fold.test[0]) for fold in folds[1:]), len(dates)]
     return [
-        PooledFold(fold.first, every_so_many(fold.train, every), slice(int(fold.test[0]), end), int(fold.test.size))
+        PooledFold(fold.first, spaced(fold.train, every), slice(int(fold.test[0]), end), int(fold.test.size))
         for fold, end in zip(folds, ends, strict=True)
     ]
 
 
-def every_so_many(days: IntArray, every: int) -> IntArray:
-    """Take every so many days, counted back from the last.
+def spaced(days: IntArray, every: int) -> IntArray:
+    """Take days at a fixed distance, counted back from the last.
 
     Examples
     --------
-    >>> every_so_many(np.arange(7), 3).tolist()
+    >>> spaced(np.arange(7), 3).tolist()
     [0, 3, 6]
     """
-    return days[(days[-1] - days) % every == 0]
+    kept: IntArray = days[(days[-1] - days) % every == 0]
+    return kept

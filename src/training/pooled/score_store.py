@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from src.config.commands import command
-from src.core.arrays import BoolArray, DateArray, IntArray, Matrix
+from src.core.arrays import BoolArray, DateArray, IntArray, Matrix, Scores
 from src.core.errors import StageError
 from src.storage import atomic
 
@@ -60,7 +60,7 @@ class ScoreStore:
             return None
         return StoredFold(**atomic.read_json(note))
 
-    def add(self, fit_key: str, fold: str, scores: Matrix, note: StoredFold) -> None:
+    def add(self, fit_key: str, fold: str, scores: Scores, note: StoredFold) -> None:
         """Store the scores of a fold, durable on return; the note is written last and says that it is whole."""
         content = io.BytesIO()
         np.save(content, scores.astype(np.float32))

@@ -8,7 +8,7 @@ import pytest
 from src.config.schema import SplitConfig
 from src.evaluation.splits import InsufficientData
 from src.market.calendar import sessions
-from src.training.pooled.folds import every_so_many, pooled_folds
+from src.training.pooled.folds import pooled_folds, spaced
 
 DATES = sessions("stock", "2014-01-02", "2024-12-31")
 SPLIT = SplitConfig()
@@ -64,4 +64,4 @@ def test_a_short_calendar_has_no_fold():
     ("days", "every", "kept"), [(7, 3, [0, 3, 6]), (5, 3, [1, 4]), (4, 1, [0, 1, 2, 3]), (2, 9, [1])]
 )
 def test_days_are_counted_back_from_the_last(days: int, every: int, kept: list[int]):
-    assert every_so_many(np.arange(days), every).tolist() == kept
+    assert spaced(np.arange(days), every).tolist() == kept

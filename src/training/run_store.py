@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 
+from src.models.pooled_file import FILE as POOLED_FILE
 from src.models.registry import FAMILIES, family
 from src.storage import atomic, partitions
 from src.storage.ledger import Ledger
@@ -29,7 +30,7 @@ from src.training.run_tables import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SC
 
 _IDENTITY = ("record_id", "run_key", "attempt")
 BYTES_A_RUN = 60_000  # predictions of ten years, and a model for a few of the runs
-MODEL_FILES = tuple(sorted({family(name).FILE for name in FAMILIES}))
+MODEL_FILES = tuple(sorted({POOLED_FILE, *(family(name).FILE for name in FAMILIES)}))
 
 
 class RunStore:

@@ -17,6 +17,7 @@ from src.evaluation.multiple_testing import SessionEvidence, session_evidence
 from src.evaluation.pooled.assessment import PooledAssessment, assess_pooled
 from src.evaluation.pooled.graded_days import PooledRun
 from src.evaluation.splits import InsufficientData
+from src.models.pooled_file import FILE, pack
 from src.storage import atomic
 from src.training.failures import Failures
 from src.training.inputs import Inputs
@@ -209,8 +210,6 @@ class PooledSession:
         """Store the native file of a run that passed and return its hash."""
         if not plan.fits.keys() <= part.models.keys():
             return self.store.model_sha256(record_id)
-        from src.models.pooled_file import FILE, pack  # type: ignore[import-not-found,unused-ignore]
-
         content = pack({name: part.models[name] for name in plan.fits}, part.meta(plan))
         self.store.write_model(record_id, FILE, content)
         return hashlib.sha256(content).hexdigest()

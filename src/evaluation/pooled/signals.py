@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from src.evaluation.pooled.prepared import Prepared
 
 LEAST_SPREAD, ROUNDING = 1e-4, 1e-6
-"""A day is without signals where the deviation of neutral scores is no more than rounding: so small a share of the
-deviation of the raw scores, or of their size."""
+"""A day is without signals where the range of neutral scores is no more than rounding: so small a share of the range of
+the raw scores, or of their size."""
 
 
 def signals(prepared: Prepared, scores: Matrix) -> Matrix:
@@ -52,7 +52,8 @@ def signals(prepared: Prepared, scores: Matrix) -> Matrix:
 
 def _differ(value: Matrix, score: Matrix) -> bool:
     """Whether neutral scores differ by more than rounding."""
-    return bool(np.std(value) > LEAST_SPREAD * np.std(score) + ROUNDING * np.abs(score).mean())
+    low, high = float(score.min()), float(score.max())
+    return float(value.max() - value.min()) > LEAST_SPREAD * (high - low) + ROUNDING * max(abs(low), abs(high))
 
 
 def day_signal(value: Matrix, volatility: FloatArray, choice: PortfolioConfig) -> FloatArray:

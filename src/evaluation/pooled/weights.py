@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from src.config.schema import PortfolioConfig
     from src.evaluation.pooled.prepared import Prepared, SignalDay
 
+Projection = Callable[[FloatArray], FloatArray]
 LEGS = {"neutral": 1, "quantiles": 1, "long_excess": 2}
 PASSES = 50
-CAP_TOLERANCE = 1e-3
+CLIP_BELOW = 0.01  # of the cap: clipped so much lower, weights are below the cap after few passes
 EQUAL_SHARES = 2.0
 """A cap is at least this many equal shares of the names held: fewer names than 1/cap could not be held otherwise."""
 
@@ -73,16 +74,13 @@ def day_weights(signal: FloatArray, day: SignalDay, choice: PortfolioConfig) -> 
     beta = day.beta if choice.beta_hedged else None
     if np.count_nonzero(room) <= (1 if beta is None else 2):  # what has no sum, and no beta, is nothing
         return out
-
-    def hedged(weight: FloatArray) -> FloatArray:
-        return projected(weight, room, beta)
-
+    hedged = projection(room, beta)
     out[0] = capped(hedged(value), choice.max_weight, hedged)
     return out
 
 
-def projected(weight: FloatArray, room: FloatArray, beta: FloatArray | None) -> FloatArray:
-    """Nearest weights whose sum is 0 and whose beta is 0, both within the names' own weights.
+def projection(room: FloatArray, beta: FloatArray | None) -> Projection:
+    """Make the function that finds the nearest weights whose sum is 0 and whose beta is 0, within the weights alone.
 
     ``w - D C (C' D C)^-1 C' w``, with D = diag(room) and the columns of C a constant and beta: of all weights u with
     ``C'u = 0`` the one with the least ``sum((u - w)^2 / room)``. No fund is needed: the hedge is a change of weights,
@@ -90,7 +88,6 @@ def projected(weight: FloatArray, room: FloatArray, beta: FloatArray | None) -> 
 
     Parameters
     ----------
-    weight : float64, shape (n,)
     room : float64, shape (n,), at least 0
         How far each weight may move: 1 over the variance, so that what moves is risk; 0 for a name that is not held.
     beta : float64, shape (n,), or None
@@ -98,21 +95,28 @@ def projected(weight: FloatArray, room: FloatArray, beta: FloatArray | None) -> 
 
     Returns
     -------
-    float64, shape (n,)
+    function
+        From weights, float64 of shape (n,), to weights. Where all betas are equal, what has no sum has no beta.
     """
-    total = room.sum()
-    out: FloatArray = weight - room * (weight.sum() / total)
+    part = room / room.sum()
     if beta is None:
+        return lambda weight: weight - part * weight.sum()
+    away = beta - (part * beta).sum()
+    slope = part * away
+    size = (slope * away).sum()
+    if size <= 1e-12:
+        return lambda weight: weight - part * weight.sum()
+    slope /= size
+
+    def project(weight: FloatArray) -> FloatArray:
+        out: FloatArray = weight - part * weight.sum()
+        out -= slope * (out * away).sum()
         return out
-    away = beta - (room * beta).sum() / total
-    size = (room * away**2).sum()
-    if size <= 1e-12 * total:  # all betas are equal: what has no sum has no beta
-        return out
-    out = out - room * away * ((out * away).sum() / size)
-    return out
+
+    return project
 
 
-def capped(weight: FloatArray, max_weight: float, project: Callable[[FloatArray], FloatArray]) -> FloatArray:
+def capped(weight: FloatArray, max_weight: float, project: Projection) -> FloatArray:
     """Clip weights at a share of the gross exposure and project them again, in turn, until both hold.
 
     Parameters
@@ -126,17 +130,19 @@ def capped(weight: FloatArray, max_weight: float, project: Callable[[FloatArray]
     Returns
     -------
     float64, shape (n,)
-        Of gross exposure 1, or 0 where nothing is held; the projection holds, the cap within 0.1%.
+        Of gross exposure 1, or 0 where nothing is held. The projection holds; the cap too, within 50 passes.
     """
     limit = max(max_weight, EQUAL_SHARES / max(np.count_nonzero(weight), 1))
+    clip = limit * (1.0 - CLIP_BELOW)
     for _ in range(PASSES):
-        gross = np.abs(weight).sum()
+        size = np.abs(weight)
+        gross = size.sum()
         if gross <= 1e-12:
             return np.zeros(weight.size)
         weight = weight / gross
-        if np.abs(weight).max() <= limit * (1.0 + CAP_TOLERANCE):
+        if size.max() <= gross * limit:
             break
-        weight = project(np.clip(weight, -limit, limit))
+        weight = project(np.minimum(np.maximum(weight, -clip), clip))
     out: FloatArray = weight / np.abs(weight).sum()
     return out
 

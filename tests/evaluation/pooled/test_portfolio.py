@@ -9,9 +9,11 @@ from sklearn.linear_model import LinearRegression
 
 from src.config.schema import PortfolioConfig
 from src.core.errors import StageError
-from src.evaluation.pooled.portfolio import trade, traded
+from src.evaluation.pooled.portfolio import earned, filled, trade, traded
 from src.evaluation.pooled.prepared import prepare
+from src.evaluation.pooled.signals import signals, smoothed
 from src.evaluation.pooled.styles import Styles
+from src.evaluation.pooled.weights import target_weights
 from src.market.cross_section import CrossSection
 from tests.evaluation.pooled.portfolio_case import DAYS, SMALL, market, until
 
@@ -275,10 +277,14 @@ def test_equal_weights_against_the_mean_of_all_earn_nothing_before_costs() -> No
     scores = np.where(np.isfinite(scores), scores, 0).astype(np.float32)
     choice = replace(KINDS["long_excess"], quantiles=1, smoothing=1)
     prepared = prepare(DAYS, section, eligible, styles, choice, -0.3)
-    out = trade(prepared, scores)
-    assert np.abs(out.gross).max() == 0.0
-    # Returns of nothing have no volatility, so that nothing is held; with a volatility both legs cost.
-    assert np.abs(out.long_only).max() > 0.001
+    targets = target_weights(prepared, smoothed(prepared, signals(prepared, scores)))
+    long, mean = (earned(prepared, filled(prepared, targets)[:, leg]) for leg in (0, 1))
+    assert np.abs(long).max() > 0.001
+    # A delisting takes from the long leg alone; the two together hold nothing of it.
+    assert np.abs(earned(prepared, filled(prepared, targets).sum(axis=1))).max() < 1e-9
+    quiet = np.setdiff1d(np.arange(len(long)), prepared.ending_days)
+    np.testing.assert_allclose(long[quiet], -mean[quiet], atol=1e-9)
+    assert trade(prepared, scores).gross_exposure.max() == 0.0, "what has no volatility is not scaled up"
 
 
 def test_costs_are_never_negative_and_begin_with_the_entry() -> None:

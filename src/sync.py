@@ -1,8 +1,9 @@
 """Bring MLflow up to date with what training stored: ``python -m src.sync``.
 
-``data/runs`` is the source; MLflow's runs, models and versions are its projection. A lost store, or another one
-(``tracking.uri=http://...``), gets what it lacks; what it has stays, and nothing is doubled. Decisions that people made
-in the lost store are not rebuilt: champions, and suspicions that were cleared.
+``data/runs`` and, for pooled models, ``data/portfolios`` are the source; MLflow's runs, models and versions are their
+projection. A lost store, or another one (``tracking.uri=http://...``), gets what it lacks; what it has stays, and
+nothing is doubled. Decisions that people made in the lost store are not rebuilt: champions, and suspicions that were
+cleared.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from src.runtime.terminal import answer
 
 if TYPE_CHECKING:
     from src.config.schema import Config
+    from src.tracking.repair import Findings
 
 
 def sync(config: Config) -> str:
@@ -30,33 +32,20 @@ def sync(config: Config) -> str:
     str
         The closing line.
     """
-    import polars as pl
-
     from src.market.choices import settled
     from src.runtime.redaction import masked_address
-    from src.storage.atomic import read_errors
-    from src.tracking.projection import project_sessions, stored_sessions
     from src.tracking.repair import Findings
-    from src.tracking.settings import TrackedDataset
-    from src.training.run_store import RunStore
     from src.training.session_choices import require_session
 
     if not config.tracking.enabled:
         raise StageError("tracking.enabled=false: there is nothing to bring up to date")
     config = settled("sync", config)
     require_session("sync", config)
-    path, train = config.paths.grades, command("train", dataset=config.universe.name)
-    with read_errors(path, f"run `{train}`, which writes it again"):
-        grades = pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
-    tracked, store, placebo = TrackedDataset.of(config), RunStore(config.paths.runs), RunStore(config.paths.placebo)
-    sessions, others = stored_sessions(store), stored_sessions(placebo)
-    findings = Findings()
-    runs = project_sessions(tracked, store, sessions, grades, findings)
-    runs += project_sessions(tracked, placebo, others, pl.DataFrame(), findings)
+    findings, train = Findings(), command("train", dataset=config.universe.name)
+    runs, keys = _projected(config, findings, f"run `{train}`, which writes it again")
     for line in findings.lines():
         answer(line)
-    number = len({session["key"] for session in (*sessions, *others)})
-    count = "1 session" if number == 1 else f"{number} sessions"
+    count = "1 session" if keys == 1 else f"{keys} sessions"
     line = f"sync: {runs:,} runs of {count} of {config.dataset} are in {masked_address(config.tracking.uri)}"
     line += f"; {len(findings.mended):,} mended" if findings.mended else ""
     if findings.unconfirmed:
@@ -65,6 +54,31 @@ def sync(config: Config) -> str:
     if findings.refused:
         raise Incomplete(f"{line}; {len(findings.refused):,} refused")
     return line
+
+
+def _projected(config: Config, findings: Findings, remedy: str) -> tuple[int, int]:
+    """Project both scopes and the placebo arm; returns the number of runs and of sessions."""
+    import polars as pl
+
+    from src.storage.atomic import read_errors
+    from src.tracking.projection import project_sessions, stored_sessions
+    from src.tracking.settings import TrackedDataset
+    from src.training.run_store import RunStore
+
+    paths, tracked = config.paths, TrackedDataset.of(config)
+    folders = {paths.runs: paths.grades, paths.placebo: None}
+    folders |= {paths.portfolios: paths.portfolio_grades} if paths.portfolios.is_dir() else {}
+    runs, keys = 0, set()
+    for folder, path in folders.items():
+        grades = pl.DataFrame()
+        if path is not None and path.exists():
+            with read_errors(path, remedy):
+                grades = pl.read_parquet(path, glob=False)
+        store = RunStore(folder)
+        sessions = stored_sessions(store)
+        runs += project_sessions(tracked, store, sessions, grades, findings)
+        keys |= {session["key"] for session in sessions}
+    return runs, len(keys)
 
 
 if __name__ == "__main__":

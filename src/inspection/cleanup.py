@@ -114,11 +114,12 @@ def superseded_models(paths: DatasetPaths, kept: set[str]) -> Iterator[Leftover]
 
     from src.training.run_store import RunStore
 
-    old = set(RunStore(paths.runs).runs(("record_id",)).filter(pl.col("superseded"))["record_id"]) - kept
-    models = [paths.runs / "models" / record_id for record_id in sorted(old)]
-    models = [folder for folder in models if folder.is_dir()]
-    if models:
-        yield _paths(f"models of {_count(len(models), 'superseded run')} of {paths.dataset}", models)
+    for root, kind in ((paths.runs, "superseded run"), (paths.portfolios, "superseded pooled run")):
+        old = set(RunStore(root).runs(("record_id",)).filter(pl.col("superseded"))["record_id"]) - kept
+        models = [root / "models" / record_id for record_id in sorted(old)]
+        models = [folder for folder in models if folder.is_dir()]
+        if models:
+            yield _paths(f"models of {_count(len(models), kind)} of {paths.dataset}", models)
 
 
 def superseded_portfolios(paths: DatasetPaths, kept: set[str]) -> Iterator[Leftover]:
@@ -178,7 +179,7 @@ def dataset_files(paths: DatasetPaths, has_champions: bool) -> Iterator[Leftover
     has_champions : bool
         If true, the runs that champions come from and their grades stay.
     """
-    kept = ("runs", "states") if has_champions else ()
+    kept = ("portfolios", "runs", "states") if has_champions else ()
     stored = [paths.root / table / paths.dataset for table in TABLES if table not in kept]
     if not has_champions:
         stored += [paths.grades, paths.reports]

@@ -45,7 +45,7 @@ def crowned(tracked: TrackedDataset) -> Json | None:
 
 def _crowned(query: Query, tracked: TrackedDataset, dialect: str) -> Json:
     thresholds = registry_gate.stored_thresholds(query, dialect) or tracked.thresholds
-    records = Records.at(tracked.paths.runs)
+    records = Records.of(tracked.paths)
     rows = query(
         "SELECT a.name, a.version, e.name FROM registered_model_aliases a LEFT JOIN model_versions v "
         "ON v.name = a.name AND v.version = a.version LEFT JOIN runs r ON r.run_uuid = v.run_id "

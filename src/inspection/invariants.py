@@ -74,7 +74,7 @@ def check(config: Config) -> list[BrokenInvariant]:
         Empty if everything holds. Where a tracking server keeps the database, files alone are compared.
     """
     tracked = TrackedDataset.of(config)
-    records = Records.at(config.paths.runs)
+    records = Records.of(config.paths)
     broken = [*_files(config, records), *_records(config, records), *_pooled_states(config)]
     location = store_location(config.tracking) if config.tracking.enabled else None
     if location is not None:
@@ -286,12 +286,14 @@ class _Registry:
 
 def _files(config: Config, records: Records) -> Iterator[BrokenInvariant]:
     """No temporary file is left, no bucket pending, and no model without a record."""
-    for folder in (config.paths.runs, config.paths.grades.parent, config.paths.states_folder):
+    paths = config.paths
+    for folder in (paths.runs, paths.portfolios, paths.grades.parent, paths.states_folder):
         for path in stale_temporaries(folder) if folder.is_dir() else ():
             yield BrokenInvariant("file", str(path), "a temporary file of a command that ended", command("clean"))
-    for path in sorted((config.paths.runs / "models").glob("*")):
-        if path.name not in records and not path.name.startswith("."):
-            yield BrokenInvariant("file", str(path), "a model without a record", command("train"))
+    for root in (paths.runs, paths.portfolios):
+        for path in sorted((root / "models").glob("*")):
+            if path.name not in records and not path.name.startswith("."):
+                yield BrokenInvariant("file", str(path), "a model without a record", command("train"))
 
 
 def _records(config: Config, records: Records) -> Iterator[BrokenInvariant]:
@@ -303,8 +305,9 @@ def _records(config: Config, records: Records) -> Iterator[BrokenInvariant]:
     for record_id, count in stored.items():
         if count > 1:
             yield BrokenInvariant("doubled", f"record {record_id}", f"stands {count} times in data/runs", train)
-    path = config.paths.grades
-    if path.is_file():
+    for path in (config.paths.grades, config.paths.portfolio_grades):
+        if not path.is_file():
+            continue
         graded = pl.read_parquet(path, columns=["record_id"], glob=False)["record_id"]
         for record_id in graded:
             if record_id not in records:

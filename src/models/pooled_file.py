@@ -44,7 +44,7 @@ def pack(models: Mapping[str, bytes], meta: Mapping[str, Any]) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, _ABOUT, about.encode("utf-8"))
         for name in sorted(models):
-            _add(archive, _FOLDER + name, models[name])
+            _add(archive, member_entry(name), models[name])
     return stream.getvalue()
 
 
@@ -80,6 +80,11 @@ def unpack(content: bytes) -> tuple[dict[str, bytes], dict[str, Any]]:
     if not isinstance(meta, dict):
         raise _refusal("has no description")
     return {name.removeprefix(_FOLDER): model for name, model in found.items()}, meta
+
+
+def member_entry(name: str) -> str:
+    """Return the name of a family's file in ``pooled.zip``: for readers without this project."""
+    return _FOLDER + name
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The registered versions of a dataset, and which of them is each instrument's champion.
+"""The registered versions of a dataset, and which of them is each instrument's, or each portfolio's, champion.
 
 The best version is the one with the strongest evidence of skill: the highest z of the AUC against shifted directions,
 then the highest Sharpe ratio. Evidence is read from what training stored, never from MLflow's metrics, which any client
@@ -284,12 +284,14 @@ def withdraw(store: MlflowStore, name: str) -> str:
     Raises
     ------
     ConfigError
-        If the name is not that of an instrument.
+        If the name is not that of an instrument or a portfolio.
     StageError
         If it has no champion.
     """
     if not name.lower().startswith(ASSET_PREFIXES):
-        raise ConfigError(f"withdraw must name an instrument's model, such as stock.AAPL, got {name}")
+        raise ConfigError(
+            f"withdraw must name an instrument's model, such as stock.AAPL, or pooled.<class>.<portfolio>, got {name}"
+        )
     search = store.client.search_registered_models
     models = {model.name: model for model in all_pages(lambda token: search(max_results=1000, page_token=token))}
     aliases = models[name].aliases if name in models else {}

@@ -20,11 +20,12 @@ class StoredEvidence:
 
     Parameters
     ----------
-    store : RunStore
+    *stores : RunStore
+        Those of instruments and of pooled models; no record stands in both.
     """
 
-    def __init__(self, store: RunStore) -> None:
-        parts = [_session(store, session["key"]) for session in stored_sessions(store)]
+    def __init__(self, *stores: RunStore) -> None:
+        parts = [_session(store, session["key"]) for store in stores for session in stored_sessions(store)]
         parts = [part for part in parts if part.height]
         table = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame(schema=_EMPTY)
         self.table = table.unique(["record_id", "strategy_key"], keep="last", maintain_order=True)

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from src.tracking import model_layout, released_code
-from src.tracking.model_layout import ModelFacts
+from src.models import pooled_file
+from src.tracking import model_layout, pooled_model_files, released_code
+from src.tracking.model_layout import ForeignFolder, ModelFacts
 from src.tracking.registry_gate import CandidateModel, GateRefusal
 
 LARGEST_MODEL = 1 << 30
@@ -32,10 +33,6 @@ _CODE = re.compile(r"code/alpha_loop_([a-z0-9_]+)_([0-9a-f]{8})\.py")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+-]{0,40}")
 _MODEL_ID, _RUN_ID = re.compile(r"m-[0-9a-f]{32}"), re.compile(r"[0-9a-f]{32}")
 _CREATED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
-
-
-class _ForeignFolder(Exception):
-    """A folder that training did not write; the message gives the first difference."""
 
 
 def folder_digest(folder: Path) -> str:
@@ -86,9 +83,9 @@ def check_files(folder: Path, candidate: CandidateModel) -> str:
     try:
         texts, native = _checked_names(folder)
         if folder_digest(folder) != candidate.params["model_digest"]:
-            raise _ForeignFolder("a file is missing or was changed")
+            raise ForeignFolder("a file is missing or was changed")
         return _checked_texts(texts, native, candidate)
-    except _ForeignFolder as error:
+    except ForeignFolder as error:
         raise GateRefusal(
             f"the files of model {candidate.model_id} are not those that run {candidate.run_id} was graded with, or "
             f"not what training writes: {error}"
@@ -114,14 +111,14 @@ def _checked_names(folder: Path) -> tuple[dict[str, bytes], Path]:
     code = [name for name in found if _CODE.fullmatch(name)]
     known = {*_TEXTS, *natives, *code, _META}
     if strange := sorted(set(found) - known):
-        raise _ForeignFolder(f"{strange[0]!r} does not belong there")
+        raise ForeignFolder(f"{strange[0]!r} does not belong there")
     if missing := sorted(_TEXTS - set(found)):
-        raise _ForeignFolder(f"{missing[0]} is missing")
+        raise ForeignFolder(f"{missing[0]} is missing")
     if len(natives) != 1:
-        raise _ForeignFolder(f"it holds {len(natives)} native model files")
+        raise ForeignFolder(f"it holds {len(natives)} native model files")
     for name, size in found.items():
         if size > (LARGEST_MODEL if name in natives else LARGEST_TEXT):
-            raise _ForeignFolder(f"{name} is too large ({size:,} bytes)")
+            raise ForeignFolder(f"{name} is too large ({size:,} bytes)")
     if _META in found:
         _check_meta((folder / _META).read_bytes())
     return {name: (folder / name).read_bytes() for name in (*_TEXTS, *code)}, folder / natives[0]
@@ -130,7 +127,7 @@ def _checked_names(folder: Path) -> tuple[dict[str, bytes], Path]:
 def _entries(folder: Path) -> Iterator[tuple[str, int]]:
     """Name and size of each file, two levels deep; neither the folder nor anything in it may be a link."""
     if folder.is_symlink():
-        raise _ForeignFolder("its folder is a link")
+        raise ForeignFolder("its folder is a link")
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name in ("model", "code") and entry.is_dir(follow_symlinks=False):
@@ -143,7 +140,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, int]]:
 def _size(entry: os.DirEntry[str]) -> int:
     status = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
-        raise _ForeignFolder(f"{entry.name!r} is not a plain file")
+        raise ForeignFolder(f"{entry.name!r} is not a plain file")
     return status.st_size
 
 
@@ -156,9 +153,9 @@ def _check_meta(content: bytes) -> None:
     except (yaml.YAMLError, UnicodeDecodeError):
         meta = None
     if not isinstance(meta, dict) or set(meta) != {"model_name", "model_version"}:
-        raise _ForeignFolder(f"{_META} is not what MLflow writes")
+        raise ForeignFolder(f"{_META} is not what MLflow writes")
     if not all(isinstance(value, str | int) for value in meta.values()):
-        raise _ForeignFolder(f"{_META} is not what MLflow writes")
+        raise ForeignFolder(f"{_META} is not what MLflow writes")
 
 
 def _checked_texts(texts: dict[str, bytes], native: Path, candidate: CandidateModel) -> str:
@@ -166,15 +163,20 @@ def _checked_texts(texts: dict[str, bytes], native: Path, candidate: CandidateMo
     about = _parsed(json.loads, texts["model/model.json"], "model/model.json")
     family, features, sha256 = about.get("family"), about.get("features"), _sha256(native)
     if not isinstance(family, str) or not isinstance(features, list) or not _are_texts(features):
-        raise _ForeignFolder("model/model.json names no family or no features")
-    loader, functions = _checked_code(texts, family)
-    _require("model/model.json", texts, model_layout.description_file(family, native.name, sha256, features, functions))
+        raise ForeignFolder("model/model.json names no family or no features")
+    if native.name == pooled_file.FILE:
+        loader, expected = pooled_model_files.checked(texts, native, sha256, about)
+        families = pooled_model_files.packed(native).families
+    else:
+        loader, functions = _checked_code(texts, family)
+        expected, families = model_layout.description_file(family, native.name, sha256, features, functions), [family]
+    _require("model/model.json", texts, expected)
     if candidate.params.get("model_sha256", sha256) != sha256:
-        raise _ForeignFolder(f"{native.name} is not the file that the run names")
+        raise ForeignFolder(f"{native.name} is not the file that the run names")
     facts = _checked_facts(texts["MLmodel"], loader, candidate)
     _require("MLmodel", texts, model_layout.mlmodel_file(facts, features))
     _require("python_env.yaml", texts, model_layout.environment_file(facts.python_version))
-    _check_requirements(texts["requirements.txt"], family)
+    _check_requirements(texts["requirements.txt"], families, least=0 if native.name == pooled_file.FILE else 1)
     return sha256
 
 
@@ -183,22 +185,22 @@ def _checked_code(texts: dict[str, bytes], family: str) -> tuple[str, str | None
     code = {name: hashlib.sha256(content).hexdigest() for name, content in texts.items() if name.startswith("code/")}
     loaders = {name: digest for name, digest in code.items() if name.startswith("code/alpha_loop_loader_")}
     if len(loaders) != 1:
-        raise _ForeignFolder("it holds no loader, or more than one")
+        raise ForeignFolder("it holds no loader, or more than one")
     ((name, digest),) = loaders.items()
     reads_functions = released_code.loader_reads_functions(digest)
     module = model_layout.module_name("loader", digest)
     if reads_functions is None or name != f"code/{module}.py":
-        raise _ForeignFolder(f"{name} is not a loader of this project")
+        raise ForeignFolder(f"{name} is not a loader of this project")
     if not reads_functions:
         if len(code) != 1:
-            raise _ForeignFolder("it holds code beside its loader")
+            raise ForeignFolder("it holds code beside its loader")
         return module, None
     others = {name: digest for name, digest in code.items() if name not in loaders}
     for other, digest in others.items():
         functions = model_layout.module_name(family, digest)
         if len(others) == 1 and other == f"code/{functions}.py" and released_code.is_functions_module(family, digest):
             return module, functions
-    raise _ForeignFolder(f"its code is not that of the model family {family!r}")
+    raise ForeignFolder(f"its code is not that of the model family {family!r}")
 
 
 def _checked_facts(content: bytes, loader: str, candidate: CandidateModel) -> ModelFacts:
@@ -213,7 +215,7 @@ def _checked_facts(content: bytes, loader: str, candidate: CandidateModel) -> Mo
         or not isinstance(metadata, dict)
         or not _are_texts([*metadata, *metadata.values()])
     ):
-        raise _ForeignFolder("MLmodel is not that of the project's flavour")
+        raise ForeignFolder("MLmodel is not that of the project's flavour")
     facts = ModelFacts(
         loader, flavor.get("python_version", ""), found.get("mlflow_version", ""), found.get("model_id", ""),
         found.get("run_id", ""), found.get("utc_time_created", ""), metadata,
@@ -225,23 +227,24 @@ def _checked_facts(content: bytes, loader: str, candidate: CandidateModel) -> Mo
     for name, shape in shapes.items():
         value = getattr(facts, name)
         if not isinstance(value, str) or not shape.fullmatch(value):
-            raise _ForeignFolder(f"{name} in MLmodel is {value!r}")
+            raise ForeignFolder(f"{name} in MLmodel is {value!r}")
     if (facts.model_id, facts.run_id) != (candidate.model_id, candidate.run_id):
-        raise _ForeignFolder("MLmodel names another run or model")
+        raise ForeignFolder("MLmodel names another run or model")
     return facts
 
 
-def _check_requirements(content: bytes, family: str) -> None:
-    """The family's own library and what MLflow needs, each pinned to one release."""
+def _check_requirements(content: bytes, families: list[str], least: int) -> None:
+    """The libraries of the families and what MLflow needs, each pinned to one release."""
     lines = content.decode("ascii", errors="replace").splitlines()
     pinned = [line.partition("==") for line in lines]
     names = [name for name, _, _ in pinned]
     is_pinned = all(_VERSION.fullmatch(version) for _, _, version in pinned)
-    own = names[0] if names else ""
-    if names[1:] != list(model_layout.SUPPORT) or not is_pinned or not released_code.is_package_of(family, own):
-        raise _ForeignFolder("requirements.txt does not name the packages of its family alone, each with its release")
+    own, support = names[: -len(model_layout.SUPPORT)], names[-len(model_layout.SUPPORT) :]
+    is_own = all(any(released_code.is_package_of(family, name) for family in families) for name in own)
+    if support != list(model_layout.SUPPORT) or not is_pinned or not is_own or not least <= len(own) <= len(families):
+        raise ForeignFolder("requirements.txt does not name the packages of its family alone, each with its release")
     if content != "".join(f"{line}\n" for line in lines).encode():
-        raise _ForeignFolder("requirements.txt is not as training writes it")
+        raise ForeignFolder("requirements.txt is not as training writes it")
 
 
 def _parsed(parse: Any, content: bytes, name: str) -> dict[str, Any]:
@@ -250,9 +253,9 @@ def _parsed(parse: Any, content: bytes, name: str) -> dict[str, Any]:
     try:
         found = parse(content)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise _ForeignFolder(f"{name} can't be read") from error
+        raise ForeignFolder(f"{name} can't be read") from error
     if not isinstance(found, dict):
-        raise _ForeignFolder(f"{name} can't be read")
+        raise ForeignFolder(f"{name} can't be read")
     return found
 
 
@@ -262,4 +265,4 @@ def _are_texts(values: list[Any]) -> bool:
 
 def _require(name: str, texts: dict[str, bytes], expected: bytes) -> None:
     if texts[name] != expected:
-        raise _ForeignFolder(f"{name} is not as training writes it")
+        raise ForeignFolder(f"{name} is not as training writes it")

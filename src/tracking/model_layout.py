@@ -15,6 +15,10 @@ SUPPORT = ("mlflow", "numpy", "pandas")
 """Packages that every model needs beside its library."""
 
 
+class ForeignFolder(Exception):
+    """A folder that training did not write; the message gives the first difference."""
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """What differs between the ``MLmodel`` files of two models, apart from their features.
@@ -119,6 +123,43 @@ def description_file(family: str, file: str, sha256: str, features: Sequence[str
     about: dict[str, Any] = {"family": family, "file": file, "sha256": sha256, "features": list(features)}
     about |= {} if functions is None else {"functions": functions}
     return json.dumps(about, indent=1).encode()
+
+
+@dataclass(frozen=True)
+class PooledFacts:
+    """What differs between the ``model.json`` files of two pooled models, apart from family, file and columns.
+
+    Attributes
+    ----------
+    categories : sequence of int
+        Positions of the columns that are not ranked.
+    seed : int
+        Of the order of ties.
+    members : mapping
+        Module with the functions of each member, by the name of its native file in the zip, in their order.
+    ranks : str
+        Name of the module that ranks a day.
+    """
+
+    categories: Sequence[int]
+    seed: int
+    members: Mapping[str, str]
+    ranks: str
+
+
+def pooled_description_file(family: str, file: str, sha256: str, features: Sequence[str], facts: PooledFacts) -> bytes:
+    """Render ``model/model.json`` of a pooled model.
+
+    Parameters
+    ----------
+    family, file, sha256, features
+        As of `description_file`; the file is the zip of the members' native files.
+    facts : PooledFacts
+    """
+    about: dict[str, Any] = {"family": family, "file": file, "sha256": sha256, "features": list(features)}
+    about |= {"categories": list(facts.categories), "seed": facts.seed}
+    about |= {"members": [{"file": name, "functions": module} for name, module in facts.members.items()]}
+    return json.dumps(about | {"ranks": facts.ranks}, indent=1).encode()
 
 
 def _yaml(content: Mapping[str, Any], **style: Any) -> bytes:

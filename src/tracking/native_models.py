@@ -98,4 +98,5 @@ class NativeModels:
         metadata = {"run_key": params["run_key"], "registered_name": params["registered_name"], **_MODEL_NOTES}
         features = json.loads(self._features[content.record_id])
         created = dt.datetime.fromtimestamp(content.end / 1000, dt.UTC)
-        return ModelFolder(native, params["family"], features, params["library_version"], metadata, created)
+        seed = int(params.get("seed", 0))
+        return ModelFolder(native, params["family"], features, params["library_version"], metadata, created, seed)

@@ -13,10 +13,10 @@ from src.storage import atomic
 from src.tracking.reconcile import reconcile
 from src.tracking.repair import Findings, Repairs
 from src.tracking.run_record import registered_name
+from src.tracking.scopes import is_pooled, regrader_of
 from src.tracking.settings import TrackedDataset
 from src.tracking.store import open_store
 from src.tracking.sweep import sweep
-from src.training.regrading import Regrader
 
 if TYPE_CHECKING:
     from src.training.run_store import RunStore
@@ -59,6 +59,8 @@ def project(
         If the store can't be opened, has no gate, or is locked.
     """
     ids: dict[str, str] = {}
+    if settings.strategy_key is None and is_pooled(settings, store):
+        settings = dataclasses.replace(settings, strategy_key=_strategy_key(grades))
     if settings.tracking.enabled:
         with open_store(settings, writes=True) as target:
             sweep(target.client, target.experiment, is_server=target.location.is_server)
@@ -105,8 +107,7 @@ def project_sessions(
     with open_store(settings, writes=True):
         pass  # even without any run: marks a new database, so that a server on it is gated
     ids: dict[str, str] = {}
-    regrader = Regrader(settings.paths, settings.strategy, settings.grade, settings.until)
-    repairs = Repairs(store, regrader, findings)
+    repairs = Repairs(store, regrader_of(settings, store), findings)
     keys = store.runs(("asset_class", "symbol")).select("asset_class", "symbol").unique()
     names = {registered_name(kind, symbol, settings.interval) for kind, symbol in keys.iter_rows()}
     if names:
@@ -117,7 +118,9 @@ def project_sessions(
         own = latest.filter(pl.col("session") == session["key"])
         graded = store.grades(session["key"]).join(own, on=_GRADED_RUN, how="semi")
         graded = _with_q_values(graded, grades)
-        own_settings = _with_strategy_of(settings, session)
+        own_settings = _with_settings_of(settings, session)
+        if is_pooled(settings, store):
+            own_settings = dataclasses.replace(own_settings, strategy_key=_strategy_key(grades))
         ids |= dict(project(own_settings, store, graded, session, repairs).iter_rows())
     return len(ids)
 
@@ -165,14 +168,24 @@ def _latest_session(store: RunStore, keys: list[str]) -> pl.DataFrame:
     return pl.concat([empty, *parts]).unique(_GRADED_RUN, keep="last", maintain_order=True)
 
 
-def _with_strategy_of(settings: TrackedDataset, session: Mapping[str, Any]) -> TrackedDataset:
-    """The settings with the strategy of the session, whose name and parameters are shown with its runs."""
+def _with_settings_of(settings: TrackedDataset, session: Mapping[str, Any]) -> TrackedDataset:
+    """The settings with the strategy or the portfolio of the session, which are shown with its runs."""
     import yaml
 
     config = yaml.safe_load(session.get("config_yaml") or "") or {}
-    names = {field.name for field in dataclasses.fields(settings.strategy)}
-    strategy = {name: value for name, value in config.get("strategy", {}).items() if name in names}
-    return dataclasses.replace(settings, strategy=dataclasses.replace(settings.strategy, **strategy))
+    recorded = {}
+    for section in ("strategy", "portfolio", "eligibility"):
+        own = getattr(settings, section)
+        names = {field.name for field in dataclasses.fields(own)}
+        values = {name: value for name, value in (config.get(section) or {}).items() if name in names}
+        recorded[section] = dataclasses.replace(own, **values)
+    return dataclasses.replace(settings, **recorded)
+
+
+def _strategy_key(grades: pl.DataFrame) -> str | None:
+    """Key of the portfolio by which training graded these runs last."""
+    keys = grades["strategy_key"].drop_nulls() if "strategy_key" in grades.columns else pl.Series(dtype=pl.String)
+    return str(keys[-1]) if keys.len() else None
 
 
 def _with_q_values(graded: pl.DataFrame, grades: pl.DataFrame) -> pl.DataFrame:

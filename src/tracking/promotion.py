@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.config.commands import command
 from src.core.errors import ConfigError, Incomplete, StageError
+from src.core.instruments import POOLED
 from src.evaluation.grade import grade
 from src.tracking.champions import Champions, RegisteredVersion, withdraw
 from src.tracking.settings import TrackedDataset
@@ -45,7 +46,7 @@ def carry_out(settings: TrackedDataset, request: Mapping[str, str], show: Callab
     ----------
     settings : TrackedDataset
     request : mapping
-        Arguments by key, see `is_request_key`; empty to promote the best version of every instrument.
+        Arguments by key, see `is_request_key`; empty to promote the best version of every instrument and portfolio.
     show : callable
         Takes one line for each step.
 
@@ -174,7 +175,11 @@ class _Promotion:
         """The closing line, without what was refused."""
         current = self.champions.current
         changed = withdrawn + sum(self.before.get(name) != current.get(name) for name in self.before | current)
-        counts = f"{len(self.champions.names):,} instruments with versions, {len(current):,} champions"
+        pooled = sum(name.lower().startswith(f"{POOLED}.") for name in self.champions.names)
+        named = f"{len(self.champions.names) - pooled:,} instruments" + (
+            f" and {pooled:,} portfolios" if pooled else ""
+        )
+        counts = f"{named} with versions, {len(current):,} champions"
         return f"{counts}, {changed:,} changed, {self._failing:,} no longer clear"
 
     def _named(self, name: str, number: int) -> str:

@@ -181,9 +181,10 @@ def _contents(
 
 
 def _strategy_key(settings: TrackedDataset) -> str:
+    """Key of the strategy, or of the portfolio of pooled runs, that training grades by now."""
     from src.training.run_key import strategy_key
 
-    return strategy_key(settings.strategy)
+    return settings.strategy_key or strategy_key(settings.strategy)
 
 
 def _write_missing(

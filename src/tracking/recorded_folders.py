@@ -1,9 +1,9 @@
 """Where the runs of an experiment are stored, as a database remembers it, and what these records say of a model.
 
-Training and `sync` write the folder of ``data/runs`` into the database itself, out of reach of MLflow's API. On a
-machine where such a folder exists, the registry's plugin demands that a model's run stands in it, with equal figures
-and the same native model: a run that was made through the client alone, however good it looks, is not registered. On
-other machines the rules of the database decide alone.
+Training and `sync` write the folders below ``data/runs`` and ``data/portfolios`` into the database itself, out of reach
+of MLflow's API. On a machine where such a folder exists, the registry's plugin demands that a model's run stands in it,
+with equal figures and the same native model: a run that was made through the client alone, however good it looks, is
+not registered. On other machines the rules of the database decide alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def remember_folder(location: StoreLocation, experiment: str, folder: Path) -> N
     experiment : str
         Its id.
     folder : Path
-        ``data/runs/<dataset>``.
+        ``data/runs/<dataset>`` or ``data/portfolios/<dataset>``.
     """
     row = (experiment, platform.node(), str(folder.absolute()))
     known = f"SELECT 1 FROM {FOLDERS} WHERE experiment = ? AND machine = ? AND folder = ?"

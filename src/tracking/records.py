@@ -1,4 +1,4 @@
-"""The records of training in ``data/runs``, which vouch for the runs that MLflow shows.
+"""The records of training in ``data/runs`` and ``data/portfolios``, which vouch for the runs that MLflow shows.
 
 A run counts only if training stored it: a record with these predictions, a grade with these figures, and this native
 model. MLflow is not imported here, and Polars only when the first record is looked up, because the registry's plugin
@@ -11,10 +11,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src.config.commands import command
 from src.evaluation.grade import GATE_METRICS
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
 
 FIGURES = (*(metric.name for metric in GATE_METRICS), "n_oos")
 """Figures of a grade that a run in MLflow must share."""
@@ -24,7 +27,7 @@ _TOLERANCE = 1e-12  # relative
 _IDENTITY = ("record_id", "run_key", "attempt")
 _GRADED = ("record_id", "run_key", "strategy_key", "graded_by", "passed", "suspicious", "model_sha256", *FIGURES)
 
-_FOLDERS: dict[Path, Records] = {}
+_FOLDERS: dict[tuple[Path, ...], Records] = {}
 _LOCK = threading.Lock()
 
 
@@ -61,36 +64,58 @@ class Records:
 
     Parameters
     ----------
-    folder : Path
-        ``data/runs/<dataset>``.
+    *folders : Path
+        ``data/runs/<dataset>``, ``data/portfolios/<dataset>`` or both; the first is named where a record is missing.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, *folders: Path) -> None:
+        self.folder = folders[0]
+        self._folders = folders
+        self._places: dict[str, Path] = {}
         self._files: dict[Path, tuple[tuple[int, int], list[Any]]] = {}
         self._attempts: dict[str, tuple[str, int]] = {}
         self._latest: dict[str, int] = {}
         self._grades: dict[str, list[RecordedGrade]] = {}
 
     @classmethod
-    def at(cls, folder: Path) -> Records:
-        """Return the records of a folder as its files are now; what was read before is kept.
+    def at(cls, *folders: Path) -> Records:
+        """Return the records of folders as their files are now; what was read before is kept.
 
         Parameters
         ----------
-        folder : Path
-            ``data/runs/<dataset>``; it need not exist.
+        *folders : Path
+            ``data/runs/<dataset>`` and others; they need not exist.
         """
         with _LOCK:
-            records = _FOLDERS.setdefault(folder.absolute(), cls(folder.absolute()))
+            places = tuple(folder.absolute() for folder in folders)
+            records = _FOLDERS.setdefault(places, cls(*places))
             records._refresh()
             return records
+
+    @classmethod
+    def of(cls, paths: DatasetPaths) -> Records:
+        """Return the records of a dataset, of both scopes, as their files are now.
+
+        Parameters
+        ----------
+        paths : DatasetPaths
+        """
+        return cls.at(paths.runs, paths.portfolios)
 
     def __contains__(self, record_id: object) -> bool:
         return record_id in self._attempts
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._attempts)
+
+    def place(self, record_id: str) -> Path:
+        """Folder of the run store that holds a record; the first folder for one that is not stored.
+
+        Parameters
+        ----------
+        record_id : str
+        """
+        return self._places.get(record_id, self.folder)
 
     def grades(self, record_id: str) -> list[RecordedGrade]:
         """Return the grades of a record, the latest last.
@@ -166,14 +191,14 @@ class Records:
 
     def _model_objections(self, grades: list[RecordedGrade], record_id: str, sha256: str | None) -> Iterator[str]:
         recorded = {grade.model_sha256 for grade in grades if grade.model_sha256}
-        stored = self.stored_sha256(record_id)
+        stored, models = self.stored_sha256(record_id), self.place(record_id) / "models"
         if recorded and sha256 not in recorded:
             yield "its model is not the one that training recorded (SHA-256)"
         elif stored is None and not recorded and not self.is_superseded(record_id):  # `clean` removes superseded models
-            yield f"the native model of {record_id} is missing in {self.folder / 'models'}: run {self._train()}"
+            yield f"the native model of {record_id} is missing in {models}: run {self._train()}"
         elif stored is not None and stored not in (recorded or {sha256 or ""}):
             yield (
-                f"the native model of {record_id} in {self.folder / 'models'} was changed (SHA-256): run "
+                f"the native model of {record_id} in {models} was changed (SHA-256): run "
                 f"{self._train()}, which makes it again"
             )
 
@@ -194,12 +219,12 @@ class Records:
         """
         from src.training.run_store import RunStore
 
-        return RunStore(self.folder).model_sha256(record_id)
+        return RunStore(self.place(record_id)).model_sha256(record_id)
 
     def _refresh(self) -> None:
         """Read the files that are new or changed, and build the index again if there are any."""
-        files = [*self.folder.glob("b*.runs.parquet"), *self.folder.glob("pending/b*/*.runs.parquet")]
-        files += self.folder.glob("b*-*.grades.parquet")
+        kinds = ("b*.runs.parquet", "pending/b*/*.runs.parquet", "b*-*.grades.parquet")
+        files = [path for kind in kinds for folder in self._folders for path in folder.glob(kind)]
         stamps = {path: stamp for path in files if (stamp := _stamp(path)) is not None}
         if stamps == {path: stamp for path, (stamp, _) in self._files.items()}:
             return
@@ -212,10 +237,12 @@ class Records:
         self._index()
 
     def _index(self) -> None:
-        self._attempts, self._latest, self._grades = {}, {}, {}
+        self._attempts, self._latest, self._grades, self._places = {}, {}, {}, {}
         for path, (_, rows) in self._files.items():
             if path.name.endswith(".runs.parquet"):
+                folder = next(each for each in self._folders if path.is_relative_to(each))
                 for record_id, run_key, attempt in rows:
+                    self._places[record_id] = folder
                     self._attempts[record_id] = (run_key, attempt)
                     self._latest[run_key] = max(attempt, self._latest.get(run_key, 0))
         shards = [(stamp, rows) for path, (stamp, rows) in self._files.items() if path.name.endswith(".grades.parquet")]

@@ -35,7 +35,8 @@ PROBE = "models:/m-" + "0" * 32
 """A source that no model has: a gated registry answers a request for it with the thresholds that it demands."""
 
 CHAMPION = "champion"
-ASSET_PREFIXES = ("stock.", "etf.", "crypto.")
+ASSET_PREFIXES = ("stock.", "etf.", "crypto.", "pooled.")
+"""How names of registered models begin that are reserved for one instrument, or for one portfolio of pooled models."""
 GATED = (*(metric.name for metric in GATE_METRICS), "n_oos")
 """Metrics that the gate reads. Each must be logged exactly once."""
 
@@ -319,7 +320,7 @@ def is_cleared(query: Query, run_id: str) -> bool:
 
 
 def name_conflict(candidate: CandidateModel, name: str) -> str | None:
-    """Check the name of a registered model: an instrument's name is reserved for models of that instrument.
+    """Check the name of a registered model: that of an instrument or a portfolio is reserved for its own models.
 
     Parameters
     ----------

@@ -224,7 +224,8 @@ class RegistryGateMixin:
         standing = verdict.standing_in_database(query, candidate, name, _files(candidate))
         try:
             found = records_of(query, self.engine.dialect.name, candidate)
-            asked: list[Records | None] = [*found] or [None]
+            holding = [records for records in found if standing.record_id in records]
+            asked: list[Records | None] = [*(holding or found)] or [None]
             answers = [verdict.objections(standing, thresholds, records, use) for records in asked]
         except StageError as error:
             raise GateRefusal(f"the records of training can't be read: {error}") from error

@@ -24,10 +24,11 @@ from src.tracking.location import local_folder
 from src.tracking.model_package import ModelFolder
 from src.tracking.registry_gate import ASSET_PREFIXES, CandidateModel
 from src.tracking.run_record import RunContent
+from src.tracking.scopes import GradeRepeater
 from src.tracking.search import all_pages, has_run, version_numbers
 from src.tracking.sqlite_runs import RecordedRun
 from src.tracking.verdict import changed_files
-from src.training.regrading import GradeCheck, Regrader, drop_grades
+from src.training.regrading import GradeCheck, drop_grades
 from src.training.run_store import RunStore
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ class Repairs:
     Parameters
     ----------
     store : RunStore
-    regrader : Regrader
+    regrader : GradeRepeater
     findings : Findings
         Filled.
     """
 
-    def __init__(self, store: RunStore, regrader: Regrader, findings: Findings) -> None:
+    def __init__(self, store: RunStore, regrader: GradeRepeater, findings: Findings) -> None:
         self._store = store
         self._regrader = regrader
         self._findings = findings

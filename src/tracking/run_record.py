@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from src.core.instruments import POOLED
+from src.tracking.pooled_record import flattened, pooled_params, portfolio_settings
 from src.tracking.registry_gate import GATED
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def _too_good(row: Mapping[str, Any], limits: GradeConfig) -> str | None:
 
 
 def registered_name(asset_class: str, symbol: str, interval: str) -> str:
-    """Name of an instrument's registered model: ``crypto.BTC-USD``.
+    """Name of an instrument's registered model, ``crypto.BTC-USD``, or of a portfolio's, ``pooled.stock.neutral``.
 
     Parameters
     ----------
@@ -157,10 +159,12 @@ def _content(settings: TrackedDataset, row: Mapping[str, Any], figures: list[str
 
 def _params(settings: TrackedDataset, row: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:
     params = {name: str(row[name]) for name in _SHOWN}
-    params["dataset"], params["strategy"] = settings.dataset, settings.strategy.name
+    params["dataset"] = settings.dataset
+    is_pooled = row["asset_class"] == POOLED
+    params |= pooled_params(settings, row, parts) if is_pooled else {"strategy": settings.strategy.name}
     params["registered_name"] = registered_name(row["asset_class"], row["symbol"], settings.interval)
     params["n_features"] = str(len(json.loads(row["features"] or "[]")))
-    params |= {f"model.{key}": str(value) for key, value in json.loads(row["params"] or "{}").items()}
+    params |= dict(flattened("model", json.loads(row["params"] or "{}")))
     for part in ("label", "split"):
         options = parts.get(part)
         params |= {f"{part}.{key}": str(value) for key, value in options.items()} if isinstance(options, dict) else {}
@@ -182,7 +186,9 @@ def _tags(
         "alpha.record_id": row["record_id"],
         "alpha.run_key": row["run_key"],
         "alpha.strategy_key": row["strategy_key"],
-        "alpha.strategy_settings": strategy_settings(settings.strategy),
+        "alpha.strategy_settings": portfolio_settings(settings)
+        if row["asset_class"] == POOLED
+        else strategy_settings(settings.strategy),
         "alpha.session_key": row["session_key"],
         "alpha.dataset": settings.dataset,
         "alpha.passed": "true" if row["passed"] else "false",

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from src.config.commands import command, setting, typed_keys
 from src.config.constraints import settings as settings_of
 from src.config.paths import DatasetPaths
-from src.config.schema import Config, DataConfig, GradeConfig, StrategyConfig, TrackingConfig, UniverseConfig
+from src.config.schema import (
+    Config,
+    DataConfig,
+    EligibilityConfig,
+    GradeConfig,
+    PortfolioConfig,
+    StrategyConfig,
+    TrackingConfig,
+    UniverseConfig,
+)
 from src.core.errors import ConfigError
 from src.core.project import main_checkout
 from src.evaluation.grade import Thresholds
@@ -35,6 +44,10 @@ class TrackedDataset:
         Where bars, runs and grades of the dataset lie.
     until : str or None
         Last date that training uses.
+    portfolio, eligibility : PortfolioConfig, EligibilityConfig
+        What pooled runs show in place of `strategy`.
+    strategy_key : str or None
+        Key of the portfolio that training grades pooled runs by now; None takes that of the runs at hand.
     """
 
     tracking: TrackingConfig
@@ -45,6 +58,9 @@ class TrackedDataset:
     sync_command: str
     paths: DatasetPaths
     until: str | None = None
+    portfolio: PortfolioConfig = field(default_factory=PortfolioConfig)
+    eligibility: EligibilityConfig = field(default_factory=EligibilityConfig)
+    strategy_key: str | None = None
 
     @classmethod
     def of(cls, config: Config) -> TrackedDataset:
@@ -54,9 +70,11 @@ class TrackedDataset:
         ----------
         config : Config
         """
-        command = sync_command(config.universe, config.tracking, config.data)
-        interval, grade, own = config.universe.interval, registry_grade(), config.paths
-        return cls(config.tracking, config.dataset, interval, config.strategy, grade, command, own, config.split.until)
+        return cls(
+            config.tracking, config.dataset, config.universe.interval, config.strategy, registry_grade(),
+            sync_command(config.universe, config.tracking, config.data), config.paths, config.split.until,
+            config.portfolio, config.eligibility,
+        )  # fmt: skip
 
     @property
     def thresholds(self) -> Thresholds:

@@ -69,7 +69,8 @@ def open_store(settings: TrackedDataset, *, writes: bool = False) -> Iterator[Ml
             postgresql.claim(location.uri, settings.experiment)
         store = MlflowStore(settings, client, location, demanded)
         if writes:
-            remember_folder(location, store.experiment, settings.paths.runs)
+            for folder in (settings.paths.runs, settings.paths.portfolios):
+                remember_folder(location, store.experiment, folder)
         yield store
     except Exception as error:
         if isinstance(error, TrackingError):

@@ -7,6 +7,7 @@ the files, only for versions that are to be champion.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.core.errors import StageError
@@ -16,8 +17,9 @@ from src.tracking.evidence import StoredEvidence
 from src.tracking.location import local_folder
 from src.tracking.records import Records
 from src.tracking.registry_gate import GateRefusal
+from src.tracking.scopes import GradeRepeater, regrader_of
 from src.tracking.verdict import Objection, Use
-from src.training.regrading import GradeCheck, Regrader, drop_grades
+from src.training.regrading import GradeCheck, drop_grades
 from src.training.run_store import RunStore
 
 if TYPE_CHECKING:
@@ -37,9 +39,11 @@ class Vetting:
     def __init__(self, store: MlflowStore) -> None:
         tracked = store.settings
         self._store = store
-        self.records = Records.at(tracked.paths.runs)
-        self.evidence = StoredEvidence(RunStore(tracked.paths.runs))
-        self._regrader = Regrader(tracked.paths, tracked.strategy, tracked.grade, tracked.until)
+        self.records = Records.of(tracked.paths)
+        stores = RunStore(tracked.paths.runs), RunStore(tracked.paths.portfolios)
+        self.evidence = StoredEvidence(*stores)
+        self._stores = {each.root.absolute(): each for each in stores}
+        self._regraders: dict[Path, GradeRepeater] = {}
         self.unconfirmed: set[Key] = set()
         self._checks: dict[Key, GradeCheck] = {}
         self._loads: dict[tuple[str, int], str | None] = {}
@@ -62,8 +66,11 @@ class Vetting:
         versions : iterable of RegisteredVersion
         """
         keys = {version.key for version in versions} - self._checks.keys()
-        if keys:
-            for check in self._regrader.check(self.evidence.rows(sorted(keys))):
+        for folder, store in self._stores.items():
+            own = sorted(key for key in keys if self.records.place(key[0]) == folder)
+            if own and folder not in self._regraders:
+                self._regraders[folder] = regrader_of(self._store.settings, store)
+            for check in self._regraders[folder].check(self.evidence.rows(own)) if own else ():
                 self._checks[check.record_id, check.strategy_key] = check
 
     def deep_objections(self, version: RegisteredVersion, *, is_champion: bool) -> tuple[Objection, ...]:
@@ -83,7 +90,7 @@ class Vetting:
         if check.objection:
             self.unconfirmed.add(version.key)
             if check.differing and check.is_current:
-                drop_grades(RunStore(self.records.folder), [version.key])
+                drop_grades(self._stores[self.records.place(version.key[0])], [version.key])
             return (Objection(check.objection, is_damage=check.is_damage),)
         refusal = self._refusal_to_load(version) if is_champion else None
         return (Objection(refusal, is_damage=True),) if refusal else ()

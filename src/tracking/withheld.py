@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from src.config.commands import command, shell_word
+from src.core.instruments import POOLED
 from src.storage import atomic
 from src.tracking.champions import is_cleared
 from src.tracking.search import all_pages
@@ -92,22 +94,30 @@ def _counts(run: Any, name: str | None) -> bool:
 def _line(run: Any, dataset: str) -> str:
     params, tags = run.data.params, run.data.tags
     subject = f"{params.get('registered_name')}: {params.get('family')}"
-    instrument = f"{tags.get('asset_class')}:{tags.get('symbol')}"
-    look = command("data", instrument, stored=dataset)
     clear = shell_word(f"clear={run.info.run_id}")
     return (
         f"{subject} passed but is suspicious: {tags['alpha.suspicious']}; "
-        f'look at its bars ({look}), then {clear} why="..." registers it'
+        f'look at {_where(tags, dataset)}, then {clear} why="..." registers it'
     )
 
 
+def _where(tags: Mapping[str, str], dataset: str) -> str:
+    """Where a person looks into a suspicion: at the bars of an instrument, at the report of a portfolio."""
+    if tags.get("asset_class") == POOLED:
+        return f"its portfolio in the report ({command('report', stored=dataset)})"
+    look = command("data", f"{tags.get('asset_class')}:{tags.get('symbol')}", stored=dataset)
+    return f"its bars ({look})"
+
+
 def _near_misses(store: MlflowStore) -> int:
-    path = store.settings.paths.grades
-    if not path.is_file():
-        return 0
-    with atomic.read_errors(path, f"run `{command('train', stored=store.settings.dataset)}`, which writes it again"):
-        failed = pl.scan_parquet(path, glob=False).filter(~pl.col("passed"), pl.col("reasons").list.len() == 1)
-        return int(failed.select(pl.len()).collect().item())
+    count = 0
+    for path in (store.settings.paths.grades, store.settings.paths.portfolio_grades):
+        if path.is_file():
+            remedy = f"run `{command('train', stored=store.settings.dataset)}`, which writes it again"
+            with atomic.read_errors(path, remedy):
+                failed = pl.scan_parquet(path, glob=False).filter(~pl.col("passed"), pl.col("reasons").list.len() == 1)
+                count += int(failed.select(pl.len()).collect().item())
+    return count
 
 
 def _runs(store: MlflowStore, query: str) -> list[Any]:

@@ -167,7 +167,7 @@ class Regrader:
         is_current = row["grade_key"] in keys
         settings = candidates[keys.index(row["grade_key"]) if is_current else 0]
         found = self._graded(run, parts, predicted, bars, settings, row["n_trials"] or 1)
-        return GradeCheck(*identity, differing=tuple(_differences(row, found)), is_current=is_current)
+        return GradeCheck(*identity, differing=tuple(differences(row, found)), is_current=is_current)
 
     def _graded(
         self,
@@ -178,7 +178,7 @@ class Regrader:
         settings: _Settings,
         n_trials: int,
     ) -> dict[str, Any]:
-        label, split = _section(LabelConfig, parts["label"]), _section(SplitConfig, parts["split"])
+        label, split = section(LabelConfig, parts["label"]), section(SplitConfig, parts["split"])
         market = self._market(label, settings.until)
         task = InstrumentTask(
             run["asset_class"], run["symbol"], 0, bars, np.empty((0, 0), dtype=np.float32), [], [], n_trials,
@@ -200,16 +200,12 @@ class Regrader:
         return self._sessions[session_key]
 
     def _recorded(self, session_key: str) -> list[_Settings]:
-        import yaml
-
-        path = self._store.root / f"session-{session_key[:8]}.json"
-        described = atomic.read_json(path) if path.is_file() else {}
-        if described.get("key") != session_key:
+        config = recorded_config(self._store, session_key)
+        if config is None:
             return []
-        config = yaml.safe_load(described.get("config_yaml") or "") or {}
-        strategy = _section(StrategyConfig, config.get("strategy") or {})
+        strategy = section(StrategyConfig, config.get("strategy") or {})
         until = (config.get("split") or {}).get("until")
-        return [_Settings(strategy, _section(GradeConfig, config.get("grade") or {}), until and str(until))]
+        return [_Settings(strategy, section(GradeConfig, config.get("grade") or {}), until and str(until))]
 
     # bars ---------------------------------------------------------------------------------------------------------
 
@@ -283,14 +279,48 @@ def _is_of(bars: pl.DataFrame, expected: str) -> bool:
     return expected == content or expected == json_digest([content, table_digest(bars.select("split"))])
 
 
-def _section(kind: type[Section], values: Mapping[str, Any]) -> Section:
-    """A section of the configuration from what was stored of it, by this release or another."""
+def recorded_config(store: RunStore, session_key: str) -> dict[str, Any] | None:
+    """Configuration that a session recorded of itself; None where it recorded none.
+
+    Parameters
+    ----------
+    store : RunStore
+    session_key : str
+    """
+    import yaml
+
+    path = store.root / f"session-{session_key[:8]}.json"
+    described = atomic.read_json(path) if path.is_file() else {}
+    if described.get("key") != session_key:
+        return None
+    return yaml.safe_load(described.get("config_yaml") or "") or {}
+
+
+def section(kind: type[Section], values: Mapping[str, Any]) -> Section:
+    """Return a section of the configuration from what was stored of it, by this release or another.
+
+    Parameters
+    ----------
+    kind : type
+        Dataclass of the section.
+    values : mapping
+        Settings by name; unknown ones are left out.
+    """
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in values.items() if name in names})
 
 
-def _differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[str]:
-    for name in CHECKED:
+def differences(stored: Mapping[str, Any], found: Mapping[str, Any], names: Iterable[str] = CHECKED) -> Iterator[str]:
+    """Yield a sentence for each figure that is stored otherwise than it is found.
+
+    Parameters
+    ----------
+    stored, found : mapping
+        Figures by name; an undefined one is None.
+    names : iterable of str
+        Of the figures that are compared.
+    """
+    for name in names:
         if name in SCHEMA and not _same(stored.get(name), found.get(name)):
             yield f"{name} {_shown(stored.get(name))} is stored, and its predictions give {_shown(found.get(name))}"
 

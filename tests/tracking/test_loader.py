@@ -54,12 +54,26 @@ def by_library(path: Path, name: str, rows: np.ndarray) -> np.ndarray:
         model = catboost.CatBoostClassifier()
         model.load_model(str(path))
         return np.asarray(model.predict_proba(rows)[:, 1])
+    if name == "ridge":
+        return by_scikit_learn(rows)
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     from src.models.hist_gradient_boosting import PARAMS, _settings
 
     model = HistGradientBoostingClassifier(**_settings(PARAMS(rounds=5, learning_rate=1.0), 7)).fit(*training_rows())
     return np.asarray(model.predict_proba(rows)[:, 1])
+
+
+def by_scikit_learn(rows: np.ndarray) -> np.ndarray:
+    """P(up) of a penalised logistic regression of standardised columns, missing values at their means."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    x, y = (each.astype(np.float64) for each in training_rows())
+    scale = np.nanstd(x, axis=0)
+    model = make_pipeline(SimpleImputer(), LogisticRegression(C=1e-3, solver="newton-cholesky", tol=1e-10))
+    return np.asarray(model.fit(x / scale, y).predict_proba(rows.astype(np.float64) / scale)[:, 1])
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -1,0 +1,50 @@
+"""The two scopes of a dataset as training stores them: runs of instruments, and portfolios of pooled models.
+
+Both are stored alike, each in a run store of its own; what differs is where its grades lie and how one is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import polars as pl
+
+from src.tracking.settings import TrackedDataset
+from src.training.regrading import GradeCheck, Regrader
+from src.training.run_store import RunStore
+
+
+class GradeRepeater(Protocol):
+    """Repeats stored grades from stored predictions: `Regrader`, or `PooledRegrader` for portfolios."""
+
+    def check(self, graded: pl.DataFrame) -> Iterator[GradeCheck]:
+        """Grade runs again and compare; see `src.training.regrading.Regrader.check`."""
+
+
+def is_pooled(settings: TrackedDataset, store: RunStore) -> bool:
+    """Whether a run store is that of the dataset's pooled models.
+
+    Parameters
+    ----------
+    settings : TrackedDataset
+    store : RunStore
+    """
+    return store.root.absolute() == settings.paths.portfolios.absolute()
+
+
+def regrader_of(settings: TrackedDataset, store: RunStore) -> GradeRepeater:
+    """Return what repeats the grades of a run store.
+
+    Parameters
+    ----------
+    settings : TrackedDataset
+        Of the command; what a session recorded of itself is tried first.
+    store : RunStore
+    """
+    if is_pooled(settings, store):
+        from src.training.pooled.regrading import PooledChoices, PooledRegrader
+
+        own = PooledChoices(settings.portfolio, settings.grade, settings.until)
+        return PooledRegrader(settings.paths, own)
+    return Regrader(settings.paths, settings.strategy, settings.grade, settings.until)

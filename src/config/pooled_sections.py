@@ -63,6 +63,5 @@ class PortfolioConfig:
     )
     # In units of the as-traded price, per unit of turnover (stock and etf).
     half_cent: float = ranged(0.005, low=0, high=1)
-    spread_window: int = ranged(63, low=1, high=1000, unit="bars")  # bars of the trailing mean of the spread estimate
     borrow_bps: float = ranged(50.0, low=0, high=10_000, unit="basis points a year")  # of what is short
     max_participation: float = ranged(0.05, low=0, high=1, above=True)  # of a day's traded value, for the capacity

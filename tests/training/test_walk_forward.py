@@ -9,7 +9,7 @@ import pytest
 
 from src.config.schema import GradeConfig, LabelConfig, ModelConfig, SplitConfig, StrategyConfig
 from src.evaluation.assessment import assess
-from src.evaluation.labels import decisions
+from src.evaluation.labels import decisions, market_of
 from src.evaluation.splits import walk_forward
 from src.models.catboost import CatBoostParams
 from src.models.lightgbm import LightGBMParams
@@ -130,6 +130,23 @@ def test_where_no_family_works_each_says_why_after_two_tries(monkeypatch) -> Non
     assert done.runs == done.grades == []
     said = {family: failure.reason for family, failure in done.failures.items()}
     assert said == {name: f"ArithmeticError: no split found by {name}" for name in ("lightgbm", "xgboost")}
+
+
+def test_a_run_of_a_relative_label_has_hedged_returns_and_is_graded_again_as_it_was() -> None:
+    work = task("lightgbm")
+    label = LabelConfig(kind="relative")
+    others = [lively(900, seed=seed).with_columns(symbol=pl.lit(f"P{seed}"), factor=pl.lit(1.0)) for seed in (11, 12)]
+    market = market_of(pl.concat([work.bars, *others], how="diagonal_relaxed"), label)
+    work = replace(work, label=label, panel_returns=market)
+    done = train_instrument(work)
+    run, row = done.runs[0], done.grades[0]
+    hedged = decisions(work.bars, label, market)
+    outright = decisions(work.bars, LabelConfig())
+    at = hedged.positions(run["oos_date"])
+    np.testing.assert_array_equal(run["oos_bar_return"], hedged.bar_return[at])
+    assert not np.allclose(run["oos_bar_return"], outright.bar_return[at], atol=1e-3)
+    again = assess(run["oos_probability"], at, hedged, work.strategy, work.grade).row()
+    assert {name: row[name] for name in again} == again
 
 
 def test_a_stored_run_is_graded_as_a_new_one() -> None:

@@ -51,5 +51,7 @@ def label_kind(name: str) -> LabelKind:
     if kind is None:
         close = difflib.get_close_matches(name, declarations(), n=1)
         hint = f": did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"label.kind must be one of {', '.join(declarations())}, got {name}{hint}")
+        raise ConfigError(
+            f"label.kind of scope=instrument must be one of {', '.join(declarations())}, got {name}{hint}"
+        )
     return kind

@@ -172,6 +172,11 @@ def _clip(label: LabelConfig) -> float:
     if label.kind == "neutral" and label.params.keys() - {"clip"}:
         unknown = ", ".join(sorted(label.params.keys() - {"clip"}))
         raise ConfigError(f"label.params of kind neutral has clip alone, got {unknown}: leave it out")
+    if label.params.get("fund") is not None:
+        raise ConfigError(
+            f"label.params.fund is for scope=instrument, got {label.params['fund']} with scope=pooled, which subtracts "
+            "the mean of the eligible names: leave it out"
+        )
     clip = label.params.get("clip", math.inf)
     if isinstance(clip, bool) or not isinstance(clip, int | float) or not clip > 0:
         raise ConfigError(f"label.params.clip must be a return above 0, got {clip}: 0.5 limits returns to half")

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from src.evaluation.pooled.by_instrument import OwnRun
+from src.evaluation.pooled.by_instrument import OwnRun, by_instrument
+from src.evaluation.pooled.graded_days import PooledRun
+from src.storage import atomic
 from src.training.run_store import RunStore
+from src.training.run_tables import remedy
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
+    from src.config.schema import GradeConfig, StrategyConfig
+
+_IDENTITY = ("asset_class", "symbol", "family", "record_id")
+
+
+def beside_own_models(
+    run: PooledRun, paths: DatasetPaths, strategy: StrategyConfig, gate: GradeConfig, delisting_return: float
+) -> pl.DataFrame:
+    """Grade pooled scores on each instrument, beside the models of ``scope=instrument`` that were graded last.
+
+    Parameters
+    ----------
+    run : PooledRun
+    paths : DatasetPaths
+        Of the dataset; without grades of the instrument scope, every instrument has pooled figures alone.
+    strategy : StrategyConfig
+    gate : GradeConfig
+    delisting_return : float
+
+    Returns
+    -------
+    DataFrame
+        As `src.evaluation.pooled.by_instrument.by_instrument` makes it, for the class of the run.
+    """
+    grades = pl.DataFrame(schema=dict.fromkeys(_IDENTITY, pl.String))
+    if paths.grades.exists():
+        with atomic.read_errors(paths.grades, remedy()):
+            grades = pl.read_parquet(paths.grades, columns=list(_IDENTITY), glob=False)
+    own = own_runs(RunStore(paths.runs), grades, run.section.asset_class)
+    return by_instrument(run, own, strategy, gate, delisting_return)
 
 
 def own_runs(store: RunStore, grades: pl.DataFrame, asset_class: str) -> Iterator[tuple[str, list[OwnRun]]]:

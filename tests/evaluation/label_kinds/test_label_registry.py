@@ -70,9 +70,7 @@ def test_a_label_is_one_file_and_one_option(hurdle):
 
 
 def test_a_kind_that_no_file_declares_is_refused_with_the_nearest():
-    with pytest.raises(
-        ConfigError, match="label.kind must be one of beta, outright, relative, got relativ: did you mean"
-    ):
+    with pytest.raises(ConfigError, match="must be one of beta, outright, relative, got relativ: did you mean"):
         decisions(bars([1.0, 2.0]), LabelConfig(kind="relativ"))
 
 

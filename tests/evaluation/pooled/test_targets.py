@@ -125,3 +125,9 @@ def test_a_clip_that_is_no_return_is_refused(clip):
 def test_a_misspelt_setting_of_the_neutral_kind_is_refused():
     with pytest.raises(ConfigError, match="label.params of kind neutral has clip alone, got clipp"):
         made("neutral", clipp=0.5)
+
+
+def test_a_fund_is_refused_since_the_mean_of_the_eligible_names_is_subtracted():
+    with pytest.raises(ConfigError, match=r"label.params.fund is for scope=instrument, got etf:SPY with scope=pooled"):
+        made("beta", fund="etf:SPY")
+    made("beta", fund=None)

@@ -1,11 +1,17 @@
 """Predictions of single instruments' models are read from the run store, bucket by bucket."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
-from src.training.pooled.own_runs import own_runs
+from src.config.paths import DatasetPaths
+from src.config.schema import GradeConfig, StrategyConfig
+from src.storage import atomic
+from src.training.pooled.own_runs import beside_own_models, own_runs
 from src.training.run_store import RunStore, shard_name
 from src.training.run_tables import run_table
+from tests.evaluation.pooled.graded_case import pooled_run
 from tests.training.test_run_store import SESSION, row
 
 
@@ -42,3 +48,23 @@ def test_each_symbol_comes_once_with_the_runs_that_were_graded(tmp_path):
 def test_without_grades_of_the_class_nothing_is_read(tmp_path):
     grades = pl.DataFrame(schema=dict.fromkeys(("asset_class", "symbol", "family", "record_id"), pl.String))
     assert list(own_runs(RunStore(tmp_path / "runs"), grades, "stock")) == []
+
+
+def test_pooled_scores_stand_beside_what_the_instrument_scope_graded_last(tmp_path):
+    paths, pooled = DatasetPaths(tmp_path, "demo"), pooled_run()
+    days = pooled.section.dates[pooled.days].astype("datetime64[us]")
+    name = pooled.section.symbols[5]
+    mine = run(name, "a", "lightgbm") | {
+        "oos_date": days, "oos_stamp": days, "oos_fold": np.zeros(days.size, dtype=np.int32),
+        "oos_probability": np.full(days.size, 0.7), "oos_label": np.tile([0.0, 1.0], days.size)[: days.size],
+        "oos_bar_return": np.zeros(days.size),
+    }  # fmt: skip
+    gate = replace(GradeConfig(), common_shifts=8)
+    without = beside_own_models(pooled, paths, StrategyConfig(), gate, -0.3)
+    assert without["own_family"].null_count() == without.height > 50
+    RunStore(paths.runs).add(shard_name(0, SESSION), run_table([mine]))
+    columns = ("asset_class", "symbol", "family", "record_id")
+    atomic.write_parquet(pl.DataFrame([{each: mine[each] for each in columns}]), paths.grades)
+    found = beside_own_models(pooled, paths, StrategyConfig(), gate, -0.3)
+    assert found.filter(pl.col("own_family").is_not_null())["symbol"].to_list() == [name]
+    assert found.filter(pl.col("symbol") == name)["own_accuracy"].item() == 0.5

@@ -28,6 +28,7 @@ from src.evaluation.pooled.evidence import among_draws, displaced, over_time
 from src.evaluation.pooled.graded_days import GradedDays, PooledRun
 from src.evaluation.pooled.information import daily_information
 from src.evaluation.pooled.luck import draws, gate_values
+from src.evaluation.pooled.neutralising import StyleBasis, style_basis
 from src.evaluation.pooled.styles import Styles, styles
 from src.evaluation.pooled.targets import Targets, targets
 from src.market.cross_section import CrossSection, cross_section
@@ -35,7 +36,7 @@ from src.market.cross_section import CrossSection, cross_section
 LIMITS = (0.05, 0.01)
 P_VALUES = {"p_value": "AUC among draws", "sharpe_p_value": "Sharpe among draws", "net_p": "net return, blocks"}
 P_VALUES["ic_p"] = "IC, Newey-West"
-EASY = Thresholds({"min_auc": 0.5, "min_accuracy": 0.5, "min_sharpe": 0.0, "max_drawdown": 0.2}, 1, 1)
+EASY = Thresholds({"min_auc": 0.5, "min_accuracy": 0.5, "min_sharpe": -1.0, "max_drawdown": 1.0}, 1, 1)
 LABEL = LabelConfig(name="neutral_20", kind="neutral", horizon=20, params={"clip": 0.5})
 FIRST = 630  # sessions before the out-of-sample days
 AWAY = 250  # days that rotated features are moved by at least
@@ -51,6 +52,7 @@ class Bench:
     targets: Targets
     days: slice
     features: list[Matrix]
+    basis: StyleBasis
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -67,7 +69,8 @@ def bench(section: CrossSection, eligibility: EligibilityConfig, first: int = FI
     chosen = eligible(section, eligibility)
     known = styles(section, chosen, eligibility)
     outcome = targets(section, chosen, known, LABEL, eligibility)
-    return Bench(section, chosen, known, outcome, slice(first, section.shape[0] - 2), features(section, chosen))
+    days = slice(first, section.shape[0] - 2)
+    return Bench(section, chosen, known, outcome, days, features(section, chosen), style_basis(chosen, known, days))
 
 
 def from_parquet(path: Path) -> CrossSection:
@@ -176,9 +179,9 @@ def graded(of: Bench, scores: FloatArray, choice: PortfolioConfig, gate: GradeCo
     """P-values of scores by the product's own functions; whether they pass easy thresholds, and how often draws do."""
     days = GradedDays(of.run(scores), choice, EligibilityConfig().delisting_return)
     held = days.trade(days.run.scores)
-    values = gate_values(days, days.codes, days.scored, held.net)
+    values = gate_values(days.tally(days.codes, days.scored), held.net, days.run.section.bars_per_year)
     drawn = draws(days, displaced(days, gate, seed), EASY)
-    daily = daily_information(days.neutral(days.run.scores), of.targets.value[of.days])
+    daily = daily_information(of.basis.residuals(days.run.scores), of.targets.value[of.days])
     information = pl.Series(daily).fill_nan(None)
     figures = values | {"n_oos": held.net.size}
     found = among_draws(figures, drawn, gate) | over_time(days, held.net, information, gate, 1, seed)

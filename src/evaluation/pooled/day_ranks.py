@@ -101,3 +101,10 @@ class RankTally:
         total = int(self.ups.sum() + self.downs.sum())
         right = int(self.ups[LEVELS // 2 :].sum() + self.downs[: LEVELS // 2].sum())
         return right / total if total else None
+
+    def labels_and_scores(self) -> tuple[FloatArray, FloatArray]:
+        """List the labels in {0, 1} and the scores in (0, 1) that were counted, ordered by them."""
+        placed = as_probabilities(np.arange(LEVELS, dtype=np.uint16))
+        counts = (self.downs, self.ups)
+        labels = [np.full(int(count.sum()), float(label)) for label, count in enumerate(counts)]
+        return np.concatenate(labels), np.concatenate([np.repeat(placed, count) for count in counts])

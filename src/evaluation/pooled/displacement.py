@@ -59,16 +59,16 @@ class Displacement:
         found : bool, shape (days, N)
             False where no name before it has one.
         """
-        shape = scored.shape
-        place = np.empty(shape[1], dtype=np.int64)
-        place[self.order] = self.giver
+        shape, order, places = scored.shape, self.order.astype(np.int32), np.arange(scored.shape[1], dtype=np.int32)
+        giver = np.empty_like(self.giver)
+        giver[self.order] = self.giver
         for first in range(0, shape[0], _ROWS):
             days = np.arange(first, min(first + _ROWS, shape[0]))
             made = (days - self.days) % shape[0]
-            at = np.where(scored[made][:, self.order], np.arange(shape[1], dtype=np.int32), np.int32(-1))
+            at = np.where(np.take(scored[made], self.order, axis=1), places, np.int32(-1))
             np.maximum.accumulate(at, axis=1, out=at)
-            chosen = at[:, place]
-            cells = (made[:, None] * shape[1]).astype(np.int32) + self.order.astype(np.int32)[chosen]
+            chosen = np.take(at, giver, axis=1)
+            cells = np.take(order, np.maximum(chosen, 0)) + (made[:, None] * shape[1]).astype(np.int32)
             yield slice(int(days[0]), int(days[-1]) + 1), cells, chosen >= 0
 
 

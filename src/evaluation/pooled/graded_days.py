@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from src.core.arrays import BoolArray, FloatArray, Matrix
-from src.evaluation.pooled.day_ranks import Codes, RankTally, as_probabilities, day_codes
+from src.evaluation.pooled.day_ranks import LEVELS, Codes, RankTally, as_probabilities, day_codes
 from src.evaluation.pooled.neutralising import StyleBasis, neutralised, style_basis
 from src.evaluation.pooled.portfolio import TradedPortfolio, trade
 from src.evaluation.pooled.prepared import Prepared, prepare
@@ -109,6 +110,19 @@ class GradedDays:
     def codes(self) -> Codes:
         """Coded ranks of the run's own scores, shape (D, N)."""
         return day_codes(self.run.scores, self.scored)
+
+    @cached_property
+    def places(self) -> npt.NDArray[np.int32]:
+        """Where the codes of each label are counted: 0 for up, 65536 for down, twice that without a label, (D, N)."""
+        known = np.where(self.up > 0.5, np.int32(0), np.int32(LEVELS))
+        return np.where(self.labelled, known, np.int32(2 * LEVELS))
+
+    @cached_property
+    def signal_rows(self) -> BoolArray:
+        """Days whose scores are traded, shape (D,)."""
+        rows = np.zeros(self.eligible.shape[0], dtype=np.bool_)
+        rows[[day.row for day in self.prepared.signal_days]] = True
+        return rows
 
     @cached_property
     def market(self) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.core.arrays import BoolArray, FloatArray, Matrix
 from src.evaluation.grade import GATE_METRICS, Outcomes, Thresholds
-from src.evaluation.pooled.day_ranks import Codes, as_probabilities
+from src.evaluation.pooled.day_ranks import LEVELS, RankTally
 from src.evaluation.pooled.displacement import Displacement
 from src.evaluation.pooled.graded_days import GradedDays
 from src.evaluation.significance import CREDIBLE_DEFLATED_SHARPE, deflated_sharpes, standardized
@@ -82,13 +82,12 @@ def draws(days: GradedDays, displaced: list[Displacement], thresholds: Threshold
     A displaced score keeps the rank that it had on the day it was made: names are not ranked again among those that
     are eligible where it lands, which differ little, and sorting them would take longer than all else.
     """
-    shape = days.run.scores.shape
     area, ratio, turnover = (np.full(len(displaced), np.nan) for _ in range(3))
-    clears, active = np.zeros(len(displaced), dtype=np.bool_), np.zeros((len(displaced), shape[0]))
+    clears, active = np.zeros(len(displaced), dtype=np.bool_), np.zeros((len(displaced), days.market.size))
     for i, displacement in enumerate(displaced):
-        scores, codes, scored = _landed(days, displacement)
+        scores, tally = _landed(days, displacement)
         held = days.trade(scores)
-        values = gate_values(days, codes, scored, held.net)
+        values = gate_values(tally, held.net, days.run.section.bars_per_year)
         clears[i] = thresholds.cleared_by(values)
         area[i], ratio[i] = (np.nan if values[name] is None else values[name] for name in ("auc", "sharpe"))
         active[i] = held.net - held.beta.mean() * days.market
@@ -96,42 +95,39 @@ def draws(days: GradedDays, displaced: list[Displacement], thresholds: Threshold
     return Draws(area, ratio, clears, active, turnover)
 
 
-def _landed(days: GradedDays, displacement: Displacement) -> tuple[Matrix, Codes, BoolArray]:
-    """Scores, codes and whether there is one, of the eligible names where they land, shape (D, N) each."""
-    raw, coded = days.run.scores.ravel(), days.codes.ravel()
+def _landed(days: GradedDays, displacement: Displacement) -> tuple[Matrix, RankTally]:
+    """Scores of the days that are traded where they land, shape (D, N), and the codes of all days counted there."""
+    raw, coded, wanted = days.run.scores.ravel(), days.codes.ravel(), days.signal_rows
     scores = np.full(days.scored.shape, np.nan, dtype=np.float32)
-    codes, scored = np.zeros(scores.shape, dtype=np.uint16), np.zeros(scores.shape, dtype=np.bool_)
+    counts = np.zeros(3 * LEVELS, dtype=np.int64)
     for rows, cells, found in displacement.sources(days.scored):
         here = found & days.eligible[rows]
-        scored[rows] = here
-        scores[rows][here] = raw[cells[here]]
-        codes[rows][here] = coded[cells[here]]
-    return scores, codes, scored
+        places = np.where(here, np.take(coded, cells) + days.places[rows], 2 * LEVELS)
+        counts += np.bincount(places.ravel(), minlength=3 * LEVELS)
+        some = wanted[rows]
+        scores[rows][some] = np.where(here[some], np.take(raw, cells[some]), np.float32(np.nan))
+    return scores, RankTally(counts[:LEVELS], counts[LEVELS : 2 * LEVELS])
 
 
-def gate_values(days: GradedDays, codes: Codes, scored: BoolArray, net: FloatArray) -> dict[str, float | None]:
+def gate_values(tally: RankTally, net: FloatArray, bars_per_year: float) -> dict[str, float | None]:
     """Compute the gate's metrics; AUC and accuracy are counted from codes, which equals a sort of all scores.
 
     Parameters
     ----------
-    days : GradedDays
-    codes : uint16, shape (D, N)
-    scored : bool, shape (D, N)
+    tally : RankTally
     net : float64, shape (D,)
+    bars_per_year : float
 
     Returns
     -------
     dict of str to float or None
         By the metric's name.
     """
-    tally, year = days.tally(codes, scored), days.run.section.bars_per_year
     values: dict[str, float | None] = {"auc": tally.auc(), "accuracy": tally.accuracy()}
-    returns_alone = Outcomes(np.zeros(0), np.zeros(0), net, year)
+    returns_alone = Outcomes(np.zeros(0), np.zeros(0), net, bars_per_year)
     for metric in GATE_METRICS:
         if metric.name in _OF_RETURNS:
             values[metric.name] = metric.compute(returns_alone)
         elif metric.name not in values:
-            both = days.labelled & scored
-            label, score = days.up[both].astype(np.float64), as_probabilities(codes[both])
-            values[metric.name] = metric.compute(Outcomes(label, score, net, year))
+            values[metric.name] = metric.compute(Outcomes(*tally.labels_and_scores(), net, bars_per_year))
     return values

@@ -138,7 +138,7 @@ def test_metrics_of_a_draw_are_those_of_the_gate_s_own_objects():
     days = GradedDays(run, CHOICE, ELIGIBILITY.delisting_return)
     label, score = days.labels_and_scores()
     net = days.trade(run.scores).net
-    counted = luck.gate_values(days, days.codes, days.scored, net)
+    counted = luck.gate_values(days.tally(days.codes, days.scored), net, 252.0)
     for metric in GATE_METRICS:
         assert counted[metric.name] == pytest.approx(metric.compute(Outcomes(label, score, net, 252.0)), abs=1e-12)
 

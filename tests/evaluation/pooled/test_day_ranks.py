@@ -45,6 +45,9 @@ def test_the_counted_auc_and_accuracy_equal_those_of_all_sorted_scores():
     assert tally.auc() == pytest.approx(roc_auc_score(label, codes), abs=1e-12)
     assert tally.auc() == pytest.approx(metrics.auc(label * 1.0, as_probabilities(codes)), abs=1e-12)
     assert tally.accuracy() == metrics.accuracy(label * 1.0, as_probabilities(codes))
+    listed = tally.labels_and_scores()
+    assert metrics.auc(*listed) == pytest.approx(tally.auc(), abs=1e-12)
+    assert metrics.accuracy(*listed) == tally.accuracy()
 
 
 def test_without_one_of_the_classes_there_is_no_auc():

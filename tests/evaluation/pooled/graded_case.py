@@ -14,7 +14,7 @@ from src.evaluation.pooled.targets import Targets, targets
 from src.market.cross_section import CrossSection
 
 ELIGIBILITY = EligibilityConfig(min_dollar_volume={"stock": 0.0}, history=20, window=5, untraded_window=1, min_names=20)
-GATE = GradeConfig(common_shifts=8, min_oos=200)
+GATE = GradeConfig(common_shifts=8, min_oos=100)
 HORIZON = 5
 
 
@@ -23,7 +23,7 @@ def portfolio(**settings: object) -> PortfolioConfig:
 
 
 @cache
-def market(days: int = 420, names: int = 60, seed: int = 0) -> tuple[CrossSection, np.ndarray, Styles, Targets]:
+def market(days: int = 340, names: int = 40, seed: int = 0) -> tuple[CrossSection, np.ndarray, Styles, Targets]:
     """Random walks of several betas and volatilities; one name is listed late and one ends early."""
     rng = np.random.default_rng(seed)
     beta, sigma = rng.uniform(0.5, 1.5, names), rng.uniform(0.008, 0.03, names)
@@ -31,7 +31,7 @@ def market(days: int = 420, names: int = 60, seed: int = 0) -> tuple[CrossSectio
     close = 50.0 * np.exp(np.cumsum(moves, axis=0))
     opens = np.concatenate([close[:1], close[:-1]]) * np.exp(rng.normal(0.0, 0.002, (days, names)))
     close[:120, 0] = opens[:120, 0] = np.nan
-    close[-100:, 1] = opens[-100:, 1] = np.nan
+    close[-60:, 1] = opens[-100:, 1] = np.nan
     rows = np.where(np.isfinite(close), np.arange(days)[:, None], -1)
     section = CrossSection(
         asset_class="stock",

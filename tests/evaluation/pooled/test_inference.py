@@ -99,11 +99,8 @@ def test_no_trade_and_too_few_days_have_no_evidence():
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])
 def test_p_values_of_means_without_skill_are_as_rare_as_they_say(rho):
-    runs = [series(1500, rho, seed=seed) for seed in range(120)]
-    by_lags = np.array([newey_west(run, 60).p for run in runs])
-    by_blocks = np.array([stationary_bootstrap(run, 60, 252.0, seed=1).p for run in runs[:25]])
+    by_lags = np.array([newey_west(series(1500, rho, seed=seed), 60).p for seed in range(120)])
     assert 0.01 <= np.mean(by_lags <= 0.05) <= 0.10
-    assert np.mean(by_blocks <= 0.05) <= 0.16
 
 
 @pytest.mark.parametrize(("p", "trials"), [(0.001, 1), (0.001, 66), (1e-9, 66), (0.3, 66)])

@@ -184,7 +184,7 @@ def graded(of: Bench, scores: FloatArray, choice: PortfolioConfig, gate: GradeCo
     daily = daily_information(of.basis.residuals(days.run.scores), of.targets.value[of.days])
     information = pl.Series(daily).fill_nan(None)
     figures = values | {"n_oos": held.net.size}
-    found = among_draws(figures, drawn, gate) | over_time(days, held.net, information, gate, 1, seed)
+    found = among_draws(figures, drawn, days, gate) | over_time(days, held.net, information, gate, 1, seed)
     turnover = float(held.turnover.mean())
     return {**found, **values, "passed": EASY.cleared_by(values), "turnover": turnover}
 

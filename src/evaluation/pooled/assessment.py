@@ -121,7 +121,7 @@ def assess_pooled(
     daily = _daily(days, held, daily_information(neutral, run.targets.value[run.days]))
     figures = _figures(days, held)
     drawn = draws(days, displaced(days, gate, seed), limits)
-    evidence = among_draws(figures, drawn, gate) | over_time(days, held.net, daily["ic"], gate, trials, seed)
+    evidence = among_draws(figures, drawn, days, gate) | over_time(days, held.net, daily["ic"], gate, trials, seed)
     later = one_day_later(days)
     suspicious = doubt(later, figures | evidence, gate)
     verdict = grade(figures, limits, suspicious)

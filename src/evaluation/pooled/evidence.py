@@ -1,8 +1,8 @@
 """How likely a pooled run's figures are luck: among draws of displaced scores, over time, and after all trials.
 
-Two questions that fail in different ways. Draws know how scores like these are graded by chance, costs and thresholds
-included, but permuting names spreads a bet on an industry over all. Time series of the net return and of the IC hold
-such bets as they were, but assume that the days out of sample are like others.
+Draws know how scores like these are graded by chance, costs and thresholds included, but they spread over all names
+what is a bet on an industry: the AUCs of such scores vary more than those of their draws. Time series of the daily AUC,
+of the IC and of the net return hold such bets as they were. The p-value of the AUC is the larger of both.
 """
 
 from __future__ import annotations
@@ -50,30 +50,33 @@ def displaced(days: GradedDays, gate: GradeConfig, seed: int) -> list[Displaceme
     )
 
 
-def among_draws(figures: Figures, drawn: Draws, gate: GradeConfig) -> Figures:
-    """Luck rate, z-score of the AUC, and p-values of AUC and Sharpe ratio among the draws.
+def among_draws(figures: Figures, drawn: Draws, days: GradedDays, gate: GradeConfig) -> Figures:
+    """Luck rate, z-score of the AUC, and p-values of AUC and Sharpe ratio.
 
     Parameters
     ----------
     figures : dict
         auc, sharpe and n_oos of the run.
     drawn : Draws
+    days : GradedDays
     gate : GradeConfig
         Both p-values are 1 below its `min_oos` days.
 
     Returns
     -------
     dict
-        Columns of the grades.
+        Columns of the grades. ``p_value`` is the larger of the AUC's tail among the draws and of the tail of the mean
+        daily AUC over a half, by Newey and West.
     """
     z = significance.z_score(figures["auc"], drawn.auc)
     ratio_z = significance.z_score(figures["sharpe"], drawn.sharpe)
+    in_time = newey_west(days.daily_excess(days.codes, days.scored), OVERLAPS * days.run.targets.horizon)
     enough = (figures["n_oos"] or 0) >= gate.min_oos
     return {
         "luck_rate": drawn.luck_rate,
         "luck_turnover": float(drawn.turnover.mean()) if drawn.turnover.size else None,
         "z": z,
-        "p_value": significance.p_value(z, drawn.auc) if enough else 1.0,
+        "p_value": max(significance.p_value(z, drawn.auc), in_time.p) if enough else 1.0,
         "sharpe_p_value": significance.p_value(ratio_z, drawn.sharpe) if enough else 1.0,
         "q_value": None,
     }

@@ -147,6 +147,29 @@ class GradedDays:
         both = self.labelled & scored
         return RankTally.of(codes[both], self.up[both] > 0.5)
 
+    def daily_excess(self, codes: Codes, scored: BoolArray) -> FloatArray:
+        """Mean rank of the names that went up less that of those that did not: the day's AUC less a half.
+
+        Parameters
+        ----------
+        codes : uint16, shape (D, N)
+        scored : bool, shape (D, N)
+
+        Returns
+        -------
+        float64, shape (D,), in [-0.5, 0.5]
+            NaN on days without one of the two. Exact where all scored names are labelled.
+        """
+        known = self.labelled & scored
+        up = known & (self.up > 0.5)
+        down = known & ~up
+        ups, downs = up.sum(axis=1), down.sum(axis=1)
+        high, low = (np.where(side, codes, 0).sum(axis=1, dtype=np.float64) / LEVELS for side in (up, down))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            excess: FloatArray = high / ups - low / downs
+        excess[(ups == 0) | (downs == 0)] = np.nan
+        return excess
+
     @cached_property
     def prepared(self) -> Prepared:
         """What trading any scores on these days needs."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.core.arrays import BoolArray, FloatArray
+from src.core.arrays import BoolArray
 from src.evaluation import suspicion
 from src.evaluation.grade import Thresholds, grade
 from src.evaluation.metrics import sharpe
@@ -37,37 +37,12 @@ def one_day_later(days: GradedDays) -> OneBarLater:
     scores, scored = days.late()
     codes, own = day_codes(scores, scored), days.codes
     area, late_area = days.tally(own, days.scored).auc(), days.tally(codes, scored).auc()
-    now, after = daily_excess(days, own, days.scored), daily_excess(days, codes, scored)
+    now, after = days.daily_excess(own, days.scored), days.daily_excess(codes, scored)
     kept = max(_persistence(own, codes, days.scored & scored), 0.0)
     lag = OVERLAPS * days.run.targets.horizon
     drop, pace = newey_west(now - after, lag), newey_west(kept * now - after, lag)
     ratio = sharpe(days.trade(scores).net, days.run.section.bars_per_year)
     return OneBarLater(area, late_area, ratio, drop.t, pace.t)
-
-
-def daily_excess(days: GradedDays, codes: Codes, scored: BoolArray) -> FloatArray:
-    """AUC of each day less a half, from the mean ranks of the names that went up and of those that did not.
-
-    Parameters
-    ----------
-    days : GradedDays
-    codes : uint16, shape (D, N)
-    scored : bool, shape (D, N)
-
-    Returns
-    -------
-    float64, shape (D,), in [-0.5, 0.5]
-        NaN on days without one of the two. Exact where all scored names are labelled.
-    """
-    known = days.labelled & scored
-    up = known & (days.up > 0.5)
-    down = known & ~up
-    ups, downs = up.sum(axis=1), down.sum(axis=1)
-    sums = [np.where(side, codes, 0).sum(axis=1, dtype=np.float64) / LEVELS for side in (up, down)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        excess: FloatArray = sums[0] / ups - sums[1] / downs
-    excess[(ups == 0) | (downs == 0)] = np.nan
-    return excess
 
 
 def _persistence(own: Codes, late: Codes, both: BoolArray) -> float:

@@ -16,6 +16,7 @@ from src.evaluation.pooled import graded_days, luck
 from src.evaluation.pooled.assessment import POOLED_SCHEMA, assess_pooled
 from src.evaluation.pooled.displacement import displacements
 from src.evaluation.pooled.graded_days import GradedDays
+from src.evaluation.pooled.inference import newey_west
 from src.evaluation.pooled.neutralising import neutralised
 from src.evaluation.pooled.portfolio import traded
 from src.evaluation.significance import p_value, z_score
@@ -39,6 +40,25 @@ def rows_of(run):
             if np.isfinite(run.targets.up[row, name]):
                 below = np.sum(values < run.scores[day, name]) + 0.5 * np.sum(values == run.scores[day, name])
                 yield below / len(scored), run.targets.up[row, name]
+
+
+def daily_auc(run):
+    """AUC of each day by scikit-learn; NaN where no name has a label."""
+    out = np.full(run.scores.shape[0], np.nan)
+    for day, row in enumerate(range(run.days.start, run.days.stop)):
+        known = run.eligible[row] & np.isfinite(run.targets.up[row]) & np.isfinite(run.scores[day])
+        if known.any():
+            out[day] = roc_auc_score(run.targets.up[row, known], run.scores[day, known])
+    return out
+
+
+def test_the_mean_ranks_of_a_day_give_its_auc():
+    run = pooled_run(0.3)
+    days = GradedDays(run, CHOICE, ELIGIBILITY.delisting_return)
+    found = days.daily_excess(days.codes, days.scored)
+    assert np.array_equal(np.isnan(found), np.isnan(daily_auc(run)))
+    assert np.allclose(found, daily_auc(run) - 0.5, atol=0.03, equal_nan=True)  # it ranks unlabelled names too
+    assert np.nanmean(found) == pytest.approx(np.nanmean(daily_auc(run)) - 0.5, rel=0.05)
 
 
 def test_a_row_has_all_columns_of_grades_and_of_the_pooled_scope():
@@ -126,7 +146,10 @@ def test_the_p_values_of_luck_are_the_tails_among_the_draws():
         seed=5,
     )
     drawn = luck.draws(days, displaced, Thresholds.of(GATE))
-    assert values["p_value"] == p_value(z_score(values["auc"], drawn.auc), drawn.auc)
+    among = p_value(z_score(values["auc"], drawn.auc), drawn.auc)
+    in_time = newey_west(days.daily_excess(days.codes, days.scored), 3 * HORIZON).p
+    assert values["p_value"] == max(among, in_time)
+    assert in_time == pytest.approx(newey_west(daily_auc(run) - 0.5, 3 * HORIZON).p, rel=0.2)
     assert values["sharpe_p_value"] == p_value(z_score(values["sharpe"], drawn.sharpe), drawn.sharpe)
     assert values["luck_rate"] == drawn.clears.mean()
     bits = np.unpackbits(np.frombuffer(values["shift_passes"], np.uint8))[: GATE.common_shifts]

@@ -148,8 +148,8 @@ def _of(traded: pl.DataFrame, asset_class: str, label: LabelConfig) -> pl.DataFr
 
 
 def _means(rows: pl.DataFrame, dates: list[str]) -> pl.DataFrame:
-    """Number of rows and mean of ``change`` for each combination of dates, sorted; added up in a fixed order."""
-    ordered = rows.sort(*dates, "symbol")
+    """Number of rows with a known ``change``, and its mean, for each combination of dates; added in a fixed order."""
+    ordered = rows.filter(pl.col("change").is_finite()).sort(*dates, "symbol")
     starts = ordered.select(pl.struct(dates).rle_id().diff().fill_null(1) > 0).to_series().to_numpy()
     first = np.flatnonzero(starts)
     counts = np.diff(first, append=ordered.height)

@@ -227,6 +227,21 @@ def test_of_no_bars_there_is_an_empty_table_with_the_same_columns():
     assert none.is_empty()
 
 
+def test_a_member_whose_spread_or_price_is_unknown_on_a_day_leaves_the_mean_of_that_day():
+    rng = np.random.default_rng(9)
+    members = [bars(np.cumprod(1 + rng.normal(size=120) * 0.02), symbol=f"M{i}") for i in range(3)]
+    row = pl.int_range(pl.len()) == 70
+    broken = members[0].with_columns(
+        high=pl.when(row).then(float("nan")).otherwise("high"),
+        factor=pl.when(row).then(float("nan")).otherwise("factor"),
+    )
+    table = portfolio_table(pl.concat([broken, *members[1:]]), RELATIVE)
+    assert table.select(pl.col("open_level", "close_level", "half_spread").is_finite().all()).row(0) == (True,) * 3
+    day = np.stack([own["open"].to_numpy()[1:] / own["open"].to_numpy()[:-1] - 1 for own in members[1:]])
+    level = table["open_level"].to_numpy()
+    assert level[71] / level[70] - 1 == pytest.approx(day[:, 70].mean(), abs=1e-11)
+
+
 def test_where_the_market_does_not_move_beta_is_one():
     own = np.random.default_rng(8).normal(size=300)
     assert (beta.trailing_beta(own, np.zeros(300)) == 1.0).all()

@@ -2,7 +2,8 @@
 
 ``python -m src.tune universe=quick model=all`` makes a study for each family and asset class and goes on with it when
 run again. A winner that beats the default settings by more than its noise, on instruments that did not choose it,
-becomes a file of conf/model; ``model=tuned`` then trains each family and class with its winner. See docs/tuning.md.
+becomes a file of conf/model; ``model=tuned`` then trains each family and class with its winner. ``scope=pooled`` does
+the same for the settings of pooled models, by the net return of their portfolio. See docs/tuning.md.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from src.runtime.terminal import answer
 if TYPE_CHECKING:
     from src.config.schema import Config, EngineConfig, ModelConfig
     from src.tuning.scheduler import Search
-    from src.tuning.winner import SearchResult
-    from src.tuning.winner_files import WinnerFiles
+    from src.tuning.winner_files import TunedStudy, WinnerFiles
 
 log = logging.getLogger("src.tune")  # run as a command this module's own name is __main__
 
@@ -41,25 +41,54 @@ def tune(config: Config) -> str:
     """
     from src.config.compose import families
     from src.market.choices import settled
-    from src.tuning import searches
-    from src.tuning.settings import TuningSettings
-    from src.tuning.winner import search_result
     from src.tuning.winner_files import WinnerFiles
 
     config = settled("tune", config)
     models = families(config)
     _require_tunable(config, models)
-    files = WinnerFiles(config.tune, config.dataset)
+    files = WinnerFiles(config.tune, config.dataset, pooled=config.scope.kind == "pooled")
     files.require_writable(_names(files, models))
+    found = _pooled(config, models) if files.pooled else _by_instrument(config, models)
+    for each in found:
+        written = f"; written to {files.write(each.file).as_posix()}" if each.file else ""
+        _show([f"{each.study.family} {each.study.scope}: {each.reason}{written}"])
+    index = "ensemble" if config.model.family == "ensemble" else "all"
+    files.write_index([model.family for model in models], [each.file for each in found if each.file], index)
+    return _closing_line(found, files.index_name)
+
+
+def _by_instrument(config: Config, models: list[ModelConfig]) -> list[TunedStudy]:
+    """Search settings for models of one instrument."""
+    from src.tuning import searches
+    from src.tuning.settings import TuningSettings
+    from src.tuning.winner import search_result
+    from src.tuning.winner_files import TunedStudy, winner_file
+
     begun, reasons = searches.begin(TuningSettings.of(config), models)
     _show(reasons)
     _work(begun, config.engine)
     results = [search_result(search) for search in begun]
-    for result in results:
-        written = f"; written to {files.write(result).as_posix()}" if result.settings is not None else ""
-        _show([f"{result.search.study.family} {result.search.window.scope}: {result.reason}{written}"])
-    files.write_index([model.family for model in models], results)
-    return _closing_line(begun, results, files.index_name)
+    return [
+        TunedStudy(each.search.study, winner_file(each) if each.settings is not None else None, each.reason)
+        for each in results
+    ]
+
+
+def _pooled(config: Config, models: list[ModelConfig]) -> list[TunedStudy]:
+    """Search settings for models of a class's cross-section."""
+    from src.runtime.progress import Progress
+    from src.tuning.pooled_market import pooled_markets
+    from src.tuning.pooled_search import pooled_search, pooled_study
+    from src.tuning.settings import PooledSettings
+
+    settings = PooledSettings.of(config)
+    markets, reasons = pooled_markets(settings)
+    _show(reasons)
+    todo = [(market, model, pooled_study(settings, market, model)) for market in markets for model in models]
+    before = sum(len(study.finished) for _, _, study in todo)
+    total = sum(max(config.tune.trials, len(study.finished)) for _, _, study in todo)
+    with Progress("tune", total, unit="trial", before=before) as progress:
+        return [pooled_search(settings, *each, progress.advance) for each in todo]
 
 
 def _work(searches: Sequence[Search], engine: EngineConfig) -> None:
@@ -102,19 +131,22 @@ def _require_tunable(config: Config, models: list[ModelConfig]) -> None:
 def _names(files: WinnerFiles, models: list[ModelConfig]) -> list[str]:
     """Files that this command may write."""
     from src.core.instruments import ASSET_CLASSES
+    from src.tuning.study import POOLED
 
-    scopes = ("all",) if files.tune.by == "all" else ASSET_CLASSES
+    scopes: tuple[str, ...] = ("all",) if files.tune.by == "all" else ASSET_CLASSES
+    if files.pooled:
+        scopes = tuple(f"{POOLED}{name}" for name in ASSET_CLASSES)
     return [files.index_name, *(files.file_name(model.family, scope) for model in models for scope in scopes)]
 
 
-def _closing_line(searches: Sequence[Search], results: Sequence[SearchResult], index_name: str) -> str:
-    trials = [trial for search in searches for trial in search.study.finished]
+def _closing_line(found: Sequence[TunedStudy], index_name: str) -> str:
+    trials = [trial for each in found for trial in each.study.finished]
     pruned, failed = sum(trial.pruned for trial in trials), sum(trial.reason is not None for trial in trials)
-    written = sum(result.settings is not None for result in results)
-    studies = f"{len(searches)} {'study' if len(searches) == 1 else 'studies'}"
+    written = sum(each.file is not None for each in found)
+    studies = f"{len(found)} {'study' if len(found) == 1 else 'studies'}"
     return (
         f"tune: {studies}, {len(trials):,} trials ({pruned:,} pruned, {failed:,} failed); {written} "
-        f"{'winner' if written == 1 else 'winners'} written, {len(results) - written} times the default settings stay; "
+        f"{'winner' if written == 1 else 'winners'} written, {len(found) - written} times the default settings stay; "
         f"model={index_name} trains with them"
     )
 

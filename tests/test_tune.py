@@ -15,15 +15,24 @@ from src.config.compose import compose, families
 from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.engine import dispatch
-from src.featurize import featurize
-from src.market.bars import BarStore
 from src.models.lightgbm import LightGBMParams
 from src.tune import tune
 from src.tuning import trial
 from src.tuning.sample import sample
 from src.tuning.settings import TuningSettings
 from src.tuning.window import windows
-from tests.tuning.tuning_case import FEATURES, PLANTED, POOR, copied_conf, market, serial, trials, tuned
+from tests.tuning.tuning_case import (
+    FEATURES,
+    PLANTED,
+    POOR,
+    copied_conf,
+    market,
+    moved,
+    scrambled,
+    serial,
+    trials,
+    tuned,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +49,6 @@ def skill_less(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "run", serial)
     monkeypatch.setattr(trial, "_PAUSE", 0.0)
-
-
-def moved(config: Config, to: Path) -> Config:
-    """A copy of a market that a test may change."""
-    shutil.copytree(config.data.root, to / "data")
-    made = replace(config, data=replace(config.data, root=str(to / "data")))
-    return replace(made, tune=replace(made.tune, folder=str(to / "conf" / "model")))
 
 
 def test_what_is_better_becomes_a_file_that_composes_and_says_how_it_was_made(
@@ -154,21 +156,6 @@ def test_more_trials_go_on_from_those_there_are_and_all_are_counted(skilled: Con
     tune(replace(tuned(config, POOR, trials=3, instruments=4, batch=4, force=True), seed=8))
     text = (Path(config.tune.folder) / "lightgbm_small_stock.yaml").read_text(encoding="utf-8")
     assert "trials: 9 " in text, "another seed's trials were made all the same"
-
-
-def scrambled(config: Config, first: dt.date, to: Path) -> Config:
-    """The market with all bars from a day on at other prices, and its features computed again."""
-    made = moved(config, to)
-    store = BarStore(Path(made.data.root) / "bars" / made.dataset)
-    late = pl.col("date") >= first
-    jump = pl.when(pl.col("symbol").rank("dense") % 2 == pl.col("date").dt.ordinal_day() % 2).then(4.0).otherwise(0.25)
-    for b in store.buckets():
-        rows = store.read_bucket(b).with_columns(
-            pl.col("open", "high", "low", "close") * pl.when(late).then(jump).otherwise(1.0)
-        )
-        store.record(b, str(store.ledger.fact(b)), store.ledger.states(b), digest=store.write_bucket(b, rows))
-    featurize(made)
-    return made
 
 
 def test_no_bar_of_the_out_of_sample_time_has_a_say(

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from src.config import paths
 from src.config.paths import DatasetPaths
 from src.config.schema import Config, FeaturesConfig, LabelConfig, SplitConfig, TuneConfig
+
+if TYPE_CHECKING:
+    from src.config.schema import EligibilityConfig, PortfolioConfig, ScopeConfig
 
 
 @dataclass(frozen=True)
@@ -65,3 +71,36 @@ class TuningSettings:
             fold_months=self.tune.fold_months,
             first_train_bars=self.tune.first_train_bars,
         )
+
+
+@dataclass(frozen=True)
+class PooledSettings:
+    """Choices that shape a search for a pooled model's settings.
+
+    Attributes
+    ----------
+    common : TuningSettings
+        What it has in common with the search for one instrument's.
+    scope, eligibility, portfolio
+        Sections of the configuration.
+    listings : Path
+        Folder of the exchanges' listings.
+    """
+
+    common: TuningSettings
+    scope: ScopeConfig
+    eligibility: EligibilityConfig
+    portfolio: PortfolioConfig
+    listings: Path
+
+    @classmethod
+    def of(cls, config: Config) -> PooledSettings:
+        """Take the settings of pooled tuning from the configuration.
+
+        Parameters
+        ----------
+        config : Config
+            The resolved configuration.
+        """
+        listings = paths.listings(config.data.root)
+        return cls(TuningSettings.of(config), config.scope, config.eligibility, config.portfolio, listings)

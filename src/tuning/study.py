@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 STARTUP_TRIALS = 10  # random ones, before the sampler learns from them
+POOLED = "pooled_"
+"""Begins the scope of a study of pooled settings; the asset class follows."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class FinishedTrial:
     params : dict
         Settings by name.
     scores : list of float
-        AUC of each instrument in order: of all of them, unless the trial was pruned or failed.
+        AUC of each instrument in order: of all of them, unless the trial was pruned or failed. Of a pooled model the
+        portfolio's Sharpe ratio alone.
     cpu_seconds : list of float
         CPU seconds of each instrument.
     pruned : bool
@@ -72,7 +75,7 @@ class Study:
     family : str
         Model family.
     scope : str
-        Asset class, or ``all``.
+        Asset class, ``all``, or ``pooled_`` and an asset class.
     defaults : dict
         The settings to beat: trial 0.
     seed : int
@@ -210,7 +213,7 @@ class Study:
         made = 0
         for study in optuna.get_all_study_summaries(self._study._storage, include_best_trial=False):
             family, scope = (study.user_attrs.get(name) for name in ("family", "scope"))
-            if family == self.family and (scope == self.scope or "all" in (scope, self.scope)):
+            if family == self.family and _share_days(str(scope), self.scope):
                 trials = self._study._storage.get_all_trials(study._study_id, deepcopy=False)
                 made += sum(_finished(trial) is not None for trial in trials)
         return made
@@ -274,6 +277,11 @@ def _finished(trial: FrozenTrial) -> FinishedTrial | None:
     return FinishedTrial(
         trial.number, about["params"], scores, about["cpu_seconds"], trial.state.name == "PRUNED", reason
     )
+
+
+def _share_days(scope: str, other: str) -> bool:
+    """Whether trials of two studies chose among the same kind of settings on the same classes."""
+    return scope == other or ("all" in (scope, other) and not any(name.startswith(POOLED) for name in (scope, other)))
 
 
 def _write_ahead(connection: Any, _record: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Sequence
@@ -14,9 +15,61 @@ from src.core.errors import ConfigError
 from src.core.project import ROOT
 from src.models.registry import FAMILIES
 from src.storage.atomic import write_text
+from src.tuning.study import Study
 from src.tuning.winner import SearchResult
 
 _MARK = re.compile(r"# Written by python -m src\.tune for universe=(\S+), and replaced by its next run \((\w+)\)\.")
+
+
+@dataclass(frozen=True)
+class WinnerFile:
+    """What the file of a winner says.
+
+    Attributes
+    ----------
+    family, scope, device : str
+        Model family, scope of the study, and device of the fits.
+    classes : tuple of str
+        Asset classes whose settings they are; empty for all.
+    trials : int
+        Trials ever made for the family on these classes.
+    before : date
+        No bar of that day or later was read.
+    settings : dict
+        By name.
+    header : sequence of str
+        Comments that say how the settings were chosen and how they did where they were not chosen.
+    section : str
+        ``params``, or ``pooled`` for those of a pooled model.
+    """
+
+    family: str
+    scope: str
+    device: str
+    classes: tuple[str, ...]
+    trials: int
+    before: dt.date
+    settings: dict[str, Any]
+    header: Sequence[str]
+    section: str = "params"
+
+
+@dataclass(frozen=True)
+class TunedStudy:
+    """What came of one study.
+
+    Attributes
+    ----------
+    study : Study
+    file : WinnerFile, optional
+        What is to be written; None where the default settings stay.
+    reason : str
+        Why the settings are written, or why the default settings stay.
+    """
+
+    study: Study
+    file: WinnerFile | None
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -29,10 +82,13 @@ class WinnerFiles:
         Folder and name of the files, and whether a person's file may be replaced.
     dataset : str
         Name of the dataset.
+    pooled : bool
+        Whether they are of pooled models, which have an index of their own.
     """
 
     tune: TuneConfig
     dataset: str
+    pooled: bool = False
 
     @property
     def folder(self) -> Path:
@@ -42,7 +98,7 @@ class WinnerFiles:
     @property
     def index_name(self) -> str:
         """Name, without its suffix, of the file that takes the winner of each family and class."""
-        return self.tune.name or "tuned"
+        return (self.tune.name or "tuned") + ("_pooled" if self.pooled else "")
 
     def file_name(self, family: str, scope: str) -> str:
         """Return the name of a winner's file without its suffix, such as ``lightgbm_quick_stock``.
@@ -52,7 +108,7 @@ class WinnerFiles:
         family : str
             Model family.
         scope : str
-            Asset class, or ``all``.
+            Scope of the study.
         """
         return f"{family}_{self.tune.name or self.dataset}" + ("" if scope == "all" else f"_{scope}")
 
@@ -85,47 +141,47 @@ class WinnerFiles:
                     "tune.overwrite=true"
                 )
 
-    def write(self, result: SearchResult) -> Path:
+    def write(self, found: WinnerFile) -> Path:
         """Write settings as a file that a person can read and a command can name.
 
         Parameters
         ----------
-        result : SearchResult
-            A result with settings.
+        found : WinnerFile
+            What the file says.
 
         Returns
         -------
         Path
             The file.
         """
-        assert result.settings is not None
-        search, scope = result.search, result.search.window.scope
         body = [
-            *(f"# {line}" for line in _header(result)),
+            *(f"# {line}" for line in found.header),
             "defaults:",
-            f"  - /schema/model/{search.study.family}@_here_",
+            f"  - /schema/model/{found.family}@_here_",
             "  - _self_",
-            f"family: {search.study.family}",
-            f"device: {search.model.device}",
-            *([] if scope == "all" else [f"classes: [{scope}]"]),
-            f"trials: {search.study.trials_made()} # recorded with every run that uses these settings",
-            f'tuned_before: "{search.window.before}" # no bar of that day or later was read',
-            "params:",
-            *(f"  {name}: {_yaml(value)}" for name, value in result.settings.items()),
+            f"family: {found.family}",
+            f"device: {found.device}",
+            *([f"classes: [{', '.join(found.classes)}]"] if found.classes else []),
+            f"trials: {found.trials} # recorded with every run that uses these settings",
+            f'tuned_before: "{found.before}" # no bar of that day or later was read',
+            f"{found.section}:",
+            *(f"  {name}: {_yaml(value)}" for name, value in found.settings.items()),
         ]
-        path = self.folder / f"{self.file_name(search.study.family, scope)}.yaml"
+        path = self.folder / f"{self.file_name(found.family, found.scope)}.yaml"
         _write(path, self.dataset, body)
         return path
 
-    def write_index(self, families: Sequence[str], results: Sequence[SearchResult]) -> Path:
+    def write_index(self, families: Sequence[str], written: Sequence[WinnerFile], family: str = "all") -> Path:
         """Write the file that takes, for each family and class, the winner where there is one and else the default.
 
         Parameters
         ----------
         families : sequence of str
             Families that were tuned; members of others stay as an earlier index has them.
-        results : sequence of SearchResult
-            Results of all searches.
+        written : sequence of WinnerFile
+            The files of the winners.
+        family : str
+            ``all``, or ``ensemble`` for the mean of the members' ranks.
 
         Returns
         -------
@@ -133,21 +189,45 @@ class WinnerFiles:
             The file.
         """
         path = self.folder / f"{self.index_name}.yaml"
-        members = {family: [family] for family in families}
-        for result in results:
-            if result.settings is not None:
-                family, scope = result.search.study.family, result.search.window.scope
-                name = self.file_name(family, scope)
-                members[family][-1:] = [name] if scope == "all" else [name, *members[family][-1:]]
+        members = {name: [name] for name in families}
+        for found in written:
+            name = self.file_name(found.family, found.scope)
+            members[found.family][-1:] = [name, *members[found.family][-1:]] if found.classes else [name]
         if path.exists():
-            for family, names in _members(path).items():
-                members.setdefault(family, names)
-        listed = [name for family in FAMILIES for name in members.get(family, [])]
+            for earlier, names in _members(path).items():
+                members.setdefault(earlier, names)
+        listed = [name for each in FAMILIES for name in members.get(each, [])]
         comment = (
             "# Each family with the settings that tuning chose for a class, and with its own file's for the others."
         )
-        _write(path, self.dataset, [comment, "family: all", f"members: [{', '.join(listed)}]"])
+        _write(path, self.dataset, [comment, f"family: {family}", f"members: [{', '.join(listed)}]"])
         return path
+
+
+def winner_file(result: SearchResult) -> WinnerFile:
+    """Say what the file of a search's winner holds.
+
+    Parameters
+    ----------
+    result : SearchResult
+        A result with settings.
+
+    Returns
+    -------
+    WinnerFile
+    """
+    assert result.settings is not None
+    search, scope = result.search, result.search.window.scope
+    return WinnerFile(
+        family=search.study.family,
+        scope=scope,
+        device=search.model.device,
+        classes=() if scope == "all" else (scope,),
+        trials=search.study.trials_made(),
+        before=search.window.before,
+        settings=result.settings,
+        header=_header(result),
+    )
 
 
 def _header(result: SearchResult) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from src.engine.outcome import Outcome
 from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.hydrate import hydrate
+from src.market.bars import BarStore
 from src.models.lightgbm import LightGBMParams
 
 PLANTED = [f"SIM{number:02d}" for number in range(1, 73, 3)]
@@ -26,17 +28,47 @@ POOR = LightGBMParams(rounds=1, num_leaves=2, max_depth=1, min_child_samples=150
 """Settings that a search has no trouble to beat where there is an edge."""
 
 
-def market(root: Path, edge: float, symbols: list[str], last: str = "2018-03-29") -> Config:
+def market(
+    root: Path,
+    edge: float,
+    symbols: list[str],
+    last: str = "2018-03-29",
+    pooled_edge: float = 0.0,
+    names: Sequence[str] = FEATURES,
+) -> Config:
     """Hydrate and featurize invented stocks; their first out-of-sample day is 2017-01-01."""
     made = Config()
     made.universe.name, made.universe.buckets, made.universe.symbols = "small", 3, symbols
     made.universe.allow_simulated = True
     made.source.simulated.stock, made.source.simulated.edge = 72, edge
+    made.source.simulated.pooled_edge = pooled_edge
     made.data.root, made.data.logs, made.data.until = str(root / "data"), str(root / "logs"), last
-    made.features.names, made.features.exclude = list(FEATURES), []
+    made.features.names, made.features.exclude = list(names), []
     made.tune.folder = str(root / "conf" / "model")
     made.engine.workers, made.tracking.enabled = 1, False
     hydrate(made)
+    featurize(made)
+    return made
+
+
+def moved(config: Config, to: Path) -> Config:
+    """A copy of a market that a test may change, without its trials."""
+    shutil.copytree(config.data.root, to / "data", ignore=shutil.ignore_patterns("tuning"))
+    made = replace(config, data=replace(config.data, root=str(to / "data")))
+    return replace(made, tune=replace(made.tune, folder=str(to / "conf" / "model")))
+
+
+def scrambled(config: Config, first: dt.date, to: Path) -> Config:
+    """The market with all bars from a day on at other prices, and its features computed again."""
+    made = moved(config, to)
+    store = BarStore(Path(made.data.root) / "bars" / made.dataset)
+    late = pl.col("date") >= first
+    jump = pl.when(pl.col("symbol").rank("dense") % 2 == pl.col("date").dt.ordinal_day() % 2).then(4.0).otherwise(0.25)
+    for b in store.buckets():
+        rows = store.read_bucket(b).with_columns(
+            pl.col("open", "high", "low", "close") * pl.when(late).then(jump).otherwise(1.0)
+        )
+        store.record(b, str(store.ledger.fact(b)), store.ledger.states(b), digest=store.write_bucket(b, rows))
     featurize(made)
     return made
 

@@ -79,9 +79,9 @@ def _pooled(config: Config, models: list[ModelConfig]) -> list[TunedStudy]:
     from src.runtime.progress import Progress
     from src.tuning.pooled_market import pooled_markets
     from src.tuning.pooled_search import pooled_search, pooled_study
-    from src.tuning.settings import PooledSettings
+    from src.tuning.settings import PooledTuning
 
-    settings = PooledSettings.of(config)
+    settings = PooledTuning.of(config)
     markets, reasons = pooled_markets(settings)
     _show(reasons)
     todo = [(market, model, pooled_study(settings, market, model)) for market in markets for model in models]

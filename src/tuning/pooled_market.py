@@ -14,25 +14,24 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from src.core.arrays import BoolArray, DateArray, IntArray, Matrix
+from src.core.arrays import BoolArray, DateArray
 from src.core.errors import StageError
-from src.core.instruments import ASSET_CLASSES, KEY
-from src.evaluation.pooled.eligibility import eligible
+from src.core.instruments import ASSET_CLASSES, KEY, Key
 from src.evaluation.pooled.prepared import Prepared, prepare
-from src.evaluation.pooled.styles import styles
-from src.evaluation.pooled.targets import Targets, targets
+from src.evaluation.pooled.targets import Targets
 from src.evaluation.splits import InsufficientData, first_boundary
 from src.features.catalog import code_hash, needs_panel
 from src.features.selection import select
 from src.features.store import FeatureStore
 from src.market.bars import BarStore, tradable
 from src.market.calendar import sessions
-from src.market.cross_section import CrossSection, cross_section
+from src.market.cross_section import CrossSection
 from src.training.pooled.categories import categories
+from src.training.pooled.class_data import ClassBars, ClassData
 from src.training.pooled.folds import PooledFold, pooled_folds
 from src.training.pooled.ranks import RankTable, rank_table
 from src.tuning.sample import draw
-from src.tuning.settings import PooledSettings
+from src.tuning.settings import PooledTuning
 from src.tuning.window import EligibleInstrument, usable_bars
 
 
@@ -75,31 +74,13 @@ class PooledMarket:
     shape: tuple[int, int]
     digest: str
 
-    def rows(self, days: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return the rows of some days in the table of ranks, with the day and the name of each.
 
-        Parameters
-        ----------
-        days : int64
-            Rows of the cross-section, ascending.
-
-        Returns
-        -------
-        (int64, int64, int64)
-            Of equal length.
-        """
-        counts = np.diff(self.ranks.offsets)[days]
-        starts = np.repeat(self.ranks.offsets[days] - np.cumsum(counts) + counts, counts)
-        rows = starts + np.arange(counts.sum())
-        return rows, np.repeat(days, counts), self.ranks.names[rows].astype(np.int64)
-
-
-def pooled_markets(settings: PooledSettings) -> tuple[list[PooledMarket], list[str]]:
+def pooled_markets(settings: PooledTuning) -> tuple[list[PooledMarket], list[str]]:
     """Read the cross-section of each class that can be tuned.
 
     Parameters
     ----------
-    settings : PooledSettings
+    settings : PooledTuning
         The dataset, and how it is cut.
 
     Returns
@@ -129,7 +110,7 @@ def pooled_markets(settings: PooledSettings) -> tuple[list[PooledMarket], list[s
     return made, reasons
 
 
-def _current(settings: PooledSettings, features: FeatureStore) -> dict[str, str]:
+def _current(settings: PooledTuning, features: FeatureStore) -> dict[str, str]:
     """Code hashes of the features, which every bucket must hold."""
     chosen = select(settings.common.features, settings.common.interval)
     hashes = {item.name: code_hash(item) for item in chosen}
@@ -140,7 +121,7 @@ def _current(settings: PooledSettings, features: FeatureStore) -> dict[str, str]
     return hashes
 
 
-def _dates(settings: PooledSettings, asset_class: str) -> DateArray:
+def _dates(settings: PooledTuning, asset_class: str) -> DateArray:
     """Sessions of the class on which any of its instruments traded: dates alone."""
     bars, until = BarStore(settings.common.paths.bars), settings.common.split.until
     days = pl.col("date").cast(pl.Date)
@@ -158,7 +139,7 @@ def _dates(settings: PooledSettings, asset_class: str) -> DateArray:
 
 
 def _market(
-    settings: PooledSettings, asset_class: str, dates: DateArray, features: FeatureStore, hashes: dict[str, str]
+    settings: PooledTuning, asset_class: str, dates: DateArray, features: FeatureStore, hashes: dict[str, str]
 ) -> PooledMarket:
     """Cut the class before its first out-of-sample day, and prepare its halves."""
     common, label = settings.common, settings.common.label
@@ -167,15 +148,17 @@ def _market(
     if before is None:
         raise InsufficientData(f"{len(dates)} sessions have no fold boundary after a first training window")
     last = dates[: usable_bars(dates, before, common.split.embargo)][-1:]
-    section = cross_section(_bars(settings, last), asset_class, spread_window=settings.portfolio.spread_window)
-    among = eligible(section, settings.eligibility)
-    style = styles(section, among, settings.eligibility)
-    outcomes = targets(section, among, style, label, settings.eligibility)
-    folds = _folds(settings, section, outcomes)
+    if not last.size:
+        raise InsufficientData(f"no session before {before}")
+    names = frozenset(key for key in _featurized(features) if key[0] == asset_class)
+    bars = ClassBars(BarStore(common.paths.bars), asset_class, last.astype("O")[0], names)
+    data = ClassData(bars, settings.eligibility, label)
+    section, among = data.section, data.eligible
+    folds = _folds(settings, data)
     days = slice(folds[0].score.start, section.shape[0] - 2)
-    halves = _halves(section, among, style.dollar_volume, common.seed)
+    halves = _halves(data, common.seed)
     searching, confirming = (
-        prepare(days, section, among & half, style, settings.portfolio, settings.eligibility.delisting_return)
+        prepare(days, section, among & half, data.styles, settings.portfolio, settings.eligibility.delisting_return)
         for half in halves
     )
     digest = _digest(section, halves)
@@ -185,35 +168,33 @@ def _market(
     )  # fmt: skip
     validated = (section.dates[days.start].item(), section.dates[days.stop - 1].item())
     return PooledMarket(
-        asset_class, before, outcomes, ranks, folds, searching, confirming, days, validated, section.shape, digest
+        asset_class, before, data.targets, ranks, folds, searching, confirming, days, validated, section.shape, digest
     )
 
 
-def _bars(settings: PooledSettings, last: DateArray) -> Iterator[pl.DataFrame]:
-    """Bars of each bucket up to a day."""
-    bars = BarStore(settings.common.paths.bars)
-    for bucket in bars.buckets():
-        yield bars.read_bucket(bucket).filter(pl.col("date").cast(pl.Date) <= pl.lit(last.astype("O")[0]))
+def _featurized(features: FeatureStore) -> Iterator[Key]:
+    """Yield the instruments that have features."""
+    for bucket in features.buckets():
+        yield from features.ledger.states(bucket).filter(state="done").select(KEY).rows()
 
 
-def _folds(settings: PooledSettings, section: CrossSection, outcomes: Targets) -> tuple[PooledFold, ...]:
-    common = settings.common
-    folds = pooled_folds(
-        section.dates, section.asset_class, common.inner_split, common.label.horizon, settings.scope.train_every
-    )
-    kept = tuple(fold for fold in folds if np.isfinite(outcomes.value[fold.train]).any())
+def _folds(settings: PooledTuning, data: ClassData) -> tuple[PooledFold, ...]:
+    common, dates = settings.common, data.section.dates
+    every = settings.scope.train_every
+    folds = pooled_folds(dates, data.section.asset_class, common.inner_split, common.label.horizon, every)
+    kept = tuple(fold for fold in folds if np.isfinite(data.targets.value[fold.train]).any())
     if not kept:
-        raise InsufficientData(f"no day before {section.dates[-1]} has a cross-section to learn from")
+        raise InsufficientData(f"no day before {dates[-1]} has a cross-section to learn from")
     return kept
 
 
-def _halves(section: CrossSection, among: BoolArray, dollar_volume: Matrix, seed: int) -> list[BoolArray]:
+def _halves(data: ClassData, seed: int) -> list[BoolArray]:
     """Two halves of the names that are ever eligible, shape (N,), neighbours in liquidity apart."""
-    columns = np.flatnonzero(among.any(axis=0))
-    liquidity = np.nanmedian(np.where(among[:, columns], dollar_volume[:, columns], np.nan), axis=0)
+    section, columns = data.section, np.flatnonzero(data.eligible.any(axis=0))
+    value = np.where(data.eligible[:, columns], data.styles.dollar_volume[:, columns], np.nan)
     names = [
-        EligibleInstrument((section.asset_class, section.symbols[column]), float(value), 0)
-        for column, value in zip(columns, liquidity, strict=True)
+        EligibleInstrument((section.asset_class, section.symbols[column]), float(median), 0)
+        for column, median in zip(columns, np.nanmedian(value, axis=0), strict=True)
     ]
     drawn = draw(names, len(names) // 2, seed)
     return [np.isin(section.symbols, [instrument.key[1] for instrument in half]) for half in drawn]

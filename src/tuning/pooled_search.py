@@ -18,13 +18,12 @@ from src.core.code_hash import code_digest
 from src.core.failure import Failure
 from src.core.hashing import json_digest
 from src.evaluation.pooled.inference import newey_west
-from src.evaluation.pooled.portfolio import trade
-from src.evaluation.pooled.targets import targets
 from src.models.registry import family, pooled_family
 from src.runtime.redaction import shown
+from src.training.pooled.keys import fit_code, returns_code
 from src.tuning.pooled_market import PooledMarket
 from src.tuning.pooled_trial import Traded, pooled_settings, pooled_trial
-from src.tuning.settings import PooledSettings
+from src.tuning.settings import PooledTuning
 from src.tuning.study import POOLED, FinishedTrial, Study
 from src.tuning.winner_files import TunedStudy, WinnerFile
 
@@ -34,12 +33,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def pooled_study(settings: PooledSettings, market: PooledMarket, model: ModelConfig) -> Study:
+def pooled_study(settings: PooledTuning, market: PooledMarket, model: ModelConfig) -> Study:
     """Open the study whose name holds the hash of everything that a trial's value depends on.
 
     Parameters
     ----------
-    settings : PooledSettings
+    settings : PooledTuning
     market : PooledMarket
         What may be read of a class.
     model : ModelConfig
@@ -64,7 +63,7 @@ def pooled_study(settings: PooledSettings, market: PooledMarket, model: ModelCon
         "tune": [common.tune.max_cost],
         "seed": common.seed,
         "library": library.LIBRARY.version,
-        "code": code_digest(library.fit_pooled, library.score, targets, trade, pooled_trial),
+        "code": [fit_code(model.family), returns_code(), code_digest(pooled_trial)],
     }
     return Study(
         path=common.paths.tuning,
@@ -80,13 +79,13 @@ def pooled_study(settings: PooledSettings, market: PooledMarket, model: ModelCon
 
 
 def pooled_search(
-    settings: PooledSettings, market: PooledMarket, model: ModelConfig, study: Study, advance: Callable[[], None]
+    settings: PooledTuning, market: PooledMarket, model: ModelConfig, study: Study, advance: Callable[[], None]
 ) -> TunedStudy:
     """Make the trials of a study that are missing, and judge the best of them.
 
     Parameters
     ----------
-    settings : PooledSettings
+    settings : PooledTuning
     market : PooledMarket
     model : ModelConfig
         A family with its default settings.
@@ -115,7 +114,7 @@ def pooled_search(
     return _judged(settings, market, model, study, best)
 
 
-def _make_trial(settings: PooledSettings, market: PooledMarket, model: ModelConfig, study: Study) -> None:
+def _make_trial(settings: PooledTuning, market: PooledMarket, model: ModelConfig, study: Study) -> None:
     params = study.ask()
     try:
         found = pooled_trial(market, market.search, model, params, settings.scope, settings.common.seed)
@@ -129,7 +128,7 @@ def _make_trial(settings: PooledSettings, market: PooledMarket, model: ModelConf
 
 
 def _judged(
-    settings: PooledSettings, market: PooledMarket, model: ModelConfig, study: Study, best: FinishedTrial
+    settings: PooledTuning, market: PooledMarket, model: ModelConfig, study: Study, best: FinishedTrial
 ) -> TunedStudy:
     """Compare the best and the default settings on the half of the names that did not choose."""
     key = f"confirmed-{best.number}"

@@ -75,12 +75,16 @@ def pooled_trial(
     scores = np.full(market.shape, np.nan, dtype=np.float32)
     needed = _signal_days(half)
     for fold in market.folds:
-        x, y = _examples(market, outcome, fold.train)
+        rows = market.ranks.days(fold.train)
+        y = _of_rows(market, outcome, rows, fold.train)
+        known = np.isfinite(y)
+        x = market.ranks.read(rows[known])
         fitted = library.fit_pooled(
-            x, y, settings, seed, columns, objective=scope.objective, categories=categories, device=model.device
+            x, y[known], settings, seed, columns, objective=scope.objective, categories=categories, device=model.device
         )
-        rows, days, names = market.rows(needed[(needed >= fold.score.start) & (needed < fold.score.stop)])
-        scores[days, names] = library.score(fitted, market.ranks.read(rows))
+        scored = needed[(needed >= fold.score.start) & (needed < fold.score.stop)]
+        rows = market.ranks.days(scored)
+        scores[_day_of(market, scored), market.ranks.names[rows]] = library.score(fitted, market.ranks.read(rows))
     cpu_seconds = time.process_time() - started
     net = trade(half, scores[market.days]).net
     return Traded(net, metrics.sharpe(net, half.bars_per_year) or 0.0, cpu_seconds)
@@ -92,7 +96,13 @@ def _signal_days(half: Prepared) -> IntArray:
     return rows
 
 
-def _examples(market: PooledMarket, outcome: Matrix, train: IntArray) -> tuple[Any, Matrix]:
-    rows, days, names = market.rows(train)
-    known = np.isfinite(outcome[days, names])
-    return market.ranks.read(rows[known]), outcome[days, names][known]
+def _of_rows(market: PooledMarket, table: Matrix, rows: IntArray, days: IntArray) -> Matrix:
+    """Values of a table of days by names in the rows of the ranks."""
+    values: Matrix = table[_day_of(market, days), market.ranks.names[rows]]
+    return values
+
+
+def _day_of(market: PooledMarket, days: IntArray) -> IntArray:
+    """The day of each of the rows of some days."""
+    of_rows: IntArray = np.repeat(days, np.diff(market.ranks.offsets)[days])
+    return of_rows

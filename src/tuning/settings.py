@@ -74,7 +74,7 @@ class TuningSettings:
 
 
 @dataclass(frozen=True)
-class PooledSettings:
+class PooledTuning:
     """Choices that shape a search for a pooled model's settings.
 
     Attributes
@@ -94,7 +94,7 @@ class PooledSettings:
     listings: Path
 
     @classmethod
-    def of(cls, config: Config) -> PooledSettings:
+    def of(cls, config: Config) -> PooledTuning:
         """Take the settings of pooled tuning from the configuration.
 
         Parameters

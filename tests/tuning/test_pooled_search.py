@@ -21,7 +21,7 @@ from src.tuning import pooled_market
 from src.tuning.pooled_market import PooledMarket, pooled_markets
 from src.tuning.pooled_search import gain
 from src.tuning.pooled_trial import Traded, pooled_trial
-from src.tuning.settings import PooledSettings
+from src.tuning.settings import PooledTuning
 from src.tuning.window import usable_bars
 from tests.tuning.tuning_case import POOR, copied_conf, market, moved, scrambled, trials
 
@@ -50,7 +50,7 @@ def invented(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture(scope="module")
 def read(invented: Config) -> PooledMarket:
-    markets, _ = pooled_markets(PooledSettings.of(pooled(invented, GOOD)))
+    markets, _ = pooled_markets(PooledTuning.of(pooled(invented, GOOD)))
     assert [each.asset_class for each in markets] == ["stock"]
     return markets[0]
 
@@ -116,7 +116,7 @@ def test_no_day_from_the_first_graded_one_on_and_none_of_the_embargo_is_read(
     invented: Config, read: PooledMarket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def same(config: Config) -> bool:
-        found = pooled_markets(PooledSettings.of(pooled(config, GOOD)))[0][0]
+        found = pooled_markets(PooledTuning.of(pooled(config, GOOD)))[0][0]
         every = slice(0, int(read.ranks.offsets[-1]))
         return (
             found.digest == read.digest

@@ -30,8 +30,13 @@ SHORT = replace(PLAIN, short=True)
 
 
 @cache
+def universe():
+    return bars()
+
+
+@cache
 def run(skill: float = 0.0, horizon: int = 5) -> PooledRun:
-    section = section_of(bars())
+    section = section_of(universe())
     among = eligible(section, CHOICE)
     known = styles(section, among, CHOICE)
     outcome = targets(section, among, known, label(horizon=horizon, clip=0.5), CHOICE)
@@ -74,9 +79,9 @@ def hedge_of(chosen: PooledRun) -> Hedge:
     return Hedge("stock", np.ones(n), bar, close, width)
 
 
-def alone(chosen: PooledRun, column: int, strategy: StrategyConfig, gate: GradeConfig):
+def alone(chosen: PooledRun, column: int, hedge: Hedge, strategy: StrategyConfig, gate: GradeConfig):
     """One name graded by `assess`, as a run of the instrument scope with hedged returns is."""
-    frame = bars()[chosen.section.symbols[column]]
+    frame = universe()[chosen.section.symbols[column]]
     outright = unhedged(frame, LabelConfig(horizon=chosen.targets.horizon))
     scored = HedgedNames(chosen, strategy, 0.0).tradable
     share = as_probabilities(day_codes(chosen.scores, scored))[:, column]
@@ -85,7 +90,7 @@ def alone(chosen: PooledRun, column: int, strategy: StrategyConfig, gate: GradeC
     chosen_days = scored[rows - FIRST, column]
     ups = np.full(outright.size, np.nan)
     ups[rows[chosen_days]] = chosen.targets.up[rows[chosen_days], column]
-    decided = replace(hedged(outright, hedge_of(chosen)), label=ups)
+    decided = replace(hedged(outright, hedge), label=ups)
     probability = np.where(chosen_days, share[rows - FIRST], 0.5)
     return assess(probability, rows, decided, strategy, gate)
 
@@ -95,12 +100,12 @@ def test_a_name_is_graded_as_assess_grades_it_alone_and_passes_at_the_same_shift
     chosen = run(0.3, horizon)
     found = {row["symbol"]: row for row in table(chosen, strategy=strategy).iter_rows(named=True)}
     whole = np.flatnonzero(np.isfinite(chosen.section.close).all(axis=0))
-    compared, bits = 0, []
+    compared, bits, hedge = 0, [], hedge_of(chosen)
     for column in whole[:6]:
         row = found.get(chosen.section.symbols[column])
         if row is None:
             continue
-        expected = alone(chosen, column, strategy, LOOSE)
+        expected = alone(chosen, column, hedge, strategy, LOOSE)
         for name in ("auc", "accuracy", "sharpe", "max_drawdown"):
             assert row[name] == pytest.approx(expected.values[name], abs=1e-7), (column, name)
         assert row["passed"] == expected.values["passed"]
@@ -157,7 +162,7 @@ def test_net_returns_of_many_positions_are_those_of_a_loop():
 
 def test_later_bars_change_neither_size_nor_cost_nor_an_earlier_return():
     chosen, cut = run(), 250
-    section = section_of(bars(), str(chosen.section.dates[cut - 1]))
+    section = section_of(universe(), str(chosen.section.dates[cut - 1]))
     column = 3
     days = slice(FIRST, cut - 2)
     scores = chosen.scores[: cut - 2 - FIRST]

@@ -298,6 +298,8 @@ def _leaf(value: Any) -> str:  # noqa: PLR0911 (one return for each kind of valu
         return "project module" if _root(value) in PROJECT else value.__name__
     if isinstance(value, PurePath):
         return "folder" if value.is_absolute() else value.as_posix()
+    if isinstance(value, Iterator):  # how far it has come depends on what the process has done
+        return type(value).__name__
     if hasattr(value, "tobytes"):
         return text_digest(getattr(value, "dtype", ""), getattr(value, "shape", ""), value.tobytes().hex())
     text = repr(value)

@@ -193,6 +193,15 @@ def test_a_parameter_that_is_an_input_counts_by_what_it_stands_for(package) -> N
     assert code_digest(module.same, inputs={"tr": "abd"}) != first
 
 
+def test_how_far_a_counter_has_come_is_no_part_of_its_value(package) -> None:
+    counting = "import itertools\n\nCOUNTER = itertools.count()\n\n\ndef root():\n    return next(COUNTER)\n"
+    counted = package(main=counting)
+    before = code_digest(counted.root)
+    counted.root()
+    code_hash.forget()
+    assert code_digest(counted.root) == before
+
+
 def test_what_has_no_source_is_refused_by_name() -> None:
     module = ModuleType("own_features.made")
     exec("def made(value):\n    return value\n", module.__dict__)

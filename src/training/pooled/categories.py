@@ -6,6 +6,7 @@ exchanges publish.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import Bytes
+from src.core.hashing import json_digest
 from src.listings.directory import EXCHANGES, FILES
 from src.listings.history import ListingHistory, members
 from src.market.cross_section import CrossSection
@@ -42,6 +44,34 @@ def categories(section: CrossSection, listings: Path) -> dict[str, Bytes]:
         if known.any():
             made["exchange"] = known
     return made
+
+
+def listings_digest(listings: Path, asset_class: str, until: dt.date | None) -> str:
+    """Hash the kept listings that the exchanges of a class may be taken from.
+
+    Parameters
+    ----------
+    listings : Path
+        Folder of the kept listings; it need not exist.
+    asset_class : str
+    until : date, optional
+        Last session; lists of that day and later say nothing of any session.
+
+    Returns
+    -------
+    str
+        Of names and sizes: a list is written once a day. Empty where none counts.
+    """
+    if asset_class == "crypto":
+        return ""
+    history = ListingHistory(listings)
+    paths = [
+        listings / f"{day}-{name}.parquet"
+        for name in FILES
+        for day in history.days(name)
+        if until is None or day < until
+    ]
+    return json_digest([[path.name, path.stat().st_size] for path in paths]) if paths else ""
 
 
 def weekdays(section: CrossSection) -> Bytes:

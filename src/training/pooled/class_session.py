@@ -22,7 +22,7 @@ from src.core.instruments import Key
 from src.models.registry import family
 from src.storage import atomic
 from src.training.pooled import keys
-from src.training.pooled.categories import categories
+from src.training.pooled.categories import categories, listings_digest
 from src.training.pooled.class_data import ClassData
 from src.training.pooled.fit_task import FitTask, FoldFit
 from src.training.pooled.folds import PooledFold, pooled_folds, spaced
@@ -89,7 +89,8 @@ class ClassSession:
     @cached_property
     def key(self) -> keys.ClassKey:
         """What its fits share."""
-        return keys.ClassKey(self.asset_class, self.data.bars.digest(self._beside("bars.json")))
+        kept = listings_digest(listings(self.settings.training.paths.root), self.asset_class, self.data.bars.until)
+        return keys.ClassKey(self.asset_class, self.data.bars.digest(self._beside("bars.json")), kept)
 
     @cached_property
     def plans(self) -> list[PooledPlan]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 THREADS = 1
 """Of every fit: part of its key, since the sums of several threads depend on their number."""
+_DATA = ("bars", "panel", "listings", "fits")
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,13 @@ class ClassKey:
     asset_class : str
     bars : str
         Hash of the class's bars up to ``split.until``.
+    listings : str
+        Hash of the kept listings that its categories are taken from.
     """
 
     asset_class: str
     bars: str
+    listings: str = ""
 
 
 def fit_parts(settings: PooledSettings, shared: SessionParts, key: ClassKey, model: ModelConfig) -> dict[str, Any]:
@@ -60,6 +64,7 @@ def fit_parts(settings: PooledSettings, shared: SessionParts, key: ClassKey, mod
     return {
         "bars": key.bars,
         "panel": shared.panel.get(key.asset_class),
+        "listings": key.listings,
         "features": json_digest(dict(shared.features)),
         "label": label,
         "split": dict(shared.split),
@@ -103,7 +108,7 @@ def run_key(asset_class: str, symbol: str, parts: Mapping[str, Any]) -> str:
 
 def settings_key(parts: Mapping[str, Any]) -> str:
     """Key of all that a run's fits depend on, but for the data."""
-    return json_digest({name: value for name, value in parts.items() if name not in ("bars", "panel", "fits")})
+    return json_digest({name: value for name, value in parts.items() if name not in _DATA})
 
 
 def portfolio_key(settings: PooledSettings) -> str:
@@ -150,12 +155,13 @@ def fit_code(family_name: str) -> str:
     from src.evaluation.pooled import eligibility, neutralising, styles, targets
     from src.evaluation.splits import walk_forward
     from src.market import cross_section
-    from src.training.pooled import fit_task, folds, ranks
+    from src.training.pooled import categories, eligible_features, fit_task, folds, ranks
 
     library = pooled_family(family_name)
     return code_digest(
         cross_section.cross_section, eligibility.eligible, styles.styles, neutralising.neutralised, targets.targets,
-        walk_forward, folds.pooled_folds, ranks.rank_table, fit_task.fit_fold, library.fit_pooled, library.score,
+        walk_forward, folds.pooled_folds, ranks.ranked, fit_task.fit_fold, library.fit_pooled, library.score,
+        eligible_features.EligibleRows, categories.weekdays, categories.EXCHANGE_NUMBERS,
     )  # fmt: skip
 
 

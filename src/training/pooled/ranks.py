@@ -218,7 +218,30 @@ def _build(
     folder: Path, rows: EligibleRows, store: FeatureStore, seed: int, threads: int, files: Mapping[str, str]
 ) -> None:
     """Rank some features on all days, and write their files."""
-    names = list(files)
+    for name, column in zip(files, ranked(rows, store, list(files), seed, threads), strict=True):
+        atomic.write_atomic(folder / files[name], partial(_save, column), sync=False)
+    atomic.sync_folder(folder)
+
+
+def ranked(rows: EligibleRows, store: FeatureStore, names: Sequence[str], seed: int, threads: int = 1) -> Bytes:
+    """Rank features among the eligible names of each day.
+
+    Parameters
+    ----------
+    rows : EligibleRows
+        The pairs that are ranked.
+    store : FeatureStore
+    names : sequence of str
+        Features.
+    seed : int
+        Of the order of ties.
+    threads : int
+
+    Returns
+    -------
+    uint8, shape (features, rows)
+        0 to 254, `MISSING` where a feature has no value.
+    """
     ranks = np.full((len(names), rows.size), MISSING, dtype=np.uint8)
     features = codes(names)
 
@@ -231,9 +254,7 @@ def _build(
         for days in rows.years():
             values = values_of_year(store, rows, days, names)
             list(pool.map(partial(rank, first=int(rows.offsets[days.start])), rows.filled(days)))
-    for name, column in zip(names, ranks, strict=True):
-        atomic.write_atomic(folder / files[name], partial(_save, column), sync=False)
-    atomic.sync_folder(folder)
+    return ranks
 
 
 def _save(column: Bytes, path: Path) -> None:

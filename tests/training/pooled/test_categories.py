@@ -11,7 +11,7 @@ import polars as pl
 
 from src.listings.directory import ENTRY
 from src.listings.history import ListingHistory
-from src.training.pooled.categories import EXCHANGE_NUMBERS, categories, exchanges, weekdays
+from src.training.pooled.categories import EXCHANGE_NUMBERS, categories, exchanges, listings_digest, weekdays
 from tests.training.pooled import rank_case
 
 NASDAQ, NYSE = EXCHANGE_NUMBERS["NASDAQ"], EXCHANGE_NUMBERS["NYSE"]
@@ -50,3 +50,13 @@ def test_an_exchange_that_no_day_knows_is_no_category(tmp_path: Path) -> None:
     keep(tmp_path, dt.date(2024, 1, 3), "nasdaqlisted", {"AAA": "NASDAQ"})
     assert list(categories(found, tmp_path)) == ["weekday", "exchange"]
     assert list(categories(dataclasses.replace(found, asset_class="crypto"), tmp_path)) == ["weekday"]
+
+
+def test_a_list_of_the_last_session_or_later_is_no_part_of_a_fits_key(tmp_path: Path) -> None:
+    until = dt.date(2024, 1, 26)
+    none = listings_digest(tmp_path, "stock", until)
+    keep(tmp_path, until, "nasdaqlisted", {"AAA": "NASDAQ"})
+    assert listings_digest(tmp_path, "stock", until) == none
+    keep(tmp_path, dt.date(2024, 1, 25), "otherlisted", {"AAA": "NYSE"})
+    assert listings_digest(tmp_path, "stock", until) != none
+    assert listings_digest(tmp_path, "crypto", until) == none

@@ -24,6 +24,7 @@ from src.training.inputs import Inputs
 from src.training.pooled import keys, outputs
 from src.training.pooled.class_data import ClassBars, ClassData, Keys, require_featurized
 from src.training.pooled.class_session import ClassSession, PooledPlan
+from src.training.pooled.instrument_table import InstrumentTable
 from src.training.pooled.instruments import PooledInstruments
 from src.training.pooled.score_store import ScoreStore
 from src.training.pooled.settings import PooledSettings
@@ -69,7 +70,9 @@ class PooledSession:
         self.trials = PooledTrials(ledger, self.key, portfolio, prior)
         self.states: list[EndState] = self.instruments.left()
         self.summary = PooledSummary(settings, self.key)
+        self.table = InstrumentTable(settings)
         self._rows: list[dict[str, Any]] = []
+        self._classes: list[str] = []  # with a portfolio
 
     def announce(self) -> None:
         """Store the description of the session, so that a lost MLflow store can be rebuilt with it."""
@@ -119,12 +122,15 @@ class PooledSession:
         states = self.instruments.carried(part.asset_class)
         if len(found) < len(part.plans) or states is None:
             return False
+        if not self.table.is_current(part.asset_class, part.plans[0].run_key):
+            return False
         count = self._count(part, (found[0]["first_oos"], found[0]["last_oos"]))
         if any(row["n_trials"] != count for row in found):
             return False
         self._rows += found
         self.summary.reused += len(found)
         self.states += states
+        self._classes.append(part.asset_class)
         return True
 
     # grades -------------------------------------------------------------------------------------------------------
@@ -157,6 +163,9 @@ class PooledSession:
                 trials=count, seed=self.settings.training.seed, prior_trials=self.settings.scope.prior_trials,
             )  # fmt: skip
             found.append((plan, assessed))
+            if plan is done[0]:
+                self.table.add(run, plan.run_key)
+                self._classes.append(part.asset_class)
         return found
 
     def lacks_model(self, found: Graded) -> list[str]:
@@ -261,6 +270,7 @@ class PooledSession:
     def finish(self) -> SessionEvidence:
         """Write the states of all instruments and add up the evidence over the runs."""
         outputs.write_states(self.states, self.settings.training.paths.portfolio_states)
+        self.table.finish(self._classes)
         self.stored.finish()
         grades = outputs.grade_frame(self._rows)
         return session_evidence(grades, self.trials.session_number() if grades.height else None)

@@ -42,8 +42,11 @@ def write_tables(folder: Path, assessed: PooledAssessment, data: ClassData) -> N
     data : ClassData
         Names and dates of its weights.
     """
+    daily, held = assessed.daily, assessed.portfolio
+    if held.long_only is not None:
+        daily = daily.with_columns(long_only=pl.Series(held.long_only), long_only_net=pl.Series(held.long_only_net))
     weights = trade_weights(assessed, data)
-    for name, table in zip(TABLES, (assessed.daily, assessed.by_year, assessed.decay, weights), strict=True):
+    for name, table in zip(TABLES, (daily, assessed.by_year, assessed.decay, weights), strict=True):
         atomic.write_parquet(table, folder / f"{name}.parquet")
 
 

@@ -120,6 +120,15 @@ def _pooled(pooled: Json | None) -> Iterator[str]:
         yield f"  pooled      {_state(state, with_reason=True)}"
     for row in pooled["portfolios"]:
         yield f"    {row['portfolio']} by {row['family']}: {_rank(row)}{_weight(row)}"
+    graded = pooled["by_instrument"]
+    if graded:
+        own = f"; {graded['own_family']} {_skill(graded, 'own_')}" if graded["own_family"] else ""
+        yield f"    graded on it alone, hedged: {_skill(graded)}{own}; found by {graded['found_by']}"
+
+
+def _skill(row: Json, prefix: str = "") -> str:
+    names = ("auc", "sharpe", "luck_rate")
+    return ", ".join(f"{name} {_metric(row[prefix + name], _METRICS[name])}" for name in names)
 
 
 def _rank(row: Json) -> str:

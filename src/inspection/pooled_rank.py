@@ -20,6 +20,7 @@ from src.training.pooled.score_store import ScoreStore
 from src.training.run_store import RunStore
 
 Json = dict[str, Any]
+_GRADED = ("found_by", "n_days", "auc", "sharpe", "luck_rate", "own_family", "own_auc", "own_sharpe", "own_luck_rate")
 
 
 def pooled_of(paths: DatasetPaths, key: Key) -> Json | None:
@@ -35,8 +36,9 @@ def pooled_of(paths: DatasetPaths, key: Key) -> Json | None:
     dict or None
         ``state`` of the instrument in the pooled scope, and ``portfolios``, one row a graded portfolio of its class:
         its ``rank`` among the ``names`` of the last scored day ``at`` (1 is the best; null where it was not eligible
-        then, or the scores are not stored), and its ``weight`` since the last trade (null without one). None if no
-        pooled model was trained.
+        then, or the scores are not stored), and its ``weight`` since the last trade (null without one);
+        ``by_instrument``: the pooled scores graded on it alone beside its own models, null if that was not done. None
+        if no pooled model was trained.
     """
     table = read_table(paths.portfolio_grades)
     if table is None:
@@ -45,12 +47,17 @@ def pooled_of(paths: DatasetPaths, key: Key) -> Json | None:
     own = grades.filter(pl.col("symbol").str.split(".").list.first() == key[0])
     ranked = _last_day(paths, key) if own.height else None
     rows = own.select("symbol", "family", "record_id", "passed").iter_rows(named=True)
-    return {"state": _state(paths, key), "portfolios": [_portfolio(paths, key, row, ranked) for row in rows]}
+    graded = _row(paths.portfolios / "by_instrument.parquet", key)
+    return {
+        "state": _row(paths.portfolio_states, key),
+        "portfolios": [_portfolio(paths, key, row, ranked) for row in rows],
+        "by_instrument": None if graded is None else {name: graded.get(name) for name in _GRADED},
+    }
 
 
-def _state(paths: DatasetPaths, key: Key) -> Json | None:
-    states = read_table(paths.portfolio_states)
-    rows = [] if states is None else states.filter(asset_class=key[0], symbol=key[1]).drop(KEY).to_dicts()
+def _row(path: Path, key: Key) -> Json | None:
+    table = read_table(path)
+    rows = [] if table is None else table.filter(asset_class=key[0], symbol=key[1]).drop(KEY).to_dicts()
     return rows[0] if rows else None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
 from src.reporting.charts import net_and_gross
 from src.reporting.formatting import (
     DASH,
@@ -18,6 +20,7 @@ from src.reporting.formatting import (
     threshold_value,
     two_decimals,
 )
+from src.reporting.pooled_by_instrument import by_instrument_section
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.pooled_sentences import borrowing, strength, verdict
 from src.reporting.pooled_tables import decay_table, year_table
@@ -73,7 +76,9 @@ def pooled_section(data: ReportData) -> str:
         "pooled",
         cards=[_card(each, data.thresholds) for each in results.portfolios],
         recipe=_recipe(results),
+        planted=_planted(data, results),
         reservations=[*(each.sentence() for each in results.survivorship.values()), borrowing(results)],
+        found=by_instrument_section(results.by_instrument, data.train_commands.get("instrument")),
         meanings=MEANINGS,
     )
 
@@ -86,6 +91,21 @@ def _recipe(results: PooledResults) -> str:
     return (
         f"Label {chosen['label.name']}, eligibility {chosen['eligibility.name']}, portfolio {chosen['portfolio.name']}."
     )
+
+
+def _planted(data: ReportData, results: PooledResults) -> str:
+    """Whether an edge across simulated stocks was found, and by whom; empty where none is planted."""
+    if not (data.simulated and float(str(results.settings.get("source.simulated.pooled_edge") or 0.0)) > 0):
+        return ""
+    passed = any(each.passed for each in results.portfolios if each.asset_class == "stock")
+    found = f"The edge planted across these simulated stocks is {'found' if passed else 'missed'} by the pooled models."
+    others = data.grades.filter(pl.col("asset_class") == "stock")
+    own = [symbol for asset_class, symbol in data.planted or () if asset_class == "stock"]
+    others = others.filter(~pl.col("symbol").is_in(own))
+    if others.is_empty():
+        return found
+    lucky, all_ = others.filter("passed")["symbol"].n_unique(), others["symbol"].n_unique()
+    return f"{found} Of {counted(all_, 'stock')} without an edge of its own, {lucky:,} passed with models of one stock."
 
 
 def _card(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> dict[str, Any]:

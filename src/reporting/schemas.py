@@ -8,6 +8,7 @@ import polars as pl
 
 from src.core.instruments import KEY
 from src.evaluation.grade import GATE_METRICS
+from src.evaluation.pooled.assessment import POOLED_SCHEMA
 
 METRICS = tuple(metric.name for metric in GATE_METRICS)
 
@@ -28,20 +29,8 @@ GRADE_SCHEMA: dict[str, pl.DataType] = {
     "reasons": pl.List(pl.String()),
     **dict.fromkeys(("shift_passes", "shift_z"), pl.Binary()),
 }
-POOLED_GRADE_SCHEMA: dict[str, pl.DataType] = {
-    **GRADE_SCHEMA,
-    **dict.fromkeys(
-        (
-            "ic", "ic_t", "ic_p", "net_t", "net_p", "sharpe_low", "sharpe_high", "adjusted_p", "adjusted_t",
-            "low_volatility_auc", "gross_sharpe", "cost_a_year", "borrow_a_year", "break_even_bps", "capacity", "beta",
-            "volatility_exposure", "size_exposure", "gross_exposure", "net_exposure", "names", "luck_turnover",
-        ),
-        pl.Float64(),
-    ),
-    "weak": pl.Boolean(),
-    **dict.fromkeys(("instrument_days", "prior_trials"), pl.Int64()),
-}  # fmt: skip
-DAILY_SCHEMA: dict[str, pl.DataType] = {"stamp": pl.Date(), **dict.fromkeys(("gross", "net"), pl.Float64())}
+POOLED_GRADE_SCHEMA: dict[str, pl.DataType] = {**GRADE_SCHEMA, **{name: kind() for name, kind in POOLED_SCHEMA.items()}}
+RETURNS_SCHEMA: dict[str, pl.DataType] = {"stamp": pl.Date(), **dict.fromkeys(("gross", "net"), pl.Float64())}
 STATE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("asset_class", "symbol", "state", "reason"), pl.String()),
     "rows": pl.Int64(),
@@ -97,7 +86,7 @@ def pooled_grades_table(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def daily_table(table: pl.DataFrame) -> pl.DataFrame:
-    """Bring the daily returns of a portfolio to `DAILY_SCHEMA`.
+    """Bring the daily returns of a portfolio to `RETURNS_SCHEMA`.
 
     Returns
     -------
@@ -109,7 +98,7 @@ def daily_table(table: pl.DataFrame) -> pl.DataFrame:
     ReportDataError
         If a table with rows lacks stamp, gross or net.
     """
-    conformed = _conformed(table, DAILY_SCHEMA, ("stamp", "gross", "net"), "daily returns")
+    conformed = _conformed(table, RETURNS_SCHEMA, ("stamp", "gross", "net"), "daily returns")
     return conformed.filter(pl.col("net").is_not_null() & pl.col("gross").is_not_null()).sort("stamp")
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from src.core.instruments import KEY
 from src.evaluation.placebo import PlaceboEvidence
 from src.reporting.binning import distribution, distribution_table
+from src.reporting.pooled_by_instrument import found_figures
 from src.reporting.pooled_results import PooledResults
 from src.reporting.quality import quality_figures
 from src.reporting.report_data import STATES, STEPDOWN_LEVEL, Group, Luck, ReportData
@@ -95,6 +96,7 @@ def pooled_figures(results: PooledResults) -> dict[str, Any]:
         "weak": sum(each.weak for each in results.portfolios),
         "survivors_only": int(results.survivors_only),
         "portfolios": nested,
+        "by_instrument": None if results.by_instrument.is_empty() else found_figures(results.by_instrument),
     }
 
 

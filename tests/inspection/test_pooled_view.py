@@ -141,8 +141,18 @@ def test_scores_of_other_bars_give_no_rank(config: Config) -> None:
     assert (row["at"], row["rank"]) == (None, None) and row["weight"] == -0.01
     assert (
         "no rank is stored; weight -1.00% since 2024-12-30"
-        in list(dossier_view._pooled({"state": None, "portfolios": [row]}))[1]
+        in list(dossier_view._pooled({"state": None, "portfolios": [row], "by_instrument": None}))[1]
     )
+
+
+def test_the_pooled_scores_on_one_instrument_stand_beside_its_own_models(config: Config) -> None:
+    write_parquet(pooled_case.by_instrument(), config.paths.portfolios / "by_instrument.parquet")
+    lines = list(dossier_view._pooled(pooled_of(config.paths, ("stock", "N00"))))
+    assert lines[-1] == (
+        "    graded on it alone, hedged: auc 0.530, sharpe 0.80, luck_rate 0.020; ridge auc 0.540, sharpe 0.90,"
+        " luck_rate 0.030; found by both"
+    )
+    assert pooled_of(config.paths, ("stock", "S0"))["by_instrument"] is None
 
 
 def test_the_keys_are_described() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from src.config.paths import DatasetPaths
+from src.evaluation.pooled.by_instrument import SCHEMA as BY_INSTRUMENT
 from src.storage.atomic import write_json, write_parquet
 
 SESSION = "900d5e55"
@@ -84,3 +85,25 @@ def hydrated(ended: int = 0, names: int = 40) -> pl.DataFrame:
     rows.append(("etf", "E0", "done", "", 2500, first, last))
     columns = ["asset_class", "symbol", "state", "reason", "rows", "first", "last"]
     return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def by_instrument() -> pl.DataFrame:
+    """Forty instruments: one found by both, two by the pooled scores alone, one by its own models alone."""
+    rng = np.random.default_rng(5)
+    found = ["both", "pooled", "pooled", "own", *["neither"] * 36]
+    rows = []
+    for number, by in enumerate(found):
+        bits, own = (np.packbits(rng.random(200) < rate).tobytes() for rate in (0.05, 0.02))
+        pooled = {"auc": 0.53, "accuracy": 0.52, "sharpe": 0.8 - number / 100, "max_drawdown": 0.1, "luck_rate": 0.02}
+        ours = {"auc": 0.54, "accuracy": 0.52, "sharpe": 0.9, "max_drawdown": 0.1, "luck_rate": 0.03}
+        row = {
+            "asset_class": "stock",
+            "symbol": f"N{number:02d}",
+            "n_days": 900,
+            "first_day": DAYS[0],
+            "last_day": DAYS[-1],
+        }
+        row |= pooled | {"passed": by in ("both", "pooled"), "own_family": "ridge", "own_passed": by in ("both", "own")}
+        row |= {f"own_{name}": value for name, value in ours.items()}
+        rows.append(row | {"found_by": by, "shift_passes": bits, "own_shift_passes": own})
+    return pl.DataFrame(rows, schema=BY_INSTRUMENT)

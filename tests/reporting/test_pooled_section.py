@@ -1,5 +1,6 @@
 """The part of the page on pooled models, read back from a session on disk."""
 
+import dataclasses
 import re
 
 import polars as pl
@@ -113,6 +114,15 @@ def test_a_table_without_a_column_of_the_verdict_is_refused(tmp_path):
     write_parquet(pl.read_parquet(paths.portfolio_grades).drop("weak"), paths.portfolio_grades)
     with pytest.raises(ValueError, match="pooled grades table lacks weak"):
         read_pooled(paths, {})
+
+
+def test_an_edge_planted_across_stocks_is_found_or_missed_beside_the_models_of_one_stock(pooled):
+    known = dataclasses.replace(pooled, settings=dict(pooled.settings) | {"source.simulated.pooled_edge": 0.04})
+    text = shown(page(report_data(planted=20, pooled=known)))
+    assert "The edge planted across these simulated stocks is found by the pooled models. Of 24 stocks without" in text
+    failed = dataclasses.replace(known, portfolios=known.portfolios[1:])
+    assert "is missed by the pooled models" in shown(page(report_data(planted=20, pooled=failed)))
+    assert "edge planted across" not in shown(page(report_data(planted=20, pooled=pooled)))
 
 
 def test_metrics_hold_the_figures_of_each_portfolio(data):

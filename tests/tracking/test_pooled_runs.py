@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from src.core.errors import ConfigError, Incomplete, StageError
+from src.evaluation.grade import Thresholds
 from src.inspection import cleanup, invariants
 from src.inspection.crowned import crowned
 from src.promote import promote
@@ -213,18 +214,19 @@ def test_a_run_of_the_placebo_arm_is_refused(base: PooledCase, registry: Any) ->
         registry.create_model_version(NAME, f"models:/{model}")
 
 
-@pytest.mark.parametrize("place", ["model/pooled.zip", "model/model.json", "requirements.txt"])
-def test_a_changed_file_is_neither_served_nor_crowned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    pooled = pooled_case(tmp_path, monkeypatch)
-    look_anew()
+def test_a_changed_file_is_neither_served_nor_crowned(pooled: PooledCase) -> None:
     run = pooled.project_of(pooled.add())
     client = pooled.made.client()
     folder = local(client.get_logged_model(client.get_run(run).data.params["model_id"]).artifact_location)
-    (folder / place).write_bytes((folder / place).read_bytes() + b"\n")
-    with pytest.raises(MlflowException, match="are not those that run"):
-        client.get_model_version_download_uri(NAME, "1")
+    (ranks,) = (folder / "code").glob("alpha_loop_day_ranks_*.py")
+    for path in (folder / "model" / "model.json", folder / "requirements.txt", ranks, folder / "model" / "pooled.zip"):
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        with pytest.raises(MlflowException, match="are not those that run"):
+            client.get_model_version_download_uri(NAME, "1")
+        path.write_bytes(content)
+    assert client.get_model_version_download_uri(NAME, "1")
+    path.write_bytes(content + b"\n")
     with pytest.raises(Incomplete, match="1 refused"):
         promote(pooled.made.config, {})
     assert champion(pooled) is None
@@ -256,6 +258,12 @@ def test_portfolios_are_crowned_beside_instruments(pooled: PooledCase, capsys: A
     assert "stock.AAPL: version 1 (lightgbm; auc 0.560, sharpe 0.900, z 1.000) is champion" in said
     assert crowned(pooled.made.tracked) == {"count": 2, "objections": []}
     assert invariants.check(pooled.made.config) == []
+    pooled.made.config.grade.min_sharpe = 1.0
+    pooled.made.mark(Thresholds.of(pooled.made.config.grade))
+    assert promote(pooled.made.config, {"withdraw": "stock.AAPL"}).endswith("1 no longer clear")
+    assert f"{NAME}: champion version {number}" in capsys.readouterr().out
+    found = crowned(pooled.made.tracked)
+    assert found is not None and [each["name"] for each in found["objections"]] == [NAME]
     promote(pooled.made.config, {"withdraw": NAME})
     assert champion(pooled) is None
     with pytest.raises(ConfigError, match=r"such as stock\.AAPL, or pooled\.<class>\.<portfolio>, got favourite"):
@@ -294,35 +302,15 @@ def test_a_suspicious_portfolio_is_registered_once_a_person_clears_it(pooled: Po
     assert champion(pooled) == 1
 
 
-def test_a_champion_that_no_longer_clears_is_listed(pooled: PooledCase, capsys: Any) -> None:
-    from src.evaluation.grade import Thresholds
-
-    pooled.add()
-    sync(pooled.made.config)
-    promote(pooled.made.config, {})
-    pooled.made.config.grade.min_sharpe = 1.0
-    pooled.made.mark(Thresholds.of(pooled.made.config.grade))
-    assert promote(pooled.made.config, {}).endswith("1 no longer clear")
-    assert f"{NAME}: champion version 1" in capsys.readouterr().out
-    found = crowned(pooled.made.tracked)
-    assert found is not None and [each["name"] for each in found["objections"]] == [NAME]
-
-
-def test_too_few_days_register_and_do_not_promote(pooled: PooledCase) -> None:
+def test_too_few_days_register_and_do_not_promote_and_near_misses_are_counted(pooled: PooledCase) -> None:
     pooled.add(metrics={**GOOD, "n_oos": 700})
+    pooled.add("etf", metrics={**GOOD, "auc": 0.514})
     sync(pooled.made.config)
     assert versions(pooled) == [NAME]
-    promote(pooled.made.config, {})
+    assert promote(pooled.made.config, {}).endswith("1 run missed by one threshold alone")
     assert champion(pooled) is None
     with pytest.raises(StageError, match="n_oos 700 is below 1000"):
         promote(pooled.made.config, {"name": NAME, "version": "1"})
-
-
-def test_misses_by_one_threshold_are_counted_in_both_scopes(pooled: PooledCase) -> None:
-    pooled.add(metrics={**GOOD, "auc": 0.514})
-    pooled.made.add("stock", "AAPL")
-    sync(pooled.made.config)
-    assert promote(pooled.made.config, {}).endswith("1 run missed by one threshold alone")
 
 
 # rebuilt --------------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class Packed:
     Attributes
     ----------
     families : list of str
-        Members, in the order in which their ranks are added.
+        Members, in alphabetical order, as training adds their ranks.
     features : list of str
         Columns.
     categories : list of int
@@ -63,11 +63,11 @@ def packed(native: Path) -> Packed:
     """
     try:
         members, meta = pooled_file.unpack(native.read_bytes())
-        families, features = [str(each) for each in meta["families"]], [str(each) for each in meta["features"]]
+        families, features = sorted(str(each) for each in meta["families"]), [str(each) for each in meta["features"]]
         categories = [int(each) for each in meta["categories"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ForeignFolder(f"{native.name} can't be read: {error}") from error
-    if not families or sorted(families) != sorted(members):
+    if not families or families != sorted(members):
         raise ForeignFolder(f"{native.name} does not hold a file for each of {', '.join(families) or 'its members'}")
     return Packed(families, features, categories)
 

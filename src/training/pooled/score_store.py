@@ -169,7 +169,7 @@ def combined(scores: Mapping[str, Matrix], eligible: BoolArray) -> Matrix:
     out = np.full(eligible.shape, np.nan, dtype=np.float32)
     for day in np.flatnonzero(eligible.any(axis=1)):
         names = np.flatnonzero(eligible[day])
-        values = np.stack([table[day, names] for table in scores.values()]).astype(np.float64)
+        values = np.stack([scores[family][day, names] for family in sorted(scores)]).astype(np.float64)
         if np.isfinite(values).all():
             out[day, names] = ((rankdata(values, axis=1) - 0.5) / names.size).mean(axis=0)
     return out

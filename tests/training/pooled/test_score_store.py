@@ -106,3 +106,11 @@ def test_a_monotone_change_of_one_family_changes_no_mean_rank():
 def test_a_single_family_keeps_its_scores():
     values = np.arange(6.0, dtype=np.float32).reshape(2, 3)
     assert combined({"one": values}, np.ones((2, 3), dtype=bool)) is values
+
+
+def test_the_order_of_the_families_changes_no_bit() -> None:
+    generator = np.random.default_rng(8)
+    tables = {name: generator.normal(size=(5, 301)).astype(np.float32) for name in ("c", "a", "b")}
+    mask = np.ones((5, 301), dtype=bool)
+    reordered = {name: tables[name] for name in ("b", "c", "a")}
+    np.testing.assert_array_equal(combined(tables, mask), combined(reordered, mask))

@@ -24,18 +24,26 @@ from src.core.arrays import BoolArray, FloatArray, Matrix
 from src.evaluation.grade import Thresholds
 from src.evaluation.pooled.assessment import assess_pooled
 from src.evaluation.pooled.eligibility import eligible
-from src.evaluation.pooled.evidence import among_draws, displaced, over_time
+from src.evaluation.pooled.evidence import among_draws, block_days, displaced, over_time
 from src.evaluation.pooled.graded_days import GradedDays, PooledRun
+from src.evaluation.pooled.inference import stationary_bootstrap
 from src.evaluation.pooled.information import daily_information
 from src.evaluation.pooled.luck import draws, gate_values
 from src.evaluation.pooled.neutralising import StyleBasis, style_basis
 from src.evaluation.pooled.styles import Styles, styles
 from src.evaluation.pooled.targets import Targets, targets
+from src.evaluation.significance import p_value
 from src.market.cross_section import CrossSection, cross_section
 
 LIMITS = (0.05, 0.01)
-P_VALUES = {"p_value": "AUC among draws", "sharpe_p_value": "Sharpe among draws", "net_p": "net return, blocks"}
-P_VALUES["ic_p"] = "IC, Newey-West"
+P_VALUES = {
+    "p_value": "AUC",
+    "among_draws": "AUC among draws alone",
+    "sharpe_p_value": "Sharpe among draws",
+    "gross_p": "gross return, blocks",
+    "net_p": "net return, blocks",
+    "ic_p": "IC, Newey-West",
+}
 EASY = Thresholds({"min_auc": 0.5, "min_accuracy": 0.5, "min_sharpe": -1.0, "max_drawdown": 1.0}, 1, 1)
 LABEL = LabelConfig(name="neutral_20", kind="neutral", horizon=20, params={"clip": 0.5})
 FIRST = 630  # sessions before the out-of-sample days
@@ -185,8 +193,15 @@ def graded(of: Bench, scores: FloatArray, choice: PortfolioConfig, gate: GradeCo
     information = pl.Series(daily).fill_nan(None)
     figures = values | {"n_oos": held.net.size}
     found = among_draws(figures, drawn, days, gate) | over_time(days, held.net, information, gate, 1, seed)
-    turnover = float(held.turnover.mean())
-    return {**found, **values, "passed": EASY.cleared_by(values), "turnover": turnover}
+    gross = stationary_bootstrap(held.gross, block_days(days), days.run.section.bars_per_year, seed)
+    return {
+        **found,
+        **values,
+        "among_draws": p_value(found["z"], drawn.auc),
+        "gross_p": gross.p,
+        "passed": EASY.cleared_by(values),
+        "turnover": float(held.turnover.mean()),
+    }
 
 
 def table(rows: pl.DataFrame) -> Iterator[str]:
@@ -226,7 +241,8 @@ def main() -> None:
     for coefficient in (0.03, 0.06):
         run = of.run(planted(of, coefficient, np.random.default_rng(asked.seed)))
         values = assess_pooled(run, choice, EligibilityConfig(), replace(gate), trials=66, seed=1).values
-        shown = ("ic", "auc", "accuracy", "sharpe", "max_drawdown", "adjusted_t", *P_VALUES, "luck_rate", "passed")
+        shown = ("ic", "auc", "accuracy", "sharpe", "max_drawdown", "p_value", "sharpe_p_value", "net_p", "ic_p")
+        shown = (*shown, "luck_rate", "adjusted_t", "passed")
         print(f"planted {coefficient:g}: " + ", ".join(f"{name} {values[name]:.3g}" for name in shown))  # noqa: T201
 
 

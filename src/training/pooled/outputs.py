@@ -90,7 +90,7 @@ def end_states(data: ClassData, days: slice, choice: EligibilityConfig) -> list[
     counts, bars = within.sum(axis=0), section.traded.sum(axis=0)
     first, last = within.argmax(axis=0), len(dates) - 1 - within[::-1].argmax(axis=0)
     most = np.nan_to_num(data.styles.dollar_volume, nan=0.0).max(axis=0, initial=0.0)
-    states = []
+    states = [EndState(*key, "skipped", _no_bars(data)) for key in sorted(data.bars.names - _keys(data))]
     for j, symbol in enumerate(section.symbols):
         key = (section.asset_class, symbol)
         if counts[j]:
@@ -98,6 +98,15 @@ def end_states(data: ClassData, days: slice, choice: EligibilityConfig) -> list[
         else:
             states.append(EndState(*key, "skipped", _reason(int(bars[j]), float(most[j]), section.asset_class, choice)))
     return states
+
+
+def _keys(data: ClassData) -> set[tuple[str, str]]:
+    return {(data.section.asset_class, symbol) for symbol in data.section.symbols}
+
+
+def _no_bars(data: ClassData) -> str:
+    until = data.bars.until
+    return "no tradable bars" if until is None else f"no tradable bars up to split.until={until}"
 
 
 def _reason(bars: int, most: float, asset_class: str, choice: EligibilityConfig) -> str:

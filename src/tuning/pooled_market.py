@@ -184,7 +184,8 @@ def _folds(settings: PooledTuning, data: ClassData) -> tuple[PooledFold, ...]:
     folds = pooled_folds(dates, data.section.asset_class, common.inner_split, common.label.horizon, every)
     kept = tuple(fold for fold in folds if np.isfinite(data.targets.value[fold.train]).any())
     if not kept:
-        raise InsufficientData(f"no day before {dates[-1]} has a cross-section to learn from")
+        wanted = f"eligibility.min_names={settings.eligibility.min_names}"
+        raise InsufficientData(f"no training day before {dates[-1]} has {wanted} eligible names")
     return kept
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -198,13 +199,14 @@ def _header(market: PooledMarket, study: Study, best: FinishedTrial, reason: str
     """Comments that say how the settings were chosen and how they did on the other half of the names."""
     first, last = market.validated
     times = study.count_confirmed()
-    return [
-        f"{study.family}, pooled, for class {market.asset_class}: the best of {len(study.finished)} trials by the net",
-        "Sharpe ratio of the portfolio of one half of the names, in a walk-forward inside the first training window:",
+    sentences = [
+        f"{study.family}, pooled, for class {market.asset_class}: the best of {len(study.finished)} trials by the net "
+        "Sharpe ratio of the portfolio of one half of the names, in a walk-forward inside the first training window: "
         f"days {first} to {last}, no bar of {market.before} or later.",
-        f"Sharpe there: {best.value:.2f}, default settings {study.finished[0].value:.2f}: chosen as the highest, so it",
+        f"Sharpe there: {best.value:.2f}, default settings {study.finished[0].value:.2f}: chosen as the highest, so it "
         "flatters.",
-        *reason.split("; "),
+        f"{reason[0].upper()}{reason[1:]}.",
         *([f"This half of the names has judged {times} settings by now."] if times > 1 else []),
         f"Study {study.name} in {study.path.as_posix()}.",
     ]
+    return [line for sentence in sentences for line in textwrap.wrap(sentence, 118, break_on_hyphens=False)]

@@ -30,7 +30,7 @@ from src.training.pooled.score_store import ScoreStore
 from src.training.pooled.settings import PooledSettings
 from src.training.pooled.stored_runs import BUCKET, StoredRuns
 from src.training.pooled.summary import PooledSummary
-from src.training.pooled.trial_count import PooledTrials
+from src.training.pooled.trial_count import PooledTrials, tuning_trials
 from src.training.run_store import RunStore, shard_name
 from src.training.run_tables import run_table
 from src.training.trials_ledger import TrialsLedger
@@ -137,7 +137,7 @@ class PooledSession:
 
     def _count(self, part: ClassSession, window: tuple[dt.date, dt.date]) -> int:
         """Trials that the evidence on a class has to allow for."""
-        tuned = sum(model.trials for model in self.settings.models(part.asset_class))
+        tuned = tuning_trials(self.settings.models(part.asset_class), window[0])
         return tuned + self.trials.count(part.asset_class, [plan.settings_key for plan in part.plans], window)
 
     def graded(self, part: ClassSession) -> Graded:

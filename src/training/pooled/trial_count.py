@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from src.core.hashing import json_digest
 from src.training.trials_ledger import SERIES_SCHEMA, TRIALS_SCHEMA, TrialsLedger
 
+if TYPE_CHECKING:
+    from src.config.schema import ModelConfig
+
 POOLED = "pooled"
+
+
+def tuning_trials(models: Iterable[ModelConfig], first_oos: dt.date) -> int:
+    """Count the tuning trials that read out-of-sample days: they chose the settings there.
+
+    Parameters
+    ----------
+    models : iterable of ModelConfig
+        Those of a class.
+    first_oos : date
+        Its first out-of-sample day.
+
+    Returns
+    -------
+    int
+        Those of settings of which it is not known what tuning read count too.
+    """
+    return sum(
+        model.trials
+        for model in models
+        if model.tuned_before is None or first_oos < dt.date.fromisoformat(model.tuned_before)
+    )
 
 
 class PooledTrials:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from src.training.pooled.trial_count import PooledTrials
+from src.config.schema import ModelConfig
+from src.training.pooled.trial_count import PooledTrials, tuning_trials
 from src.training.trials_ledger import TrialsLedger
 
 WINDOW = (dt.date(2019, 1, 2), dt.date(2023, 12, 29))
@@ -56,3 +57,10 @@ def test_the_number_of_the_session_counts_sessions(tmp_path):
     trials(tmp_path).record([row("x")])
     assert trials(tmp_path).session_number() == 1
     assert trials(tmp_path, session="b" * 32).session_number() == 2
+
+
+def test_trials_of_tuning_count_where_it_read_a_day_that_is_graded():
+    known = [ModelConfig("lightgbm", trials=40, tuned_before=day) for day in ("2019-01-02", "2019-01-03")]
+    assert tuning_trials(known[:1], WINDOW[0]) == 0
+    assert tuning_trials(known, WINDOW[0]) == 40
+    assert tuning_trials([ModelConfig("ridge", trials=7), ModelConfig("catboost")], WINDOW[0]) == 7

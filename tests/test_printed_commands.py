@@ -94,8 +94,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("params.yaml", "dvc.yaml", "data/source/README.md"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
-    with (root / "conf/source/simulated.yaml").open("a", encoding="utf-8") as file:
-        file.write("simulated:\n  stock: 1\n  etf: 0\n  crypto: 0\n  edge: 0.2\n")
+    small = "kind: simulated\nsimulated:\n  stock: 1\n  etf: 0\n  crypto: 0\n  edge: 0.2\n"
+    (root / "conf/source/simulated.yaml").write_text(small, encoding="utf-8")
     for path in (root / "conf/model").glob("*.yaml"):
         path.write_text(re.sub(r"rounds: \d+", "rounds: 20", path.read_text(encoding="utf-8")), encoding="utf-8")
     for name in TUNED:

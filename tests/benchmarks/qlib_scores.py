@@ -24,7 +24,7 @@ from qlib.workflow import R
 FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 SETTINGS = {
     "loss": "mse", "colsample_bytree": 0.8879, "learning_rate": 0.2, "subsample": 0.8789, "lambda_l1": 205.6999,
-    "lambda_l2": 580.9768, "max_depth": 8, "num_leaves": 210, "num_threads": 2,
+    "lambda_l2": 580.9768, "max_depth": 8, "num_leaves": 210, "num_threads": 1,
 }  # fmt: skip
 PURGED = 3  # sessions before each boundary whose label would look beyond it
 

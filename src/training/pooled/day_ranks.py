@@ -84,7 +84,7 @@ def day_ranks(values: Matrix, symbols: Codes, date: np.datetime64, features: Cod
     keys = _ordered(values) << np.uint64(32) | _tie_breakers(symbols, date, features, seed) >> np.uint64(32)
     keys[missing] = np.iinfo(np.uint64).max
     order = np.argsort(keys, axis=1)
-    keys = np.take_along_axis(keys, order, axis=1)
+    keys.sort(axis=1)
     ranks = np.empty_like(missing, dtype=np.uint8)
     np.put_along_axis(ranks, order, _levels(keys, values.shape[1] - missing.sum(axis=1)), axis=1)
     ranks[missing] = MISSING
@@ -107,9 +107,10 @@ def _tie_breakers(symbols: Codes, date: np.datetime64, features: Codes, seed: in
 
 def _levels(keys: Codes, known: npt.NDArray[np.int64]) -> Bytes:
     """Ranks of keys in ascending order, of which the first `known` of each row count. Equal keys share the lowest."""
-    places = np.broadcast_to(np.arange(keys.shape[1]), keys.shape)
-    first = np.concatenate([np.ones((len(keys), 1), dtype=np.bool_), keys[:, 1:] != keys[:, :-1]], axis=1)
-    below = np.maximum.accumulate(np.where(first, places, 0), axis=1)
+    below = np.arange(keys.shape[1])[np.newaxis]
+    first = keys[:, 1:] != keys[:, :-1]
+    if not first.all():
+        below = np.maximum.accumulate(np.where(np.insert(first, 0, True, axis=1), below, 0), axis=1)
     steps = np.maximum(known - 1, 1)[:, np.newaxis]
     levels: Bytes = np.minimum((2 * TOP * below + steps) / (2 * steps), TOP).astype(
         np.uint8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from src.models.pooled_columns import MIDDLE, MISSING
-from src.training.pooled.day_ranks import codes, day_ranks, mixed
+from src.training.pooled.day_ranks import _levels, codes, day_ranks, mixed
 
 DAY = np.datetime64("2020-03-02", "D")
 SEED = 7
@@ -84,3 +84,8 @@ def test_the_mixing_is_that_of_the_reference() -> None:
     step = 0x9E3779B97F4A7C15
     states = np.array([(1234567 + k * step) % 2**64 for k in (1, 2, 3)], dtype=np.uint64)
     assert mixed(states).tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+
+def test_names_whose_hashes_are_equal_too_share_the_lower_rank() -> None:
+    keys = np.array([[3, 5, 5, 5, 9], [1, 2, 3, 4, 4]], dtype=np.uint64) << np.uint64(32)
+    assert _levels(keys, np.array([5, 4])).tolist() == [[0, 64, 64, 64, 254], [0, 85, 169, 254, 254]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from src.config.commands import command, typed_keys
@@ -12,6 +13,7 @@ from src.runtime.redaction import masked_values
 from src.storage import atomic
 
 _OF_TRAINING = ("features", "label", "split", "strategy", "model", "grade", "seed")
+_OF_POOLED = ("eligibility", "portfolio")
 
 
 def require_session(verb: str, config: Config, typed: Iterable[str] | None = None) -> None:
@@ -30,18 +32,22 @@ def require_session(verb: str, config: Config, typed: Iterable[str] | None = Non
     ConfigError
         Names both values, and the command that trains with the one that was typed.
     """
-    asked = [key for key in typed_keys(typed) if key.partition(".")[0] in _OF_TRAINING]
-    if not asked or not (session := _last_session(config)):
-        return
-    for key in asked:
+    for key in typed_keys(typed):
+        section, _, name = key.partition(".")
+        of_pooled = section in _OF_POOLED or (section == "scope" and bool(name))
+        if not of_pooled and section not in _OF_TRAINING:
+            continue
+        pooled = of_pooled or config.scope.kind == "pooled"
+        session = _last_session(config.paths.portfolios if pooled else config.paths.runs)
         now, then = _part(masked_values(config), key), _part(session, key)
         if then is None or _agree(now, then):
             continue
         hint = "; min_auc=0.6 and the like demand more" if verb == "promote" and key.startswith("grade") else ""
-        again = command("train", dataset=config.universe.name)
+        again = command("train", *(["scope=pooled"] if pooled else []), dataset=config.universe.name)
         raise ConfigError(
-            f"{key}={_named_part(now, then)} has no effect on {verb}: the last session of {config.dataset} was trained "
-            f"with {key}={_named_part(then, now)}{hint}: leave it out, or train again with {again}"
+            f"{key}={_named_part(now, then)} has no effect on {verb}: the last {'pooled ' if pooled else ''}session of "
+            f"{config.dataset} was trained with {key}={_named_part(then, now)}{hint}: leave it out, or train again "
+            f"with {again}"
         )
 
 
@@ -55,11 +61,10 @@ def _named_part(part: Any, other: Any) -> str:
     return str({name: value for name, value in part.items() if name in other and not _agree(value, other[name])})
 
 
-def _last_session(config: Config) -> dict[str, Any]:
-    """Configuration of the dataset's last session; empty where none is known."""
+def _last_session(runs: Path) -> dict[str, Any]:
+    """Configuration of the last session whose grades a run store has; empty where none is known."""
     import yaml
 
-    runs = config.paths.runs
     graded = {path: path.stat().st_mtime for path in runs.glob("b*-*.grades.parquet")}
     for path in sorted(graded, key=lambda path: graded[path], reverse=True):
         described = runs / f"session-{path.name.partition('-')[2].partition('.')[0]}.json"

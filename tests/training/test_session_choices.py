@@ -57,3 +57,35 @@ def test_settings_of_the_session_itself_are_taken(trained: Path, verb: str) -> N
     typed = ["model=xgboost", "label=next_open", "grade.min_auc=0.52", "split.embargo=5", "features=all", "seed=7"]
     chosen(trained, verb, *typed)
     chosen(trained / "elsewhere", verb, "model=all")
+
+
+@pytest.fixture
+def pooled(tmp_path: Path) -> Path:
+    runs = tmp_path / "portfolios" / "full"
+    runs.mkdir(parents=True)
+    config = compose(["universe=full", f"data.root={tmp_path}", "experiment=pooled"])
+    session = {"key": "6" * 24, "config_yaml": yaml.safe_dump(masked_values(config))}
+    (runs / "session-66666666.json").write_text(json.dumps(session), encoding="utf-8")
+    pl.DataFrame({"record_id": ["a"]}).write_parquet(runs / "b000-66666666.grades.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("typed", "was"),
+    [
+        (["portfolio=quantiles"], "portfolio=neutral"), (["scope.prior_trials=3"], "scope.prior_trials=65"),
+        (["eligibility.history=100"], "eligibility.history=252"),
+        (["scope=pooled", "label=neutral_5"], "label=neutral_20"),
+    ],
+)  # fmt: skip
+def test_settings_of_another_pooled_training_are_refused(pooled: Path, typed: list[str], was: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        chosen(pooled, "report", *typed)
+    assert f"the last pooled session of full was trained with {was}: leave it out" in str(caught.value)
+    assert "scope=pooled" in str(caught.value)
+
+
+def test_choices_of_one_scope_are_not_compared_with_the_other(trained: Path, pooled: Path) -> None:
+    chosen(trained, "report", "label=next_open", "model=xgboost", "portfolio=neutral")
+    chosen(trained, "report", "experiment=pooled")
+    chosen(trained, "report", "scope=pooled", "label=neutral_20")

@@ -26,9 +26,9 @@ class NameDays:
     conditions : TradingConditions
         Sizes by the volatility of the hedged returns, costs of both legs, hedged returns.
     ending : int or None
-        Day whose return holds the delisting return; None where there is none.
+        Day whose return ends at the last close and holds the delisting return; None where there is none.
     delisting_return : float
-        Part of that day's return, for a long position; a short one earns nothing by it.
+        Part of that day's return, over the open: for a long position; a short one earns nothing by it.
     """
 
     conditions: TradingConditions
@@ -143,14 +143,17 @@ class HedgedNames:
         change = self._own_returns(opens, start, stop) - self.hedge_returns[here]
         ending = int(section.last[column]) - 1 - start
         is_ending = bool(section.delisted[column]) and 0 <= ending < change.size
-        if is_ending:
-            change[ending] += self.delisting_return
+        lost = 0.0
+        if is_ending:  # it is left at its last close, and what the delisting takes comes on top
+            left = float(section.close[start + ending + 1, column] / opens[start + ending + 1])
+            lost = left * self.delisting_return
+            change[ending] += left - 1.0 + lost
         conditions = TradingConditions(
             size=self._sizes(column, traded, np.searchsorted(traded, before)),
             cost=self._costs(column, before) + self.hedge_rates[here],
             change=change,
         )
-        return NameDays(conditions, ending if is_ending else None, self.delisting_return)
+        return NameDays(conditions, ending if is_ending else None, lost)
 
     def _own_returns(self, opens: FloatArray, start: int, stop: int) -> FloatArray:
         """Returns from the open after each decision to the next; the price is carried where there is no trade."""

@@ -121,7 +121,7 @@ def traded(
     styles : Styles
     choice : PortfolioConfig
     delisting_return : float, at most 0
-        What a long position earns on the day after a delisted name's last bar; a short one earns nothing.
+        What a long position earns on top of a delisted name's last close, on the next day; a short one nothing.
 
     Returns
     -------
@@ -247,7 +247,8 @@ def earned(prepared: Prepared, held: Matrix) -> FloatArray:
     """
     out = _by_day(held, prepared.returns, prepared)
     block = np.searchsorted(prepared.trades, prepared.ending_days, side="right") - 1
-    lost = np.maximum(held[block, prepared.ending_names], 0.0) * prepared.delisting_return
+    left = 1.0 + prepared.returns[prepared.ending_days, prepared.ending_names]
+    lost = np.maximum(held[block, prepared.ending_names], 0.0) * left * prepared.delisting_return
     np.add.at(out, prepared.ending_days, lost)
     return out
 

@@ -66,7 +66,8 @@ class Prepared:
     windows : sequence of int64 arrays, length K
         Signal days, the trade day last, whose mean is traded on each trade day.
     returns : float32, shape (D, M)
-        From the open after the decision to the next; 0 without a price, a delisting not included.
+        From the open after the decision to the next, or to the last close of a delisted name; 0 without a price. What
+        the delisting takes on top is not included.
     beta : float32, shape (D, M)
         0 where it is not known.
     fills : bool, shape (K, M)
@@ -161,7 +162,7 @@ def prepare(
         signal_days=[_signal_day(row, days.start, columns, eligible, styles, choice) for row in rows],
         basis=style_basis(eligible, styles, rows + days.start) if choice.neutralised else None,
         windows=[np.searchsorted(rows, window) for window in windows],
-        returns=_open_returns(section, columns, days),
+        returns=_open_returns(section, columns, days, ends),
         beta=np.nan_to_num(styles.beta[days][:, columns], nan=0.0),
         fills=np.isfinite(section.open[np.ix_(trades + days.start + 1, columns)]),
         gone=last <= (trades + days.start)[:, None],
@@ -198,8 +199,11 @@ def _endings(section: CrossSection, columns: IntArray, days: slice) -> tuple[Int
     return decision[names], names
 
 
-def _open_returns(section: CrossSection, columns: IntArray, days: slice) -> Matrix:
-    """Returns from open to open after each decision; a name carries its price over days on which it does not trade."""
+def _open_returns(section: CrossSection, columns: IntArray, days: slice, endings: tuple[IntArray, IntArray]) -> Matrix:
+    """Returns from open to open after each decision; a name carries its price over days on which it does not trade.
+
+    A delisted name is left at its last close.
+    """
     out = np.zeros((days.stop - days.start, columns.size), dtype=np.float32)
     before = section.open[days.start + 1, columns]
     for row in range(out.shape[0]):
@@ -208,4 +212,6 @@ def _open_returns(section: CrossSection, columns: IntArray, days: slice) -> Matr
         change = after / before - 1.0
         out[row] = np.where(np.isfinite(change), change, 0.0)
         before = after
+    last = section.last[columns[endings[1]]], columns[endings[1]]
+    out[endings] = section.close[last] / section.open[last] - 1.0
     return out

@@ -139,7 +139,10 @@ def test_a_delisted_name_loses_for_its_holder_and_gives_a_short_position_nothing
     assert FIRST + at[-1] == last - 1
     days = HedgedNames(chosen, strategy, -0.3).days(column, at[0], at[-1])
     hedge = HedgedNames(chosen, strategy, -0.3).hedge_returns[at[-1]]
-    for position, expected in ((1.0, -0.3 - hedge), (-1.0, hedge)):
+    left = (
+        chosen.section.close[last, column] / chosen.section.open[last, column]
+    )  # from the last open to the last close
+    for position, expected in ((1.0, 0.7 * left - 1 - hedge), (-1.0, hedge + 1 - left)):
         held = np.full(at[-1] - at[0] + 1, position)
         gross = days.net(held)[-1] + days.conditions.cost[-1]  # the last day pays the exit
         assert gross == pytest.approx(expected)

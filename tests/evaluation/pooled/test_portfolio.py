@@ -97,7 +97,8 @@ def naive_gross(section, day, weights, delisting_return):
     total = 0.0
     for n, w in weights.items():
         if is_delisted(section, n) and day + 1 == section.last[n]:
-            total += w * delisting_return if w > 0 else 0.0
+            left = section.close[day + 1, n] / section.open[day + 1, n]
+            total += w * (left - 1) + (w * left * delisting_return if w > 0 else 0.0)
         elif not (is_delisted(section, n) and day + 1 > section.last[n]):
             total += w * open_return(section, day, n)
     return total
@@ -216,7 +217,9 @@ def test_a_delisting_takes_from_the_long_and_gives_the_short_nothing() -> None:
         weight = out.weights[row, name]
         assert np.sign(weight) == np.sign(sign)
         lost = (out.gross - without.gross)[row]
-        assert lost == pytest.approx(-0.3 * max(weight, 0.0))
+        left = section.close[last, name] / section.open[last, name]
+        assert abs(left - 1.0) > 1e-4
+        assert lost == pytest.approx(-0.3 * left * max(weight, 0.0))
         assert out.weights[-1, name] == 0.0
 
 

@@ -8,6 +8,7 @@ further feature costs one file, and files of other data are dropped.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def rank_table(
     *,
     bars: str | None = None,
     categories: Mapping[str, Bytes] | None = None,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> RankTable:
     """Bring the ranks of an asset class up to date, and open them.
 
@@ -172,8 +173,8 @@ def rank_table(
         Digest of the bars that the features were computed from; None takes all bars of the buckets.
     categories : mapping of str to uint8, shape (T, N), optional
         Further columns, which are not ranked.
-    threads : int
-        Threads that rank; the result is the same for every number.
+    threads : int, optional
+        Threads that rank; the result is the same for every number. None takes one for each core, at most four.
 
     Returns
     -------
@@ -183,7 +184,7 @@ def rank_table(
     rows = EligibleRows.of(section, eligible)
     made_from = text_digest(rows.digest, _bars_digest(store) if bars is None else bars, seed, code_digest(day_ranks))
     files = {name: _file(name, code, made_from) for name, code in hashes.items()}
-    build = partial(_build, folder, rows, store, seed, threads)
+    build = partial(_build, folder, rows, store, seed, threads or min(4, os.cpu_count() or 1))
     todo = [name for name, file in files.items() if not _is_there(folder / file, rows.size)]
     for start in range(0, len(todo), COLUMNS_AT_ONCE):
         build({name: files[name] for name in todo[start : start + COLUMNS_AT_ONCE]})

@@ -52,7 +52,7 @@ NO_SETTINGS = {
 BESIDE = {"placebo_only=true": "placebo=0.2", "engine.data=": "engine=ray"}
 """What a setting of the text needs beside it."""
 CHOICE = re.compile(r"(universe|source|features|label|model|experiment|engine)=\w+")
-TUNED = ("tuned", "lightgbm_quick_stock")
+TUNED = ("tuned", "tuned_pooled", "lightgbm_quick_stock")
 """Files of conf/model that `tune` writes."""
 ORDER = ("hydrate", "featurize", "train", "report")
 NAMES = """

@@ -137,6 +137,11 @@ class DatasetPaths:
         return self.root / "tuning" / self.dataset / "studies.db"
 
     @property
+    def tuning_ranks(self) -> Path:
+        """Folder of the ranks that tuning of pooled models reads: those of days before the first graded one."""
+        return self.tuning.parent / "ranks"
+
+    @property
     def cache(self) -> Path:
         """Folder for the working files of a running hydration."""
         return self.root / "cache" / f"hydrate-{self.dataset}"

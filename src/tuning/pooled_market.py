@@ -163,7 +163,7 @@ def _market(
     )
     digest = _digest(section, halves)
     ranks = rank_table(
-        common.paths.tuning.parent / "ranks" / asset_class, section, among, features, hashes, common.seed,
+        common.paths.tuning_ranks / asset_class, section, among, features, hashes, common.seed,
         bars=digest, categories=categories(section, settings.listings),
     )  # fmt: skip
     validated = (section.dates[days.start].item(), section.dates[days.stop - 1].item())

@@ -16,8 +16,9 @@ import pytest
 from src.models import pooled_file, registry
 from src.tracking.model_package import ModelFolder
 from src.training.run_store import RunStore, shard_name
-from tests.tracking.tracking_case import GOOD, Case, believe_grades, case
+from tests.tracking.tracking_case import GOOD, Case, believe_grades, case, local
 
+NAME = "pooled.stock.neutral"
 SESSION = "8" * 24
 PORTFOLIO_KEY = "d" * 24
 COLUMNS = ["momentum_21", "volatility_63", "volume_ratio_5", "category.weekday"]
@@ -142,6 +143,23 @@ class PooledCase:
         assert path is not None
         row = next(each for each in self.trained if each["record_id"] == record)
         return ModelFolder(path, row["family"], COLUMNS, row["library_version"], {"registered_name": "x"}, seed=7)
+
+    def forged(self, **metrics: float) -> tuple[str, str]:
+        """A model of a run made by hand that carries the name of the first portfolio: run and model."""
+        from mlflow.entities import Metric, Param
+
+        client = self.made.client()
+        source = client.get_run(client.get_model_version(NAME, "1").run_id)
+        record = source.data.tags["alpha.record_id"]
+        run = client.create_run(source.info.experiment_id, tags={"alpha.record_id": record})
+        model = client.create_logged_model(source.info.experiment_id, "made-by-hand", run.info.run_id)
+        params = self.folder(record).write(local(model.artifact_location), model.model_id, run.info.run_id)
+        params |= {"model_id": model.model_id, "registered_name": NAME}
+        client.log_batch(run.info.run_id, [Metric(name, value, 0, 0) for name, value in (GOOD | metrics).items()])
+        client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
+        client.finalize_logged_model(model.model_id, "READY")
+        client.set_terminated(run.info.run_id)
+        return run.info.run_id, model.model_id
 
 
 def _trained(families: tuple[str, ...], attempt: int) -> dict[str, Any]:

@@ -21,13 +21,12 @@ from src.sync import sync
 from src.tracking.run_record import registered_name
 from src.training.pooled.regrading import PooledRegrader
 from src.training.regrading import GradeCheck
-from tests.tracking.pooled_case import PORTFOLIO_KEY, SESSION, PooledCase, pooled_case
+from tests.tracking.pooled_case import NAME, PORTFOLIO_KEY, SESSION, PooledCase, pooled_case
 from tests.tracking.routes_case import look_anew
 from tests.tracking.test_store import children, dump
 from tests.tracking.tracking_case import BAD, GOOD, local
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-NAME = "pooled.stock.neutral"
 
 
 @pytest.fixture
@@ -134,24 +133,6 @@ def registry(request: pytest.FixtureRequest, base: PooledCase) -> Any:
     return SqlAlchemyStore(base.made.uri)
 
 
-def _forged(base: PooledCase, **metrics: float) -> tuple[str, str]:
-    """A model of a run made by hand that carries the name of the portfolio: run and model."""
-    from mlflow.entities import Metric, Param
-
-    client, good = base.made.client(), base.made.client().get_model_version(NAME, "1").run_id
-    source = client.get_run(good)
-    run = client.create_run(source.info.experiment_id, tags={"alpha.record_id": source.data.tags["alpha.record_id"]})
-    model = client.create_logged_model(source.info.experiment_id, "made-by-hand", run.info.run_id)
-    folder = base.folder(source.data.tags["alpha.record_id"])
-    params = folder.write(local(model.artifact_location), model.model_id, run.info.run_id)
-    params |= {"model_id": model.model_id, "registered_name": NAME}
-    client.log_batch(run.info.run_id, [Metric(name, value, 0, 0) for name, value in (GOOD | metrics).items()])
-    client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
-    client.finalize_logged_model(model.model_id, "READY")
-    client.set_terminated(run.info.run_id)
-    return run.info.run_id, model.model_id
-
-
 @pytest.mark.parametrize(
     ("metric", "value", "message"),
     [("auc", 0.519, "auc 0.519 is below 0.520"), ("accuracy", 0.509, "accuracy 0.509 is below 0.510"),
@@ -162,7 +143,7 @@ def test_a_pooled_model_below_a_threshold_is_refused_by_plugin_and_triggers(
     base: PooledCase, registry: Any, metric: str, value: float, message: str
 ) -> None:
     before = sorted((each.name, each.version) for each in registry.search_model_versions())
-    _, model = _forged(base, **{metric: value})
+    _, model = base.forged(**{metric: value})
     with pytest.raises(MlflowException) as caught:
         registry.create_model_version(NAME, f"models:/{model}")
     assert sorted((each.name, each.version) for each in registry.search_model_versions()) == before
@@ -172,7 +153,7 @@ def test_a_pooled_model_below_a_threshold_is_refused_by_plugin_and_triggers(
 
 
 def test_a_model_with_the_stored_figures_is_admitted(base: PooledCase, registry: Any) -> None:
-    _, model = _forged(base)
+    _, model = base.forged()
     made = registry.create_model_version(NAME, f"models:/{model}")
     registry.delete_model_version(NAME, str(made.version))
 
@@ -193,7 +174,7 @@ def test_only_what_clears_is_registered(base: PooledCase) -> None:
 def test_a_run_made_by_hand_is_refused_where_the_records_are(base: PooledCase) -> None:
     from mlflow.tracking._model_registry.utils import _get_store
 
-    run, model = _forged(base)
+    run, model = base.forged()
     base.made.client().set_tag(run, "alpha.record_id", "f" * 24 + ".0")
     with pytest.raises(MlflowException, match=r"training stored no such run \(f+\.0\)"):
         _get_store(base.made.uri, base.made.uri).create_model_version(NAME, f"models:/{model}")
@@ -202,13 +183,13 @@ def test_a_run_made_by_hand_is_refused_where_the_records_are(base: PooledCase) -
 def test_figures_that_training_did_not_store_are_refused_by_the_portfolios_record(base: PooledCase) -> None:
     from mlflow.tracking._model_registry.utils import _get_store
 
-    _, model = _forged(base, sharpe=2.0)
+    _, model = base.forged(sharpe=2.0)
     with pytest.raises(MlflowException, match=r"sharpe 2 is not the 0\.9 that training stored"):
         _get_store(base.made.uri, base.made.uri).create_model_version(NAME, f"models:/{model}")
 
 
 def test_a_run_of_the_placebo_arm_is_refused(base: PooledCase, registry: Any) -> None:
-    run, model = _forged(base)
+    run, model = base.forged()
     base.made.client().set_tag(run, "arm", "placebo")
     with pytest.raises(MlflowException):
         registry.create_model_version(NAME, f"models:/{model}")

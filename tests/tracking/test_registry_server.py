@@ -27,6 +27,7 @@ from src.tracking.server import HOST, server_environment
 from src.ui import ui
 from tests import process_case
 from tests.process_case import HANG, free_port, started, until
+from tests.tracking.pooled_case import NAME, PooledCase
 from tests.tracking.test_registry_store import BAD, GOOD, fresh_run, model_of, run_of
 from tests.tracking.tracking_case import FEATURES, Case, case, local, training_rows
 
@@ -122,6 +123,20 @@ def test_the_uis_register_button_is_refused_with_reasons(base: Case, server: str
     assert "does not clear: " in answer["message"] and "sharpe 0.31 is below 0.50" in answer["message"]
     names = [each.name for each in base.client().search_registered_models()]
     assert "by-button" not in names
+
+
+def test_a_pooled_model_meets_the_same_gate(base: Case, server: str) -> None:
+    pooled = PooledCase(base)
+    pooled.add()
+    pooled.project()
+    run, model = pooled.forged(sharpe=0.31)
+    body = {"name": NAME, "source": f"models:/{model}", "run_id": run, "model_id": model}
+    status, answer = post(server, "model-versions/create", body)
+    assert (status, answer["error_code"]) == (403, "PERMISSION_DENIED")
+    assert "sharpe 0.31 is below 0.50" in answer["message"]
+    run, model = pooled.forged()
+    body = {"name": NAME, "source": f"models:/{model}", "run_id": run, "model_id": model}
+    assert post(server, "model-versions/create", body)[0] == 200
 
 
 @pytest.mark.parametrize(

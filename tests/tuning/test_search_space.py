@@ -40,14 +40,25 @@ def test_every_proposal_keeps_the_rules_and_the_limit_on_cost(name: str) -> None
         check(Config(model=ModelConfig(name, params=PARAMS[name](**chosen))))
         assert library.cost(chosen) <= 2.0 * library.cost(defaults) * (1 + 1e-9)
         assert all(value == float(f"{value:.4g}") for value in chosen.values()), "as a file can say it"
+    assert proposal(Chance(1, defaults), name, defaults, 0.1) == defaults, "the default settings are always tried"
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if "rounds" in family(name).SPACE])
+def test_a_dear_proposal_of_many_rounds_is_cut_to_the_limit(name: str) -> None:
+    defaults = asdict(PARAMS[name]())
     dear = proposal(Chance(1, {**defaults, "rounds": 150}), name, defaults, 1.5)
     assert defaults["rounds"] < dear["rounds"] < 150
-    assert proposal(Chance(1, defaults), name, defaults, 0.1) == defaults, "the default settings are always tried"
+
+
+def test_the_families_of_trees_have_rounds() -> None:
+    assert {name for name in FAMILIES if "rounds" not in family(name).SPACE} == {"ridge"}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_default_settings_beyond_a_bound_belong_to_the_space(name: str) -> None:
-    defaults = {**asdict(PARAMS[name]()), "rounds": 400, "l2": 0.0}
+    beyond = {"rounds": 400, "l2": 0.0}
+    defaults = asdict(PARAMS[name]())
+    defaults |= {key: value for key, value in beyond.items() if key in defaults}
     assert proposal(Chance(1, defaults), name, defaults, 1.0) == defaults
 
 

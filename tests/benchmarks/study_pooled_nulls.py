@@ -32,14 +32,15 @@ from src.evaluation.pooled.luck import draws, gate_values
 from src.evaluation.pooled.neutralising import StyleBasis, style_basis
 from src.evaluation.pooled.styles import Styles, styles
 from src.evaluation.pooled.targets import Targets, targets
-from src.evaluation.significance import p_value
+from src.evaluation.significance import p_value, z_score
 from src.market.cross_section import CrossSection, cross_section
 
 LIMITS = (0.05, 0.01)
 P_VALUES = {
     "p_value": "AUC",
     "among_draws": "AUC among draws alone",
-    "sharpe_p_value": "Sharpe among draws",
+    "sharpe_p_value": "Sharpe",
+    "sharpe_among_draws": "Sharpe among draws alone",
     "gross_p": "gross return, blocks",
     "net_p": "net return, blocks",
     "ic_p": "IC, Newey-West",
@@ -192,12 +193,14 @@ def graded(of: Bench, scores: FloatArray, choice: PortfolioConfig, gate: GradeCo
     daily = daily_information(of.basis.residuals(days.run.scores), of.targets.value[of.days])
     information = pl.Series(daily).fill_nan(None)
     figures = values | {"n_oos": held.net.size}
-    found = among_draws(figures, drawn, days, gate) | over_time(days, held.net, information, gate, 1, seed)
+    found = among_draws(figures, drawn, days, held.gross, gate, seed)
+    found |= over_time(days, held.net, information, gate, 1, seed)
     gross = stationary_bootstrap(held.gross, block_days(days), days.run.section.bars_per_year, seed)
     return {
         **found,
         **values,
         "among_draws": p_value(found["z"], drawn.auc),
+        "sharpe_among_draws": p_value(z_score(values["sharpe"], drawn.sharpe), drawn.sharpe),
         "gross_p": gross.p,
         "passed": EASY.cleared_by(values),
         "turnover": float(held.turnover.mean()),

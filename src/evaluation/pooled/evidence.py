@@ -1,8 +1,9 @@
 """How likely a pooled run's figures are luck: among draws of displaced scores, over time, and after all trials.
 
 Draws know how scores like these are graded by chance, costs and thresholds included, but they spread over all names
-what is a bet on an industry: the AUCs of such scores vary more than those of their draws. Time series of the daily AUC,
-of the IC and of the net return hold such bets as they were. The p-value of the AUC is the larger of both.
+what is a bet on an industry: the AUCs of such scores vary more than those of their draws, and their portfolios risk
+more for the same costs, so that draws have the lower Sharpe ratios. Time series of the daily AUC, of the IC and of
+returns hold such bets as they were. The p-values of the AUC and of the Sharpe ratio are the larger of both.
 """
 
 from __future__ import annotations
@@ -43,14 +44,16 @@ def displaced(days: GradedDays, gate: GradeConfig, seed: int) -> list[Displaceme
         gate.common_shifts,
         days.styles.volatility,
         days.scored,
-        horizon=days.run.targets.horizon,
+        horizon=block_days(days),
         exclude=gate.exclude_lags,
         bars_per_year=days.run.section.bars_per_year,
         seed=seed,
     )
 
 
-def among_draws(figures: Figures, drawn: Draws, days: GradedDays, gate: GradeConfig) -> Figures:
+def among_draws(
+    figures: Figures, drawn: Draws, days: GradedDays, gross: FloatArray, gate: GradeConfig, seed: int
+) -> Figures:
     """Luck rate, z-score of the AUC, and p-values of AUC and Sharpe ratio.
 
     Parameters
@@ -59,25 +62,31 @@ def among_draws(figures: Figures, drawn: Draws, days: GradedDays, gate: GradeCon
         auc, sharpe and n_oos of the run.
     drawn : Draws
     days : GradedDays
+    gross : float64, shape (D,)
+        Returns of the portfolio before costs: without skill, their mean is zero.
     gate : GradeConfig
         Both p-values are 1 below its `min_oos` days.
+    seed : int
+        Of the bootstrap.
 
     Returns
     -------
     dict
         Columns of the grades. ``p_value`` is the larger of the AUC's tail among the draws and of the tail of the mean
-        daily AUC over a half, by Newey and West.
+        daily AUC over a half, by Newey and West. ``sharpe_p_value`` is the larger of the Sharpe ratio's tail among the
+        draws and of the tail of the mean gross return over zero, by the block bootstrap.
     """
     z = significance.z_score(figures["auc"], drawn.auc)
     ratio_z = significance.z_score(figures["sharpe"], drawn.sharpe)
     in_time = newey_west(days.daily_excess(days.codes, days.scored), OVERLAPS * days.run.targets.horizon)
+    earned = stationary_bootstrap(gross, block_days(days), days.run.section.bars_per_year, seed)
     enough = (figures["n_oos"] or 0) >= gate.min_oos
     return {
         "luck_rate": drawn.luck_rate,
         "luck_turnover": float(drawn.turnover.mean()) if drawn.turnover.size else None,
         "z": z,
         "p_value": max(significance.p_value(z, drawn.auc), in_time.p) if enough else 1.0,
-        "sharpe_p_value": significance.p_value(ratio_z, drawn.sharpe) if enough else 1.0,
+        "sharpe_p_value": max(significance.p_value(ratio_z, drawn.sharpe), earned.p) if enough else 1.0,
         "q_value": None,
     }
 

@@ -31,7 +31,7 @@ def market(days: int = 340, names: int = 40, seed: int = 0) -> tuple[CrossSectio
     close = 50.0 * np.exp(np.cumsum(moves, axis=0))
     opens = np.concatenate([close[:1], close[:-1]]) * np.exp(rng.normal(0.0, 0.002, (days, names)))
     close[:120, 0] = opens[:120, 0] = np.nan
-    close[-60:, 1] = opens[-100:, 1] = np.nan
+    close[-60:, 1] = opens[-60:, 1] = np.nan
     rows = np.where(np.isfinite(close), np.arange(days)[:, None], -1)
     section = CrossSection(
         asset_class="stock",

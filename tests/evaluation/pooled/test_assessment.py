@@ -15,8 +15,9 @@ from src.evaluation.grade import GATE_METRICS, Outcomes, Thresholds, grade
 from src.evaluation.pooled import graded_days, luck
 from src.evaluation.pooled.assessment import POOLED_SCHEMA, assess_pooled
 from src.evaluation.pooled.displacement import displacements
+from src.evaluation.pooled.evidence import among_draws, displaced
 from src.evaluation.pooled.graded_days import GradedDays
-from src.evaluation.pooled.inference import newey_west
+from src.evaluation.pooled.inference import newey_west, stationary_bootstrap
 from src.evaluation.pooled.neutralising import neutralised
 from src.evaluation.pooled.portfolio import traded
 from src.evaluation.significance import p_value, z_score
@@ -117,11 +118,11 @@ def test_the_information_coefficient_is_the_mean_rank_correlation_of_neutralised
 def test_a_draw_is_graded_as_a_run_of_its_scores_would_be():
     run = pooled_run(0.3)
     days = GradedDays(run, CHOICE, ELIGIBILITY.delisting_return)
-    displaced = displacements(
+    moves = displacements(
         3, days.styles.volatility, days.scored, horizon=HORIZON, exclude=10, bars_per_year=252.0, seed=1
     )
-    drawn = luck.draws(days, displaced, Thresholds.of(GATE))
-    for i, each in enumerate(displaced):
+    drawn = luck.draws(days, moves, Thresholds.of(GATE))
+    for i, each in enumerate(moves):
         scores = np.full_like(run.scores, np.nan)
         for rows, cells, found in each.sources(days.scored):
             here = found & days.eligible[rows]
@@ -136,7 +137,7 @@ def test_the_p_values_of_luck_are_the_tails_among_the_draws():
     run = pooled_run(0.05)
     days = GradedDays(run, CHOICE, ELIGIBILITY.delisting_return)
     values = assess_pooled(run, CHOICE, ELIGIBILITY, GATE, trials=1, seed=5).values
-    displaced = displacements(
+    moves = displacements(
         GATE.common_shifts,
         days.styles.volatility,
         days.scored,
@@ -145,12 +146,14 @@ def test_the_p_values_of_luck_are_the_tails_among_the_draws():
         bars_per_year=252.0,
         seed=5,
     )
-    drawn = luck.draws(days, displaced, Thresholds.of(GATE))
+    drawn = luck.draws(days, moves, Thresholds.of(GATE))
     among = p_value(z_score(values["auc"], drawn.auc), drawn.auc)
     in_time = newey_west(days.daily_excess(days.codes, days.scored), 3 * HORIZON).p
     assert values["p_value"] == max(among, in_time)
     assert in_time == pytest.approx(newey_west(daily_auc(run) - 0.5, 3 * HORIZON).p, rel=0.2)
-    assert values["sharpe_p_value"] == p_value(z_score(values["sharpe"], drawn.sharpe), drawn.sharpe)
+    held = days.trade(run.scores)
+    earned = stationary_bootstrap(held.gross, HORIZON, 252.0, 5).p
+    assert values["sharpe_p_value"] == max(p_value(z_score(values["sharpe"], drawn.sharpe), drawn.sharpe), earned)
     assert values["luck_rate"] == drawn.clears.mean()
     bits = np.unpackbits(np.frombuffer(values["shift_passes"], np.uint8))[: GATE.common_shifts]
     assert np.array_equal(bits.astype(bool), drawn.clears)
@@ -179,6 +182,25 @@ def test_skill_is_found_and_its_absence_is_not():
     assert min(none["p_value"], none["net_p"], none["ic_p"]) > 0.01
     assert none["weak"]
     assert none["adjusted_p"] == 1.0
+
+
+def test_draws_that_pay_more_for_their_risk_make_no_small_p_value():
+    """Bets on an industry risk more for the same costs than draws, which spread them over all names."""
+    days = GradedDays(pooled_run(0.0), CHOICE, ELIGIBILITY.delisting_return)
+    rng = np.random.default_rng(0)
+    gross = rng.normal(0.0, 0.01, days.market.size)
+    ratios = rng.normal(-1.5, 0.3, 40)
+    drawn = luck.Draws(rng.normal(0.5, 0.01, 40), ratios, ratios > 0, np.zeros((40, 1)), np.zeros(40))
+    figures = {"auc": 0.5, "sharpe": -0.4, "n_oos": gross.size}
+    found = among_draws(figures, drawn, days, gross, GATE, 5)
+    assert p_value(z_score(-0.4, ratios), ratios) < 0.01
+    assert found["sharpe_p_value"] == stationary_bootstrap(gross, HORIZON, 252.0, 5).p > 0.05
+
+
+def test_scores_are_moved_by_three_times_the_days_that_their_positions_last():
+    days = GradedDays(pooled_run(0.0), portfolio(smoothing=20), ELIGIBILITY.delisting_return)
+    moved = [each.days for each in displaced(days, replace(GATE, common_shifts=64), 5)]
+    assert 60 <= min(moved) < 70 and max(moved) <= days.market.size - 60
 
 
 def test_trials_make_evidence_weak():

@@ -45,7 +45,7 @@ FUNCTIONS = {
 POOLED_LOADERS = {"644813b63d84e0b4fcb20346ecc21101747ad614885eb00a6eb6a7f6dd9ef799"}
 """Digests of ``src/tracking/pooled_loader.py``."""
 
-RANKS = {"c6a1dc4804ae4b49adaace84416a9e592c25c53b109743cfece06ab5418017e7"}
+RANKS = {"11ec98f45cbf259e563d0eb7fb018e8c2b27e757a630b4af4958499be43d8451"}
 """Digests of the module that ranks a day's names, from ``src/training/pooled/day_ranks.py``."""
 
 POOLED_FUNCTIONS = {

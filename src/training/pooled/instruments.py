@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -57,9 +58,8 @@ class PooledInstruments:
         a_row = len(self._inputs.feature_names) + 4 * len(self._settings.training.models)
         return int(self._featurized["rows"].sum()) * a_row
 
-    def carried(self, asset_class: str) -> list[EndState] | None:
-        """States of a class as an earlier session stored them; None where an instrument has none."""
-        path = self._settings.training.paths.portfolio_states
+    def carried(self, asset_class: str, path: Path) -> list[EndState] | None:
+        """States of a class as an earlier session with the same settings stored them; None where a name has none."""
         if not path.is_file():
             return None
         with atomic.read_errors(path, "remove it: the next training writes it"):

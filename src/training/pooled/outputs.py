@@ -23,6 +23,7 @@ GRADES: dict[str, Any] = {**GRADE_SCHEMA, **POOLED_SCHEMA}
 """Columns of a row of the pooled scope's grades."""
 TABLES = ("daily", "by_year", "decay", "weights")
 """Tables of a portfolio, each a file of its run's folder."""
+_NOTE = "tables.json"
 
 
 def grade_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -31,8 +32,8 @@ def grade_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(columns).with_columns(pl.selectors.float().fill_nan(None))
 
 
-def write_tables(folder: Path, assessed: PooledAssessment, data: ClassData) -> None:
-    """Write the tables of one portfolio.
+def write_tables(folder: Path, assessed: PooledAssessment, data: ClassData, grade_key: str) -> None:
+    """Write the tables of one portfolio, and last a note of what made them.
 
     Parameters
     ----------
@@ -41,13 +42,30 @@ def write_tables(folder: Path, assessed: PooledAssessment, data: ClassData) -> N
     assessed : PooledAssessment
     data : ClassData
         Names and dates of its weights.
+    grade_key : str
+        Of the settings and the code that traded and graded it.
     """
     daily, held = assessed.daily, assessed.portfolio
+    (folder / _NOTE).unlink(missing_ok=True)
     if held.long_only is not None:
         daily = daily.with_columns(long_only=pl.Series(held.long_only), long_only_net=pl.Series(held.long_only_net))
     weights = trade_weights(assessed, data)
     for name, table in zip(TABLES, (daily, assessed.by_year, assessed.decay, weights), strict=True):
         atomic.write_parquet(table, folder / f"{name}.parquet")
+    atomic.write_json({"grade_key": grade_key}, folder / _NOTE)
+
+
+def are_of(folder: Path, grade_key: str) -> bool:
+    """Whether the tables of a run are whole and of these settings: portfolios of one name share the run's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        ``data/portfolios/<dataset>/<record_id>``.
+    grade_key : str
+    """
+    whole = all((folder / name).is_file() for name in (*(f"{table}.parquet" for table in TABLES), _NOTE))
+    return whole and bool(atomic.read_json(folder / _NOTE).get("grade_key") == grade_key)
 
 
 def trade_weights(assessed: PooledAssessment, data: ClassData) -> pl.DataFrame:

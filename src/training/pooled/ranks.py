@@ -269,7 +269,7 @@ def _write_index(folder: Path, rows: EligibleRows, files: Mapping[str, str], mad
     known = atomic.read_json(folder / INDEX) if (folder / INDEX).is_file() else {}
     kept = (known["kept"] if known.get("made_from") == made_from else {}) | dict(files)
     index = {"made_from": made_from, "rows": name, "symbols": list(rows.symbols), "files": dict(files), "kept": kept}
-    if index != known:
+    if index != known or not (folder / name).is_file():
         atomic.write_atomic(folder / name, rows.save)
         atomic.write_json(index, folder / INDEX)
     for path in folder.glob("*.np[yz]"):

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -74,6 +75,11 @@ class PooledSession:
         self._rows: list[dict[str, Any]] = []
         self._classes: list[str] = []  # with a portfolio
 
+    @property
+    def _own_states(self) -> Path:
+        """States of this session, beside those of the last one: another eligibility ends names otherwise."""
+        return self.store.root / f"states-{self.key[:8]}.parquet"
+
     def announce(self) -> None:
         """Store the description of the session, so that a lost MLflow store can be rebuilt with it."""
         path = self.store.root / f"session-{self.key[:8]}.json"
@@ -119,7 +125,7 @@ class PooledSession:
         """Take the stored grades of a class where every run has one under the same keys and counts the same trials."""
         grade_key = keys.grade_key(self.settings)
         found = [row for plan in part.plans if (row := self.stored.grade(plan.run_key, grade_key)) is not None]
-        states = self.instruments.carried(part.asset_class)
+        states = self.instruments.carried(part.asset_class, self._own_states)
         if len(found) < len(part.plans) or states is None:
             return False
         if not self.table.is_current(part.asset_class, part.plans[0].run_key):
@@ -204,7 +210,7 @@ class PooledSession:
             run = part.run_row(plan, identity)
             if is_new:
                 self.store.add(shard, run_table([run]))
-            outputs.write_tables(self.store.root / record_id, assessed, part.data)
+            outputs.write_tables(self.store.root / record_id, assessed, part.data, keys.grade_key(self.settings))
             sha256 = self._write_model(part, plan, record_id) if assessed.values["passed"] else None
             rows.append(self._grade_row(run, assessed, sha256))
             log.info("%s %s: %s", run["symbol"], plan.family, self.summary.run_line(rows[-1]))
@@ -212,6 +218,7 @@ class PooledSession:
         self._record_trials(part, rows)
         self._rows += rows
         self.states += outputs.end_states(part.data, part.days, self.settings.eligibility)
+        outputs.write_states(self.states, self._own_states)
         self.store.write_grades(shard, outputs.grade_frame(self._rows))
         return outputs.grade_frame(rows)
 

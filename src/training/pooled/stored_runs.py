@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from src.storage import atomic
-from src.training.pooled.outputs import TABLES
+from src.training.pooled.outputs import are_of
 from src.training.run_store import RunStore
 
 BUCKET = 0
@@ -48,12 +48,11 @@ class StoredRuns:
         return record_id, False
 
     def grade(self, run_key: str, grade_key: str) -> dict[str, Any] | None:
-        """Row of the grades of a run that is whole: its tables and, where it passed, its model are stored."""
+        """Row of the grades of a run that is whole: its own tables and, where it passed, its model are stored."""
         row = self._grades.get(run_key)
         if row is None or row["grade_key"] != grade_key:
             return None
-        folder = self._store.root / row["record_id"]
-        whole = all((folder / f"{name}.parquet").is_file() for name in TABLES)
+        whole = are_of(self._store.root / row["record_id"], grade_key)
         return row if whole and self.has_model(row) else None
 
     def has_model(self, row: dict[str, Any]) -> bool:

@@ -48,6 +48,14 @@ def content(table: RankTable) -> dict[tuple[str, str], list[int]]:
     return {(str(day[r]), names[r]): values[r].tolist() for r in range(table.rows)}
 
 
+def test_a_lost_file_of_rows_is_written_again(tmp_path: Path) -> None:
+    few = rank_case.section(SYMBOLS[:4], days=40)
+    store = rank_case.store(tmp_path / "features", few, 1)
+    before = content(build(tmp_path / "ranks", few, store))
+    next((tmp_path / "ranks").glob("*-rows.npz")).unlink()
+    assert content(build(tmp_path / "ranks", few, store)) == before
+
+
 def test_the_table_holds_the_ranks_of_each_day_among_its_eligible_names(root: Path, whole: CrossSection) -> None:
     table, eligible = RankTable.open(root / "ranks"), rank_case.eligible(whole)
     assert table.columns == (*COLUMNS, "category.weekday")

@@ -92,6 +92,15 @@ def test_the_interval_of_the_sharpe_ratio_holds_it_and_narrows_with_the_square_r
     assert full.sharpe_high - full.sharpe_low == pytest.approx(2 * 1.645 * math.sqrt(252.0 / 4000), rel=0.1)
 
 
+def test_one_day_that_makes_up_most_of_the_variance_does_not_lift_the_interval():
+    values = series(1000, rho=0.0, mean=0.1)
+    values[500] = -60.0
+    found = stationary_bootstrap(values, 5, 252.0, seed=1)
+    ratio = values.mean() / values.std() * math.sqrt(252.0)
+    assert found.sharpe_low < ratio < found.sharpe_high
+    assert (found.sharpe_low + found.sharpe_high) / 2 == pytest.approx(ratio, abs=0.3)
+
+
 def test_no_trade_and_too_few_days_have_no_evidence():
     assert stationary_bootstrap(np.zeros(500), 20, 252.0, seed=1).p == 1.0
     assert stationary_bootstrap(series(39), 20, 252.0, seed=1).t is None

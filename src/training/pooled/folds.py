@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from src.core.arrays import DateArray, IntArray
 from src.evaluation.splits import walk_forward
+from src.market.cross_section import STILL_LISTED
 
 if TYPE_CHECKING:
     from src.config.schema import SplitConfig
@@ -39,6 +40,9 @@ class PooledFold:
 def pooled_folds(dates: DateArray, asset_class: str, split: SplitConfig, horizon: int, every: int) -> list[PooledFold]:
     """Cut a class's calendar into folds; see `src.evaluation.splits.walk_forward` for the rule.
 
+    The embargo is five sessions at least: only then is known whether a name that did not trade on the day of its exit
+    has stopped trading.
+
     Parameters
     ----------
     dates : datetime64[D], shape (T,)
@@ -67,7 +71,8 @@ def pooled_folds(dates: DateArray, asset_class: str, split: SplitConfig, horizon
     >>> [(fold.first.isoformat(), int(fold.train[-1]), fold.score.start) for fold in folds]
     [('2015-07-01', 520, 546), ('2017-01-01', 1070, 1096)]
     """
-    folds = walk_forward(dates, asset_class, split, horizon)
+    apart = replace(split, embargo=max(split.embargo, STILL_LISTED))
+    folds = walk_forward(dates, asset_class, apart, horizon)
     ends = [*(int(fold.test[0]) for fold in folds[1:]), len(dates)]
     return [
         PooledFold(fold.first, spaced(fold.train, every), slice(int(fold.test[0]), end), int(fold.test.size))

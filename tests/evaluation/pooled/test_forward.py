@@ -17,18 +17,18 @@ def naive(section, horizon: int, delisting_return: float) -> np.ndarray:
     out = np.full((days, names), np.nan)
     for name in range(names):
         bars = np.flatnonzero(np.isfinite(section.close[:, name]))
-        gone = bars[-1] < days - 6
         for day in range(days - horizon - 1):
             entry, leave = day + 1, day + 1 + horizon
             if entry not in bars:
                 continue
             if leave in bars:
                 price = section.open[leave, name]
-            elif leave > bars[-1] and not gone:
-                continue
             else:
-                price = section.close[bars[bars < leave][-1], name]
-                price *= 1 + delisting_return if leave > bars[-1] else 1
+                last = bars[bars < leave][-1]
+                silent = min([*bars[bars > leave], days]) - last - 1
+                if silent <= 5 and leave > bars[-1]:
+                    continue
+                price = section.close[last, name] * (1 + delisting_return if silent > 5 else 1)
             out[day, name] = price / section.open[entry, name] - 1
     return out
 
@@ -68,3 +68,19 @@ def test_a_table_shorter_than_the_horizon_has_no_outcome(section):
     short = section_of(bars(), str(section.dates[20]))
     assert np.isnan(forward_returns(short, 20, -0.3)).all()
     assert np.isfinite(forward_returns(short, 19, -0.3)).any()
+
+
+@pytest.mark.parametrize("again", [260, 290])
+def test_whether_a_name_trades_again_after_a_long_halt_changes_no_outcome_before(section, again):
+    """Known at the close of row 250, and five sessions less of outcomes: what a fold that starts there learns from."""
+    close, opens = section.close.copy(), section.open.copy()
+    close[240:, 0] = opens[240:, 0] = np.nan
+    silent = dataclasses.replace(
+        section, close=close, open=opens, last=np.where(np.arange(close.shape[1]), section.last, 239)
+    )
+    resumed = [np.where(np.arange(len(close))[:, None] >= again, table, cut)
+               for table, cut in ((section.close, close), (section.open, opens))]  # fmt: skip
+    later = dataclasses.replace(section, close=resumed[0], open=resumed[1])
+    early, late = (forward_returns(each, 5, -0.3)[: 250 - 5 - 5, 0] for each in (silent, later))
+    assert np.array_equal(early, late, equal_nan=True)
+    assert early[238] == pytest.approx(close[239, 0] * 0.7 / opens[239, 0] - 1, rel=1e-6)

@@ -25,6 +25,12 @@ def test_no_training_label_is_known_later_than_the_embargo_allows():
         assert exits.max() <= fold.score.start - SPLIT.embargo
 
 
+def test_without_an_embargo_outcomes_are_still_known_when_a_fold_begins():
+    """That a name has stopped trading is known five sessions after an exit on which it did not."""
+    for fold in pooled_folds(DATES, "stock", SplitConfig(embargo=0), HORIZON, 10):
+        assert fold.train.max() + 1 + HORIZON + 5 <= fold.score.start
+
+
 def test_the_last_possible_day_is_among_the_training_days():
     for fold in folds():
         assert fold.train[-1] == fold.score.start - SPLIT.embargo - HORIZON - 1

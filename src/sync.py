@@ -42,7 +42,7 @@ def sync(config: Config) -> str:
     config = settled("sync", config)
     require_session("sync", config)
     findings, train = Findings(), command("train", dataset=config.universe.name)
-    runs, keys = _projected(config, findings, f"run `{train}`, which writes it again")
+    runs, keys = _projected(config, findings)
     for line in findings.lines():
         answer(line)
     count = "1 session" if keys == 1 else f"{keys} sessions"
@@ -56,7 +56,7 @@ def sync(config: Config) -> str:
     return line
 
 
-def _projected(config: Config, findings: Findings, remedy: str) -> tuple[int, int]:
+def _projected(config: Config, findings: Findings) -> tuple[int, int]:
     """Project both scopes and the placebo arm; returns the number of runs and of sessions."""
     import polars as pl
 
@@ -72,7 +72,9 @@ def _projected(config: Config, findings: Findings, remedy: str) -> tuple[int, in
     for folder, path in folders.items():
         grades = pl.DataFrame()
         if path is not None and path.exists():
-            with read_errors(path, remedy):
+            words = ["experiment=pooled"] if folder == paths.portfolios else []
+            train = command("train", *words, dataset=config.universe.name)
+            with read_errors(path, f"run `{train}`, which writes it again"):
                 grades = pl.read_parquet(path, glob=False)
         store = RunStore(folder)
         sessions = stored_sessions(store)

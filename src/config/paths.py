@@ -53,6 +53,21 @@ def raw_folder(bars: Path) -> Path:
     return bars / "raw"
 
 
+def is_pooled(run_store: Path) -> bool:
+    """Whether a run store is that of the pooled scope.
+
+    Parameters
+    ----------
+    run_store : Path
+        Its folder.
+
+    Returns
+    -------
+    bool
+    """
+    return run_store.parent.name == "portfolios"
+
+
 @dataclass(frozen=True)
 class DatasetPaths:
     """Where everything stored of one dataset lies.

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from src.config.commands import command
+from src.config.paths import is_pooled
 from src.core.instruments import Key
 from src.tracking.model_package import ModelFolder
 from src.tracking.run_record import RunContent
@@ -92,7 +93,10 @@ class NativeModels:
         if native is None or sha256 not in self._recorded.get(content.record_id, {sha256}):
             if self.repairs is not None:
                 what = "is missing" if native is None else "was changed (SHA-256)"
-                self.repairs.refuse(content, f"its native model in data/runs {what}: run `{command('train')}`")
+                pooled = is_pooled(self.store.root)
+                train = command("train", *(["experiment=pooled"] if pooled else []))
+                place = "data/portfolios" if pooled else "data/runs"
+                self.repairs.refuse(content, f"its native model in {place} {what}: run `{train}`")
             return None
         params = content.params
         metadata = {"run_key": params["run_key"], "registered_name": params["registered_name"], **_MODEL_NOTES}

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from src.config.commands import command
+from src.config.paths import is_pooled
 from src.storage import atomic
 from src.tracking.reconcile import reconcile
 from src.tracking.repair import Findings, Repairs
 from src.tracking.run_record import registered_name
-from src.tracking.scopes import is_pooled, regrader_of
+from src.tracking.scopes import regrader_of
 from src.tracking.settings import TrackedDataset
 from src.tracking.store import open_store
 from src.tracking.sweep import sweep
@@ -59,7 +60,7 @@ def project(
         If the store can't be opened, has no gate, or is locked.
     """
     ids: dict[str, str] = {}
-    if settings.strategy_key is None and is_pooled(settings, store):
+    if settings.strategy_key is None and is_pooled(store.root):
         settings = dataclasses.replace(settings, strategy_key=_strategy_key(grades))
     if settings.tracking.enabled:
         with open_store(settings, writes=True) as target:
@@ -119,7 +120,7 @@ def project_sessions(
         graded = store.grades(session["key"]).join(own, on=_GRADED_RUN, how="semi")
         graded = _with_q_values(graded, grades)
         own_settings = _with_settings_of(settings, session)
-        if is_pooled(settings, store):
+        if is_pooled(store.root):
             own_settings = dataclasses.replace(own_settings, strategy_key=_strategy_key(grades))
         ids |= dict(project(own_settings, store, graded, session, repairs).iter_rows())
     return len(ids)

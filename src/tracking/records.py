@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config.commands import command
+from src.config.paths import is_pooled
 from src.evaluation.grade import GATE_METRICS
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Records:
         if not self.grades(record_id):
             if self.is_superseded(record_id):  # its session's grades are those of the later attempt
                 return ()
-            return (f"training stored no grade of {record_id}: run {self._train()}",)
+            return (f"training stored no grade of {record_id}: run {self._train(record_id)}",)
         differing = [_differences(grade.figures, metrics) for grade in self.grades(record_id)]
         fewest = min(differing, key=len)
         return tuple(fewest)
@@ -195,15 +196,15 @@ class Records:
         if recorded and sha256 not in recorded:
             yield "its model is not the one that training recorded (SHA-256)"
         elif stored is None and not recorded and not self.is_superseded(record_id):  # `clean` removes superseded models
-            yield f"the native model of {record_id} is missing in {models}: run {self._train()}"
+            yield f"the native model of {record_id} is missing in {models}: run {self._train(record_id)}"
         elif stored is not None and stored not in (recorded or {sha256 or ""}):
             yield (
                 f"the native model of {record_id} in {models} was changed (SHA-256): run "
-                f"{self._train()}, which makes it again"
+                f"{self._train(record_id)}, which makes it again"
             )
 
-    def _train(self) -> str:
-        return command("train")
+    def _train(self, record_id: str) -> str:
+        return command("train", *(["experiment=pooled"] if is_pooled(self.place(record_id)) else []))
 
     def stored_sha256(self, record_id: str) -> str | None:
         """SHA-256 of the native model file as it is now.

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import polars as pl
 
+from src.config.paths import is_pooled
 from src.tracking.settings import TrackedDataset
 from src.training.regrading import GradeCheck, Regrader
 from src.training.run_store import RunStore
@@ -22,17 +23,6 @@ class GradeRepeater(Protocol):
         """Grade runs again and compare; see `src.training.regrading.Regrader.check`."""
 
 
-def is_pooled(settings: TrackedDataset, store: RunStore) -> bool:
-    """Whether a run store is that of the dataset's pooled models.
-
-    Parameters
-    ----------
-    settings : TrackedDataset
-    store : RunStore
-    """
-    return store.root.absolute() == settings.paths.portfolios.absolute()
-
-
 def regrader_of(settings: TrackedDataset, store: RunStore) -> GradeRepeater:
     """Return what repeats the grades of a run store.
 
@@ -42,7 +32,7 @@ def regrader_of(settings: TrackedDataset, store: RunStore) -> GradeRepeater:
         Of the command; what a session recorded of itself is tried first.
     store : RunStore
     """
-    if is_pooled(settings, store):
+    if is_pooled(store.root):
         from src.training.pooled.regrading import PooledChoices, PooledRegrader
 
         own = PooledChoices(settings.portfolio, settings.grade, settings.until)

@@ -213,7 +213,9 @@ def test_a_changed_file_is_neither_served_nor_crowned(pooled: PooledCase) -> Non
     assert champion(pooled) is None
 
 
-def test_a_native_file_that_was_changed_since_it_was_recorded_is_not_registered(pooled: PooledCase) -> None:
+def test_a_native_file_that_was_changed_since_it_was_recorded_is_not_registered(
+    pooled: PooledCase, capsys: Any
+) -> None:
     record = pooled.add()
     path = pooled.store.model_path(record)
     assert path is not None and path.name == "pooled.zip"
@@ -221,6 +223,8 @@ def test_a_native_file_that_was_changed_since_it_was_recorded_is_not_registered(
     with pytest.raises(Incomplete, match="1 refused"):
         sync(pooled.made.config)
     assert versions(pooled) == []
+    said = "its native model in data/portfolios was changed (SHA-256): run `python -m src.train experiment=pooled`"
+    assert said in capsys.readouterr().out
 
 
 # crowned --------------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ class PooledRegrader:
         identity, parts = (row["record_id"], row["strategy_key"]), json.loads(run["parts"])
         candidates = [_settings(self._paths, parts, choices) for choices in self._choices(row["graded_by"])]
         candidates = [each for each in candidates if keys.portfolio_key(each) == row["strategy_key"]]
-        train = command("train", "scope=pooled")
+        train = command("train", "experiment=pooled")
         if not candidates:
             reason = f"it was graded by a portfolio of other code or settings: run `{train}`, which grades again"
             return GradeCheck(*identity, missing=reason)

@@ -87,8 +87,8 @@ class BootstrapTest:
         Mean over the standard deviation of the resampled means; None where that is zero.
     p : float
         One-sided: share of the resampled means, centred, that are at or above the mean. Where fewer than `RESOLVED`
-        are, the tail of Student's t with days/block degrees of freedom, at most RESOLVED/RESAMPLES. 1.0 where `t` is
-        None.
+        are, the tail of Student's t with days/block degrees of freedom, at most RESOLVED/RESAMPLES and not below that
+        share. 1.0 where `t` is None.
     sharpe_low, sharpe_high : float or None
         5 and 95% quantiles of the resampled means over the standard deviation of all days: resamples without the few
         days that make up most of it would have a Sharpe ratio twice as high.
@@ -132,7 +132,7 @@ def stationary_bootstrap(returns: FloatArray, block: int, bars_per_year: float, 
     if deviation <= 1e-15 * float(np.abs(returns).max()):
         return BootstrapTest(None, 1.0, None, None)
     t, above = mean / deviation, int(np.count_nonzero(means >= mean))
-    tail = min(float(stdtr(max(1.0, n / block), -t)), RESOLVED / RESAMPLES)
+    tail = max(min(float(stdtr(max(1.0, n / block), -t)), RESOLVED / RESAMPLES), above / RESAMPLES)
     low, high = (mean + np.quantile(means, (0.05, 0.95))) / returns.std(ddof=1) * math.sqrt(bars_per_year)
     return BootstrapTest(t, above / RESAMPLES if above >= RESOLVED else tail, float(low), float(high))
 

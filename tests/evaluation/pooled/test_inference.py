@@ -82,6 +82,15 @@ def test_a_mean_far_from_zero_has_the_p_of_its_t_and_one_at_zero_a_half():
     assert stationary_bootstrap(none - none.mean(), 20, 252.0, seed=1).p == pytest.approx(0.5, abs=0.02)
 
 
+def test_a_few_great_days_have_no_smaller_p_than_the_share_of_resamples_that_reach_the_mean():
+    lucky = np.where(np.arange(400) % 100 == 0, 1.0, 0.0) + np.random.default_rng(3).normal(0.0, 0.01, 400)
+    lucky += 0.02 - lucky.mean()
+    means = resampled_sums((lucky - 0.02)[None], 5, np.random.default_rng([1, 0x50]))[0] / 400
+    found = stationary_bootstrap(lucky, 5, 252.0, seed=1)
+    assert 0 < np.count_nonzero(means >= 0.02) < 50
+    assert found.p == np.mean(means >= 0.02) > 5 * student.sf(found.t, 80)
+
+
 def test_the_interval_of_the_sharpe_ratio_holds_it_and_narrows_with_the_square_root_of_time():
     values = series(4000, rho=0.0, mean=0.05)
     full, short = (stationary_bootstrap(each, 5, 252.0, seed=1) for each in (values, values[:1000]))

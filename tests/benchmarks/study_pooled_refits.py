@@ -1,7 +1,8 @@
-"""Pooled models without skill, fitted whole: the features of each name are moved in time, by the same days for all.
+"""Pooled models without skill, fitted whole: each name gets the features of another, the same one on all days.
 
-Each draw moves the ranks of the features around the calendar by at least a year, fits every fold again and grades the
-portfolio as a session does. Printed are the p-values, the luck rate and whether the run passed.
+Each draw rotates the ranks of the features among the names, fits every fold again and grades the portfolio as a session
+does. Printed are the p-values, the luck rate and whether the run passed. Features moved in time would not do: those of
+later days know which names will still be traded, and those of earlier days may know something.
 
     python -m tests.benchmarks.study_pooled_refits --data data --universe full --draws 5 model=lightgbm
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 from src.config.compose import compose, families
 from src.config.schema import Config
-from src.core.arrays import BoolArray
+from src.core.arrays import BoolArray, IntArray
 from src.evaluation.pooled.assessment import PooledAssessment, assess_pooled
 from src.evaluation.pooled.graded_days import PooledRun
 from src.models.pooled_columns import MISSING
@@ -29,7 +30,6 @@ from src.training.pooled.score_store import ScoreStore
 from src.training.pooled.session import PooledSession
 from src.training.pooled.settings import PooledSettings
 
-LEAST = 252  # sessions that features are moved by
 SHOWN = ("auc", "sharpe", "p_value", "sharpe_p_value", "net_p", "ic_p", "luck_rate")
 
 
@@ -37,11 +37,11 @@ def show(what: object) -> None:
     print(what, flush=True)  # noqa: T201 (a study prints its result)
 
 
-def moved(table: RankTable, eligible: BoolArray, days: int, folder: Path) -> RankTable:
-    """Write a table whose features at day t are those of the same name `days` sessions before, around the calendar."""
+def rotated(table: RankTable, eligible: BoolArray, other: IntArray, folder: Path) -> RankTable:
+    """Write a table that gives name j the features of name ``other[j]``, missing where that one is not eligible."""
     row_of = np.full(eligible.shape, -1, dtype=np.int64)
     row_of[eligible] = np.arange(table.rows)
-    source = np.roll(row_of, days, axis=0)[eligible]
+    source = row_of[:, other][eligible]
     folder.mkdir(parents=True)
     for file in table.files.values():
         column = np.load(table.folder / file, mmap_mode="r")
@@ -78,14 +78,16 @@ def main() -> None:
     real = ClassSession(session.settings, session.inputs, data, session.scores, folder)
     random = np.random.default_rng(config.seed)
     for draw in range(given.draws):
-        days = int(random.integers(LEAST, data.section.shape[0] - LEAST))
+        order = random.permutation(data.section.shape[1])
+        other = np.empty_like(order)
+        other[order] = np.roll(order, 1)  # one cycle: no name keeps its own features
         scratch = given.scratch / f"{draw}"
         shutil.rmtree(scratch, ignore_errors=True)
         part = replace(real, scores=ScoreStore(scratch), folder=scratch / "ranks", failures={}, models={})
-        part.__dict__["ranks"] = moved(real.ranks, data.eligible, days, scratch / "ranks")
+        part.__dict__["ranks"] = rotated(real.ranks, data.eligible, other, scratch / "ranks")
         found = graded(config, part).values
         figures = ", ".join(f"{name} {found[name]:.3f}" for name in SHOWN)
-        show(f"draw {draw}, moved by {days} sessions: {'passed' if found['passed'] else 'failed'}; {figures}")
+        show(f"draw {draw}: {'passed' if found['passed'] else 'failed'}; {figures}")
         shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -54,8 +54,10 @@ class InstrumentTable:
         own = own_runs(RunStore(self._paths.runs), self._own, asset_class)
         least = self._settings.eligibility.delisting_return
         table = by_instrument(run, own, training.strategy, training.grade, least)
+        note = self._folder / f"{asset_class}.json"
+        note.unlink(missing_ok=True)  # it would vouch for a table of other runs if this were interrupted
         atomic.write_parquet(table, self._folder / f"{asset_class}.parquet")
-        atomic.write_json({"made_from": self._made_from(asset_class, run_key)}, self._folder / f"{asset_class}.json")
+        atomic.write_json({"made_from": self._made_from(asset_class, run_key)}, note)
 
     def finish(self, classes: list[str]) -> None:
         """Write the table of all classes."""

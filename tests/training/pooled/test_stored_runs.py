@@ -5,8 +5,12 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
+from src.config.paths import DatasetPaths
+from src.config.schema import StrategyConfig
 from src.core.end_state import EndState
 from src.evaluation.pooled.assessment import assess_pooled
+from src.storage import atomic
+from src.training.pooled.instrument_table import InstrumentTable
 from src.training.pooled.instruments import PooledInstruments
 from src.training.pooled.outputs import TABLES, are_of, write_states, write_tables
 from src.training.pooled.stored_runs import StoredRuns
@@ -61,3 +65,18 @@ def test_states_are_carried_from_the_same_session_and_for_all_names_or_none(tmp_
     write_states(states, tmp_path / "states.parquet")
     assert instruments.carried("stock", tmp_path / "states.parquet") == states
     assert instruments.carried("etf", tmp_path / "states.parquet") is None
+
+
+def test_a_table_of_instruments_whose_writing_was_interrupted_is_of_no_run(tmp_path, monkeypatch):
+    training = SimpleNamespace(paths=DatasetPaths(tmp_path, "demo"), strategy=StrategyConfig(), grade=GATE)
+    table = InstrumentTable(SimpleNamespace(training=training, eligibility=ELIGIBILITY))
+    table.add(pooled_run(), "first")
+    assert table.is_current("stock", "first") and not table.is_current("stock", "second")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic, "write_json", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        table.add(pooled_run(), "second")
+    assert not table.is_current("stock", "first") and not table.is_current("stock", "second")

@@ -39,11 +39,11 @@ def eligible(found: CrossSection) -> np.ndarray:
 
 
 def store(root: Path, found: CrossSection, buckets: int, columns: list[str] | None = None) -> FeatureStore:
-    """The features of all names and days, and those of an ETF with the name of one of them, in so many buckets."""
+    """The features of all names and days, and those of ETFs of the same names, in so many buckets."""
     columns = columns or COLUMNS
     made = FeatureStore(root)
     parts: dict[int, list[pl.DataFrame]] = {b: [] for b in range(buckets)}
-    for kind, symbol in [*(("stock", symbol) for symbol in found.symbols), ("etf", found.symbols[0])]:
+    for kind, symbol in [(kind, symbol) for kind in ("stock", "etf") for symbol in found.symbols]:
         days = found.dates.tolist()
         table = values(symbol, len(days), columns) + np.float32(kind == "etf")
         keys = {"asset_class": [kind] * len(days), "symbol": [symbol] * len(days), "date": days}

@@ -44,6 +44,8 @@ class Inputs:
         Features of the session, in the order of the columns of a matrix.
     longest_window : int
         Bars that any of them looks back at, the row's own included.
+    price_scaled : list of str
+        Those of them that prices times seven change.
     panel_returns : DataFrame, optional
         Returns of the portfolio that the label compares with, where it is relative.
     buckets : list of int
@@ -67,6 +69,7 @@ class Inputs:
         chosen = select(settings.features, settings.interval)
         self.feature_names = [item.name for item in chosen]
         self.longest_window = max(item.window for item in chosen)
+        self.price_scaled = [item.name for item in chosen if item.scale == "price"]
         self._looks_at_panel = any(needs_panel(item) for item in chosen)
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
         self.panel_returns = labels.read_market(self.bars, settings.label, self._cut)

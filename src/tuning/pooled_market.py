@@ -30,6 +30,7 @@ from src.training.pooled.categories import categories
 from src.training.pooled.class_data import ClassBars, ClassData
 from src.training.pooled.folds import PooledFold, pooled_folds
 from src.training.pooled.ranks import RankTable, rank_table
+from src.training.pooled.settings import refuse_price_scale
 from src.tuning.sample import draw
 from src.tuning.settings import PooledTuning
 from src.tuning.window import EligibleInstrument, usable_bars
@@ -113,6 +114,7 @@ def pooled_markets(settings: PooledTuning) -> tuple[list[PooledMarket], list[str
 def _current(settings: PooledTuning, features: FeatureStore) -> dict[str, str]:
     """Code hashes of the features, which every bucket must hold."""
     chosen = select(settings.common.features, settings.common.interval)
+    refuse_price_scale([item.name for item in chosen if item.scale == "price"])
     hashes = {item.name: code_hash(item) for item in chosen}
     bars = BarStore(settings.common.paths.bars)
     for bucket in bars.buckets():

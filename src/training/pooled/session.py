@@ -28,7 +28,7 @@ from src.training.pooled.class_session import ClassSession, PooledPlan
 from src.training.pooled.instrument_table import InstrumentTable
 from src.training.pooled.instruments import PooledInstruments
 from src.training.pooled.score_store import ScoreStore
-from src.training.pooled.settings import PooledSettings
+from src.training.pooled.settings import PooledSettings, refuse_price_scale
 from src.training.pooled.stored_runs import BUCKET, StoredRuns
 from src.training.pooled.summary import PooledSummary
 from src.training.pooled.trial_count import PooledTrials, tuning_trials
@@ -62,6 +62,7 @@ class PooledSession:
         self.scores = ScoreStore(self.store.root)
         self.failures = Failures(self.store.root)
         self.inputs = Inputs(settings.training)
+        refuse_price_scale(self.inputs.price_scaled)
         require_featurized(self.inputs.bars, self.inputs.buckets, settings.training.dataset)
         self.instruments = PooledInstruments(settings, self.inputs)
         self.key = keys.session_key(settings, self.inputs.shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -82,3 +83,24 @@ class PooledSettings:
     def symbol(self, asset_class: str) -> str:
         """Name of a class's portfolio, such as ``stock.neutral``: the symbol of its runs, whose class is ``pooled``."""
         return f"{asset_class}.{self.portfolio.name}"
+
+
+def refuse_price_scale(names: Sequence[str]) -> None:
+    """Refuse features that depend on the level of prices: ranked across names, they would know later splits.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Features of a price scale; empty where there are none.
+
+    Raises
+    ------
+    ConfigError
+        If there are any.
+    """
+    if names:
+        raise ConfigError(
+            f"features of scope=pooled must not depend on the level of prices, got {', '.join(names)}: files state "
+            "prices after later splits, so that a rank of levels knows them. Divide by the close, or leave them out of "
+            "features.names"
+        )

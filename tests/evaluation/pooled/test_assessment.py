@@ -91,6 +91,16 @@ def test_sharpe_and_drawdown_are_those_of_the_net_portfolio_and_the_verdict_is_t
     assert found.values["passed"] == found.verdict.passed
 
 
+def test_scores_of_names_that_are_not_eligible_take_no_rank():
+    run = pooled_run(0.3)
+    outside = ~run.eligible[run.days]
+    assert outside.any()
+    for score in (99.0, np.nan):
+        other = GradedDays(replace(run, scores=np.where(outside, np.float32(score), run.scores)), CHOICE, -0.3)
+        assert np.array_equal(other.scored, ~outside)
+        assert np.array_equal(other.codes, GradedDays(run, CHOICE, -0.3).codes)
+
+
 def test_scores_of_names_that_are_not_eligible_and_levels_of_days_change_nothing():
     run, values = pooled_run(0.3), assessed().values
     scores = np.where(run.eligible[run.days], run.scores, 99.0) + np.arange(run.scores.shape[0])[:, None]

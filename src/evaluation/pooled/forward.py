@@ -26,7 +26,7 @@ def forward_returns(section: CrossSection, horizon: int, delisting_return: float
         NaN where a name does not trade on day t+1. Where it does not trade on the day of the exit, its last close
         before stands for the price; where it does not trade for more than five sessions, its holder has the delisting
         return too. That is known five sessions after the exit at the latest: whether the name trades again one day
-        changes nothing. Where so many sessions have not passed yet, the return is NaN. So are the returns of the last
+        changes nothing. Where these sessions have not passed yet, the return is NaN. So are the returns of the last
         horizon + 1 days.
     """
     days, names = section.shape

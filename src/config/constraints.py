@@ -265,6 +265,10 @@ def _scope(config: Config) -> Iterator[Rule]:
         f"must be 1d for scope=pooled, got {config.universe.interval}", "leave scope=pooled out",
     )  # fmt: skip
     yield Rule(
+        "follow", not (pooled and config.follow), "is for scope=instrument, since a cross-section needs all its names, "
+        "got true", "wait until hydration has ended, featurize, and train without it",
+    )  # fmt: skip
+    yield Rule(
         "portfolio.beta_hedged", not (config.portfolio.kind == "long_excess" and config.portfolio.beta_hedged),
         "is for portfolio=neutral and portfolio=quantiles (long_excess is held against the plain mean), got true",
         "add portfolio.beta_hedged=false",

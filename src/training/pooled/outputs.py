@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,22 @@ def end_states(data: ClassData, days: slice, choice: EligibilityConfig) -> list[
         else:
             states.append(EndState(*key, "skipped", _reason(int(bars[j]), float(most[j]), section.asset_class, choice)))
     return states
+
+
+def with_failures(states: list[EndState], reasons: str, *, all_failed: bool) -> list[EndState]:
+    """Say of the instruments of a class that were to be ranked which of its runs failed.
+
+    Parameters
+    ----------
+    states : list of EndState
+        Of `end_states`.
+    reasons : str
+        Which runs failed and why; empty where none did.
+    all_failed : bool
+        Whether no run is left, so that the instruments failed too.
+    """
+    state = "failed" if all_failed else "done"
+    return [replace(each, state=state, reason=reasons) if each.state == "done" else each for each in states]
 
 
 def _keys(data: ClassData) -> set[tuple[str, str]]:

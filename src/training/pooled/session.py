@@ -176,12 +176,14 @@ class PooledSession:
         return found
 
     def lacks_model(self, found: Graded) -> list[str]:
-        """Families to refit on every day, since a run that passed has no model yet."""
-        lacking = [
-            plan
-            for plan, assessed in found
-            if assessed.values["passed"] and self.store.model_path(self.stored.record_id(plan.run_key)[0]) is None
-        ]
+        """Families to refit on every day, since a run that passed has no model, or another than was recorded."""
+        passed = [plan for plan, assessed in found if assessed.values["passed"]]
+        recorded = self.store.recorded_models() if passed else {}
+        lacking = []
+        for plan in passed:
+            record_id, _ = self.stored.record_id(plan.run_key)
+            if self.store.model_sha256(record_id) not in recorded.get(record_id, ()):
+                lacking.append(plan)
         return list(dict.fromkeys(name for plan in lacking for name in plan.fits))
 
     def close(self, part: ClassSession, found: Graded) -> pl.DataFrame:
@@ -199,6 +201,8 @@ class PooledSession:
             Rows of grades of the class.
         """
         shard, rows = shard_name(BUCKET, self.key), []
+        found = [(plan, assessed) for plan, assessed in found if not part.failures.keys() & plan.fits.keys()]
+        reasons = self._settle(part, [plan for plan, _ in found])  # a refit may have failed since
         for plan, assessed in found:
             record_id, is_new = self.stored.record_id(plan.run_key)
             attempt, strategy_key = int(record_id.rpartition(".")[2]), keys.portfolio_key(self.settings)
@@ -218,7 +222,8 @@ class PooledSession:
         self.store.compact_all()
         self._record_trials(part, rows)
         self._rows += rows
-        self.states += outputs.end_states(part.data, part.days, self.settings.eligibility)
+        states = outputs.end_states(part.data, part.days, self.settings.eligibility)
+        self.states += outputs.with_failures(states, reasons, all_failed=not rows)
         outputs.write_states(self.states, self._own_states)
         self.store.write_grades(shard, outputs.grade_frame(self._rows))
         return outputs.grade_frame(rows)
@@ -263,8 +268,8 @@ class PooledSession:
             [{name: row[name] for name in kept} | shared | {"settings": settings[row["run_key"]]} for row in rows]
         )
 
-    def _settle(self, part: ClassSession, done: list[PooledPlan]) -> None:
-        """Record why runs failed, and forget the former failures of those that worked."""
+    def _settle(self, part: ClassSession, done: list[PooledPlan]) -> str:
+        """Record why runs failed, and forget the former failures of those that worked; return the reasons."""
         failed: dict[str, Failure] = {}
         for plan in part.plans:
             for name in plan.fits.keys() & part.failures.keys():
@@ -272,6 +277,7 @@ class PooledSession:
         worked = {plan.family for plan in done}
         self.failures.settle(("pooled", self.settings.symbol(part.asset_class)), self.key, worked, failed)
         self.summary.failed |= {f"{part.asset_class} {name}": each.reason for name, each in failed.items()}
+        return "; ".join(f"{name} failed: {each.reason}" for name, each in failed.items())
 
     # end ----------------------------------------------------------------------------------------------------------
 

@@ -57,7 +57,9 @@ class StoredRuns:
 
     def has_model(self, row: dict[str, Any]) -> bool:
         """Whether a run that passed has its model, as it was stored."""
-        return not row["passed"] or self._store.model_sha256(row["record_id"]) == row["model_sha256"]
+        if not row["passed"]:
+            return True
+        return row["model_sha256"] is not None and self._store.model_sha256(row["record_id"]) == row["model_sha256"]
 
     def finish(self) -> None:
         """Remove the marker of ``fresh=true``: everything was made again."""

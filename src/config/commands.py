@@ -17,6 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:=+@-]+")
 _SAME_IN_EVERY_SHELL = re.compile(r"[^\"$`\\!%\n\r]*")
 _PLAIN_FOR_HYDRA = re.compile(r"(?!true$|false$|null$)[A-Za-z_/.-][\w./@%*?|-]*(?::[\w./@%*?|-]+)*", re.ASCII | re.I)
 _LEADING = ("universe", "data")
+_POOLED = ("eligibility", "portfolio")
 _ALSO = {
     "hydrate": ("source",),
     "quote": ("source", "options"),
@@ -24,8 +25,11 @@ _ALSO = {
     **dict.fromkeys(("sync", "promote", "clean", "status"), ("tracking",)),
     "doctor": ("source", "tracking"),
     "featurize": ("features", "engine", "experiment"),
-    "tune": ("features", "label", "split", "strategy", "model", "engine", "seed", "experiment"),
-    "train": ("features", "label", "split", "strategy", "model", "grade", "engine", "seed", "experiment", "tracking"),
+    "tune": ("scope", "features", "label", "split", "strategy", "model", *_POOLED, "engine", "seed", "experiment"),
+    "train": (
+        *("scope", "features", "label", "split", "strategy", "model", *_POOLED, "grade", "engine", "seed"),
+        *("experiment", "tracking"),
+    ),
 }
 _INTERVAL = re.compile(r"(.+)-([1-9]\d{0,2}(?:m|h|d|wk|mo))")
 _LOGIN = re.compile(r"(?<=://).*@")

@@ -67,7 +67,7 @@ def pooled_folds(dates: DateArray, asset_class: str, split: SplitConfig, horizon
     --------
     >>> from src.config.schema import SplitConfig
     >>> days = np.arange("2014-01-01", "2018-01-01", dtype="datetime64[D]")
-    >>> folds = pooled_folds(days, "crypto", SplitConfig(), horizon=20, every=10)
+    >>> folds = pooled_folds(days, "crypto", SplitConfig(), 20, 10)
     >>> [(fold.first.isoformat(), int(fold.train[-1]), fold.score.start) for fold in folds]
     [('2015-07-01', 520, 546), ('2017-01-01', 1070, 1096)]
     """

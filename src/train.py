@@ -158,7 +158,7 @@ def _pooled(config: Config, models: list[ModelConfig], recorder: Recorder, start
         session.write_grades(evidence.grades, None)
         raise
     session.write_grades(evidence.grades, mlflow_ids)
-    return session.summary.sentence(evidence, session.states)
+    return session.sentence(evidence)
 
 
 def _fit(part: ClassSession, session: PooledSession, progress: Progress, engine: EngineConfig) -> None:

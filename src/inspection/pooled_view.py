@@ -8,11 +8,11 @@ import polars as pl
 
 from src.config.paths import DatasetPaths
 from src.inspection.files import read_table
+from src.market.survivors import survivorship
 from src.reporting.pooled_loading import session_settings
 from src.reporting.pooled_results import PooledResults
 from src.reporting.pooled_sentences import reservations, strength
 from src.reporting.schemas import pooled_grades_table
-from src.reporting.survivors import survivorship
 
 Json = dict[str, Any]
 _COLUMNS = (

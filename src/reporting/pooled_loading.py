@@ -12,9 +12,9 @@ import yaml
 
 from src.config.paths import DatasetPaths
 from src.core.dotted import dotted
+from src.market.survivors import survivorship
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.schemas import daily_table, pooled_grades_table
-from src.reporting.survivors import survivorship
 from src.storage import atomic
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from src.reporting.survivors import Survivorship
+from src.market.survivors import Survivorship
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import pytest
 
 from src.config.schema import GradeConfig
+from src.market.survivors import survivorship
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.pooled_sentences import is_near_miss, pooled_sentence, strength, verdict
 from src.reporting.report_data import thresholds
-from src.reporting.survivors import survivorship
 from tests.reporting.pooled_case import FAR, NEAR, PASSING, hydrated, tables
 
 LIMITS = thresholds(GradeConfig())

@@ -18,7 +18,9 @@ from src.evaluation.multiple_testing import SessionEvidence, session_evidence
 from src.evaluation.pooled.assessment import PooledAssessment, assess_pooled
 from src.evaluation.pooled.graded_days import PooledRun
 from src.evaluation.splits import InsufficientData
+from src.market.survivors import survivorship
 from src.models.pooled_file import FILE, pack
+from src.sources import registry
 from src.storage import atomic
 from src.training.failures import Failures
 from src.training.inputs import Inputs
@@ -288,6 +290,15 @@ class PooledSession:
         self.stored.finish()
         grades = outputs.grade_frame(self._rows)
         return session_evidence(grades, self.trials.session_number() if grades.height else None)
+
+    def sentence(self, evidence: SessionEvidence) -> str:
+        """Return the closing line of the stage."""
+        path = self.settings.training.paths.states("hydrate")
+        states = pl.read_parquet(path, glob=False) if path.is_file() else None
+        simulated = registry.is_simulated(self.inputs.bars.manifest.source)
+        found = {} if simulated else survivorship(states, self._classes)
+        survivors_only = any(each.survivors_only for each in found.values())
+        return self.summary.sentence(evidence, self.states, survivors_only=survivors_only)
 
     def write_grades(self, grades: pl.DataFrame, mlflow_ids: pl.DataFrame | None) -> None:
         """Write the grades table; MLflow's ids are null where it has none of the runs."""

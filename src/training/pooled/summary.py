@@ -75,7 +75,7 @@ class PooledSummary:
         shown = ", ".join(f"{name} {'undefined' if x is None else f'{x:.3f}'}" for name, x in values.items())
         return f"{'passed' if row['passed'] else 'failed'}; {shown}"
 
-    def sentence(self, evidence: SessionEvidence, states: list[EndState]) -> str:
+    def sentence(self, evidence: SessionEvidence, states: list[EndState], *, survivors_only: bool) -> str:
         """Return the closing line of the stage.
 
         Parameters
@@ -83,21 +83,31 @@ class PooledSummary:
         evidence : SessionEvidence
         states : list of EndState
             One an instrument.
+        survivors_only : bool
+            Whether the dataset lacks the names that were delisted.
         """
         done = sum(state.state == "done" for state in states)
         names = f"{done:,} of {len(states):,} instruments eligible"
         if not evidence.grades.height:
             reasons = "; ".join(f"{name} failed: {reason}" for name, reason in self.failed.items())
             return f"train: {names}; no portfolio to grade{': ' + reasons if reasons else ''}"
-        total, expected = evidence.grades.height, f"{evidence.expected:.2f}"
+        total = evidence.grades.height
         count = f"{evidence.passes:,} of {total:,} portfolio{'' if total == 1 else 's'} passed"
         each = "; ".join(self._portfolio(row) for row in evidence.grades.iter_rows(named=True))
-        luck = f"If no model had any skill, about {expected} would."
+        luck = f"If no model had any skill, {self._lucky(evidence.expected)} would."
         ends = [f"{self.fits:,} fits"]
         ends += [f"{self.reused_fits:,} fits reused"] if self.reused_fits else []
         ends += [f"{self.reused:,} runs reused"] if self.reused else []
         ends += [f"{len(self.failed):,} failed ({', '.join(self.failed)})"] if self.failed else []
-        return f"train: {names}; {count} ({evidence.registrable:,} registrable). {luck} {each}; {', '.join(ends)}"
+        caveats = "Survivors only; borrowing" if survivors_only else "Borrowing"
+        caveats += f" is assumed to cost {self._settings.portfolio.borrow_bps:g} bp a year."
+        ended = f"{each}. {caveats} {', '.join(ends)}"
+        return f"train: {names}; {count} ({evidence.registrable:,} registrable). {luck} {ended}"
+
+    def _lucky(self, expected: float) -> str:
+        """Say how many passes luck gives, no more exactly than the draws tell."""
+        draws = self._settings.training.grade.common_shifts
+        return f"about {expected:.2g}" if expected >= 1.0 / draws else f"fewer than 1 in {draws:,}"
 
     def _portfolio(self, row: dict[str, Any]) -> str:
         values = [(metric.short_title, row[metric.name], metric.form) for metric in GATE_METRICS]

@@ -166,7 +166,7 @@ def done(session: PooledSession, fit: Fit = fit_fold) -> Done:
         session.close(part, found)
     evidence = session.finish()
     session.write_grades(evidence.grades, None)
-    return Done(session, fits, session.summary.sentence(evidence, session.states))
+    return Done(session, fits, session.sentence(evidence))
 
 
 def differences(project: Stocks, whole: Stocks) -> list[str]:

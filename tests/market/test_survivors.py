@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from src.reporting.survivors import survivorship
+from src.market.survivors import survivorship
 from tests.reporting.pooled_case import hydrated
 
 

@@ -16,14 +16,17 @@ import yaml
 from src.core.project import ROOT
 from tests import process_case
 
-STAGES = ("hydrate", "featurize", "train", "report")
+STAGES = ("hydrate", "featurize", "train", "train_pooled", "report")
+VERBS = {stage: stage.partition("_")[0] for stage in STAGES}
+SCOPES = {"train": " scope=instrument", "train_pooled": " scope=pooled"}
 # Modules that change nothing in a stage's outputs: the frame, and what only projects results into MLflow.
 NEUTRAL = {"core", "engine", "fetching", "runtime", "storage", "tracking"}
 """Packages that shape how a stage works, where it stores and what it says, and no value that it writes."""
 NO_OUTPUT = {
     "hydrate": {"chains", "models", "options"},  # option chains are no output that DVC keeps
     "featurize": {"models"},  # known to the settings' schema alone
-    "train": set(),
+    "train": {"listings", "sources"},  # read by the pooled scope
+    "train_pooled": {"sources"},  # for a word in the closing line
     "report": {"models"},
 }
 FRAME = ("config", "core", "models", "runtime", "storage")
@@ -38,12 +41,14 @@ from src.runtime.command import StageError, main
 OUTS = {outs!r}
 
 def toy(config):
-    done = Path(OUTS[0].replace("UNIVERSE", config.dataset))
+    stage = "train_pooled" if "{verb}" == "train" and config.scope.kind == "pooled" else "{verb}"
+    outs = OUTS[stage]
+    done = Path(outs[0].replace("UNIVERSE", config.dataset))
     kept = sorted(path.name for path in done.glob("*")) if done.is_dir() else []
-    if os.environ.get("TOY_FAILS") == "{stage}" and not kept:
+    if os.environ.get("TOY_FAILS") == stage and not kept:
         write_text("first", done / "shard-0.txt")
         raise StageError("interrupted after the first shard")
-    for each in OUTS:
+    for each in outs:
         path = Path(each.replace("UNIVERSE", config.dataset))
         if path.suffix == ".json":
             write_json({{"runs": len(families(config)), "kept": kept}}, path)
@@ -54,12 +59,12 @@ def toy(config):
         else:
             write_json([str(model.params) for model in families(config)], path / "manifest.json")
             write_json(kept, path / "kept.json")
-    if "{stage}" == "train":
+    if stage == "train":
         write_text("x", main_root() / "mlruns" / ("_".join(model.family for model in families(config)) + ".txt"))
-    return "{stage}: done"
+    return "{verb}: done"
 
 if __name__ == "__main__":
-    main("{stage}", toy)
+    main("{verb}", toy)
 """
 
 
@@ -79,7 +84,7 @@ def outputs(stage: str) -> list[str]:
 
 def test_the_stages_are_the_verbs_and_read_their_choices_as_by_hand() -> None:
     assert {name: stage["cmd"] for name, stage in pipeline().items()} == {
-        name: f"python -m src.{name}" for name in STAGES
+        name: f"python -m src.{VERBS[name]}{SCOPES.get(name, '')}" for name in STAGES
     }
 
 
@@ -95,15 +100,20 @@ def test_outputs_persist_so_that_an_interrupted_stage_goes_on(stage: str) -> Non
 def test_every_choice_of_params_yaml_belongs_to_a_stage_and_every_group_file_is_tracked() -> None:
     chosen = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     used = [name for stage in pipeline().values() for name in names(stage.get("params", []))]
-    assert {name for name in used if not name.startswith("conf/")} == set(chosen)
+    by_hand = {"scope"}  # of a command that is typed; each stage names its own
+    assert {name for name in used if not name.startswith("conf/")} == set(chosen) - by_hand
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} - {"engine", "experiment"}
-    assert {name for name in used if name.startswith("conf/")} == {f"conf/{g}/${{{g}}}.yaml" for g in groups}
+    files = {f"conf/{g}/${{{g}}}.yaml" for g in groups - by_hand}
+    files |= {f"conf/{g}/${{pooled.{g}}}.yaml" for g in chosen["pooled"]}
+    files |= {f"conf/scope/{scope.rpartition('=')[2]}.yaml" for scope in SCOPES.values()}
+    assert {name for name in used if name.startswith("conf/")} == files
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_all_the_code_that_shapes_its_outputs_and_on_no_other(stage: str) -> None:
     graph = grimp.build_graph("src", exclude_type_checking_imports=True)
-    imported = {module.split(".")[1] for module in graph.find_upstream_modules(f"src.{stage}")} | {stage}
+    imported = {module.split(".")[1] for module in graph.find_upstream_modules(f"src.{VERBS[stage]}")}
+    imported |= {VERBS[stage]}
     listed = {Path(name).stem for name in names(pipeline()[stage]["deps"]) if name.startswith("src/")}
     assert listed == imported - NEUTRAL - NO_OUTPUT[stage]
 
@@ -129,9 +139,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("src/__init__.py", ".dvc/config", ".dvc/.gitignore"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
-    for stage in STAGES:
-        outs = [name.replace("${universe}", "UNIVERSE") for name in outputs(stage)]
-        (root / "src" / f"{stage}.py").write_text(TOY.format(outs=outs, stage=stage), encoding="utf-8")
+    outs = {stage: [name.replace("${universe}", "UNIVERSE") for name in outputs(stage)] for stage in STAGES}
+    for verb in set(VERBS.values()):
+        (root / "src" / f"{verb}.py").write_text(TOY.format(outs=outs, verb=verb), encoding="utf-8")
     for stage in STAGES:
         for name in names(pipeline()[stage]["deps"]):
             if name.startswith("src/") and not (root / name).exists():

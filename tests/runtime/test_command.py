@@ -218,7 +218,7 @@ def test_help_shows_the_purpose_the_groups_and_the_values_and_starts_no_work(
     assert run(raises(AssertionError("the task must not start")), "model=xgboost", "--help") == 0
     out = capsys.readouterr().out
     assert out.startswith("python -m src.toy [group=option ...] [key=value ...]\n\nDo what toys do.\n\n")
-    assert "model: all, catboost, hist_gradient_boosting, lightgbm, xgboost\n" in out
+    assert "model: all, catboost, ensemble, hist_gradient_boosting, lightgbm, ridge, xgboost\n" in out
     assert "family: xgboost" in out
     assert run(raises(AssertionError("the task must not start")), "model=xgbost", "--help") == 2
 

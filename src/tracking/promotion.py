@@ -177,7 +177,7 @@ class _Promotion:
         changed = withdrawn + sum(self.before.get(name) != current.get(name) for name in self.before | current)
         pooled = sum(name.lower().startswith(f"{POOLED}.") for name in self.champions.names)
         named = f"{len(self.champions.names) - pooled:,} instruments" + (
-            f" and {pooled:,} portfolios" if pooled else ""
+            f" and {pooled:,} portfolio{'' if pooled == 1 else 's'}" if pooled else ""
         )
         counts = f"{named} with versions, {len(current):,} champions"
         return f"{counts}, {changed:,} changed, {self._failing:,} no longer clear"

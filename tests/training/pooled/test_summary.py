@@ -21,8 +21,8 @@ def line(*, luck_rate: float = 0.0, survivors_only: bool = False, runs: int = 1)
     row = {
         "asset_class": "pooled", "symbol": "stock.neutral", "family": "lightgbm", "record_id": "r", "n_trials": 66,
         "auc": 0.512, "accuracy": 0.505, "sharpe": 0.61, "max_drawdown": 0.08, "passed": False, "registrable": False,
-        "luck_rate": luck_rate, "z": 1.0, "p_value": 0.04, "shift_passes": b"\0", "shift_z": b"\0" * 16, "adjusted_t": 1.4,
-        "weak": True,
+        "luck_rate": luck_rate, "z": 1.0, "p_value": 0.04, "shift_passes": b"\0", "shift_z": b"\0" * 16,
+        "adjusted_t": 1.4, "weak": True,
     }  # fmt: skip
     grades = pl.DataFrame([row] * runs)
     return summary.sentence(session_evidence(grades), STATES, survivors_only=survivors_only)

@@ -236,7 +236,7 @@ def test_portfolios_are_crowned_beside_instruments(pooled: PooledCase, capsys: A
     pooled.made.add("stock", "AAPL", metrics={**GOOD, "z": 1.0})
     sync(pooled.made.config)
     line = promote(pooled.made.config, {})
-    assert line == "promote: 1 instruments and 1 portfolios with versions, 2 champions, 2 changed, 0 no longer clear"
+    assert line == "promote: 1 instruments and 1 portfolio with versions, 2 champions, 2 changed, 0 no longer clear"
     said = capsys.readouterr().out
     number = champion(pooled)
     assert f"pooled.stock.neutral: version {number} (lightgbm; auc 0.560, sharpe 0.900, z 4.000) is champion" in said

@@ -352,7 +352,3 @@ def test_the_shared_market_file_is_hydrated_as_it_is(tmp_path):
         "hydrate: 724 instruments of mine from folder: 718 done (25 repaired), 0 failed, 6 quarantined;"
         " 1,695,790 bars, 2014-01-02 to 2024-12-07"
     )
-    quick = config(tmp_path / "quick", **path, universe__stock=500, universe__etf=200, universe__crypto=20)
-    assert hydrate(quick).startswith("hydrate: 720 instruments of mine from folder: 714 done")
-    chosen = pl.read_parquet(tmp_path / "quick" / "data" / "bars" / "mine" / "universe.parquet")
-    assert chosen.filter(~pl.col("included"))["symbol"].to_list() == ["BTCB", "USDT", "WBTC", "WETH"]

@@ -1,0 +1,18 @@
+"""The quick universe taken from real bars, where they are at hand: ``make soak``."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from src.hydrate import hydrate
+from tests.market_case import MARKET, config
+
+
+@pytest.mark.skipif(not (MARKET / "bars.parquet").is_file(), reason="the shared market file is not at hand")
+def test_the_most_traded_of_the_shared_market_file_are_chosen_without_stablecoins(tmp_path):
+    path = {"source__path": str(MARKET / "bars.parquet"), "universe__buckets": 16}
+    quick = config(tmp_path, **path, universe__stock=500, universe__etf=200, universe__crypto=20)
+    assert hydrate(quick).startswith("hydrate: 720 instruments of mine from folder: 714 done")
+    chosen = pl.read_parquet(tmp_path / "data" / "bars" / "mine" / "universe.parquet")
+    assert chosen.filter(~pl.col("included"))["symbol"].to_list() == ["BTCB", "USDT", "WBTC", "WETH"]

@@ -71,7 +71,8 @@ class PooledSession:
         self.stored = StoredRuns(self.store, self.key, fresh=settings.training.fresh)
         portfolio, prior = keys.portfolio_settings_key(settings), settings.scope.prior_trials
         ledger = TrialsLedger(paths.trials, settings.training.dataset)
-        self.trials = PooledTrials(ledger, self.key, portfolio, prior)
+        self._simulated = registry.is_simulated(self.inputs.bars.manifest.source)
+        self.trials = PooledTrials(ledger, self.key, portfolio, prior, simulated=self._simulated)
         self.states: list[EndState] = self.instruments.left()
         self.summary = PooledSummary(settings, self.key)
         self.table = InstrumentTable(settings)
@@ -295,8 +296,7 @@ class PooledSession:
         """Return the closing line of the stage."""
         path = self.settings.training.paths.states("hydrate")
         states = pl.read_parquet(path, glob=False) if path.is_file() else None
-        simulated = registry.is_simulated(self.inputs.bars.manifest.source)
-        found = {} if simulated else survivorship(states, self._classes)
+        found = {} if self._simulated else survivorship(states, self._classes)
         survivors_only = any(each.survivors_only for each in found.values())
         return self.summary.sentence(evidence, self.states, survivors_only=survivors_only)
 

@@ -43,7 +43,8 @@ class PooledTrials:
     """Trials on the portfolios of one session.
 
     A trial is the settings of the fits with those of the portfolio, on one dataset: bars that a refresh prolongs make
-    no new one. All trials on a class count, of whatever dataset, whose out-of-sample dates overlap.
+    no new one. All trials on a class count, of whatever dataset, whose out-of-sample dates overlap; those on generated bars
+    and those on real ones are counted apart.
 
     Parameters
     ----------
@@ -54,12 +55,18 @@ class PooledTrials:
         Key of the portfolio's settings.
     prior : int
         Recipes tried before the ledger begins.
+    simulated : bool
+        Whether the dataset's bars are generated: what was tried on these says nothing of real ones, nor the reverse.
     """
 
-    def __init__(self, ledger: TrialsLedger, session_key: str, portfolio: str, prior: int) -> None:
+    def __init__(
+        self, ledger: TrialsLedger, session_key: str, portfolio: str, prior: int, *, simulated: bool = False
+    ) -> None:
         ledger.merge()
         self._ledger, self._session_key, self._portfolio, self._prior = ledger, session_key, portfolio, prior
-        self._rows = ledger.trials([POOLED], "1d").filter(pl.col("asset_class") == POOLED)
+        self._series = "simulated" if simulated else ""
+        same = (pl.col("asset_class") == POOLED) & (pl.col("series") == self._series)
+        self._rows = ledger.trials([POOLED], "1d").filter(same)
 
     def trial(self, settings: str) -> str:
         """Name of the trial that a run with these settings is."""
@@ -117,7 +124,7 @@ class PooledTrials:
                 "last_oos": row["last_oos"],
                 "bars": row["bars"],
                 "last_bar": None,
-                "series": "",
+                "series": self._series,
                 "seen": seen,
             }
             for row in new

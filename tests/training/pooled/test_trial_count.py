@@ -52,6 +52,13 @@ def test_another_class_and_other_dates_do_not_count(tmp_path):
     assert trials(tmp_path).count("stock", ["x"], WINDOW) == 1
 
 
+def test_trials_on_generated_bars_and_on_real_ones_do_not_count_for_each_other(tmp_path):
+    PooledTrials(TrialsLedger(tmp_path, "demo"), "b" * 32, "neutral", 0, simulated=True).record([row("y")])
+    assert trials(tmp_path).count("stock", ["x"], WINDOW) == 1
+    on_demo = PooledTrials(TrialsLedger(tmp_path, "demo"), "c" * 32, "neutral", 0, simulated=True)
+    assert on_demo.count("stock", ["x"], WINDOW) == 2
+
+
 def test_the_number_of_the_session_counts_sessions(tmp_path):
     assert trials(tmp_path).session_number() == 1
     trials(tmp_path).record([row("x")])

@@ -43,8 +43,8 @@ class PooledTrials:
     """Trials on the portfolios of one session.
 
     A trial is the settings of the fits with those of the portfolio, on one dataset: bars that a refresh prolongs make
-    no new one. All trials on a class count, of whatever dataset, whose out-of-sample dates overlap; those on generated bars
-    and those on real ones are counted apart.
+    no new one. All trials on a class count, of whatever dataset, whose out-of-sample dates overlap; those on generated
+    bars and those on real ones are counted apart.
 
     Parameters
     ----------

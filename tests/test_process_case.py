@@ -46,13 +46,19 @@ def test_a_command_that_leaves_a_process_behind_is_named_and_what_it_left_is_end
     monkeypatch.setattr(process_case, "_LAST_MOMENTS", 0.0)
     with pytest.raises(AssertionError, match=r"ended and left running: process \d+, .*hang\(\)"):
         run(family("pass", session=True), stdout=subprocess.DEVNULL)
-    assert [each for each in process_case.marked("PYTEST_CURRENT_TEST", os.environ["PYTEST_CURRENT_TEST"])] == []
+    assert left() == []
 
 
 def test_a_command_that_runs_out_of_time_ends_with_its_group() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run(family(HANGING), stdout=subprocess.DEVNULL, limit=0.1)
-    assert process_case.marked("PYTEST_CURRENT_TEST", os.environ["PYTEST_CURRENT_TEST"]) == []
+    assert left() == []
+
+
+def left() -> list[psutil.Process]:
+    """Processes of this test that do not end: one that was killed takes a moment on a busy machine."""
+    marked = process_case.marked("PYTEST_CURRENT_TEST", os.environ["PYTEST_CURRENT_TEST"])
+    return process_case.still_running(marked, HANG)
 
 
 def test_a_run_of_the_tests_that_leaves_a_process_fails_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

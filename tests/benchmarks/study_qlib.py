@@ -2,8 +2,8 @@
 
 Qlib needs an environment of its own (``pip install pyqlib``), whose interpreter is named. Its scores and those of the
 product are traded by the same rules: quintiles, averaged over 5 and 20 days, bought at the next open, 5 basis points a
-side. Printed are rank IC, net Sharpe ratio, and the difference of net return a day with its 90% interval by quarters.
-Both are fitted with several seeds, and refitted at the dates of the product's folds.
+side and nothing else. Printed are rank IC, net Sharpe ratio, and the difference of net return a day with its 90%
+interval by quarters. Both are fitted with several seeds, and refitted at the dates of the product's folds.
 
     python -m tests.benchmarks.study_qlib /tmp/qlib/bin/python --data data --universe full --seeds 1 2 3 4 5
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +112,8 @@ def outcome(scores: Matrix, data: ClassData, config: Config, average: int) -> Tr
     """Trade scores by the common rules and measure their rank IC against the return over 20 days."""
     from scipy.stats import spearmanr
 
-    section, days = data.section, slice(*np.searchsorted(data.section.dates, np.array([FIRST, LAST], "datetime64[D]")))
+    section = replace(data.section, half_spread=np.zeros_like(data.section.half_spread))  # a flat cost alone
+    days = slice(*np.searchsorted(section.dates, np.array([FIRST, LAST], "datetime64[D]")))
     config.portfolio.smoothing = average
     result = traded(
         scores, days, section, data.eligible, data.styles, config.portfolio, config.eligibility.delisting_return
@@ -145,7 +146,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     given = parser.parse_args()
     words = ["universe=full", f"universe.name={given.universe}", f"data.root={given.data}", "experiment=pooled"]
-    rules = ["portfolio=quantiles", "portfolio.trade_every=1", "portfolio.half_cent=0", "tracking.enabled=false"]
+    rules = ["portfolio=quantiles", "portfolio.trade_every=1", "portfolio.signal_every=1", "portfolio.half_cent=0"]
+    rules += ["portfolio.neutralised=false", "portfolio.beta_hedged=false", "portfolio.borrow_bps=0"]
+    rules += ["tracking.enabled=false"]
     config = compose([*words, *rules, f"split.until={LAST}"])
     given.scratch.mkdir(parents=True, exist_ok=True)
     bars = given.scratch / "bars.parquet"

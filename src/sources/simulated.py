@@ -31,7 +31,7 @@ from src.core.instruments import KEY
 from src.market import calendar
 from src.sources.declaration import Batch, FileSource, Selection
 
-LAST = "2024-12-31"  # last date unless data.until says otherwise
+LAST = "2025-12-31"  # last date unless data.until says otherwise
 _WINDOW = {"stock": 10, "etf": 10, "crypto": 40}  # bars of the average that the edge tends back to
 _FREEDOM = 4.0  # of Student's t
 _ALPHA, _BETA = 0.06, 0.92  # GARCH(1,1)

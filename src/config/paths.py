@@ -142,6 +142,26 @@ class DatasetPaths:
         return main_root() / self.root / "trials"
 
     @property
+    def signals(self) -> Path:
+        """Folder of the books, a set of files a day."""
+        return self.root / "signals" / self.dataset
+
+    @property
+    def journal(self) -> Path:
+        """Folder of the journal, to which is only added."""
+        return self.root / "journal" / self.dataset
+
+    @property
+    def monitor(self) -> Path:
+        """Folder of what the monitor found."""
+        return self.root / "monitor" / self.dataset
+
+    @property
+    def promotions(self) -> Path:
+        """History of who promoted, withdrew and undid what, when and why."""
+        return main_root() / self.root / "promotions" / f"{self.dataset}.jsonl"
+
+    @property
     def options(self) -> Path:
         """Folder of the snapshots of option chains."""
         return self.root / "options" / self.dataset

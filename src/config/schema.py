@@ -15,6 +15,7 @@ from typing import Any
 from src.config.commands import command, typed_keys
 from src.config.paths import DatasetPaths
 from src.config.pooled_sections import EligibilityConfig, PortfolioConfig, ScopeConfig
+from src.config.signal_sections import BookConfig, DailyConfig, Demands, MonitorConfig, PromotionConfig
 from src.core.field_rules import TIME_ZONE, Pattern, constrained, dated, named, one_of, ranged, secret
 from src.core.instruments import ASSET_CLASSES
 from src.models.registry import FAMILIES
@@ -22,7 +23,16 @@ from src.models.registry import FAMILIES
 _INTERVAL = Pattern(re.compile(r"[1-9]\d{0,2}(m|h|d|wk|mo)"), "a number and m, h, d, wk or mo")
 _USUAL_RATES = "0.5 for yahoo and 5 for an exchange are usual"
 INDICATOR_LIBRARIES = ("pandas_ta", "talib")
-__all__ = ["EligibilityConfig", "PortfolioConfig", "ScopeConfig"]  # besides what is defined here
+__all__ = [  # besides what is defined here
+    "BookConfig",
+    "DailyConfig",
+    "Demands",
+    "EligibilityConfig",
+    "MonitorConfig",
+    "PortfolioConfig",
+    "PromotionConfig",
+    "ScopeConfig",
+]
 
 
 @dataclass
@@ -289,6 +299,10 @@ class Config:
     eligibility: EligibilityConfig = field(default_factory=EligibilityConfig)
     portfolio: PortfolioConfig = field(default_factory=PortfolioConfig)
     grade: GradeConfig = field(default_factory=GradeConfig)
+    promotion: PromotionConfig = field(default_factory=PromotionConfig)
+    book: BookConfig = field(default_factory=BookConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    daily: DailyConfig = field(default_factory=DailyConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
@@ -302,6 +316,10 @@ class Config:
     # train: share of the instruments that are trained once more with features rotated in time; see docs/placebo.md.
     placebo: float = ranged(0.0, low=0, high=1, remedy="placebo=0.05 is usual, and 0 leaves it out")
     placebo_only: bool = False  # train: the placebo arm without the session's own runs
+    date: str | None = dated(None)  # predict: day of the book, YYYY-MM-DD; null takes the latest that has bars
+    dry_run: bool = False  # promote: say what would be done, and do nothing
+    # daily: at the first run of a period, move split_until to its start, train challengers and promote.
+    refit: str | None = one_of(None, ("monthly", "quarterly", "yearly"))
 
     @property
     def dataset(self) -> str:

@@ -46,8 +46,8 @@ def test_columns_of_ones_own_files_are_named_on_the_command_line() -> None:
 def test_there_are_options_of_every_group_of_the_schema() -> None:
     groups = {option.split("/")[0] for option in OPTIONS}
     assert groups == {
-        "eligibility", "engine", "experiment", "features", "grade", "label", "model", "portfolio", "scope", "source",
-        "split", "strategy", "universe",
+        "book", "daily", "eligibility", "engine", "experiment", "features", "grade", "label", "model", "monitor",
+        "portfolio", "promotion", "scope", "source", "split", "strategy", "universe",
     }  # fmt: skip
 
 

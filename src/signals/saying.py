@@ -1,0 +1,219 @@
+"""Say the book of a day: make what the journal lacks, keep it there, and write the day's files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from src.config.constraints import values
+from src.core.errors import ConfigError, StageError
+from src.core.git import git_commit
+from src.market.bars import BarStore
+from src.signals.book import Past, make_books
+from src.signals.dataset import SignalDataset
+from src.signals.journal import Journal
+from src.signals.orders import write_orders
+from src.signals.tables import BOOK, LINES
+from src.storage import atomic
+from src.tracking.crowned_versions import CrownedVersion, crowned_versions
+from src.tracking.settings import TrackedDataset
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
+    from src.config.schema import BookConfig, Config
+
+SHOWN = 10
+"""Positions that are shown on screen, the largest first."""
+
+
+@dataclass(frozen=True)
+class BookRequest:
+    """The book that a command asks for.
+
+    Attributes
+    ----------
+    dataset : SignalDataset
+    tracked : TrackedDataset
+    choice : BookConfig
+    date : str or None
+        YYYY-MM-DD; None takes the latest day that any instrument has a bar of.
+    hydrate_command : str
+        What to type where there are no bars.
+    """
+
+    dataset: SignalDataset
+    tracked: TrackedDataset
+    choice: BookConfig
+    date: str | None
+    hydrate_command: str
+
+    @classmethod
+    def of(cls, config: Config) -> BookRequest:
+        """Take the request from the configuration of a command."""
+        dataset, tracked = SignalDataset.of(config), TrackedDataset.of(config)
+        return cls(dataset, tracked, config.book, config.date, config.hydrate_command)
+
+    @property
+    def paths(self) -> DatasetPaths:
+        """Where the dataset's stored things lie."""
+        return self.dataset.paths
+
+
+@dataclass(frozen=True)
+class Said:
+    """The book of a day, as it was said.
+
+    Attributes
+    ----------
+    date : date
+    lines, book : DataFrame
+        Columns of `src.signals.tables.LINES` and `BOOK`, of this day.
+    champions : int
+    replayed : int
+        Lines of earlier days that were replayed by the way.
+    said_at : datetime or None
+        When the journal got it, where that was by an earlier command.
+    folder : Path
+        Of the files.
+    """
+
+    date: dt.date
+    lines: pl.DataFrame
+    book: pl.DataFrame
+    champions: int
+    replayed: int
+    said_at: dt.datetime | None
+    folder: Path
+
+    @property
+    def held(self) -> pl.DataFrame:
+        """Positions of the book, the largest first."""
+        return self.book.filter(pl.col("weight") != 0).sort(pl.col("weight").abs(), "symbol", descending=[True, False])
+
+    def table(self) -> Iterator[str]:
+        """Yield the lines shown on screen: the largest positions, and what was refused."""
+        held = self.held
+        if held.height:
+            yield f"{'instrument':<16}{'weight':>9}{'before':>9}{'close':>12}  champions"
+        for row in held.head(SHOWN).iter_rows(named=True):
+            name = f"{row['asset_class']}:{row['symbol']}"
+            close = "" if row["close"] is None else f"{row['close']:,.2f}"
+            yield f"{name:<16}{row['weight']:>9.2%}{row['before'] or 0.0:>9.2%}{close:>12}  {row['champions'] or 0}"
+        if held.height > SHOWN:
+            yield f"and {held.height - SHOWN:,} more in {(self.folder / f'{self.date}-book.csv').as_posix()}"
+        refused = self.lines.filter(state="refused")
+        for reason, count in refused["reason"].value_counts(sort=True).head(SHOWN).iter_rows():
+            yield f"{_counted(count, 'line')} refused: {reason!s}"
+
+    def sentence(self) -> str:
+        """Give the closing line."""
+        said, refused = (self.lines.filter(state=state).height for state in ("said", "refused"))
+        held, weight = self.held, self.book["weight"].fill_null(0.0)
+        turnover = (weight - self.book["before"].fill_null(0.0)).abs().sum()
+        when = self.book["trade_on"].max()
+        opens = f" for the open of {when}" if isinstance(when, dt.date) else ""
+        again = f", as said at {self.said_at:%Y-%m-%d %H:%M} UTC" if self.said_at else ""
+        replayed = f"; {self.replayed:,} lines replayed" if self.replayed else ""
+        return (
+            f"book of {self.date}{opens}{again}: {_counted(self.champions, 'champion')}, "
+            f"{_counted(said, 'line')} said, "
+            f"{refused:,} refused; {_counted(held.height, 'position')}, "
+            f"gross {held['weight'].abs().sum():.2f}, "
+            f"net {held['weight'].sum():.2f}, turnover {turnover:.2f}{replayed}. "
+            f"See {(self.folder / f'{self.date}.csv').as_posix()}"
+        )
+
+
+def say(request: BookRequest) -> Said:
+    """Say the book of the configured day.
+
+    Parameters
+    ----------
+    request : BookRequest
+
+    Returns
+    -------
+    Said
+
+    Raises
+    ------
+    ConfigError
+        If there can be no book of ``date``.
+    StageError
+        Without bars, or where the journal or the registry can't be read.
+    """
+    date, journal = _date(request), Journal(request.paths.journal)
+    champions = crowned_versions(request.tracked)
+    last = journal.books()["book_date"].max()
+    if isinstance(last, dt.date) and date < last:
+        return _said_before(request, journal, date, last)
+    made = make_books(champions, request.dataset, request.choice, date, Past.of(journal, date))
+    note = _note(request, champions)
+    replayed = journal.append("replay", *made.replayed, note)
+    lines, book = made.today
+    new = journal.append("book", lines, book, note)
+    _write(request, date, lines, book)
+    count = made.replayed[0].height if replayed else 0
+    return Said(
+        date, lines, book, len(champions), count, None if new else _said_at(journal, date), request.paths.signals
+    )
+
+
+def _said_before(request: BookRequest, journal: Journal, date: dt.date, last: dt.date) -> Said:
+    """The book of a day that the journal has gone beyond: as it was said, whatever the bars say now."""
+    book = journal.books().filter(pl.col("book_date") == date)
+    lines = journal.lines().filter(pl.col("book_date") == date)
+    if book.is_empty() and lines.is_empty():
+        raise ConfigError(
+            f"date={date} has no book: the journal of {request.paths.dataset} goes on to {last}; leave date out"
+        )
+    at = _said_at(journal, date)
+    lines, book = lines.select(list(LINES)), book.select(list(BOOK))
+    _write(request, date, lines, book)
+    return Said(date, lines, book, lines["name"].n_unique(), 0, at, request.paths.signals)
+
+
+def _said_at(journal: Journal, date: dt.date) -> dt.datetime | None:
+    at = journal.books().filter(pl.col("book_date") == date)["said_at"].max()
+    return at if isinstance(at, dt.datetime) else None
+
+
+def _date(request: BookRequest) -> dt.date:
+    """The day of the book: the one asked for, or the latest that any instrument has a bar of."""
+    store = BarStore(request.paths.bars)
+    latest = store.instruments()["last"].max() if store.exists() else None
+    if not isinstance(latest, dt.date):
+        raise StageError(f"no bars for universe={request.paths.dataset}: run `{request.hydrate_command}` first")
+    asked = dt.date.fromisoformat(request.date) if request.date else latest
+    if asked > latest:
+        raise ConfigError(f"date must not be after the last bar, {latest}, got {asked}: hydrate first, or leave it out")
+    return asked
+
+
+def _note(request: BookRequest, champions: list[CrownedVersion]) -> dict[str, Any]:
+    """On which data, by which versions and settings a book is said."""
+    store = BarStore(request.paths.bars)
+    return {
+        "bars": {str(bucket): store.digest(bucket) for bucket in store.buckets()},
+        "champions": {each.name: each.version for each in champions},
+        "book": dict(values(request.choice)),
+        "git_commit": git_commit(),
+    }
+
+
+def _write(request: BookRequest, date: dt.date, lines: pl.DataFrame, book: pl.DataFrame) -> None:
+    """Write the files of a day; the same content gives the same bytes."""
+    folder = request.paths.signals
+    for name, table in ((f"{date}", lines), (f"{date}-book", book)):
+        atomic.write_parquet(table, folder / f"{name}.parquet")
+        atomic.write_text(table.write_csv(float_precision=8), folder / f"{name}.csv")
+    write_orders(book, request.choice, folder / f"{date}-orders.csv")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -7,8 +7,8 @@
     python -m src.predict book.holdings=holdings.csv           and the orders that lead there
 
 Decisions of all champions are written to ``data/signals/<dataset>/<date>.parquet`` and ``.csv``, the netted book and
-its orders beside them; all of it goes to the journal before it is shown. A line that can't be vouched for is refused with
-its reason; the others stand.
+its orders beside them; all of it goes to the journal before it is shown. A line that can't be vouched for is refused
+with its reason; the others stand.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ LINES: dict[str, Any] = {
     "symbol": pl.String(),
     "state": pl.String(),  # said or refused
     "reason": pl.String(),  # why it is refused; null where it is said
+    "holds": pl.Boolean(),  # of a refused one: its bar is missing or late, so the weight stays; else it goes to cash
     "decided_on": pl.Datetime("us"),  # of the bar at whose close the decision was made
     "trade_on": pl.Date(),  # session at whose open it is entered
     "bar_age": pl.Int64(),  # sessions of the class between the bar and the book
@@ -56,7 +57,7 @@ BOOK: dict[str, Any] = {
     "cost": pl.Float64(),  # of the change, as a fraction of the book's capital
     "close": pl.Float64(),
     "champions": pl.Int64(),  # lines that were netted
-    "capped_by": pl.String(),  # instrument, class, gross or turnover, comma-separated; null where nothing was cut
+    "capped_by": pl.String(),  # instrument, class, gross, turnover, comma-separated; held: no bar to trade on
 }
 
 

@@ -1,0 +1,309 @@
+"""The chain of a journal: a line of JSON for each entry, with the SHA-256 of its content and of the line before."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.core.errors import StageError
+from src.storage.atomic import sync_folder, write_json
+
+log = logging.getLogger(__name__)
+CHAIN = "chain.jsonl"
+START = "0" * 64
+"""What the first entry has in place of the hash before."""
+REMEDY = "bring the folder back from a copy (dvc checkout, the shared folder, a backup); nothing was written"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One link of the chain.
+
+    Attributes
+    ----------
+    number : int
+        From 1 on.
+    kind : str
+        ``book`` for what was said, ``replay`` for what would have been said of days that had passed, ``event`` for a
+        promotion, a demotion or the like.
+    said_at : datetime
+        UTC, when it was made durable.
+    first, last : date or None
+        Days of the books in it.
+    lines : int
+        Decisions in it.
+    note : mapping
+        Plain values: digests of the data and the code, settings of the book, or what happened.
+    hash : str
+        SHA-256 over all of it, its files, and the hash of the entry before.
+    previous : str
+        Hash of the entry before; zeros in the first.
+    files : mapping
+        SHA-256 and size in bytes (``sha256``, ``bytes``) of each file, by name.
+    decided_first, decided_last : datetime or None
+        Bars at whose close the decisions in it were made.
+    """
+
+    number: int
+    kind: str
+    said_at: dt.datetime
+    first: dt.date | None
+    last: dt.date | None
+    lines: int
+    note: Mapping[str, Any]
+    hash: str
+    previous: str = START
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    decided_first: dt.datetime | None = None
+    decided_last: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class JournalChain:
+    """What the chain file holds.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        Each follows from the one before.
+    size : int
+        Bytes of the file that the entries take.
+    torn : int
+        Bytes after them, of a line that was never completed: its entry was not said.
+    """
+
+    entries: list[Entry]
+    size: int = 0
+    torn: int = 0
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the last entry; 0 and zeros without one."""
+        return (self.entries[-1].number, self.entries[-1].hash) if self.entries else (0, START)
+
+
+def canonical(content: Mapping[str, Any]) -> str:
+    """Write a mapping as JSON in the one form that is hashed: keys sorted, no space, ASCII, dates as ISO text.
+
+    Raises
+    ------
+    ValueError
+        On NaN, an infinity, or a value that JSON can't hold.
+    """
+    try:
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the journal takes what JSON can hold ({error}): give plain values, null for NaN") from error
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the hash to the content of an entry.
+
+    Parameters
+    ----------
+    content : mapping
+        Everything else, ``previous`` included.
+
+    Returns
+    -------
+    dict
+        As JSON reads it back.
+    """
+    text = canonical(content)
+    parsed: dict[str, Any] = json.loads(text)
+    return {**parsed, "hash": hashlib.sha256(text.encode("ascii")).hexdigest()}
+
+
+def read_chain(root: Path, head_file: Path) -> JournalChain:
+    """Read the chain of a journal, and check each line and the end that is remembered elsewhere.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the journal; it may be absent.
+    head_file : Path
+        Number and hash of the last entry that this machine knows of; it may be absent.
+
+    Raises
+    ------
+    StageError
+        If a line was changed, removed, added or moved: names the first such entry.
+    """
+    remembered = _read_head(head_file)  # first: an entry that is added meanwhile makes the chain longer, never shorter
+    path = root / CHAIN
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    lines = content.splitlines(keepends=True) if b"\r" not in content else [content]
+    entries: list[Entry] = []
+    size = 0
+    for line in lines:
+        previous = entries[-1].hash if entries else START
+        found = _entry(line, len(entries) + 1, previous)
+        if isinstance(found, Entry):
+            entries.append(found)
+            size += len(line)
+            continue
+        if _is_torn(line, size + len(line) == len(content), len(entries), remembered):
+            log.warning("%s ends in an incomplete line: entry %d was never said", path, len(entries) + 1)
+            break
+        raise StageError(f"{path.as_posix()}: entry {len(entries) + 1} {found}: {REMEDY}")
+    _check_head(path, entries, remembered, head_file)
+    return JournalChain(entries, size, len(content) - size)
+
+
+def append_line(root: Path, chain: JournalChain, content: Mapping[str, Any]) -> Entry:
+    """Add an entry to the chain file; durable on return, and the file is as before if the disk refuses.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the journal.
+    chain : JournalChain
+        As read under the journal's lock.
+    content : mapping
+        The entry, as `sealed` returns it.
+    """
+    path = root / CHAIN
+    line = (canonical(content) + "\n").encode("ascii")
+    is_new = not path.exists()
+    with path.open("w+b" if is_new else "r+b", buffering=0) as stream:
+        try:
+            stream.truncate(chain.size)
+            stream.seek(chain.size)
+            _write_whole(stream, line)
+            os.fsync(stream.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                stream.truncate(chain.size)
+            raise
+    if is_new:
+        sync_folder(root)
+    entry = _entry(line, chain.head[0] + 1, chain.head[1])
+    if not isinstance(entry, Entry):
+        raise AssertionError(f"entry {content['number']} {entry}")
+    return entry
+
+
+def remember_head(head_file: Path, head: tuple[int, str]) -> None:
+    """Keep number and hash of the last entry outside the journal's folder, so that a shortened chain is noticed.
+
+    Parameters
+    ----------
+    head_file : Path
+    head : tuple of (int, str)
+        Number and hash.
+    """
+    if head[0] and _read_head(head_file) != head:
+        write_json({"number": head[0], "hash": head[1]}, head_file)
+
+
+def _write_whole(stream: Any, line: bytes) -> None:
+    written = 0
+    while written < len(line):
+        written += stream.write(line[written:])
+
+
+def _entry(line: bytes, number: int, previous: str) -> Entry | str:
+    """Read a line of the chain; what is wrong with it where it does not follow from the one before."""
+    try:
+        content = json.loads(line)
+        claimed = content.pop("hash")
+        text = canonical(content)
+        whole = canonical({**content, "hash": claimed}).encode("ascii") + b"\n"
+        entry = _parsed(content, claimed)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "can't be read"
+    if entry.number != number:
+        return f"is missing, or was moved: its place holds entry {entry.number}"
+    if line != whole or hashlib.sha256(text.encode("ascii")).hexdigest() != claimed:
+        return "was changed: its hash does not match its content"
+    if entry.previous != previous:
+        return f"does not follow from entry {number - 1}: one of the two was replaced"
+    return entry
+
+
+def _parsed(content: Mapping[str, Any], claimed: str) -> Entry:
+    return Entry(
+        number=content["number"],
+        kind=content["kind"],
+        said_at=dt.datetime.fromisoformat(content["said_at"]),
+        first=_date(content["first"]),
+        last=_date(content["last"]),
+        lines=content["lines"],
+        note=dict(content["note"]),
+        hash=claimed,
+        previous=content["previous"],
+        files={name: dict(facts) for name, facts in content["files"].items()},
+        decided_first=_moment(content["decided_first"]),
+        decided_last=_moment(content["decided_last"]),
+    )
+
+
+def _date(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    return None if text is None else dt.datetime.fromisoformat(text)
+
+
+def _is_torn(line: bytes, is_last: bool, before: int, remembered: tuple[int, str] | None) -> bool:
+    """Whether a kill or a power cut left the line: the last one, incomplete, of an entry that no head speaks of."""
+    if not is_last or (remembered is not None and remembered[0] > before):
+        return False
+    if not line.endswith(b"\n"):
+        return True
+    if remembered is None and before:
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
+
+
+def _check_head(path: Path, entries: list[Entry], remembered: tuple[int, str] | None, head_file: Path) -> None:
+    if remembered is None:
+        return
+    number, digest = remembered
+    if number > len(entries):
+        wrong = (
+            f"ends with entry {len(entries)}, but entry {number} was said: the entries after {len(entries)} are gone"
+        )
+    elif entries[number - 1].hash != digest:
+        wrong = f"entry {number} is not the one that was said here: the journal was replaced by another"
+    else:
+        return
+    remembers = f"If it is meant to be so, delete {head_file.as_posix()}, which remembers the last entry"
+    raise StageError(f"{path.as_posix()} {wrong}: {REMEDY}. {remembers}")
+
+
+def _read_head(head_file: Path) -> tuple[int, str] | None:
+    try:
+        content = json.loads(head_file.read_text(encoding="utf-8"))
+        return int(content["number"]), str(content["hash"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        what = f"{head_file.as_posix()}, which remembers the journal's last entry, can't be read"
+        raise StageError(f"{what}: delete it if the journal is whole") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.date | dt.datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return value.as_posix()
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__}: {value!r}")

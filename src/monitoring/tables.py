@@ -43,7 +43,7 @@ CHAMPIONS: dict[str, Any] = {
     **{f"{kind}_{name}": pl.Float64() for kind in KINDS[1:] for name in FIGURES},
     "oos_days": pl.Int64(),
     **{f"oos_{name}": pl.Float64() for name in FIGURES},  # of the out-of-sample record that it was graded on
-    **{f"{name}_{side}": pl.Float64() for name in METRICS for side in ("low", "high")},  # band of so many days
+    **{f"{name}_{side}": pl.Float64() for name in METRICS for side in ("low", "high")},  # band of as many days
     "outside": pl.String(),  # figures outside their band, comma-separated; null where all are inside
     "null_sharpe": pl.Float64(),  # shrunk out-of-sample estimate: what the tests take for the truth
     "null_auc": pl.Float64(),
@@ -75,7 +75,7 @@ BOOK: dict[str, Any] = {
     "null_sharpe": pl.Float64(),
     "evidence": pl.Float64(),  # of the sequential test for loss of edge
     "limit": pl.Float64(),
-    "power_1y": pl.Float64(),  # probability that so many years of looks would find the Sharpe ratio gone to zero
+    "power_1y": pl.Float64(),  # probability that one or three years of looks would find the Sharpe ratio gone to zero
     "power_3y": pl.Float64(),
 }
 BOOK_DAYS: dict[str, Any] = {

@@ -1,0 +1,97 @@
+"""Set and remove the alias ``champion``, and show in the registry who did it and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from src.core.errors import StageError
+from src.tracking.promotion_history import Change, Entry
+from src.tracking.registry_gate import CHAMPION
+from src.tracking.search import all_pages
+
+if TYPE_CHECKING:
+    from src.tracking.store import MlflowStore
+
+PROMOTED = ("alpha.promoted_by", "alpha.promoted_at", "alpha.promoted_why")
+DEMOTED = "alpha.demoted"
+"""Tags of a model version: of the champion who promoted it, when and why; of a former one why it no longer is."""
+
+
+def champions_now(store: MlflowStore) -> dict[str, int]:
+    """Read all champions of the registry, of every dataset.
+
+    Parameters
+    ----------
+    store : MlflowStore
+
+    Returns
+    -------
+    dict
+        Version numbers by the name of the registered model; a version may be gone.
+    """
+    search = store.client.search_registered_models
+    models = all_pages(lambda token: search(max_results=1000, page_token=token))
+    return {model.name: int(model.aliases[CHAMPION]) for model in models if CHAMPION in model.aliases}
+
+
+def carry_out_change(store: MlflowStore, change: Change, entry: Entry) -> str | None:
+    """Make a change of the history in the registry, and tag the versions.
+
+    Parameters
+    ----------
+    store : MlflowStore
+    change : Change
+    entry : Entry
+        That announced it.
+
+    Returns
+    -------
+    str or None
+        The registry's refusal; the champion is then as it was.
+    """
+    try:
+        with store.refusals():
+            if change.after is None:
+                store.client.delete_registered_model_alias(change.name, CHAMPION)
+            else:
+                store.client.set_registered_model_alias(change.name, CHAMPION, str(change.after))
+    except StageError as refusal:
+        return str(refusal)
+    show_change(store, change, entry)
+    return None
+
+
+def show_change(store: MlflowStore, change: Change, entry: Entry) -> None:
+    """Tag the version that became champion, and the one that no longer is.
+
+    Parameters
+    ----------
+    store : MlflowStore
+    change : Change
+    entry : Entry
+        That announced it.
+    """
+    if change.after is not None:
+        said = dict(zip(PROMOTED, (entry.who, entry.at, entry.why or entry.kind), strict=True))
+        _tag(store, change.name, change.after, said, (DEMOTED,))
+    if change.before is not None and change.before != change.after:
+        successor = (
+            f"replaced by version {change.after}" if change.after is not None else f"{entry.kind} by {entry.who}"
+        )
+        said = {DEMOTED: f"{entry.at}: {successor}{f': {entry.why}' if entry.why else ''}"}
+        _tag(store, change.name, change.before, said, PROMOTED)
+
+
+def _tag(store: MlflowStore, name: str, number: int, said: dict[str, str], dropped: Iterable[str]) -> None:
+    """Replace tags of a version; one that is gone has none."""
+    try:
+        with store.refusals():
+            known = store.client.get_model_version(name, str(number)).tags
+            for key, value in said.items():
+                store.client.set_model_version_tag(name, str(number), key, value)
+            for key in dropped:
+                if key in known:
+                    store.client.delete_model_version_tag(name, str(number), key)
+    except StageError:
+        return

@@ -178,6 +178,24 @@ def predict(model: Any, x: Matrix) -> Vector:
     return np.asarray(model.predict(x, prediction_type="Probability", thread_count=1), dtype=np.float64)[:, 1]
 
 
+def contributions(model: Any, x: Matrix | Bytes) -> Vector:
+    """Return what each feature adds to the log odds of each row (TreeSHAP); see `src.models.library.ExplainedFamily`.
+
+    Returns
+    -------
+    float64, shape (rows, features)
+    """
+    import catboost as cb
+
+    used = len(model.feature_names_)
+    found = np.zeros(x.shape, dtype=np.float64)
+    if len(x):
+        kinds = model.get_cat_feature_indices() or None
+        data = cb.Pool(np.ascontiguousarray(x[:, :used]), cat_features=kinds, thread_count=1)
+        found[:, :used] = model.get_feature_importance(data, type="ShapValues", thread_count=1)[:, :used]
+    return found
+
+
 def importance(model: Any, names: list[str]) -> Vector:
     """Return each feature's share in how much the prediction moves; see `src.models.library.Family`.
 

@@ -247,6 +247,27 @@ class PooledFamily(Family, Protocol):
         """
 
 
+class ExplainedFamily(Family, Protocol):
+    """What a family defines besides, to say which features moved a score; optional."""
+
+    def contributions(self, model: Any, x: Matrix | Bytes) -> Vector:
+        """Return what each feature adds to the raw score of each row.
+
+        Parameters
+        ----------
+        model : object
+            What `fit`, `fit_pooled` or `from_bytes` returned.
+        x : float32 or uint8, shape (rows, features)
+            As `predict` takes it, or as `score` does for a pooled fit.
+
+        Returns
+        -------
+        float64, shape (rows, features)
+            Units of the raw score: log odds, or the target of a regression. A row's sum differs from its raw score by
+            the same amount in all rows, the score of a model that sees no feature. 0 in columns that the fit left out.
+        """
+
+
 def shares(gains: Vector) -> Vector:
     """Return gains as shares of their sum.
 

@@ -169,6 +169,21 @@ def predict(model: Any, x: Matrix) -> Vector:
     return np.asarray(model.predict(x, num_threads=1), dtype=np.float64)
 
 
+def contributions(model: Any, x: Matrix | Bytes) -> Vector:
+    """Return what each feature adds to the log odds of each row (TreeSHAP); see `src.models.library.ExplainedFamily`.
+
+    Returns
+    -------
+    float64, shape (rows, features)
+    """
+    used = model.num_feature()
+    found = np.zeros(x.shape, dtype=np.float64)
+    if len(x):
+        block = np.asarray(x[:, :used], dtype=np.float32)
+        found[:, :used] = model.predict(block, pred_contrib=True, num_threads=1)[:, :used]
+    return found
+
+
 def importance(model: Any, names: list[str]) -> Vector:
     """Return each feature's share of the total gain of its splits; see `src.models.library.Family`.
 

@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 from typing import Any, cast
 
 from src.core.errors import ConfigError
-from src.models.library import Family, PooledFamily
+from src.models.library import ExplainedFamily, Family, PooledFamily
 
 MEMBERS = ("LIBRARY", "FILE", "PARAMS", "SPACE", "cost", "fit", "predict", "importance", "to_bytes", "from_bytes")
 """What a family defines; see `src.models.library.Family`."""
@@ -138,6 +138,18 @@ def pooled_family(name: str) -> PooledFamily:
     if name in FAMILIES and name not in POOLED:
         raise ConfigError(f"model={name}: the family has no pooled fit: choose {', '.join(POOLED)}")
     return cast(PooledFamily, family(name))
+
+
+def explained_family(name: str) -> ExplainedFamily | None:
+    """Return the module of a family that says which features moved a score; None for one that does not.
+
+    Parameters
+    ----------
+    name : str
+        Name of its file, without the suffix.
+    """
+    found = family(name)
+    return cast(ExplainedFamily, found) if hasattr(found, "contributions") else None
 
 
 def load(name: str) -> None:

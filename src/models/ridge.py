@@ -170,6 +170,24 @@ def predict(model: dict[str, Any], x: Matrix) -> Vector:
     return np.asarray(expit(total), dtype=np.float64)
 
 
+def contributions(model: dict[str, Any], x: Matrix | Bytes) -> Vector:
+    """Return coefficient times standardised value, or times rank; see `src.models.library.ExplainedFamily`.
+
+    Returns
+    -------
+    float64, shape (rows, features)
+        0 where a value is missing.
+    """
+    used = len(model["coefficient"])
+    found = np.zeros(x.shape, dtype=np.float64)
+    if "mean" in model:
+        values = (np.asarray(x[:, :used], dtype=np.float64) - model["mean"]) / model["scale"]
+    else:
+        values = np.where(x[:, :used] == 255, np.nan, (x[:, :used] - 127.0) / 254.0)
+    found[:, :used] = np.where(np.isnan(values), 0.0, model["coefficient"] * values)
+    return found
+
+
 def importance(model: dict[str, Any], names: list[str]) -> Vector:
     """Return each column's share of the sum of squared coefficients; see `src.models.library.Family`.
 

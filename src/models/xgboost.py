@@ -168,6 +168,23 @@ def predict(model: Any, x: Matrix) -> Vector:
     return np.asarray(model.inplace_predict(x, validate_features=False), dtype=np.float64)
 
 
+def contributions(model: Any, x: Matrix | Bytes) -> Vector:
+    """Return what each feature adds to the log odds of each row (TreeSHAP); see `src.models.library.ExplainedFamily`.
+
+    Returns
+    -------
+    float64, shape (rows, features)
+    """
+    import xgboost as xgb
+
+    used = model.num_features()
+    found = np.zeros(x.shape, dtype=np.float64)
+    if len(x):
+        data = xgb.DMatrix(np.asarray(x[:, :used], dtype=np.float32), nthread=1)
+        found[:, :used] = model.predict(data, pred_contribs=True, validate_features=False)[:, :used]
+    return found
+
+
 def importance(model: Any, names: list[str]) -> Vector:
     """Return each feature's share of the total gain of its splits; see `src.models.library.Family`.
 

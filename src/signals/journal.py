@@ -14,8 +14,9 @@ from typing import Any
 
 import polars as pl
 
+from src.core.errors import StageError
 from src.signals import journal_files as files
-from src.signals.journal_chain import JournalChain, Entry, append_line, read_chain, remember_head, sealed
+from src.signals.journal_chain import Entry, JournalChain, append_lines, read_chain, remember_head, sealed
 from src.storage.atomic import remove_temporaries
 
 __all__ = ["Entry", "Journal"]
@@ -176,8 +177,15 @@ class Journal:
 
     def _chain(self) -> JournalChain:
         chain = read_chain(self.root, self.head_file)
-        files.check_listing(self.root, chain.entries)
-        return chain
+        while True:
+            try:
+                files.check_listing(self.root, chain.entries)
+            except StageError:
+                before, chain = chain, read_chain(self.root, self.head_file)
+                if chain.head == before.head:  # else another process has added an entry meanwhile
+                    raise
+            else:
+                return chain
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[JournalChain]:
@@ -216,9 +224,9 @@ class Journal:
         }
         sealed({**content, "files": {}})  # a note that JSON can't hold is refused before anything is written
         stored = files.write_files(self.root, number, {"lines": lines, "books": books})
-        entry = append_line(self.root, chain, sealed({**content, "files": stored}))
-        remember_head(self.head_file, (entry.number, entry.hash))
-        return entry
+        longer = append_lines(self.root, chain, [sealed({**content, "files": stored})])
+        remember_head(self.head_file, longer.head)
+        return longer.entries[-1]
 
 
 def _utc(moment: dt.datetime) -> str:

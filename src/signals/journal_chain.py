@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
+import io
 import json
-import logging
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.core.errors import StageError
-from src.storage.atomic import sync_folder, write_json
+from src.storage.atomic import write_atomic, write_json
 
-log = logging.getLogger(__name__)
 CHAIN = "chain.jsonl"
 START = "0" * 64
 """What the first entry has in place of the hash before."""
@@ -74,15 +71,12 @@ class JournalChain:
     ----------
     entries : list of Entry
         Each follows from the one before.
-    size : int
-        Bytes of the file that the entries take.
-    torn : int
-        Bytes after them, of a line that was never completed: its entry was not said.
+    lines : list of bytes
+        Their lines, as stored.
     """
 
     entries: list[Entry]
-    size: int = 0
-    torn: int = 0
+    lines: list[bytes]
 
     @property
     def head(self) -> tuple[int, str]:
@@ -104,8 +98,8 @@ def canonical(content: Mapping[str, Any]) -> str:
         raise ValueError(f"the journal takes what JSON can hold ({error}): give plain values, null for NaN") from error
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the hash to the content of an entry.
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """Write an entry as its line of the chain, with the hash.
 
     Parameters
     ----------
@@ -114,12 +108,12 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        As JSON reads it back.
+    bytes
+        With the line's end.
     """
-    text = canonical(content)
-    parsed: dict[str, Any] = json.loads(text)
-    return {**parsed, "hash": hashlib.sha256(text.encode("ascii")).hexdigest()}
+    text = canonical(json.loads(canonical(content)))
+    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+    return canonical({**json.loads(text), "hash": digest}).encode("ascii") + b"\n"
 
 
 def read_chain(root: Path, head_file: Path) -> JournalChain:
@@ -143,26 +137,22 @@ def read_chain(root: Path, head_file: Path) -> JournalChain:
         content = path.read_bytes()
     except FileNotFoundError:
         content = b""
-    lines = content.splitlines(keepends=True) if b"\r" not in content else [content]
-    entries: list[Entry] = []
-    size = 0
-    for line in lines:
-        previous = entries[-1].hash if entries else START
-        found = _entry(line, len(entries) + 1, previous)
-        if isinstance(found, Entry):
-            entries.append(found)
-            size += len(line)
-            continue
-        if _is_torn(line, size + len(line) == len(content), len(entries), remembered):
-            log.warning("%s ends in an incomplete line: entry %d was never said", path, len(entries) + 1)
-            break
-        raise StageError(f"{path.as_posix()}: entry {len(entries) + 1} {found}: {REMEDY}")
-    _check_head(path, entries, remembered, head_file)
-    return JournalChain(entries, size, len(content) - size)
+    chain = JournalChain([], [])
+    for line in io.BytesIO(content):
+        found = _entry(line, *chain.head)
+        if not isinstance(found, Entry):
+            raise StageError(f"{path.as_posix()}: entry {chain.head[0] + 1} {found}: {REMEDY}")
+        chain.entries.append(found)
+        chain.lines.append(line)
+    _check_head(path, chain.entries, remembered, head_file)
+    return chain
 
 
-def append_line(root: Path, chain: JournalChain, content: Mapping[str, Any]) -> Entry:
-    """Add an entry to the chain file; durable on return, and the file is as before if the disk refuses.
+def append_lines(root: Path, chain: JournalChain, lines: Sequence[bytes]) -> JournalChain:
+    """Add entries to the chain file, which is replaced in one step; durable on return.
+
+    Replacing it keeps a full disk or a kill from leaving half a line, and leaves alone the copy in DVC's cache that the
+    file may be a link to. Ten years of days are two megabytes.
 
     Parameters
     ----------
@@ -170,28 +160,22 @@ def append_line(root: Path, chain: JournalChain, content: Mapping[str, Any]) -> 
         Folder of the journal.
     chain : JournalChain
         As read under the journal's lock.
-    content : mapping
-        The entry, as `sealed` returns it.
+    lines : sequence of bytes
+        As `sealed` makes them, each following from the one before.
+
+    Returns
+    -------
+    JournalChain
+        With the new entries.
     """
-    path = root / CHAIN
-    line = (canonical(content) + "\n").encode("ascii")
-    is_new = not path.exists()
-    with path.open("w+b" if is_new else "r+b", buffering=0) as stream:
-        try:
-            stream.truncate(chain.size)
-            stream.seek(chain.size)
-            _write_whole(stream, line)
-            os.fsync(stream.fileno())
-        except BaseException:
-            with contextlib.suppress(OSError):
-                stream.truncate(chain.size)
-            raise
-    if is_new:
-        sync_folder(root)
-    entry = _entry(line, chain.head[0] + 1, chain.head[1])
-    if not isinstance(entry, Entry):
-        raise AssertionError(f"entry {content['number']} {entry}")
-    return entry
+    longer = JournalChain(list(chain.entries), [*chain.lines, *lines])
+    for line in lines:
+        entry = _entry(line, *longer.head)
+        if not isinstance(entry, Entry):
+            raise ValueError(f"entry {longer.head[0] + 1} {entry}")
+        longer.entries.append(entry)
+    write_atomic(root / CHAIN, lambda path: _write_bytes(b"".join(longer.lines), path))
+    return longer
 
 
 def remember_head(head_file: Path, head: tuple[int, str]) -> None:
@@ -207,14 +191,13 @@ def remember_head(head_file: Path, head: tuple[int, str]) -> None:
         write_json({"number": head[0], "hash": head[1]}, head_file)
 
 
-def _write_whole(stream: Any, line: bytes) -> None:
-    written = 0
-    while written < len(line):
-        written += stream.write(line[written:])
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
-def _entry(line: bytes, number: int, previous: str) -> Entry | str:
+def _entry(line: bytes, before: int, previous: str) -> Entry | str:
     """Read a line of the chain; what is wrong with it where it does not follow from the one before."""
+    number = before + 1
     try:
         content = json.loads(line)
         claimed = content.pop("hash")
@@ -228,7 +211,7 @@ def _entry(line: bytes, number: int, previous: str) -> Entry | str:
     if line != whole or hashlib.sha256(text.encode("ascii")).hexdigest() != claimed:
         return "was changed: its hash does not match its content"
     if entry.previous != previous:
-        return f"does not follow from entry {number - 1}: one of the two was replaced"
+        return f"does not follow from entry {before}: one of the two was replaced"
     return entry
 
 
@@ -255,21 +238,6 @@ def _date(text: str | None) -> dt.date | None:
 
 def _moment(text: str | None) -> dt.datetime | None:
     return None if text is None else dt.datetime.fromisoformat(text)
-
-
-def _is_torn(line: bytes, is_last: bool, before: int, remembered: tuple[int, str] | None) -> bool:
-    """Whether a kill or a power cut left the line: the last one, incomplete, of an entry that no head speaks of."""
-    if not is_last or (remembered is not None and remembered[0] > before):
-        return False
-    if not line.endswith(b"\n"):
-        return True
-    if remembered is None and before:
-        return False
-    try:
-        json.loads(line)
-    except ValueError:
-        return True
-    return False
 
 
 def _check_head(path: Path, entries: list[Entry], remembered: tuple[int, str] | None, head_file: Path) -> None:

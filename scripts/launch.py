@@ -107,12 +107,15 @@ def say(message: str) -> None:
 
 
 def demo(rest: list) -> int:
-    """Run the whole pipeline on the universe in params.yaml."""
+    """Run the whole pipeline on the universe in params.yaml, then crown champions and say their book."""
     configure_dvc_scm()
     status = call("dvc", "repro", *rest)
+    for verb in ("promote", "predict", "monitor"):
+        status = status or call("python", "-m", f"src.{verb}")
     if status == 0:
         pages = sorted((ROOT / "reports").glob("*/index.html"), key=lambda page: page.stat().st_mtime)
-        say(f"report: {pages[-1] if pages else 'not written'}\nruns and models: make ui (scripts/UI.bat)")
+        book = f"\nbook: {pages[-1].with_name('book.html')}" if pages else ""
+        say(f"report: {pages[-1] if pages else 'not written'}{book}\nruns and models: make ui (scripts/UI.bat)")
     return status
 
 

@@ -34,6 +34,7 @@ def predict(config: Config) -> str:
         The closing line.
     """
     from src.market.choices import settled
+    from src.reporting.book_page import write_book_page
     from src.runtime.terminal import answer
     from src.signals.saying import BookRequest, say
     from src.training.session_choices import require_session
@@ -41,6 +42,7 @@ def predict(config: Config) -> str:
     config = settled("predict", config)
     require_session("predict", config)
     said = say(BookRequest.of(config))
+    write_book_page(config.paths)
     for line in said.table():
         answer(line)
     return f"predict: {said.sentence()}"

@@ -6,6 +6,7 @@ import polars as pl
 
 from src.core.instruments import KEY
 from src.evaluation.multiple_testing import session_clause
+from src.reporting.book_data import BOOK_PAGE
 from src.reporting.formatting import about, counted, integer, percent, probability
 from src.reporting.luck_chart import luck_chart
 from src.reporting.pooled_sentences import pooled_sentence
@@ -103,6 +104,7 @@ def headline_section(data: ReportData) -> str:
         facts=_facts(data),
         bars=affected(data),
         quality_page=QUALITY_PAGE,
+        book_page=BOOK_PAGE,
     )
 
 

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from src.reporting.accounting import accounting_section
 from src.reporting.distributions import distributions_section
@@ -24,10 +25,11 @@ from src.reporting.rendering import render
 from src.reporting.report_data import ReportData
 
 HERE = Path(__file__).parent
+Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Generic[Shown]):
     """A section of the page.
 
     Attributes
@@ -39,13 +41,13 @@ class Section:
     heading : str
         Its heading.
     write : callable
-        Gives its HTML from the session; a section whose HTML is empty is left out.
+        Gives its HTML from what the page shows; a section whose HTML is empty is left out.
     """
 
     anchor: str
     name: str
     heading: str
-    write: Callable[[ReportData], str]
+    write: Callable[[Shown], str]
 
 
 SECTIONS = (
@@ -114,9 +116,9 @@ def quality_page(data: ReportData) -> str:
 
 
 def framed(
-    title: str, lead: str, headline: str, parts: Sequence[Section], data: ReportData, other: tuple[str, str] | None
+    title: str, lead: str, headline: str, parts: Sequence[Section[Shown]], data: Shown, other: tuple[str, str] | None
 ) -> str:
-    """Put sections into the frame that both pages have.
+    """Put sections into the frame that all pages have.
 
     Parameters
     ----------
@@ -126,7 +128,7 @@ def framed(
         HTML of its top.
     parts : sequence of Section
         In their order; those whose HTML is empty are left out.
-    data : ReportData
+    data : object
         What they show.
     other : (str, str), optional
         Address and text of a link to the other page.

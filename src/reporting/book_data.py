@@ -1,0 +1,92 @@
+"""What the page of the book shows: the last book, its lines, and what the monitor found of the journal."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from src.config.commands import command
+from src.monitoring import tables as monitored
+from src.signals.tables import BOOK, LINES
+from src.storage import atomic
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
+
+BOOK_PAGE = "book.html"
+
+
+@dataclass(frozen=True)
+class BookData:
+    """The last book of a dataset.
+
+    Attributes
+    ----------
+    dataset : str
+    date : date or None
+        Of the book; None where none was said.
+    lines, book : DataFrame
+        Columns of `src.signals.tables.LINES` and `BOOK`, of that day.
+    orders : DataFrame
+        Of the file of orders, as it was written.
+    champions, records, days : DataFrame
+        Columns of `src.monitoring.tables.CHAMPIONS`, `BOOK` and `BOOK_DAYS`; empty where the monitor has not run.
+    """
+
+    dataset: str
+    date: dt.date | None
+    lines: pl.DataFrame
+    book: pl.DataFrame
+    orders: pl.DataFrame
+    champions: pl.DataFrame
+    records: pl.DataFrame
+    days: pl.DataFrame
+
+
+def read_book(paths: DatasetPaths) -> BookData:
+    """Read the last book, and what the monitor found.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+
+    Returns
+    -------
+    BookData
+
+    Raises
+    ------
+    StageError
+        If a file can't be read: names the command that writes it.
+    """
+    dates = sorted(path.name.removesuffix("-book.parquet") for path in paths.signals.glob("*-book.parquet"))
+    last = dates[-1] if dates else None
+    predict, monitor = (command(verb, stored=paths.dataset) for verb in ("predict", "monitor"))
+    return BookData(
+        dataset=paths.dataset,
+        date=dt.date.fromisoformat(last) if last else None,
+        lines=_table(paths.signals / f"{last}.parquet", LINES, predict),
+        book=_table(paths.signals / f"{last}-book.parquet", BOOK, predict),
+        orders=_orders(paths.signals / f"{last}-orders.csv", predict),
+        champions=_table(paths.monitor / "champions.parquet", monitored.CHAMPIONS, monitor),
+        records=_table(paths.monitor / "book.parquet", monitored.BOOK, monitor),
+        days=_table(paths.monitor / "book_days.parquet", monitored.BOOK_DAYS, monitor),
+    )
+
+
+def _table(path: Path, schema: dict[str, Any], maker: str) -> pl.DataFrame:
+    if not path.is_file():
+        return pl.DataFrame(schema=schema)
+    with atomic.read_errors(path, f"run `{maker}`, which writes it again"):
+        return pl.concat([pl.DataFrame(schema=schema), pl.read_parquet(path, glob=False)], how="diagonal_relaxed")
+
+
+def _orders(path: Path, maker: str) -> pl.DataFrame:
+    if not path.is_file():
+        return pl.DataFrame()
+    with atomic.read_errors(path, f"run `{maker}`, which writes it again"):
+        return pl.read_csv(path, infer_schema=False)

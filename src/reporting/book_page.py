@@ -1,0 +1,230 @@
+"""The page of the book: what is held from the next open on, why, and what came of earlier books."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from src.config.commands import command
+from src.reporting.book_data import BOOK_PAGE, BookData, read_book
+from src.reporting.charts import net_and_gross
+from src.reporting.formatting import (
+    DASH,
+    Number,
+    counted,
+    integer,
+    percent,
+    probability,
+    three_decimals,
+    two_decimals,
+)
+from src.reporting.page import Section, framed
+from src.reporting.rendering import render, trusted
+from src.reporting.tables import Column, Row, Table, table
+from src.storage import atomic
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
+
+MOST_ROWS = 1000
+_VERDICTS = {"expected": "as its record says", "flagged": "flagged", "young": "too few days", "ended": "ended"}
+
+
+def write_book_page(paths: DatasetPaths) -> None:
+    """Write ``book.html`` beside the report.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    """
+    atomic.write_text(book_page(read_book(paths)), paths.reports / BOOK_PAGE)
+
+
+def book_page(data: BookData) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    data : BookData
+
+    Returns
+    -------
+    str
+        HTML in the frame of `src.reporting.page.page`, with its guarantees.
+    """
+    lead, other = "What the champions decide, and what came of it.", ("index.html", "What was trained.")
+    return framed(f"Alpha Loop: book of {data.dataset}", lead, _headline(data), SECTIONS, data, other)
+
+
+def _headline(data: BookData) -> str:
+    if data.date is None:
+        hint = f"{command('promote', stored=data.dataset)}, then {command('predict', stored=data.dataset)}"
+        return render("book", sentence="No book was said yet.", hint=hint, facts=[])
+    held, weight = data.book.filter(pl.col("weight") != 0), data.book["weight"].fill_null(0.0)
+    opens = data.lines["trade_on"].max()
+    until = f", for the open of {opens}" if isinstance(opens, dt.date) else ""
+    sentence = f"Book of {data.date}{until}: {counted(held.height, 'position')}."
+    facts = [
+        ("gross", percent(float(weight.abs().sum()))),
+        ("net", percent(float(weight.sum()))),
+        ("cash", percent(1.0 - float(weight.sum()))),
+        ("turnover", percent(float((weight - data.book["before"].fill_null(0.0)).abs().sum()))),
+        ("cost of the change", percent(float(data.book["cost"].fill_null(0.0).sum()))),
+        ("champions", integer(data.lines["name"].n_unique())),
+        ("lines refused", integer(data.lines.filter(pl.col("state") == "refused").height)),
+    ]
+    return render("book", sentence=sentence, hint="", facts=facts)
+
+
+def positions_section(data: BookData) -> str:
+    """Write the netted book, the largest positions first."""
+    rows = data.book.filter((pl.col("weight") != 0) | (pl.col("before") != 0)).sort(
+        pl.col("weight").abs(), "symbol", descending=[True, False]
+    )
+    if rows.is_empty():
+        return ""
+    columns = [
+        Column("instrument", _instrument),
+        _figure("weight", "weight", percent),
+        _figure("before", "before", percent),
+        _figure("wanted", "wanted", percent, "before any cap"),
+        Column("cut by", lambda r: r["capped_by"] or ""),
+        _figure("cost", "cost", percent, "of the change"),
+        _figure("close", "close", two_decimals),
+        _figure("champions", "champions", integer),
+    ]
+    return render("book_listing", listing=_listing(columns, rows, "Weights, the largest first"))
+
+
+def orders_section(data: BookData) -> str:
+    """Write the orders as the file has them."""
+    if data.orders.is_empty():
+        return ""
+    columns = [Column(name.replace("_", " "), _text(name)) for name in data.orders.columns]
+    caption = f"Orders, as in {data.date}-orders.csv"
+    return render("book_listing", listing=_listing(columns, data.orders, caption))
+
+
+def decisions_section(data: BookData) -> str:
+    """Write the line of each champion."""
+    rows = data.lines.filter(pl.col("state") == "said").sort(
+        pl.col("position").abs(), "name", "symbol", descending=[True, False, False], nulls_last=True
+    )
+    if rows.is_empty():
+        return ""
+    columns = [
+        Column("champion", lambda r: f"{r['name']} v{r['version']}"),
+        Column("instrument", _instrument),
+        Column("decided on", lambda r: f"{r['decided_on']:%Y-%m-%d}"),
+        _figure("score", "score", three_decimals, "P(up), or the rank among the day's names"),
+        _figure("position", "position", percent, "of the champion's capital"),
+        _figure("cost", "cost", percent),
+        Column("moved by", lambda r: r["moved_by"] or DASH),
+        _figure("AUC", "auc", three_decimals, "out of sample"),
+        _figure("Sharpe", "sharpe", two_decimals, "out of sample"),
+        _figure("q", "q_value", probability),
+        _figure("luck rate", "luck_rate", percent),
+    ]
+    return render("book_listing", listing=_listing(columns, rows, "Decisions, the largest positions first"))
+
+
+def refused_section(data: BookData) -> str:
+    """Write the lines that are refused, with their reasons."""
+    rows = data.lines.filter(pl.col("state") == "refused").sort("name", "symbol")
+    if rows.is_empty():
+        return ""
+    columns = [
+        Column("champion", lambda r: f"{r['name']} v{r['version']}"),
+        Column("instrument", _instrument),
+        Column("reason", lambda r: r["reason"]),
+    ]
+    return render("book_listing", listing=_listing(columns, rows, counted(rows.height, "refused line")))
+
+
+def journal_section(data: BookData) -> str:
+    """Write what came of the journal's books: the equity curve, and live figures beside out-of-sample ones."""
+    if data.records.is_empty():
+        return ""
+    days = data.days.filter(pl.col("subject") == "book").sort("date")
+    chart = None
+    if days.height > 1:
+        curve = days.select("date", stamp="date", net="net", gross="gross")
+        chart = trusted(net_and_gross(curve, f"the book of {data.dataset}"))
+    columns = [
+        Column("of", lambda r: f"{r['subject']}, {r['kind']}"),
+        Column("verdict", _verdict),
+        _figure("days", "days", integer),
+        _figure("Sharpe", "sharpe", two_decimals),
+        Column("band", lambda r: _band(r, "sharpe", two_decimals), hint="that its record gives for as many days"),
+        _figure("out of sample", "oos_sharpe", two_decimals),
+        _figure("drawdown", "max_drawdown", percent),
+        _figure("power, 1 year", "power_1y", percent, "probability of seeing the edge gone"),
+        _figure("3 years", "power_3y", percent),
+        Column("reason", lambda r: r["reason"] or ""),
+    ]
+    records = data.records.filter(pl.col("days") > 0)
+    return render("book_journal", chart=chart, records=_listing(columns, records, "Live, and out of sample"))
+
+
+def champions_section(data: BookData) -> str:
+    """Write each champion's live figures beside those it was graded on."""
+    order = pl.col("verdict").replace_strict({"flagged": 0, "expected": 1, "young": 2, "ended": 3}, default=4)
+    rows = data.champions.sort(order, "name", "version")
+    if rows.is_empty():
+        return ""
+    columns = [
+        Column("champion", lambda r: f"{r['name']} v{r['version']}"),
+        Column("verdict", _verdict),
+        _figure("days", "days", integer),
+        _figure("AUC", "auc", three_decimals),
+        _figure("out of sample", "oos_auc", three_decimals),
+        Column("band", lambda r: _band(r, "auc", three_decimals)),
+        _figure("Sharpe", "sharpe", two_decimals),
+        _figure("out of sample", "oos_sharpe", two_decimals),
+        Column("band", lambda r: _band(r, "sharpe", two_decimals)),
+        Column("outside", lambda r: r["outside"] or ""),
+        _figure("power", "power", percent, "probability that a year of looks would find the edge gone"),
+        Column("reason", lambda r: r["reason"] or ""),
+    ]
+    return render("book_listing", listing=_listing(columns, rows, "Champions, live and out of sample"))
+
+
+SECTIONS = (
+    Section("positions", "Positions", "What is held from the next open on", positions_section),
+    Section("orders", "Orders", "Orders that lead there", orders_section),
+    Section("decisions", "Decisions", "What each champion says", decisions_section),
+    Section("refused", "Refused", "Lines that can't be vouched for", refused_section),
+    Section("journal", "Journal", "What came of the books", journal_section),
+    Section("champions", "Champions", "Champions beside their records", champions_section),
+)
+
+
+def _listing(columns: list[Column], rows: pl.DataFrame, caption: str) -> Table:
+    """A table of the first `MOST_ROWS` rows, sortable; the caption says how many there are."""
+    if rows.height > MOST_ROWS:
+        caption = f"{caption}: the first {MOST_ROWS:,} of {rows.height:,}"
+    return table(columns, rows.head(MOST_ROWS).iter_rows(named=True), caption, "sortable")
+
+
+def _figure(title: str, name: str, formatted: Callable[[Number], str], hint: str = "") -> Column:
+    return Column(title, lambda r: formatted(r[name]), lambda r: r[name], hint)
+
+
+def _text(name: str) -> Callable[[Row], str]:
+    return lambda r: r[name] or ""
+
+
+def _instrument(row: Row) -> str:
+    return f"{row['symbol']} · {row['asset_class']}" if row["symbol"] else DASH
+
+
+def _verdict(row: Row) -> str:
+    return _VERDICTS.get(row["verdict"], row["verdict"] or DASH)
+
+
+def _band(row: Row, figure: str, formatted: Callable[[Number], str]) -> str:
+    low, high = row[f"{figure}_low"], row[f"{figure}_high"]
+    return DASH if low is None or high is None else f"{formatted(low)} to {formatted(high)}"

@@ -88,7 +88,8 @@ class Journal:
             Columns of `src.signals.tables.LINES`. A decision that the journal has already (same `LINE_KEY`) is left
             out, whatever it says now, and so are refused lines whose refusal it has for that book.
         books : DataFrame
-            Columns of `src.signals.tables.BOOK`; rows of dates that the journal has a book of are left out.
+            Columns of `src.signals.tables.BOOK`; rows of dates that the journal has a book of are left out, unless
+            decisions are new that it did not hold: a second book of a date stands in place of the first from then on.
         note : mapping
             What JSON can hold.
         said_at : datetime, optional
@@ -113,7 +114,8 @@ class Journal:
         lines, books = files.conformed(lines, "lines"), files.conformed(books, "books")
         with self._locked() as chain:
             lines = files.new_lines(self.root, chain.entries, lines)
-            books = files.new_books(self.root, chain.entries, books)
+            further = lines.filter(pl.col("state") == "said")["book_date"].unique().to_list()
+            books = files.new_books(self.root, chain.entries, books, further)
             if lines.is_empty() and books.is_empty():
                 return None
             return self._add(chain, kind, lines, books, note, said_at)
@@ -163,8 +165,14 @@ class Journal:
         ----------
         first : date, optional
             Of the books; all without it.
+
+        Returns
+        -------
+        DataFrame
+            Of each date the book that was said last.
         """
-        return self._read("books", first, None)
+        books = self._read("books", first, None)
+        return books.filter(pl.col("entry") == pl.col("entry").max().over("book_date"))
 
     def _read(self, table: str, first: dt.date | None, columns: Sequence[str] | None) -> pl.DataFrame:
         entries = self.entries()

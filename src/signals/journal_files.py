@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,10 @@ def new_lines(root: Path, entries: Sequence[Entry], lines: pl.DataFrame) -> pl.D
     return pl.concat([said, refused]).sort("_at").drop("_at")
 
 
-def new_books(root: Path, entries: Sequence[Entry], books: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the books of dates that the journal has no book of.
+def new_books(
+    root: Path, entries: Sequence[Entry], books: pl.DataFrame, amended: Collection[dt.date] = ()
+) -> pl.DataFrame:
+    """Rows of the books of dates that the journal has no book of, or whose book has new lines.
 
     Parameters
     ----------
@@ -92,13 +94,18 @@ def new_books(root: Path, entries: Sequence[Entry], books: pl.DataFrame) -> pl.D
         The chain.
     books : DataFrame
         Columns of `BOOK`.
+    amended : collection of date
+        Of books that get further lines.
     """
     if books.is_empty():
         return books
     first, last = books["book_date"].min(), books["book_date"].max()
     overlapping = [each for each in entries if _overlaps(each.first, each.last, first, last)]
     dates = [read_table(root, each, "books", ["book_date"]) for each in overlapping if _file(each, "books")]
-    return books.join(pl.concat(dates), on="book_date", how="anti") if dates else books
+    if not dates:
+        return books
+    known = pl.concat(dates).filter(~pl.col("book_date").is_in(list(amended)))
+    return books.join(known, on="book_date", how="anti")
 
 
 def write_files(root: Path, number: int, tables: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, Any]]:

@@ -149,8 +149,8 @@ def say(request: BookRequest) -> Said:
     """
     date, journal = _date(request), Journal(request.paths.journal)
     champions = crowned_versions(request.tracked)
-    last = journal.books()["book_date"].max()
-    if isinstance(last, dt.date) and date < last:
+    last = max((each.last for each in journal.entries() if each.last), default=None)
+    if last is not None and date < last:
         return _said_before(request, journal, date, last)
     made = make_books(champions, request.dataset, request.choice, date, Past.of(journal, date))
     note = _note(request, champions)

@@ -1,0 +1,255 @@
+"""Tests that may look every day: cumulative sums whose limits a champion's own record gives.
+
+Page's statistic adds up how far each day falls short of what is expected and never goes below zero. Its limit is the
+one that the same statistic passes with the stated probability in a year of days drawn in blocks from the champion's
+out-of-sample record, recentred on its shrunk estimate. Looking every day is part of that probability, and so are fat
+tails, clustered volatility and positions that are alike from day to day, as far as the record shows them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.core.arrays import FloatArray
+from src.monitoring.resampling import drawn_days
+
+REVERSED_SHARPE = -2.0
+"""Sharpe ratio a year of a champion whose edge is reversed, for which the test of a single champion is made."""
+MIN_RECORD = 60
+"""Days of record below which no limit is computed."""
+_YEARS = 3  # from the third year on, the limit of the third holds: the statistic has forgotten where it began
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A test that looks every day.
+
+    Attributes
+    ----------
+    statistic : float64, shape (days,)
+        After each live day, in standard deviations of a day. It depends on no later day.
+    limit : float64, shape (days,)
+        What it must not exceed: a constant for each year of looks. It depends on the record alone.
+    crossed : int or None
+        The first day (from 0) above the limit; None where there is none. More days never change it.
+    alarms : float
+        Probability of a crossing in each year of looks, where none came before, for a champion as expected.
+    looks : int
+        Days of a year.
+    """
+
+    statistic: FloatArray
+    limit: FloatArray
+    crossed: int | None
+    alarms: float
+    looks: int
+
+    @property
+    def now(self) -> float:
+        """Latest value over its limit: above 1 where it crosses; 0 before the first day."""
+        return float(self.statistic[-1] / self.limit[-1]) if self.statistic.size else 0.0
+
+
+def watch(
+    record: FloatArray,
+    live: FloatArray,
+    *,
+    expected: float,
+    alternative: float,
+    looks: int,
+    alarms: float,
+    draws: int,
+    block: int,
+    seed: int,
+    uncertainty: float = 0.0,
+) -> Watch:
+    """Test every day whether the mean of a day is still what is expected, against a lower one.
+
+    Parameters
+    ----------
+    record : float64, shape (n,)
+        One value a day, out of sample, such as net returns; its mean does not matter.
+    live : float64, shape (days,)
+        The same, seen since.
+    expected : float
+        Mean of a day under the null: the shrunk estimate.
+    alternative : float
+        Mean, below `expected`, that is to be seen soonest.
+    looks : int
+        Days of a year, one look each.
+    alarms : float, in (0, 1)
+        Probability of a false alarm in a year of looks.
+    draws, block, seed : int
+        Of the bootstrap: years drawn, mean length of a block in days.
+    uncertainty : float
+        Standard deviation of the true mean of a day around `expected`: each year drawn has a mean of its own.
+
+    Returns
+    -------
+    Watch
+
+    Raises
+    ------
+    ValueError
+        Where a value is not finite, the record is shorter than `MIN_RECORD` or does not vary, or the alternative is
+        not below what is expected.
+
+    Notes
+    -----
+    ``s(t) = max(0, s(t-1) + (expected - x(t)) / sd - k)`` with ``k = (expected - alternative) / (2 sd)``, which is the
+    best for normal days of that mean.
+
+    Source
+    ------
+    Page, "Continuous Inspection Schemes", Biometrika 41 (1954), p. 100; Lorden, "Procedures for Reacting to a Change in
+    Distribution", Annals of Mathematical Statistics 42 (1971), p. 1897, that nothing sees the change sooner.
+    """
+    if not alternative < expected:
+        raise ValueError(f"the alternative must be below what is expected={expected:g}, got {alternative:g}")
+    _check(record, live)
+    scale = float(np.std(record, ddof=1))
+    allowance = (expected - alternative) / (2.0 * scale)
+    return watch_shortfalls(
+        (record.mean() - record) / scale - allowance, (expected - live) / scale - allowance,
+        looks=looks, alarms=alarms, draws=draws, block=block, seed=seed, uncertainty=uncertainty / scale,
+    )  # fmt: skip
+
+
+def watch_shortfalls(
+    record: FloatArray,
+    live: FloatArray,
+    *,
+    looks: int,
+    alarms: float,
+    draws: int,
+    block: int,
+    seed: int,
+    uncertainty: float = 0.0,
+) -> Watch:
+    """Add up shortfalls and compare with limits that the record's shortfalls give.
+
+    Parameters
+    ----------
+    record, live : float64, shape (n,) and (days,)
+        Shortfall of each day, less what is allowed for: of the record with the mean that is expected, and since.
+    looks, alarms, draws, block, seed
+        As `watch` takes them.
+    uncertainty : float
+        Standard deviation of the mean shortfall.
+
+    Returns
+    -------
+    Watch
+
+    Raises
+    ------
+    ValueError
+        As `watch` does.
+    """
+    _check(record, live)
+    years = min(_YEARS, max(1, -(-live.size // looks)))
+    limits = _limits(record, years, looks, alarms, draws, block, seed, uncertainty)
+    statistic, limit = cusum(live), limits[np.minimum(np.arange(live.size) // looks, years - 1)]
+    above = np.flatnonzero(statistic > limit)
+    return Watch(statistic, limit, int(above[0]) if above.size else None, alarms, looks)
+
+
+def reversal(
+    record: FloatArray,
+    live: FloatArray,
+    *,
+    sharpe: float,
+    bars_per_year: float,
+    alarms: float,
+    draws: int,
+    block: int,
+    seed: int,
+    error: float = 0.0,
+    alternative: float = REVERSED_SHARPE,
+) -> Watch:
+    """Watch the net returns of a champion, or of the book, for a Sharpe ratio of `alternative`.
+
+    Parameters
+    ----------
+    record, live : float64, shape (n,) and (days,)
+        Net returns, out of sample and since.
+    sharpe, error : float
+        Shrunk Sharpe ratio a year, and its posterior standard deviation.
+    bars_per_year : float
+        Also the looks of a year.
+    alarms, draws, block, seed
+        As `watch` takes them.
+    alternative : float
+        Sharpe ratio a year to see soonest: `REVERSED_SHARPE` for a champion, 0 for the book's loss of its edge. Where
+        it is not 0.25 or more below `sharpe`, that far below is taken.
+
+    Returns
+    -------
+    Watch
+    """
+    unit = float(np.std(record, ddof=1)) / math.sqrt(bars_per_year) if record.size > 1 else 0.0
+    lower = min(alternative, sharpe - 0.25)
+    return watch(
+        record, live, expected=sharpe * unit, alternative=lower * unit, uncertainty=error * unit,
+        looks=round(bars_per_year), alarms=alarms, draws=draws, block=block, seed=seed,
+    )  # fmt: skip
+
+
+def cusum(shortfalls: FloatArray, start: FloatArray | float = 0.0) -> FloatArray:
+    """Compute s(t) = max(0, s(t-1) + shortfall(t)) along the last axis.
+
+    Parameters
+    ----------
+    shortfalls : float64, shape (..., days)
+    start : float64, shape (...), optional
+        Value before the first day, at least 0.
+
+    Returns
+    -------
+    float64, shape (..., days)
+
+    Examples
+    --------
+    >>> cusum(np.array([1.0, -3.0, 2.0, 0.5])).tolist()
+    [1.0, 0.0, 2.0, 2.5]
+    """
+    total = np.cumsum(shortfalls, axis=-1) + np.asarray(start)[..., None]
+    floor = np.minimum(np.minimum.accumulate(total, axis=-1), 0.0)
+    statistic: FloatArray = total - floor
+    return statistic
+
+
+def _limits(
+    shortfalls: FloatArray, years: int, looks: int, alarms: float, draws: int, block: int, seed: int, uncertainty: float
+) -> FloatArray:
+    """Limit of each year: passed in it by a share `alarms` of the drawn paths that passed no former limit."""
+    limits = np.empty(years)
+    state: FloatArray = np.zeros(draws)
+    means = uncertainty * np.random.default_rng((seed, 0xCE)).standard_normal(draws)
+    alive = np.ones(draws, dtype=np.bool_)
+    for year in range(years):
+        days = drawn_days(shortfalls.size, looks, draws, block, (seed, 0xC5, year))
+        paths = cusum(shortfalls[days] - means[:, None], state)
+        highest, state = paths.max(axis=1), paths[:, -1]
+        limits[year] = _upper_quantile(highest[alive], alarms)
+        alive &= highest <= limits[year]
+    return limits
+
+
+def _upper_quantile(values: FloatArray, alarms: float) -> float:
+    """Value that one more path drawn alike exceeds with a probability of at most `alarms`."""
+    place = math.ceil((1.0 - alarms) * (values.size + 1))
+    return float(np.sort(values)[place - 1]) if place <= values.size else math.inf
+
+
+def _check(record: FloatArray, live: FloatArray) -> None:
+    if record.size < MIN_RECORD:
+        raise ValueError(f"a watch needs a record of at least {MIN_RECORD} days, got {record.size}: wait for more")
+    for name, values in (("record", record), ("live days", live)):
+        if missing := int((~np.isfinite(values)).sum()):
+            raise ValueError(f"the {name} of a watch must be finite, got {missing} that are not: leave those days out")
+    if float(np.std(record)) <= 1e-15 * float(np.abs(record).max()):
+        raise ValueError("the record of a watch must vary, got the same value every day: it has never traded")

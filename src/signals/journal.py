@@ -16,7 +16,8 @@ import polars as pl
 
 from src.core.errors import StageError
 from src.signals import journal_files as files
-from src.signals.journal_chain import Entry, JournalChain, append_lines, read_chain, remember_head, sealed
+from src.signals.journal_chain import Entry, JournalChain, append_lines, lock_file, read_chain, remember_head, sealed
+from src.signals.journal_sharing import SharedCopy
 from src.storage.atomic import remove_temporaries
 
 __all__ = ["Entry", "Journal"]
@@ -33,11 +34,25 @@ class Journal:
     ----------
     root : Path
         ``data/journal/<dataset>``; it need not exist.
+    shared : Path or str, optional
+        Folder through which several machines share it (`src.signals.journal_sharing`).
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: Path | str | None = None) -> None:
         self.root = Path(root)
-        self.head_file = self.root.with_name(f"{self.root.name}.head.json")
+        self.shared = None if shared is None else Path(shared)
+
+    def bring_up_to_date(self) -> None:
+        """Exchange entries with the shared folder; without one nothing happens.
+
+        Raises
+        ------
+        StageError
+            If the two went on differently, or one is broken.
+        """
+        if self.shared is not None:
+            with self._locked():
+                pass
 
     def entries(self) -> list[Entry]:
         """Read the chain, and check that each entry follows from the one before.
@@ -184,16 +199,19 @@ class Journal:
         return found if columns is None else found.select(columns)
 
     def _chain(self) -> JournalChain:
-        chain = read_chain(self.root, self.head_file)
+        chain = read_chain(self.root)
         while True:
             try:
                 files.check_listing(self.root, chain.entries)
             except StageError:
-                before, chain = chain, read_chain(self.root, self.head_file)
+                before, chain = chain, read_chain(self.root)
                 if chain.head == before.head:  # else another process has added an entry meanwhile
                     raise
             else:
                 return chain
+
+    def _shared(self) -> contextlib.AbstractContextManager[object]:
+        return contextlib.nullcontext() if self.shared is None else SharedCopy(self.root, self.shared).held()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[JournalChain]:
@@ -201,10 +219,10 @@ class Journal:
         from filelock import FileLock
 
         self.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root.with_name(f".{self.root.name}.lock")):
+        with FileLock(lock_file(self.root)), self._shared():
             remove_temporaries(self.root, below=False)
             chain = self._chain()
-            remember_head(self.head_file, chain.head)
+            remember_head(self.root, chain)
             yield chain
 
     def _add(
@@ -233,7 +251,6 @@ class Journal:
         sealed({**content, "files": {}})  # a note that JSON can't hold is refused before anything is written
         stored = files.write_files(self.root, number, {"lines": lines, "books": books})
         longer = append_lines(self.root, chain, [sealed({**content, "files": stored})])
-        remember_head(self.head_file, longer.head)
         return longer.entries[-1]
 
 

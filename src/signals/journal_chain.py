@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,22 +117,32 @@ def sealed(content: Mapping[str, Any]) -> bytes:
     return canonical({**json.loads(text), "hash": digest}).encode("ascii") + b"\n"
 
 
-def read_chain(root: Path, head_file: Path) -> JournalChain:
+def head_file(root: Path) -> Path:
+    """Number and hash of a journal's last entry, kept beside its folder."""
+    return root.with_name(f"{root.name}.head.json")
+
+
+def lock_file(root: Path) -> Path:
+    """Lock of a journal, beside its folder."""
+    return root.with_name(f".{root.name}.lock")
+
+
+def read_chain(root: Path) -> JournalChain:
     """Read the chain of a journal, and check each line and the end that is remembered elsewhere.
 
     Parameters
     ----------
     root : Path
         Folder of the journal; it may be absent.
-    head_file : Path
-        Number and hash of the last entry that this machine knows of; it may be absent.
 
     Raises
     ------
     StageError
         If a line was changed, removed, added or moved: names the first such entry.
     """
-    remembered = _read_head(head_file)  # first: an entry that is added meanwhile makes the chain longer, never shorter
+    remembered = _read_head(
+        head_file(root)
+    )  # first: an entry that is added meanwhile makes the chain longer, never shorter
     path = root / CHAIN
     try:
         content = path.read_bytes()
@@ -144,7 +155,7 @@ def read_chain(root: Path, head_file: Path) -> JournalChain:
             raise StageError(f"{path.as_posix()}: entry {chain.head[0] + 1} {found}: {REMEDY}")
         chain.entries.append(found)
         chain.lines.append(line)
-    _check_head(path, chain.entries, remembered, head_file)
+    _check_head(path, chain.entries, remembered, head_file(root))
     return chain
 
 
@@ -174,24 +185,27 @@ def append_lines(root: Path, chain: JournalChain, lines: Sequence[bytes]) -> Jou
         if not isinstance(entry, Entry):
             raise ValueError(f"entry {longer.head[0] + 1} {entry}")
         longer.entries.append(entry)
-    write_atomic(root / CHAIN, lambda path: _write_bytes(b"".join(longer.lines), path))
+    write_atomic(root / CHAIN, partial(write_bytes, b"".join(longer.lines)))
+    remember_head(root, longer)
     return longer
 
 
-def remember_head(head_file: Path, head: tuple[int, str]) -> None:
-    """Keep number and hash of the last entry outside the journal's folder, so that a shortened chain is noticed.
+def remember_head(root: Path, chain: JournalChain) -> None:
+    """Keep number and hash of the last entry beside the journal's folder, so that a shortened chain is noticed.
 
     Parameters
     ----------
-    head_file : Path
-    head : tuple of (int, str)
-        Number and hash.
+    root : Path
+        Folder of the journal.
+    chain : JournalChain
     """
-    if head[0] and _read_head(head_file) != head:
-        write_json({"number": head[0], "hash": head[1]}, head_file)
+    path = head_file(root)
+    if chain.entries and _read_head(path) != chain.head:
+        write_json({"number": chain.head[0], "hash": chain.head[1]}, path)
 
 
-def _write_bytes(content: bytes, path: Path) -> None:
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write a file; the order of the parameters suits `functools.partial`."""
     path.write_bytes(content)
 
 
@@ -240,7 +254,7 @@ def _moment(text: str | None) -> dt.datetime | None:
     return None if text is None else dt.datetime.fromisoformat(text)
 
 
-def _check_head(path: Path, entries: list[Entry], remembered: tuple[int, str] | None, head_file: Path) -> None:
+def _check_head(path: Path, entries: list[Entry], remembered: tuple[int, str] | None, head: Path) -> None:
     if remembered is None:
         return
     number, digest = remembered
@@ -252,18 +266,18 @@ def _check_head(path: Path, entries: list[Entry], remembered: tuple[int, str] | 
         wrong = f"entry {number} is not the one that was said here: the journal was replaced by another"
     else:
         return
-    remembers = f"If it is meant to be so, delete {head_file.as_posix()}, which remembers the last entry"
+    remembers = f"If it is meant to be so, delete {head.as_posix()}, which remembers the last entry"
     raise StageError(f"{path.as_posix()} {wrong}: {REMEDY}. {remembers}")
 
 
-def _read_head(head_file: Path) -> tuple[int, str] | None:
+def _read_head(path: Path) -> tuple[int, str] | None:
     try:
-        content = json.loads(head_file.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         return int(content["number"]), str(content["hash"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        what = f"{head_file.as_posix()}, which remembers the journal's last entry, can't be read"
+        what = f"{path.as_posix()}, which remembers the journal's last entry, can't be read"
         raise StageError(f"{what}: delete it if the journal is whole") from error
 
 

@@ -124,8 +124,7 @@ def write_files(root: Path, number: int, tables: Mapping[str, pl.DataFrame]) -> 
     dict
         ``sha256`` and ``bytes`` by name of the file.
     """
-    for left in sorted(root.glob(f"{number:06d}-*")):
-        remove(left)
+    remove_interrupted(root, number)
     facts: dict[str, dict[str, Any]] = {}
     for table, frame in tables.items():
         if frame.height:
@@ -136,6 +135,19 @@ def write_files(root: Path, number: int, tables: Mapping[str, pl.DataFrame]) -> 
     if facts:
         sync_folder(root)
     return facts
+
+
+def remove_interrupted(root: Path, number: int) -> None:
+    """Remove what a killed process left of an entry that did not reach the chain.
+
+    Parameters
+    ----------
+    root : Path
+    number : int
+        One more than the last entry's.
+    """
+    for left in sorted(root.glob(f"{number:06d}-*")):
+        remove(left)
 
 
 def file_name(number: int, table: str) -> str:

@@ -59,7 +59,7 @@ class Past:
         """
         books = journal.books().filter(pl.col("book_date") < before)
         last = books["book_date"].max()
-        rows = books.filter(pl.col("book_date") == last)
+        rows = books.filter(pl.col("book_date") == pl.col("book_date").max())
         said = journal.lines().filter(pl.col("state") == "said").select(list(LINES))
         return cls(last if isinstance(last, dt.date) else None, weights_of(rows), said)
 

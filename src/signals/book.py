@@ -31,21 +31,21 @@ FIRST_DAY = dt.date(1900, 1, 1)
 
 @dataclass(frozen=True)
 class Past:
-    """What the journal says already.
+    """What the journal says of the days before a book.
 
     Attributes
     ----------
     last : date or None
-        Of the last book before the one to be made.
+        Of the last book before.
     weights : mapping
         Of each instrument in that book.
-    said : DataFrame
-        Decisions said, columns of `src.signals.tables.LINES`.
+    names : frozenset of str
+        Champions that have decided before, or on the day itself.
     """
 
     last: dt.date | None
     weights: Mapping[Key, float]
-    said: pl.DataFrame
+    names: frozenset[str]
 
     @classmethod
     def of(cls, journal: Journal, before: dt.date) -> Past:
@@ -55,13 +55,17 @@ class Past:
         ----------
         journal : Journal
         before : date
-            Of the book to be made.
+            Of the book to be made: the last one of the journal, or a later one.
         """
-        books = journal.books().filter(pl.col("book_date") < before)
+        ends = [entry.last for entry in journal.entries() if entry.last and entry.last < before]
+        earlier = pl.col("book_date") < before
+        books = journal.books(max(ends, default=None)).filter(earlier)
+        if books.is_empty() and ends:  # days on which nothing was held have no row
+            books = journal.books().filter(earlier)
         last = books["book_date"].max()
-        rows = books.filter(pl.col("book_date") == pl.col("book_date").max())
-        said = journal.lines().filter(pl.col("state") == "said").select(list(LINES))
-        return cls(last if isinstance(last, dt.date) else None, weights_of(rows), said)
+        names = journal.lines(columns=["name", "state"]).filter(pl.col("state") == "said")["name"].unique()
+        weights = weights_of(books.filter(pl.col("book_date") == pl.col("book_date").max()))
+        return cls(last if isinstance(last, dt.date) else None, weights, frozenset(names))
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Books:
 
 
 def make_books(
-    champions: Sequence[CrownedVersion], dataset: SignalDataset, choice: BookConfig, date: dt.date, past: Past
+    champions: Sequence[CrownedVersion], dataset: SignalDataset, choice: BookConfig, date: dt.date, journal: Journal
 ) -> Books:
     """Decide and net the days that the journal lacks, up to a date.
 
@@ -105,8 +109,9 @@ def make_books(
     dataset : SignalDataset
     choice : BookConfig
     date : date
-        Of the last book; the latest one, or one after that of the last book said.
-    past : Past
+        Of the last book; not before the last one of the journal.
+    journal : Journal
+        It is only read.
 
     Returns
     -------
@@ -114,12 +119,12 @@ def make_books(
         Of a champion that the journal knows, the days after its last book; of another one, all days since its training
         ended. Books are made of days after the last one alone: what was held on the days before does not change.
     """
-    names = set(past.said["name"].unique())
-    known = [each for each in champions if each.name in names]
-    others = [each for each in champions if each.name not in names]
+    past = Past.of(journal, date)
+    known = [each for each in champions if each.name in past.names]
+    others = [each for each in champions if each.name not in past.names]
     after = past.last + dt.timedelta(days=1) if past.last else FIRST_DAY
-    parts = [_lines(others, dataset, FIRST_DAY, date), _lines(known, dataset, min(after, date), date)]
-    lines = _as_said(pl.concat(parts), past.said).sort("book_date", "name", *KEY)
+    continued = _as_said(_lines(known, dataset, min(after, date), date), journal)
+    lines = pl.concat([_lines(others, dataset, FIRST_DAY, date), continued]).sort("book_date", "name", *KEY)
     return Books(date, lines, _netted_days(lines, choice, date, past))
 
 
@@ -135,9 +140,13 @@ def weights_of(book: pl.DataFrame) -> dict[Key, float]:
     return {(asset_class, symbol): weight for asset_class, symbol, weight in rows if weight}
 
 
-def _as_said(lines: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
+def _as_said(lines: pl.DataFrame, journal: Journal) -> pl.DataFrame:
     """Put decisions that were said before in place of what the bars, restated since, would give now."""
-    kept = lines.select("book_date", *LINE_KEY).join(said.drop("book_date"), on=LINE_KEY, how="inner")
+    first = lines["decided_on"].min()
+    if not isinstance(first, dt.datetime):
+        return lines
+    said = journal.lines(first.date()).filter(pl.col("state") == "said").select(list(LINES)).drop("book_date")
+    kept = lines.select("book_date", *LINE_KEY).join(said, on=LINE_KEY, how="inner")
     new = lines.join(kept, on=["book_date", *LINE_KEY], how="anti", nulls_equal=True)
     return pl.concat([new, kept.select(new.columns)])
 

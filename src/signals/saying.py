@@ -14,7 +14,7 @@ from src.config.constraints import values
 from src.core.errors import ConfigError, StageError
 from src.core.git import git_commit
 from src.market.bars import BarStore
-from src.signals.book import Past, make_books
+from src.signals.book import make_books
 from src.signals.dataset import SignalDataset
 from src.signals.journal import Journal
 from src.signals.orders import write_orders
@@ -152,7 +152,7 @@ def say(request: BookRequest) -> Said:
     last = max((each.last for each in journal.entries() if each.last), default=None)
     if last is not None and date < last:
         return _said_before(request, journal, date, last)
-    made = make_books(champions, request.dataset, request.choice, date, Past.of(journal, date))
+    made = make_books(champions, request.dataset, request.choice, date, journal)
     note = _note(request, champions)
     replayed = journal.append("replay", *made.replayed, note)
     lines, book = made.today

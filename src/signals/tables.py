@@ -21,7 +21,6 @@ LINES: dict[str, Any] = {
     "state": pl.String(),  # said or refused
     "reason": pl.String(),  # why it is refused; null where it is said
     "holds": pl.Boolean(),  # of a refused one: its bar is missing or late, so the weight stays; else it goes to cash
-    "holds": pl.Boolean(),  # whether a refused line's position stays, because its instrument can't be traded now
     "decided_on": pl.Datetime("us"),  # of the bar at whose close the decision was made
     "trade_on": pl.Date(),  # session at whose open it is entered
     "bar_age": pl.Int64(),  # sessions of the class between the bar and the book

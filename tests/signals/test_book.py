@@ -11,7 +11,7 @@ import pytest
 
 from src.config.schema import BookConfig
 from src.signals import book as books
-from src.signals.book import Past, make_books
+from src.signals.book import make_books
 from src.signals.dataset import SignalDataset
 from src.signals.days import BookDays
 from src.signals.journal import Journal
@@ -74,7 +74,7 @@ ONE = [champion("stock.A")]
 
 
 def said(champions: list[CrownedVersion], journal: Journal, date: dt.date) -> books.Books:
-    made = make_books(champions, DATASET, BookConfig(max_weight=1.0), date, Past.of(journal, date))
+    made = make_books(champions, DATASET, BookConfig(max_weight=1.0), date, journal)
     journal.append("replay", *made.replayed, {}, NOON)
     journal.append("book", *made.today, {}, NOON)
     return made

@@ -103,21 +103,11 @@ def with_timing(said: pl.DataFrame) -> pl.DataFrame:
 
     Late are decisions said after their open, and those replayed of days after the champion's first live one.
     """
-    opens = {
-        (asset_class, day): _open_of(asset_class, day)
-        for asset_class, day in said.select("asset_class", "trade_on").unique().iter_rows()
-        if day is not None
-    }
-    table = pl.DataFrame(
-        [(*key, moment.replace(tzinfo=None)) for key, moment in opens.items()],
-        schema={"asset_class": pl.String, "trade_on": pl.Date, "_opens": pl.Datetime("us")},
-        orient="row",
-    )
     at = pl.col("said_at").dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us"))
     live = (pl.col("kind") == "book") & (at <= pl.col("_opens")).fill_null(False)
     began = pl.col("decided_on").filter(pl.col("timing") == "live").min().over(CHAMPION)
     return (
-        said.join(table, on=["asset_class", "trade_on"], how="left")
+        said.join(open_times(said), on=["asset_class", "trade_on"], how="left")
         .with_columns(timing=pl.when(live).then(pl.lit("live")).otherwise(pl.lit("replayed")))
         .with_columns(
             late=(pl.col("timing") == "replayed")
@@ -125,6 +115,14 @@ def with_timing(said: pl.DataFrame) -> pl.DataFrame:
         )
         .drop("_opens")
     )
+
+
+def open_times(rows: pl.DataFrame) -> pl.DataFrame:
+    """Look up when each session opens on which something is to be traded: asset_class, trade_on, _opens (UTC)."""
+    keys = rows.select("asset_class", "trade_on").unique().drop_nulls().rows()
+    opens = [(*key, _open_of(*key).replace(tzinfo=None)) for key in keys]
+    schema: dict[str, Any] = {"asset_class": pl.String, "trade_on": pl.Date, "_opens": pl.Datetime("us")}
+    return pl.DataFrame(opens, schema=schema, orient="row")
 
 
 def _open_of(asset_class: str, day: dt.date) -> dt.datetime:

@@ -147,7 +147,8 @@ def say(request: BookRequest) -> Said:
     StageError
         Without bars, or where the journal or the registry can't be read.
     """
-    date, journal = _date(request), Journal(request.paths.journal)
+    date, journal = _date(request), Journal(request.paths.journal, request.choice.shared_journal)
+    journal.bring_up_to_date()
     champions = crowned_versions(request.tracked)
     last = max((each.last for each in journal.entries() if each.last), default=None)
     if last is not None and date < last:

@@ -17,7 +17,7 @@ from src.market.bars import BarStore
 from src.signals.book import make_books
 from src.signals.dataset import SignalDataset
 from src.signals.journal import Journal
-from src.signals.orders import write_orders
+from src.signals.order_file import holdings_of, write_orders
 from src.signals.tables import BOOK, LINES
 from src.storage import atomic
 from src.tracking.crowned_versions import CrownedVersion, crowned_versions
@@ -213,7 +213,8 @@ def _write(request: BookRequest, date: dt.date, lines: pl.DataFrame, book: pl.Da
     for name, table in ((f"{date}", lines), (f"{date}-book", book)):
         atomic.write_parquet(table, folder / f"{name}.parquet")
         atomic.write_text(table.write_csv(float_precision=8), folder / f"{name}.csv")
-    write_orders(book, request.choice, folder / f"{date}-orders.csv")
+    store = BarStore(request.paths.bars)
+    write_orders(book, holdings_of(request.choice, store), request.choice, store, date, folder / f"{date}-orders.csv")
 
 
 def _counted(number: int, thing: str) -> str:

@@ -7,7 +7,6 @@ may log. MLflow is not imported here; the registry is reached through the opened
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.core.errors import ConfigError, StageError
 from src.core.instruments import Key
+from src.tracking.clearing import names_who_and_why
 from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION
 from src.tracking.search import all_pages
 from src.tracking.verdict import PLACEBO, Objection, Standing, Use, is_superseded
@@ -305,7 +305,7 @@ def _standing(version: Any, run: Any) -> Standing:
     """What MLflow's client says of a version."""
     params, tags = run.data.params, run.data.tags
     is_finished = (run.info.status, run.info.lifecycle_stage) == ("FINISHED", "active")
-    cleared = is_cleared(tags.get("alpha.cleared"))
+    cleared = names_who_and_why(tags.get("alpha.cleared"))
     return Standing(
         name=version.name,
         run_id=run.info.run_id,
@@ -319,22 +319,3 @@ def _standing(version: Any, run: Any) -> Standing:
         arm=PLACEBO if PLACEBO in (params.get("arm"), tags.get("arm")) else None,
         broken=None if is_finished else f"run {run.info.run_id} is unfinished or deleted",
     )
-
-
-def is_cleared(tag: str | None) -> bool:
-    """Whether a person has cleared a run, with a name and a reason.
-
-    Parameters
-    ----------
-    tag : str or None
-        The run's tag ``alpha.cleared``.
-
-    Returns
-    -------
-    bool
-    """
-    try:
-        clearing = json.loads(tag) if tag else {}
-    except ValueError:
-        return False
-    return isinstance(clearing, dict) and all(str(clearing.get(key) or "").strip() for key in ("who", "why"))

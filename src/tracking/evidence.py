@@ -50,6 +50,16 @@ class StoredEvidence:
         numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
         return {name: float(value) for name, value in numbers.items() if not isinstance(value, bool)}
 
+    def row(self, record_id: str, strategy_key: str) -> dict[str, Any]:
+        """Return a grade as training stored it, with its q-value; empty if training stored no such grade.
+
+        Parameters
+        ----------
+        record_id, strategy_key : str
+            Of the run.
+        """
+        return self._rows.get((record_id, strategy_key), {})
+
     def rows(self, keys: list[Key]) -> pl.DataFrame:
         """Return the rows of some grades, as `src.training.regrading.Regrader.check` takes them.
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from src.config.commands import command
 from src.evaluation.grade import GATE_METRICS, Grade, Thresholds, grade
+from src.tracking.clearing import names_who_and_why
 
 Query = Callable[[str, tuple[Any, ...]], list[Any]]
 """Runs one SQL statement with its parameters and returns all rows. Placeholders are ``?``."""
@@ -245,16 +247,28 @@ def _logged(query: Query, model_id: str) -> CandidateModel:
     )
     if not rows:
         raise GateRefusal(f"there is no logged model {model_id}")
-    run_id, location, model_status, model_stage, run_status, run_stage = rows[0]
+    params = dict(tuple(row) for row in query("SELECT key, value FROM params WHERE run_uuid = ?", (rows[0][0],)))
+    return logged_candidate(model_id, rows[0], params, [row[0] for row in query(_ARM, (rows[0][0],))])
+
+
+def logged_candidate(model_id: str, row: Sequence[Any], params: dict[str, str], arms: Iterable[Any]) -> CandidateModel:
+    """Check a logged model and its run, as MLflow's tables have them.
+
+    Parameters
+    ----------
+    model_id : str
+    row : source run, artifact location, status and lifecycle stage of the model, status and lifecycle stage of the run
+    params : params of the run
+    arms : values of the run's tag ``arm``
+    """
+    run_id, location, model_status, model_stage, run_status, run_stage = row
     if run_stage is None:
         raise GateRefusal(f"model {model_id} comes from no run of this database")
     if (model_status, model_stage) != (READY, "active"):
         raise GateRefusal(f"model {model_id} is unfinished or deleted")
     if (run_status, run_stage) != ("FINISHED", "active"):
         raise GateRefusal(f"run {run_id} is unfinished or deleted")
-    params = dict(tuple(row) for row in query("SELECT key, value FROM params WHERE run_uuid = ?", (run_id,)))
-    arms = [params.get("arm"), *(row[0] for row in query(_ARM, (run_id,)))]
-    if any(str(arm).strip(" ").lower() == PLACEBO for arm in arms):
+    if any(str(arm).strip(" ").lower() == PLACEBO for arm in (params.get("arm"), *arms)):
         raise GateRefusal(
             f"run {run_id} is of the placebo arm: its features were shifted, and it shows what luck gives"
         )
@@ -293,13 +307,20 @@ def gate_metrics(query: Query, run_id: str) -> dict[str, float]:
     dict
         Value by name, without metrics that have no value, NaN, an infinity, or more than one value.
     """
-    marks = ", ".join("?" * len(GATED))
-    rows = query(
-        f"SELECT key, min(value) FROM metrics WHERE run_uuid = ? AND key IN ({marks}) "
-        "GROUP BY key HAVING count(*) = 1 AND sum(CASE WHEN is_nan THEN 1 ELSE 0 END) = 0",
-        (run_id, *GATED),
-    )
-    return {key: value for key, value in (tuple(row) for row in rows) if abs(value) < LARGEST}
+    return gate_metrics_by_run(query, "run_uuid = ?", (run_id,)).get(run_id, {})
+
+
+def gate_metrics_by_run(query: Query, where: str, values: tuple[Any, ...]) -> dict[str, dict[str, float]]:
+    """Read the metrics of several runs as `gate_metrics` does; ``where`` chooses by run_uuid, with its values."""
+    marks, found = ", ".join("?" * len(GATED)), defaultdict[str, dict[str, float]](dict)
+    for run_id, key, value in query(
+        f"SELECT run_uuid, key, min(value) FROM metrics WHERE {where} AND key IN ({marks}) GROUP BY run_uuid, key "
+        "HAVING count(*) = 1 AND sum(CASE WHEN is_nan THEN 1 ELSE 0 END) = 0",
+        (*values, *GATED),
+    ):
+        if abs(value) < LARGEST:
+            found[run_id][key] = value
+    return found
 
 
 def is_cleared(query: Query, run_id: str) -> bool:
@@ -312,28 +333,4 @@ def is_cleared(query: Query, run_id: str) -> bool:
     run_id : str
     """
     rows = query("SELECT value FROM tags WHERE run_uuid = ? AND key = 'alpha.cleared'", (run_id,))
-    try:
-        clearing = json.loads(rows[0][0]) if rows else {}
-    except (TypeError, ValueError):
-        return False
-    return isinstance(clearing, dict) and all(str(clearing.get(key) or "").strip() for key in ("who", "why"))
-
-
-def name_conflict(candidate: CandidateModel, name: str) -> str | None:
-    """Check the name of a registered model: that of an instrument or a portfolio is reserved for its own models.
-
-    Parameters
-    ----------
-    candidate : CandidateModel
-    name : str
-        Name of the registered model that the candidate is to enter.
-
-    Returns
-    -------
-    str or None
-        Why the model can't have this name; None if it can.
-    """
-    own = candidate.params.get("registered_name", "")
-    if name == own or not name.lower().startswith(ASSET_PREFIXES):
-        return None
-    return f"run {candidate.run_id} is of {own or 'no instrument'}, not of {name}"
+    return any(names_who_and_why(value) for (value,) in rows)

@@ -25,6 +25,7 @@ from src.core.errors import StageError
 from src.evaluation.grade import Thresholds
 from src.tracking import registry_gate
 from src.tracking.model_files import check_files
+from src.tracking.model_names import name_conflict
 from src.tracking.recorded_folders import records_of
 from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
 
@@ -160,7 +161,9 @@ class RegistryGateMixin:
                 rows = query("SELECT version FROM model_versions WHERE name = ? AND source LIKE 'models:/%'", (name,))
                 for (number,) in rows:
                     candidate = registry_gate.registered_candidate(query, name, number)
-                    if candidate is not None and (conflict := registry_gate.name_conflict(candidate, new_name)):
+                    if candidate is None:
+                        continue
+                    if conflict := name_conflict(candidate.run_id, candidate.params.get("registered_name"), new_name):
                         raise GateRefusal(conflict)
         return super().rename_registered_model(name, new_name)  # type: ignore[misc]
 

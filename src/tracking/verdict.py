@@ -14,8 +14,10 @@ from enum import Enum
 
 from src.evaluation.grade import Thresholds, grade
 from src.tracking import registry_gate
+from src.tracking.clearing import names_who_and_why
 from src.tracking.location import local_folder
 from src.tracking.model_files import check_files
+from src.tracking.model_names import name_conflict
 from src.tracking.records import Records
 from src.tracking.registry_gate import CandidateModel, GateRefusal, Query
 
@@ -120,7 +122,7 @@ def objections(standing: Standing, thresholds: Thresholds, records: Records | No
         found.append(Objection(standing.broken, is_damage=True))
     if standing.arm == PLACEBO:
         found.append(Objection("the run is of the placebo arm, which measures luck", is_damage=True))
-    if conflict := _name_conflict(standing):
+    if conflict := name_conflict(standing.run_id, standing.own_name, standing.name):
         found.append(Objection(conflict, is_damage=True))
     if records is not None:
         unlike = records.objections(standing.record_id, standing.metrics, standing.model_sha256)
@@ -179,16 +181,38 @@ def standing_in_database(
     files : FolderCheck, optional
         What a look at its files found. Default: look at them where they lie in a folder of this machine.
     """
-    files = files or changed_files(candidate)
     tags = dict(tuple(row) for row in query("SELECT key, value FROM tags WHERE run_uuid = ?", (candidate.run_id,)))
+    metrics = registry_gate.gate_metrics(query, candidate.run_id)
+    return standing_of(candidate, name, tags, metrics, files or changed_files(candidate))
+
+
+def standing_of(
+    candidate: CandidateModel,
+    name: str,
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    files: FolderCheck,
+) -> Standing:
+    """Collect what was read of a version.
+
+    Parameters
+    ----------
+    candidate : CandidateModel
+    name : str
+        Of the registered model.
+    tags, metrics : mapping
+        Of the run, by name.
+    files : FolderCheck
+        Empty where they were not looked at.
+    """
     params = candidate.params
-    is_cleared = registry_gate.is_cleared(query, candidate.run_id)
+    is_cleared = names_who_and_why(tags.get("alpha.cleared"))
     return Standing(
         name=name,
         run_id=candidate.run_id,
         record_id=tags.get("alpha.record_id"),
         own_name=params.get("registered_name"),
-        metrics=registry_gate.gate_metrics(query, candidate.run_id),
+        metrics=metrics,
         model_sha256=files.sha256 or params.get("model_sha256"),
         suspicious=None if is_cleared else params.get("suspicious"),
         is_cleared=is_cleared,
@@ -224,10 +248,3 @@ def _suspicion(standing: Standing, records: Records | None) -> str | None:
         return standing.suspicious
     grades = records.grades(standing.record_id)
     return grades[-1].suspicious if grades else None
-
-
-def _name_conflict(standing: Standing) -> str | None:
-    own, name = standing.own_name or "", standing.name
-    if name == own or not name.lower().startswith(registry_gate.ASSET_PREFIXES):
-        return None
-    return f"run {standing.run_id} is of {own or 'no instrument'}, not of {name}"

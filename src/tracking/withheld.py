@@ -11,7 +11,7 @@ import polars as pl
 from src.config.commands import command, shell_word
 from src.core.instruments import POOLED
 from src.storage import atomic
-from src.tracking.champions import is_cleared
+from src.tracking.clearing import names_who_and_why
 from src.tracking.search import all_pages
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def withheld(store: MlflowStore, name: str | None = None) -> NotRegistered:
     flagged = [
         _line(run, store.settings.dataset)
         for run in _runs(store, f"{passes} AND tags.`alpha.suspicious` LIKE '%'")
-        if _counts(run, name) and not is_cleared(run.data.tags.get("alpha.cleared"))
+        if _counts(run, name) and not names_who_and_why(run.data.tags.get("alpha.cleared"))
     ]
     min_oos = store.thresholds.min_oos
     short = [run for run in _runs(store, f"{passes} AND metrics.n_oos < {min_oos}") if _counts(run, name)]

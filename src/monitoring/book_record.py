@@ -17,7 +17,7 @@ import polars as pl
 from src.core.instruments import KEY
 from src.market.bars import BARS_PER_YEAR, BarStore, bucket, tradable
 from src.market.calendar import is_session, next_session
-from src.monitoring.live_record import Record
+from src.monitoring.live_record import TrackRecord
 from src.monitoring.outcomes import open_times
 
 _COIN = "crypto"
@@ -68,11 +68,11 @@ def book_days(books: pl.DataFrame, store: BarStore) -> pl.DataFrame:
     return kept.with_columns(net=pl.col("gross") - pl.col("cost")).select(list(DAYS)).sort("date")
 
 
-def book_record(days: pl.DataFrame, *, bars_per_year: float) -> Record:
+def book_record(days: pl.DataFrame, *, bars_per_year: float) -> TrackRecord:
     """Make a record of the book's days, which has no scores."""
     series = {name: days[name].to_numpy() for name in ("gross", "cost", "net", "turnover")}
     dates = days["date"].cast(pl.Datetime("us")).to_numpy()
-    return Record(dates=dates, live=days["live"].to_numpy(), bars_per_year=bars_per_year, **series)
+    return TrackRecord(dates=dates, live=days["live"].to_numpy(), bars_per_year=bars_per_year, **series)
 
 
 def days_per_year(books: pl.DataFrame) -> float:
@@ -135,7 +135,7 @@ def _session(day: dt.date, *, on_exchange: bool) -> dt.date:
     return next_session("stock", day - dt.timedelta(days=1)) if on_exchange and not is_session("stock", day) else day
 
 
-def mean_of_champions(records: dict[tuple[str, int], Record]) -> Record | None:
+def mean_of_champions(records: dict[tuple[str, int], TrackRecord]) -> TrackRecord | None:
     """Average all champions' net returns of each day: one record of them together, at equal shares.
 
     Parameters
@@ -145,7 +145,7 @@ def mean_of_champions(records: dict[tuple[str, int], Record]) -> Record | None:
 
     Returns
     -------
-    Record or None
+    TrackRecord or None
         Of the days of decision, without scores; None where no champion has a complete day. A champion without a
         decision on a day is left out of that day's mean. A day is live where all decisions of it were said in time.
     """
@@ -160,4 +160,4 @@ def mean_of_champions(records: dict[tuple[str, int], Record]) -> Record | None:
     }
     live = np.bincount(place, np.concatenate([record.live for record in kept]).astype(np.float64)) == count
     year = max(record.bars_per_year for record in kept)
-    return Record(dates=dates, live=live, bars_per_year=year, **series)
+    return TrackRecord(dates=dates, live=live, bars_per_year=year, **series)

@@ -35,7 +35,7 @@ def coverage(
     lines : DataFrame
         All lines of the journal, refused ones included.
     decisions : DataFrame
-        What came of those that were said: `src.monitoring.outcomes.Outcomes.decisions`.
+        What came of those that were said: `src.monitoring.outcomes.InstrumentOutcomes.decisions`.
     tradable : DataFrame
         asset_class, symbol, decided_on of tradable bars; for a pooled champion, its class's sessions under the symbol
         of its name.

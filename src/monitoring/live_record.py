@@ -22,7 +22,7 @@ _SERIES = ("gross", "cost", "net", "turnover")
 
 
 @dataclass(frozen=True)
-class Record:
+class TrackRecord:
     """Returns of consecutive decisions, with scores and labels where there are any.
 
     Attributes
@@ -56,19 +56,19 @@ class Record:
         """Number of decisions whose return is complete."""
         return int(self.net.size)
 
-    def of(self, kind: str) -> Record:
+    def of(self, kind: str) -> TrackRecord:
         """Take the days of one kind: all, live or replayed."""
         if kind == "all":
             return self
         rows, scored = (self.live, self.scored_live) if kind == "live" else (~self.live, ~self.scored_live)
         return self._taken(rows, scored)
 
-    def since(self, day: np.datetime64) -> Record:
+    def since(self, day: np.datetime64) -> TrackRecord:
         """Take the decisions after a day; scores and labels are left as they are where there is not one a decision."""
         rows = self.dates > day
         return self._taken(rows, rows if self.label.size == rows.size else np.ones(self.label.size, dtype=np.bool_))
 
-    def _taken(self, rows: BoolArray, scored: BoolArray) -> Record:
+    def _taken(self, rows: BoolArray, scored: BoolArray) -> TrackRecord:
         series = {name: getattr(self, name)[rows] for name in ("dates", "live", *_SERIES)}
         return replace(
             self, **series, label=self.label[scored], score=self.score[scored], scored_live=self.scored_live[scored]
@@ -105,17 +105,17 @@ def hit_rate(net: FloatArray) -> float | None:
     return float(np.count_nonzero(net > 0.0)) / held if held else None
 
 
-def instrument_records(decisions: pl.DataFrame) -> Iterator[tuple[tuple[str, int], Record]]:
+def instrument_records(decisions: pl.DataFrame) -> Iterator[tuple[tuple[str, int], TrackRecord]]:
     """Yield the record of each champion of a single instrument.
 
     Parameters
     ----------
     decisions : DataFrame
-        `src.monitoring.outcomes.Outcomes.decisions`, sorted by champion and bar.
+        `src.monitoring.outcomes.InstrumentOutcomes.decisions`, sorted by champion and bar.
 
     Yields
     ------
-    ((name, version), Record)
+    ((name, version), TrackRecord)
         By name and version; of no days where no return is complete.
     """
     complete = decisions.filter(pl.col("net").is_not_null())
@@ -132,10 +132,10 @@ def instrument_records(decisions: pl.DataFrame) -> Iterator[tuple[tuple[str, int
         own = {each: columns[each][rows] for each in (*_SERIES, "label", "score")}
         timing = {"live": live[rows], "scored_live": live[rows]}
         year = float(BARS_PER_YEAR[asset_class])
-        yield (name, version), Record(dates=columns["decided_on"][rows], bars_per_year=year, **own, **timing)
+        yield (name, version), TrackRecord(dates=columns["decided_on"][rows], bars_per_year=year, **own, **timing)
 
 
-def record_row(record: Record) -> dict[str, Any]:
+def record_row(record: TrackRecord) -> dict[str, Any]:
     """Columns of a champion's row: the figures of all days, and those of live and of replayed ones apart."""
     row: dict[str, Any] = {"days": record.days, "live_days": int(record.live.sum())}
     row["replayed_days"] = record.days - row["live_days"]

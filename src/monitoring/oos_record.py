@@ -13,7 +13,7 @@ from src.core.arrays import FloatArray
 from src.core.instruments import POOLED
 from src.market.bars import BARS_PER_YEAR
 from src.monitoring.bands import DailyRecord
-from src.monitoring.recorded import RecordedRun, out_of_sample
+from src.monitoring.recorded import ChampionRun, out_of_sample
 from src.storage import atomic
 from src.training.run_store import RunStore
 from src.training.run_tables import remedy
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def oos_records(
-    paths: DatasetPaths, runs: Mapping[str, RecordedRun], strategy_keys: Mapping[str, str]
+    paths: DatasetPaths, runs: Mapping[str, ChampionRun], strategy_keys: Mapping[str, str]
 ) -> dict[str, DailyRecord]:
     """Read the records of champions' runs.
 
@@ -52,12 +52,12 @@ def oos_records(
 
 
 def _single(
-    paths: DatasetPaths, runs: Mapping[str, RecordedRun], ids: list[str], strategy_keys: Mapping[str, str]
+    paths: DatasetPaths, runs: Mapping[str, ChampionRun], ids: list[str], strategy_keys: Mapping[str, str]
 ) -> dict[str, DailyRecord]:
     if not ids:
         return {}
     curves: dict[str, dict[str, Any]] = {}
-    for row in RunStore(paths.runs).curves(ids).iter_rows(named=True):
+    for row in _curves(RunStore(paths.runs), ids).iter_rows(named=True):
         if strategy_keys.get(row["record_id"], row["strategy_key"]) == row["strategy_key"]:
             curves.setdefault(row["record_id"], row)
     predicted = out_of_sample(paths, "instrument", curves)
@@ -69,6 +69,18 @@ def _single(
             year = float(BARS_PER_YEAR[runs[row["record_id"]].asset_class])
             found[row["record_id"]] = DailyRecord(net, np.zeros(net.size), year, label, score)
     return found
+
+
+def _curves(store: RunStore, record_ids: list[str]) -> pl.DataFrame:
+    """Net returns of passing runs, whichever session graded them: record_id, strategy_key, net (a list)."""
+    schema = {"record_id": pl.String, "strategy_key": pl.String, "net": pl.List(pl.Float64)}
+    wanted = pl.col("record_id").is_in(record_ids) & pl.col("net").is_not_null()
+    parts = [pl.DataFrame(schema=schema)]
+    for path in sorted(store.root.glob("b*-*.grades.parquet")):
+        with atomic.read_errors(path, remedy()):
+            parts.append(pl.scan_parquet(path, glob=False).select(list(schema)).filter(wanted).collect())
+    rows = pl.concat(parts, how="vertical_relaxed")
+    return rows.unique(["record_id", "strategy_key"], keep="first", maintain_order=True)
 
 
 def _portfolio(path: Path, asset_class: str) -> DailyRecord | None:

@@ -24,7 +24,7 @@ from src.market.bars import BarStore, bucket
 from src.market.calendar import is_session, next_session, session_open
 
 if TYPE_CHECKING:
-    from src.monitoring.recorded import RecordedRun
+    from src.monitoring.recorded import ChampionRun
 
 CHAMPION = ["name", "version"]
 DECISION = ["asset_class", "symbol", "decided_on"]
@@ -47,7 +47,7 @@ _BAR: dict[str, Any] = dict(zip(DECISION, (pl.String(), pl.String(), pl.Datetime
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class InstrumentOutcomes:
     """Decisions with what came of them, and the bars on which there should have been one.
 
     Attributes
@@ -63,7 +63,7 @@ class Outcomes:
     tradable: pl.DataFrame
 
 
-def instrument_outcomes(said: pl.DataFrame, runs: Mapping[str, RecordedRun], store: BarStore) -> Outcomes:
+def instrument_outcomes(said: pl.DataFrame, runs: Mapping[str, ChampionRun], store: BarStore) -> InstrumentOutcomes:
     """Look up what came of decisions on single instruments.
 
     Parameters
@@ -77,7 +77,7 @@ def instrument_outcomes(said: pl.DataFrame, runs: Mapping[str, RecordedRun], sto
 
     Returns
     -------
-    Outcomes
+    InstrumentOutcomes
         A decision whose return is not complete yet, or whose bar is gone, has null in its returns.
 
     Raises
@@ -95,7 +95,7 @@ def instrument_outcomes(said: pl.DataFrame, runs: Mapping[str, RecordedRun], sto
     nothing = [pl.lit(None, dtype=kind).alias(name) for name, kind in CAME.items()]
     parts.append(unknown.with_columns(*nothing, judged=False))
     joined = pl.concat(parts, how="vertical").sort(*CHAMPION, *DECISION)
-    return Outcomes(with_returns(joined), pl.concat(tradable).unique().sort(DECISION))
+    return InstrumentOutcomes(with_returns(joined), pl.concat(tradable).unique().sort(DECISION))
 
 
 def with_timing(said: pl.DataFrame) -> pl.DataFrame:
@@ -173,7 +173,7 @@ def _restated(path: list[str]) -> pl.Expr:
     return pl.col("judged") & (is_gone | pl.all_horizontal((each > RESTATED).fill_null(False) for each in off))
 
 
-def _by_outcome(said: pl.DataFrame, runs: Mapping[str, RecordedRun]) -> Iterator[tuple[pl.DataFrame, RecordedRun]]:
+def _by_outcome(said: pl.DataFrame, runs: Mapping[str, ChampionRun]) -> Iterator[tuple[pl.DataFrame, ChampionRun]]:
     """Yield the lines whose outcomes the same settings decide, with one of their runs."""
     groups: dict[str, list[str]] = defaultdict(list)
     for record_id in said["record_id"].unique().to_list():
@@ -183,7 +183,7 @@ def _by_outcome(said: pl.DataFrame, runs: Mapping[str, RecordedRun]) -> Iterator
         yield said.filter(pl.col("record_id").is_in(groups[key])), runs[min(groups[key])]
 
 
-def _bars_of(lines: pl.DataFrame, run: RecordedRun, store: BarStore) -> Iterator[pl.DataFrame]:
+def _bars_of(lines: pl.DataFrame, run: ChampionRun, store: BarStore) -> Iterator[pl.DataFrame]:
     """Yield what came of each tradable bar since the first of the lines, a bucket at a time: columns of `_BAR`."""
     if not store.exists():
         return
@@ -201,7 +201,7 @@ def _bars_of(lines: pl.DataFrame, run: RecordedRun, store: BarStore) -> Iterator
 
 
 def _came(
-    instruments: Sequence[pl.DataFrame], run: RecordedRun, market: pl.DataFrame | None, first_of: Mapping[Key, Any]
+    instruments: Sequence[pl.DataFrame], run: ChampionRun, market: pl.DataFrame | None, first_of: Mapping[Key, Any]
 ) -> pl.DataFrame:
     parts = [pl.DataFrame(schema=_BAR)]
     for bars in instruments:
@@ -226,7 +226,7 @@ def _came(
     return pl.concat(parts)
 
 
-def _change(found: Decisions, run: RecordedRun) -> FloatArray:
+def _change(found: Decisions, run: ChampionRun) -> FloatArray:
     """Return of the bar that each position is held, less what changes of a hedge's ratio cost."""
     if not isinstance(found, HedgedDecisions):
         return found.bar_return

@@ -25,7 +25,7 @@ from src.training.pooled.class_data import ClassBars, ClassData
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
-    from src.monitoring.recorded import RecordedRun
+    from src.monitoring.recorded import ChampionRun
 
 BEFORE = dt.timedelta(days=1100)
 """Of bars before the first decision: three years hold the windows of eligibility and of styles."""
@@ -91,7 +91,7 @@ class ClassCalendar:
         self._paths = paths
         self._built: dict[str, ClassData] = {}
 
-    def of(self, run: RecordedRun, first: dt.date) -> ClassData:
+    def of(self, run: ChampionRun, first: dt.date) -> ClassData:
         """Return the cross-section of a run's class, with bars of three years before a day."""
         key = f"{run.asset_class}:{run.outcome_key}:{first}"
         if key not in self._built:
@@ -104,7 +104,7 @@ class ClassCalendar:
 
 
 def pooled_outcomes(
-    lines: pl.DataFrame, runs: Mapping[str, RecordedRun], paths: DatasetPaths
+    lines: pl.DataFrame, runs: Mapping[str, ChampionRun], paths: DatasetPaths
 ) -> dict[tuple[str, int], PooledOutcomes]:
     """Look up what came of the decisions of pooled champions.
 
@@ -155,7 +155,7 @@ def _said_days(own: pl.DataFrame) -> pl.DataFrame:
     return filled.select(pl.col(name).cast(kind) for name, kind in DAY.items()).sort("decided_on")
 
 
-def _outcomes(own: pl.DataFrame, days: pl.DataFrame, data: ClassData, run: RecordedRun) -> PooledOutcomes:
+def _outcomes(own: pl.DataFrame, days: pl.DataFrame, data: ClassData, run: ChampionRun) -> PooledOutcomes:
     section = data.section
     dates = days["decided_on"].dt.date().to_numpy().astype("datetime64[D]")
     at = np.searchsorted(section.dates, dates)
@@ -177,7 +177,7 @@ def _outcomes(own: pl.DataFrame, days: pl.DataFrame, data: ClassData, run: Recor
     return PooledOutcomes(kept, up[known].astype(np.float64), tables["score"][known], live[known])
 
 
-def _returns(tables: Mapping[str, FloatArray], rows: IntArray, data: ClassData, run: RecordedRun) -> dict[str, Any]:
+def _returns(tables: Mapping[str, FloatArray], rows: IntArray, data: ClassData, run: ChampionRun) -> dict[str, Any]:
     """Gross, cost, net and turnover of each day: costs hold the loan of what is short."""
     section, weight = data.section, np.nan_to_num(tables["position"], nan=0.0)
     held = np.zeros(section.shape, dtype=np.bool_)

@@ -23,7 +23,7 @@ _COLUMNS = ("session_key", "asset_class", "symbol", "family", "parts", "features
 
 
 @dataclass(frozen=True)
-class RecordedRun:
+class ChampionRun:
     """One run as training recorded it.
 
     Attributes
@@ -65,7 +65,7 @@ class RecordedRun:
         return json_digest([self.key[0] == POOLED, *(vars(part) for part in parts)])
 
 
-def recorded_runs(paths: DatasetPaths, record_ids: Iterable[str]) -> dict[str, RecordedRun]:
+def recorded_runs(paths: DatasetPaths, record_ids: Iterable[str]) -> dict[str, ChampionRun]:
     """Read runs of both scopes.
 
     Parameters
@@ -79,7 +79,7 @@ def recorded_runs(paths: DatasetPaths, record_ids: Iterable[str]) -> dict[str, R
         By record id; a run that the stores do not have is left out.
     """
     wanted = sorted(set(record_ids))
-    runs: dict[str, RecordedRun] = {}
+    runs: dict[str, ChampionRun] = {}
     for folder in (paths.runs, paths.portfolios):
         store = RunStore(folder)
         if not wanted or not folder.is_dir():
@@ -92,11 +92,11 @@ def recorded_runs(paths: DatasetPaths, record_ids: Iterable[str]) -> dict[str, R
     return runs
 
 
-def _run(row: Mapping[str, Any], session: Mapping[str, Any]) -> RecordedRun:
+def _run(row: Mapping[str, Any], session: Mapping[str, Any]) -> ChampionRun:
     parts = json.loads(row["parts"])
     until = (session.get("split") or {}).get("until")
     features = row["features"] or "[]"
-    return RecordedRun(
+    return ChampionRun(
         record_id=row["record_id"],
         key=(row["asset_class"], row["symbol"]),
         family=row["family"],

@@ -172,28 +172,6 @@ class RunStore:
         rows = self._rows(f"{session_key[:8]}.grades", record_ids, schema)
         return _as_dates(rows.filter(pl.col("stamp").is_not_null()).explode(lists))
 
-    def curves(self, record_ids: Iterable[str]) -> pl.DataFrame:
-        """Read the net returns of passing runs as lists, whichever session graded them.
-
-        Parameters
-        ----------
-        record_ids : iterable of str
-            Runs to read.
-
-        Returns
-        -------
-        DataFrame
-            record_id, strategy_key, stamp, net: one row a run and strategy.
-        """
-        schema = {"record_id": pl.String, "strategy_key": pl.String} | {k: CURVE_SCHEMA[k] for k in ("stamp", "net")}
-        wanted = pl.col("record_id").is_in(list(record_ids)) & pl.col("stamp").is_not_null()
-
-        def read(path: Path) -> pl.DataFrame:
-            return pl.scan_parquet(path, glob=False).select(list(schema)).filter(wanted).collect()
-
-        rows = pl.concat([pl.DataFrame(schema=schema), *self._read_shards(".grades", read)], how="vertical_relaxed")
-        return rows.unique(["record_id", "strategy_key"], keep="first", maintain_order=True)
-
     def model_path(self, record_id: str) -> Path | None:
         """Return the native model file of a run, or None where none is stored."""
         paths = (self.root / "models" / record_id / name for name in MODEL_FILES)

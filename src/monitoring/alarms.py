@@ -106,7 +106,7 @@ class AlarmState:
             return cls(raised, known, dict(stored["demoted"]), dict(stored["shown"]), str(stored["judged_to"]))
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise StageError(
-                f"{path.as_posix()} can't be read ({error}): move it away; alarms of the days since are then raised again"
+                f"{path.as_posix()} can't be read ({error}): move it away, and alarms are raised again"
             ) from error
 
     def write(self, folder: Path) -> None:

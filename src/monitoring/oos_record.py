@@ -73,7 +73,7 @@ def _single(
 
 def _curves(store: RunStore, record_ids: list[str]) -> pl.DataFrame:
     """Net returns of passing runs, whichever session graded them: record_id, strategy_key, net (a list)."""
-    schema = {"record_id": pl.String, "strategy_key": pl.String, "net": pl.List(pl.Float64)}
+    schema: dict[str, Any] = {"record_id": pl.String, "strategy_key": pl.String, "net": pl.List(pl.Float64)}
     wanted = pl.col("record_id").is_in(record_ids) & pl.col("net").is_not_null()
     parts = [pl.DataFrame(schema=schema)]
     for path in sorted(store.root.glob("b*-*.grades.parquet")):

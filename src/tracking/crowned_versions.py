@@ -118,7 +118,7 @@ def in_database(
         If the database's own thresholds are broken.
     """
     thresholds = registry_gate.stored_thresholds(query, dialect) or tracked.thresholds
-    records, read = Records.of(tracked.paths), _Read(query)
+    records, read = Records.of(tracked.paths), _CrownedTables(query)
     found = []
     for name, number, stage, location, *row in read.champions(tracked.experiment):
         tags = read.tags.get(row[1], {})
@@ -140,7 +140,7 @@ def in_database(
     return found
 
 
-class _Read:
+class _CrownedTables:
     """What the tables say of the runs behind all champions of a database."""
 
     def __init__(self, query: Query) -> None:

@@ -66,6 +66,33 @@ class PooledChoices:
     grade: GradeConfig
     until: str | None
 
+    @classmethod
+    def recorded(cls, store: RunStore, session_key: str) -> PooledChoices | None:
+        """Read what a session recorded of itself; None where it recorded nothing."""
+        config = recorded_config(store, session_key)
+        if config is None:
+            return None
+        until = (config.get("split") or {}).get("until")
+        portfolio = section(PortfolioConfig, config.get("portfolio") or {})
+        return cls(portfolio, section(GradeConfig, config.get("grade") or {}), until and str(until))
+
+    def settings(self, paths: DatasetPaths, parts: Mapping[str, Any]) -> PooledSettings:
+        """Settings of a session as far as a grade depends on them: from the parts of its run, and these choices.
+
+        Parameters
+        ----------
+        paths : DatasetPaths
+        parts : mapping
+            Of the run's key, as stored beside it.
+        """
+        split, label = section(SplitConfig, parts["split"]), section(LabelConfig, parts["label"])
+        training = TrainingSettings(
+            paths, "1d", [], FeaturesConfig(), label, replace(split, until=self.until), StrategyConfig(), self.grade,
+            int(parts["seed"]),
+        )  # fmt: skip
+        scope, eligibility = section(ScopeConfig, parts["scope"]), section(EligibilityConfig, parts["eligibility"])
+        return PooledSettings(training, label, scope, eligibility, self.portfolio, is_ensemble=len(parts["fits"]) > 1)
+
 
 class PooledRegrader:
     """Grades pooled runs of one dataset again.
@@ -112,7 +139,7 @@ class PooledRegrader:
 
     def _check(self, row: Mapping[str, Any], run: Mapping[str, Any]) -> GradeCheck:
         identity, parts = (row["record_id"], row["strategy_key"]), json.loads(run["parts"])
-        candidates = [_settings(self._paths, parts, choices) for choices in self._choices(row["graded_by"])]
+        candidates = [choices.settings(self._paths, parts) for choices in self._choices(row["graded_by"])]
         candidates = [each for each in candidates if keys.portfolio_key(each) == row["strategy_key"]]
         train = command("train", "experiment=pooled")
         if not candidates:
@@ -150,12 +177,9 @@ class PooledRegrader:
 
     def _choices(self, session_key: str) -> list[PooledChoices]:
         """Settings that a session recorded, then those of the command: thresholds may have changed since."""
-        config = recorded_config(self._store, session_key)
-        if config is None:
+        recorded = PooledChoices.recorded(self._store, session_key)
+        if recorded is None:
             return [self._own]
-        until = (config.get("split") or {}).get("until")
-        portfolio = section(PortfolioConfig, config.get("portfolio") or {})
-        recorded = PooledChoices(portfolio, section(GradeConfig, config.get("grade") or {}), until and str(until))
         return [recorded, replace(recorded, grade=self._own.grade), self._own]
 
     def _data(
@@ -202,14 +226,3 @@ def _gate_figures(run: PooledRun, settings: PooledSettings) -> dict[str, Any]:
     net, (label, score) = days.trade(run.scores).net, days.labels_and_scores()
     outcomes = Outcomes(label, score, net, run.section.bars_per_year)
     return {**{metric.name: metric.compute(outcomes) for metric in GATE_METRICS}, "n_oos": net.size}
-
-
-def _settings(paths: DatasetPaths, parts: Mapping[str, Any], choices: PooledChoices) -> PooledSettings:
-    """The settings of a session as far as a grade depends on them: from the run's own parts, and the choices."""
-    split, label = section(SplitConfig, parts["split"]), section(LabelConfig, parts["label"])
-    training = TrainingSettings(
-        paths, "1d", [], FeaturesConfig(), label, replace(split, until=choices.until), StrategyConfig(), choices.grade,
-        int(parts["seed"]),
-    )  # fmt: skip
-    scope, eligibility = section(ScopeConfig, parts["scope"]), section(EligibilityConfig, parts["eligibility"])
-    return PooledSettings(training, label, scope, eligibility, choices.portfolio, is_ensemble=len(parts["fits"]) > 1)

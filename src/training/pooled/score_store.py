@@ -107,6 +107,10 @@ class ScoreStore:
             out[start + days, names] = scores
         return out
 
+    def folds(self, fit_key: str) -> list[str]:
+        """Boundaries of the folds that a fit has scored, ascending, as YYYY-MM-DD."""
+        return sorted(path.stem for path in (self.root / fit_key[:32]).glob("????-??-??.npy"))
+
     def of_day(self, fit_key: str, dates: DateArray, offsets: IntArray, day: int) -> Matrix | None:
         """Read the scores of one day of the last fold.
 
@@ -124,7 +128,7 @@ class ScoreStore:
         float32, shape (names,), or None
             None where no fold is stored, the day is before the last one, or the eligible names have changed since.
         """
-        folds = sorted(path.stem for path in (self.root / fit_key[:32]).glob("????-??-??.npy"))
+        folds = self.folds(fit_key)
         if not folds:
             return None
         first = offsets[int(np.searchsorted(dates, np.datetime64(folds[-1], "D")))]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from src.core.arrays import FloatArray
+from src.core.arrays import DateArray, FloatArray
 from src.core.instruments import POOLED
 from src.market.bars import BARS_PER_YEAR
 from src.monitoring.bands import DailyRecord
@@ -22,9 +23,24 @@ if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
 
 
+@dataclass(frozen=True)
+class OosRecord:
+    """The record of one run.
+
+    Attributes
+    ----------
+    dates : datetime64, shape (n,)
+        Of the decisions, ascending.
+    daily : DailyRecord
+    """
+
+    dates: DateArray
+    daily: DailyRecord
+
+
 def oos_records(
     paths: DatasetPaths, runs: Mapping[str, ChampionRun], strategy_keys: Mapping[str, str]
-) -> dict[str, DailyRecord]:
+) -> dict[str, OosRecord]:
     """Read the records of champions' runs.
 
     Parameters
@@ -53,7 +69,7 @@ def oos_records(
 
 def _single(
     paths: DatasetPaths, runs: Mapping[str, ChampionRun], ids: list[str], strategy_keys: Mapping[str, str]
-) -> dict[str, DailyRecord]:
+) -> dict[str, OosRecord]:
     if not ids:
         return {}
     curves: dict[str, dict[str, Any]] = {}
@@ -67,7 +83,8 @@ def _single(
         label, score = _numbers(row["oos_label"]), _numbers(row["oos_probability"])
         if net.size == label.size and np.isfinite(net).all() and np.isfinite(score).all():
             year = float(BARS_PER_YEAR[runs[row["record_id"]].asset_class])
-            found[row["record_id"]] = DailyRecord(net, np.zeros(net.size), year, label, score)
+            dates = np.asarray(row["oos_date"], dtype="datetime64[us]")
+            found[row["record_id"]] = OosRecord(dates, DailyRecord(net, np.zeros(net.size), year, label, score))
     return found
 
 
@@ -83,13 +100,14 @@ def _curves(store: RunStore, record_ids: list[str]) -> pl.DataFrame:
     return rows.unique(["record_id", "strategy_key"], keep="first", maintain_order=True)
 
 
-def _portfolio(path: Path, asset_class: str) -> DailyRecord | None:
+def _portfolio(path: Path, asset_class: str) -> OosRecord | None:
     if not path.is_file():
         return None
     with atomic.read_errors(path, remedy()):
-        daily = pl.read_parquet(path, columns=["cost", "borrow", "net"], glob=False)
+        daily = pl.read_parquet(path, columns=["date", "cost", "borrow", "net"], glob=False)
     cost = (daily["cost"] + daily["borrow"]).to_numpy()
-    return DailyRecord(daily["net"].to_numpy(), cost, float(BARS_PER_YEAR[asset_class]))
+    dates = daily["date"].cast(pl.Datetime("us")).to_numpy()
+    return OosRecord(dates, DailyRecord(daily["net"].to_numpy(), cost, float(BARS_PER_YEAR[asset_class])))
 
 
 def _numbers(values: list[float | None]) -> FloatArray:

@@ -31,8 +31,8 @@ DECISION = ["asset_class", "symbol", "decided_on"]
 RESTATED = 5e-4
 """Relative change of a close beyond which a decision counts as restated: the cost of a trade."""
 LINES = (
-    *CHAMPION, "scope", "family", "record_id", *DECISION, "book_date", "trade_on", "state", "reason", "score",
-    "exposure", "position", "cost_rate", "close", "factor", "kind", "said_at",
+    *CHAMPION, "scope", "record_id", *DECISION, "book_date", "trade_on", "state", "reason", "score",
+    "position", "cost_rate", "close", "factor", "kind", "said_at",
 )  # fmt: skip
 """Columns that the monitor reads of the journal's lines."""
 CAME: dict[str, Any] = {

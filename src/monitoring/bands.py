@@ -1,4 +1,4 @@
-"""Bands: between which figures a champion's own out-of-sample record puts so many days."""
+"""Bands: in which range a champion's own out-of-sample record puts its figures over a number of days."""
 
 from __future__ import annotations
 

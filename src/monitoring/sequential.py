@@ -18,6 +18,8 @@ from src.monitoring.resampling import drawn_days
 
 REVERSED_SHARPE = -2.0
 """Sharpe ratio a year of a champion whose edge is reversed, for which the test of a single champion is made."""
+LEAST_FALL = 0.25
+"""Least fall of a Sharpe ratio a year that a watch is made for."""
 MIN_RECORD = 60
 """Days of record below which no limit is computed."""
 _YEARS = 3  # from the third year on, the limit of the third holds: the statistic has forgotten where it began
@@ -184,18 +186,63 @@ def reversal(
         As `watch` takes them.
     alternative : float
         Sharpe ratio a year to see soonest: `REVERSED_SHARPE` for a champion, 0 for the book's loss of its edge. Where
-        it is not 0.25 or more below `sharpe`, that far below is taken.
+        it is not `LEAST_FALL` or more below `sharpe`, that far below is taken.
 
     Returns
     -------
     Watch
     """
     unit = float(np.std(record, ddof=1)) / math.sqrt(bars_per_year) if record.size > 1 else 0.0
-    lower = min(alternative, sharpe - 0.25)
+    lower = min(alternative, sharpe - LEAST_FALL)
     return watch(
         record, live, expected=sharpe * unit, alternative=lower * unit, uncertainty=error * unit,
         looks=round(bars_per_year), alarms=alarms, draws=draws, block=block, seed=seed,
     )  # fmt: skip
+
+
+def reversal_power(
+    record: FloatArray,
+    *,
+    sharpe: float,
+    true_sharpe: float,
+    years: int,
+    bars_per_year: float,
+    alarms: float,
+    draws: int,
+    block: int,
+    seed: int,
+    error: float = 0.0,
+    alternative: float = REVERSED_SHARPE,
+) -> float:
+    """Probability that `reversal` crosses within some years if the Sharpe ratio is another one from the first day on.
+
+    Parameters
+    ----------
+    record, sharpe, bars_per_year, alarms, draws, block, seed, error, alternative
+        As `reversal` takes them.
+    true_sharpe : float
+        Sharpe ratio a year of the days to come.
+    years : int
+
+    Returns
+    -------
+    float, in [0, 1]
+        Share of years drawn from the record, with that mean. With ``true_sharpe=sharpe`` it is that of false alarms.
+
+    Raises
+    ------
+    ValueError
+        As `watch` does.
+    """
+    _check(record, record[:0])
+    looks, daily = round(bars_per_year), math.sqrt(bars_per_year)
+    lower = min(alternative, sharpe - LEAST_FALL)
+    shortfalls = (record.mean() - record) / float(np.std(record, ddof=1)) - (sharpe - lower) / daily / 2.0
+    limits = _limits(shortfalls, min(years, _YEARS), looks, alarms, draws, block, seed, error / daily)
+    days = drawn_days(record.size, looks * years, draws, block, (seed, 0x90))
+    paths = cusum(shortfalls[days] + (sharpe - true_sharpe) / daily)
+    limit = limits[np.minimum(np.arange(looks * years) // looks, limits.size - 1)]
+    return float(np.mean((paths > limit).any(axis=1)))
 
 
 def cusum(shortfalls: FloatArray, start: FloatArray | float = 0.0) -> FloatArray:

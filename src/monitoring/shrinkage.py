@@ -128,7 +128,7 @@ def auc_error(ups: FloatArray, downs: FloatArray, horizon: int = 1) -> FloatArra
     ups, downs : float64, shape (k,)
         Labelled days of each kind.
     horizon : int
-        Bars that a label spans: labels that overlap count as so many times fewer.
+        Bars that a label spans: n labels that overlap are worth n over the horizon.
 
     Returns
     -------

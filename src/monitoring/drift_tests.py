@@ -1,0 +1,211 @@
+"""Whether recent features and scores still come from where the reference came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from src.core.arrays import FloatArray, Matrix
+from src.evaluation.significance import q_values
+from src.monitoring import adversarial
+from src.monitoring.psi import Cuts, counts, drawn_years, psi
+
+LEAST_WINDOWS = 5
+"""A reference must hold as many windows as this."""
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """How far recent rows are from the reference.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Features.
+    psi : float64, shape (features,)
+        Population stability index of each: see `src.monitoring.psi`.
+    p : float64, shape (features,)
+        Share of looks in the drawn years without drift at which the index is as high.
+    q : float64, shape (features,)
+        Benjamini-Hochberg over the features of this look.
+    adversarial_auc : float or None
+        How well a classifier tells held-out recent rows from rows of the reference; one half where it can't.
+    adversarial_p : float
+        Share of windows of the reference that are told from the rest as well. It raises no alarm.
+    statistic : float
+        The larger of two sums over features, each over its limit: see `feature_drift`.
+    year_p : float
+        Share of drawn years without drift in which any look comes to as much.
+    alarm : bool
+        Whether `statistic` is above 1, which happens in a year of looks without drift with the stated probability.
+    """
+
+    names: tuple[str, ...]
+    psi: FloatArray
+    p: FloatArray
+    q: FloatArray
+    adversarial_auc: float | None
+    adversarial_p: float
+    statistic: float
+    year_p: float
+    alarm: bool
+
+    def most(self, count: int) -> list[str]:
+        """Name the features that drifted most: by p, then by index.
+
+        Parameters
+        ----------
+        count : int
+
+        Returns
+        -------
+        list of str
+        """
+        order = np.lexsort((-self.psi, self.p))
+        return [self.names[j] for j in order[:count]]
+
+
+def feature_drift(
+    reference: Matrix,
+    recent: Matrix,
+    names: Sequence[str],
+    *,
+    looks: int,
+    alarms: float,
+    seed: int,
+    draws: int = 200,
+    block: int = 20,
+) -> DriftResult:
+    """Compare recent rows of features with those of a reference.
+
+    Parameters
+    ----------
+    reference : float32, shape (n, features)
+        One row a day in order, such as those that the champion's model was trained on; NaN where undefined.
+    recent : float32, shape (m, features)
+        The last days.
+    names : sequence of str
+    looks : int
+        Days of a year, one look each.
+    alarms : float, in (0, 1)
+        Probability of a false alarm in a year of looks.
+    seed : int
+    draws : int
+        Years drawn without drift.
+    block : int
+        Mean length of a block in rows; twice the window, if that is more.
+
+    Returns
+    -------
+    DriftResult
+
+    Raises
+    ------
+    ValueError
+        Where the shapes do not fit, or the reference holds fewer than `LEAST_WINDOWS` windows.
+
+    Notes
+    -----
+    Each feature's index is put in standard deviations from its mean over the drawn years. The alarm goes by the mean
+    over features (all moved a little) and by the largest (one moved much); their limits are the highest of a share of
+    the drawn years, the same for both, so that a share `alarms` of the years passes either.
+    """
+    _check(reference, recent, names)
+    cuts = Cuts.of(reference)
+    cells, window = cuts.cells(reference), recent.shape[0]
+    length = min(max(block, 2 * window), max(1, reference.shape[0] // 4))
+    years = drawn_years(cells, window, looks, draws, length, seed)
+    index = psi(counts(cells), counts(cuts.cells(recent)))
+    limits, highest, now = _joint(years, index, alarms)
+    statistic = float(np.max(now / limits))
+    separated, separated_p = adversarial.separation(reference, recent)
+    p = _tail_shares(years, index)
+    return DriftResult(
+        names=tuple(names),
+        psi=index,
+        p=p,
+        q=q_values(p),
+        adversarial_auc=separated,
+        adversarial_p=separated_p,
+        statistic=statistic,
+        year_p=(1.0 + np.count_nonzero((highest / limits).max(axis=1) >= statistic)) / (draws + 1.0),
+        alarm=statistic > 1.0,
+    )
+
+
+def score_drift(
+    reference: FloatArray,
+    recent: FloatArray,
+    *,
+    looks: int,
+    alarms: float,
+    seed: int,
+    draws: int = 200,
+    block: int = 20,
+) -> DriftResult:
+    """Compare the recent scores of a champion with those out of sample, as `feature_drift` compares a feature.
+
+    Parameters
+    ----------
+    reference, recent : float64, shape (n,) and (m,)
+        One score a day in order.
+    looks, alarms, seed, draws, block
+        As `feature_drift` takes them.
+
+    Returns
+    -------
+    DriftResult
+        Of one feature, ``score``.
+    """
+    before, after = reference.astype(np.float32)[:, None], recent.astype(np.float32)[:, None]
+    return feature_drift(before, after, ("score",), looks=looks, alarms=alarms, seed=seed, draws=draws, block=block)
+
+
+def _joint(
+    years: npt.NDArray[np.float32], index: FloatArray, alarms: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Limits of mean and largest, shape (2,); their highest of each drawn year, shape (draws, 2); and now."""
+    mean = years.mean(axis=(0, 1), dtype=np.float64)
+    deviation = np.maximum(years.std(axis=(0, 1), dtype=np.float64), 1e-6)
+    scaled = (years - mean.astype(np.float32)) / deviation.astype(np.float32)
+    highest = np.stack([scaled.mean(axis=2).max(axis=0), scaled.max(axis=2).max(axis=0)], axis=1).astype(np.float64)
+    current = (index - mean) / deviation
+    return _limits(highest, alarms), highest, np.array([current.mean(), current.max()])
+
+
+def _limits(highest: FloatArray, alarms: float) -> FloatArray:
+    """Values of the same rank for both, passed by one of the two in at most a share `alarms` of all years to come."""
+    draws = highest.shape[0]
+    allowed = math.floor(alarms * (draws + 1))
+    ordered = np.sort(highest, axis=0)[::-1]
+    limits = ordered[0] * (1.0 + 1e-9)
+    for rank in range(draws):
+        if np.count_nonzero((highest > ordered[rank]).any(axis=1)) > allowed - 1:
+            break
+        limits = ordered[rank]
+    positive: FloatArray = np.maximum(limits, 1e-9)
+    return positive
+
+
+def _tail_shares(years: npt.NDArray[np.float32], index: FloatArray) -> FloatArray:
+    """Share of all drawn looks at which each feature's index is as high."""
+    looks = years.shape[0] * years.shape[1]
+    above = (years >= index.astype(np.float32)).sum(axis=(0, 1))
+    tail: FloatArray = (1.0 + above) / (looks + 1.0)
+    return tail
+
+
+def _check(reference: Matrix, recent: Matrix, names: Sequence[str]) -> None:
+    if reference.ndim != 2 or recent.ndim != 2 or reference.shape[1] != recent.shape[1] != len(names):
+        raise ValueError(
+            f"drift needs the same features on both sides, got {reference.shape}, {recent.shape} and {len(names)} names"
+        )
+    if not names or recent.shape[0] < 2 or reference.shape[0] < LEAST_WINDOWS * recent.shape[0]:
+        raise ValueError(
+            f"drift needs 2 recent rows and {LEAST_WINDOWS} times as many of the reference, got {recent.shape[0]} and"
+            f" {reference.shape[0]}: lower monitor.drift_window"
+        )

@@ -9,3 +9,8 @@ POOLED = "pooled"
 """In place of an asset class, in tables of runs and grades of pooled models; the symbol is ``<class>.<portfolio>``."""
 KEY = ["asset_class", "symbol"]
 """Key columns of every table; a ticker alone is not unique."""
+
+
+def is_pooled_name(name: str) -> bool:
+    """Whether a registered model is that of a portfolio, such as ``pooled.stock.neutral``."""
+    return name.lower().startswith(f"{POOLED}.")

@@ -7,20 +7,27 @@ they would have been decided then, and kept apart from what was said in time.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from src.core.instruments import KEY, POOLED, Key
+from src.config.schema import LabelConfig
+from src.core.instruments import KEY, Key, is_pooled_name
+from src.market.bars import BarStore
 from src.signals.days import BookDays
+from src.signals.hedges import HedgeMembers
 from src.signals.instrument_lines import instrument_lines
 from src.signals.netting import netted
 from src.signals.pooled_lines import pooled_lines
 from src.signals.tables import BOOK, LINE_KEY, LINES
+from src.training.regrading import section
+from src.training.run_store import RunStore
 
 if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
     from src.config.schema import BookConfig
     from src.signals.dataset import SignalDataset
     from src.signals.journal import Journal
@@ -125,7 +132,8 @@ def make_books(
     after = past.last + dt.timedelta(days=1) if past.last else FIRST_DAY
     continued = _as_said(_lines(known, dataset, min(after, date), date), journal)
     lines = pl.concat([_lines(others, dataset, FIRST_DAY, date), continued]).sort("book_date", "name", *KEY)
-    return Books(date, lines, _netted_days(lines, choice, date, past))
+    hedges = HedgeMembers(BarStore(dataset.paths.bars), _labels(champions, dataset.paths))
+    return Books(date, lines, _netted_days(lines, choice, date, past, hedges))
 
 
 def weights_of(book: pl.DataFrame) -> dict[Key, float]:
@@ -155,8 +163,8 @@ def _lines(champions: Sequence[CrownedVersion], dataset: SignalDataset, first: d
     """Lines of both scopes; what moved a score is looked for on the last day alone."""
     if not champions:
         return pl.DataFrame(schema=LINES)
-    pooled = [each for each in champions if each.name.lower().startswith(f"{POOLED}.")]
-    single = [each for each in champions if each not in pooled]
+    pooled = [each for each in champions if is_pooled_name(each.name)]
+    single = [each for each in champions if not is_pooled_name(each.name)]
     parts = [pl.DataFrame(schema=LINES)]
     ranges = [BookDays(date, date)] + ([BookDays(first, date - dt.timedelta(days=1))] if first < date else [])
     for days in ranges:
@@ -168,7 +176,17 @@ def _lines(champions: Sequence[CrownedVersion], dataset: SignalDataset, first: d
     return pl.concat([part.select(list(LINES)) for part in parts])
 
 
-def _netted_days(lines: pl.DataFrame, choice: BookConfig, date: dt.date, past: Past) -> pl.DataFrame:
+def _labels(champions: Sequence[CrownedVersion], paths: DatasetPaths) -> dict[str, LabelConfig]:
+    """Labels of the champions of instruments, by name: some of them are hedged."""
+    names = {each.record_id: each.name for each in champions if not is_pooled_name(each.name)}
+    runs = RunStore(paths.runs).runs(("parts",), names) if names else pl.DataFrame({"record_id": [], "parts": []})
+    parts = runs.select("record_id", "parts").iter_rows()
+    return {names[record_id]: section(LabelConfig, json.loads(part)["label"]) for record_id, part in parts}
+
+
+def _netted_days(
+    lines: pl.DataFrame, choice: BookConfig, date: dt.date, past: Past, hedges: HedgeMembers
+) -> pl.DataFrame:
     """Net each day after the last book, from the weights of the day before."""
     new = lines.filter(pl.col("book_date") > past.last) if past.last else lines
     days = sorted({*new["book_date"].to_list(), date} - {past.last})
@@ -178,8 +196,9 @@ def _netted_days(lines: pl.DataFrame, choice: BookConfig, date: dt.date, past: P
     for day in days:
         for (name,), own in by_day.get(day, new.clear()).group_by("name"):
             latest[str(name)] = own
-        today = pl.concat([new.clear(), *latest.values()]).with_columns(book_date=pl.lit(day, pl.Date))
-        book = netted(today.sort("name", *KEY), before, choice).with_columns(book_date=pl.lit(day, pl.Date))
+        of_day = pl.lit(day, pl.Date).alias("book_date")
+        today = pl.concat([new.clear(), *latest.values()]).with_columns(of_day)
+        book = netted(today, before, choice, hedges.on(day)).with_columns(of_day).select(list(BOOK))
         before = weights_of(book)
-        books.append(book.select(list(BOOK)))
+        books.append(book)
     return pl.concat(books)

@@ -26,6 +26,7 @@ from src.tracking.settings import TrackedDataset
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
     from src.config.schema import BookConfig, Config
+    from src.signals.holdings import Holdings
 
 SHOWN = 10
 """Positions that are shown on screen, the largest first."""
@@ -78,6 +79,8 @@ class Said:
         Lines of earlier days that were replayed by the way.
     said_at : datetime or None
         When the journal got it, where that was by an earlier command.
+    left : list of str
+        What has no order although it may need one.
     folder : Path
         Of the files.
     """
@@ -88,6 +91,7 @@ class Said:
     champions: int
     replayed: int
     said_at: dt.datetime | None
+    left: list[str]
     folder: Path
 
     @property
@@ -109,6 +113,7 @@ class Said:
         refused = self.lines.filter(state="refused")
         for reason, count in refused["reason"].value_counts(sort=True).head(SHOWN).iter_rows():
             yield f"{_counted(count, 'line')} refused: {reason!s}"
+        yield from self.left
 
     def sentence(self) -> str:
         """Give the closing line."""
@@ -147,36 +152,36 @@ def say(request: BookRequest) -> Said:
     StageError
         Without bars, or where the journal or the registry can't be read.
     """
-    date, journal = _date(request), Journal(request.paths.journal, request.choice.shared_journal)
+    date, holdings = _date(request), holdings_of(request.choice, BarStore(request.paths.bars))
+    journal = Journal(request.paths.journal, request.choice.shared_journal)
     journal.bring_up_to_date()
     champions = crowned_versions(request.tracked)
     last = max((each.last for each in journal.entries() if each.last), default=None)
     if last is not None and date < last:
-        return _said_before(request, journal, date, last)
+        return _said_before(request, journal, date, holdings)
     made = make_books(champions, request.dataset, request.choice, date, journal)
     note = _note(request, champions)
     replayed = journal.append("replay", *made.replayed, note)
     lines, book = made.today
     new = journal.append("book", lines, book, note)
-    _write(request, date, lines, book)
+    left = _write(request, date, lines, book, holdings)
     count = made.replayed[0].height if replayed else 0
-    return Said(
-        date, lines, book, len(champions), count, None if new else _said_at(journal, date), request.paths.signals
-    )
+    at = None if new else _said_at(journal, date)
+    return Said(date, lines, book, len(champions), count, at, left, request.paths.signals)
 
 
-def _said_before(request: BookRequest, journal: Journal, date: dt.date, last: dt.date) -> Said:
+def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings: Holdings) -> Said:
     """The book of a day that the journal has gone beyond: as it was said, whatever the bars say now."""
     book = journal.books().filter(pl.col("book_date") == date)
     lines = journal.lines().filter(pl.col("book_date") == date)
     if book.is_empty() and lines.is_empty():
         raise ConfigError(
-            f"date={date} has no book: the journal of {request.paths.dataset} goes on to {last}; leave date out"
+            f"date={date} has no book, and the journal of {request.paths.dataset} goes on: leave it out"
         )
     at = _said_at(journal, date)
     lines, book = lines.select(list(LINES)), book.select(list(BOOK))
-    _write(request, date, lines, book)
-    return Said(date, lines, book, lines["name"].n_unique(), 0, at, request.paths.signals)
+    left = _write(request, date, lines, book, holdings)
+    return Said(date, lines, book, lines["name"].n_unique(), 0, at, left, request.paths.signals)
 
 
 def _said_at(journal: Journal, date: dt.date) -> dt.datetime | None:
@@ -207,14 +212,16 @@ def _note(request: BookRequest, champions: list[CrownedVersion]) -> dict[str, An
     }
 
 
-def _write(request: BookRequest, date: dt.date, lines: pl.DataFrame, book: pl.DataFrame) -> None:
-    """Write the files of a day; the same content gives the same bytes."""
+def _write(
+    request: BookRequest, date: dt.date, lines: pl.DataFrame, book: pl.DataFrame, holdings: Holdings
+) -> list[str]:
+    """Write the files of a day, and say what has no order; the same content gives the same bytes."""
     folder = request.paths.signals
     for name, table in ((f"{date}", lines), (f"{date}-book", book)):
         atomic.write_parquet(table, folder / f"{name}.parquet")
         atomic.write_text(table.write_csv(float_precision=8), folder / f"{name}.csv")
     store = BarStore(request.paths.bars)
-    write_orders(book, holdings_of(request.choice, store), request.choice, store, date, folder / f"{date}-orders.csv")
+    return write_orders(book, holdings, request.choice, store, date, folder / f"{date}-orders.csv")
 
 
 def _counted(number: int, thing: str) -> str:

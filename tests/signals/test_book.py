@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from src.config.paths import DatasetPaths
 from src.config.schema import BookConfig
 from src.signals import book as books
 from src.signals.book import make_books
@@ -69,7 +70,7 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal")
 
 
-DATASET = SignalDataset.__new__(SignalDataset)
+DATASET = SignalDataset(DatasetPaths(Path("no-such-folder"), "demo"), "1d", 0)
 ONE = [champion("stock.A")]
 
 

@@ -90,8 +90,9 @@ class FeatureStore:
         columns: list[str] | None = None,
         symbols: list[tuple[str, str]] | None = None,
         before: dt.date | None = None,
+        since: dt.date | None = None,
     ) -> pl.DataFrame:
-        """Features of one bucket, sorted by key and date: of all instruments and days, or of some, before a day.
+        """Features of one bucket, sorted by key and date: of all instruments and days, or of some, of a range of days.
 
         Returns
         -------
@@ -107,10 +108,13 @@ class FeatureStore:
         if b not in self.buckets() or not shards:
             raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `{self._command()}` first")
         wanted = pl.all() if columns is None else [*KEY, "date", *columns]
-        paths = [path for year, path in shards.items() if before is None or year <= before.year]
+        ends = since.year if since else 0, before.year if before else 9999
+        paths = [path for year, path in shards.items() if ends[0] <= year <= ends[1]]
         scan = pl.scan_parquet(paths or [min(shards.items())[1]], hive_partitioning=False, glob=False)
         if before is not None:
             scan = scan.filter(pl.col("date").cast(pl.Date) < before)
+        if since is not None:
+            scan = scan.filter(pl.col("date").cast(pl.Date) >= since)
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")

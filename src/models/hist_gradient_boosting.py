@@ -202,7 +202,8 @@ def _mean_of_leaves(model: dict[str, Any]) -> Vector:
     """Mean value of the leaves below each node; of a leaf its own."""
     left, right = model["left"], model["right"]
     is_leaf = left == np.arange(left.size)
-    sums, counts = np.where(is_leaf, model["value"], 0.0), is_leaf.astype(np.float64)
+    sums: Vector = np.where(is_leaf, model["value"], 0.0)
+    counts: Vector = np.where(is_leaf, 1.0, 0.0)
     for _ in range(int(model["depth"])):  # a level more each time, from the leaves up
         sums = np.where(is_leaf, sums, sums[left] + sums[right])
         counts = np.where(is_leaf, counts, counts[left] + counts[right])

@@ -1,0 +1,117 @@
+"""Stored features of one bucket for decisions: refused where they are not of the bars and the code that there are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from src.core.errors import StageError
+from src.core.instruments import KEY, Key
+from src.features.store import FeatureStore
+from src.signals.refusals import RefusedLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from src.core.arrays import BoolArray, DateArray, Matrix
+    from src.market.bars import BarStore
+    from src.signals.graded_settings import ChosenFeatures
+
+
+class BucketFeatures:
+    """Features of one bucket.
+
+    Parameters
+    ----------
+    features : FeatureStore
+    bars : BarStore
+    bucket : int
+    """
+
+    def __init__(self, features: FeatureStore, bars: BarStore, bucket: int) -> None:
+        self._features, self._bars, self._bucket = features, bars, bucket
+        self._digest = bars.digest(bucket)
+        self._reasons: dict[str, str | None] = {}
+        self._read: dict[str, tuple[Matrix, dict[Key, tuple[int, DateArray]]]] = {}
+        states = features.ledger.states(bucket)
+        left = states.filter(pl.col("state") != "done").select(*KEY, "state", "reason")
+        self._left = {(kind, symbol): f"{state}: {reason}" for kind, symbol, state, reason in left.iter_rows()}
+
+    def require(self, key: Key, chosen: ChosenFeatures) -> None:
+        """Make sure that an instrument's features may be used.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        chosen : ChosenFeatures
+
+        Raises
+        ------
+        RefusedLine
+            If they are not of the bars, the panel and the code that there are, or featurize failed on the instrument.
+        """
+        if chosen.digest not in self._reasons:
+            self._reasons[chosen.digest] = self._reason(chosen)
+        if reason := self._reasons[chosen.digest] or self._left.get(key):
+            raise RefusedLine(reason)
+
+    def read(self, chosen: ChosenFeatures, keys: Iterable[Key], since: dt.date) -> None:
+        """Read features of instruments from a day on, once for all of them.
+
+        Parameters
+        ----------
+        chosen : ChosenFeatures
+        keys : iterable of (asset_class, symbol)
+        since : date
+
+        Raises
+        ------
+        StageError
+            If a file can't be read, or another command replaces the bucket.
+        """
+        names = list(chosen.hashes)
+        rows = self._features.read_bucket(self._bucket, names, list(keys), since=since)
+        if self._bars.digest(self._bucket) != self._digest or self._reason(chosen):
+            raise StageError("bars or features are being replaced: let that command end, then run this one again")
+        places, start = {}, 0
+        times = rows["date"].to_numpy().astype("datetime64[us]")
+        for kind, symbol, count in rows.group_by(KEY, maintain_order=True).len().iter_rows():
+            places[kind, symbol] = start, times[start : start + count]
+            start += count
+        self._read[chosen.digest] = rows.select(names).to_numpy().astype(np.float32, copy=False), places
+
+    def rows(self, key: Key, chosen: ChosenFeatures, times: DateArray) -> tuple[Matrix, BoolArray]:
+        """Return the rows of an instrument's bars.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        chosen : ChosenFeatures
+        times : datetime64[us], shape (n,)
+            Of the bars, ascending.
+
+        Returns
+        -------
+        x : float32, shape (n, features), C-contiguous
+            NaN where a feature is undefined.
+        is_missing : bool, shape (n,)
+            Bars that have no row at all.
+        """
+        matrix, places = self._read[chosen.digest]
+        start, known = places.get(key, (0, times[:0]))
+        x = np.full((times.size, len(chosen.hashes)), np.nan, dtype=np.float32)
+        at = np.searchsorted(known, times)
+        found = at < known.size
+        found[found] = known[at[found]] == times[found]
+        x[found] = matrix[start + at[found]]
+        return x, ~found
+
+    def _reason(self, chosen: ChosenFeatures) -> str | None:
+        try:
+            self._features.require_current(self._bucket, self._digest, chosen.hashes, looks=chosen.looks)
+        except StageError as error:
+            return str(error)
+        return None

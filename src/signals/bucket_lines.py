@@ -1,0 +1,246 @@
+"""Lines of the champions whose instruments are of one bucket: its bars and features are read once for all of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from src.config.commands import command
+from src.config.schema import LabelConfig
+from src.core.errors import ConfigError, StageError
+from src.core.instruments import KEY
+from src.evaluation import labels
+from src.features.store import FeatureStore
+from src.signals.book_dates import book_dates
+from src.signals.bucket_features import BucketFeatures
+from src.signals.candidates import Candidate, Made, add_decided, refuse
+from src.signals.decided import decide, moved_by, predictor, rows_needed
+from src.signals.last_bars import Chosen, LastBars, choose, trained_through
+from src.signals.line_columns import LineColumns, of_version
+from src.signals.native_models import native_model
+from src.signals.refusals import RefusedLine
+from src.training.run_store import RunStore
+from src.training.walk_forward import bars_per_year
+
+if TYPE_CHECKING:
+    from src.core.arrays import DateArray
+    from src.evaluation.labels import Decisions
+    from src.market.bars import BarStore
+    from src.signals.dataset import SignalDataset
+    from src.signals.days import BookDays
+    from src.signals.graded_settings import GradedSettings
+
+_THREADS = min(os.cpu_count() or 1, 4)
+
+
+@dataclass
+class Shared:
+    """What all buckets share.
+
+    Attributes
+    ----------
+    dataset : SignalDataset
+    store : BarStore
+    features : FeatureStore
+    runs : RunStore
+    books : datetime64[D], shape (n,)
+        Dates of the books.
+    newest : date
+        Of the last bar of the dataset.
+    explain : bool
+    """
+
+    dataset: SignalDataset
+    store: BarStore
+    features: FeatureStore
+    runs: RunStore
+    books: DateArray
+    newest: dt.date
+    explain: bool
+    _markets: dict[str, pl.DataFrame | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dataset: SignalDataset, store: BarStore, days: BookDays, *, explain: bool) -> Shared:
+        """Find the books of a range of days."""
+        paths = dataset.paths
+        newest = store.instruments()["last"].max()
+        books = book_dates(store, days)
+        last = newest if isinstance(newest, dt.date) else days.last
+        return cls(dataset, store, FeatureStore(paths.features), RunStore(paths.runs), books, last, explain)
+
+    def cut(self, bars: pl.DataFrame) -> pl.DataFrame:
+        """Keep the bars that the last book may know."""
+        return bars.filter(pl.col("date").cast(pl.Date) <= self.books[-1].item())
+
+    def market(self, label: LabelConfig) -> pl.DataFrame | None:
+        """Table that a relative label compares with, made as training makes it."""
+        key = json.dumps(asdict(label), sort_keys=True)
+        if key not in self._markets:
+            self._markets[key] = labels.read_market(self.store, label, self.cut)
+        return self._markets[key]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A champion with the bars that its books are decided on."""
+
+    candidate: Candidate
+    settings: GradedSettings
+    bars: LastBars
+    decisions: Decisions
+    chosen: Chosen
+
+    @property
+    def first(self) -> int:
+        """The first tradable bar that is decided on."""
+        return int(self.chosen.decision.min())
+
+    @property
+    def last(self) -> int:
+        """The last one."""
+        return int(self.chosen.decision.max())
+
+    @property
+    def start(self) -> int:
+        """The first tradable bar whose features are needed."""
+        return rows_needed(self.first, self.decisions.horizon)
+
+
+class BucketLines:
+    """Decides for the champions of one bucket.
+
+    Parameters
+    ----------
+    bucket : int
+    shared : Shared
+    """
+
+    def __init__(self, bucket: int, shared: Shared) -> None:
+        self._bucket, self._shared = bucket, shared
+        self._features = BucketFeatures(shared.features, shared.store, bucket)
+
+    def add(self, candidates: Sequence[Candidate], lines: LineColumns) -> None:
+        """Add the lines of champions.
+
+        Parameters
+        ----------
+        candidates : sequence of Candidate
+        lines : LineColumns
+        """
+        keys = sorted({each.key for each in candidates})
+        bars = self._shared.cut(self._shared.store.read_bucket(self._bucket, symbols=keys))
+        parts = {(str(key[0]), str(key[1])): part for key, part in bars.partition_by(KEY, as_dict=True).items()}
+        todo = []
+        for each in candidates:
+            own = parts.get(each.key)
+            if own is None:
+                self._refuse_unknown(each, lines)
+            elif (work := self._begun(each, LastBars(own), lines)) is not None:
+                todo.append(work)
+        self._read_features(todo)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for work, found in zip(todo, pool.map(self._decided, todo), strict=True):
+                add_decided(work.candidate, work.bars, work.chosen, found, lines)
+
+    def _refuse_unknown(self, each: Candidate, lines: LineColumns) -> None:
+        """Refuse the last book alone of a champion whose instrument has no bar."""
+        kind, symbol = each.key
+        hydrate = command("hydrate", stored=self._shared.dataset.paths.dataset)
+        reason = each.reason or f"there is no bar of {kind}:{symbol}: run `{hydrate}`"
+        about = of_version(each.version, "instrument") | {"asset_class": kind, "symbol": symbol}
+        book = self._shared.books[-1:]
+        lines.add(1, about | {"book_date": book, "state": "refused", "reason": reason})
+
+    def _begun(self, each: Candidate, bars: LastBars, lines: LineColumns) -> _Work | None:
+        """Choose the bars, and refuse what can be refused without the model; None where nothing is left to decide."""
+        settings, reason, market = each.settings, each.reason, None
+        try:
+            if settings is not None and reason is None:
+                self._features.require(each.key, settings.features)
+                market = self._shared.market(settings.label)
+        except (RefusedLine, StageError, ConfigError) as error:
+            reason = str(error)
+        label = settings.label if settings is not None and reason is None else LabelConfig()
+        decisions = labels.decisions(bars.bars, label, market, _yearly(each, bars))
+        chosen = _due(each, bars, decisions, self._shared)
+        reasons = [reason] * chosen.books.size if reason else _reasons(chosen, self._shared.dataset)
+        is_refused = np.array([each is not None for each in reasons], dtype=bool)
+        refuse(each, bars, chosen.where(is_refused), [each for each in reasons if each], lines)
+        left = chosen.where(~is_refused)
+        return _Work(each, settings, bars, decisions, left) if settings is not None and left.books.size else None
+
+    def _read_features(self, todo: list[_Work]) -> None:
+        """Read the features that all of them need, once for each set of features."""
+        sets: dict[str, list[_Work]] = defaultdict(list)
+        for work in todo:
+            sets[work.settings.features.digest].append(work)
+        for members in sets.values():
+            since = min(work.decisions.dates[work.start].astype("datetime64[D]").item() for work in members)
+            self._features.read(members[0].settings.features, {work.candidate.key for work in members}, since)
+
+    def _decided(self, work: _Work) -> Made | str:
+        """Decide by the native model; the reason where it can't be vouched for."""
+        settings, decisions = work.settings, work.decisions
+        try:
+            model = native_model(self._shared.runs, work.candidate.version, settings.family)
+        except RefusedLine as refusal:
+            return str(refusal)
+        times = decisions.dates[work.start : work.last + 1].astype("datetime64[us]")
+        x, is_missing = self._features.rows(work.candidate.key, settings.features, times)
+        predict = predictor(settings.family, model)
+        found = decide(predict, x, decisions, work.first, work.last, settings.strategy)
+        at = work.chosen.decision - work.first
+        names = list(settings.features.hashes)
+        moved = moved_by(settings.family, model, found.x[at], names) if self._shared.explain else None
+        missing = np.convolve(is_missing, np.ones(decisions.horizon + 1))[: is_missing.size] > 0
+        return Made(found, at, moved, missing[work.chosen.decision - work.start])
+
+
+def _yearly(each: Candidate, bars: LastBars) -> float:
+    """Bars by which volatility is annualised: as in training, of the bars that training used."""
+    last = each.version.grade.get("last_oos")
+    known = bars.bars.filter(pl.col("date").cast(pl.Date) <= last) if isinstance(last, dt.date) else bars.bars
+    return bars_per_year(known if known.height else bars.bars, each.key[0])
+
+
+def _due(each: Candidate, bars: LastBars, decisions: Decisions, shared: Shared) -> Chosen:
+    """Books that have a line: those decided on bars that training did not use, and those whose bars are too old."""
+    chosen = choose(bars, decisions, shared.books)
+    last_oos = each.version.grade.get("last_oos")
+    if not isinstance(last_oos, dt.date):
+        return chosen.where(shared.books == shared.books[-1])
+    used = trained_through(decisions, last_oos)
+    limit = np.datetime64(each.until if each.until and each.until <= shared.newest else last_oos, "D")
+    if used >= 0:
+        limit = max(limit, bars.days[decisions.rows[used]])
+    is_new = (chosen.row >= 0) & (bars.days[np.maximum(chosen.row, 0)] > limit)
+    if used >= 0:
+        is_new &= chosen.row > decisions.rows[used]
+    is_old = (chosen.age > shared.dataset.max_bar_age) & (chosen.books > limit)
+    return chosen.where(is_new | is_old)
+
+
+def _reasons(chosen: Chosen, dataset: SignalDataset) -> list[str | None]:
+    """Why books can't be decided on their bars; None where they can."""
+    hydrate = command("hydrate", stored=dataset.paths.dataset)
+    found: list[str | None] = []
+    for age, decision in zip(chosen.age.tolist(), chosen.decision.tolist(), strict=True):
+        if age > dataset.max_bar_age:
+            found.append(
+                f"its last bar is {age} session{'s' * (age != 1)} old, and book.max_bar_age={dataset.max_bar_age} "
+                f"allows no more: run `{hydrate}`"
+            )
+        elif decision < 0:
+            found.append("its last bar has no price or no volume: nothing is decided on a bar that did not trade")
+        else:
+            found.append(None)
+    return found

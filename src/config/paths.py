@@ -162,6 +162,11 @@ class DatasetPaths:
         return main_root() / self.root / "promotions" / f"{self.dataset}.jsonl"
 
     @property
+    def daily(self) -> Path:
+        """Record of what `daily` did, for which sessions and when."""
+        return self.states_folder / "daily.json"
+
+    @property
     def options(self) -> Path:
         """Folder of the snapshots of option chains."""
         return self.root / "options" / self.dataset

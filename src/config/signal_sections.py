@@ -70,6 +70,7 @@ class DailyConfig:
     """What `daily` waits for, tells, and refits."""
 
     name: str = named("default")
+    wait: bool = True  # for the close of a session that is due today; false begins at once
     delay_minutes: float = ranged(60.0, low=0, high=10_000, unit="minutes")  # after the close, before bars are fetched
     patience_hours: float = ranged(12.0, low=0, high=1000, unit="hours")  # for the bars of the session
     notify: str = one_of("changes", ("always", "changes", "failures", "never"))

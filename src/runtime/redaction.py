@@ -23,6 +23,7 @@ from src.runtime import secret_forms as forms
 MASK = "***"
 _SHORTEST = 4  # of a setting's value; below, it would be found in every other word
 _SHORTEST_VARIABLE = 6
+_LONG = 12  # letters that no plain word of an address has
 _COMMON = frozenset(
     [
         "true",
@@ -47,9 +48,12 @@ _COMMON = frozenset(
         "token",
         "https",
         "http",
+        "localhost",
     ]
 )
 """Words that stand in too many texts: as a secret they are masked in their place alone."""
+PRIVATE_ADDRESSES = ("ALPHA_LOOP_NOTIFY", "ALPHA_LOOP_HEARTBEAT_URL")
+"""Variables that hold addresses which are secrets as a whole: who knows one can write to it."""
 _known: dict[str, re.Pattern[str]] = {}
 
 
@@ -225,7 +229,9 @@ def remember_settings(config: Any) -> None:
 def remember_environment() -> None:
     """Remember the secrets of the environment: variables whose names sound secret, and logins of addresses."""
     for name, value in os.environ.items():
-        if "://" in value or "proxy" in name.lower():
+        if name in PRIVATE_ADDRESSES:
+            remember(_parts(value), _SHORTEST_VARIABLE)
+        elif "://" in value or "proxy" in name.lower():
             remember(_of_address(value))
         elif sounds_secret(name) and not _is_path(value):
             remember([value], _SHORTEST_VARIABLE)
@@ -278,6 +284,16 @@ def _of_address(address: str) -> Iterator[str]:
     except ValueError:
         return
     yield from (value for name, value in parse_qsl(query) if sounds_secret(name) or name in ("sig", "key"))
+
+
+def _parts(addresses: str) -> Iterator[str]:
+    """Private addresses, their logins, and what stands between their slashes unless it is a plain word or a host."""
+    for address in addresses.split():
+        rest = address.partition("://")[2]
+        yield from (address, rest, *_of_address(address))
+        for part in re.split(r"[/?&=#:@,+]+", rest):
+            if "." not in part and (len(part) >= _LONG or re.search(r"\d", part)):
+                yield part
 
 
 def _is_path(value: str) -> bool:

@@ -8,8 +8,6 @@ something new. A stage ends if bars change while it reads them; the next round d
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,18 +15,16 @@ from dataclasses import dataclass, field
 
 from src.config.paths import DatasetPaths
 from src.core.errors import ConfigError, StageError
-from src.core.project import ROOT
 from src.market.bars import BarStore
 from src.runtime import heartbeat
 from src.runtime.heartbeat import Beat
+from src.runtime.stage_process import INTERRUPTED, MISUSED, StageEnd, run_stage
 
 log = logging.getLogger(__name__)
 STAGES = ("featurize", "train", "report")
 _POLL = 5.0  # seconds between two checks of hydration
 _REPEAT = 300.0  # seconds between two messages about the same wait
 _GRACE = 120.0  # seconds that a hydration may take to start, or to start again
-_ENDING = 2.0  # seconds that a stage has to end by itself after Ctrl+C, before it is terminated
-_INTERRUPTED, _MISUSED = 130, 2
 _ENDS = {"interrupted": "was interrupted", "died": "was killed", "failed": "failed"}
 
 
@@ -53,22 +49,6 @@ class Hydration:
     running: bool
     complete: bool
     progress: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True)
-class StageEnd:
-    """End of a stage's command.
-
-    Attributes
-    ----------
-    status : int
-        Exit status.
-    line : str
-        Last line that it printed.
-    """
-
-    status: int
-    line: str
 
 
 Run = Callable[[str, Sequence[str]], StageEnd]
@@ -119,7 +99,7 @@ def follow(followed: Followed, show: Callable[[str], None], run: Run | None = No
     """
     if {"-m", "--multirun"} & set(sys.argv[1:]):
         raise ConfigError("follow=true can't be combined with --multirun: start one command for each choice")
-    rounds = _Rounds(followed, run or _run)
+    rounds = _Rounds(followed, run or run_stage)
     quiet_since = time.monotonic()
     wait = _Wait(show)
     while True:
@@ -206,9 +186,9 @@ class _Rounds:
         for stage in STAGES:
             _note(f"round {self.count}: {stage}")
             ended = self._run(stage, self._arguments())
-            if ended.status == _INTERRUPTED:
+            if ended.status == INTERRUPTED:
                 raise KeyboardInterrupt
-            if ended.status == _MISUSED:
+            if ended.status == MISUSED:
                 raise ConfigError(f"{stage} refused the settings: see the line above")
             if ended.status:
                 self.failed_stage = stage
@@ -245,33 +225,6 @@ class _Rounds:
         changed = now.published != self.tried
         then = "its bars changed meanwhile: once more" if changed else "again when hydration publishes more"
         return f"{buckets}; {self.failed_stage} failed; {then if changed or now.running else 'hydration has ended'}"
-
-
-def _run(stage: str, arguments: Sequence[str]) -> StageEnd:
-    """Run a stage as a command; its progress goes to the terminal, its closing line comes back."""
-    # DVC_STAGE keeps the stages from hinting at a commit, which would come too early after each of them.
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "DVC_STAGE": stage}
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"src.{stage}", *arguments], cwd=ROOT, env=environment,
-        stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
-    )  # fmt: skip
-    try:
-        out, _ = process.communicate()
-    except BaseException:
-        _let_end(process)
-        raise
-    lines = out.strip().splitlines()
-    return StageEnd(process.returncode, lines[-1] if lines else "")
-
-
-def _let_end(process: subprocess.Popen[str]) -> None:
-    """Wait until a stage has saved and stopped. Ctrl+C reaches it as well as us; SIGTERM to us alone does not."""
-    try:
-        process.communicate(timeout=_ENDING)
-    except subprocess.TimeoutExpired:
-        if os.name != "nt":  # there, to terminate is to kill
-            process.terminate()
-        process.communicate()
 
 
 def _note(message: str) -> None:

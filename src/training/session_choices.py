@@ -51,6 +51,23 @@ def require_session(verb: str, config: Config, typed: Iterable[str] | None = Non
         )
 
 
+def last_until(runs: Path) -> str | None:
+    """Return the last date that a run store's last session used: its ``split.until``.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of the run store.
+
+    Returns
+    -------
+    str or None
+        YYYY-MM-DD; None where no session is known, or it used all bars.
+    """
+    until = _part(_last_session(runs), "split.until")
+    return None if until is None else str(until)
+
+
 def _named_part(part: Any, other: Any) -> str:
     """A setting in a word; of a section its name, or what it has that the other one lacks."""
     if not isinstance(part, dict):

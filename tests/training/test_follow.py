@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +11,10 @@ import pytest
 from src.config.paths import DatasetPaths
 from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
-from src.core.project import ROOT
 from src.runtime import command, heartbeat, lock
+from src.runtime.stage_process import StageEnd
 from src.training import follow
-from src.training.follow import Followed, Hydration, StageEnd
-from tests.process_case import begin
+from src.training.follow import Followed, Hydration
 
 A, B = (0, "aa"), (1, "bb")
 
@@ -248,24 +245,3 @@ def test_the_rounds_hold_no_lock_that_a_stage_needs(tmp_path: Path, monkeypatch:
 
     assert command.run_verb("train", task) == 0
     assert (tmp_path / "logs" / "follow.log").exists()
-
-
-def test_a_stage_is_a_process_whose_last_line_comes_back() -> None:
-    ended = follow._run("doctor", ["universe=demo", "--json"])
-    assert (ended.status in (0, 1), ended.line) == (True, "]")
-    assert follow._run("train", ["split.embargos=1"]).status == 2
-
-
-@pytest.mark.skipif(os.name == "nt", reason="polite signals of POSIX")
-def test_a_stage_that_missed_the_interruption_is_signalled_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "_ENDING", 0.05)
-    script = (
-        "import signal, sys\nfrom tests.process_case import hang, pause\n"
-        "def end(*_):\n    pause(0.3)\n    print('saved', flush=True)\n    sys.exit(130)\n"
-        "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\nhang()\n"
-    )
-    process = begin([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "up\n"
-    follow._let_end(process)
-    assert process.returncode == 130

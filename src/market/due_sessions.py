@@ -66,7 +66,7 @@ def next_begin(classes: Collection[str], now: dt.datetime, delay: dt.timedelta) 
 
     Examples
     --------
-    >>> noon = dt.datetime(2025, 11, 28, 17, tzinfo=dt.UTC)  # the day after Thanksgiving: 13:00 in New York at 18:00
+    >>> noon = dt.datetime.fromisoformat("2025-11-28T17:00+00:00")  # the exchange closes at 18:00 UTC
     >>> next_begin(["stock"], noon, dt.timedelta(minutes=60)).isoformat()
     '2025-11-28T19:00:00+00:00'
     """

@@ -1,1 +1,1 @@
-"""The day in one command: its steps, when they may begin, who is told, and what starts it."""
+"""The day in one command: its steps, when they may begin, who hears of it, and what starts it."""

@@ -13,7 +13,7 @@ from src.core.errors import ConfigError
 from src.scheduling.refit import due_refit, pin, with_done
 from src.scheduling.steps import Steps, World
 from src.signals.journal import Journal
-from src.storage.daily_record import Refit, moment
+from src.storage.day_record import Refit, moment
 from src.training.session_choices import last_until
 
 

@@ -23,7 +23,7 @@ from src.scheduling.steps import Steps, World
 from src.signals.journal import Journal
 from src.sources import registry
 from src.storage import atomic
-from src.storage.daily_record import DailyRecord, moment, read_record
+from src.storage.day_record import DayRecord, moment, read_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ class Day:
 
     def __init__(self, job: DayJob, world: World) -> None:
         self._job, self._world = job, world
-        self._record = read_record(job.paths.daily) or DailyRecord()
+        self._record = read_record(job.paths.daily) or DayRecord()
         self._steps = Steps(job.paths, job.typed, self._record, world)
         self._stale = 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from src.core.instruments import KEY
-from src.storage.daily_record import DailyRecord
+from src.storage.day_record import DayRecord
 
 _LARGEST = 8
 _LEAST = 0.0005  # change of a weight that is worth a line
@@ -55,12 +55,12 @@ def title(dataset: str, status: int, book: str | None) -> str:
     return f"Alpha Loop {dataset}: {f'book of {book}' if book else 'no book'}"
 
 
-def body(record: DailyRecord, changed: Iterable[str], trouble: str) -> str:
+def body(record: DayRecord, changed: Iterable[str], trouble: str) -> str:
     """Write the text of a day's notification.
 
     Parameters
     ----------
-    record : DailyRecord
+    record : DayRecord
         With the steps of the day.
     changed : iterable of str
         From `changes`.

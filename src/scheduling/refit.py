@@ -15,7 +15,7 @@ from pathlib import Path
 
 from src.core.errors import StageError
 from src.storage.atomic import write_text
-from src.storage.daily_record import Refit
+from src.storage.day_record import Refit
 
 _LINE = re.compile(r"(?m)^(split_until[ \t]*:[ \t]*)(\"[^\"\r\n]*\"|'[^'\r\n]*'|[^#\s]+)")
 _MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}

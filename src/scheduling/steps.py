@@ -13,7 +13,7 @@ from src.core.errors import ConfigError, StageError
 from src.runtime import heartbeat
 from src.runtime.progress import duration
 from src.runtime.stage_process import INTERRUPTED, MISUSED, StageEnd
-from src.storage.daily_record import DailyRecord, moment, write_record
+from src.storage.day_record import DayRecord, moment, write_record
 
 Run = Callable[[str, Sequence[str]], StageEnd]
 Clock = Callable[[], dt.datetime]
@@ -81,12 +81,12 @@ class Steps:
     paths : DatasetPaths
     typed : list of str
         Settings of the command line.
-    record : DailyRecord
+    record : DayRecord
         As read; it is replaced and written as steps end.
     world : World
     """
 
-    def __init__(self, paths: DatasetPaths, typed: list[str], record: DailyRecord, world: World) -> None:
+    def __init__(self, paths: DatasetPaths, typed: list[str], record: DayRecord, world: World) -> None:
         self.record = record
         self._paths, self._typed, self._world = paths, typed, world
 
@@ -96,7 +96,7 @@ class Steps:
         Parameters
         ----------
         **changes
-            Fields of `DailyRecord`.
+            Fields of `DayRecord`.
         """
         self.record = dataclasses.replace(self.record, **changes)
         write_record(self.record, self._paths.daily)

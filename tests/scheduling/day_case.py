@@ -19,7 +19,7 @@ from src.scheduling.steps import World
 from src.signals.journal import Journal
 from src.signals.tables import book_frame, lines_frame
 from src.storage.atomic import write_parquet
-from src.storage.daily_record import DailyRecord, read_record
+from src.storage.day_record import DayRecord, read_record
 
 FRIDAY = dt.date(2026, 11, 20)
 CLOSE = dt.datetime(2026, 11, 20, 21, tzinfo=dt.UTC)  # 16:00 in New York
@@ -56,7 +56,7 @@ class Made:
         return self.root / "params.yaml"
 
     @property
-    def record(self) -> DailyRecord:
+    def record(self) -> DayRecord:
         record = read_record(self.paths.daily)
         assert record is not None
         return record

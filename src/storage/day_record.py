@@ -36,7 +36,7 @@ class Refit:
 
 
 @dataclass(frozen=True)
-class DailyRecord:
+class DayRecord:
     """Record of a dataset's daily runs.
 
     Attributes
@@ -69,7 +69,7 @@ class DailyRecord:
     runs: list[dict[str, Any]] = field(default_factory=list)
 
 
-def read_record(path: Path) -> DailyRecord | None:
+def read_record(path: Path) -> DayRecord | None:
     """Read the record of a dataset.
 
     Parameters
@@ -79,7 +79,7 @@ def read_record(path: Path) -> DailyRecord | None:
 
     Returns
     -------
-    DailyRecord or None
+    DayRecord or None
         None where `daily` has not run.
 
     Raises
@@ -89,11 +89,11 @@ def read_record(path: Path) -> DailyRecord | None:
     """
     try:
         content = read_json(path)
-        known = {each.name for each in dataclasses.fields(DailyRecord)}
+        known = {each.name for each in dataclasses.fields(DayRecord)}
         values = {name: value for name, value in content.items() if name in known}
         if values.get("refit"):
             values["refit"] = Refit(**{**values["refit"], "done": tuple(values["refit"]["done"])})
-        return DailyRecord(**values)
+        return DayRecord(**values)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -101,12 +101,12 @@ def read_record(path: Path) -> DailyRecord | None:
         raise StageError(f"{path.as_posix()} can't be read ({cause}): remove it, and daily begins a new one") from None
 
 
-def write_record(record: DailyRecord, path: Path) -> None:
+def write_record(record: DayRecord, path: Path) -> None:
     """Write the record; durable on return.
 
     Parameters
     ----------
-    record : DailyRecord
+    record : DayRecord
         Its list of past runs is cut to the last 60.
     path : Path
     """

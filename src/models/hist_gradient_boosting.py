@@ -187,7 +187,7 @@ def contributions(model: dict[str, Any], x: Matrix) -> Vector:
     node_value = _mean_of_leaves(model)
     found = np.zeros(x.shape, dtype=np.float64)
     for root in model["roots"]:
-        node = np.full(len(x), root)
+        node: Any = np.full(len(x), root)
         for _ in range(int(model["depth"])):
             feature = model["feature"][node]
             value = values[rows, feature]

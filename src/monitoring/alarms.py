@@ -151,7 +151,7 @@ class AlarmState:
         return dt.date.fromisoformat(found.judged_to) if found else None
 
 
-def acknowledge(folder: Path, name: str, why: str, today: dt.date) -> str:
+def acknowledge(folder: Path, name: str, why: str, today: dt.date | None = None) -> str:
     """Record that a person has looked at the alarms of a champion, or of the book.
 
     Parameters
@@ -162,7 +162,8 @@ def acknowledge(folder: Path, name: str, why: str, today: dt.date) -> str:
         Registered model, ``book``, ``champions`` or ``all``.
     why : str
         Kept with the person's name and the day.
-    today : date
+    today : date, optional
+        Kept with the reason; by default that of the clock, in UTC.
 
     Returns
     -------
@@ -183,11 +184,11 @@ def acknowledge(folder: Path, name: str, why: str, today: dt.date) -> str:
     if not wanted:
         others = ", ".join(sorted({key.partition("/")[0] for key in state.raised})) or "none"
         raise StageError(f"no alarm is raised for {name} (raised: {others}): look at them with {command('monitor')}")
-    done = []
+    done, when = [], today or dt.datetime.now(dt.UTC).date()
     for key in sorted(wanted):
         alarm = state.raised.pop(key)
         state.acknowledged[key] = Acknowledgement(
-            getpass.getuser(), today.isoformat(), why.strip(), state.judged_to, alarm.causes
+            getpass.getuser(), when.isoformat(), why.strip(), state.judged_to, alarm.causes
         )
         done.append(f"{key.partition('/')[0]} ({', '.join(alarm.causes)} since {alarm.since})")
     state.write(folder)

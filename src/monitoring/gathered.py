@@ -16,6 +16,8 @@ from src.core.instruments import POOLED
 from src.market.bars import BARS_PER_YEAR, BarStore
 from src.market.calendar import sessions
 from src.market.restoring import restoring
+from src.monitoring.bands import DailyRecord
+from src.monitoring.book_record import book_days, book_record, days_per_year
 from src.monitoring.coverage import coverage
 from src.monitoring.live_record import TrackRecord, instrument_records
 from src.monitoring.outcomes import CHAMPION, DECISION, LINES, instrument_outcomes
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 GRADE = ("auc", "sharpe", "n_oos", "max_drawdown", "accuracy")
 _SHARED = ("name", "version", "scope", "record_id", *DECISION, "timing", "late", "judged", "restated", "net")
 Champion = tuple[str, int]
+_NONE = np.empty(0)
+NO_DAYS = TrackRecord(
+    np.empty(0, dtype="datetime64[us]"), _NONE, _NONE, _NONE, _NONE, np.empty(0, dtype=np.bool_), 252.0
+)
+"""Record of a champion whose first return is not complete yet."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,10 @@ class Gathered:
         Figures of each run as the journal or the registry has them, by record id.
     crowned : dict
         Present champions by name and version.
-    books : DataFrame
-        The journal's books.
+    book : TrackRecord or None
+        Of the netted book; None without a complete day.
+    own_book : DailyRecord or None
+        The book's own out-of-sample record; None where it is not known.
     """
 
     today: dt.date
@@ -61,7 +70,12 @@ class Gathered:
     runs: dict[str, ChampionRun]
     grades: dict[str, dict[str, Any]]
     crowned: dict[Champion, CrownedVersion]
-    books: pl.DataFrame
+    book: TrackRecord | None = None
+    own_book: DailyRecord | None = None
+
+    def track(self, champion: Champion) -> TrackRecord:
+        """Record of a champion; of no days where the journal has none of it."""
+        return self.records.get(champion, NO_DAYS)
 
 
 def gathered(paths: DatasetPaths, crowned: list[CrownedVersion]) -> Gathered:
@@ -104,13 +118,21 @@ def gathered(paths: DatasetPaths, crowned: list[CrownedVersion]) -> Gathered:
     counts = coverage(lines, decisions, tradable, _ends(lines, champions), newest)
     return Gathered(
         today=max(newest.values()),
-        champions=champions.join(counts, on=CHAMPION, how="left").sort(CHAMPION),
+        champions=champions.join(counts, on=CHAMPION, how="left")
+        .with_columns(pl.col(pl.Int64).fill_null(0))
+        .sort(CHAMPION),
         records=dict(instrument_records(single.decisions)) | {key: _record(each) for key, each in pooled.items()},
         runs=runs,
         grades=_grades(lines) | {each.record_id: dict(each.grade) for each in crowned if each.grade},
         crowned=present,
-        books=journal.books(),
+        book=_book(journal, store),
     )
+
+
+def _book(journal: Journal, store: BarStore) -> TrackRecord | None:
+    books = journal.books()
+    days = book_days(books, store)
+    return book_record(days, bars_per_year=days_per_year(books)) if days.height else None
 
 
 def _champions(lines: pl.DataFrame, present: Mapping[Champion, CrownedVersion]) -> pl.DataFrame:

@@ -6,10 +6,10 @@ import datetime as dt
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -57,6 +57,8 @@ class Shared:
     newest : date
         Of the last bar of the dataset.
     explain : bool
+    given : mapping
+        Models by record id that take the place of the stored ones, to replay the days of a fold by its model.
     """
 
     dataset: SignalDataset
@@ -66,6 +68,7 @@ class Shared:
     books: DateArray
     newest: dt.date
     explain: bool
+    given: Mapping[str, Any] = field(default_factory=dict)
     _markets: dict[str, pl.DataFrame | None] = field(default_factory=dict)
 
     @classmethod
@@ -80,6 +83,12 @@ class Shared:
     def cut(self, bars: pl.DataFrame) -> pl.DataFrame:
         """Keep the bars that the last book may know."""
         return bars.filter(pl.col("date").cast(pl.Date) <= self.books[-1].item())
+
+    def model(self, each: Candidate, family: str) -> Any:
+        """Return the model that decides, in its library's own form."""
+        if each.version.record_id in self.given:
+            return self.given[each.version.record_id]
+        return native_model(self.runs, each.version, family)
 
     def market(self, label: LabelConfig) -> pl.DataFrame | None:
         """Table that a relative label compares with, made as training makes it."""
@@ -191,7 +200,7 @@ class BucketLines:
         """Decide by the native model; the reason where it can't be vouched for."""
         settings, decisions = work.settings, work.decisions
         try:
-            model = native_model(self._shared.runs, work.candidate.version, settings.family)
+            model = self._shared.model(work.candidate, settings.family)
         except RefusedLine as refusal:
             return str(refusal)
         times = decisions.dates[work.start : work.last + 1].astype("datetime64[us]")

@@ -175,9 +175,7 @@ def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings
     book = journal.books().filter(pl.col("book_date") == date)
     lines = journal.lines().filter(pl.col("book_date") == date)
     if book.is_empty() and lines.is_empty():
-        raise ConfigError(
-            f"date={date} has no book, and the journal of {request.paths.dataset} goes on: leave it out"
-        )
+        raise ConfigError(f"date={date} has no book, and the journal of {request.paths.dataset} goes on: leave it out")
     at = _said_at(journal, date)
     lines, book = lines.select(list(LINES)), book.select(list(BOOK))
     left = _write(request, date, lines, book, holdings)

@@ -3,7 +3,7 @@
 Without ``yes=true`` nothing is removed. Old are temporary files of killed processes, renamed logs, and models and
 registered versions of superseded runs (``fresh=true``); ``drop=<dataset>`` adds everything stored of one dataset, and
 ``cache=true`` the ranks of the pooled scope, which can be computed again.
-Champions stay, with the runs behind them, and so does the ledger of trials.
+Champions stay, with the runs behind them, and so do the ledger of trials and the journal.
 """
 
 from __future__ import annotations

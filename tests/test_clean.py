@@ -147,11 +147,14 @@ def test_a_dataset_without_champions_is_removed_whole_and_the_others_stay(
     stored(tmp_path, "quick")
     for table in ("full", "full/pending"):
         write_text("x", tmp_path / "data" / "trials" / table / "1a2b3c4d.trials.parquet")
+    write_text("x", tmp_path / "data" / "journal" / "full" / "chain.jsonl")
+    write_text("x", tmp_path / "data" / "journal" / "full.head.json")
     clean(Config(), {})
     assert "dataset full stays; drop=full would remove it" in capsys.readouterr().out
     assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 9 things, 14.0 KB")
     assert {path.parent.name for path in tmp_path.glob("data/*/*/manifest.json")} == {"quick"}
     assert not (tmp_path / "reports" / "full").exists()
+    assert len(list((tmp_path / "data" / "journal").rglob("*.json*"))) == 2  # the one record of what was said
     trials = tmp_path / "data" / "trials" / "full"
     assert len(list(trials.rglob("*.trials.parquet"))) == 2  # removing its runs must not make a pass look less lucky
 

@@ -1,7 +1,8 @@
 """What may be removed: temporary files, old logs, superseded models and versions, whole datasets.
 
 A champion's version, run and model are never among it. The ledger of trials (``data/trials``) isn't either: the count
-that the evidence rests on must not shrink because files were removed. The rows of superseded runs stay, they are small.
+that the evidence rests on must not shrink because files were removed. Nor is the journal (``data/journal``), which is
+the one record of what was said. The rows of superseded runs stay, they are small.
 """
 
 from __future__ import annotations

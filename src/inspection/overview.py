@@ -21,6 +21,7 @@ from src.hydration.live.sessions import due, last_complete
 from src.hydration.quality import Quality, quality, reason_rows
 from src.inspection.crowned import crowned
 from src.inspection.files import read_table
+from src.inspection.journal_view import last_book
 from src.inspection.pooled_view import portfolios
 from src.market.bars import BarStore
 from src.reporting.report_data import POOLED
@@ -119,6 +120,7 @@ def overview(
         "passes": _passes(data),
         "pooled": portfolios(paths, data.hydrated, simulated=data.simulated),
         "champions": None if tracked is None else crowned(tracked),
+        "journal": last_book(paths),
         "report": _report(paths),
         "commands": [_command(beat) for beat in heartbeat.beats() if beat.alive],
     }

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from src.config.commands import command as shell_command
 from src.hydration.quality import sentence as quality_sentence
+from src.inspection.journal_view import journal_sentence
 from src.inspection.pooled_view import portfolio_line
 from src.runtime.progress import duration, pace
 from src.runtime.redaction import shown
@@ -80,6 +81,7 @@ def picture(overview: Json) -> Group:
         _passes(overview),
         _pooled(overview),
         _champions(overview),
+        _journal(overview),
     ):
         lines = list(section)
         parts += [Text(), *lines] if lines else []
@@ -277,6 +279,12 @@ def _champions(overview: Json) -> Iterator[Text]:
     if len(failing) > _CHAMPIONS_SHOWN:
         promote = shell_command("promote", stored=overview["dataset"])
         yield _text(f"and {len(failing) - _CHAMPIONS_SHOWN:,} more: {promote} shows all")
+
+
+def _journal(overview: Json) -> Iterator[Text]:
+    journal = overview.get("journal")
+    if journal:
+        yield _text(("journal", "red" if journal["broken"] else ""), f": {journal_sentence(journal)}")
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:

@@ -197,8 +197,8 @@ class Day:
         self._tell(int(flagged), book, changed, "")
         took = duration((self._world.clock() - started).total_seconds())
         stale = f", {self._stale:,} instruments without the session's bar" if self._stale else ""
-        said = f"book of {book}" if book else "no book"
-        line = f"daily: {said}{'' if book != before else ', as before'}{stale}, in {took}"
+        said = "no book yet" if book is None else f"book of {book}{', as before' if book == before else ''}"
+        line = f"daily: {said}{stale}, in {took}"
         if flagged:
             raise Incomplete(f"{line}; the monitor found something: see its line above")
         return line

@@ -32,7 +32,8 @@ def send(title: str, body: str) -> None:
     if not addresses:
         return
     try:
-        failed = _send(addresses, shown_lines(title), shown_lines(body))
+        with _quiet():
+            failed = _send(addresses, shown_lines(title), shown_lines(body))
     except Exception as error:  # noqa: BLE001 - a library that fails must not end the day, and its words hold addresses
         notice(f"daily: notifications failed ({type(error).__name__}); the day itself is not affected")
         return
@@ -67,16 +68,15 @@ def ping(well: bool) -> None:
 
 def _send(addresses: list[str], title: str, body: str) -> list[tuple[int, str]]:
     """Send; return the numbers of the addresses that failed, and why."""
-    failed = []
-    with _quiet():
-        import apprise
+    import apprise
 
-        for number, address in enumerate(addresses, 1):
-            sender = apprise.Apprise()
-            if not sender.add(address):
-                failed.append((number, "is not one that apprise knows"))
-            elif not sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT):
-                failed.append((number, "did not take the notification"))
+    failed = []
+    for number, address in enumerate(addresses, 1):
+        sender = apprise.Apprise()
+        if not sender.add(address):
+            failed.append((number, "is not one that apprise knows"))
+        elif not sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT):
+            failed.append((number, "did not take the notification"))
     return failed
 
 

@@ -97,10 +97,11 @@ def pin(path: Path, until: str) -> None:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             before = stream.read()
-    except (OSError, ValueError) as error:
-        raise StageError(f"{path.name} can't be read ({error}): restore it, then the same command") from error
+        expected = {**(yaml.safe_load(before) or {}), "split_until": until}
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        cause = str(error).partition("\n")[0]
+        raise StageError(f"{path.name} can't be read ({cause}): restore it, then the same command") from error
     after, count = _LINE.subn(rf'\g<1>"{until}"', before)
-    expected = {**(yaml.safe_load(before) or {}), "split_until": until}
     if count != 1 or yaml.safe_load(after) != expected:
         raise StageError(f"{path.name} must have one line split_until: <date>, got {count}: write split_until: {until}")
     if after != before:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CAPS = ("instrument", "class", "gross", "turnover")
 """Their names, in the order in which they cut."""
+_ROWS = 64  # days in work at once
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,51 @@ def capped(
         weight = base + min((caps.turnover - reducing) / going, 1.0) * (aim - base)
     cut_by[:, 3] = (weight != aim) & ~held
     return np.where(held, before, weight), cut_by
+
+
+def capped_days(wanted: FloatArray, classes: IntArray, caps: Caps) -> FloatArray:
+    """Cut the wanted weights of consecutive days as `capped` does day after day, from no weights before the first.
+
+    Parameters
+    ----------
+    wanted : float64, shape (d, n)
+    classes : int64, shape (n,)
+    caps : Caps
+
+    Returns
+    -------
+    float64, shape (d, n)
+        All instruments can be traded on all days. Days on which no cap cuts cost next to nothing.
+    """
+    out = np.empty_like(wanted, order="C")
+    before = np.zeros(wanted.shape[1])
+    nothing = np.zeros(wanted.shape[1], dtype=np.bool_)
+    for first in range(0, wanted.shape[0], _ROWS):
+        rows = slice(first, first + _ROWS)
+        block = np.ascontiguousarray(wanted[rows])
+        aim = _reduced_days(block, classes, caps)
+        for day in range(aim.shape[0]):
+            out[first + day] = aim[day]
+            if np.abs(aim[day] - before).sum() > caps.turnover:
+                out[first + day] = capped(block[day], before, classes, nothing, caps)[0]
+            before = out[first + day]
+    return out
+
+
+def _reduced_days(weight: FloatArray, classes: IntArray, caps: Caps) -> FloatArray:
+    """Apply all caps but turnover to each row."""
+    out = np.clip(weight, -caps.instrument, caps.instrument)
+    size = np.abs(out)
+    for code, limit in enumerate(caps.classes):
+        columns = classes == code
+        total = size[:, columns].sum(axis=1)
+        over = total > limit
+        if over.any():
+            out[np.ix_(over, columns)] *= (limit / total[over])[:, None]
+    total = np.abs(out).sum(axis=1)
+    over = total > caps.gross
+    out[over] *= (caps.gross / total[over])[:, None]
+    return out
 
 
 def _reduced(weight: FloatArray, classes: IntArray, held: BoolArray, caps: Caps) -> tuple[FloatArray, BoolArray]:

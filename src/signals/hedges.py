@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ class HedgeMembers:
         self._traded: dict[str, dict[dt.date, list[str]]] = {}
         if len(self._funds) < len(hedged):
             self._traded = _traded(store)
+        self._days = {asset_class: sorted(days) for asset_class, days in self._traded.items()}
 
     def on(self, date: dt.date) -> dict[str, dict[Key, float]]:
         """Return the weights in a unit of each hedge, as `src.signals.netting.netted` takes them.
@@ -56,11 +58,15 @@ class HedgeMembers:
         """
         hedges: dict[str, dict[Key, float]] = {name: {fund: 1.0} for name, fund in self._funds.items()}
         for asset_class, days in self._traded.items():
-            known = [day for day in days if day <= date]
-            if known:
-                symbols = days[max(known)]
+            at = bisect.bisect_right(self._days[asset_class], date)
+            if at:
+                symbols = days[self._days[asset_class][at - 1]]
                 hedges[asset_class] = {(asset_class, symbol): 1.0 / len(symbols) for symbol in symbols}
         return hedges
+
+    def hedge_of(self, name: str, asset_class: str) -> str:
+        """Return the name by which `on` has the hedge of a champion: its own where it is a fund, else the class's."""
+        return name if name in self._funds else asset_class
 
 
 def _traded(store: BarStore) -> dict[str, dict[dt.date, list[str]]]:

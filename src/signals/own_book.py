@@ -1,8 +1,8 @@
 """What a book of given champions would have held and earned: netting, caps and accounting over matrices.
 
 The book of a day holds each champion's latest decision up to that day: over a weekend stocks keep Friday's while coins
-decide anew each day. It is entered at each instrument's next open and earns from open to open, as in a grade; costs are
-booked with the return that follows them. Of one champion without caps it is that champion's graded record.
+decide again each day. It is entered at each instrument's next open and earns from open to open, as in a grade; costs
+are booked with the return that follows them. Of one champion without caps it is that champion's graded record.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Stake:
     sold : float64, shape (m + 1,), or None
         Units of its hedge that are sold against them.
     hedge : str
-        Whose hedge, by the names that `hedged_weights` has.
+        Whose hedge, by the names that `held_weights` takes.
+    decided : datetime64, shape (d,), or None
+        Days of decision, where positions change on some of them only.
     """
 
     name: str
@@ -50,10 +52,16 @@ class Stake:
     positions: FloatArray | Matrix
     sold: FloatArray | None = None
     hedge: str = ""
+    decided: DateArray | None = None
+
+    @property
+    def days(self) -> DateArray:
+        """Days of decision."""
+        return self.dates[:-1] if self.decided is None else self.decided
 
 
 @dataclass(frozen=True)
-class Traded:
+class InstrumentBars:
     """The tradable bars k = 0..n-1 of one instrument.
 
     Attributes
@@ -140,11 +148,11 @@ def book_days(stakes: Sequence[Stake], shares: Mapping[str, float]) -> DateArray
     """
     if not stakes:
         return np.empty(0, dtype="datetime64[us]")
-    days = _union((stake.dates[:-1] for stake in stakes), stakes[0].dates[:0])
+    days = _union((stake.days for stake in stakes), stakes[0].dates[:0])
     change = np.zeros(days.size + 1)
     for stake in stakes:
-        change[np.searchsorted(days, stake.dates[0])] += shares[stake.name]
-        change[np.searchsorted(days, stake.dates[-2]) + 1] -= shares[stake.name]
+        change[np.searchsorted(days, stake.days[0])] += shares[stake.name]
+        change[np.searchsorted(days, stake.days[-1]) + 1] -= shares[stake.name]
     half = 0.5 * sum(shares[stake.name] for stake in stakes) - 1e-9
     enough = np.flatnonzero(np.cumsum(change[:-1]) >= half)
     return days[enough[0] : enough[-1] + 1] if enough.size else days[:0]
@@ -201,7 +209,7 @@ def accounted(
     books: DateArray,
     keys: list[Key],
     weights: FloatArray,
-    bars: Mapping[Key, Traded],
+    bars: Mapping[Key, InstrumentBars],
     own: set[Key],
     borrow_bps: float = 0.0,
 ) -> BookRecord:
@@ -212,7 +220,7 @@ def accounted(
     books : datetime64, shape (b,)
     keys : list of (asset_class, symbol)
     weights : float64, shape (b, len(keys))
-    bars : mapping of (asset_class, symbol) to Traded
+    bars : mapping of (asset_class, symbol) to InstrumentBars
         Of all of them.
     own : set of (asset_class, symbol)
         Instruments of the champions, whose mean return is `always_long`.
@@ -254,14 +262,14 @@ def accounted(
     )
 
 
-def _decided(bars: Traded, books: DateArray) -> slice:
+def _decided(bars: InstrumentBars, books: DateArray) -> slice:
     """Decisions k up to the last book whose entry, at the open of k+1, is after the first."""
     first = max(int(np.searchsorted(bars.dates, books[0], side="right")) - ENTRY, 0)
     last = min(int(np.searchsorted(bars.dates, books[-1], side="right")), bars.change.size)
     return slice(first, max(first, last))
 
 
-def _earned(weight: FloatArray, bars: Traded, span: slice, books: DateArray) -> dict[str, FloatArray]:
+def _earned(weight: FloatArray, bars: InstrumentBars, span: slice, books: DateArray) -> dict[str, FloatArray]:
     """Gross return, cost and turnover of the decisions, and what was short."""
     entries = bars.dates[span.start + ENTRY : span.stop + ENTRY]
     held = weight[np.searchsorted(books, entries) - 1]

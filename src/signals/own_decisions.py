@@ -32,7 +32,7 @@ _LISTS = ("oos_date", "oos_probability")
 
 
 @dataclass(frozen=True)
-class OwnRun:
+class GradedRun:
     """The graded decisions of one run.
 
     Attributes
@@ -107,7 +107,7 @@ class RecordedSettings:
         return cls(strategy, section(GradeConfig, config.get("grade") or {}))
 
 
-class OwnRuns:
+class GradedRuns:
     """Reads runs of single instruments.
 
     Parameters
@@ -126,7 +126,7 @@ class OwnRuns:
         self._markets: dict[str, pl.DataFrame | None] = {}
         self.left_out: dict[str, str] = {}
 
-    def read(self, graded: pl.DataFrame) -> Iterator[list[OwnRun]]:
+    def read(self, graded: pl.DataFrame) -> Iterator[list[GradedRun]]:
         """Read graded runs, the runs of an instrument together.
 
         Parameters
@@ -136,7 +136,7 @@ class OwnRuns:
 
         Yields
         ------
-        list of OwnRun
+        list of GradedRun
             Those of one instrument, by record id. An instrument none of whose runs can be read is left out.
         """
         parts = dict(self._runs.runs(["parts"], graded["record_id"]).select("record_id", "parts").iter_rows())
@@ -149,7 +149,9 @@ class OwnRuns:
         for number in sorted(wanted):
             yield from self._of_bucket(number, wanted[number], parts)
 
-    def _of_bucket(self, number: int, rows: list[dict[str, Any]], parts: Mapping[str, str]) -> Iterator[list[OwnRun]]:
+    def _of_bucket(
+        self, number: int, rows: list[dict[str, Any]], parts: Mapping[str, str]
+    ) -> Iterator[list[GradedRun]]:
         keys = sorted({(row["asset_class"], row["symbol"]) for row in rows})
         bars = self.bars.read_bucket(number, symbols=keys).partition_by(KEY, as_dict=True)
         predicted = _arrays(self._runs.predictions(number, [row["record_id"] for row in rows]))
@@ -171,7 +173,7 @@ class OwnRuns:
         rows: list[dict[str, Any]],
         parts: Mapping[str, str],
         predicted: Mapping[str, dict[str, Any]],
-    ) -> list[OwnRun]:
+    ) -> list[GradedRun]:
         """Runs of one instrument; what they share is computed once."""
         yearly, out = bars_per_year(bars, key[0]), []
         outright = labels.unhedged(bars, OUTRIGHT, None, yearly)
@@ -198,7 +200,7 @@ class OwnRuns:
             if span not in met:
                 met[span] = trading_conditions(positions, decisions, settings.strategy)
             out.append(
-                OwnRun(
+                GradedRun(
                     record_id, key, outright, decisions, positions, own["oos_probability"], settings.strategy,
                     settings.gate, label, met[span],
                 )

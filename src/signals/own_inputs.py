@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +21,8 @@ from src.market.bars import BarStore, bucket, tradable
 from src.market.calendar import next_session, session_count
 from src.market.cross_section import STILL_LISTED
 from src.signals.hedges import HedgeMembers
-from src.signals.own_book import HedgeWeights, Stake, Traded
-from src.signals.own_decisions import OUTRIGHT, OwnRuns
+from src.signals.own_book import HedgeWeights, InstrumentBars, Stake
+from src.signals.own_decisions import OUTRIGHT, GradedRuns
 from src.storage import atomic
 from src.training.pooled.outputs import are_of
 from src.training.regrading import recorded_config, section
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PooledSettings:
+class PooledTrading:
     """What a pooled champion was traded by, as far as the book needs it."""
 
     portfolio: PortfolioConfig
@@ -54,7 +54,7 @@ class OwnInputs:
     Attributes
     ----------
     stakes : list of Stake
-    bars : dict of (asset_class, symbol) to Traded
+    bars : dict of (asset_class, symbol) to InstrumentBars
         Of the instruments that the champions trade; `with_bars` adds others.
     strategies : dict of (asset_class, symbol) to StrategyConfig
         By whose rules each pays its costs: those of the first champion, by name, that trades it.
@@ -62,7 +62,7 @@ class OwnInputs:
         Of the champions of single instruments, by name.
     outcomes, scores : list of float64 arrays
         Labels and probabilities of their decisions.
-    pooled : dict of str to PooledSettings
+    pooled : dict of str to PooledTrading
         By name.
     pooled_net : dict of str to DataFrame
         Daily table of each pooled champion.
@@ -72,12 +72,12 @@ class OwnInputs:
     """
 
     stakes: list[Stake] = field(default_factory=list)
-    bars: dict[Key, Traded] = field(default_factory=dict)
+    bars: dict[Key, InstrumentBars] = field(default_factory=dict)
     strategies: dict[Key, StrategyConfig] = field(default_factory=dict)
     labels: dict[str, LabelConfig] = field(default_factory=dict)
     outcomes: list[FloatArray] = field(default_factory=list)
     scores: list[FloatArray] = field(default_factory=list)
-    pooled: dict[str, PooledSettings] = field(default_factory=dict)
+    pooled: dict[str, PooledTrading] = field(default_factory=dict)
     pooled_net: dict[str, pl.DataFrame] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     bars_per_year: float = 0.0
@@ -143,7 +143,7 @@ def _add_instruments(champions: list[CrownedVersion], paths: DatasetPaths, found
         ],
         schema=dict.fromkeys(("record_id", *KEY, "graded_by"), pl.String),
     )
-    reader = OwnRuns(paths)
+    reader = GradedRuns(paths)
     for run in (run for runs in reader.read(graded) for run in runs):
         name, span = names[run.record_id], slice(int(run.positions[0]), int(run.positions[-1]) + 2)
         position, ratio = np.append(run.position, 0.0), run.ratio
@@ -170,14 +170,16 @@ def _add_pooled(champion: CrownedVersion, paths: DatasetPaths, found: OwnInputs)
         daily = pl.read_parquet(folder / "daily.parquet", glob=False)
     asset_class = str(grade["symbol"]).partition(".")[0]
     config = recorded_config(RunStore(paths.portfolios), str(grade.get("graded_by"))) or {}
-    found.pooled[champion.name] = PooledSettings(
+    found.pooled[champion.name] = PooledTrading(
         section(PortfolioConfig, config.get("portfolio") or {}),
         section(EligibilityConfig, config.get("eligibility") or {}),
     )
     found.pooled_net[champion.name] = daily
     symbols = weights["symbol"].unique().sort().to_list()
     keys = tuple((asset_class, symbol) for symbol in symbols)
-    found.stakes.append(Stake(champion.name, POOLED, keys, *_from_trade_days(weights, daily, symbols, asset_class)))
+    dates, positions = _from_trade_days(weights, daily, symbols, asset_class)
+    days = _timed(daily["date"].sort().to_numpy())
+    found.stakes.append(Stake(champion.name, POOLED, keys, dates, positions, decided=days))
     for key in keys:
         found.strategies.setdefault(key, found.pooled[champion.name].costs)
 
@@ -225,7 +227,7 @@ def with_bars(found: OwnInputs, keys: Iterable[Key], paths: DatasetPaths) -> Non
                 strategy = found.strategies.get(key, StrategyConfig())
                 found.bars[key] = _traded(decisions, strategy, _ending(bars, decisions, ends[key[0]]), loss)
     for key in {*keys} - found.bars.keys():  # bars that are gone: nothing is earned of them
-        found.bars[key] = Traded(_timed(np.empty(0, dtype="datetime64[D]")), np.empty(0), np.empty(0))
+        found.bars[key] = InstrumentBars(_timed(np.empty(0, dtype="datetime64[D]")), np.empty(0), np.empty(0))
 
 
 def _ending(bars: pl.DataFrame, decisions: Decisions, end: dt.date) -> tuple[DateArray, float] | None:
@@ -242,13 +244,13 @@ def _traded(
     strategy: StrategyConfig,
     ending: tuple[DateArray, float] | None = None,
     loss: float | None = None,
-) -> Traded:
+) -> InstrumentBars:
     """The bars of one instrument; where it was delisted with a `loss`, its last bar is sold at the close."""
     dates, change = _timed(decisions.dates), decisions.bar_return[:-2]
     if ending is not None and loss is not None:
         dates, change = np.append(dates, _timed(ending[0])), np.append(change, ending[1])
     rate = costs(np.arange(change.size, dtype=np.int64), decisions, strategy)
-    return Traded(dates, change, rate, loss or 0.0 if ending is not None else 0.0)
+    return InstrumentBars(dates, change, rate, loss or 0.0 if ending is not None else 0.0)
 
 
 def hedge_weights(found: OwnInputs, books: DateArray, store: BarStore) -> dict[str, HedgeWeights]:
@@ -270,12 +272,7 @@ def hedge_weights(found: OwnInputs, books: DateArray, store: BarStore) -> dict[s
         return {}
     members = HedgeMembers(store, {name: found.labels[name] for name in hedged})
     names = {name: members.hedge_of(name, asset_class) for name, asset_class in hedged.items()}
-    found.stakes[:] = [
-        Stake(each.name, each.scope, each.keys, each.dates, each.positions, each.sold, names[each.name])
-        if each.sold is not None
-        else each
-        for each in found.stakes
-    ]
+    found.stakes[:] = [replace(each, hedge=names[each.name]) if each.name in names else each for each in found.stakes]
     by_day = [members.on(day) for day in books.astype("datetime64[D]").tolist()]
     out = {}
     for name in sorted(set(names.values())):

@@ -3,7 +3,7 @@
 It is made of the stored out-of-sample decisions of today's champions, netted, cut to the caps and paid as the book is.
 The models had not seen these days; the choice of the champions had: they are those whose records on these very days
 were good, and of many records without any skill some are. The Sharpe ratio and the drawdown are therefore flattered,
-the more so the more runs there were to choose from. `src.signals.own_luck` says by how much: it repeats the choice
+the more so the more runs there were to choose from. `src.signals.own_selection` says by how much: it repeats the choice
 where there is no skill, and on one half of the days for the other.
 """
 
@@ -25,7 +25,7 @@ from src.market.bars import BARS_PER_YEAR, BarStore
 from src.signals.netting import champion_shares
 from src.signals.own_book import BookRecord, accounted, book_days, held_weights
 from src.signals.own_inputs import OwnInputs, hedge_weights, is_pooled, own_inputs, with_bars
-from src.signals.own_luck import Luck, luck
+from src.signals.own_selection import SelectionBias, selection_bias
 from src.storage import atomic
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class OwnRecord:
     figures : dict
         Columns of the grades: auc, accuracy, sharpe, max_drawdown, n_oos, first_oos, last_oos, passed, reasons,
         majority_accuracy, turnover, and sharpes of ``gross``, ``always_long`` and ``benchmark``; those of
-        `src.signals.own_luck.Luck`. Undefined ones are None.
+        `src.signals.own_selection.SelectionBias`. Undefined ones are None.
     benchmark : str
         What stands in the column of that name; empty where there is none.
     left_out : dict
@@ -136,7 +136,7 @@ def own_record(
     shares = champion_shares(pl.DataFrame(scopes, schema={"scope": pl.String, "name": pl.String}), choice.pooled_share)
     books = book_days(found.stakes, shares)
     if not books.size:
-        nothing = Luck().figures() | dict.fromkeys(_FIGURES) | {"n_oos": 0, "passed": False, "champions": 0}
+        nothing = SelectionBias().figures() | dict.fromkeys(_FIGURES) | {"n_oos": 0, "passed": False, "champions": 0}
         return OwnRecord(pl.DataFrame(schema=DAILY), _weights(None), nothing, "", found.left_out)
     record = _booked(found, shares, books, choice, paths)
     name, benchmark = _benchmark(record, choice, found, paths)
@@ -144,7 +144,7 @@ def own_record(
     figures = _figures(found, record, benchmark, yearly, champions, shares) | {"champions": len(found.stakes)}
     verdict = grade(figures, Thresholds.of(gate))
     figures |= {"passed": verdict.passed, "reasons": list(verdict.reasons)}
-    chances = luck(found, paths, choice, gate, record, yearly, null_books) if null_books else Luck()
+    chances = selection_bias(found, paths, choice, gate, record, yearly, null_books) if null_books else SelectionBias()
     return OwnRecord(_daily(record, benchmark), _weights(record), figures | chances.figures(), name, found.left_out)
 
 

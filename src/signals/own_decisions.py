@@ -91,14 +91,14 @@ class GradedRun:
 
 
 @dataclass(frozen=True)
-class RecordedSettings:
+class GradingSettings:
     """What a session recorded of the settings by which it graded."""
 
     strategy: StrategyConfig
     gate: GradeConfig
 
     @classmethod
-    def of(cls, store: RunStore, session_key: str) -> RecordedSettings | None:
+    def of(cls, store: RunStore, session_key: str) -> GradingSettings | None:
         """Read them; None where the session recorded none."""
         config = recorded_config(store, session_key)
         if config is None:
@@ -122,7 +122,7 @@ class GradedRuns:
 
     def __init__(self, paths: DatasetPaths) -> None:
         self._runs, self.bars = RunStore(paths.runs), BarStore(paths.bars)
-        self._settings: dict[str, RecordedSettings | None] = {}
+        self._settings: dict[str, GradingSettings | None] = {}
         self._markets: dict[str, pl.DataFrame | None] = {}
         self.left_out: dict[str, str] = {}
 
@@ -207,9 +207,9 @@ class GradedRuns:
             )  # fmt: skip
         return out
 
-    def _settings_of(self, session_key: str) -> RecordedSettings | None:
+    def _settings_of(self, session_key: str) -> GradingSettings | None:
         if session_key not in self._settings:
-            self._settings[session_key] = RecordedSettings.of(self._runs, session_key)
+            self._settings[session_key] = GradingSettings.of(self._runs, session_key)
         return self._settings[session_key]
 
     def _market(self, label: LabelConfig) -> pl.DataFrame | None:

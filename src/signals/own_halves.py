@@ -15,7 +15,7 @@ from src.evaluation.grade import GATE_METRICS, Outcomes
 from src.evaluation.strategy import TradingConditions, exposures, net_returns
 from src.signals.own_decisions import GradedRun
 from src.signals.own_inputs import OwnInputs
-from src.signals.own_rule import Rule
+from src.signals.own_rule import ChoosingRule
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Candidate:
 class HeldOutHalves:
     """Champions chosen on each half of the days, to be traded on the other."""
 
-    rule: Rule
+    rule: ChoosingRule
     found: tuple[dict[Key, _Candidate], dict[Key, _Candidate]] = field(default_factory=lambda: ({}, {}))
 
     @property

@@ -17,7 +17,7 @@ from src.evaluation.shift_test import common_shifts
 from src.evaluation.strategy import exposures
 from src.signals.own_decisions import GradedRun
 from src.signals.own_inputs import OwnInputs
-from src.signals.own_rule import Rule, best
+from src.signals.own_rule import ChoosingRule, best
 
 HIGH = 0.95  # quantile of the Sharpe ratios of books without skill that is shown
 
@@ -26,7 +26,7 @@ HIGH = 0.95  # quantile of the Sharpe ratios of books without skill that is show
 class NullBooks:
     """Books of champions chosen at each displacement."""
 
-    rule: Rule
+    rule: ChoosingRule
     chosen: dict[str, list[int]]
     champions: IntArray
     net: FloatArray
@@ -35,7 +35,7 @@ class NullBooks:
     right: IntArray
 
     @classmethod
-    def of(cls, graded: pl.DataFrame, rule: Rule, most: int) -> NullBooks:
+    def of(cls, graded: pl.DataFrame, rule: ChoosingRule, most: int) -> NullBooks:
         """Choose the champions of each displacement from what the grades store."""
         passes, z = _stored_shifts(graded)
         count = min(most, passes.shape[1])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rule:
+class ChoosingRule:
     """What all books chosen here share."""
 
     record: BookRecord

@@ -32,7 +32,7 @@ from src.signals.own_decisions import GradedRuns
 from src.signals.own_halves import HeldOutHalves
 from src.signals.own_inputs import OwnInputs
 from src.signals.own_nulls import NullBooks
-from src.signals.own_rule import Rule
+from src.signals.own_rule import ChoosingRule
 from src.storage import atomic
 from src.training.run_tables import remedy
 
@@ -115,7 +115,7 @@ def selection_bias(
         graded = pl.read_parquet(
             paths.grades, columns=["record_id", *KEY, "graded_by", "shift_passes", "shift_z"], glob=False
         ).filter(pl.col("shift_passes").is_not_null())
-    rule = Rule(record, choice, Thresholds.of(gate), wanted, _pooled_share(found, choice), bars_per_year)
+    rule = ChoosingRule(record, choice, Thresholds.of(gate), wanted, _pooled_share(found, choice), bars_per_year)
     nulls = NullBooks.of(graded, rule, null_books)
     halves = HeldOutHalves(rule)
     for runs in GradedRuns(paths).read(graded):

@@ -144,7 +144,7 @@ def _champions(lines: pl.DataFrame, present: Mapping[Champion, CrownedVersion]) 
         for key, each in present.items()
     ]
     silent = pl.DataFrame(rows, schema=schema, orient="row").join(known, on=CHAMPION, how="anti")
-    table = pl.concat([known.select(schema), silent])
+    table = pl.concat([known.select(list(schema)), silent])
     names = {name for name, _ in present}
     standing = [
         "champion" if (name, version) in present else "replaced" if name in names else "withdrawn"

@@ -217,7 +217,7 @@ def _write(
     folder = request.paths.signals
     for name, table in ((f"{date}", lines), (f"{date}-book", book)):
         atomic.write_parquet(table, folder / f"{name}.parquet")
-        atomic.write_text(table.write_csv(float_precision=8), folder / f"{name}.csv")
+        atomic.write_text(table.write_csv(), folder / f"{name}.csv")
     store = BarStore(request.paths.bars)
     return write_orders(book, holdings, request.choice, store, date, folder / f"{date}-orders.csv")
 

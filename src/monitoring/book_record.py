@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from src.core.arrays import DateArray, FloatArray
 from src.core.instruments import KEY
 from src.market.bars import BARS_PER_YEAR, BarStore, bucket, tradable
 from src.market.calendar import is_session, next_session
@@ -21,6 +23,7 @@ from src.monitoring.live_record import TrackRecord
 from src.monitoring.outcomes import open_times
 
 _COIN = "crypto"
+_SERIES = ("gross", "cost", "net", "turnover")
 DAYS = {
     "date": pl.Date(),
     "live": pl.Boolean(),
@@ -70,7 +73,7 @@ def book_days(books: pl.DataFrame, store: BarStore) -> pl.DataFrame:
 
 def book_record(days: pl.DataFrame, *, bars_per_year: float) -> TrackRecord:
     """Make a record of the book's days, which has no scores."""
-    series = {name: days[name].to_numpy() for name in ("gross", "cost", "net", "turnover")}
+    series = {name: days[name].to_numpy() for name in _SERIES}
     dates = days["date"].cast(pl.Datetime("us")).to_numpy()
     return TrackRecord(dates=dates, live=days["live"].to_numpy(), bars_per_year=bars_per_year, **series)
 
@@ -146,18 +149,35 @@ def mean_of_champions(records: dict[tuple[str, int], TrackRecord]) -> TrackRecor
     Returns
     -------
     TrackRecord or None
-        Of the days of decision, without scores; None where no champion has a complete day. A champion without a
-        decision on a day is left out of that day's mean. A day is live where all decisions of it were said in time.
+        Without scores, of the days on which at least half of the champions decided; None where no champion has a
+        complete day. A day is live where all decisions of it were said in time.
     """
     kept = [record for record in records.values() if record.days]
     if not kept:
         return None
-    dates, place = np.unique(np.concatenate([record.dates for record in kept]), return_inverse=True)
-    count = np.bincount(place).astype(np.float64)
-    series: dict[str, Any] = {
-        name: np.bincount(place, np.concatenate([getattr(record, name) for record in kept])) / count
-        for name in ("gross", "cost", "net", "turnover")
-    }
-    live = np.bincount(place, np.concatenate([record.live for record in kept]).astype(np.float64)) == count
-    year = max(record.bars_per_year for record in kept)
-    return TrackRecord(dates=dates, live=live, bars_per_year=year, **series)
+    dates = [record.dates for record in kept]
+    mean = {name: shared_mean(dates, [getattr(each, name) for each in kept])[1] for name in (*_SERIES, "live")}
+    days = shared_mean(dates, [each.net for each in kept])[0]
+    year = float(np.median([record.bars_per_year for record in kept]))
+    return TrackRecord(dates=days, bars_per_year=year, **(mean | {"live": mean["live"] == 1.0}))
+
+
+def shared_mean(dates: Sequence[DateArray], values: Sequence[Any]) -> tuple[DateArray, FloatArray]:
+    """Average series over the days on which at least half of them have a value: weekends of a few coins are left out.
+
+    Parameters
+    ----------
+    dates : sequence of datetime64 arrays
+    values : sequence of arrays
+        One value a date.
+
+    Returns
+    -------
+    datetime64, shape (n,), and float64, shape (n,)
+        Of those that have a value on the day.
+    """
+    days, place = np.unique(np.concatenate(dates), return_inverse=True)
+    count = np.bincount(place)
+    total = np.bincount(place, np.concatenate([np.asarray(each, dtype=np.float64) for each in values]))
+    shared = 2 * count >= len(dates)
+    return days[shared], (total / count)[shared]

@@ -15,7 +15,7 @@ from src.evaluation.metrics import equity
 from src.monitoring import tables
 from src.monitoring.alarms import Alarm, AlarmState
 from src.monitoring.bands import DailyRecord
-from src.monitoring.book_record import mean_of_champions
+from src.monitoring.book_record import mean_of_champions, shared_mean
 from src.monitoring.book_verdicts import (
     BOOK,
     CHAMPIONS,
@@ -95,9 +95,15 @@ def _scored(
 ) -> list[Scored]:
     scored = []
     for champion, record_id in known.items():
-        area, run = expected[record_id].auc, found.runs.get(record_id)
-        if area is not None and run is not None and run.key[0] != POOLED and champion in found.records:
-            scored.append(Scored(records[record_id], found.records[champion], area - 0.5))
+        area, error, run = expected[record_id].auc, expected[record_id].auc_error, found.runs.get(record_id)
+        if (
+            area is not None
+            and error is not None
+            and run is not None
+            and run.key[0] != POOLED
+            and champion in found.records
+        ):
+            scored.append(Scored(records[record_id], found.records[champion], area - 0.5, error))
     return scored
 
 
@@ -122,12 +128,11 @@ def _mean_record(records: list[OosRecord]) -> DailyRecord | None:
     """Mean of the champions' out-of-sample returns of each day, at equal shares."""
     if not records:
         return None
-    dates, place = np.unique(np.concatenate([each.dates for each in records]), return_inverse=True)
-    net, cost = (
-        np.bincount(place, np.concatenate([getattr(each.daily, name) for each in records])) / np.bincount(place)
-        for name in ("net", "cost")
-    )
-    return DailyRecord(net, cost, max(each.daily.bars_per_year for each in records)) if dates.size > 1 else None
+    dates = [each.dates for each in records]
+    days, net = shared_mean(dates, [each.daily.net for each in records])
+    cost = shared_mean(dates, [each.daily.cost for each in records])[1]
+    year = float(np.median([each.daily.bars_per_year for each in records]))
+    return DailyRecord(net, cost, year) if days.size > 1 else None
 
 
 def _judged_rows(

@@ -36,13 +36,14 @@ class Scored:
     ----------
     record : OosRecord
     live : TrackRecord
-    expected : float
-        Shrunk AUC less one half.
+    expected, error : float
+        Shrunk AUC less one half, and its posterior standard deviation.
     """
 
     record: OosRecord
     live: TrackRecord
     expected: float
+    error: float
 
 
 def book_expectation(own: DailyRecord, champions: Sequence[tuple[DailyRecord, Expectation]]) -> Expectation | None:
@@ -120,32 +121,35 @@ def edge_judgement(
         Decisions up to this day count no more.
     """
     chosen = sorted(scored, key=lambda each: -each.expected)[:MOST_CHAMPIONS]
-    days = _live_days(chosen, judged_from)
+    days = shared_days([each.live.dates[np.isfinite(each.live.label)] for each in chosen if each.live.label.size])
+    days = days if judged_from is None else days[days > judged_from]
     if not days.size or mean is None:
         return Judgement()
     joint = _joint(chosen, days)
     if joint is None or joint.record.size < MIN_RECORD:
         return Judgement()
+    edges = np.array([max(each.expected, 0.0) for each in chosen])
+    errors = np.array([each.error for each in chosen])
+    uncertainty = float(np.sqrt(np.sum((edges * errors) ** 2)) / np.sum(edges**2))
+    looks = round(float(np.median([each.live.bars_per_year for each in chosen])))
     watch = loss_of_edge(
-        joint,
-        looks=round(mean.bars_per_year),
-        alarms=choice.book_false_alarms,
-        draws=choice.draws,
-        block=block,
-        seed=seed,
-    )
+        joint, looks=looks, alarms=choice.book_false_alarms, draws=choice.draws, block=block, seed=seed,
+        uncertainty=uncertainty,
+    )  # fmt: skip
     row = {"evidence": watch.now, "limit": 1.0}
     return Judgement(row, watch, _crossing_day(watch, days, choice.min_days))
 
 
-def _live_days(scored: Sequence[Scored], judged_from: np.datetime64 | None) -> DateArray:
-    dates = [each.live.dates[np.isfinite(each.live.label)] for each in scored if each.live.label.size]
-    days = np.unique(np.concatenate(dates)) if dates else np.empty(0, dtype="datetime64[us]")
-    return days if judged_from is None else days[days > judged_from]
+def shared_days(dates: Sequence[DateArray]) -> DateArray:
+    """Days on which at least half of the champions have a label: weekends of a few coins are left out."""
+    if not dates:
+        return np.empty(0, dtype="datetime64[us]")
+    days, count = np.unique(np.concatenate(dates), return_counts=True)
+    return days[2 * count >= len(dates)]
 
 
 def _joint(scored: Sequence[Scored], days: DateArray) -> JointEdge | None:
-    calendar = np.unique(np.concatenate([each.record.dates for each in scored]))
+    calendar = shared_days([each.record.dates for each in scored])
     record = np.full((calendar.size, len(scored)), np.nan)
     live = np.full((days.size, len(scored)), np.nan)
     for column, each in enumerate(scored):
@@ -153,17 +157,19 @@ def _joint(scored: Sequence[Scored], days: DateArray) -> JointEdge | None:
         edge = None if label is None or score is None else ScoreEdge.of(label, score)
         if edge is None or label is None or score is None:
             continue
-        record[np.searchsorted(calendar, each.record.dates), column] = edge.days(label, score)
-        _place(live[:, column], days, each.live, edge)
+        _place(record[:, column], calendar, each.record.dates, label, score, edge)
+        _place(live[:, column], days, each.live.dates, each.live.label, each.live.score, edge)
     return joint_edge(record, live, np.array([each.expected for each in scored]))
 
 
-def _place(column: FloatArray, days: DateArray, live: TrackRecord, edge: ScoreEdge) -> None:
-    """Put a champion's share of each live day where the day stands."""
-    at = np.searchsorted(days, live.dates)
-    within = (at < days.size) & np.isfinite(live.label)
-    within[within] = days[at[within]] == live.dates[within]
-    column[at[within]] = edge.days(live.label[within], live.score[within])
+def _place(
+    column: FloatArray, days: DateArray, dates: DateArray, label: FloatArray, score: FloatArray, edge: ScoreEdge
+) -> None:
+    """Put a champion's share of each day where the day stands."""
+    at = np.searchsorted(days, dates)
+    within = (at < days.size) & np.isfinite(label)
+    within[within] = days[at[within]] == dates[within]
+    column[at[within]] = edge.days(label[within], score[within])
 
 
 def _crossing_day(watch: Watch, days: DateArray, min_days: int) -> Any:

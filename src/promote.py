@@ -2,13 +2,18 @@
 
 ::
 
-    python -m src.promote universe=full                        the best version that clears, for each instrument
-    python -m src.promote universe=full max_q_value=0.1        and only where the evidence is as strong as that
+    python -m src.promote universe=full                        the best version that meets conf/promotion/evidence.yaml
+    python -m src.promote universe=full dry_run=true           what that would do
+    python -m src.promote universe=full max_q_value=0.01       and only where the evidence is as strong as that
+    python -m src.promote universe=full promotion=thresholds   by the four thresholds alone
     python -m src.promote name=crypto.BTC-USD version=3        the named one
-    python -m src.promote withdraw=crypto.BTC-USD              no champion any more
+    python -m src.promote withdraw=crypto.BTC-USD why="..."    no champion any more
+    python -m src.promote undo=true                            the champions as they were before the last of these
+    python -m src.promote history=true                         who changed what, when and why
     python -m src.promote clear=<run> why="looked at it: ..."  register a run that looked too good to be true
 
-Champions that no longer clear the thresholds are listed, and stay until they are replaced or withdrawn.
+Champions that no longer clear the thresholds or meet the demands are listed, and stay until they are replaced or
+withdrawn.
 """
 
 from __future__ import annotations
@@ -46,7 +51,8 @@ def promote(config: Config, request: Mapping[str, str]) -> str:
 
     config = settled("promote", config)
     require_session("promote", config)
-    return f"promote: {carry_out(TrackedDataset.of(config), request, answer)}"
+    tracked = TrackedDataset.of(config)
+    return f"promote: {carry_out(tracked, request, answer, config.promotion, dry_run=config.dry_run)}"
 
 
 if __name__ == "__main__":

@@ -40,8 +40,10 @@ def test_the_strongest_evidence_becomes_champion_and_each_step_is_shown(made: Ca
     assert champion(made, "stock.YOUNG") is None
     said = capsys.readouterr().out.splitlines()
     assert said == [
+        "WARNING: instruments are promoted by the four thresholds alone: 1 clear",
         f"crypto.BTC-USD: version {best[strongest]} (xgboost; auc 0.560, sharpe 0.600, z 3.000) is champion",
-        "stock.YOUNG: no version clears for promotion; no champion",
+        "stock.YOUNG: not promoted (lightgbm): n_oos 700 is below 1000; auc 0.560, accuracy 0.540, sharpe 0.90, "
+        "max_drawdown 0.12, n_oos 700, q_value 0.02, luck_rate 0.01, z 2.1",
     ]
     assert line == "promote: 2 instruments with versions, 1 champions, 1 changed, 0 no longer clear"
     assert "0 changed" in promote(made.config, {})

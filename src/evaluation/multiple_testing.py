@@ -108,7 +108,7 @@ def session_evidence(grades: pl.DataFrame, session_number: int | None = None) ->
         expected=float(grades["luck_rate"].sum()),
         low=low,
         high=high,
-        expected_instruments=float(by_instrument.mean()) if by_instrument.size else 0.0,
+        expected_instruments=expected_lucky_instruments(grades),
         low_instruments=low_instruments,
         high_instruments=high_instruments,
         session_number=session_number,
@@ -130,6 +130,22 @@ def passes_at_shifts(grades: pl.DataFrame) -> IntArray:
         Empty where no run has common shifts.
     """
     return _lucky_counts(grades)[0]
+
+
+def expected_lucky_instruments(grades: pl.DataFrame) -> float:
+    """Instruments, or portfolios, of which any run would pass had no model any skill.
+
+    Parameters
+    ----------
+    grades : DataFrame with asset_class, symbol and shift_passes
+
+    Returns
+    -------
+    float
+        Mean over the common shifts; 0 where no run has any.
+    """
+    by_instrument = _lucky_counts(grades)[1]
+    return float(by_instrument.mean()) if by_instrument.size else 0.0
 
 
 def _registrable(passed: pl.DataFrame) -> int:

@@ -8,15 +8,16 @@ may log. MLflow is not imported here; the registry is reached through the opened
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from src.core.errors import ConfigError, StageError
+from src.core.errors import StageError
 from src.core.instruments import Key
 from src.tracking.clearing import names_who_and_why
-from src.tracking.registry_gate import ASSET_PREFIXES, CHAMPION
+from src.tracking.demands import EvidenceDemands
+from src.tracking.registry_gate import CHAMPION
 from src.tracking.search import all_pages
 from src.tracking.verdict import PLACEBO, Objection, Standing, Use, is_superseded
 from src.tracking.vetting import Vetting
@@ -80,19 +81,19 @@ class Champions:
     ----------
     store : MlflowStore
         The opened store.
-    demands : mapping
-        Evidence that a version must show to be the best one: ``max_q_value``, ``min_deflated_sharpe``, or any ``min_``
-        or ``max_`` of a stored figure; an undefined one fails.
+    demands : EvidenceDemands, optional
+        Evidence that a version must show to be the best one. Default: none.
 
     Attributes
     ----------
     current : dict
         Version number of each champion, by the name of the registered model; the version may be gone.
+    demands : EvidenceDemands
     """
 
-    def __init__(self, store: MlflowStore, demands: Mapping[str, float] | None = None) -> None:
+    def __init__(self, store: MlflowStore, demands: EvidenceDemands | None = None) -> None:
         self._store = store
-        self._demands = dict(demands or {})
+        self.demands = demands or EvidenceDemands()
         self._versions: dict[str, list[RegisteredVersion]] = defaultdict(list)
         for version in self._read():
             self._versions[version.name].append(version)
@@ -107,6 +108,11 @@ class Champions:
     def names(self) -> list[str]:
         """Names of the registered models of the dataset."""
         return sorted(self._versions)
+
+    def versions(self) -> Iterator[RegisteredVersion]:
+        """Yield all versions of the dataset, by name."""
+        for name in self.names:
+            yield from self._versions[name]
 
     def candidates(self, name: str) -> list[RegisteredVersion]:
         """Return the versions of an instrument that are not superseded, the best first.
@@ -172,33 +178,10 @@ class Champions:
         ----------
         version : RegisteredVersion
         """
-        unmet = [Objection(f"{demand} is not met") for demand in self._unmet_demands(version)]
-        return (*self.vetting.objections(version, Use.PROMOTE), *unmet)
-
-    def crown(self, version: RegisteredVersion) -> str:
-        """Make a version its instrument's champion; the registry checks it.
-
-        Parameters
-        ----------
-        version : RegisteredVersion
-
-        Returns
-        -------
-        str
-            One line that says what was done.
-
-        Raises
-        ------
-        StageError
-            If the registry refuses.
-        """
-        before = self.current.get(version.name)
-        if before == version.number:
-            return f"{version} stays champion"
-        with self._store.refusals():
-            self._store.client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
-        self.current[version.name] = version.number
-        return f"{version} is champion" + (f", was version {before}" if before is not None else "")
+        found = self.vetting.objections(version, Use.PROMOTE)
+        known = {str(each) for each in found}
+        unmet = (reason for reason in self.demands.unmet(version.name, version.evidence) if reason not in known)
+        return (*found, *map(Objection, unmet))
 
     def no_longer_clear(self, deep: Mapping[tuple[str, int], tuple[Objection, ...]]) -> Iterator[tuple[str, str, bool]]:
         """Yield the name of each champion that would not be crowned now, one line, and whether it is damaged.
@@ -219,21 +202,28 @@ class Champions:
                 damaged = any(each.is_damage for each in objections)
                 yield name, f"{name}: {reasons} (withdraw={name} removes it)", damaged
 
+    def no_longer_meet(self, not_cleared: Collection[str]) -> Iterator[str]:
+        """Yield a line for each champion that misses a demand of evidence now; it stays unless it is withdrawn.
+
+        Parameters
+        ----------
+        not_cleared : collection of str
+            Names that `no_longer_clear` gives, which are left out.
+        """
+        for name in sorted(self.current.keys() - set(not_cleared)):
+            version = self.champion(name)
+            if version is not None and (unmet := self.demands.unmet(name, version.evidence)):
+                yield (
+                    f"{name}: champion {version} no longer meets the demands: {'; '.join(unmet)} "
+                    f"(withdraw={name} removes it)"
+                )
+
     def superseded(self) -> Iterator[RegisteredVersion]:
         """Yield the versions that a later run replaces and that are not champion."""
         for name in self.names:
             for version in self._versions[name]:
                 if version.is_superseded and self.current.get(name) != version.number:
                     yield version
-
-    def _unmet_demands(self, version: RegisteredVersion) -> list[str]:
-        unmet = []
-        for demand, limit in self._demands.items():
-            side, _, metric = demand.partition("_")
-            value = version.evidence.get(metric)
-            if value is None or (value > limit if side == "max" else value < limit):
-                unmet.append(f"{demand}={limit:g}")
-        return unmet
 
     def _read_champions(self) -> Iterator[tuple[str, int]]:
         """Name and version of each champion of the dataset, by one search of the registry."""
@@ -263,42 +253,6 @@ class Champions:
             version.name, int(version.version), run.info.run_id, _standing(version, run), evidence,
             dict(run.data.params), tags,
         )  # fmt: skip
-
-
-def withdraw(store: MlflowStore, name: str) -> str:
-    """Remove an instrument's champion, so that it gets no predictions any more.
-
-    The alias itself is removed, whatever became of the version, its run and its model.
-
-    Parameters
-    ----------
-    store : MlflowStore
-    name : str
-        Of the registered model, in any dataset of the project.
-
-    Returns
-    -------
-    str
-        One line that says what was done.
-
-    Raises
-    ------
-    ConfigError
-        If the name is not that of an instrument or a portfolio.
-    StageError
-        If it has no champion.
-    """
-    if not name.lower().startswith(ASSET_PREFIXES):
-        raise ConfigError(
-            f"withdraw must name an instrument's model, such as stock.AAPL, or pooled.<class>.<portfolio>, got {name}"
-        )
-    search = store.client.search_registered_models
-    models = {model.name: model for model in all_pages(lambda token: search(max_results=1000, page_token=token))}
-    aliases = models[name].aliases if name in models else {}
-    if CHAMPION not in aliases:
-        raise StageError(f"{name} has no champion to withdraw")
-    store.client.delete_registered_model_alias(name, CHAMPION)
-    return f"{name}: version {aliases[CHAMPION]} is no longer champion"
 
 
 def _standing(version: Any, run: Any) -> Standing:

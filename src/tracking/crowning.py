@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from src.core.errors import StageError
-from src.tracking.promotion_history import Change, Entry
+from src.tracking.promotion_history import Change, PromotionEntry
 from src.tracking.registry_gate import CHAMPION
 from src.tracking.search import all_pages
 
@@ -35,15 +35,13 @@ def champions_now(store: MlflowStore) -> dict[str, int]:
     return {model.name: int(model.aliases[CHAMPION]) for model in models if CHAMPION in model.aliases}
 
 
-def carry_out_change(store: MlflowStore, change: Change, entry: Entry) -> str | None:
-    """Make a change of the history in the registry, and tag the versions.
+def carry_out_change(store: MlflowStore, change: Change) -> str | None:
+    """Make a change of the history in the registry.
 
     Parameters
     ----------
     store : MlflowStore
     change : Change
-    entry : Entry
-        That announced it.
 
     Returns
     -------
@@ -58,18 +56,17 @@ def carry_out_change(store: MlflowStore, change: Change, entry: Entry) -> str | 
                 store.client.set_registered_model_alias(change.name, CHAMPION, str(change.after))
     except StageError as refusal:
         return str(refusal)
-    show_change(store, change, entry)
     return None
 
 
-def show_change(store: MlflowStore, change: Change, entry: Entry) -> None:
+def show_change(store: MlflowStore, change: Change, entry: PromotionEntry) -> None:
     """Tag the version that became champion, and the one that no longer is.
 
     Parameters
     ----------
     store : MlflowStore
     change : Change
-    entry : Entry
+    entry : PromotionEntry
         That announced it.
     """
     if change.after is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from src.core.errors import StageError
 from src.runtime.lock import dataset_lock
 from src.runtime.terminal import notice
-from src.tracking.crowning import carry_out_change, champions_now
+from src.tracking.crowning import champions_now
+from src.tracking.promotion_carrying import carry_out_changes, settle
 from src.tracking.promotion_history import Change, PromotionHistory
 from src.tracking.settings import TrackedDataset
 from src.tracking.store import open_store
@@ -42,10 +43,8 @@ def demote(tracked: TrackedDataset, name: str, version: int, reason: str) -> str
             instead = "it has no champion" if current is None else f"version {current} is"
             return f"{name}: version {version} is not champion ({instead}): nothing to demote"
         history = PromotionHistory(tracked.paths.promotions)
-        change = Change(name, version, None)
-        entry = history.begin("demote", [change], why=reason)
-        if refusal := carry_out_change(store, change, entry):
-            history.close(entry, [name])
-            raise StageError(f"{name}: version {version} can't be demoted: {refusal}")
-        history.close(entry)
+        settle(store, history)
+        refusals = carry_out_changes(store, history, "demote", [Change(name, version, None)], why=reason)
+        if refusals:
+            raise StageError(f"{name}: version {version} can't be demoted: {refusals[name]}")
         return f"{name}: version {version} is no longer champion: {reason}"

@@ -41,7 +41,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PromotionEntry:
     """What one command decided.
 
     Attributes
@@ -102,12 +102,12 @@ class PromotionHistory:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PromotionEntry]:
         """Read all entries, the earliest first.
 
         Returns
         -------
-        list of Entry
+        list of PromotionEntry
             Without a last line that a kill left unfinished.
 
         Raises
@@ -115,7 +115,7 @@ class PromotionHistory:
         StageError
             If a line can't be read.
         """
-        found: dict[int, Entry] = {}
+        found: dict[int, PromotionEntry] = {}
         for number, line in enumerate(self._lines(), 1):
             try:
                 self._take(found, json.loads(line))
@@ -126,19 +126,21 @@ class PromotionHistory:
                 ) from error
         return list(found.values())
 
-    def open_entry(self, kind: str) -> Entry | None:
-        """Return the last entry if it is of this kind and was interrupted.
+    def open_entry(self, kind: str | None = None) -> PromotionEntry | None:
+        """Return the last entry if it was interrupted.
 
         Parameters
         ----------
-        kind : str
+        kind : str, optional
+            The entry is of this kind. Default: of any.
         """
         entries = self.entries()
-        return entries[-1] if entries and entries[-1].kind == kind and not entries[-1].is_closed else None
+        last = entries[-1] if entries else None
+        return last if last and not last.is_closed and kind in (None, last.kind) else None
 
     def begin(
         self, kind: str, changes: Iterable[Change], *, why: str = "", demands: Mapping[str, Any] | None = None
-    ) -> Entry:
+    ) -> PromotionEntry:
         """Announce changes, before they are carried out; takes up an interrupted entry of the same kind.
 
         Parameters
@@ -153,14 +155,12 @@ class PromotionHistory:
 
         Returns
         -------
-        Entry
+        PromotionEntry
             On disk when this returns.
         """
-        entries = self.entries()
-        last = entries[-1] if entries else None
-        taken = last if last and last.kind == kind and not last.is_closed else None
-        number = taken.number if taken else len(entries) + 1
-        entry = Entry(number, kind, _now(), person(), why, tuple(changes), dict(demands or {}))
+        taken = self.open_entry(kind)
+        number = taken.number if taken else len(self.entries()) + 1
+        entry = PromotionEntry(number, kind, _now(), person(), why, tuple(changes), dict(demands or {}))
         stated = [[change.name, change.before, change.after] for change in entry.changes]
         self._append(
             {"entry": number, "kind": kind, "at": entry.at, "who": entry.who, "why": why}
@@ -168,26 +168,26 @@ class PromotionHistory:
         )
         return _merged(taken, entry) if taken else entry
 
-    def close(self, entry: Entry, refused: Iterable[str] = ()) -> None:
+    def close(self, entry: PromotionEntry, refused: Iterable[str] = ()) -> None:
         """Record that an entry was carried out.
 
         Parameters
         ----------
-        entry : Entry
+        entry : PromotionEntry
             From `begin`.
         refused : iterable of str
             Names whose change the registry refused.
         """
         self._append({"entry": entry.number, "closed": _now(), "refused": sorted(refused)})
 
-    def _take(self, found: dict[int, Entry], line: Mapping[str, Any]) -> None:
+    def _take(self, found: dict[int, PromotionEntry], line: Mapping[str, Any]) -> None:
         number = int(line["entry"])
         if "closed" in line:
             found[number] = replace(found[number], is_closed=True, refused=tuple(line["refused"]))
             return
         changes = tuple(Change(str(name), before, after) for name, before, after in line["changes"])
         kind, at, who, why = (str(line[key]) for key in ("kind", "at", "who", "why"))
-        entry = Entry(number, kind, at, who, why, changes, dict(line["demands"]))
+        entry = PromotionEntry(number, kind, at, who, why, changes, dict(line["demands"]))
         found[number] = _merged(found[number], entry) if number in found else entry
 
     def _lines(self) -> list[str]:
@@ -221,7 +221,7 @@ def person() -> str:
         return "unknown"
 
 
-def _merged(earlier: Entry, later: Entry) -> Entry:
+def _merged(earlier: PromotionEntry, later: PromotionEntry) -> PromotionEntry:
     """One entry of an interrupted command and of the one that took it up."""
     changes = {change.name: change for change in earlier.changes}
     for change in later.changes:

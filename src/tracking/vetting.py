@@ -73,15 +73,13 @@ class Vetting:
             for check in self._regraders[folder].check(self.evidence.rows(own)) if own else ():
                 self._checks[check.record_id, check.strategy_key] = check
 
-    def deep_objections(self, version: RegisteredVersion, *, is_champion: bool) -> tuple[Objection, ...]:
-        """What stands against a version once its grade is repeated and, for a champion, its files are looked at.
+    def deep_objections(self, version: RegisteredVersion) -> tuple[Objection, ...]:
+        """What stands against a version once its grade is repeated and its files are looked at.
 
         Parameters
         ----------
         version : RegisteredVersion
             One that has no objections by the facts at hand.
-        is_champion : bool
-            Whether it is champion already. Of any other version the registry checks the files when it is crowned.
         """
         self.repeat_grades([version])
         check = self._checks.get(version.key)
@@ -92,7 +90,7 @@ class Vetting:
             if check.differing and check.is_current:
                 drop_grades(self._stores[self.records.place(version.key[0])], [version.key])
             return (Objection(check.objection, is_damage=check.is_damage),)
-        refusal = self._refusal_to_load(version) if is_champion else None
+        refusal = self._refusal_to_load(version)
         return (Objection(refusal, is_damage=True),) if refusal else ()
 
     def _refusal_to_load(self, version: RegisteredVersion) -> str | None:

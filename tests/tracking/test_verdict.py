@@ -76,7 +76,7 @@ def test_a_changed_file_costs_its_version_alone_and_the_next_best_is_crowned(mad
         "promote: 2 instruments with versions, 2 champions, 2 changed, 0 no longer clear, 1 refused"
     )
     assert champions(made) == {"stock.AAA": "xgboost", "stock.BBB": "lightgbm"}
-    first, second = capsys.readouterr().out.splitlines()
+    _warning, first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"stock.AAA: version {best.version} is refused: ")
     assert f"; version {version_of(made, 'stock.AAA', 'xgboost').version} (xgboost; auc 0.560" in first
     assert first.endswith(" is champion")

@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 from src.core.project import ROOT
+from src.signals.journal import Journal
 from tests import process_case
+from tests.signals.journal_case import filled, line, say
 
 STAGES = ("hydrate", "featurize", "train", "train_pooled", "report")
 VERBS = {stage: stage.partition("_")[0] for stage in STAGES}
@@ -213,3 +215,24 @@ def test_without_a_git_history_the_pipeline_runs_all_the_same(project: Path) -> 
     (project / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
     dvc(project, "repro", "hydrate")
     assert "Data and pipelines are up to date." in dvc(project, "repro", "hydrate")
+
+
+def test_the_journal_travels_by_dvc_and_goes_on_elsewhere(project: Path) -> None:
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    here = filled(project / "data" / "journal" / "demo")
+    dvc(project, "remote", "add", "-d", "store", str(project.parent / "store"))
+    dvc(project, "add", "data/journal/demo")
+    dvc(project, "push")
+    process_case.run(["git", *who, "commit", "-qam", "journal"], cwd=project, check=True)
+    other = project.parent / "other"
+    process_case.run(["git", "clone", "-q", str(project), str(other)], check=True)
+    dvc(other, "pull", "data/journal/demo.dvc")
+    there = Journal(other / "data" / "journal" / "demo")
+    assert there.verify() == 3
+    assert say(there, line("AAPL"), line("NVDA")).lines == 1, "the other decision was said on the first machine"
+    assert there.verify() == 4
+    dvc(other, "checkout", status=255)  # refuses to remove what was said since
+    assert there.verify() == 4
+    here.record_event({"since": "the last dvc add"})
+    dvc(project, "exp", "run", "-S", "model=catboost", "hydrate")
+    assert here.verify() == 4

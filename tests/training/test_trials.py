@@ -233,4 +233,4 @@ def test_dvc_and_git_leave_the_ledger_alone() -> None:
     outs = [next(iter(out)) if isinstance(out, dict) else out for stage in stages for out in stage.get("outs", [])]
     assert outs and not any(out.startswith("data/trials") for out in outs)
     assert "data/trials" in (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
-    assert "/data/*" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "/data/?*" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()

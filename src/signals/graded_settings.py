@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from src.config.commands import command
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from src.signals.dataset import SignalDataset
     from src.tracking.crowned_versions import CrownedVersion
 
+_code_hash = cache(code_hash)  # half a second for all features
 _COLUMNS = ("session_key", "asset_class", "symbol", "family", "features", "parts")
 
 
@@ -144,7 +145,7 @@ class RecordedSettings:
             except (FeatureError, StageError, ConfigError, OSError) as error:
                 raise RefusedLine(f"its features can't be chosen as in training: {error}") from error
             looks = any(needs_panel(item) for item in chosen)
-            self._features[session] = ChosenFeatures({item.name: code_hash(item) for item in chosen}, looks)
+            self._features[session] = ChosenFeatures({item.name: _code_hash(item) for item in chosen}, looks)
         found = self._features[session]
         if list(found.hashes) != names or found.digest != digest:
             raise RefusedLine(

@@ -50,7 +50,7 @@ def instrument_lines(
         shared = Shared.of(dataset, store, _graded_days(champions, store, days), explain=explain)
         if shared.books.size:
             _add(lines, _candidates(champions, settings, dataset), shared)
-    return lines.frame().sort("book_date", "name")
+    return lines.frame().sort("book_date", "name", maintain_order=True)
 
 
 def _add(lines: LineColumns, candidates: list[Candidate], shared: Shared) -> None:

@@ -167,7 +167,8 @@ class BucketLines:
         reason = each.reason or f"there is no bar of {kind}:{symbol}: run `{hydrate}`"
         about = of_version(each.version, "instrument") | {"asset_class": kind, "symbol": symbol}
         book = self._shared.books[-1:]
-        lines.add(1, about | {"book_date": book, "state": "refused", "reason": reason})
+        holds = each.reason is None or None
+        lines.add(1, about | {"book_date": book, "state": "refused", "reason": reason, "holds": holds})
 
     def _begun(self, each: Candidate, bars: LastBars, lines: LineColumns) -> _Work | None:
         """Choose the bars, and refuse what can be refused without the model; None where nothing is left to decide."""
@@ -183,7 +184,8 @@ class BucketLines:
         chosen = _due(each, bars, decisions, self._shared)
         reasons = [reason] * chosen.books.size if reason else _reasons(chosen, self._shared.dataset)
         is_refused = np.array([each is not None for each in reasons], dtype=bool)
-        refuse(each, bars, chosen.where(is_refused), [each for each in reasons if each], lines)
+        is_data = each.reason is None
+        refuse(each, bars, chosen.where(is_refused), [each for each in reasons if each], lines, holds=is_data)
         left = chosen.where(~is_refused)
         return _Work(each, settings, bars, decisions, left) if settings is not None and left.books.size else None
 

@@ -66,7 +66,9 @@ class Made:
     is_missing: BoolArray
 
 
-def refuse(each: Candidate, bars: LastBars, chosen: Chosen, reasons: list[str], lines: LineColumns) -> None:
+def refuse(
+    each: Candidate, bars: LastBars, chosen: Chosen, reasons: list[str], lines: LineColumns, *, holds: bool
+) -> None:
     """Add refused lines.
 
     Parameters
@@ -77,9 +79,12 @@ def refuse(each: Candidate, bars: LastBars, chosen: Chosen, reasons: list[str], 
     reasons : list of str
         One for each book.
     lines : LineColumns
+    holds : bool
+        Whether it is the data that is missing, not the champion that can't be vouched for: the weight stays.
     """
     if reasons:
-        lines.add(len(reasons), _about(each, bars, chosen) | {"state": "refused", "reason": reasons})
+        about = _about(each, bars, chosen) | {"state": "refused", "reason": reasons}
+        lines.add(len(reasons), about | {"holds": holds or None})
 
 
 def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | str, lines: LineColumns) -> None:
@@ -94,9 +99,9 @@ def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | st
     lines : LineColumns
     """
     if isinstance(made, str):
-        refuse(each, bars, chosen, [made] * chosen.books.size, lines)
+        refuse(each, bars, chosen, [made] * chosen.books.size, lines, holds=False)
         return
-    refuse(each, bars, chosen.where(made.is_missing), [_MISSING] * int(made.is_missing.sum()), lines)
+    refuse(each, bars, chosen.where(made.is_missing), [_MISSING] * int(made.is_missing.sum()), lines, holds=True)
     kept = ~made.is_missing
     chosen, at, found = chosen.where(kept), made.at[kept], made.decided
     position, before = found.position[at], found.before[at]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from src.config.commands import command
+from src.market.bars import BarStore
 from src.monitoring import tables as monitored
 from src.signals.tables import BOOK, LINES
 from src.storage import atomic
@@ -29,6 +30,8 @@ class BookData:
     dataset : str
     date : date or None
         Of the book; None where none was said.
+    simulated : bool
+        Whether the bars are invented.
     lines, book : DataFrame
         Columns of `src.signals.tables.LINES` and `BOOK`, of that day.
     orders : DataFrame
@@ -39,6 +42,7 @@ class BookData:
 
     dataset: str
     date: dt.date | None
+    simulated: bool
     lines: pl.DataFrame
     book: pl.DataFrame
     orders: pl.DataFrame
@@ -64,11 +68,12 @@ def read_book(paths: DatasetPaths) -> BookData:
         If a file can't be read: names the command that writes it.
     """
     dates = sorted(path.name.removesuffix("-book.parquet") for path in paths.signals.glob("*-book.parquet"))
-    last = dates[-1] if dates else None
+    last, store = dates[-1] if dates else None, BarStore(paths.bars)
     predict, monitor = (command(verb, stored=paths.dataset) for verb in ("predict", "monitor"))
     return BookData(
         dataset=paths.dataset,
         date=dt.date.fromisoformat(last) if last else None,
+        simulated=store.exists() and store.manifest.source == "simulated",
         lines=_table(paths.signals / f"{last}.parquet", LINES, predict),
         book=_table(paths.signals / f"{last}-book.parquet", BOOK, predict),
         orders=_orders(paths.signals / f"{last}-orders.csv", predict),

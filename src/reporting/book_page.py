@@ -62,7 +62,7 @@ def book_page(data: BookData) -> str:
 def _headline(data: BookData) -> str:
     if data.date is None:
         hint = f"{command('promote', stored=data.dataset)}, then {command('predict', stored=data.dataset)}"
-        return render("book", sentence="No book was said yet.", hint=hint, facts=[])
+        return render("book", sentence="No book was said yet.", hint=hint, simulated=False, facts=[])
     held, weight = data.book.filter(pl.col("weight") != 0), data.book["weight"].fill_null(0.0)
     opens = data.lines["trade_on"].max()
     until = f", for the open of {opens}" if isinstance(opens, dt.date) else ""
@@ -76,7 +76,7 @@ def _headline(data: BookData) -> str:
         ("champions", integer(data.lines["name"].n_unique())),
         ("lines refused", integer(data.lines.filter(pl.col("state") == "refused").height)),
     ]
-    return render("book", sentence=sentence, hint="", facts=facts)
+    return render("book", sentence=sentence, hint="", simulated=data.simulated, facts=facts)
 
 
 def positions_section(data: BookData) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.inspection import connections, dataset_counts, diagnostics, journal_view
+from src.inspection import connections, daily_view, dataset_counts, diagnostics, journal_view
 from src.inspection.diagnostics import Finding, format_findings, run_checks
 from src.runtime.redaction import remember_arguments, remember_environment, remember_settings
 from src.runtime.terminal import answer
@@ -105,6 +105,7 @@ def checks(config: Config) -> dict[str, Callable[[], Finding]]:
         "runs": partial(dataset_counts.runs, config),
         "pooled": partial(dataset_counts.pooled, config),
         "journal": partial(journal_view.journal, config),
+        "daily": partial(daily_view.daily, config),
         "versioning": diagnostics.versioning,
     }
 

@@ -20,6 +20,7 @@ from src.hydration.live.answer_log import logged_entries
 from src.hydration.live.sessions import due, last_complete
 from src.hydration.quality import Quality, quality, reason_rows
 from src.inspection.crowned import crowned
+from src.inspection.daily_view import last_day
 from src.inspection.files import read_table
 from src.inspection.journal_view import last_book
 from src.inspection.pooled_view import portfolios
@@ -121,6 +122,7 @@ def overview(
         "pooled": portfolios(paths, data.hydrated, simulated=data.simulated),
         "champions": None if tracked is None else crowned(tracked),
         "journal": last_book(paths),
+        "daily": last_day(paths, now),
         "report": _report(paths),
         "commands": [_command(beat) for beat in heartbeat.beats() if beat.alive],
     }

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from src.config.commands import command as shell_command
 from src.hydration.quality import sentence as quality_sentence
+from src.inspection import daily_view
 from src.inspection.journal_view import journal_sentence
 from src.inspection.pooled_view import portfolio_line
 from src.runtime.progress import duration, pace
@@ -82,6 +83,7 @@ def picture(overview: Json) -> Group:
         _pooled(overview),
         _champions(overview),
         _journal(overview),
+        _daily(overview, now),
     ):
         lines = list(section)
         parts += [Text(), *lines] if lines else []
@@ -285,6 +287,12 @@ def _journal(overview: Json) -> Iterator[Text]:
     journal = overview.get("journal")
     if journal:
         yield _text(("journal", "red" if journal["broken"] else ""), f": {journal_sentence(journal)}")
+
+
+def _daily(overview: Json, now: dt.datetime) -> Iterator[Text]:
+    day = overview.get("daily")
+    if day:
+        yield _text(("daily", "red" if daily_view.is_late(day) else ""), f": {daily_view.sentence(day, now)}")
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:

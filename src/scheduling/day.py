@@ -108,6 +108,7 @@ class Day:
             If a step failed.
         """
         begin = self._begin()
+        self._steps.note(live=self._job.live, every_hours=self._job.choice.heartbeat_hours)
         if begin.idle:
             self._steps.note(good=moment(self._world.clock()))
             self._world.ping(True)

@@ -53,6 +53,10 @@ class DayRecord:
         Date of the last book that a good run left.
     good : str or None
         When the last run that ended well did so, one with nothing to do included; UTC.
+    live : bool
+        Whether the clock brings the dataset's bars.
+    every_hours : float
+        Without a good run for this long, `daily` is late: ``daily.heartbeat_hours`` of the last run.
     refit : Refit or None
     runs : list of dict
         Past runs, the last one at the end: started, seconds, status, book, sessions.
@@ -65,6 +69,8 @@ class DayRecord:
     sessions: dict[str, str] = field(default_factory=dict)
     book: str | None = None
     good: str | None = None
+    live: bool = False
+    every_hours: float = 30.0
     refit: Refit | None = None
     runs: list[dict[str, Any]] = field(default_factory=list)
 

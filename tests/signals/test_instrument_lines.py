@@ -240,7 +240,8 @@ def test_an_old_bar_is_refused_unless_the_configuration_allows_it(own: Trained) 
     rewrite(own, lambda bars: bars.filter((pl.col("symbol") != "SIM01") | (pl.col("date") <= cut)))
     assert one(own.lines(cut, None, "SIM01 ridge"))["state"] == "said"
     assert refusal(own) == (
-        "its last bar is 3 sessions old, and book.max_bar_age=0 allows no more: run `python -m src.hydrate universe=demo`"
+        "its last bar is 3 sessions old, and book.max_bar_age=0 allows no more: "
+        "run `python -m src.hydrate universe=demo`"
     )
     own.config.book.max_bar_age = 3
     row = one(own.lines(LAST, None, "SIM01 ridge"))

@@ -57,8 +57,7 @@ def book_days(books: pl.DataFrame, store: BarStore) -> pl.DataFrame:
         return pl.DataFrame(schema=DAYS)
     held = _held(_bars(orders, store), orders)
     on_exchange = bool((orders["asset_class"] != _COIN).any())
-    days = held["stamp"].unique().drop_nulls().to_list()
-    sessions = {day: _session(day, on_exchange=on_exchange) for day in days}
+    sessions = {day: _session(day, on_exchange=on_exchange) for day in held["stamp"].unique().drop_nulls().to_list()}
     dated = held.filter(pl.col("stamp").is_not_null()).with_columns(
         date=pl.col("stamp").replace_strict(sessions, return_dtype=pl.Date)
     )
@@ -132,6 +131,19 @@ def _held(bars: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
         turnover=pl.when(known).then((pl.col("weight") - before).abs()),
         cost=pl.when(known & is_new).then(pl.col("_cost").fill_null(0.0)).otherwise(0.0),
     )
+
+
+def on_sessions(daily: pl.DataFrame) -> pl.DataFrame:
+    """Add up figures of each date on sessions of the exchange: what comes between them counts on the next one.
+
+    Parameters
+    ----------
+    daily : DataFrame
+        date, and figures.
+    """
+    sessions = {day: _session(day, on_exchange=True) for day in daily["date"].unique().to_list()}
+    dated = daily.with_columns(pl.col("date").replace_strict(sessions, return_dtype=pl.Date))
+    return dated.group_by("date").agg(pl.all().sum()).sort("date")
 
 
 def _session(day: dt.date, *, on_exchange: bool) -> dt.date:

@@ -47,6 +47,7 @@ class BookReview:
 
 def book_review(
     found: Gathered,
+    history: DailyRecord | None,
     records: Mapping[str, OosRecord],
     expected: Mapping[str, Expectation],
     state: AlarmState,
@@ -58,6 +59,8 @@ def book_review(
     Parameters
     ----------
     found : Gathered
+    history : DailyRecord or None
+        The book's own out-of-sample record; the mean of its champions' stands in for one that is not known.
     records, expected : mapping
         By record id.
     state : AlarmState
@@ -75,7 +78,7 @@ def book_review(
     mean = mean_of_champions(found.records)
     own_mean = _mean_record([records[each] for each in known.values()])
     subjects: list[tuple[str, TrackRecord | None, Judgement]] = []
-    for subject, live, own in ((BOOK, found.book, found.own_book or own_mean), (CHAMPIONS, mean, own_mean)):
+    for subject, live, own in ((BOOK, found.book, history or own_mean), (CHAMPIONS, mean, own_mean)):
         judgement = Judgement()
         if live is not None and own is not None:
             case = Case(live, own, book_expectation(own, pairs), state.judged_from(subject), choice.block)

@@ -16,7 +16,6 @@ from src.core.instruments import POOLED
 from src.market.bars import BARS_PER_YEAR, BarStore
 from src.market.calendar import sessions
 from src.market.restoring import restoring
-from src.monitoring.bands import DailyRecord
 from src.monitoring.book_record import book_days, book_record, days_per_year
 from src.monitoring.coverage import coverage
 from src.monitoring.live_record import TrackRecord, instrument_records
@@ -60,8 +59,6 @@ class Gathered:
         Present champions by name and version.
     book : TrackRecord or None
         Of the netted book; None without a complete day.
-    own_book : DailyRecord or None
-        The book's own out-of-sample record; None where it is not known.
     """
 
     today: dt.date
@@ -71,7 +68,6 @@ class Gathered:
     grades: dict[str, dict[str, Any]]
     crowned: dict[Champion, CrownedVersion]
     book: TrackRecord | None = None
-    own_book: DailyRecord | None = None
 
     def track(self, champion: Champion) -> TrackRecord:
         """Record of a champion; of no days where the journal has none of it."""

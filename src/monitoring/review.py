@@ -13,6 +13,7 @@ from src.core.instruments import POOLED
 from src.monitoring import tables
 from src.monitoring.actions import demote_flagged, show_in_registry, subject_of
 from src.monitoring.alarms import Alarm, AlarmState
+from src.monitoring.book_history import book_history
 from src.monitoring.book_review import BookReview, book_review
 from src.monitoring.drift import Drift, DriftCase, drift_of
 from src.monitoring.gathered import Champion, Gathered, gathered
@@ -27,7 +28,7 @@ from src.tracking.settings import TrackedDataset
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
-    from src.config.schema import Config, MonitorConfig
+    from src.config.schema import BookConfig, Config, GradeConfig, MonitorConfig
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,22 @@ class MonitorRequest:
     choice : MonitorConfig
     seed : int
         Of the bootstrap.
+    book : BookConfig
+    gate : GradeConfig
+        For the book's own out-of-sample record.
     """
 
     paths: DatasetPaths
     tracked: TrackedDataset
     choice: MonitorConfig
     seed: int
+    book: BookConfig
+    gate: GradeConfig
 
     @classmethod
     def of(cls, config: Config) -> MonitorRequest:
         """Take the request from the configuration of a command."""
-        return cls(config.paths, TrackedDataset.of(config), config.monitor, config.seed)
+        return cls(config.paths, TrackedDataset.of(config), config.monitor, config.seed, config.book, config.grade)
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,8 @@ def review(request: MonitorRequest) -> Review:
     drift = drift_of(_drift_cases(evidence, rows), paths, choice, request.seed)
     raised = _raised(rows, judged, drift, evidence, choice)
     state.judged_to = found.today.isoformat()
-    book = book_review(found, evidence.records, evidence.expected, state, choice, request.seed)
+    history = book_history([*found.crowned.values()], paths, request.book, request.gate)
+    book = book_review(found, history, evidence.records, evidence.expected, state, choice, request.seed)
     state.write(paths.monitor)  # what is raised is kept, whatever becomes of what follows
     demoted: set[Champion] = set()
     done: list[str] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from src.config.commands import command
 from src.config.constraints import values
 from src.core.errors import ConfigError, StageError
 from src.core.git import git_commit
@@ -124,6 +125,8 @@ class Said:
         opens = f" for the open of {when}" if isinstance(when, dt.date) else ""
         again = f", as said at {self.said_at:%Y-%m-%d %H:%M} UTC" if self.said_at else ""
         replayed = f"; {self.replayed:,} lines replayed" if self.replayed else ""
+        if not self.champions:
+            replayed = f": there is no champion yet, {command('promote', stored=self.folder.name)} crowns them"
         return (
             f"book of {self.date}{opens}{again}: {_counted(self.champions, 'champion')}, "
             f"{_counted(said, 'line')} said, "
@@ -165,7 +168,7 @@ def say(request: BookRequest) -> Said:
     lines, book = made.today
     new = journal.append("book", lines, book, note)
     left = _write(request, date, lines, book, holdings)
-    count = made.replayed[0].height if replayed else 0
+    count = replayed.lines if replayed else 0
     at = None if new else _said_at(journal, date)
     return Said(date, lines, book, len(champions), count, at, left, request.paths.signals)
 
@@ -183,8 +186,9 @@ def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings
 
 
 def _said_at(journal: Journal, date: dt.date) -> dt.datetime | None:
-    at = journal.books().filter(pl.col("book_date") == date)["said_at"].max()
-    return at if isinstance(at, dt.datetime) else None
+    """When the last entry that holds a day was made; None where none does."""
+    of_day = [each for each in journal.entries() if each.first and each.last and each.first <= date <= each.last]
+    return of_day[-1].said_at if of_day else None
 
 
 def _date(request: BookRequest) -> dt.date:

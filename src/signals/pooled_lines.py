@@ -67,14 +67,14 @@ def pooled_lines(
     for champion in sorted(champions, key=lambda each: each.name):
         try:
             model = PooledModel.load(champion, dataset.paths)
-            parts += PooledDecisions(model, _class_data(model, days, classes), dataset, explain=explain).lines(days)
+            parts += PooledDecisions(model, class_data(model, days, classes), dataset, explain=explain).lines(days)
         except StageError as error:
             log.warning("%s decides nothing: %s", champion.name, error)
             parts.append(refused_whole(champion, days.last, str(error), holds=False))
     return pl.concat(parts).sort("book_date", "name", "symbol")
 
 
-def _class_data(model: PooledModel, days: BookDays, made: dict[str, ClassData]) -> ClassData:
+def class_data(model: PooledModel, days: BookDays, made: dict[str, ClassData]) -> ClassData:
     """The cross-section of a champion, which those of the same class and eligibility share; one at a time in memory."""
     names = model.inputs.instruments.filter(state="done", asset_class=model.asset_class).select(KEY)
     settings = model.settings
@@ -151,8 +151,6 @@ class PooledDecisions:
         return [(day, int(np.searchsorted(dates, np.datetime64(day, "D"), side="right")) - 1) for day in books]
 
     def _too_early(self, days: BookDays) -> list[pl.DataFrame]:
-        if days.first < days.last:
-            return []
         until = self.model.trained_until
         reason = f"it decides on bars after {until}, the last it was trained on, and there are none up to {days.last}"
         return [refused_whole(self.model.champion, days.last, reason, holds=False)]
@@ -172,7 +170,8 @@ class PooledDecisions:
         kind, session = self.model.asset_class, decided.date(row)
         late = session_count(kind, session + dt.timedelta(days=1), date)
         if late > self.dataset.max_bar_age:
-            reason = f"bars of {kind} end at {session}, {late} sessions before {date}: hydrate and featurize again"
+            sessions = "session" if late == 1 else "sessions"
+            reason = f"bars of {kind} end at {session}, {late} {sessions} before {date}: hydrate and featurize again"
             return refused_whole(self.model.champion, date, reason, holds=True)
         if gap := decided.gap(row):
             return refused_whole(self.model.champion, date, gap, holds=True)
@@ -222,9 +221,8 @@ class _Decided:
         present, count = int(np.count_nonzero(ranked & traded)), int(np.count_nonzero(ranked))
         if present >= LEAST_PRESENT * count:
             return None
-        return (
-            f"{count - present:,} of the {count:,} names ranked before have no bar of {self.date(row)}: hydrate again"
-        )
+        missing, day = f"{count - present:,} of the {count:,} names ranked before", self.date(row)
+        return f"{missing} have no bar of {day}: hydrate and featurize again"
 
     def last_bars(self, row: int) -> IntArray:
         """Row of each name's last bar up to a day, shape (M,); -1 where there is none."""
@@ -257,7 +255,7 @@ class _Decided:
                 "cost": np.abs(now - then) * rate,
             }
         )
-        reason = pl.format("its last bar is {} sessions old: it can't be ordered, and its weight stays", "bar_age")
+        reason = pl.format("its last bar is {} session(s) old: it can't be ordered, and its weight stays", "bar_age")
         lines = lines.with_columns(reason=pl.when(state="refused").then(reason))
         closes = self._closes.filter(pl.col("date") <= self.date(row)).group_by("symbol").last().drop("date")
         lines = lines.join(closes, on="symbol", how="left", maintain_order="left")

@@ -98,8 +98,11 @@ class PooledModel:
         run = _run(store, champion)
         parts: dict[str, Any] = json.loads(run["parts"])
         members, about = _file(store, champion, list(parts["fits"]))
-        graded_by = str(champion.grade.get("graded_by") or champion.grade.get("session_key") or run["session_key"])
-        settings = _settings(paths, store, parts, graded_by, champion.strategy_key)
+        graded_by = str(champion.grade.get("graded_by") or run["session_key"])
+        config = recorded_config(store, graded_by)
+        if config is None:
+            raise StageError(f"session {graded_by[:8]} recorded no configuration: run `{command(*_TRAIN)}`")
+        settings = _settings(paths, parts, config, champion.strategy_key)
         _require_code(parts)
         until, days = dt.date.fromisoformat(about["data_until"]), run["oos_date"]
         return cls(
@@ -113,7 +116,7 @@ class PooledModel:
             first_graded=days[0],
             last_graded=days[-1],
             trained_until=max(until, dt.date.fromisoformat(settings.training.split.until or about["data_until"])),
-            inputs=_inputs(settings, parts, recorded_config(store, graded_by) or {}),
+            inputs=_inputs(settings, parts, config),
         )
 
 
@@ -148,13 +151,10 @@ def _file(store: RunStore, champion: CrownedVersion, families: list[str]) -> tup
 
 
 def _settings(
-    paths: DatasetPaths, store: RunStore, parts: Mapping[str, Any], graded_by: str, strategy_key: str
+    paths: DatasetPaths, parts: Mapping[str, Any], config: Mapping[str, Any], strategy_key: str
 ) -> PooledSettings:
     """Settings by which the portfolio was graded."""
-    choices = PooledChoices.recorded(store, graded_by)
-    if choices is None:
-        raise StageError(f"session {graded_by[:8]} recorded no configuration: run `{command(*_TRAIN)}`")
-    settings = choices.settings(paths, parts)
+    settings = PooledChoices.of(config).settings(paths, parts)
     if keys.portfolio_key(settings) != strategy_key:
         raise StageError(
             f"it was graded by a portfolio of other code or settings: run `{command(*_TRAIN)}`, which grades again"

@@ -67,11 +67,8 @@ class PooledChoices:
     until: str | None
 
     @classmethod
-    def recorded(cls, store: RunStore, session_key: str) -> PooledChoices | None:
-        """Read what a session recorded of itself; None where it recorded nothing."""
-        config = recorded_config(store, session_key)
-        if config is None:
-            return None
+    def of(cls, config: Mapping[str, Any]) -> PooledChoices:
+        """Take the settings from the configuration that a session recorded of itself."""
         until = (config.get("split") or {}).get("until")
         portfolio = section(PortfolioConfig, config.get("portfolio") or {})
         return cls(portfolio, section(GradeConfig, config.get("grade") or {}), until and str(until))
@@ -177,9 +174,10 @@ class PooledRegrader:
 
     def _choices(self, session_key: str) -> list[PooledChoices]:
         """Settings that a session recorded, then those of the command: thresholds may have changed since."""
-        recorded = PooledChoices.recorded(self._store, session_key)
-        if recorded is None:
+        config = recorded_config(self._store, session_key)
+        if config is None:
             return [self._own]
+        recorded = PooledChoices.of(config)
         return [recorded, replace(recorded, grade=self._own.grade), self._own]
 
     def _data(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from src.signals.days import BookDays
     from src.signals.graded_settings import GradedSettings
 
-_THREADS = min(os.cpu_count() or 1, 4)
-
 
 @dataclass
 class Shared:
@@ -57,6 +54,8 @@ class Shared:
     newest : date
         Of the last bar of the dataset.
     explain : bool
+    threads : Executor
+        Where models are read and asked.
     given : mapping
         Models by record id that take the place of the stored ones, to replay the days of a fold by its model.
     """
@@ -68,17 +67,18 @@ class Shared:
     books: DateArray
     newest: dt.date
     explain: bool
+    threads: Executor
     given: Mapping[str, Any] = field(default_factory=dict)
     _markets: dict[str, pl.DataFrame | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, dataset: SignalDataset, store: BarStore, days: BookDays, *, explain: bool) -> Shared:
+    def of(cls, dataset: SignalDataset, store: BarStore, days: BookDays, threads: Executor, *, explain: bool) -> Shared:
         """Find the books of a range of days."""
         paths = dataset.paths
         newest = store.instruments()["last"].max()
         books = book_dates(store, days)
         last = newest if isinstance(newest, dt.date) else days.last
-        return cls(dataset, store, FeatureStore(paths.features), RunStore(paths.runs), books, last, explain)
+        return cls(dataset, store, FeatureStore(paths.features), RunStore(paths.runs), books, last, explain, threads)
 
     def cut(self, bars: pl.DataFrame) -> pl.DataFrame:
         """Keep the bars that the last book may know."""
@@ -156,9 +156,8 @@ class BucketLines:
             elif (work := self._begun(each, LastBars(own), lines)) is not None:
                 todo.append(work)
         self._read_features(todo)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for work, found in zip(todo, pool.map(self._decided, todo), strict=True):
-                add_decided(work.candidate, work.bars, work.chosen, found, lines)
+        for work, found in zip(todo, self._shared.threads.map(self._decided, todo), strict=True):
+            add_decided(work.candidate, work.bars, work.chosen, found, lines)
 
     def _refuse_unknown(self, each: Candidate, lines: LineColumns) -> None:
         """Refuse the last book alone of a champion whose instrument has no bar."""

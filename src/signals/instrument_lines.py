@@ -15,6 +15,7 @@ from src.signals.candidates import Candidate
 from src.signals.days import BookDays
 from src.signals.graded_settings import RecordedSettings
 from src.signals.line_columns import LineColumns
+from src.signals.model_threads import model_threads
 from src.signals.refusals import RefusedLine
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ def instrument_lines(
     lines, store = LineColumns(), BarStore(dataset.paths.bars)
     if champions and store.exists():
         settings = RecordedSettings(dataset, champions)
-        shared = Shared.of(dataset, store, _graded_days(champions, store, days), explain=explain)
-        if shared.books.size:
-            _add(lines, _candidates(champions, settings, dataset), shared)
+        candidates = _candidates(champions, settings, dataset)
+        with model_threads(each.settings.family for each in candidates if each.settings) as threads:
+            shared = Shared.of(dataset, store, _graded_days(champions, store, days), threads, explain=explain)
+            if shared.books.size:
+                _add(lines, candidates, shared)
     return lines.frame().sort("book_date", "name", maintain_order=True)
 
 

@@ -27,6 +27,7 @@ from src.signals.days import BookDays
 from src.signals.graded_settings import RecordedSettings
 from src.signals.instrument_lines import instrument_lines
 from src.signals.line_columns import LineColumns
+from src.signals.model_threads import model_threads
 from src.tracking.crowned_versions import CrownedVersion
 from src.tracking.evidence import StoredEvidence
 from src.training import expanding_window
@@ -174,8 +175,9 @@ def replayed_fold(case: Trained, champion: CrownedVersion, fold: Fold, model: An
     candidate = Candidate(replace(champion, grade=grade), (chosen.asset_class, chosen.symbol), chosen, None, None)
     inputs = Inputs(TrainingSettings.of(case.config, []))
     span = BookDays(dates[fold.test[0]].item(), dates[fold.test[-1]].item())
-    shared = Shared.of(case.dataset, inputs.bars, span, explain=False)
-    shared = replace(shared, given={champion.record_id: model})
     lines = LineColumns()
-    BucketLines(inputs.bucket(candidate.key), shared).add([candidate], lines)
+    with model_threads([chosen.family]) as threads:
+        shared = Shared.of(case.dataset, inputs.bars, span, threads, explain=False)
+        shared = replace(shared, given={champion.record_id: model})
+        BucketLines(inputs.bucket(candidate.key), shared).add([candidate], lines)
     return lines.frame().unique("decided_on", keep="first", maintain_order=True)

@@ -1,6 +1,7 @@
 """Launcher for make, double clicks and shells: find Python, make .venv from the lock file, run a command in it.
 
-    python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | train_massive | status | ui | doctor
+    python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | train_massive | daily
+    python scripts/launch.py status | ui | doctor
     python scripts/launch.py test | bench | soak | lint | clean | run <command ...>
 
 It uses the standard library only. Any Python from 3.8 on can start it; it finds a Python 3.11 to 3.13 by itself.
@@ -53,6 +54,7 @@ def main(arguments: list) -> int:
     verbs["hydrate_quick"] = module("hydrate", "universe=quick", *LIVE)
     verbs["hydrate_full_universe"] = module("hydrate", "universe=full", *LIVE)
     verbs["train_massive"] = train_massive
+    verbs["daily"] = daily
     if not arguments or arguments[0] not in verbs:
         say(unknown(arguments[0] if arguments else "", list(verbs)))
         return 2
@@ -161,6 +163,15 @@ def train_massive(rest: list) -> int:
         say(f"train_massive: universe={universe}, {reason}; to train the other one, add universe={other}")
         universe_setting = [f"universe={universe}"]
     return module("train", *universe_setting, "model=all", "follow=true")(rest)
+
+
+def daily(rest: list) -> int:
+    """Do the day's work, with the private addresses of .env, which a scheduler's environment lacks."""
+    path = ROOT / ".env"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for name, value in re.findall(r"(?m)^[ \t]*(?:export[ \t]+)?(ALPHA_LOOP_[A-Z_]+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", text):
+        os.environ.setdefault(name, value[1:-1] if value[:1] in ("'", '"') and value[-1:] == value[:1] else value)
+    return module("daily", "universe=quick", *LIVE)(rest)
 
 
 def hydrated_universe() -> tuple:

@@ -333,9 +333,27 @@ def test_a_killed_hydration_is_not_running(launch: ModuleType, typed: list[str])
     assert typed.pop() == f"python -m src.train universe=quick {END}"
 
 
+def test_the_day_gets_private_addresses_from_a_file_that_git_ignores(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, ...]] = []
+    monkeypatch.setattr(launch, "prepare", lambda: None)
+    monkeypatch.setattr(launch, "call", lambda *command: given.append(command) or 0)
+    monkeypatch.setenv("ALPHA_LOOP_HEARTBEAT_URL", "https://typed")
+    monkeypatch.delenv("ALPHA_LOOP_NOTIFY", raising=False)
+    lines = "# mine\nexport ALPHA_LOOP_NOTIFY='json://a b'\r\nALPHA_LOOP_HEARTBEAT_URL=https://filed\nPATH=/x\n"
+    (launch.ROOT / ".env").write_text(lines, encoding="utf-8")
+    monkeypatch.setattr(launch.os, "environ", dict(os.environ))
+    assert launch.main(["daily", "refit=monthly"]) == 0
+    assert given == [("python", "-m", "src.daily", "universe=quick", "source=auto", "refit=monthly")]
+    assert launch.os.environ["ALPHA_LOOP_NOTIFY"] == "json://a b"
+    assert launch.os.environ["ALPHA_LOOP_HEARTBEAT_URL"] == "https://typed"
+    assert launch.os.environ["PATH"] != "/x"
+
+
 def test_every_double_click_has_a_shell_twin_and_both_call_the_one_launcher() -> None:
     clicks = {path.stem.lower() for path in SCRIPTS.glob("*.bat")}
-    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "status"}
+    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "daily", "status"}
     assert clicks == {path.stem.lower() for path in SCRIPTS.glob("*.sh")} == {"demo", "test", "ui", "launch"} | live
     for verb in clicks - {"launch"}:
         click = (SCRIPTS / f"{verb.upper()}.bat").read_bytes()
@@ -363,7 +381,7 @@ def test_shell_scripts_can_be_executed() -> None:
 def test_every_make_target_is_a_verb_of_the_launcher(launch: ModuleType) -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     used = set(re.findall(r"\$\(LAUNCH\) (\w+)", text))
-    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "status"}
+    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "daily", "status"}
     assert used == live | {"demo", "test", "bench", "soak", "lint", "ui", "doctor", "setup", "run", "clean"}
     source = (SCRIPTS / "launch.py").read_text(encoding="utf-8")
     assert all(f'"{verb}"' in source for verb in used)

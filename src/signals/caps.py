@@ -99,21 +99,20 @@ def capped_days(wanted: FloatArray, classes: IntArray, caps: Caps) -> FloatArray
 
     Returns
     -------
-    float64, shape (d, n)
+    float64, shape (d, n), column by column in memory
         All instruments can be traded on all days. Days on which no cap cuts cost next to nothing.
     """
-    out = np.empty_like(wanted, order="C")
+    out = np.empty(wanted.shape, order="F")
     before = np.zeros(wanted.shape[1])
     nothing = np.zeros(wanted.shape[1], dtype=np.bool_)
     for first in range(0, wanted.shape[0], _ROWS):
-        rows = slice(first, first + _ROWS)
-        block = np.ascontiguousarray(wanted[rows])
-        aim = _reduced_days(block, classes, caps)
-        for day in range(aim.shape[0]):
-            out[first + day] = aim[day]
-            if np.abs(aim[day] - before).sum() > caps.turnover:
-                out[first + day] = capped(block[day], before, classes, nothing, caps)[0]
-            before = out[first + day]
+        block = np.ascontiguousarray(wanted[first : first + _ROWS])
+        weight = _reduced_days(block, classes, caps)
+        for day in range(weight.shape[0]):
+            if np.abs(weight[day] - before).sum() > caps.turnover:
+                weight[day] = capped(block[day], before, classes, nothing, caps)[0]
+            before = weight[day]
+        out[first : first + _ROWS] = weight
     return out
 
 

@@ -290,5 +290,7 @@ def _union(dates: Iterable[DateArray], none: DateArray) -> DateArray:
     """All of some dates, ascending."""
     out = none
     for each in dates:
-        out = np.union1d(out, each)
+        at = np.searchsorted(out, each)
+        if each.size and (at[-1] >= out.size or (out[at] != each).any()):
+            out = np.union1d(out, each)
     return out

@@ -111,10 +111,9 @@ def selection_bias(
     wanted = sum(stake.scope != POOLED for stake in found.stakes)
     if not wanted or not paths.grades.is_file():
         return SelectionBias()
-    with atomic.read_errors(paths.grades, remedy()):
-        graded = pl.read_parquet(
-            paths.grades, columns=["record_id", *KEY, "graded_by", "shift_passes", "shift_z"], glob=False
-        ).filter(pl.col("shift_passes").is_not_null())
+    graded = _graded(paths)
+    if graded.is_empty():
+        return SelectionBias()
     rule = ChoosingRule(record, choice, Thresholds.of(gate), wanted, _pooled_share(found, choice), bars_per_year)
     nulls = NullBooks.of(graded, rule, null_books)
     halves = HeldOutHalves(rule)
@@ -127,3 +126,13 @@ def selection_bias(
 
 def _pooled_share(found: OwnInputs, choice: BookConfig) -> float:
     return choice.pooled_share if found.pooled_net else 0.0
+
+
+def _graded(paths: DatasetPaths) -> pl.DataFrame:
+    """Runs that have what is needed; none of a release that did not store it."""
+    columns = ["record_id", *KEY, "graded_by", "shift_passes", "shift_z"]
+    with atomic.read_errors(paths.grades, remedy()):
+        rows = pl.scan_parquet(paths.grades, glob=False)
+        if not set(columns) <= set(rows.collect_schema().names()):
+            return pl.DataFrame()
+        return rows.select(columns).drop_nulls().collect()

@@ -1,0 +1,176 @@
+"""The book's own out-of-sample record, against the grades of its champions and against choices without skill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from src.config.paths import DatasetPaths
+from src.config.schema import BookConfig, GradeConfig
+from src.evaluation import metrics
+from src.evaluation.grade import GATE_METRICS
+from src.signals.own_decisions import GradedRun, GradedRuns
+from src.signals.own_nulls import _stored_shifts
+from src.signals.own_record import DAILY, OwnRecord, own_record, write_own_record
+from src.signals.own_rule import best
+from src.tracking.crowned_versions import CrownedVersion
+from tests.signals.trained_case import Trained, configured, trained
+
+WIDE = BookConfig(max_weight=1.0, max_class_weight={}, max_gross=20.0, max_turnover=40.0, benchmark="stock:none")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return trained(configured(tmp_path_factory.mktemp("own-record")), "lightgbm", "ridge")
+
+
+@pytest.fixture(scope="module")
+def champions(case: Trained) -> list[CrownedVersion]:
+    """One run of each instrument."""
+    return [each for each in case.champions() if each.grade["family"] == "lightgbm"]
+
+
+@pytest.fixture(scope="module")
+def record(case: Trained, champions: list[CrownedVersion]) -> OwnRecord:
+    return own_record(champions, case.config.paths, WIDE, GradeConfig(), null_books=40)
+
+
+def test_the_record_of_one_champion_is_its_grade(case: Trained, champions: list[CrownedVersion]) -> None:
+    for champion in champions:
+        alone = own_record([champion], case.config.paths, WIDE, GradeConfig(), null_books=0)
+        for name in ("auc", "accuracy", "sharpe", "max_drawdown", "n_oos", "turnover"):
+            assert alone.figures[name] == pytest.approx(champion.grade[name], abs=1e-12)
+        assert alone.figures["passed"] == champion.grade["passed"]
+        assert alone.figures["reasons"] == list(champion.grade["reasons"])
+
+
+def test_the_record_of_several_is_the_mean_of_theirs(
+    case: Trained, champions: list[CrownedVersion], record: OwnRecord
+) -> None:
+    expected: dict[Any, float] = {}
+    for champion in champions:
+        alone = own_record([champion], case.config.paths, WIDE, GradeConfig(), null_books=0)
+        for day, net in alone.daily.select("date", "net").iter_rows():
+            expected[day] = expected.get(day, 0.0) + net / len(champions)
+    found = dict(record.daily.select("date", "net").iter_rows())
+    inside = sorted(found)[5:-5]  # at the edges some champions alone have days
+    assert len(inside) > 400
+    assert all(found[day] == pytest.approx(expected[day], abs=1e-12) for day in inside)
+
+
+def test_the_tables_are_whole(record: OwnRecord) -> None:
+    assert record.daily.schema == pl.Schema(DAILY)
+    assert record.daily["date"].is_sorted()
+    assert record.daily["date"].is_unique().all()
+    net = record.daily["gross"] - record.daily["cost"] - record.daily["borrow"]
+    assert (net - record.daily["net"]).abs().max() < 1e-15
+    assert record.daily["equity"][-1] == pytest.approx(float(np.prod(1.0 + record.daily["net"].to_numpy())))
+    assert (record.weights["weight"] != 0.0).all()
+    assert {metric.name for metric in GATE_METRICS} < record.figures.keys()
+    assert record.benchmark == "the mean of the stock panel"
+    assert "The champions were chosen by these days" in record.sentence()
+
+
+def test_a_weekend_has_the_coins_returns_alone(record: OwnRecord) -> None:
+    weekend = record.daily.filter(pl.col("date").dt.weekday() == 7)
+    assert weekend.height > 50
+    assert (weekend["benchmark"] == 0.0).all()
+    assert (weekend["turnover"] < record.daily["turnover"].max()).all()
+
+
+def test_champions_that_can_not_be_read_are_named_and_their_share_is_in_cash(
+    case: Trained, champions: list[CrownedVersion], record: OwnRecord
+) -> None:
+    objected = replace(champions[0], objections=("its run no longer clears the gate",))
+    gone = replace(champions[1], record_id="gone")
+    found = own_record([objected, gone, *champions[2:]], case.config.paths, WIDE, GradeConfig(), null_books=0)
+    assert found.left_out[objected.name] == "its run no longer clears the gate"
+    assert "no record" in found.left_out[gone.name]
+    (key,) = {*found.weights.select("asset_class", "symbol").unique().iter_rows()}
+    both = found.weights.join(record.weights, on=["date", "asset_class", "symbol"], suffix="_of_all")
+    assert key == (champions[2].grade["asset_class"], champions[2].grade["symbol"])
+    assert both.height > 400
+    assert (both["weight"] - both["weight_of_all"]).abs().max() == 0.0
+
+
+def test_without_a_champion_there_is_no_day(case: Trained, tmp_path: Path) -> None:
+    nothing = own_record([], case.config.paths, WIDE, GradeConfig())
+    assert nothing.daily.is_empty()
+    assert nothing.figures["n_oos"] == 0
+    assert nothing.sentence().startswith("The book has no out-of-sample day")
+    write_own_record(nothing, DatasetPaths(tmp_path, "none"))
+
+
+def test_what_is_written_is_read_back(record: OwnRecord, tmp_path: Path) -> None:
+    paths = DatasetPaths(tmp_path, "d")
+    write_own_record(record, paths)
+    folder = paths.signals / "record"
+    assert pl.read_parquet(folder / "daily.parquet").equals(record.daily)
+    assert pl.read_parquet(folder / "weights.parquet").equals(record.weights)
+    row = pl.read_parquet(folder / "grade.parquet").row(0, named=True)
+    assert {name: row[name] for name in record.figures} == dict(record.figures)
+
+
+# what the record owes to the choice of the champions --------------------------------------------------------------
+
+
+def runs_of(case: Trained) -> Iterator[GradedRun]:
+    for runs in GradedRuns(case.config.paths).read(pl.read_parquet(case.config.paths.grades)):
+        yield from runs
+
+
+def test_stored_bits_are_those_of_the_displaced_decisions_that_null_books_trade(case: Trained) -> None:
+    """The displacement that a bit belongs to gives, traded again, a record that clears the thresholds or not."""
+    from src.evaluation.shift_test import common_shifts
+    from src.evaluation.strategy import exposures, net_returns
+
+    graded = pl.read_parquet(case.config.paths.grades)
+    passes, _ = _stored_shifts(graded)
+    limits, checked = GradeConfig(), 0
+    for run in runs_of(case):
+        row = graded["record_id"].to_list().index(run.record_id)
+        n = run.positions.size
+        shifts = common_shifts(200, n - 1 - min(run.gate.exclude_lags, n // 4), run.decisions.bars_per_year)
+        for book in range(0, 200, 40):
+            exposure = exposures(np.roll(run.direction, shifts[book]), run.decisions.horizon)
+            net = net_returns(exposure * run.conditions.size, run.conditions)
+            score = np.roll(run.probability, shifts[book])
+            clears = (
+                (metrics.auc(run.outcome, score) or 0.0) >= limits.min_auc
+                and (metrics.accuracy(run.outcome, score) or 0.0) >= limits.min_accuracy
+                and (metrics.sharpe(net, run.decisions.bars_per_year) or 0.0) >= limits.min_sharpe
+                and (metrics.max_drawdown(net) or 0.0) <= limits.max_drawdown
+            )
+            assert clears == passes[row, book]
+            checked += 1
+    assert checked >= 30
+
+
+def test_planted_edges_are_beyond_books_without_skill_and_hold_out(record: OwnRecord) -> None:
+    own = record.figures
+    assert own["null_books"] == 40
+    assert 0.0 <= own["luck_rate"] <= 1.0
+    assert own["null_sharpe"] <= own["null_sharpe_high"]
+    assert 1 / 41 <= own["sharpe_p_value"] <= 1.0
+    assert own["held_out_champions"] <= 3.0
+    assert json.dumps({name: own[name] for name in own if name not in ("first_oos", "last_oos")})
+
+
+def test_the_best_run_of_each_instrument_is_chosen_and_the_best_of_these() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        passes, z, instruments = rng.random(40) < 0.5, rng.normal(size=40).round(1), rng.integers(0, 10, 40)
+        chosen: dict[int, int] = {}
+        for run in np.flatnonzero(passes):
+            kept = chosen.get(int(instruments[run]))
+            if kept is None or z[run] > z[kept]:
+                chosen[int(instruments[run])] = int(run)
+        expected = sorted(chosen.values(), key=lambda run: (-z[run], run))[:4]
+        assert best(passes, z, instruments, 4).tolist() == expected

@@ -27,7 +27,7 @@ def separation(reference: Matrix, recent: Matrix) -> tuple[float | None, float]:
     -------
     tuple of float or None, and float
         AUC over `FOLDS` blocks of days that are held out in turn, and its p-value: the share of windows of m rows,
-        evenly spread over the reference, that are told from all other rows as well. Where windows overlap, their
+        evenly spread over the reference, that are as far from all other rows. Where windows overlap, their
         number is worth n / m of them.
 
     Notes

@@ -35,7 +35,7 @@ class DriftResult:
     adversarial_auc : float or None
         How well a classifier tells held-out recent rows from rows of the reference; one half where it can't.
     adversarial_p : float
-        Share of windows of the reference that are told from the rest as well. It raises no alarm.
+        Share of windows of the reference that are as far from the rest. It raises no alarm.
     statistic : float
         The larger of two sums over features, each over its limit: see `feature_drift`.
     year_p : float

@@ -15,6 +15,7 @@ import numpy as np
 
 from src.core.arrays import FloatArray
 from src.monitoring.resampling import drawn_days
+from src.monitoring.volatility import in_deviations, scale_noise
 
 REVERSED_SHARPE = -2.0
 """Sharpe ratio a year of a champion whose edge is reversed, for which the test of a single champion is made."""
@@ -55,71 +56,6 @@ class Watch:
         return float(self.statistic[-1] / self.limit[-1]) if self.statistic.size else 0.0
 
 
-def watch(
-    record: FloatArray,
-    live: FloatArray,
-    *,
-    expected: float,
-    alternative: float,
-    looks: int,
-    alarms: float,
-    draws: int,
-    block: int,
-    seed: int,
-    uncertainty: float = 0.0,
-) -> Watch:
-    """Test every day whether the mean of a day is still what is expected, against a lower one.
-
-    Parameters
-    ----------
-    record : float64, shape (n,)
-        One value a day, out of sample, such as net returns; its mean does not matter.
-    live : float64, shape (days,)
-        The same, seen since.
-    expected : float
-        Mean of a day under the null: the shrunk estimate.
-    alternative : float
-        Mean, below `expected`, that is to be seen soonest.
-    looks : int
-        Days of a year, one look each.
-    alarms : float, in (0, 1)
-        Probability of a false alarm in a year of looks.
-    draws, block, seed : int
-        Of the bootstrap: years drawn, mean length of a block in days.
-    uncertainty : float
-        Standard deviation of the true mean of a day around `expected`: each year drawn has a mean of its own.
-
-    Returns
-    -------
-    Watch
-
-    Raises
-    ------
-    ValueError
-        Where a value is not finite, the record is shorter than `MIN_RECORD` or does not vary, or the alternative is
-        not below what is expected.
-
-    Notes
-    -----
-    ``s(t) = max(0, s(t-1) + (expected - x(t)) / sd - k)`` with ``k = (expected - alternative) / (2 sd)``, which is the
-    best for normal days of that mean.
-
-    Source
-    ------
-    Page, "Continuous Inspection Schemes", Biometrika 41 (1954), p. 100; Lorden, "Procedures for Reacting to a Change in
-    Distribution", Annals of Mathematical Statistics 42 (1971), p. 1897, that nothing sees the change sooner.
-    """
-    if not alternative < expected:
-        raise ValueError(f"the alternative must be below what is expected={expected:g}, got {alternative:g}")
-    _check(record, live)
-    scale = float(np.std(record, ddof=1))
-    allowance = (expected - alternative) / (2.0 * scale)
-    return watch_shortfalls(
-        (record.mean() - record) / scale - allowance, (expected - live) / scale - allowance,
-        looks=looks, alarms=alarms, draws=draws, block=block, seed=seed, uncertainty=uncertainty / scale,
-    )  # fmt: skip
-
-
 def watch_shortfalls(
     record: FloatArray,
     live: FloatArray,
@@ -131,16 +67,21 @@ def watch_shortfalls(
     seed: int,
     uncertainty: float = 0.0,
 ) -> Watch:
-    """Add up shortfalls and compare with limits that the record's shortfalls give.
+    """Add up shortfalls day by day and compare with limits that the record's shortfalls give.
 
     Parameters
     ----------
     record, live : float64, shape (n,) and (days,)
-        Shortfall of each day, less what is allowed for: of the record with the mean that is expected, and since.
-    looks, alarms, draws, block, seed
-        As `watch` takes them.
+        Shortfall of each day less what is allowed for: of the record, moved to the mean that is expected, and since.
+    looks : int
+        Days of a year, one look each.
+    alarms : float, in (0, 1)
+        Probability of a false alarm in a year of looks.
+    draws, block, seed : int
+        Of the bootstrap: years drawn, mean length of a block in days.
     uncertainty : float
-        Standard deviation of the mean shortfall.
+        Standard deviation of the true mean around the expected one: each year drawn has a mean of its own, and a
+        scale of its own (`volatility.scale_noise`).
 
     Returns
     -------
@@ -149,7 +90,12 @@ def watch_shortfalls(
     Raises
     ------
     ValueError
-        As `watch` does.
+        Where a value is not finite, or the record is shorter than `MIN_RECORD` or does not vary.
+
+    Source
+    ------
+    Page, "Continuous Inspection Schemes", Biometrika 41 (1954), p. 100; Lorden, "Procedures for Reacting to a Change in
+    Distribution", Annals of Mathematical Statistics 42 (1971), p. 1897, that nothing sees a change sooner.
     """
     _check(record, live)
     years = min(_YEARS, max(1, -(-live.size // looks)))
@@ -179,11 +125,11 @@ def reversal(
     record, live : float64, shape (n,) and (days,)
         Net returns, out of sample and since.
     sharpe, error : float
-        Shrunk Sharpe ratio a year, and its posterior standard deviation.
+        Shrunk Sharpe ratio a year, and its posterior standard deviation: each year drawn has a mean of its own.
     bars_per_year : float
         Also the looks of a year.
     alarms, draws, block, seed
-        As `watch` takes them.
+        As `watch_shortfalls` takes them.
     alternative : float
         Sharpe ratio a year to see soonest: `REVERSED_SHARPE` for a champion, 0 for the book's loss of its edge. Where
         it is not `LEAST_FALL` or more below `sharpe`, that far below is taken.
@@ -191,12 +137,28 @@ def reversal(
     Returns
     -------
     Watch
+
+    Raises
+    ------
+    ValueError
+        As `watch_shortfalls` does.
+
+    Notes
+    -----
+    A day's return x is taken in its own recent volatility (`volatility.in_deviations`). Its shortfall is
+    ``(expected - x) / sd - k`` with ``k = (sharpe - alternative) / (2 sqrt(bars_per_year))``, the best for normal days
+    of that mean; the expected mean is the record's, less what the shrunk Sharpe ratio is below the record's.
     """
-    unit = float(np.std(record, ddof=1)) / math.sqrt(bars_per_year) if record.size > 1 else 0.0
-    lower = min(alternative, sharpe - LEAST_FALL)
-    return watch(
-        record, live, expected=sharpe * unit, alternative=lower * unit, uncertainty=error * unit,
-        looks=round(bars_per_year), alarms=alarms, draws=draws, block=block, seed=seed,
+    _check(record, live)
+    before, after = in_deviations(record, live)
+    deviation, daily = float(np.std(before, ddof=1)), math.sqrt(bars_per_year)
+    allowance = (sharpe - min(alternative, sharpe - LEAST_FALL)) / daily / 2.0
+    own = float(np.mean(record) / np.std(record, ddof=1)) * daily
+    lowered = (own - sharpe) / daily
+    return watch_shortfalls(
+        (before.mean() - before) / deviation - allowance,
+        (before.mean() - after) / deviation - lowered - allowance,
+        looks=round(bars_per_year), alarms=alarms, draws=draws, block=block, seed=seed, uncertainty=error / daily,
     )  # fmt: skip
 
 
@@ -232,15 +194,50 @@ def reversal_power(
     Raises
     ------
     ValueError
-        As `watch` does.
+        As `watch_shortfalls` does.
     """
     _check(record, record[:0])
+    before = in_deviations(record, record[:0])[0]
     looks, daily = round(bars_per_year), math.sqrt(bars_per_year)
-    lower = min(alternative, sharpe - LEAST_FALL)
-    shortfalls = (record.mean() - record) / float(np.std(record, ddof=1)) - (sharpe - lower) / daily / 2.0
-    limits = _limits(shortfalls, min(years, _YEARS), looks, alarms, draws, block, seed, error / daily)
+    allowance = (sharpe - min(alternative, sharpe - LEAST_FALL)) / daily / 2.0
+    shortfalls = (before.mean() - before) / float(np.std(before, ddof=1)) - allowance
+    return crossing_share(
+        shortfalls, (sharpe - true_sharpe) / daily, years,
+        looks=looks, alarms=alarms, draws=draws, block=block, seed=seed, uncertainty=error / daily,
+    )  # fmt: skip
+
+
+def crossing_share(
+    record: FloatArray,
+    fall: float,
+    years: int,
+    *,
+    looks: int,
+    alarms: float,
+    draws: int,
+    block: int,
+    seed: int,
+    uncertainty: float = 0.0,
+) -> float:
+    """Share of years, drawn from a record of shortfalls and moved by a fall of the mean, in which a watch crosses.
+
+    Parameters
+    ----------
+    record : float64, shape (n,)
+        As `watch_shortfalls` takes it.
+    fall : float
+        Added to each day's shortfall.
+    years : int
+    looks, alarms, draws, block, seed, uncertainty
+        As `watch_shortfalls` takes them.
+
+    Returns
+    -------
+    float, in [0, 1]
+    """
+    limits = _limits(record, min(years, _YEARS), looks, alarms, draws, block, seed, uncertainty)
     days = drawn_days(record.size, looks * years, draws, block, (seed, 0x90))
-    paths = cusum(shortfalls[days] + (sharpe - true_sharpe) / daily)
+    paths = cusum(record[days] + fall)
     limit = limits[np.minimum(np.arange(looks * years) // looks, limits.size - 1)]
     return float(np.mean((paths > limit).any(axis=1)))
 
@@ -270,16 +267,21 @@ def cusum(shortfalls: FloatArray, start: FloatArray | float = 0.0) -> FloatArray
 
 
 def _limits(
-    shortfalls: FloatArray, years: int, looks: int, alarms: float, draws: int, block: int, seed: int, uncertainty: float
+    record: FloatArray, years: int, looks: int, alarms: float, draws: int, block: int, seed: int, uncertainty: float
 ) -> FloatArray:
     """Limit of each year: passed in it by a share `alarms` of the drawn paths that passed no former limit."""
-    limits = np.empty(years)
+    limits, rng = np.empty(years), np.random.default_rng((seed, 0xCE))
+    shift = uncertainty * rng.standard_normal(draws) + record.mean()
+    scale = np.exp(scale_noise(record, looks, block) * rng.standard_normal((years, draws)))
+    centred = record - record.mean()
     state: FloatArray = np.zeros(draws)
-    means = uncertainty * np.random.default_rng((seed, 0xCE)).standard_normal(draws)
     alive = np.ones(draws, dtype=np.bool_)
     for year in range(years):
-        days = drawn_days(shortfalls.size, looks, draws, block, (seed, 0xC5, year))
-        paths = cusum(shortfalls[days] - means[:, None], state)
+        days = drawn_days(record.size, looks, draws, block, (seed, 0xC5, year))
+        paths = centred[days]
+        paths *= scale[year][:, None]
+        paths += shift[:, None]
+        paths = cusum(paths, state)
         highest, state = paths.max(axis=1), paths[:, -1]
         limits[year] = _upper_quantile(highest[alive], alarms)
         alive &= highest <= limits[year]

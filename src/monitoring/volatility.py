@@ -45,8 +45,8 @@ def in_deviations(record: FloatArray, live: FloatArray) -> tuple[FloatArray, Flo
     first = float(np.mean(record[record != 0.0] ** 2)) if record.any() else 0.0
     if first <= 0.0:
         return np.sign(record) * WIDEST, np.sign(live) * WIDEST
-    held: FloatArray = np.minimum(squares, (WIDEST + 1.0) ** 2 * _known_before(squares, first))
-    scaled = np.zeros(returns.size)
+    held = np.minimum(squares, (WIDEST + 1.0) ** 2 * _known_before(squares, first))
+    scaled: FloatArray = np.zeros(returns.size)
     scaled[active] = returns[active] / np.sqrt(np.maximum(_known_before(held, first), 1e-6 * first))
     scaled = np.clip(scaled, -WIDEST, WIDEST)
     return scaled[: record.size], scaled[record.size :]

@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.core.errors import StageError
 from src.core.instruments import KEY
-from src.market import bar_findings
-from src.market.restoring import restoring
+from src.market import bar_findings, bar_scan
 from src.storage import partitions
 from src.storage.atomic import read_json, write_json
 from src.storage.ledger import SCHEMA as STATE_SCHEMA
@@ -260,23 +258,16 @@ class BarStore:
             If a file is missing or can't be read.
         """
         wanted = list(SCHEMA) if columns is None else list(columns)
-        files = list(partitions.paths(self.root, b).values())
-        missing = sorted((self.ledger.fact(b, "files") or {}).keys() - {path.name for path in files})
-        if missing:
-            raise StageError(f"{self.root / missing[0]} is gone: {restoring(self.root)}")
-        if not files:
+        scan = bar_scan.scan(self.root, self.ledger, b)
+        if scan is None:
             kinds = schema(self.manifest.interval) if self.exists() else SCHEMA
             return pl.DataFrame(schema=kinds).select(wanted)
-        scan = pl.scan_parquet(files, hive_partitioning=False, glob=False)
         if symbols is not None:
             keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
             scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
         order = [*KEY, "date"]
         needed = [*wanted, *(name for name in order if name not in wanted)]
-        try:
-            return scan.select(needed).sort(order).select(wanted).collect()
-        except (pl.exceptions.ComputeError, OSError) as error:
-            raise StageError(f"bucket {b} in {self.root} can't be read ({error}): {restoring(self.root)}") from error
+        return bar_scan.collected(scan.select(needed).sort(order).select(wanted), self.root, b)
 
     def write_bucket(self, b: int, frame: pl.DataFrame) -> str:
         """Replace the bars of one bucket. A year whose rows did not change keeps its file.

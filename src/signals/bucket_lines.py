@@ -16,19 +16,17 @@ import polars as pl
 from src.config.commands import command
 from src.config.schema import LabelConfig
 from src.core.errors import ConfigError, StageError
-from src.core.instruments import KEY
 from src.evaluation import labels
 from src.features.store import FeatureStore
 from src.signals.book_dates import book_dates
 from src.signals.bucket_features import BucketFeatures
 from src.signals.candidates import Candidate, Made, add_decided, refuse
 from src.signals.decided import decide, moved_by, predictor, rows_needed
-from src.signals.last_bars import Chosen, LastBars, choose, trained_through
+from src.signals.last_bars import BucketBars, Chosen, LastBars, choose, trained_through
 from src.signals.line_columns import LineColumns, of_version
 from src.signals.native_models import native_model
 from src.signals.refusals import RefusedLine
 from src.training.run_store import RunStore
-from src.training.walk_forward import bars_per_year
 
 if TYPE_CHECKING:
     from src.core.arrays import DateArray
@@ -145,15 +143,14 @@ class BucketLines:
         candidates : sequence of Candidate
         lines : LineColumns
         """
-        keys = sorted({each.key for each in candidates})
-        bars = self._shared.cut(self._shared.store.read_bucket(self._bucket, symbols=keys))
-        parts = {(str(key[0]), str(key[1])): part for key, part in bars.partition_by(KEY, as_dict=True).items()}
+        last = self._shared.books[-1].item()
+        bars = BucketBars(self._shared.store, self._bucket, last, is_daily=self._shared.dataset.interval == "1d")
         todo = []
         for each in candidates:
-            own = parts.get(each.key)
+            own = bars.of(each.key)
             if own is None:
                 self._refuse_unknown(each, lines)
-            elif (work := self._begun(each, LastBars(own), lines)) is not None:
+            elif (work := self._begun(each, own, lines)) is not None:
                 todo.append(work)
         self._read_features(todo)
         for work, found in zip(todo, self._shared.threads.map(self._decided, todo), strict=True):
@@ -179,7 +176,7 @@ class BucketLines:
         except (RefusedLine, StageError, ConfigError) as error:
             reason = str(error)
         label = settings.label if settings is not None and reason is None else LabelConfig()
-        decisions = labels.decisions(bars.bars, label, market, _yearly(each, bars))
+        decisions = bars.decisions(label, market, last_oos(each))
         chosen = _due(each, bars, decisions, self._shared)
         reasons = [reason] * chosen.books.size if reason else _reasons(chosen, self._shared.dataset)
         is_refused = np.array([each is not None for each in reasons], dtype=bool)
@@ -215,21 +212,20 @@ class BucketLines:
         return Made(found, at, moved, missing[work.chosen.decision - work.start])
 
 
-def _yearly(each: Candidate, bars: LastBars) -> float:
-    """Bars by which volatility is annualised: as in training, of the bars that training used."""
-    last = each.version.grade.get("last_oos")
-    known = bars.bars.filter(pl.col("date").cast(pl.Date) <= last) if isinstance(last, dt.date) else bars.bars
-    return bars_per_year(known if known.height else bars.bars, each.key[0])
+def last_oos(each: Candidate) -> dt.date | None:
+    """Day of the last decision by which a champion was graded; None where it is not known."""
+    day = each.version.grade.get("last_oos")
+    return day if isinstance(day, dt.date) else None
 
 
 def _due(each: Candidate, bars: LastBars, decisions: Decisions, shared: Shared) -> Chosen:
     """Books that have a line: those decided on bars that training did not use, and those whose bars are too old."""
     chosen = choose(bars, decisions, shared.books)
-    last_oos = each.version.grade.get("last_oos")
-    if not isinstance(last_oos, dt.date):
+    graded = last_oos(each)
+    if graded is None:
         return chosen.where(shared.books == shared.books[-1])
-    used = trained_through(decisions, last_oos)
-    limit = np.datetime64(each.until if each.until and each.until <= shared.newest else last_oos, "D")
+    used = trained_through(decisions, graded)
+    limit = np.datetime64(each.until if each.until and each.until <= shared.newest else graded, "D")
     if used >= 0:
         limit = max(limit, bars.days[decisions.rows[used]])
     is_new = (chosen.row >= 0) & (bars.days[np.maximum(chosen.row, 0)] > limit)

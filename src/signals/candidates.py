@@ -109,7 +109,7 @@ def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | st
     moved = made.moved_by and [text for text, is_kept in zip(made.moved_by, kept, strict=True) if is_kept]
     values = {
         "state": "said",
-        "trade_on": [calendar.next_session(bars.asset_class, day) for day in chosen.books.tolist()],
+        "trade_on": [calendar.next_session(bars.key[0], day) for day in chosen.books.tolist()],
         "score": found.probability[at],
         "exposure": found.exposure[at],
         "size": found.size[at],
@@ -127,23 +127,21 @@ def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | st
 def _about(each: Candidate, bars: LastBars, chosen: Chosen) -> dict[str, Any]:
     """Columns that said and refused lines share."""
     rows = chosen.row
-    prices = bars.prices[rows]
     return of_version(each.version, "instrument") | {
         "asset_class": each.key[0],
         "symbol": each.key[1],
         "book_date": chosen.books,
         "decided_on": bars.times[rows],
         "bar_age": chosen.age,
-        "close": prices[:, 3],
-        "factor": prices[:, 4],
+        "close": bars.numbers["close"][rows],
+        "factor": bars.numbers["factor"][rows],
     }
 
 
 def _digests(found: Decided, at: IntArray, bars: LastBars, chosen: Chosen) -> list[str]:
     """Digest of what each decision was made of; of a bar that two books hold, it is computed once."""
     known: dict[int, str] = {}
-    times = bars.times.astype(np.int64)
     for place, row in zip(at.tolist(), chosen.row.tolist(), strict=True):
         if row not in known:
-            known[row] = inputs_digest(found.x[place], (int(times[row]), bars.prices[row]))
+            known[row] = inputs_digest(found.x[place], (bars.times[row].astype(np.int64).item(), bars.prices(row)))
     return [known[row] for row in chosen.row.tolist()]

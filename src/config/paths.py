@@ -80,11 +80,14 @@ class DatasetPaths:
         Name of the dataset: the universe, with the interval appended unless daily.
     reports_root : Path
         Folder of the reports, ``reports`` by default.
+    shared_journal : Path or None
+        Folder through which several machines share their journals.
     """
 
     root: Path
     dataset: str
     reports_root: Path = Path("reports")
+    shared_journal: Path | None = None
 
     @property
     def bars(self) -> Path:

@@ -330,7 +330,10 @@ class Config:
     @property
     def paths(self) -> DatasetPaths:
         """Where the dataset's stored things lie."""
-        return DatasetPaths(Path(self.data.root), self.dataset, Path(self.data.reports))
+        shared = self.book.shared_journal
+        return DatasetPaths(
+            Path(self.data.root), self.dataset, Path(self.data.reports), None if shared is None else Path(shared)
+        )
 
     @property
     def hydrate_command(self) -> str:

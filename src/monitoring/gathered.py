@@ -92,7 +92,8 @@ def gathered(paths: DatasetPaths, crowned: list[CrownedVersion]) -> Gathered:
     StageError
         If there is no journal or it is broken, or no bars.
     """
-    journal = Journal(paths.journal)
+    journal = Journal.of(paths)
+    journal.bring_up_to_date()
     if not journal.entries():
         raise StageError(
             f"the journal of {paths.dataset} is empty, so there is nothing to compare: run "

@@ -140,7 +140,7 @@ def review(request: MonitorRequest) -> Review:
     demoted: set[Champion] = set()
     done: list[str] = []
     if choice.action == "demote":
-        demoted, done = demote_flagged(raised, request.tracked, Journal(paths.journal), state, found.today)
+        demoted, done = demote_flagged(raised, request.tracked, Journal.of(paths), state, found.today)
     table = _champions(rows, judged, drift, raised, demoted, state, choice)
     _write(paths, table, book, drift)
     known = [(row["name"], row["version"]) for row in rows]

@@ -88,7 +88,7 @@ class Challengers:
     def _keep(self, refit: Refit) -> None:
         """Add the refit to the journal, once."""
         note = {"event": "refit", "split_until": refit.until, "before": refit.before, "period": self.period}
-        journal = Journal(self.paths.journal)
+        journal = Journal.of(self.paths)
         if not any(dict(entry.note) == note for entry in journal.entries()):
             journal.record_event(note)
 

@@ -10,7 +10,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -19,6 +19,9 @@ from src.signals import journal_files as files
 from src.signals.journal_chain import Entry, JournalChain, append_lines, lock_file, read_chain, remember_head, sealed
 from src.signals.journal_sharing import SharedCopy
 from src.storage.atomic import remove_temporaries
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
 
 __all__ = ["Entry", "Journal"]
 SAYING = ("book", "replay")
@@ -34,13 +37,22 @@ class Journal:
     ----------
     root : Path
         ``data/journal/<dataset>``; it need not exist.
-    shared : Path or str, optional
+    shared : Path, optional
         Folder through which several machines share it (`src.signals.journal_sharing`).
     """
 
-    def __init__(self, root: Path, shared: Path | str | None = None) -> None:
-        self.root = Path(root)
-        self.shared = None if shared is None else Path(shared)
+    def __init__(self, root: Path, shared: Path | None = None) -> None:
+        self.root, self.shared = Path(root), shared
+
+    @classmethod
+    def of(cls, paths: DatasetPaths) -> Journal:
+        """Open the journal of a dataset, shared where ``book.shared_journal`` says so.
+
+        Parameters
+        ----------
+        paths : DatasetPaths
+        """
+        return cls(paths.journal, paths.shared_journal)
 
     def bring_up_to_date(self) -> None:
         """Exchange entries with the shared folder; without one nothing happens.

@@ -14,6 +14,7 @@ from src.config.commands import command
 from src.config.constraints import values
 from src.core.errors import ConfigError, StageError
 from src.core.git import git_commit
+from src.core.hashing import json_digest
 from src.market.bars import BarStore
 from src.signals.book import make_books
 from src.signals.dataset import SignalDataset
@@ -156,7 +157,7 @@ def say(request: BookRequest) -> Said:
         Without bars, or where the journal or the registry can't be read.
     """
     date, holdings = _date(request), holdings_of(request.choice, BarStore(request.paths.bars))
-    journal = Journal(request.paths.journal, request.choice.shared_journal)
+    journal = Journal.of(request.paths)
     journal.bring_up_to_date()
     champions = crowned_versions(request.tracked)
     last = max((each.last for each in journal.entries() if each.last), default=None)
@@ -204,11 +205,11 @@ def _date(request: BookRequest) -> dt.date:
 
 
 def _note(request: BookRequest, champions: list[CrownedVersion]) -> dict[str, Any]:
-    """On which data, by which versions and settings a book is said."""
+    """On which data, by which versions and settings a book is said: digests, because each line names its version."""
     store = BarStore(request.paths.bars)
     return {
-        "bars": {str(bucket): store.digest(bucket) for bucket in store.buckets()},
-        "champions": {each.name: each.version for each in champions},
+        "bars": json_digest({str(bucket): store.digest(bucket) for bucket in store.buckets()}),
+        "champions": json_digest({each.name: each.version for each in champions}),
         "book": dict(values(request.choice)),
         "git_commit": git_commit(),
     }

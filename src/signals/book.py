@@ -166,13 +166,13 @@ def _lines(champions: Sequence[CrownedVersion], dataset: SignalDataset, first: d
     pooled = [each for each in champions if is_pooled_name(each.name)]
     single = [each for each in champions if not is_pooled_name(each.name)]
     parts = [pl.DataFrame(schema=LINES)]
+    if pooled:  # one pass over the cross-section, of which the last day alone is explained
+        parts.append(pooled_lines(pooled, dataset, BookDays(first, date)))
     ranges = [BookDays(date, date)] + ([BookDays(first, date - dt.timedelta(days=1))] if first < date else [])
     for days in ranges:
         explain = days.first == date
         if single:
             parts.append(instrument_lines(single, dataset, days, explain=explain))
-        if pooled:
-            parts.append(pooled_lines(pooled, dataset, days, explain=explain))
     return pl.concat([part.select(list(LINES)) for part in parts])
 
 

@@ -68,9 +68,10 @@ def pooled_lines(
         try:
             model = PooledModel.load(champion, dataset.paths)
             parts += PooledDecisions(model, class_data(model, days, classes), dataset, explain=explain).lines(days)
-        except StageError as error:
-            log.warning("%s decides nothing: %s", champion.name, error)
-            parts.append(refused_whole(champion, days.last, str(error), holds=False))
+        except (StageError, ValueError, KeyError, OSError, pl.exceptions.PolarsError) as error:
+            reason = str(error) if isinstance(error, StageError) else f"it can't be asked: {error!r}"
+            log.warning("%s decides nothing: %s", champion.name, reason)
+            parts.append(refused_whole(champion, days.last, reason, holds=False))
     return pl.concat(parts).sort("book_date", "name", "symbol")
 
 
@@ -239,7 +240,7 @@ class _Decided:
         kept = np.flatnonzero(np.isfinite(score) | (position != 0) | (before != 0))
         left = (position == 0) & ~fresh  # delisted: there is nothing to order
         said, rate = (fresh | left)[kept], self.costs[row][kept].astype(np.float64)
-        now, then = position[kept].astype(np.float64), before[kept].astype(np.float64)
+        now, then = (weights[kept].astype(np.float64) + 0.0 for weights in (position, before))  # no negative zero
         lines = pl.DataFrame(
             {
                 "symbol": self.symbols(columns[kept]),

@@ -51,8 +51,10 @@ class PooledModel:
         Native model of each family.
     first_graded, last_graded : date
         Of its graded decisions.
-    trained_until : date
+    data_until : date
         Last session that training had.
+    trained_until : date
+        Last session that it might have had: the later of that and ``split.until``. Decisions are of later ones.
     inputs : Inputs
         Bars and features of the dataset, of the champion's features.
     """
@@ -66,6 +68,7 @@ class PooledModel:
     members: Mapping[str, Any]
     first_graded: dt.date
     last_graded: dt.date
+    data_until: dt.date
     trained_until: dt.date
     inputs: Inputs
 
@@ -115,6 +118,7 @@ class PooledModel:
             members=members if models is None else models,
             first_graded=days[0],
             last_graded=days[-1],
+            data_until=until,
             trained_until=max(until, dt.date.fromisoformat(settings.training.split.until or about["data_until"])),
             inputs=_inputs(settings, parts, config),
         )

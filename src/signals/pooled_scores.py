@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from src.config.commands import command
 from src.config.paths import listings
 from src.core.arrays import BoolArray, Bytes, DateArray, IntArray, Matrix
 from src.core.errors import StageError
@@ -163,9 +164,7 @@ class PooledScores:
         wanted[asked - self.own :] = True
         made = self._asked(wanted)
         live = np.where(wanted[:, None], made.table, kept)
-        DatedScores.of(self.section.dates[self.own :], self.section.symbols, np.isfinite(live), live).save(
-            self._path("own"), self._key
-        )
+        self._keep(DatedScores.of(self.section.dates[self.own :], self.section.symbols, np.isfinite(live), live), "own")
         return np.concatenate((stored, live)), made
 
     # kept scores --------------------------------------------------------------------------------------------------
@@ -177,6 +176,12 @@ class PooledScores:
     def _path(self, kind: str) -> Path:
         return self._folder / f"state-{self._model.champion.record_id}-{kind}.npz"
 
+    def _keep(self, scores: DatedScores, kind: str) -> None:
+        try:
+            scores.save(self._path(kind), self._key)
+        except OSError as error:  # the next book computes them again
+            log.warning("%s can't be written: %s", self._path(kind), error)
+
     def _kept(self) -> Matrix:
         """Scores of the model's own days that earlier books found, shape (days, N)."""
         dates, symbols = self.section.dates[self.own :], self.section.symbols
@@ -185,11 +190,10 @@ class PooledScores:
 
     def _stored(self) -> DatedScores:
         """Out-of-sample scores of the graded days, with the names that were ranked then."""
-        path = self._path("graded")
-        kept = DatedScores.read(path, self._key)
+        kept = DatedScores.read(self._path("graded"), self._key)
         if kept is None:
             kept = self._of_ranks() or self._of_bars()
-            kept.save(path, self._key)
+            self._keep(kept, "graded")
         return kept
 
     def _of_ranks(self) -> DatedScores | None:
@@ -203,17 +207,22 @@ class PooledScores:
             return None
 
     def _of_bars(self) -> DatedScores:
-        """Take the names from the bars, where these are the ones that the run was made of."""
-        end = int(np.searchsorted(self.section.dates, np.datetime64(self._model.trained_until, "D"), side="right"))
-        return self._combined(self.section.dates[:end], self.section.symbols, self._data.eligible[:end])
+        """Take the names from the bars, where as many are eligible as when the run was made."""
+        return self._combined(self.section.dates, self.section.symbols, self._data.eligible)
 
     def _combined(self, dates: DateArray, symbols: tuple[str, ...], eligible: BoolArray) -> DatedScores:
         store, model = ScoreStore(self._model.inputs.paths.portfolios), self._model
+        trained = int(np.searchsorted(dates, np.datetime64(model.data_until, "D"), side="right"))
+        dates, eligible = dates[:trained], eligible[:trained]
         folds = {name: store.folds(key) for name, key in model.fits.items()}
         tables = {name: store.table(key, folds[name], dates, eligible) for name, key in model.fits.items()}
         first, end = (np.datetime64(day, "D") for day in (model.first_graded, model.last_graded))
         days = slice(int(np.searchsorted(dates, first)), int(np.searchsorted(dates, end, side="right")))
         found = combined({name: table[days] for name, table in tables.items()}, eligible[days])
+        lost = np.count_nonzero(eligible[days].any(axis=1) & ~np.isfinite(found).any(axis=1))
+        if lost:
+            remedy = f"run `{command('train', 'experiment=pooled')}`, which makes what is missing"
+            raise StageError(f"its scores of {lost:,} graded days are gone: {remedy}")
         return DatedScores.of(dates[days], symbols, np.isfinite(found), found)
 
     # the model ----------------------------------------------------------------------------------------------------

@@ -126,6 +126,26 @@ def test_scores_that_were_kept_give_the_same_lines(project: Stocks) -> None:
     assert lines(project, days[-1]).equals(daily.filter(book_date=dt.date(2019, 11, 7)))
 
 
+def test_a_name_that_is_no_longer_there_leaves_the_others_their_scores(project: Stocks) -> None:
+    for path in state_files(project):
+        path.unlink()
+    path = dataset(project).paths.states("featurize")
+    states = pl.read_parquet(path)
+    state = pl.when(of("SIM07")).then(pl.lit("quarantined")).otherwise("state").alias("state")
+    states.with_columns(state).write_parquet(path)
+    found = lines(project, DAY)
+    assert set(found["state"]) == {"said"} and "SIM07" not in found["symbol"]
+    graded, _ = state_files(project)
+    with np.load(graded) as kept:
+        assert "SIM07" in kept["symbols"] and kept["values"].size > 8_000
+
+
+def test_graded_scores_that_are_gone_are_refused(project: Stocks) -> None:
+    for path in [*state_files(project), *project.portfolios.glob("scores/*/2016-07-01.npy")]:
+        path.unlink()
+    assert "graded days are gone" in refusal(lines(project, DAY))
+
+
 # what a book says -------------------------------------------------------------------------------------------------
 
 

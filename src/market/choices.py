@@ -30,6 +30,8 @@ _SOURCE_IN_USE = ("quote", "status", "data", "doctor")
 _WHOLE = {
     "report": "the page shows the whole dataset",
     "promote": "name=<registered model> promotes one instrument",
+    "predict": "the book is one of all champions",
+    "monitor": "all champions are judged together",
     "sync": "MLflow gets what training stored of the whole dataset",
     "tune": "trials draw their instruments by chance from the whole dataset",
     "status": "`data` shows one instrument",

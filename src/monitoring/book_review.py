@@ -123,7 +123,14 @@ def _with_edge(
     edge = edge_judgement(
         scored, mean, choice, block=choice.block, seed=seed, judged_from=None if seen is None else np.datetime64(seen)
     )
-    bands = {name: value for name, value in judgement.row.items() if name not in ("evidence", "limit")}
+    replaced = (
+        "evidence",
+        "limit",
+        "power_1y",
+        "power_3y",
+        "oos_cost_a_year",
+    )  # single champions' costs are not stored
+    bands = {name: value for name, value in judgement.row.items() if name not in replaced}
     return Judgement(bands | edge.row, edge.watch, edge.crossed)
 
 
@@ -161,7 +168,10 @@ def _verdict(row: Mapping[str, Any], raised: Alarm | None, choice: MonitorConfig
     place = "outside" if row.get("outside") else "inside"
     band = f"{choice.band:.0%} {row['sharpe_low']:.1f} to {row['sharpe_high']:.1f}"
     outside = f" in {row['outside']}" if row.get("outside") else ""
-    return EXPECTED, f"{place} its band{outside} (Sharpe ratio {ratio}, {band})"
+    power = ""
+    if row.get("power_1y") is not None and row.get("power_3y") is not None:
+        power = f"; a lost edge would show in {row['power_1y']:.0%} of years, {row['power_3y']:.0%} of three years"
+    return EXPECTED, f"{place} its band{outside} (Sharpe ratio {ratio}, {band}{power})"
 
 
 def _days(subjects: list[tuple[str, TrackRecord | None, Judgement]]) -> pl.DataFrame:

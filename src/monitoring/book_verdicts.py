@@ -15,7 +15,7 @@ from src.evaluation import metrics
 from src.monitoring.alarms import Alarm
 from src.monitoring.bands import DailyRecord
 from src.monitoring.edge import JointEdge, ScoreEdge, joint_edge, loss_of_edge
-from src.monitoring.judgement import Case, Judgement, band_columns, crossing, oos_figures
+from src.monitoring.judgement import Case, Judgement, band_columns, chance, crossing, oos_figures, power, turned_sharpe
 from src.monitoring.live_record import TrackRecord
 from src.monitoring.nulls import Expectation
 from src.monitoring.oos_record import OosRecord
@@ -24,6 +24,7 @@ from src.monitoring.shrinkage import sharpe_error
 from src.monitoring.tables import KINDS
 
 BOOK, CHAMPIONS = "book", "champions"
+_POWERS = (("power_1y", 1), ("power_3y", 3))
 MOST_CHAMPIONS = 2000
 """Of those with the largest expected edge, whose scores are watched together: more would fill the memory."""
 
@@ -101,7 +102,10 @@ def book_judgement(case: Case, choice: MonitorConfig, seed: int) -> Judgement:
         alarms=choice.book_false_alarms, draws=choice.draws, block=case.block, seed=seed, alternative=0.0,
     )  # fmt: skip
     row |= {"evidence": watch.now, "limit": 1.0}
-    return Judgement(row, watch, crossing(watch, since, choice.min_days))
+    for name, years in _POWERS:
+        row[name] = power(watch, expected.sharpe, 0.0, record.bars_per_year, years)
+    crossed = crossing(watch, since, choice.min_days)
+    return Judgement(row, watch, crossed, turned_sharpe(since, crossed))
 
 
 def edge_judgement(
@@ -136,8 +140,19 @@ def edge_judgement(
         joint, looks=looks, alarms=choice.book_false_alarms, draws=choice.draws, block=block, seed=seed,
         uncertainty=uncertainty,
     )  # fmt: skip
-    row = {"evidence": watch.now, "limit": 1.0}
+    row: dict[str, Any] = {"evidence": watch.now, "limit": 1.0}
+    for name, years in _POWERS:
+        row[name] = _joint_power(joint, watch, years)
     return Judgement(row, watch, _crossing_day(watch, days, choice.min_days))
+
+
+def _joint_power(joint: JointEdge, watch: Watch, years: int) -> float | None:
+    """Probability that the test sees within some years that all edge is gone."""
+    deviation, half = float(np.std(joint.record, ddof=1)), joint.information / 2.0
+    if deviation <= 0.0 or not math.isfinite(watch.limit[0]):
+        return None
+    limit, unit = round(float(watch.limit[0]) / deviation, 2), round(half / deviation, 4)
+    return chance(limit, unit, 2.0 * unit, years * watch.looks)
 
 
 def shared_days(dates: Sequence[DateArray]) -> DateArray:
@@ -183,11 +198,12 @@ def loss(subject: str, row: Mapping[str, Any], judgement: Judgement, choice: Mon
     if judgement.crossed is None:
         return None
     what = "the book has lost its edge" if subject == BOOK else "the champions together have lost their edge"
-    figure = f": Sharpe ratio {_shown(row.get('sharpe'))} over {row['days']} days"
-    if row.get("null_sharpe") is not None:
+    figure = "" if judgement.turned is None else f": Sharpe ratio {_shown(judgement.turned)} up to {judgement.crossed}"
+    if figure and row.get("null_sharpe") is not None:
         figure += f" where {_shown(row.get('null_sharpe'))} was expected"
     rate = f"by a test with a false alarm in {choice.book_false_alarms:.0%} of years"
-    return Alarm(("edge",), judgement.crossed.isoformat(), f"{what}{figure}, first seen on {judgement.crossed} {rate}")
+    over = f"; {_shown(row.get('sharpe'))} over all {row['days']:,} days"
+    return Alarm(("edge",), judgement.crossed.isoformat(), f"{what}{figure}, seen on {judgement.crossed} {rate}{over}")
 
 
 def book_rows(subject: str, live: TrackRecord | None, judgement: Judgement) -> list[dict[str, Any]]:

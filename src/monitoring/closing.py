@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from src.config.commands import command
-
 if TYPE_CHECKING:
     from src.monitoring.review import Review
 
@@ -56,8 +54,8 @@ def closing_line(review: Review) -> str:
     parts += [f"decisions: {', '.join(said)}"] if said else []
     parts += [f"{row['subject']} {row['verdict']}: {row['reason']}" for row in book if row["verdict"] == "flagged"]
     parts += [f"book {row['reason']}" for row in book if row["subject"] == "book" and row["verdict"] != "flagged"]
-    if is_flagged(review):
-        parts.append(f"look at them, then {command('monitor', 'acknowledge=<name>', 'why=...')}")
+    raised = [*review.champions.filter(verdict="flagged")["name"], *review.book.filter(verdict="flagged")["subject"]]
+    parts += [f"acknowledge={raised[0]} why=... says that you have looked at it"] if raised else []
     return f"monitor: {'; '.join(parts)}"
 
 
@@ -80,10 +78,10 @@ def _days(review: Review) -> tuple[int, int]:
 
 def _counts(rows: pl.DataFrame) -> str:
     causes = rows["causes"].drop_nulls().str.split(", ").explode().value_counts(sort=True).rows()
-    named = f" ({', '.join(f'{cause} {count:,}' for cause, count in causes)})" if causes else ""
-    words = {"expected": "as their record says", "flagged": f"flagged{named}", "young": "too young", "ended": "former"}
+    among = f" ({', '.join(f'{cause} {count:,}' for cause, count in causes)})" if causes else ""
+    words = {"expected": "as their record says", "flagged": f"flagged{among}", "young": "too young", "ended": "former"}
     found = dict(rows["verdict"].value_counts().rows())
-    return ", ".join(f"{found[verdict]:,} {said}" for verdict, said in words.items() if found.get(verdict))
+    return ", ".join(f"{found[verdict]:,} {named}" for verdict, named in words.items() if found.get(verdict))
 
 
 def _many(count: int, word: str) -> str:

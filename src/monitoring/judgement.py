@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from src.config.schema import MonitorConfig
+from src.evaluation import metrics
 from src.monitoring.bands import DailyRecord, bands
 from src.monitoring.live_record import TrackRecord, record_row
 from src.monitoring.nulls import Expectation
-from src.monitoring.sequential import MIN_RECORD, Watch, reversal
+from src.monitoring.power import crossing_probabilities
+from src.monitoring.sequential import MIN_RECORD, REVERSED_SHARPE, Watch, reversal
 from src.monitoring.tables import METRICS
 
 THREADS = 2
@@ -60,11 +64,14 @@ class Judgement:
         None where nothing can be said yet.
     crossed : date or None
         Day of the first decision after which the test crossed its limit.
+    turned : float or None
+        Sharpe ratio of the decisions up to that day.
     """
 
     row: dict[str, Any] = field(default_factory=dict)
     watch: Watch | None = None
     crossed: dt.date | None = None
+    turned: float | None = None
 
 
 def judgements(cases: Sequence[Case], choice: MonitorConfig, seed: int) -> Iterator[Judgement]:
@@ -117,7 +124,49 @@ def judged(case: Case, choice: MonitorConfig, draws: int, seed: int) -> Judgemen
     if watch is None:
         return Judgement(row)
     row |= {"evidence": watch.now, "limit": 1.0}
-    return Judgement(row, watch, crossing(watch, since, choice.min_days))
+    row["power"] = power(watch, case.expected.sharpe, REVERSED_SHARPE, case.record.bars_per_year)
+    crossed = crossing(watch, since, choice.min_days)
+    return Judgement(row, watch, crossed, turned_sharpe(since, crossed))
+
+
+def turned_sharpe(record: TrackRecord, crossed: dt.date | None) -> float | None:
+    """Sharpe ratio of the decisions up to the day on which a test crossed its limit."""
+    if crossed is None:
+        return None
+    upto = record.dates <= np.datetime64(crossed)
+    return metrics.sharpe(record.net[upto], record.bars_per_year)
+
+
+def power(watch: Watch, sharpe: float, alternative: float, bars_per_year: float, years: int = 1) -> float | None:
+    """Probability that a test sees within some years that a Sharpe ratio has gone to zero.
+
+    Parameters
+    ----------
+    watch : Watch
+        Its first limit holds throughout.
+    sharpe : float
+        That was expected.
+    alternative : float
+        For which the test is made, as `src.monitoring.sequential.reversal` takes it.
+    bars_per_year : float
+    years : int
+
+    Returns
+    -------
+    float or None
+        For independent normal days; None where nothing was expected.
+    """
+    if sharpe <= 0.0 or not watch.limit.size or not math.isfinite(watch.limit[0]):
+        return None
+    root = math.sqrt(bars_per_year)
+    allowance = (sharpe - min(alternative, sharpe - 0.25)) / (2.0 * root)
+    return chance(round(float(watch.limit[0]), 2), round(allowance, 4), round(sharpe / root, 4), years * watch.looks)
+
+
+@lru_cache(maxsize=4096)
+def chance(limit: float, allowance: float, shift: float, looks: int) -> float:
+    """Probability that Page's statistic crosses a constant limit within a number of looks."""
+    return float(crossing_probabilities(np.full(looks, limit), allowance, shift)[-1])
 
 
 def oos_figures(record: DailyRecord) -> dict[str, float | None]:

@@ -91,9 +91,9 @@ def _silence(row: Mapping[str, Any], choice: MonitorConfig) -> str:
 
 def _reversal(row: Mapping[str, Any], judgement: Judgement, choice: MonitorConfig) -> str:
     return (
-        f"its returns have turned: Sharpe ratio {_number(row.get('sharpe'))} over {row['days']} days where "
-        f"{_number(row.get('null_sharpe'))} was expected, first seen on {judgement.crossed} by a test that gives "
-        f"{choice.false_alarms:.0%} of sound champions a false alarm a year"
+        f"its returns turned: Sharpe ratio {_number(judgement.turned)} up to {judgement.crossed} where "
+        f"{_number(row.get('null_sharpe'))} was expected, by a test that {choice.false_alarms:.0%} of sound champions "
+        f"fail in a year; {_number(row.get('sharpe'))} over all {_days(row['days'])}"
     )
 
 

@@ -36,7 +36,8 @@ from src.storage.atomic import remove_temporaries
 __all__ = ["StageError", "main", "run_command", "run_verb"]
 
 _LOG_NAMES = {"train": "training"}
-_WHOLE = ("report", "promote", "sync", "enlist", "clean")  # verbs that know neither parts nor a fresh start
+# Verbs that know neither parts nor a fresh start.
+_WHOLE = ("report", "promote", "predict", "monitor", "sync", "enlist", "clean")
 _FORCED_STOP = 3  # the Ctrl+C that ends the process at once
 _FULL_DISK = ("No space left on device", "database or disk is full", "os error 112", "Disk quota exceeded")
 

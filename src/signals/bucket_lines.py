@@ -224,8 +224,9 @@ def _due(each: Candidate, bars: LastBars, decisions: Decisions, shared: Shared) 
     graded = last_oos(each)
     if graded is None:
         return chosen.where(shared.books == shared.books[-1])
-    used = trained_through(decisions, graded)
-    limit = np.datetime64(each.until if each.until and each.until <= shared.newest else graded, "D")
+    until = each.until if each.until and each.until <= shared.newest else None
+    used = trained_through(decisions, graded, until)
+    limit = np.datetime64(until or graded, "D")
     if used >= 0:
         limit = max(limit, bars.days[decisions.rows[used]])
     is_new = (chosen.row >= 0) & (bars.days[np.maximum(chosen.row, 0)] > limit)

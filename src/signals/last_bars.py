@@ -228,24 +228,35 @@ def choose(bars: LastBars, decisions: Decisions, books: DateArray) -> Chosen:
     return Chosen(books, row, age, np.where(inside, decision, -1))
 
 
-def trained_through(decisions: Decisions, last_oos: dt.date) -> int:
+def trained_through(decisions: Decisions, last_oos: dt.date, until: dt.date | None) -> int:
     """Number of the last tradable bar that training used.
 
-    The last decision out of sample is the third last of its bars: its profit is booked two bars later.
+    The last decision out of sample is the third last of its bars: its profit is booked two bars later. Where the day of
+    that decision has later bars, which one it was made on is not known, and the last of the day is taken.
 
     Parameters
     ----------
     decisions : Decisions
     last_oos : date
         Of the last decision that was graded.
+    until : date or None
+        Last date that training could use.
 
     Returns
     -------
     int
         -1 where all bars came since.
     """
-    graded = int(np.searchsorted(decisions.dates, np.datetime64(last_oos) + np.timedelta64(1, "D")))
-    return min(graded + 1, decisions.size - 1) if graded else -1
+    graded = _up_to(decisions, last_oos)
+    if not graded:
+        return -1
+    last = min(graded + 1, decisions.size - 1)
+    return last if until is None else max(graded - 1, min(last, _up_to(decisions, until) - 1))
+
+
+def _up_to(decisions: Decisions, day: dt.date) -> int:
+    """Number of decisions up to a day."""
+    return int(np.searchsorted(decisions.dates, np.datetime64(day) + np.timedelta64(1, "D")))
 
 
 def _change(prices: FloatArray) -> FloatArray:

@@ -56,12 +56,9 @@ class BucketBars:
         known = scan.filter(pl.col("date").cast(pl.Date) <= last)
         self._rows = bar_scan.collected(known, store.root, bucket)
         starts = self._rows.select(pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in KEY))
-        first = np.flatnonzero(starts.to_series().to_numpy())
-        ends = np.append(first[1:], self._rows.height)
-        for row, end in zip(first.tolist(), ends.tolist(), strict=True):
-            if end > row:
-                kind, symbol = self._rows.item(row, "asset_class"), self._rows.item(row, "symbol")
-                self._parts[kind, symbol].append(slice(row, end))
+        first = np.flatnonzero(starts.to_series().to_numpy()).tolist()
+        for row, end in zip(first, [*first[1:], self._rows.height], strict=bool(first)):
+            self._parts[self._rows.item(row, "asset_class"), self._rows.item(row, "symbol")].append(slice(row, end))
         day = bar_day(pl.col("date"), pl.col("asset_class"), self._rows.schema["date"])
         made = self._rows.select(day=day, tradable=tradable(), **{name: _number(name) for name in _NUMBERS})
         self._columns = {name: made[name].to_numpy() for name in made.columns}

@@ -106,8 +106,8 @@ def test_each_book_takes_the_last_bar_up_to_it(store: BarStore) -> None:
 
 def test_training_ended_two_bars_after_its_last_graded_decision(store: BarStore) -> None:
     decisions = bars_of(store, "stock", "AAA").decisions(LabelConfig(), None, None)
-    day = decisions.dates[500].astype("datetime64[D]").item()
-    assert trained_through(decisions, day, None) == 502
-    assert trained_through(decisions, day, decisions.dates[501].astype("datetime64[D]").item()) == 501
+    day = decisions.dates[400].astype("datetime64[D]").item()
+    assert trained_through(decisions, day, None) == 402
+    assert trained_through(decisions, day, decisions.dates[401].astype("datetime64[D]").item()) == 401
     assert trained_through(decisions, decisions.dates[-1].astype("datetime64[D]").item(), None) == decisions.size - 1
     assert trained_through(decisions, dt.date(1999, 1, 1), None) == -1

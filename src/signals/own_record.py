@@ -26,7 +26,6 @@ from src.signals.netting import champion_shares
 from src.signals.own_book import BookRecord, accounted, book_days, held_weights
 from src.signals.own_inputs import OwnInputs, hedge_weights, is_pooled, own_inputs, with_bars
 from src.signals.own_selection import SelectionBias, selection_bias
-from src.storage import atomic
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
@@ -146,22 +145,6 @@ def own_record(
     figures |= {"passed": verdict.passed, "reasons": list(verdict.reasons)}
     chances = selection_bias(found, paths, choice, gate, record, yearly, null_books) if null_books else SelectionBias()
     return OwnRecord(_daily(record, benchmark), _weights(record), figures | chances.figures(), name, found.left_out)
-
-
-def write_own_record(record: OwnRecord, paths: DatasetPaths) -> None:
-    """Write the record: ``daily``, ``weights`` and ``grade`` (one row), Parquet files of ``record/`` beside the books.
-
-    They are not in ``data/portfolios``, which belongs to training: DVC would train again after each promotion.
-
-    Parameters
-    ----------
-    record : OwnRecord
-    paths : DatasetPaths
-    """
-    row = {name: [value] for name, value in {**record.figures, "benchmark": record.benchmark}.items()}
-    table = pl.DataFrame(row, schema_overrides={"reasons": pl.List(pl.String)})
-    for name, content in (("daily", record.daily), ("weights", record.weights), ("grade", table)):
-        atomic.write_parquet(content, paths.signals / "record" / f"{name}.parquet")
 
 
 def _booked(

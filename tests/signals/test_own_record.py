@@ -16,9 +16,11 @@ from src.config.paths import DatasetPaths
 from src.config.schema import BookConfig, GradeConfig
 from src.evaluation import metrics
 from src.evaluation.grade import GATE_METRICS
+from src.signals import kept_record
+from src.signals.kept_record import current_record, record_folder, stored_record, write_record
 from src.signals.own_decisions import GradedRun, GradedRuns
 from src.signals.own_nulls import _stored_shifts
-from src.signals.own_record import DAILY, OwnRecord, own_record, write_own_record
+from src.signals.own_record import DAILY, OwnRecord, own_record
 from src.signals.own_rule import best
 from src.tracking.crowned_versions import CrownedVersion
 from tests.signals.trained_case import Trained, configured, trained
@@ -105,17 +107,42 @@ def test_without_a_champion_there_is_no_day(case: Trained, tmp_path: Path) -> No
     assert nothing.daily.is_empty()
     assert nothing.figures["n_oos"] == 0
     assert nothing.sentence().startswith("The book has no out-of-sample day")
-    write_own_record(nothing, DatasetPaths(tmp_path, "none"))
+    write_record(nothing, DatasetPaths(tmp_path, "none"))
+    found = stored_record(DatasetPaths(tmp_path, "none"))
+    assert found is not None
+    assert found.figures == nothing.figures
 
 
 def test_what_is_written_is_read_back(record: OwnRecord, tmp_path: Path) -> None:
     paths = DatasetPaths(tmp_path, "d")
-    write_own_record(record, paths)
-    folder = paths.signals / "record"
-    assert pl.read_parquet(folder / "daily.parquet").equals(record.daily)
-    assert pl.read_parquet(folder / "weights.parquet").equals(record.weights)
-    row = pl.read_parquet(folder / "grade.parquet").row(0, named=True)
-    assert {name: row[name] for name in record.figures} == dict(record.figures)
+    write_record(record, paths, "key")
+    found = stored_record(paths, "key")
+    assert found is not None
+    assert found.daily.equals(record.daily)
+    assert found.weights.equals(record.weights)
+    assert (found.figures, found.benchmark, found.left_out) == (record.figures, record.benchmark, record.left_out)
+    assert stored_record(paths, "other") is None
+    (record_folder(paths) / "daily.parquet").write_bytes(b"torn")
+    assert stored_record(paths, "key") is None
+
+
+def test_a_record_is_made_once_for_the_same_champions(
+    case: Trained, champions: list[CrownedVersion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, gate, made = case.config.paths, GradeConfig(), []
+
+    def making(*args: Any, **settings: Any) -> OwnRecord:
+        made.append(args)
+        return own_record(*args, **settings)
+
+    monkeypatch.setattr(kept_record, "own_record", making)
+    first = current_record(champions, paths, WIDE, gate, null_books=0)
+    again = current_record(champions[::-1], paths, replace(WIDE, capital=5.0, holdings="other.csv"), gate, null_books=0)
+    assert len(made) == 1
+    assert again.figures == first.figures
+    current_record(champions[1:], paths, WIDE, gate, null_books=0)
+    current_record(champions, paths, replace(WIDE, max_weight=0.5), gate, null_books=0)
+    assert len(made) == 3
 
 
 # what the record owes to the choice of the champions --------------------------------------------------------------

@@ -97,6 +97,7 @@ def bands(
     block: int,
     seed: int,
     centre: Mapping[str, float] | None = None,
+    errors: Mapping[str, float] | None = None,
 ) -> dict[str, Band | None]:
     """Find between which figures `n_days` of a champion lie that goes on as its out-of-sample record did.
 
@@ -116,6 +117,9 @@ def bands(
         ``sharpe`` and ``auc`` to expect instead of those of the record: its shrunk estimates. Each day with a return
         loses as much that the whole record has that Sharpe ratio; the draws of AUC and accuracy move by the
         difference (of accuracy, in the same proportion to what it would be without skill).
+    errors : mapping of str to float, optional
+        Posterior standard deviations of ``sharpe`` and ``auc``: each draw has true ones of its own around those of
+        `centre`, so that the band holds what comes, not only what comes if `centre` is exactly true.
 
     Returns
     -------
@@ -134,9 +138,12 @@ def bands(
     n = record.net.size
     if n < 2 or n_days < 2:
         raise ValueError(f"a band needs two days of record and two live, got {n} and {n_days}: wait for more")
+    rng, doubt = np.random.default_rng((seed, 0xBB)), errors or {}
     centred = recentred(record, (centre or {}).get("sharpe"))
-    values = _drawn_figures(centred, drawn_days(n, n_days, draws, block, (seed, 0xBA)))
-    for name, moved in _moves(record, (centre or {}).get("auc")).items():
+    ratios = doubt.get("sharpe", 0.0) * rng.standard_normal(draws)
+    areas = doubt.get("auc", 0.0) * rng.standard_normal(draws)
+    values = _drawn_figures(centred, drawn_days(n, n_days, draws, block, (seed, 0xBA)), ratios)
+    for name, moved in _moves(record, (centre or {}).get("auc"), areas).items():
         values[name] = np.clip(values[name] + moved, 0.0, 1.0)
     return {name: _band(values[name], level) if name in values else None for name in FIGURES}
 
@@ -151,9 +158,11 @@ def band(
     block: int,
     seed: int,
     centre: Mapping[str, float] | None = None,
+    errors: Mapping[str, float] | None = None,
 ) -> Band | None:
     """Return one of `bands`."""
-    return bands(record, n_days, level=level, draws=draws, block=block, seed=seed, centre=centre)[metric]
+    found = bands(record, n_days, level=level, draws=draws, block=block, seed=seed, centre=centre, errors=errors)
+    return found[metric]
 
 
 def recentred(record: DailyRecord, sharpe: float | None) -> DailyRecord:
@@ -186,24 +195,29 @@ def _band(values: FloatArray, level: float) -> Band | None:
     return Band(float(low), float(high), float(known.mean()))
 
 
-def _moves(record: DailyRecord, auc: float | None) -> dict[str, float]:
-    """By how much the draws of AUC and accuracy move for a shrunk AUC."""
-    if auc is None or record.label is None or record.score is None:
-        return {}
+def _moves(record: DailyRecord, auc: float | None, areas: FloatArray) -> dict[str, FloatArray]:
+    """By how much the draws of AUC and accuracy move for a shrunk AUC, and true ones around it."""
     own = figures(record)
-    if own["auc"] is None or own["accuracy"] is None:
+    if record.label is None or record.score is None or own["auc"] is None or own["accuracy"] is None:
         return {}
+    if auc is None:
+        return {"auc": areas, "accuracy": np.zeros(areas.size)}
     known = ~np.isnan(record.label)
     up, said = float(np.mean(record.label[known])), float(np.mean(record.score[known] > 0.5))
     unskilled = up * said + (1.0 - up) * (1.0 - said)
-    kept = (auc - 0.5) / (own["auc"] - 0.5) if abs(own["auc"] - 0.5) > 1e-9 else 1.0
-    kept = min(max(kept, 0.0), 1.0)
-    return {"auc": auc - own["auc"], "accuracy": (kept - 1.0) * (own["accuracy"] - unskilled)}
+    skill = own["auc"] - 0.5
+    kept = (auc - 0.5 + areas) / skill if abs(skill) > 1e-9 else np.ones(areas.size)
+    change: FloatArray = (np.clip(kept, 0.0, 1.0) - 1.0) * (own["accuracy"] - unskilled)
+    return {"auc": auc - own["auc"] + areas, "accuracy": change}
 
 
-def _drawn_figures(record: DailyRecord, days: Days) -> dict[str, FloatArray]:
-    """Figures of each draw, float64, shape (draws,); NaN where undefined."""
+def _drawn_figures(record: DailyRecord, days: Days, ratios: FloatArray | None = None) -> dict[str, FloatArray]:
+    """Figures of each draw, float64, shape (draws,); NaN where undefined; its Sharpe ratio moved by `ratios`."""
     net = record.net[days]
+    if ratios is not None and ratios.any() and net.any():
+        active = net != 0.0
+        unit = float(np.std(record.net, ddof=1)) / math.sqrt(record.bars_per_year) / float(np.mean(record.net != 0.0))
+        net = np.where(active, net + (ratios * unit)[:, None], 0.0)
     curve = np.cumprod(np.maximum(1.0 + net, 0.0), axis=1)
     peak = np.maximum(np.maximum.accumulate(curve, axis=1), 1.0)
     values = {

@@ -81,6 +81,9 @@ class JointEdge:
         The same of each day since; 0 on a day without a label.
     information : float
         Mean over the record's days of twice what a day adds up to with the edge gone.
+    uncertainty : float
+        Standard deviation of what a day adds up to, as far as the champions' true edges are not known; 0 where it was
+        not asked for.
     champions : int
         Champions that have an edge to lose.
     """
@@ -88,10 +91,13 @@ class JointEdge:
     record: FloatArray
     live: FloatArray
     information: float
+    uncertainty: float
     champions: int
 
 
-def joint_edge(record: FloatArray, live: FloatArray, expected: FloatArray) -> JointEdge | None:
+def joint_edge(
+    record: FloatArray, live: FloatArray, expected: FloatArray, errors: FloatArray | None = None
+) -> JointEdge | None:
     """Add up the champions' edges of each day, so that the sum shows best whether the edge is there.
 
     Parameters
@@ -103,6 +109,8 @@ def joint_edge(record: FloatArray, live: FloatArray, expected: FloatArray) -> Jo
         The same, seen since.
     expected : float64, shape (champions,)
         Shrunk AUC of each, less one half. Champions at or below zero have no edge to lose and are left out.
+    errors : float64, shape (champions,), optional
+        Posterior standard deviations of it.
 
     Returns
     -------
@@ -114,7 +122,7 @@ def joint_edge(record: FloatArray, live: FloatArray, expected: FloatArray) -> Jo
     A day is ``sum edge / variance * (edge / 2 - share)`` over the champions with a label: the log-likelihood ratio of a
     mean of 0 to one of `edge`, for normal shares of independent champions. Champions are not independent; the limits
     are drawn from whole days of the record, and hold all the same. Each champion's record is first moved to the mean
-    that is expected of it.
+    that is expected of it. The errors of two champions are taken to be as correlated as their days' shares are.
     """
     edge = np.where(np.isfinite(expected), np.maximum(expected, 0.0), 0.0)
     mean, variance = _moments(record)
@@ -124,27 +132,27 @@ def joint_edge(record: FloatArray, live: FloatArray, expected: FloatArray) -> Jo
     edge, weight = edge[usable], edge[usable] / variance[usable]
     days = record[:, usable]
     days = days[np.isfinite(days).any(axis=1)]
-    information = float((np.isfinite(days) @ (weight * edge)).mean())
+    present = np.isfinite(days)
+    information = float((present @ (weight * edge)).mean())
+    doubt = np.zeros(edge.size) if errors is None else np.nan_to_num(errors[usable])
+    doubt *= weight * present.mean(axis=0)
     return JointEdge(
         _ratios(days - mean[usable] + edge, weight, edge),
         _ratios(live[:, usable], weight, edge),
         information,
+        _correlated(days, mean[usable], variance[usable], doubt),
         int(usable.sum()),
     )
 
 
-def loss_of_edge(
-    joint: JointEdge, *, looks: int, alarms: float, draws: int, block: int, seed: int, uncertainty: float = 0.0
-) -> Watch:
+def loss_of_edge(joint: JointEdge, *, looks: int, alarms: float, draws: int, block: int, seed: int) -> Watch:
     """Watch the edge of all champions together for its loss.
 
     Parameters
     ----------
     joint : JointEdge
     looks, alarms, draws, block, seed
-        As `watch` takes them. Days are drawn whole, so that champions that move together still do.
-    uncertainty : float
-        Standard deviation of the champions' common edge around the expected one, as a fraction of it.
+        As `watch_shortfalls` takes them. Days are drawn whole, so that champions that move together still do.
 
     Returns
     -------
@@ -153,11 +161,11 @@ def loss_of_edge(
     Raises
     ------
     ValueError
-        As `watch` does.
+        As `watch_shortfalls` does.
     """
     return watch_shortfalls(
         joint.record, joint.live, looks=looks, alarms=alarms, draws=draws, block=block, seed=seed,
-        uncertainty=uncertainty * joint.information,
+        uncertainty=joint.uncertainty,
     )  # fmt: skip
 
 
@@ -174,3 +182,10 @@ def _moments(record: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _ratios(shares: FloatArray, weight: FloatArray, edge: FloatArray) -> FloatArray:
     sums: FloatArray = np.where(np.isfinite(shares), edge / 2.0 - shares, 0.0) @ weight
     return sums
+
+
+def _correlated(days: FloatArray, mean: FloatArray, variance: FloatArray, doubt: FloatArray) -> float:
+    """Standard deviation of a sum of errors that are correlated as the days' standardised shares are."""
+    shares = np.where(np.isfinite(days), (days - mean) / np.sqrt(variance), 0.0)
+    known = np.maximum(np.isfinite(days).mean(axis=0), 1e-9)
+    return float(np.sqrt(np.mean((shares @ (doubt / np.sqrt(known))) ** 2)))

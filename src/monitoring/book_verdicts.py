@@ -132,14 +132,10 @@ def edge_judgement(
     joint = _joint(chosen, days)
     if joint is None or joint.record.size < MIN_RECORD:
         return Judgement()
-    edges = np.array([max(each.expected, 0.0) for each in chosen])
-    errors = np.array([each.error for each in chosen])
-    uncertainty = float(np.sqrt(np.sum((edges * errors) ** 2)) / np.sum(edges**2))
     looks = round(float(np.median([each.live.bars_per_year for each in chosen])))
     watch = loss_of_edge(
-        joint, looks=looks, alarms=choice.book_false_alarms, draws=choice.draws, block=block, seed=seed,
-        uncertainty=uncertainty,
-    )  # fmt: skip
+        joint, looks=looks, alarms=choice.book_false_alarms, draws=choice.draws, block=block, seed=seed
+    )
     row: dict[str, Any] = {"evidence": watch.now, "limit": 1.0}
     for name, years in _POWERS:
         row[name] = _joint_power(joint, watch, years)
@@ -174,7 +170,10 @@ def _joint(scored: Sequence[Scored], days: DateArray) -> JointEdge | None:
             continue
         _place(record[:, column], calendar, each.record.dates, label, score, edge)
         _place(live[:, column], days, each.live.dates, each.live.label, each.live.score, edge)
-    return joint_edge(record, live, np.array([each.expected for each in scored]))
+    expected, errors = (
+        np.array(values) for values in zip(*((each.expected, each.error) for each in scored), strict=True)
+    )
+    return joint_edge(record, live, expected, errors)
 
 
 def _place(

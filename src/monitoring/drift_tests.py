@@ -117,11 +117,10 @@ def feature_drift(
     _check(reference, recent, names)
     cuts = Cuts.of(reference)
     cells, window = cuts.cells(reference), recent.shape[0]
-    length = min(max(block, 2 * window), max(1, reference.shape[0] // 4))
-    years = drawn_years(cells, window, looks, draws, length, seed)
+    years = drawn_years(cells, window, looks, draws, _block(block, window, reference.shape[0]), seed)
     index = psi(counts(cells), counts(cuts.cells(recent)))
-    limits, highest, now = _joint(years, index, alarms)
-    statistic = float(np.max(now / limits))
+    null = _Null.of(years, alarms)
+    statistic = null.statistic(index)
     separated, separated_p = adversarial.separation(reference, recent)
     p = _tail_shares(years, index)
     return DriftResult(
@@ -132,9 +131,46 @@ def feature_drift(
         adversarial_auc=separated,
         adversarial_p=separated_p,
         statistic=statistic,
-        year_p=(1.0 + np.count_nonzero((highest / limits).max(axis=1) >= statistic)) / (draws + 1.0),
+        year_p=(1.0 + np.count_nonzero((null.highest / null.limits).max(axis=1) >= statistic)) / (draws + 1.0),
         alarm=statistic > 1.0,
     )
+
+
+def year_of_looks(
+    reference: Matrix,
+    later: Matrix,
+    *,
+    window: int,
+    looks: int,
+    alarms: float,
+    seed: int,
+    draws: int = 200,
+    block: int = 20,
+) -> FloatArray:
+    """Compute the statistic of `feature_drift` for each window of later rows, drawing the years once.
+
+    Parameters
+    ----------
+    reference, later : float32, shape (n, features) and (m, features)
+    window : int
+        Rows of each look.
+    looks, alarms, seed, draws, block
+        As `feature_drift` takes them.
+
+    Returns
+    -------
+    float64, shape (m - window + 1,)
+        Above 1 where it raises the alarm.
+    """
+    cuts = Cuts.of(reference)
+    cells, recent = cuts.cells(reference), cuts.cells(later)
+    held = counts(cells)
+    years = drawn_years(cells, window, looks, draws, _block(block, window, reference.shape[0]), seed)
+    statistic = np.empty(later.shape[0] - window + 1)
+    null = _Null.of(years, alarms)
+    for look in range(statistic.size):
+        statistic[look] = null.statistic(psi(held, counts(recent[look : look + window])))
+    return statistic
 
 
 def score_drift(
@@ -165,16 +201,33 @@ def score_drift(
     return feature_drift(before, after, ("score",), looks=looks, alarms=alarms, seed=seed, draws=draws, block=block)
 
 
-def _joint(
-    years: npt.NDArray[np.float32], index: FloatArray, alarms: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Limits of mean and largest, shape (2,); their highest of each drawn year, shape (draws, 2); and now."""
-    mean = years.mean(axis=(0, 1), dtype=np.float64)
-    deviation = np.maximum(years.std(axis=(0, 1), dtype=np.float64), 1e-6)
-    scaled = (years - mean.astype(np.float32)) / deviation.astype(np.float32)
-    highest = np.stack([scaled.mean(axis=2).max(axis=0), scaled.max(axis=2).max(axis=0)], axis=1).astype(np.float64)
-    current = (index - mean) / deviation
-    return _limits(highest, alarms), highest, np.array([current.mean(), current.max()])
+@dataclass(frozen=True)
+class _Null:
+    """What the drawn years say: mean and deviation of each feature's index, highest sums of each year, their limits."""
+
+    mean: FloatArray
+    deviation: FloatArray
+    highest: FloatArray
+    limits: FloatArray
+
+    @classmethod
+    def of(cls, years: npt.NDArray[np.float32], alarms: float) -> _Null:
+        mean = years.mean(axis=(0, 1), dtype=np.float64)
+        deviation = np.maximum(years.std(axis=(0, 1), dtype=np.float64), 1e-6)
+        scaled = (years - mean.astype(np.float32)) / deviation.astype(np.float32)
+        sums = [scaled.mean(axis=2).max(axis=0), scaled.max(axis=2).max(axis=0)]
+        highest = np.stack(sums, axis=1).astype(np.float64)
+        return cls(mean, deviation, highest, _limits(highest, alarms))
+
+    def statistic(self, index: FloatArray) -> float:
+        """The larger of mean and largest of the features, each over its limit."""
+        scaled = (index - self.mean) / self.deviation
+        return float(max(scaled.mean() / self.limits[0], scaled.max() / self.limits[1]))
+
+
+def _block(block: int, window: int, rows: int) -> int:
+    """Mean length of a block: long enough that a window seldom holds two, short enough that there are four."""
+    return min(max(block, 2 * window), max(1, rows // 4))
 
 
 def _limits(highest: FloatArray, alarms: float) -> FloatArray:
@@ -200,7 +253,7 @@ def _tail_shares(years: npt.NDArray[np.float32], index: FloatArray) -> FloatArra
 
 
 def _check(reference: Matrix, recent: Matrix, names: Sequence[str]) -> None:
-    if reference.ndim != 2 or recent.ndim != 2 or reference.shape[1] != recent.shape[1] != len(names):
+    if reference.ndim != 2 or recent.ndim != 2 or len({reference.shape[1], recent.shape[1], len(names)}) > 1:
         raise ValueError(
             f"drift needs the same features on both sides, got {reference.shape}, {recent.shape} and {len(names)} names"
         )

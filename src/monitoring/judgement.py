@@ -196,7 +196,8 @@ def band_columns(
 ) -> dict[str, Any]:
     """Draw the bands of as many days, and name the figures that are outside of theirs."""
     centre = {"sharpe": expected.sharpe} | ({} if expected.auc is None else {"auc": expected.auc})
-    found = bands(record, days, level=choice.band, draws=draws, block=block, seed=seed, centre=centre)
+    errors = {"sharpe": expected.sharpe_error} | ({} if expected.auc_error is None else {"auc": expected.auc_error})
+    found = bands(record, days, level=choice.band, draws=draws, block=block, seed=seed, centre=centre, errors=errors)
     columns: dict[str, Any] = {}
     outside = []
     for name in METRICS:

@@ -201,7 +201,7 @@ def loss(subject: str, row: Mapping[str, Any], judgement: Judgement, choice: Mon
     if figure and row.get("null_sharpe") is not None:
         figure += f" where {_shown(row.get('null_sharpe'))} was expected"
     rate = f"by a test with a false alarm in {choice.book_false_alarms:.0%} of years"
-    over = f"; {_shown(row.get('sharpe'))} over all {row['days']:,} days"
+    over = f"; Sharpe ratio {_shown(row.get('sharpe'))} over all {row['days']:,} days"
     return Alarm(("edge",), judgement.crossed.isoformat(), f"{what}{figure}, seen on {judgement.crossed} {rate}{over}")
 
 

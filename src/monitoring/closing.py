@@ -79,7 +79,12 @@ def _days(review: Review) -> tuple[int, int]:
 def _counts(rows: pl.DataFrame) -> str:
     causes = rows["causes"].drop_nulls().str.split(", ").explode().value_counts(sort=True).rows()
     among = f" ({', '.join(f'{cause} {count:,}' for cause, count in causes)})" if causes else ""
-    phrases = {"expected": "as their record says", "flagged": f"flagged{among}", "young": "too young", "ended": "former"}
+    phrases = {
+        "expected": "as their record says",
+        "flagged": f"flagged{among}",
+        "young": "too young",
+        "ended": "former",
+    }
     found = dict(rows["verdict"].value_counts().rows())
     return ", ".join(f"{found[verdict]:,} {named}" for verdict, named in phrases.items() if found.get(verdict))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from src.evaluation.grade import Thresholds
 from src.promote import promote
 from src.tracking import promotion_carrying
 from src.tracking.promotion_history import Change, PromotionHistory
+from src.training.regrading import GradeCheck, Regrader
 from tests.tracking.tracking_case import GOOD, Case, case
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -137,6 +138,32 @@ def test_a_dry_run_changes_no_byte_and_says_what_would_be_done(made: Case, capsy
     assert content(made) == before
 
 
+def test_evidence_is_repeated_unless_the_champion_is_the_only_version_that_clears(
+    made: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def check(_self: Regrader, graded: pl.DataFrame) -> Iterator[GradeCheck]:
+        for record_id, strategy_key, symbol, alone in graded.select(
+            "record_id", "strategy_key", "symbol", "gate_alone"
+        ).iter_rows():
+            asked.append((symbol, alone))
+            yield GradeCheck(record_id, strategy_key)
+
+    monkeypatch.setattr(Regrader, "check", check)
+    two(made)
+    promote(made.config, {})
+    assert sorted(asked) == [("AAPL", False), ("SPY", False)]
+    asked.clear()
+    promote(made.config, {})
+    assert sorted(asked) == [("AAPL", True), ("SPY", True)]
+    asked.clear()
+    made.add("stock", "AAPL", "xgboost", {**GOOD, "z": 0.5, "p_value": 0.002})
+    made.project()
+    promote(made.config, {})
+    assert sorted(asked) == [("AAPL", False), ("SPY", True)]
+
+
 def test_undo_restores_the_champions_and_an_undo_of_it_promotes_again(made: Case, capsys: Any) -> None:
     two(made)
     promote(made.config, {"why": "first"})
@@ -157,7 +184,7 @@ def test_undo_restores_the_champions_and_an_undo_of_it_promotes_again(made: Case
     capsys.readouterr()
     assert promote(made.config, {"history": "true"}).startswith("promote: 6 entries in ")
     said = capsys.readouterr().out
-    assert ': "delisted"' in said
+    assert '("delisted"): 1 changed' in said
     assert "   etf.SPY version 1 -> none" in said
 
 

@@ -80,12 +80,13 @@ class PromotionEntry:
         return tuple(change for change in self.changes if change.name not in self.refused)
 
     def lines(self) -> Iterator[str]:
-        """Yield a line that says who did what, when and why, and one for each change."""
-        why = f': "{self.why}"' if self.why else ""
+        """Yield a line that says who did what, when and why, the demands of each scope, and a line for each change."""
+        why = f' ("{self.why}")' if self.why else ""
         state = "" if self.is_closed else " (interrupted)"
-        demands = ", ".join(f"{scope} {limits}" for scope, limits in self.demands.items() if limits)
-        by = f" by {demands}" if demands else ""
-        yield f"{self.number}. {self.at} {self.kind} of {self.who}{why}{by}; {len(self.changes):,} changed{state}"
+        yield f"{self.number}. {self.at} {self.kind} of {self.who}{why}: {len(self.changes):,} changed{state}"
+        for scope, limits in self.demands.items():
+            if limits:
+                yield f"   {scope}: {', '.join(f'{name} {limit:g}' for name, limit in limits.items())}"
         for change in self.changes:
             yield f"   {change}{' (refused)' if change.name in self.refused else ''}"
 

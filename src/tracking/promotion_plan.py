@@ -109,8 +109,10 @@ class PromotionPlan:
         for name in names:
             if name not in self.champions.names:
                 raise ConfigError(f"name must be a registered model of the dataset, got {name}")
-        best = [version for name in names if (version := self.champions.best(name)) is not None]
-        self.champions.vetting.repeat_grades(best)
+        clearing = {name: self._clearing(name) for name in names}
+        best = [versions[0] for versions in clearing.values() if versions]
+        alone = [version for version in best if len(clearing[version.name]) == 1 and self._is_champion(version)]
+        self.champions.vetting.repeat_grades(best, alone)
         return [self._best(name) for name in names]
 
     def no_longer_clear(self) -> Iterator[tuple[str, str]]:
@@ -155,13 +157,20 @@ class PromotionPlan:
                 refusals.append(f"version {version.number} is refused: {'; '.join(map(str, found))}")
         return Decision(name, self.champions.current.get(name), None, tuple(refusals))
 
+    def _clearing(self, name: str) -> list[RegisteredVersion]:
+        """Versions that nothing stands against by the facts at hand, the best first."""
+        return [version for version in self.champions.candidates(name) if not self.champions.objections(version)]
+
+    def _is_champion(self, version: RegisteredVersion) -> bool:
+        return self.champions.current.get(version.name) == version.number
+
     def _chosen(self, version: RegisteredVersion, refusals: tuple[str, ...]) -> Decision:
         why = self.champions.demands.met(version.name, version.evidence)
         return Decision(version.name, self.champions.current.get(version.name), version, refusals, why)
 
     def _deeper(self, version: RegisteredVersion) -> tuple[Objection, ...]:
         found = self.champions.vetting.deep_objections(version)
-        if found and self.champions.current.get(version.name) == version.number:
+        if found and self._is_champion(version):
             self.deep[version.name, version.number] = found
         return found
 

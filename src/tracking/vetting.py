@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from src.core.errors import StageError
 from src.core.instruments import Key
 from src.tracking import registry_gate, registry_sql, verdict
@@ -58,19 +60,26 @@ class Vetting:
         """
         return verdict.objections(version.standing, self._store.thresholds, self.records, use)
 
-    def repeat_grades(self, versions: Iterable[RegisteredVersion]) -> None:
+    def repeat_grades(
+        self, versions: Iterable[RegisteredVersion], unrivalled: Iterable[RegisteredVersion] = ()
+    ) -> None:
         """Repeat the grades of several versions at once, which reads each bucket of bars once.
 
         Parameters
         ----------
         versions : iterable of RegisteredVersion
+        unrivalled : iterable of RegisteredVersion
+            Those of them that are champions and that no other version could replace: their evidence decides nothing,
+            and the figures of the gate are enough.
         """
         keys = {version.key for version in versions} - self._checks.keys()
+        by_gate = [version.key[0] for version in unrivalled]
         for folder, store in self._stores.items():
             own = sorted(key for key in keys if self.records.place(key[0]) == folder)
             if own and folder not in self._regraders:
                 self._regraders[folder] = regrader_of(self._store.settings, store)
-            for check in self._regraders[folder].check(self.evidence.rows(own)) if own else ():
+            graded = self.evidence.rows(own).with_columns(gate_alone=pl.col("record_id").is_in(by_gate))
+            for check in self._regraders[folder].check(graded) if own else ():
                 self._checks[check.record_id, check.strategy_key] = check
 
     def deep_objections(self, version: RegisteredVersion) -> tuple[Objection, ...]:

@@ -29,7 +29,8 @@ def test_entries_are_read_as_they_were_written(history: PromotionHistory) -> Non
     assert one.demands == {"instruments": {"max_q_value": 0.1}}
     assert (two.number, two.refused, two.carried_out) == (2, ("etf.SPY",), (SECOND,))
     said = [line for entry in (one, two) for line in entry.lines()]
-    assert said[1] == "   stock.AAPL none -> version 1"
+    assert said[0].endswith(' ("Überprüft"): 1 changed')
+    assert said[1:3] == ["   instruments: max_q_value 0.1", "   stock.AAPL none -> version 1"]
     assert said[-1] == "   etf.SPY none -> version 4 (refused)"
 
 

@@ -1,7 +1,8 @@
 """Grade stored runs of the pooled scope again from their scores and the bars; see `src.training.regrading`.
 
 The scores in ``data/portfolios`` and the bars are what is trusted. A row that this code and these settings made is
-repeated whole, evidence included, because evidence ranks and crowns; of an older row the figures of the gate are.
+repeated whole, evidence included, because evidence ranks and crowns; of an older row, and of a champion that nothing
+could replace, the figures of the gate are.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class PooledRegrader:
         Parameters
         ----------
         graded : DataFrame
-            Rows of grades, as stored.
+            Rows of grades, as stored. Where a column ``gate_alone`` is true, the evidence of a row is not repeated,
+            which takes hundreds of draws.
 
         Yields
         ------
@@ -148,8 +150,9 @@ class PooledRegrader:
                 *identity, missing=f"{_RESTATED}: run `{train}`, which makes a run of the bars that there are"
             )
         current = [each for each in candidates if keys.grade_key(each) == row["grade_key"]]
-        figures = self._graded(parts, data, (current or candidates)[0], row["n_trials"] or 1, whole=bool(current))
-        unlike = differences(row, figures, CHECKED if current else _GATED)
+        whole = bool(current) and not row.get("gate_alone")
+        figures = self._graded(parts, data, (current or candidates)[0], row["n_trials"] or 1, whole=whole)
+        unlike = differences(row, figures, CHECKED if whole else _GATED)
         return GradeCheck(*identity, differing=tuple(unlike), is_current=bool(current))
 
     def _graded(

@@ -172,6 +172,14 @@ def test_an_older_row_is_checked_by_the_figures_of_the_gate_alone(project: Proje
     assert (found.is_current, found.is_damage) == (False, True)
 
 
+def test_where_evidence_decides_nothing_the_figures_of_the_gate_are_repeated_alone(project: Project) -> None:
+    row = project.row().with_columns(gate_alone=pl.lit(True))
+    assert project.check(row.with_columns(z=pl.lit(9.0))).objection is None
+    found = project.check(row.with_columns(pl.col("sharpe") + 1))
+    assert [each.split()[0] for each in found.differing] == ["sharpe"]
+    assert (found.is_current, found.is_damage) == (True, True)
+
+
 def test_edited_scores_give_other_figures(project: Project) -> None:
     for path in (project.paths.portfolios / "scores").rglob("*.npy"):
         np.save(path, -np.load(path))

@@ -13,12 +13,13 @@ import pytest
 from src.evaluation.pooled.live_weights import live_weights
 from src.featurize import featurize
 from src.hydrate import hydrate
+from src.market.calendar import sessions
 from src.signals.days import BookDays
 from src.signals.pooled_lines import class_data
 from src.signals.pooled_model import PooledModel
 from src.signals.pooled_scores import PooledScores
-from tests.training.pooled.live_case import champion, dataset, lines
-from tests.training.pooled.session_case import Stocks
+from tests.training.pooled.live_case import champion, dataset, lines, state_files
+from tests.training.pooled.session_case import Stocks, publish
 
 WHATEVER_THE_GRADE = ("grade.min_auc=0", "grade.min_accuracy=0", "grade.min_sharpe=-10", "grade.max_drawdown=1")
 SINGLE = "model.members=[]"
@@ -72,3 +73,42 @@ def test_a_book_continues_the_graded_portfolio(
     whole = lines(project, "2019-11-01", "2019-12-31").filter(pl.col("book_date") >= pl.date(2019, 12, 30))
     assert set(whole["state"]) == {"said"} and whole.filter(pl.col("position") != 0).height >= 10
     assert daily.drop("moved_by").equals(whole.drop("moved_by"))
+
+
+def of_the_world(bars: pl.DataFrame, today: dt.date) -> pl.DataFrame:
+    """What files state on a day: a split on 2019-10-10, a dividend on the 15th, a delisting and a listing before."""
+    symbol, date = pl.col("symbol"), pl.col("date")
+    split = (symbol == "SIM02") & (date < pl.date(2019, 10, 10)) & pl.lit(today >= dt.date(2019, 10, 10))
+    paid = (symbol == "SIM03") & (date >= pl.date(2019, 10, 15))
+    bars = bars.filter(date <= today, ~((symbol == "SIM05") & (date > pl.date(2019, 10, 4))))
+    bars = bars.with_columns(
+        *(
+            pl.when(split).then(pl.col(name) / 4).otherwise(name).alias(name)
+            for name in ("open", "high", "low", "close")
+        ),
+        *(pl.when(split).then(pl.col(name) * 4).otherwise(name).alias(name) for name in ("volume", "split")),
+        pl.when(paid).then(pl.col("factor") * 1.02).otherwise("factor").alias("factor"),
+    )
+    listed = bars.filter(symbol == "SIM04", date >= pl.date(2018, 9, 26)).with_columns(symbol=pl.lit("AAA"))
+    return pl.concat([bars, listed])
+
+
+def test_books_day_by_day_are_those_of_the_whole(featurized: Stocks, tmp_path: Path) -> None:
+    """A universe that grows by a day at a time says on each day what its last state gives for that day."""
+    project = featurized.copy(tmp_path / "p")
+    project.train()
+    whole = {b: project.bars.read_bucket(b) for b in project.bars.buckets()}
+    days = sessions("stock", "2019-10-01", "2019-10-25").tolist()
+    daily = []
+    for day in days:
+        for b, bars in whole.items():
+            publish(project.bars, b, of_the_world(bars, day))
+        featurize(project.config(verb="featurize"))
+        daily.append(lines(project, day.isoformat()))
+    restated = ["close", "factor", "inputs_sha256", "moved_by"]
+    said = pl.concat(daily).drop(restated)
+    assert "AAA" in said["symbol"] and said.filter(state="refused")["symbol"].unique().to_list() == ["SIM05"]
+    assert lines(project, "2019-10-01", "2019-10-25").drop(restated).equals(said)
+    for path in state_files(project):
+        path.unlink()
+    assert lines(project, "2019-10-01", "2019-10-25").drop(restated).equals(said)

@@ -16,6 +16,8 @@ from src.config.paths import DatasetPaths
 from src.config.schema import BookConfig, GradeConfig
 from src.evaluation import metrics
 from src.evaluation.grade import GATE_METRICS
+from src.evaluation.shift_test import common_shifts
+from src.evaluation.strategy import exposures, net_returns
 from src.signals import kept_record
 from src.signals.kept_record import current_record, record_folder, stored_record, write_record
 from src.signals.own_decisions import GradedRun, GradedRuns
@@ -155,9 +157,6 @@ def runs_of(case: Trained) -> Iterator[GradedRun]:
 
 def test_stored_bits_are_those_of_the_displaced_decisions_that_null_books_trade(case: Trained) -> None:
     """The displacement that a bit belongs to gives, traded again, a record that clears the thresholds or not."""
-    from src.evaluation.shift_test import common_shifts
-    from src.evaluation.strategy import exposures, net_returns
-
     graded = pl.read_parquet(case.config.paths.grades)
     passes, _ = _stored_shifts(graded)
     limits, checked = GradeConfig(), 0
@@ -188,6 +187,98 @@ def test_planted_edges_are_beyond_books_without_skill_and_hold_out(record: OwnRe
     assert 1 / 41 <= own["sharpe_p_value"] <= 1.0
     assert own["held_out_champions"] <= 3.0
     assert json.dumps({name: own[name] for name in own if name not in ("first_oos", "last_oos")})
+
+
+LENIENT = GradeConfig(min_auc=0.49, min_accuracy=0.45, min_sharpe=-1.0, max_drawdown=0.9)
+
+
+def booked(record: OwnRecord, parts: list[tuple[GradedRun, Any, Any]], choice: BookConfig) -> list[float]:
+    """Net return of each day of a book that holds runs with these exposures on these decisions, at equal shares."""
+    days = dict.fromkeys(record.daily["date"].to_list(), 0.0)
+    for run, exposure, span in parts:
+        before, met = 0.0, run.conditions
+        stamps = run.decisions.stamps[run.positions][span].astype("datetime64[D]").tolist()
+        size, cost, change = (getattr(met, name)[span] for name in ("size", "cost", "change"))
+        for k, stamp in enumerate(stamps):
+            weight = exposure[span][k] * size[k] / len(parts)
+            weight = max(-choice.max_weight, min(choice.max_weight, weight))
+            left = abs(weight) if k == len(stamps) - 1 else 0.0
+            net = weight * change[k] - (abs(weight - before) + left) * cost[k]
+            before = weight
+            if stamp in days:
+                days[stamp] += net
+    return list(days.values())
+
+
+@pytest.mark.parametrize("most", [0.2, 1.0])
+def test_books_without_skill_are_those_of_plain_loops(
+    case: Trained, champions: list[CrownedVersion], most: float
+) -> None:
+    choice = replace(WIDE, max_weight=most)
+    found = own_record(champions, case.config.paths, choice, LENIENT, null_books=60)
+    graded = pl.read_parquet(case.config.paths.grades)
+    passes, z = _stored_shifts(graded)
+    runs = {run.record_id: run for run in runs_of(case)}
+    instruments = graded.select(pl.struct("asset_class", "symbol").rank("dense")).to_series().to_numpy()
+    ratios, counts = [], []
+    for book in range(60):
+        parts = []
+        for row in best(passes[:, book], z[:, book], instruments, len(champions)):
+            run = runs[graded["record_id"][int(row)]]
+            n = run.positions.size
+            shift = common_shifts(200, n - 1 - min(126, n // 4), run.decisions.bars_per_year)[book]
+            displaced = np.array([run.direction[(k - shift) % n] for k in range(n)])
+            parts.append((run, exposures(displaced, run.decisions.horizon), slice(None)))
+        counts.append(len(parts))
+        ratios.append(metrics.sharpe(np.array(booked(found, parts, choice)), 365.0) or 0.0)
+    assert sum(counts) > 0
+    assert found.figures["null_champions"] == pytest.approx(np.mean(counts))
+    assert found.figures["null_sharpe"] == pytest.approx(np.median(ratios))
+    assert found.figures["null_sharpe_high"] == pytest.approx(np.quantile(ratios, 0.95))
+    reached = sum(ratio >= found.figures["sharpe"] for ratio in ratios)
+    assert found.figures["sharpe_p_value"] == pytest.approx((1 + reached) / 61)
+
+
+def test_a_held_out_book_is_that_of_plain_loops(case: Trained, champions: list[CrownedVersion]) -> None:
+    found = own_record(champions, case.config.paths, WIDE, LENIENT, null_books=1)
+    middle = np.datetime64(middle_of(case, champions, found))
+    net, counts = np.zeros(found.daily.height), []
+    for half in range(2):
+        ranked: dict[Any, tuple[float, GradedRun, Any]] = {}
+        for run in runs_of(case):
+            dates = run.decisions.dates[run.positions].astype("datetime64[D]")
+            seen = dates < middle if half == 0 else dates >= middle
+            label, score = run.outcome[seen], run.probability[seen]
+            exposure = exposures(run.direction, run.decisions.horizon)
+            earned = net_returns(exposure * run.conditions.size, run.conditions)[seen]
+            area, right = metrics.auc(label, score) or 0.0, metrics.accuracy(label, score) or 0.0
+            ratio, fall = (
+                metrics.sharpe(earned, run.decisions.bars_per_year) or 0.0,
+                metrics.max_drawdown(earned) or 0.0,
+            )
+            ups, downs = (label == 1).sum(), (label == 0).sum()
+            z = (area - 0.5) / np.sqrt((ups + downs + 1) / (12 * ups * downs))
+            clears = area >= 0.49 and right >= 0.45 and ratio >= -1.0 and fall <= 0.9
+            if clears and (run.key not in ranked or z > ranked[run.key][0]):
+                ranked[run.key] = (float(z), run, np.flatnonzero(~seen))
+        parts = [(run, exposures(run.direction, run.decisions.horizon), span) for _, run, span in ranked.values()]
+        counts.append(len(parts))
+        net += np.array(booked(found, parts, WIDE))
+    assert min(counts) > 0
+    assert found.figures["held_out_champions"] == np.mean(counts)
+    assert found.figures["held_out_sharpe"] == pytest.approx(metrics.sharpe(net, 365.0))
+    assert found.figures["held_out_drawdown"] == pytest.approx(metrics.max_drawdown(net))
+
+
+def middle_of(case: Trained, champions: list[CrownedVersion], record: OwnRecord) -> Any:
+    """The day that stands in the middle of the book's days of decision."""
+    dates = set()
+    for champion in champions:
+        row = case.runs.predictions(None, [champion.record_id]).row(0, named=True)
+        dates |= {each.date() for each in row["oos_date"]}
+    first, last = record.figures["first_oos"], record.figures["last_oos"]
+    ordered = sorted(day for day in dates if first <= day <= last)
+    return ordered[len(ordered) // 2]
 
 
 def test_the_best_run_of_each_instrument_is_chosen_and_the_best_of_these() -> None:

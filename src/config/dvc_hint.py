@@ -12,7 +12,10 @@ from src.core.project import ROOT
 if TYPE_CHECKING:
     from src.config.schema import Config
 
-_UNVERSIONED = ("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune.")  # change no output in DVC
+_UNVERSIONED = (  # change no output in DVC
+    *("engine.", "tracking.", "data.logs", "fresh", "experiment", "tune."),
+    *("promotion.", "book.", "monitor.", "daily.", "refit", "date", "dry_run"),
+)
 
 
 def dvc_hint(verb: str, config: Config) -> str | None:
@@ -31,15 +34,16 @@ def dvc_hint(verb: str, config: Config) -> str | None:
         One sentence; None where DVC has nothing to do with the command.
     """
     stage = "train_pooled" if verb == "train" and config.scope.kind == "pooled" else verb
-    if stage not in _stages():
+    if stage not in _stages() and verb != "daily":  # which runs several stages
         return None
     versioned = compose([f"scope={config.scope.kind}"] if verb == "train" else [])
     if config.only or config.dataset != versioned.dataset:
         return None  # a part of a dataset, or a dataset that DVC does not version
     usual = dict(values(versioned))
-    differs = [key for key, value in values(config) if usual.get(key) != value and not key.startswith(_UNVERSIONED)]
+    ignored = (*_UNVERSIONED, "split.until") if config.refit else _UNVERSIONED  # a refit has just moved it
+    differs = [key for key, value in values(config) if usual.get(key) != value and not key.startswith(ignored)]
     if not differs:
-        return f"DVC does not know of this run yet: dvc commit -f {stage}"
+        return f"DVC does not know of this run yet: dvc commit -f{'' if verb == 'daily' else f' {stage}'}"
     return (
         f"dvc repro would give another {config.dataset}: {differs[0]} differs from params.yaml and conf/. To keep this"
         " result, set it there and run dvc repro"

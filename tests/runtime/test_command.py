@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from src.config.compose import compose
+from src.config.dvc_hint import dvc_hint
 from src.config.schema import Config
 from src.core.errors import ConfigError, StageError
 from src.core.project import ROOT
@@ -428,3 +430,10 @@ def test_a_command_line_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> N
     typed = ["only=[A,B]", "data.root='/mnt/my bars (new)'", "universe.name=1e5", "source.path=it's $5"]
     monkeypatch.setattr(sys, "argv", ["/home/me/src/train.py", *typed])
     assert shlex.split(lock.command_line()) == ["python", "-m", "src.train", *typed]
+
+
+def test_a_day_is_committed_to_dvc_as_a_whole() -> None:
+    whole = "DVC does not know of this run yet: dvc commit -f"
+    assert dvc_hint("daily", compose(["refit=monthly", "daily.wait=false", "split.until=2025-09-30"])) == whole
+    assert dvc_hint("daily", compose(["universe=quick"])) is None
+    assert dvc_hint("monitor", compose([])) is None

@@ -67,7 +67,7 @@ class Challengers:
                 steps.run("train", f"scope={scope}")
                 due = _did(steps, due, scope)
         if "promoted" not in due.done:
-            steps.run("promote")
+            steps.run("promote", f"why={self.period} refit up to {due.until}")
             due = _did(steps, due, "promoted")
         self._keep(due)
         steps.note(refit=Refit(due.until, due.before, due.done, moment(world.clock())))

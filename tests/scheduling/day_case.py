@@ -62,7 +62,8 @@ class Made:
         return record
 
     def run(self, verb: str, words: Sequence[str]) -> StageEnd:
-        self.called.append(" ".join([verb, *(word for word in words if word not in self.typed)]))
+        own = [word for word in words if word not in self.typed and not word.startswith("why=")]
+        self.called.append(" ".join([verb, *own]))
         self.now += dt.timedelta(seconds=10)
         if verb in self.acts and (end := self.acts[verb](words)) is not None:
             return end

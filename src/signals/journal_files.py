@@ -174,10 +174,11 @@ def read_table(root: Path, entry: Entry, table: str, columns: Sequence[str] | No
     """
     content = checked_bytes(root, entry, file_name(entry.number, table))
     schema = _SCHEMAS[table]
-    frame = pl.read_parquet(io.BytesIO(content))
-    if columns is not None:
-        return _with_schema(frame, {name: schema[name] for name in columns})
-    return _with_entry(_with_schema(frame, schema), entry)
+    if columns is None:
+        return _with_entry(_with_schema(pl.read_parquet(io.BytesIO(content)), schema), entry)
+    stored = pl.read_parquet_schema(io.BytesIO(content))
+    chosen = [name for name in columns if name in stored] or None  # without one of them, all, for the number of rows
+    return _with_schema(pl.read_parquet(io.BytesIO(content), columns=chosen), {name: schema[name] for name in columns})
 
 
 def read_tables(root: Path, entries: Sequence[Entry], table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:

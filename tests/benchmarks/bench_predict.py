@@ -140,7 +140,7 @@ def write_bars(store: BarStore, number: int, symbols: list[str]) -> None:
 def write_features(
     store: FeatureStore, bars: BarStore, number: int, symbols: list[str], hashes: dict[str, str]
 ) -> None:
-    days, random = DAYS[DAYS >= np.datetime64("2025-01-01")], np.random.default_rng(number)
+    days, random = DAYS[np.datetime64("2025-01-01") <= DAYS], np.random.default_rng(number)
     values = random.standard_normal((len(hashes), len(days) * len(symbols))).astype(np.float32)
     keys = {"asset_class": ["stock"] * values.shape[1], "symbol": np.repeat(symbols, len(days))}
     frame = pl.DataFrame(keys | {"date": np.tile(days, len(symbols))} | dict(zip(hashes, values, strict=True)))

@@ -1,4 +1,4 @@
-"""A year of days, hydrated, featurized with all features, and decided one after the other: as those hydrated at once."""
+"""A year of days, hydrated, featurized and decided one after the other, equals the same hydrated at once."""
 
 from __future__ import annotations
 

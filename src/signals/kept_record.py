@@ -101,12 +101,11 @@ def record_key(
         The bars of a year count where the champions' last decision is at its end or later: the file of a year that goes
         on changes every day.
     """
-    settings = dict(values(choice))
     days = [champion.grade.get("last_oos") for champion in champions]
     return json_digest(
         [
             sorted([each.name, each.record_id, each.strategy_key, list(each.objections)] for each in champions),
-            {name: settings[name] for name in _MADE_OF},
+            {name: value for name, value in values(choice) if name.partition(".")[0] in _MADE_OF},
             dict(values(gate)),
             null_books,
             _bars(paths, max((day for day in days if day), default=None)),

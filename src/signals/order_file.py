@@ -102,8 +102,9 @@ def broker_basket(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _plain(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with quantities as people write them, and amounts to the cent."""
-    return table.with_columns(_written("quantity"), pl.col("value").round(2))
+    """The table with quantities and prices as people write them, and amounts to the cent."""
+    price = pl.col("reference_price").round_sig_figs(8)
+    return table.with_columns(_written("quantity"), price, pl.col("value").round(2))
 
 
 def _written(column: str) -> pl.Expr:

@@ -27,7 +27,9 @@ from src.signals.own_rule import best
 from src.tracking.crowned_versions import CrownedVersion
 from tests.signals.trained_case import Trained, configured, trained
 
-WIDE = BookConfig(max_weight=1.0, max_class_weight={}, max_gross=20.0, max_turnover=40.0, benchmark="stock:none")
+WIDE = BookConfig(
+    max_weight=1.0, max_class_weight={"stock": 20.0}, max_gross=20.0, max_turnover=40.0, benchmark="stock:none"
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,8 @@ def test_a_record_is_made_once_for_the_same_champions(
     assert again.figures == first.figures
     current_record(champions[1:], paths, WIDE, gate, null_books=0)
     current_record(champions, paths, replace(WIDE, max_weight=0.5), gate, null_books=0)
-    assert len(made) == 3
+    current_record(champions, paths, replace(WIDE, max_class_weight={"stock": 0.5}), gate, null_books=0)
+    assert len(made) == 4
 
 
 # what the record owes to the choice of the champions --------------------------------------------------------------

@@ -212,7 +212,8 @@ class Day:
     def _changed(self, book: str | None) -> list[str]:
         if book is None:
             return []
-        return news.changes(Journal(self._job.paths.journal).books(), dt.date.fromisoformat(book))
+        date = dt.date.fromisoformat(book)
+        return news.changes(Journal(self._job.paths.journal).books(date), date)
 
     def _book_date(self) -> str | None:
         """Date of the last book of the journal."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ class Past:
     weights : mapping
         Of each instrument in that book.
     names : frozenset of str
-        Champions that have decided before, or on the day itself.
+        Champions of today that have decided before, or on the day itself.
     """
 
     last: dt.date | None
@@ -55,7 +55,7 @@ class Past:
     names: frozenset[str]
 
     @classmethod
-    def of(cls, journal: Journal, before: dt.date) -> Past:
+    def of(cls, journal: Journal, before: dt.date, champions: Collection[str]) -> Past:
         """Read what matters for the book of a day.
 
         Parameters
@@ -63,6 +63,8 @@ class Past:
         journal : Journal
         before : date
             Of the book to be made: the last one of the journal, or a later one.
+        champions : collection of str
+            Names of those of today.
         """
         ends = [entry.last for entry in journal.entries() if entry.last and entry.last < before]
         earlier = pl.col("book_date") < before
@@ -70,9 +72,8 @@ class Past:
         if books.is_empty() and ends:  # days on which nothing was held have no row
             books = journal.books().filter(earlier)
         last = books["book_date"].max()
-        names = journal.lines(columns=["name", "state"]).filter(pl.col("state") == "said")["name"].unique()
         weights = weights_of(books.filter(pl.col("book_date") == pl.col("book_date").max()))
-        return cls(last if isinstance(last, dt.date) else None, weights, frozenset(names))
+        return cls(last if isinstance(last, dt.date) else None, weights, journal.deciders(champions))
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def make_books(
         Of a champion that the journal knows, the days after its last book; of another one, all days since its training
         ended. Books are made of days after the last one alone: what was held on the days before does not change.
     """
-    past = Past.of(journal, date)
+    past = Past.of(journal, date, [each.name for each in champions])
     known = [each for each in champions if each.name in past.names]
     others = [each for each in champions if each.name not in past.names]
     after = past.last + dt.timedelta(days=1) if past.last else FIRST_DAY

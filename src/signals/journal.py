@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +184,27 @@ class Journal:
             If the chain is broken, or the SHA-256 of a file that is read is not the chain's.
         """
         return self._read("lines", first, columns)
+
+    def deciders(self, names: Collection[str]) -> frozenset[str]:
+        """Find the champions that have decided, ever.
+
+        Parameters
+        ----------
+        names : collection of str
+            Champions to look for. Entries are read from the last on, until all are found.
+
+        Returns
+        -------
+        frozenset of str
+            Those of `names` with a line that was said.
+        """
+        missing = set(names)
+        for entry in reversed(self.entries()):
+            if not missing:
+                break
+            said = files.read_tables(self.root, [entry], "lines", ["name", "state"]).filter(state="said")
+            missing -= set(said["name"])
+        return frozenset(names) - missing
 
     def books(self, first: dt.date | None = None) -> pl.DataFrame:
         """Read the netted books: columns of `src.signals.tables.BOOK`, and entry, kind, said_at.

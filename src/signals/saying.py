@@ -176,8 +176,8 @@ def say(request: BookRequest) -> Said:
 
 def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings: Holdings) -> Said:
     """The book of a day that the journal has gone beyond: as it was said, whatever the bars say now."""
-    book = journal.books().filter(pl.col("book_date") == date)
-    lines = journal.lines().filter(pl.col("book_date") == date)
+    book = journal.books(date).filter(pl.col("book_date") == date)
+    lines = journal.lines(date).filter(pl.col("book_date") == date)
     if book.is_empty() and lines.is_empty():
         raise ConfigError(f"date={date} has no book, and the journal of {request.paths.dataset} goes on: leave it out")
     at = _said_at(journal, date)

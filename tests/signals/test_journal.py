@@ -114,6 +114,20 @@ def test_a_first_day_and_columns_limit_what_is_read(tmp_path: Path) -> None:
     assert journal.lines(MONDAY).is_empty()
 
 
+def test_champions_that_have_decided_are_found_from_the_last_entry_on(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(journal, line("AAPL"), refused("NVDA"))
+    say(journal, line("MSFT", MONDAY))
+    journal.record_event({"demoted": "stock.NVDA"})
+    assert journal.deciders(["stock.AAPL", "stock.MSFT", "stock.NVDA"]) == {"stock.AAPL", "stock.MSFT"}
+    opened: list[str] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.append(path.name), read(path))[1])
+    assert journal.deciders(["stock.MSFT"]) == {"stock.MSFT"}
+    assert "000001-lines.parquet" not in opened
+
+
 def test_many_days_are_looked_up_in_the_entries_that_can_hold_them_alone(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from src.core.errors import ConfigError, StageError
 from src.evaluation.grade import Thresholds
 from src.promote import promote
 from src.runtime.arguments import split_arguments
+from src.tracking.demotion import demote
 from src.tracking.promotion import is_request_key
 from tests.tracking.tracking_case import GOOD, Case, case
 
@@ -199,3 +200,22 @@ def experiment(made: Case) -> str:
     found = made.client().get_experiment_by_name("alpha-loop/demo")
     assert found is not None
     return str(found.experiment_id)
+
+
+def test_a_demoted_champion_comes_back_where_it_is_named_and_not_by_itself(made: Case, capsys: Any) -> None:
+    made.add("stock", "AAPL", "lightgbm", {**GOOD, "z": 1.0})
+    made.add("stock", "AAPL", "catboost", {**GOOD, "z": 3.0})
+    made.project()
+    promote(made.config, {})
+    best = champion(made, "stock.AAPL")
+    assert best is not None
+    demote(made.tracked, "stock.AAPL", best, "monitor: drift")
+    promote(made.config, {})
+    assert champion(made, "stock.AAPL") == 3 - best
+    said = capsys.readouterr().out
+    assert f"version {best} is refused: demoted on " in said
+    assert f"monitor: drift (name=stock.AAPL version={best} promotes it all the same)" in said
+    promote(made.config, {"name": "stock.AAPL", "version": str(best)})
+    assert champion(made, "stock.AAPL") == best
+    promote(made.config, {})
+    assert champion(made, "stock.AAPL") == best

@@ -147,8 +147,8 @@ def _joint_power(joint: JointEdge, watch: Watch, years: int) -> float | None:
     deviation, half = float(np.std(joint.record, ddof=1)), joint.information / 2.0
     if deviation <= 0.0 or not math.isfinite(watch.limit[0]):
         return None
-    limit, unit = round(float(watch.limit[0]) / deviation, 2), round(half / deviation, 4)
-    return chance(limit, unit, 2.0 * unit, years * watch.looks)
+    unit = half / deviation
+    return chance(float(watch.limit[0]) / deviation, unit, 2.0 * unit, years * watch.looks)
 
 
 def shared_days(dates: Sequence[DateArray]) -> DateArray:

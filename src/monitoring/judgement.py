@@ -24,7 +24,7 @@ from src.monitoring.tables import METRICS
 THREADS = 2
 """Sorting and drawing release the interpreter's lock."""
 LEAST_DRAWS = 200
-TOTAL_DRAWS = 4_000_000
+TOTAL_DRAWS = 3_000_000
 """Draws for all champions together: with thousands of them, each gets fewer."""
 
 
@@ -160,12 +160,20 @@ def power(watch: Watch, sharpe: float, alternative: float, bars_per_year: float,
         return None
     root = math.sqrt(bars_per_year)
     allowance = (sharpe - min(alternative, sharpe - 0.25)) / (2.0 * root)
-    return chance(round(float(watch.limit[0]), 2), round(allowance, 4), round(sharpe / root, 4), years * watch.looks)
+    return chance(float(watch.limit[0]), allowance, sharpe / root, years * watch.looks)
+
+
+def chance(limit: float, allowance: float, shift: float, looks: int) -> float:
+    """Probability that Page's statistic crosses a constant limit within a number of looks, on a grid of its arguments.
+
+    Limits are rounded to a quarter and the others to 0.004 standard deviations of a day, so that thousands of champions
+    need a few hundred evaluations.
+    """
+    return _chance(round(4.0 * limit) / 4.0, round(250.0 * allowance) / 250.0, round(250.0 * shift) / 250.0, looks)
 
 
 @lru_cache(maxsize=4096)
-def chance(limit: float, allowance: float, shift: float, looks: int) -> float:
-    """Probability that Page's statistic crosses a constant limit within a number of looks."""
+def _chance(limit: float, allowance: float, shift: float, looks: int) -> float:
     return float(crossing_probabilities(np.full(looks, limit), allowance, shift)[-1])
 
 

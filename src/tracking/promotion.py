@@ -95,7 +95,7 @@ def carry_out(
         champions = Champions(store, demands)
         for change in taken:
             champions.current.pop(change.name, None)
-        plan = PromotionPlan(champions)
+        plan = PromotionPlan(champions, demoted=history.demoted())
         return _Promotion(settings, store, history, plan, taken, request, show, dry_run=dry_run).run(why)
 
 

@@ -139,6 +139,19 @@ class PromotionHistory:
         last = entries[-1] if entries else None
         return last if last and not last.is_closed and kind in (None, last.kind) else None
 
+    def demoted(self) -> dict[tuple[str, int], str]:
+        """List the versions that were demoted and have not been champion since: when and why, by name and version."""
+        found: dict[tuple[str, int], str] = {}
+        for entry in self.entries():
+            for change in entry.changes:
+                if change.name in entry.refused:
+                    continue
+                if change.after is not None:
+                    found.pop((change.name, change.after), None)
+                elif entry.kind == "demote" and change.before is not None:
+                    found[change.name, change.before] = f"{entry.at[:10]}: {entry.why}"
+        return found
+
     def begin(
         self, kind: str, changes: Iterable[Change], *, why: str = "", demands: Mapping[str, Any] | None = None
     ) -> PromotionEntry:

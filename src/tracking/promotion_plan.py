@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from src.core.errors import ConfigError, StageError
+from src.core.instruments import Key
 from src.tracking.champions import Champions, RegisteredVersion
 from src.tracking.crowning import champions_now
 from src.tracking.demands import is_portfolio
@@ -81,11 +83,15 @@ class PromotionPlan:
         Versions that are not as training left them.
     deep : dict
         What was found against champions beyond the facts at hand, by name and number.
+    demoted : mapping
+        Versions that were taken down, and why, by name and number: they come back where a person names them, and not
+        by the evidence that had made them champion.
     """
 
     champions: Champions
     damaged: set[tuple[str, int]] = field(default_factory=set)
     deep: dict[tuple[str, int], tuple[Objection, ...]] = field(default_factory=dict)
+    demoted: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def decisions(self, request: Mapping[str, str]) -> list[Decision]:
         """Decide about all models, about the one that the request names, or about the version that it names.
@@ -150,16 +156,33 @@ class PromotionPlan:
         """Choose the best version that nothing stands against."""
         refusals: list[str] = []
         for version in self.champions.candidates(name):
-            found = self.champions.objections(version) or self._deeper(version)
+            against = self._taken_down(version)
+            found = self.champions.objections(version) or against or self._deeper(version)
             if not found:
                 return self._chosen(version, tuple(refusals))
-            if self._is_worth_a_line(version, found):
+            if found == against or self._is_worth_a_line(version, found):
                 refusals.append(f"version {version.number} is refused: {'; '.join(map(str, found))}")
         return Decision(name, self.champions.current.get(name), None, tuple(refusals))
 
     def _clearing(self, name: str) -> list[RegisteredVersion]:
         """Versions that nothing stands against by the facts at hand, the best first."""
-        return [version for version in self.champions.candidates(name) if not self.champions.objections(version)]
+        versions = self.champions.candidates(name)
+        return [each for each in versions if not self.champions.objections(each) and not self._taken_down(each)]
+
+    @cached_property
+    def _demoted_runs(self) -> dict[tuple[str, Key], str]:
+        """Why the runs behind the demoted versions were taken down: another version of the same run is no news."""
+        versions = self.champions.versions() if self.demoted else ()
+        reasons = ((each, self.demoted.get((each.name, each.number))) for each in versions)
+        return {(each.name, each.key): why for each, why in reasons if why is not None}
+
+    def _taken_down(self, version: RegisteredVersion) -> tuple[Objection, ...]:
+        """Say that a version, or another one of the same run, was demoted; empty where none was."""
+        why = self._demoted_runs.get((version.name, version.key))
+        if why is None or self._is_champion(version):
+            return ()
+        again = f"name={version.name} version={version.number} promotes it all the same"
+        return (Objection(f"demoted on {why} ({again})"),)
 
     def _is_champion(self, version: RegisteredVersion) -> bool:
         return self.champions.current.get(version.name) == version.number

@@ -26,7 +26,7 @@ from src.training.run_store import RunStore, shard_name
 from src.training.run_tables import grade_table, run_table
 
 FIRST, UNTIL, LAST = dt.date(2021, 1, 4), dt.date(2023, 12, 29), dt.date(2024, 12, 31)
-SESSION = "5" * 24
+SESSION = "1" * 24
 KEYS: tuple[Key, ...] = (("stock", "AAA"), ("stock", "BBB"), ("crypto", "CCC-USD"))
 Said = Callable[[FloatArray], FloatArray]
 
@@ -65,10 +65,12 @@ class Watched:
     keys: tuple[Key, ...] = KEYS
     label: LabelConfig = field(default_factory=LabelConfig)
     config: Config = field(default_factory=Config)
+    dataset: str = "mine"
+    records: dict[Key, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.config.data.root = str(self.root / "data")
-        self.config.universe.name = "mine"
+        self.config.universe.name = self.dataset
         self.config.monitor.draws = 200
         self.paths = self.config.paths
         self.journal = Journal(self.paths.journal)
@@ -78,6 +80,10 @@ class Watched:
         frame = pl.concat([bars_of(key) for key in self.keys])
         stored_bars(change(frame) if change else frame, self.paths.bars)
         return self
+
+    def record(self, key: Key) -> str:
+        """Id of the run of an instrument."""
+        return self.records.get(key, record_of(key))
 
     def bars(self, key: Key) -> pl.DataFrame:
         return BarStore(self.paths.bars).read_bucket(0, symbols=[key])
@@ -106,7 +112,7 @@ class Watched:
 
     def _rows(self, key: Key, found: Decisions, at: IntArray, score: FloatArray) -> tuple[dict[str, Any], ...]:
         earned = strategy.returns(score, at, found, StrategyConfig())
-        record_id = record_of(key)
+        record_id = self.record(key)
         named = {"record_id": record_id, "run_key": record_id[:-2], "attempt": 0, "session_key": SESSION}
         named |= {"strategy_key": "a" * 24, "asset_class": key[0], "symbol": key[1], "family": "lightgbm"}
         parts = {"label": {"horizon": self.label.horizon, "kind": self.label.kind, "tolerance": 1e-6, "params": {}}}
@@ -121,7 +127,7 @@ class Watched:
         return run, grade | {"net": earned.net.tolist(), "equity": [1.0] * at.size, "always_long": [1.0] * at.size}
 
     def champions(self) -> list[CrownedVersion]:
-        return [CrownedVersion(name_of(key), 1, "run", record_of(key), "a" * 24, grade={}) for key in self.keys]
+        return [CrownedVersion(name_of(key), 1, "run", self.record(key), "a" * 24, grade={}) for key in self.keys]
 
     def lines(
         self, key: Key, changed: Said = lambda score: score, last: dt.date = LAST, **values: Any
@@ -141,7 +147,7 @@ class Watched:
             rows.append(
                 {
                     "book_date": day, "name": name_of(key), "version": 1, "scope": "instrument", "family": "lightgbm",
-                    "record_id": record_of(key), "asset_class": key[0], "symbol": key[1], "state": "said",
+                    "record_id": self.record(key), "asset_class": key[0], "symbol": key[1], "state": "said",
                     "decided_on": dt.datetime.combine(day, dt.time()), "trade_on": next_session(key[0], day),
                     "bar_age": 0, "score": score[row], "exposure": exposure[row], "size": conditions.size[row],
                     "position": position[row], "before": before[row], "cost_rate": conditions.cost[row],

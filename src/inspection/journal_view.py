@@ -24,22 +24,23 @@ def last_book(paths: DatasetPaths) -> Json | None:
     Returns
     -------
     dict or None
-        ``entries``, and of the last book its date ``last``, ``lines`` and ``said_at``; ``broken`` says what is wrong,
-        or is null. None without a journal.
+        ``entries``, the ``hash`` of the last, and of the entry with the latest book that book's date ``last``, its
+        ``lines`` and ``said_at``; ``broken`` says what is wrong, or is null. None without a journal.
     """
     try:
         entries = Journal(paths.journal).entries()
     except StageError as error:
-        return {"entries": None, "last": None, "lines": None, "said_at": None, "broken": str(error)}
+        unknown = dict.fromkeys(("entries", "hash", "last", "lines", "said_at"))
+        return {**unknown, "broken": str(error)}
     if not entries:
         return None
-    book = next((entry for entry in reversed(entries) if entry.last is not None), None)
+    book = max((entry for entry in entries if entry.last), key=lambda entry: (entry.last, entry.number), default=None)
     found = {
         "last": None if book is None else str(book.last),
         "lines": None if book is None else book.lines,
         "said_at": None if book is None else book.said_at.isoformat(timespec="seconds"),
     }
-    return {"entries": len(entries), **found, "broken": None}
+    return {"entries": len(entries), "hash": entries[-1].hash, **found, "broken": None}
 
 
 def journal_sentence(state: Json) -> str:
@@ -53,9 +54,8 @@ def journal_sentence(state: Json) -> str:
         return str(state["broken"])
     if state["last"] is None:
         return f"{state['entries']:,} entries, no book yet"
-    return (
-        f"book of {state['last']}, {state['lines']:,} lines, said at {state['said_at']}; {state['entries']:,} entries"
-    )
+    end = f"{state['entries']:,} entries, the last {state['hash'][:12]}"
+    return f"book of {state['last']}, {state['lines']:,} lines, said at {state['said_at']}; {end}"
 
 
 def journal(config: Config) -> Finding:

@@ -30,12 +30,15 @@ def test_the_last_book_is_shown_with_its_lines(paths: DatasetPaths) -> None:
     state = last_book(paths)
     assert state == {
         "entries": 3,
-        "last": "2024-12-31",
+        "hash": Journal(paths.journal).entries()[-1].hash,
+        "last": "2025-01-03",
         "lines": 2,
         "said_at": "2025-01-03T12:00:00+00:00",
         "broken": None,
     }
-    assert journal_sentence(state) == "book of 2024-12-31, 2 lines, said at 2025-01-03T12:00:00+00:00; 3 entries"
+    assert state is not None
+    end = f"3 entries, the last {state['hash'][:12]}"
+    assert journal_sentence(state) == f"book of 2025-01-03, 2 lines, said at 2025-01-03T12:00:00+00:00; {end}"
     assert journal(Config()).state == "ok"
     Journal(paths.root / "other").record_event({})
     assert journal_sentence({**state, "last": None}) == "3 entries, no book yet"

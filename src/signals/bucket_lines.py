@@ -238,13 +238,12 @@ def _due(each: Candidate, bars: LastBars, decisions: Decisions, shared: Shared) 
 
 def _reasons(chosen: Chosen, dataset: SignalDataset) -> list[str | None]:
     """Why books can't be decided on their bars; None where they can."""
-    hydrate = command("hydrate", stored=dataset.paths.dataset)
     found: list[str | None] = []
     for age, decision in zip(chosen.age.tolist(), chosen.decision.tolist(), strict=True):
         if age > dataset.max_bar_age:
             found.append(
                 f"its last bar is {age} session{'s' * (age != 1)} old, and book.max_bar_age={dataset.max_bar_age} "
-                f"allows no more: run `{hydrate}`"
+                f"allows no more: run `{command('hydrate', stored=dataset.paths.dataset)}`"
             )
         elif decision < 0:
             found.append("its last bar has no price or no volume: nothing is decided on a bar that did not trade")

@@ -56,9 +56,10 @@ class BucketBars:
         known = scan.filter(pl.col("date").cast(pl.Date) <= last)
         self._rows = bar_scan.collected(known, store.root, bucket)
         starts = self._rows.select(pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in KEY))
-        first = np.flatnonzero(starts.to_series().to_numpy()).tolist()
-        for row, end in zip(first, [*first[1:], self._rows.height], strict=bool(first)):
-            self._parts[self._rows.item(row, "asset_class"), self._rows.item(row, "symbol")].append(slice(row, end))
+        first = np.flatnonzero(starts.to_series().to_numpy())
+        ends = [*first[1:].tolist(), self._rows.height] if first.size else []
+        for key, row, end in zip(self._rows.select(KEY)[first].rows(), first.tolist(), ends, strict=True):
+            self._parts[key].append(slice(row, end))
         day = bar_day(pl.col("date"), pl.col("asset_class"), self._rows.schema["date"])
         made = self._rows.select(day=day, tradable=tradable(), **{name: _number(name) for name in _NUMBERS})
         self._columns = {name: made[name].to_numpy() for name in made.columns}

@@ -34,15 +34,18 @@ def native_model(store: RunStore, champion: CrownedVersion, family_name: str) ->
     RefusedLine
         If the file is missing, can't be read, or is not the one that training recorded.
     """
-    remedy = f"run `{command('train', stored=store.root.name)}`, which makes it again"
     path = store.root / "models" / champion.record_id / family(family_name).FILE
     try:
         content = path.read_bytes()
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else f"can't be read ({error.strerror})"
-        raise RefusedLine(f"its native model {path.as_posix()} {what}: {remedy}") from error
+        raise _refusal(store, f"its native model {path.as_posix()} {what}") from error
     if champion.model_sha256 is None:
-        raise RefusedLine(f"training recorded no SHA-256 of its native model {path.as_posix()}: {remedy}")
+        raise _refusal(store, f"training recorded no SHA-256 of its native model {path.as_posix()}")
     if hashlib.sha256(content).hexdigest() != champion.model_sha256:
-        raise RefusedLine(f"its native model {path.as_posix()} was changed (SHA-256): {remedy}")
+        raise _refusal(store, f"its native model {path.as_posix()} was changed (SHA-256)")
     return family(family_name).from_bytes(content)
+
+
+def _refusal(store: RunStore, what: str) -> RefusedLine:
+    return RefusedLine(f"{what}: run `{command('train', stored=store.root.name)}`, which makes it again")

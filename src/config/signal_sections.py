@@ -42,7 +42,7 @@ class BookConfig:
     holdings: str | None = None  # CSV of what is held: symbol, shares, asset_class, price, a row CASH; null: nothing is
     min_trade: float = ranged(100.0, low=0, high=1e12)  # least value of an order, in the bars' currency
     lots: dict[str, float] = ranged({"stock": 1.0, "etf": 1.0, "crypto": 0.0001}, low=0, high=1e9, above=True)
-    # Folder through which several machines share one journal, mounted or synchronised; null: this machine alone.
+    # Folder on a network share through which several machines share one journal; null: this machine alone.
     shared_journal: str | None = None
     orders_format: str = one_of("plain", ("plain", "ibkr"))  # ibkr: as Interactive Brokers' BasketTrader imports them
     benchmark: str = "etf:SPY"  # beside the book's record; where the dataset lacks it, the mean of the class

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from src.config.schema import Config
 from src.core.errors import StageError
 from src.signals.journal import Journal
 from src.signals.journal_chain import CHAIN
@@ -24,6 +25,13 @@ def share(tmp_path: Path) -> Path:
     folder = tmp_path / "share"
     folder.mkdir()
     return folder
+
+
+def test_the_setting_reaches_the_journal_of_every_command(share: Path) -> None:
+    config = Config()
+    assert Journal.of(config.paths).shared is None
+    config.book.shared_journal = str(share)
+    assert Journal.of(config.paths).shared == share
 
 
 def machine(share: Path, name: str) -> Journal:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from src.config.commands import command
 from src.config.schema import FeaturesConfig
 from src.core.errors import StageError
@@ -127,7 +129,8 @@ class PooledModel:
 def _run(store: RunStore, champion: CrownedVersion) -> dict[str, Any]:
     """Row of the run, with the dates of its graded decisions."""
     columns = ("family", "session_key", "parts", "oos_date")
-    rows = store.runs(columns, [champion.record_id]).to_dicts()
+    runs = store.runs(columns, [champion.record_id])
+    rows = runs.with_columns(pl.col("oos_date").list.eval(pl.element().cast(pl.Date))).to_dicts()
     if not rows:
         raise StageError(f"data/portfolios has no record {champion.record_id}: restore it, or run `{command(*_TRAIN)}`")
     return rows[0]

@@ -132,6 +132,11 @@ class PooledScores:
         With bars up to the last day that is asked for.
     folder : Path
         Where scores are kept with their names, ``data/signals/<dataset>``.
+
+    Raises
+    ------
+    StageError
+        If the bars start after the first graded day: trade days are counted from it.
     """
 
     def __init__(self, model: PooledModel, data: ClassData, folder: Path) -> None:
@@ -141,6 +146,8 @@ class PooledScores:
         self.first = int(np.searchsorted(dates, np.datetime64(model.first_graded, "D")))
         self.own = int(np.searchsorted(dates, np.datetime64(model.last_graded, "D"), side="right"))
         """Row of the first day that the champion's own model scores."""
+        if dates[self.first : self.first + 1].astype("datetime64[D]").tolist() != [model.first_graded]:
+            raise StageError(f"bars of its first graded day, {model.first_graded}, are gone: hydrate them again")
 
     def up_to_now(self, asked: int) -> tuple[Matrix, ModelScores]:
         """Find the scores of all days from the first graded one on.

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.core.errors import StageError
 from src.evaluation.pooled.live_weights import live_weights
 from src.models.registry import pooled_family
 from src.signals.days import BookDays
@@ -113,17 +114,16 @@ def test_what_comes_later_changes_no_line(trained: Stocks, tmp_path: Path) -> No
 
 
 def test_scores_that_were_kept_give_the_same_lines(project: Stocks) -> None:
-    days = ["2019-11-05", "2019-11-06", "2019-11-07"]
-    daily = pl.concat([lines(project, day) for day in days])
-    assert len(state_files(project)) == 2
-    graded, own = state_files(project)
-    for path in (graded, own):
+    for path in state_files(project):
         path.unlink()
-    whole = lines(project, days[0], days[-1])
-    assert daily.drop("moved_by").equals(whole.drop("moved_by"))
-    own.write_bytes(own.read_bytes()[:-200])
+    days = ["2019-11-05", "2019-11-06"]
+    daily = [lines(project, day) for day in days]
+    graded, own = state_files(project)
+    assert lines(project, days[-1]).equals(daily[-1])
     graded.write_bytes(b"PK")
-    assert lines(project, days[-1]).equals(daily.filter(book_date=dt.date(2019, 11, 7)))
+    own.write_bytes(own.read_bytes()[:-200])
+    whole = lines(project, "2019-07-01", days[-1]).filter(pl.col("book_date") >= pl.date(2019, 11, 5))
+    assert pl.concat(daily).drop("moved_by").equals(whole.drop("moved_by"))
 
 
 def test_a_name_that_is_no_longer_there_leaves_the_others_their_scores(project: Stocks) -> None:
@@ -144,6 +144,14 @@ def test_graded_scores_that_are_gone_are_refused(project: Stocks) -> None:
     for path in [*state_files(project), *project.portfolios.glob("scores/*/2016-07-01.npy")]:
         path.unlink()
     assert "graded days are gone" in refusal(lines(project, DAY))
+
+
+def test_bars_that_start_after_the_first_graded_day_are_refused(trained: Stocks, tmp_path: Path) -> None:
+    model = model_of(trained)
+    data = class_data(model, BookDays(dt.date(2019, 7, 1), dt.date(2019, 7, 1)), {})
+    earlier = replace(model, first_graded=dt.date(2013, 7, 1))
+    with pytest.raises(StageError, match="bars of its first graded day, 2013-07-01, are gone"):
+        PooledScores(earlier, data, tmp_path)
 
 
 # what a book says -------------------------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 A session without skill is a trained one whose predictions are displaced in time by one and the same number of days for
 all instruments, and then graded again: moved by s bars, a run has as its grade what the shift test of the run itself
 gives at shift s, and as its null the same figures counted from there, so one transform grades all sessions. Portfolios
-are traded and graded again whole where their displaced scores clear the thresholds. An edge is planted by scores that
-are normal, and higher before bars that rise, so that their true AUC is 0.56, in three families that agree mostly; they
-are graded by `assess` on the bars of real instruments, among displaced runs.
+without skill are those of a pooled session whose scores are displaced, or, with ``--bars``, those of
+`study_pooled_nulls`, one a session; evidence is computed of those that clear the thresholds. An edge is planted by
+scores that are normal, and higher before bars that rise, so that their true AUC is 0.56, in three families that agree
+mostly; they are graded by `assess` on the bars of real instruments, among displaced runs.
 
     python -m tests.benchmarks.study_promotion --data data --universe full --pooled-data data --pooled-universe demo
 """
@@ -25,7 +26,7 @@ from scipy.signal import lfilter
 from scipy.special import expit, ndtri
 
 from src.config.paths import DatasetPaths
-from src.config.schema import GradeConfig, LabelConfig, PortfolioConfig, SplitConfig, StrategyConfig
+from src.config.schema import EligibilityConfig, GradeConfig, LabelConfig, PortfolioConfig, SplitConfig, StrategyConfig
 from src.core.arrays import FloatArray, IntArray
 from src.evaluation import labels
 from src.evaluation.assessment import _traded, assess
@@ -33,7 +34,8 @@ from src.evaluation.grade import Thresholds
 from src.evaluation.labels import Decisions
 from src.evaluation.multiple_testing import with_q_values
 from src.evaluation.pooled.assessment import assess_pooled
-from src.evaluation.pooled.graded_days import PooledRun
+from src.evaluation.pooled.graded_days import GradedDays, PooledRun
+from src.evaluation.pooled.luck import gate_values
 from src.evaluation.shift_test import Shifts, common_shifts
 from src.evaluation.significance import upper_tail, z_score
 from src.training import walk_forward
@@ -41,6 +43,7 @@ from src.training.pooled.regrading import PooledChoices, PooledRegrader, _gate_f
 from src.training.pooled.settings import PooledSettings
 from src.training.regrading import Regrader, section
 from src.training.run_store import RunStore
+from tests.benchmarks.study_pooled_nulls import KINDS, Bench, bench, from_parquet, planted
 
 LIMITS = (1.0, 0.2, 0.1, 0.08, 0.05, 0.02)  # of the q-value; at 1 the thresholds alone decide
 LEAST = 1000  # out-of-sample bars to be promoted
@@ -190,6 +193,40 @@ def _gated(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in figures.items() if name != "n_oos"}
 
 
+def skilless_portfolios(of: Bench, sessions: int, seed: int) -> dict[int, list[dict[str, Any]]]:
+    """Rows of one portfolio a session, of scores without skill on real bars; see `study_pooled_nulls`."""
+    choice, gate, rows = PortfolioConfig(), GradeConfig(common_shifts=40), {}
+    for session in range(sessions):
+        rng = np.random.default_rng([seed, session])
+        run = of.run(KINDS[list(KINDS)[session % len(KINDS)]](of, rng))
+        rows[session] = [pooled_row(run, choice, gate, session)]
+    return rows
+
+
+def pooled_row(run: PooledRun, choice: PortfolioConfig, gate: GradeConfig, seed: int) -> dict[str, Any]:
+    """What promotion asks of a portfolio; its evidence is computed where it clears the thresholds."""
+    days = GradedDays(run, choice, EligibilityConfig().delisting_return)
+    held = days.trade(run.scores)
+    figures = gate_values(days.tally(days.codes, days.scored), held.net, run.section.bars_per_year)
+    row = {"asset_class": "pooled", "symbol": "stock.neutral", "n_oos": held.net.size, "n_trials": 1, "p_value": 1.0}
+    row |= {"passed": Thresholds.of(gate).cleared_by(figures), "auc": figures["auc"], "sharpe": figures["sharpe"]}
+    if row["passed"]:
+        values = assess_pooled(run, choice, EligibilityConfig(), gate, trials=1, seed=seed).values
+        row["p_value"] = values["p_value"]
+    return row
+
+
+def planted_portfolios(of: Bench, edges: int, seed: int) -> Iterator[str]:
+    """Yield a line on each portfolio whose scores have a true AUC of about `EDGE`."""
+    choice, gate = PortfolioConfig(), GradeConfig(common_shifts=16)
+    for number in range(edges):
+        rng = np.random.default_rng([seed, 7, number])
+        tried = pooled_row(of.run(planted(of, 0.02, rng)), choice, replace(gate, min_auc=0.99), number)
+        coefficient = 0.02 * (EDGE - 0.5) / (tried["auc"] - 0.5)
+        row = pooled_row(of.run(planted(of, coefficient, rng)), choice, gate, number)
+        yield "planted portfolio: " + ", ".join(f"{name} {row[name]:.3g}" for name in ("auc", "sharpe", "p_value"))
+
+
 # planted edges --------------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +339,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         "--pooled-data", type=Path, help="data folder of the pooled scope; without it, instruments alone"
     )
     parser.add_argument("--pooled-universe", default="demo")
+    parser.add_argument("--bars", type=Path, help="file of daily bars: portfolios of scores without skill on these")
     parser.add_argument("--sessions", type=int, default=100, help="sessions without skill")
     parser.add_argument("--edges", type=int, default=100, help="planted instruments")
     parser.add_argument("--seed", type=int, default=1)
@@ -314,7 +352,12 @@ def main(arguments: Iterable[str] | None = None) -> None:
     names = nulls.select("asset_class", "symbol").n_unique()
     print(json.dumps({"runs": len(runs.found), "instruments": names, "bars": nulls["n_oos"].median()}), flush=True)  # noqa: T201
     pooled = {}
-    if asked.pooled_data is not None:
+    if asked.bars is not None:
+        of = bench(from_parquet(asked.bars), EligibilityConfig())
+        pooled = skilless_portfolios(of, asked.sessions, asked.seed)
+        for line in planted_portfolios(of, 3, asked.seed):
+            print(line, flush=True)  # noqa: T201
+    elif asked.pooled_data is not None:
         pooled = displaced_portfolios(DatasetPaths(asked.pooled_data, asked.pooled_universe), asked.sessions)
     for line in null_table(nulls, pooled, asked.sessions):
         print(line, flush=True)  # noqa: T201

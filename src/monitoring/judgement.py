@@ -43,6 +43,8 @@ class Case:
         Decisions up to this day do not count in the test: a person has looked at them.
     block : int
         Mean length of the bootstrap's blocks.
+    turnover : float or None
+        A year, as graded.
     """
 
     live: TrackRecord
@@ -50,6 +52,7 @@ class Case:
     expected: Expectation | None
     judged_from: dt.date | None = None
     block: int = 20
+    turnover: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def judged(case: Case, choice: MonitorConfig, draws: int, seed: int) -> Judgemen
         return Judgement(row)
     row |= {"oos_days": int(case.record.net.size), "null_sharpe": case.expected.sharpe, "null_auc": case.expected.auc}
     row |= oos_figures(case.record)
+    row |= _graded_cost(case, row)
     if case.live.days >= 2 and case.record.net.size >= 2:
         row |= band_columns(row, case.record, case.live.days, case.expected, choice, draws, case.block, seed)
     since = case.live if case.judged_from is None else case.live.since(np.datetime64(case.judged_from))
@@ -190,6 +194,15 @@ def oos_figures(record: DailyRecord) -> dict[str, float | None]:
     found = {f"oos_{name}": value for name, value in whole.figures().items()}
     unknown = ("oos_turnover_a_year", *(() if record.cost.any() else ("oos_cost_a_year",)))
     return {name: None if name in unknown else value for name, value in found.items()}
+
+
+def _graded_cost(case: Case, row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Turnover as graded, and what it would cost: as stored of a pooled champion, else at the mean rate since."""
+    turnover, cost = case.turnover, row["oos_cost_a_year"]
+    traded = float(case.live.turnover.sum())
+    if cost is None and turnover is not None and traded > 0.0:
+        cost = turnover * float(case.live.cost.sum()) / traded
+    return {"oos_turnover_a_year": turnover, "oos_cost_a_year": cost}
 
 
 def band_columns(

@@ -105,6 +105,7 @@ class _Evidence:
             self.expected.get(record_id),
             self.state.judged_from(subject_of(champion)),
             max(choice.block, 2 * horizon),
+            self.found.grades.get(record_id, {}).get("turnover"),
         )
 
 

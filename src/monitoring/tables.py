@@ -42,7 +42,9 @@ CHAMPIONS: dict[str, Any] = {
     **dict.fromkeys(FIGURES, pl.Float64()),
     **{f"{kind}_{name}": pl.Float64() for kind in KINDS[1:] for name in FIGURES},
     "oos_days": pl.Int64(),
-    **{f"oos_{name}": pl.Float64() for name in FIGURES},  # of the out-of-sample record that it was graded on
+    # Of the out-of-sample record that it was graded on; the cost of a single instrument's is its graded turnover at the
+    # mean rate of the lines since, because training stores no costs.
+    **{f"oos_{name}": pl.Float64() for name in FIGURES},
     **{f"{name}_{side}": pl.Float64() for name in METRICS for side in ("low", "high")},  # band of as many days
     "outside": pl.String(),  # figures outside their band, comma-separated; null where all are inside
     "null_sharpe": pl.Float64(),  # shrunk out-of-sample estimate: what the tests take for the truth

@@ -12,15 +12,15 @@ import polars as pl
 
 from src.config.commands import command
 from src.core.errors import StageError
-from src.core.instruments import POOLED
-from src.market.bars import BARS_PER_YEAR, BarStore
+from src.core.instruments import KEY, POOLED
+from src.market.bars import BARS_PER_YEAR, BarStore, bucket
 from src.market.calendar import sessions
 from src.market.restoring import restoring
 from src.monitoring.book_record import book_days, book_record, days_per_year
 from src.monitoring.coverage import coverage
 from src.monitoring.live_record import TrackRecord, instrument_records
 from src.monitoring.outcomes import CHAMPION, DECISION, LINES, instrument_outcomes
-from src.monitoring.pooled_outcomes import PooledOutcomes, pooled_outcomes
+from src.monitoring.pooled_outcomes import DAY, PooledOutcomes, pooled_outcomes
 from src.monitoring.recorded import ChampionRun, recorded_runs
 from src.signals.journal import Journal
 from src.tracking.crowned_versions import CrownedVersion
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 GRADE = ("auc", "sharpe", "n_oos", "max_drawdown", "accuracy")
 _SHARED = ("name", "version", "scope", "record_id", *DECISION, "timing", "late", "judged", "restated", "net")
+AT_A_TIME = 1000
+"""Champions whose decisions are in memory at a time, more or less: whole buckets of bars."""
 Champion = tuple[str, int]
+_SESSION: dict[str, Any] = {"asset_class": pl.String, "symbol": pl.String, "decided_on": pl.Datetime("us")}
 _NONE = np.empty(0)
 NO_DAYS = TrackRecord(
     np.empty(0, dtype="datetime64[us]"), _NONE, _NONE, _NONE, _NONE, np.empty(0, dtype=np.bool_), 252.0
@@ -103,27 +106,46 @@ def gathered(paths: DatasetPaths, crowned: list[CrownedVersion]) -> Gathered:
     if not store.exists():
         raise StageError(f"{paths.dataset} has no bars, so nothing is known of what came: {restoring(paths.bars)}")
     lines = journal.lines(columns=[*LINES, *GRADE])
-    said = lines.filter(pl.col("state") == "said").select(LINES)
     present = {(each.name, each.version): each for each in crowned}
-    runs = recorded_runs(paths, {*said["record_id"].unique().drop_nulls(), *(each.record_id for each in crowned)})
-    single = instrument_outcomes(said.filter(pl.col("scope") != POOLED), runs, store)
-    pooled = pooled_outcomes(said.filter(pl.col("scope") == POOLED), runs, paths)
-    decisions = pl.concat([single.decisions.select(_SHARED), *(each.days.select(_SHARED) for each in pooled.values())])
-    newest = _newest(store)
-    tradable = pl.concat([single.tradable, *_sessions(pooled, newest)])
-    champions = _champions(lines, present)
-    counts = coverage(lines, decisions, tradable, _ends(lines, champions), newest)
+    runs = recorded_runs(paths, {*lines["record_id"].unique().drop_nulls(), *(each.record_id for each in crowned)})
+    newest, champions = _newest(store), _champions(lines, present)
+    ends, counts = _ends(lines, champions), []
+    records: dict[Champion, TrackRecord] = {}
+    for own in _parts(lines, store):
+        said = own.filter(pl.col("state") == "said").select(LINES)
+        single = instrument_outcomes(said, runs, store)
+        records |= dict(instrument_records(single.decisions))
+        counts.append(coverage(own, single.decisions.select(_SHARED), single.tradable, ends, newest))
+    pooled_lines = lines.filter(pl.col("scope") == POOLED)
+    pooled = pooled_outcomes(pooled_lines.filter(pl.col("state") == "said").select(LINES), runs, paths)
+    if pooled_lines.height:
+        days = pl.concat([pl.DataFrame(schema=DAY), *(each.days for each in pooled.values())]).select(_SHARED)
+        tradable = pl.concat([pl.DataFrame(schema=_SESSION), *_sessions(pooled, newest)])
+        counts.append(coverage(pooled_lines, days, tradable, ends, newest))
+    table = champions.join(pl.concat(counts), on=CHAMPION, how="left") if counts else champions
     return Gathered(
         today=max(newest.values()),
-        champions=champions.join(counts, on=CHAMPION, how="left")
-        .with_columns(pl.col(pl.Int64).fill_null(0))
-        .sort(CHAMPION),
-        records=dict(instrument_records(single.decisions)) | {key: _record(each) for key, each in pooled.items()},
+        champions=table.with_columns(pl.col(pl.Int64).fill_null(0)).sort(CHAMPION),
+        records=records | {key: _record(each) for key, each in pooled.items()},
         runs=runs,
         grades=_grades(lines) | {each.record_id: dict(each.grade) for each in crowned if each.grade},
         crowned=present,
         book=_book(journal, store),
     )
+
+
+def _parts(lines: pl.DataFrame, store: BarStore) -> Iterator[pl.DataFrame]:
+    """Yield the lines of champions of single instruments, those of a few buckets of bars at a time."""
+    single = lines.filter(pl.col("scope") != POOLED)
+    names = single.group_by("name").agg(pl.col("asset_class", "symbol").drop_nulls().first())
+    count = store.manifest.buckets
+    place = [bucket(key[0] or "", key[1] or "", count) for key in names.select(KEY).iter_rows()]
+    placed = names.with_columns(_bucket=pl.Series(place, dtype=pl.Int64)).sort("_bucket", "name")
+    group, at = np.cumsum(np.diff(placed["_bucket"], prepend=-1) > 0), np.arange(placed.height) // AT_A_TIME
+    first = pl.DataFrame({"_group": group, "_at": at}).group_by("_group").agg(pl.col("_at").min())
+    parts = placed.with_columns(_group=pl.Series(group)).join(first, on="_group", how="left")
+    for (_,), part in parts.group_by("_at", maintain_order=True):
+        yield single.join(part.select("name"), on="name", how="semi")
 
 
 def _book(journal: Journal, store: BarStore) -> TrackRecord | None:

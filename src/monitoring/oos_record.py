@@ -72,20 +72,29 @@ def _single(
 ) -> dict[str, OosRecord]:
     if not ids:
         return {}
-    curves: dict[str, dict[str, Any]] = {}
-    for row in _curves(RunStore(paths.runs), ids).iter_rows(named=True):
-        if strategy_keys.get(row["record_id"], row["strategy_key"]) == row["strategy_key"]:
-            curves.setdefault(row["record_id"], row)
-    predicted = out_of_sample(paths, "instrument", curves)
-    found = {}
-    for row in predicted.iter_rows(named=True):
-        net = np.asarray(curves[row["record_id"]]["net"], dtype=np.float64)
-        label, score = _numbers(row["oos_label"]), _numbers(row["oos_probability"])
-        if net.size == label.size and np.isfinite(net).all() and np.isfinite(score).all():
-            year = float(BARS_PER_YEAR[runs[row["record_id"]].asset_class])
-            dates = np.asarray(row["oos_date"], dtype="datetime64[us]")
-            found[row["record_id"]] = OosRecord(dates, DailyRecord(net, np.zeros(net.size), year, label, score))
+    keys = pl.DataFrame(list(strategy_keys.items()), schema={"record_id": pl.String, "_key": pl.String}, orient="row")
+    curves = _curves(RunStore(paths.runs), ids).join(keys, on="record_id", how="left")
+    chosen = curves.filter(pl.col("_key").is_null() | (pl.col("_key") == pl.col("strategy_key")))
+    chosen = chosen.unique("record_id", keep="first", maintain_order=True)
+    joined = out_of_sample(paths, "instrument", chosen["record_id"].to_list()).join(chosen, on="record_id")
+    size = pl.col("net").list.len()
+    joined = joined.filter(size == pl.col("oos_probability").list.len(), size > 0).with_columns(size.alias("_size"))
+    columns = {name: _exploded(joined, name) for name in ("net", "oos_label", "oos_probability")}
+    dates = joined["oos_date"].explode().to_numpy()
+    sizes = joined["_size"].to_list()
+    none, found, start = np.zeros(max(sizes, default=0)), {}, 0
+    for record_id, rows in zip(joined["record_id"], sizes, strict=True):
+        part = slice(start, start + rows)
+        start += rows
+        net, label, score = (columns[name][part] for name in columns)
+        if np.isfinite(net).all() and np.isfinite(score).all():
+            year = float(BARS_PER_YEAR[runs[record_id].asset_class])
+            found[record_id] = OosRecord(dates[part], DailyRecord(net, none[:rows], year, label, score))
     return found
+
+
+def _exploded(table: pl.DataFrame, column: str) -> FloatArray:
+    return table[column].explode().cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
 def _curves(store: RunStore, record_ids: list[str]) -> pl.DataFrame:
@@ -108,7 +117,3 @@ def _portfolio(path: Path, asset_class: str) -> OosRecord | None:
     cost = (daily["cost"] + daily["borrow"]).to_numpy()
     dates = daily["date"].cast(pl.Datetime("us")).to_numpy()
     return OosRecord(dates, DailyRecord(daily["net"].to_numpy(), cost, float(BARS_PER_YEAR[asset_class])))
-
-
-def _numbers(values: list[float | None]) -> FloatArray:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

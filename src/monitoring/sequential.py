@@ -53,7 +53,9 @@ class Watch:
     @property
     def now(self) -> float:
         """Latest value over its limit: above 1 where it crosses; 0 before the first day."""
-        return float(self.statistic[-1] / self.limit[-1]) if self.statistic.size else 0.0
+        if not self.statistic.size or self.statistic[-1] <= 0.0:
+            return 0.0
+        return float(self.statistic[-1] / self.limit[-1]) if self.limit[-1] > 0.0 else math.inf
 
 
 def watch_shortfalls(

@@ -143,28 +143,41 @@ class BucketLines:
         candidates : sequence of Candidate
         lines : LineColumns
         """
-        last = self._shared.books[-1].item()
-        bars = BucketBars(self._shared.store, self._bucket, last, is_daily=self._shared.dataset.interval == "1d")
-        todo = []
+        last, todo = self._shared.books[-1].item(), []
+        try:
+            bars = BucketBars(self._shared.store, self._bucket, last, is_daily=self._shared.dataset.interval == "1d")
+        except StageError as error:
+            for each in candidates:
+                self._refuse_unknown(each, str(error), lines)
+            return
         for each in candidates:
             own = bars.of(each.key)
             if own is None:
-                self._refuse_unknown(each, lines)
+                self._refuse_unknown(each, self._no_bar(each), lines)
             elif (work := self._begun(each, own, lines)) is not None:
                 todo.append(work)
-        self._read_features(todo)
+        try:
+            self._read_features(todo)
+        except StageError as error:
+            for work in todo:
+                add_decided(work.candidate, work.bars, work.chosen, str(error), lines)
+            return
         for work, found in zip(todo, self._shared.threads.map(self._decided, todo), strict=True):
             add_decided(work.candidate, work.bars, work.chosen, found, lines)
 
-    def _refuse_unknown(self, each: Candidate, lines: LineColumns) -> None:
-        """Refuse the last book alone of a champion whose instrument has no bar."""
-        kind, symbol = each.key
+    def _no_bar(self, each: Candidate) -> str:
+        """Why an instrument has no bar: as hydrate says, where it does."""
+        states = self._shared.store.ledger.states(self._bucket)
+        own = states.filter((pl.col("asset_class") == each.key[0]) & (pl.col("symbol") == each.key[1]))
+        said = f" ({own.item(0, 'state')}: {own.item(0, 'reason')})" if own.height and own.item(0, "reason") else ""
         hydrate = command("hydrate", stored=self._shared.dataset.paths.dataset)
-        reason = each.reason or f"there is no bar of {kind}:{symbol}: run `{hydrate}`"
-        about = of_version(each.version, "instrument") | {"asset_class": kind, "symbol": symbol}
+        return f"there is no bar of {':'.join(each.key)}{said}: run `{hydrate}`"
+
+    def _refuse_unknown(self, each: Candidate, reason: str, lines: LineColumns) -> None:
+        """Refuse the last book alone of a champion whose instrument has no bar that could be read."""
+        about = of_version(each.version, "instrument") | {"asset_class": each.key[0], "symbol": each.key[1]}
         book = self._shared.books[-1:]
-        holds = each.reason is None or None
-        lines.add(1, about | {"book_date": book, "state": "refused", "reason": reason, "holds": holds})
+        lines.add(1, about | {"book_date": book, "state": "refused", "reason": each.reason or reason})
 
     def _begun(self, each: Candidate, bars: LastBars, lines: LineColumns) -> _Work | None:
         """Choose the bars, and refuse what can be refused without the model; None where nothing is left to decide."""

@@ -18,7 +18,7 @@ from src.features import catalog
 from src.features.build import FeatureJob, build
 from src.features.store import FeatureStore
 from src.market import calendar
-from src.market.bars import BarStore
+from src.market.bars import BarStore, bucket
 from src.signals import graded_settings
 from src.signals.instrument_lines import instrument_lines
 from src.signals.tables import LINES
@@ -259,6 +259,45 @@ def test_a_delisted_instrument_is_refused_on_each_day_after_its_training(own: Tr
 def test_an_instrument_without_any_bar_is_refused(own: Trained) -> None:
     rewrite(own, lambda bars: bars.filter(pl.col("symbol") != "SIM01"))
     assert refusal(own) == "there is no bar of stock:SIM01: run `python -m src.hydrate universe=demo`"
+
+
+def test_an_instrument_that_hydrate_set_aside_is_refused_with_its_reason(own: Trained) -> None:
+    store = BarStore(own.config.paths.bars)
+    gone = pl.col("symbol") == "SIM01"
+    for number in store.buckets():
+        states = store.ledger.states(number).with_columns(
+            state=pl.when(gone).then(pl.lit("quarantined")).otherwise("state"),
+            reason=pl.when(gone).then(pl.lit("a frozen series")).otherwise("reason"),
+        )
+        digest = store.write_bucket(number, store.read_bucket(number).filter(~gone))
+        store.ledger.record(number, str(store.ledger.fact(number)), states, digest=digest)
+    assert refusal(own).startswith("there is no bar of stock:SIM01 (quarantined: a frozen series): run `python -m src.")
+
+
+@pytest.mark.parametrize("damage", ["gone", "broken"])
+def test_bars_that_cant_be_read_refuse_the_lines_of_their_bucket_alone(own: Trained, damage: str) -> None:
+    store = BarStore(own.config.paths.bars)
+    buckets = {symbol: bucket("crypto" if "-" in symbol else "stock", symbol, 2) for symbol in own.tasks}
+    assert set(buckets.values()) == {0, 1}
+    for number in store.buckets():
+        record = store.ledger.read(number)
+        assert record is not None
+        store.ledger.record(number, record.key, store.ledger.states(number), **record.facts)
+    path = own.config.paths.bars / "b001-2020.parquet"
+    path.unlink() if damage == "gone" else path.write_bytes(b"no parquet")
+    states = dict(own.lines(LAST).select("symbol", "state").unique().iter_rows())
+    assert states == {symbol: "said" if number == 0 else "refused" for symbol, number in buckets.items()}
+    reasons = own.lines(LAST).filter(state="refused")["reason"]
+    assert all("b001-2020.parquet is gone" in each or "bucket 1 in" in each for each in reasons)
+
+
+def test_features_that_cant_be_read_refuse_the_lines_of_their_bucket_alone(own: Trained) -> None:
+    (own.config.paths.features / "b001-2023.parquet").write_bytes(b"no parquet")
+    lines = own.lines(LAST)
+    refused = lines.filter(state="refused")
+    assert 0 < refused.height < lines.height
+    assert refused["reason"].str.contains("can't be read").all()
+    assert refused["decided_on"].null_count() == 0
 
 
 def test_a_last_bar_without_volume_is_refused(own: Trained) -> None:

@@ -19,6 +19,7 @@ from src.evaluation.splits import Fold, walk_forward
 from src.features.build import FeatureJob, build
 from src.hydration import files
 from src.hydration.job import HydrationJob
+from src.market.bars import BarStore, bucket
 from src.models.registry import PARAMS, family
 from src.signals.bucket_lines import BucketLines, Shared
 from src.signals.candidates import Candidate
@@ -31,7 +32,6 @@ from src.signals.model_threads import model_threads
 from src.tracking.crowned_versions import CrownedVersion
 from src.tracking.evidence import StoredEvidence
 from src.training import expanding_window
-from src.training.inputs import Inputs
 from src.training.run_store import RunStore
 from src.training.session import Session
 from src.training.settings import TrainingSettings
@@ -173,11 +173,11 @@ def replayed_fold(case: Trained, champion: CrownedVersion, fold: Fold, model: An
     dates = decisions_of(case.tasks[chosen.symbol]).dates.astype("datetime64[D]")
     grade = dict(champion.grade) | {"last_oos": dates[fold.test[0] - 3].item()}
     candidate = Candidate(replace(champion, grade=grade), (chosen.asset_class, chosen.symbol), chosen, None, None)
-    inputs = Inputs(TrainingSettings.of(case.config, []))
+    store = BarStore(case.config.paths.bars)
     span = BookDays(dates[fold.test[0]].item(), dates[fold.test[-1]].item())
     lines = LineColumns()
     with model_threads([chosen.family]) as threads:
-        shared = Shared.of(case.dataset, inputs.bars, span, threads, explain=False)
+        shared = Shared.of(case.dataset, store, span, threads, explain=False)
         shared = replace(shared, given={champion.record_id: model})
-        BucketLines(inputs.bucket(candidate.key), shared).add([candidate], lines)
+        BucketLines(bucket(*candidate.key, store.manifest.buckets), shared).add([candidate], lines)
     return lines.frame().unique("decided_on", keep="first", maintain_order=True)

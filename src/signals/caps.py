@@ -88,32 +88,26 @@ def capped(
     return np.where(held, before, weight), cut_by
 
 
-def capped_days(wanted: FloatArray, classes: IntArray, caps: Caps) -> FloatArray:
-    """Cut the wanted weights of consecutive days as `capped` does day after day, from no weights before the first.
+def cap_days(weights: FloatArray, classes: IntArray, caps: Caps) -> None:
+    """Cut the wanted weights of consecutive days, in place, as `capped` does day after day, from none before the first.
 
     Parameters
     ----------
-    wanted : float64, shape (d, n)
+    weights : float64, shape (d, n)
+        Wanted; what is left of them afterwards. All instruments can be traded on all days.
     classes : int64, shape (n,)
     caps : Caps
-
-    Returns
-    -------
-    float64, shape (d, n), column by column in memory
-        All instruments can be traded on all days. Days on which no cap cuts cost next to nothing.
     """
-    out = np.empty(wanted.shape, order="F")
-    before = np.zeros(wanted.shape[1])
-    nothing = np.zeros(wanted.shape[1], dtype=np.bool_)
-    for first in range(0, wanted.shape[0], _ROWS):
-        block = np.ascontiguousarray(wanted[first : first + _ROWS])
-        weight = _reduced_days(block, classes, caps)
-        for day in range(weight.shape[0]):
-            if np.abs(weight[day] - before).sum() > caps.turnover:
-                weight[day] = capped(block[day], before, classes, nothing, caps)[0]
-            before = weight[day]
-        out[first : first + _ROWS] = weight
-    return out
+    before = np.zeros(weights.shape[1])
+    nothing = np.zeros(weights.shape[1], dtype=np.bool_)
+    for first in range(0, weights.shape[0], _ROWS):
+        wanted = np.ascontiguousarray(weights[first : first + _ROWS])
+        out = _reduced_days(wanted, classes, caps)
+        for day in range(out.shape[0]):
+            if np.abs(out[day] - before).sum() > caps.turnover:
+                out[day] = capped(wanted[day], before, classes, nothing, caps)[0]
+            before = out[day]
+        weights[first : first + _ROWS] = out
 
 
 def _reduced_days(weight: FloatArray, classes: IntArray, caps: Caps) -> FloatArray:

@@ -16,7 +16,7 @@ import numpy as np
 from src.core.arrays import DateArray, FloatArray, IntArray, Matrix
 from src.core.instruments import Key
 from src.market.bars import BARS_PER_YEAR
-from src.signals.caps import Caps, capped_days
+from src.signals.caps import Caps, cap_days
 
 if TYPE_CHECKING:
     from src.config.schema import BookConfig
@@ -202,7 +202,8 @@ def held_weights(
         wanted[:, [place[key] for key in hedge.keys]] -= units[name][:, None] * hedge.weights
     classes = sorted({asset_class for asset_class, _ in keys})
     codes = np.array([classes.index(asset_class) for asset_class, _ in keys], dtype=np.int64)
-    return keys, capped_days(wanted, codes, Caps.of(choice, classes))
+    cap_days(wanted, codes, Caps.of(choice, classes))
+    return keys, wanted
 
 
 def accounted(

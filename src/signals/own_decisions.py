@@ -40,7 +40,7 @@ class GradedRun:
     record_id : str
     key : (asset_class, symbol)
     outright : Decisions
-        Of the instrument alone.
+        Of the instrument alone: returns and costs.
     decisions : Decisions
         As the run was graded: hedged where its label hedges, else `outright`.
     positions : int64, shape (m,)
@@ -176,7 +176,6 @@ class GradedRuns:
     ) -> list[GradedRun]:
         """Runs of one instrument; what they share is computed once."""
         yearly, out = bars_per_year(bars, key[0]), []
-        outright = labels.unhedged(bars, OUTRIGHT, None, yearly)
         shared: dict[str, Decisions] = {}
         met: dict[str, TradingConditions] = {}
         for row in rows:
@@ -199,12 +198,11 @@ class GradedRuns:
             span = json_digest([of_label, vars(settings.strategy), int(positions[0]), int(positions[-1])])
             if span not in met:
                 met[span] = trading_conditions(positions, decisions, settings.strategy)
+            outright = _outright(decisions, bars)
+            by, known = settings, own["oos_probability"]
             out.append(
-                GradedRun(
-                    record_id, key, outright, decisions, positions, own["oos_probability"], settings.strategy,
-                    settings.gate, label, met[span],
-                )
-            )  # fmt: skip
+                GradedRun(record_id, key, outright, decisions, positions, known, by.strategy, by.gate, label, met[span])
+            )
         return out
 
     def _settings_of(self, session_key: str) -> GradingSettings | None:
@@ -220,6 +218,12 @@ class GradedRuns:
         if key not in self._markets:
             self._markets[key] = labels.read_market(self.bars, label, lambda bars: bars)
         return self._markets[key]
+
+
+def _outright(decisions: Decisions, bars: pl.DataFrame) -> Decisions:
+    """The decisions of the instrument alone; only its label depends on what it is compared with otherwise."""
+    hedged = isinstance(decisions, HedgedDecisions)
+    return labels.unhedged(bars, OUTRIGHT, None, decisions.bars_per_year) if hedged else decisions
 
 
 def _arrays(predicted: pl.DataFrame) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from src.config.schema import EligibilityConfig, LabelConfig, PortfolioConfig, StrategyConfig
-from src.core.arrays import DateArray, FloatArray
+from src.core.arrays import DateArray, FloatArray, Matrix
 from src.core.instruments import KEY, POOLED, Key
 from src.evaluation import labels
 from src.evaluation.labels import Decisions
@@ -60,8 +60,8 @@ class OwnInputs:
         By whose rules each pays its costs: those of the first champion, by name, that trades it.
     labels : dict of str to LabelConfig
         Of the champions of single instruments, by name.
-    outcomes, scores : list of float64 arrays
-        Labels and probabilities of their decisions.
+    outcomes, scores : list of arrays
+        Labels, float32, and probabilities, float64, of their decisions.
     pooled : dict of str to PooledTrading
         By name.
     pooled_net : dict of str to DataFrame
@@ -75,12 +75,21 @@ class OwnInputs:
     bars: dict[Key, InstrumentBars] = field(default_factory=dict)
     strategies: dict[Key, StrategyConfig] = field(default_factory=dict)
     labels: dict[str, LabelConfig] = field(default_factory=dict)
-    outcomes: list[FloatArray] = field(default_factory=list)
+    outcomes: list[Matrix] = field(default_factory=list)
     scores: list[FloatArray] = field(default_factory=list)
     pooled: dict[str, PooledTrading] = field(default_factory=dict)
     pooled_net: dict[str, pl.DataFrame] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     bars_per_year: float = 0.0
+
+    _dates: dict[tuple[int, str, str], DateArray] = field(default_factory=dict)
+
+    def shared(self, dates: DateArray) -> DateArray:
+        """Dates of the bars of an instrument: those of another one where they are the same, for they are many."""
+        timed = _timed(dates)
+        key = (timed.size, str(timed[:1]), str(timed[-1:]))
+        known = self._dates.setdefault(key, timed)
+        return known if np.array_equal(known, timed) else timed
 
     @property
     def borrow_bps(self) -> float:
@@ -148,13 +157,13 @@ def _add_instruments(champions: list[CrownedVersion], paths: DatasetPaths, found
         name, span = names[run.record_id], slice(int(run.positions[0]), int(run.positions[-1]) + 2)
         position, ratio = np.append(run.position, 0.0), run.ratio
         sold = None if ratio is None else position * np.append(ratio, 0.0)
-        dates = _timed(run.outright.dates)
+        dates = found.shared(run.outright.dates)
         found.stakes.append(Stake(name, "instrument", (run.key,), dates[span], position[:, None], sold, name))
-        found.bars[run.key] = _traded(run.outright, run.strategy)
+        found.bars[run.key] = _traded(run.outright, run.strategy, dates)
         found.strategies[run.key] = run.strategy
         found.labels[name] = run.label
-        found.outcomes.append(run.outcome)
-        found.scores.append(run.probability)
+        found.outcomes.append(run.outcome.astype(np.float32))
+        found.scores.append(run.probability.copy())
         found.bars_per_year = max(found.bars_per_year, run.outright.bars_per_year)
     found.left_out |= {names[record_id]: reason for record_id, reason in reader.left_out.items()}
 
@@ -217,15 +226,13 @@ def with_bars(found: OwnInputs, keys: Iterable[Key], paths: DatasetPaths) -> Non
     for key in sorted({*keys} - found.bars.keys()):
         wanted[bucket(*key, count)].append(key)
     for number, some in sorted(wanted.items()):
-        for (asset_class, symbol), bars in (
-            store.read_bucket(number, symbols=some).partition_by(KEY, as_dict=True).items()
-        ):
-            key = (str(asset_class), str(symbol))
-            if bars.select(tradable(bars).sum()).item():
-                loss = found.delisting_return if key in names else None
+        for bars in store.read_bucket(number, symbols=some).partition_by(KEY):
+            key = (bars.item(0, "asset_class"), bars.item(0, "symbol"))
+            if bars.select(tradable(bars).any()).item():
                 decisions = labels.unhedged(bars, OUTRIGHT)
-                strategy = found.strategies.get(key, StrategyConfig())
-                found.bars[key] = _traded(decisions, strategy, _ending(bars, decisions, ends[key[0]]), loss)
+                strategy, dates = found.strategies.get(key, StrategyConfig()), found.shared(decisions.dates)
+                ending = _ending(bars, decisions, ends[key[0]]) if key in names else None
+                found.bars[key] = _traded(decisions, strategy, dates, ending, found.delisting_return)
     for key in {*keys} - found.bars.keys():  # bars that are gone: nothing is earned of them
         found.bars[key] = InstrumentBars(_timed(np.empty(0, dtype="datetime64[D]")), np.empty(0), np.empty(0))
 
@@ -242,15 +249,16 @@ def _ending(bars: pl.DataFrame, decisions: Decisions, end: dt.date) -> tuple[Dat
 def _traded(
     decisions: Decisions,
     strategy: StrategyConfig,
+    dates: DateArray,
     ending: tuple[DateArray, float] | None = None,
-    loss: float | None = None,
+    loss: float = 0.0,
 ) -> InstrumentBars:
-    """The bars of one instrument; where it was delisted with a `loss`, its last bar is sold at the close."""
-    dates, change = _timed(decisions.dates), decisions.bar_return[:-2]
-    if ending is not None and loss is not None:
-        dates, change = np.append(dates, _timed(ending[0])), np.append(change, ending[1])
+    """The bars of one instrument; a delisted name is left at its last close, with a `loss`."""
+    change, lost = decisions.bar_return[:-2], 0.0
+    if ending is not None:
+        dates, change, lost = np.append(dates, _timed(ending[0])), np.append(change, ending[1]), loss
     rate = costs(np.arange(change.size, dtype=np.int64), decisions, strategy)
-    return InstrumentBars(dates, change, rate, loss or 0.0 if ending is not None else 0.0)
+    return InstrumentBars(dates, change, rate, lost)
 
 
 def hedge_weights(found: OwnInputs, books: DateArray, store: BarStore) -> dict[str, HedgeWeights]:

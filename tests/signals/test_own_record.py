@@ -100,7 +100,8 @@ def test_champions_that_can_not_be_read_are_named_and_their_share_is_in_cash(
     assert found.left_out[objected.name] == "its run no longer clears the gate"
     assert "no record" in found.left_out[gone.name]
     (key,) = {*found.weights.select("asset_class", "symbol").unique().iter_rows()}
-    both = found.weights.join(record.weights, on=["date", "asset_class", "symbol"], suffix="_of_all")
+    tables = [each.weights.cast({"symbol": pl.String}) for each in (found, record)]
+    both = tables[0].join(tables[1], on=["date", "asset_class", "symbol"], suffix="_of_all")
     assert key == (champions[2].grade["asset_class"], champions[2].grade["symbol"])
     assert both.height > 400
     assert (both["weight"] - both["weight_of_all"]).abs().max() == 0.0

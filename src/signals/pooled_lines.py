@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import FloatArray, IntArray, Matrix
-from src.core.errors import StageError
+from src.core.errors import ConfigError, StageError
 from src.core.hashing import json_digest
 from src.core.instruments import KEY
 from src.evaluation.pooled.costs import rates
@@ -69,7 +69,7 @@ def pooled_lines(
             model = PooledModel.load(champion, dataset.paths)
             parts += PooledDecisions(model, class_data(model, days, classes), dataset, explain=explain).lines(days)
         except (StageError, ValueError, KeyError, OSError, pl.exceptions.PolarsError) as error:
-            reason = str(error) if isinstance(error, StageError) else f"it can't be asked: {error!r}"
+            reason = str(error) if isinstance(error, StageError | ConfigError) else f"it can't be asked: {error!r}"
             log.warning("%s decides nothing: %s", champion.name, reason)
             parts.append(refused_whole(champion, days.last, reason, holds=False))
     return pl.concat(parts).sort("book_date", "name", "symbol")

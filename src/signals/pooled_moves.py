@@ -9,14 +9,13 @@ import polars as pl
 
 from src.core.arrays import Bytes, FloatArray, IntArray
 from src.models.registry import explained_family, pooled_family
+from src.signals.decided import strongest
 
 if TYPE_CHECKING:
     from src.signals.pooled_model import PooledModel
 
 EXPLAINED = 50
 """Positions of a book that are explained, the largest first: TreeSHAP takes a thousand times as long as a score."""
-NAMED = 3
-"""Features that a line names."""
 
 
 def moved_by(lines: pl.DataFrame, model: PooledModel, symbols: pl.Series, ranks: Bytes) -> pl.DataFrame:
@@ -34,7 +33,7 @@ def moved_by(lines: pl.DataFrame, model: PooledModel, symbols: pl.Series, ranks:
     Returns
     -------
     DataFrame
-        The lines with ``moved_by``, such as ``rsi_14 +0.31; gap_1 -0.12; volume_ratio_5 +0.08``: the mean of the
+        The lines with ``moved_by``, such as ``rsi_14 +0.31; gap_1 -0.12; amihud_ratio_21 +0.08``: the mean of the
         members' contributions, each in standard deviations of the member's scores of the day.
     """
     held = lines.filter(pl.col("position") != 0, pl.col("symbol").is_in(symbols.implode()))
@@ -42,7 +41,7 @@ def moved_by(lines: pl.DataFrame, model: PooledModel, symbols: pl.Series, ranks:
     places = {symbol: place for place, symbol in enumerate(symbols)}
     rows = np.array([places[symbol] for symbol in wanted], dtype=np.int64)
     added = contributions(model, ranks, rows)
-    texts = [named(added_to, model.columns) for added_to in added] if added is not None else [None] * len(wanted)
+    texts = [None] * len(wanted) if added is None else strongest(added, list(model.columns))
     found = pl.DataFrame({"symbol": wanted, "moved_by": pl.Series(texts, dtype=pl.String)})
     return lines.join(found, on="symbol", how="left", maintain_order="left")
 
@@ -71,9 +70,3 @@ def contributions(model: PooledModel, ranks: Bytes, rows: IntArray) -> FloatArra
         parts.append(explained.contributions(member, ranks[rows]) / spread)
     mean: FloatArray = np.mean(parts, axis=0)
     return mean
-
-
-def named(added: FloatArray, columns: tuple[str, ...]) -> str | None:
-    """Say what three features add most, either way, the largest first; None where none adds anything."""
-    largest = [place for place in np.argsort(-np.abs(added), kind="stable")[:NAMED] if added[place]]
-    return "; ".join(f"{columns[place]} {added[place]:+.2f}" for place in largest) or None

@@ -48,7 +48,7 @@ from tests.benchmarks.study_pooled_nulls import KINDS, Bench, bench, from_parque
 LIMITS = (1.0, 0.2, 0.1, 0.08, 0.05, 0.02)  # of the q-value; at 1 the thresholds alone decide
 LEAST = 1000  # out-of-sample bars to be promoted
 EDGE = 0.56
-PAIRS = ((1.0, 1.0), (0.1, 0.1), (0.1, 0.02), (0.08, 0.02), (0.05, 0.05), (0.02, 0.02))  # instruments, portfolios
+PAIRS = ((1.0, 1.0), (0.2, 0.2), (0.1, 0.1), (0.1, 0.05), (0.05, 0.05))  # instruments, portfolios
 AGREEMENT = 0.8  # correlation between the noise of two families
 EMBEDDED = ((20, 700), (1, 700), (20, 90))  # planted instruments, and all
 
@@ -344,6 +344,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--edges", type=int, default=100, help="planted instruments")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(None if arguments is None else list(arguments))
+    if asked.edges < (most := max(planted for planted, _ in EMBEDDED)):
+        parser.error(f"--edges must be at least {most}, got {asked.edges}")
     paths = DatasetPaths(asked.data, asked.universe)
     runs = InstrumentRuns(paths)
     list(runs.check(last_session(RunStore(paths.runs), paths.grades)))

@@ -62,7 +62,7 @@ class Challengers:
             pin(self.params, due.until)
             due = _did(steps, due, "pinned")
             world.show(f"daily: split_until moves from {due.before} to {due.until} in {self.params.name}")
-        for scope in self._trained():
+        for scope in self._trained(None):
             if scope not in due.done:
                 steps.run("train", f"scope={scope}")
                 due = _did(steps, due, scope)
@@ -77,13 +77,21 @@ class Challengers:
             return None
         if self.pinned is None:
             raise ConfigError("refit moves split_until, which is null: write a date in params.yaml")
-        return due_refit(self.period, last_bar, self.pinned, self._trained(), record)
+        return due_refit(self.period, last_bar, self.pinned, self._trained(record), record)
 
-    def _trained(self) -> dict[str, str | None]:
-        """Last date that the last session of each scope used, of scopes that were trained."""
+    def _trained(self, record: Refit | None) -> dict[str, str | None]:
+        """Last date that each scope was trained with, of scopes that were trained.
+
+        A session is described once: a refit, which goes on with it, leaves its date in the record alone.
+        """
         paths = self.paths
         stores = {"instrument": (paths.runs, paths.grades), "pooled": (paths.portfolios, paths.portfolio_grades)}
-        return {scope: last_until(store) for scope, (store, grades) in stores.items() if grades.is_file()}
+        refitted = {} if record is None else dict.fromkeys(record.done, record.until)
+        return {
+            scope: max([each for each in (last_until(store), refitted.get(scope)) if each], default=None)
+            for scope, (store, grades) in stores.items()
+            if grades.is_file()
+        }
 
     def _keep(self, refit: Refit) -> None:
         """Add the refit to the journal, once."""

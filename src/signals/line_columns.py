@@ -19,10 +19,15 @@ GRADED = (
 """Columns of a line that come from the champion's grade."""
 
 
+_MOST = 20_000
+"""Lines that are kept as Python's own objects, which take several times the memory of a table."""
+
+
 class LineColumns:
     """Columns of `src.signals.tables.LINES` that grow."""
 
     def __init__(self) -> None:
+        self._tables: list[pl.DataFrame] = []
         self._columns: dict[str, list[Any]] = {name: [] for name in LINES}
 
     def add(self, count: int, values: Mapping[str, Any]) -> None:
@@ -43,10 +48,19 @@ class LineColumns:
             else:
                 column.extend([value] * count)
 
+        if len(self._columns["book_date"]) >= _MOST:
+            self._close()
+
     def frame(self) -> pl.DataFrame:
         """The table so far; an undefined number is null, never NaN."""
+        self._close()
+        return pl.concat(self._tables)
+
+    def _close(self) -> None:
+        """Make a table of what was added since the last one."""
         columns = [pl.Series(name, self._columns[name], dtype=dtype) for name, dtype in LINES.items()]
-        return pl.DataFrame(columns).with_columns(pl.selectors.float().fill_nan(None))
+        self._tables.append(pl.DataFrame(columns).with_columns(pl.selectors.float().fill_nan(None)))
+        self._columns = {name: [] for name in LINES}
 
 
 def of_version(version: CrownedVersion, scope: str) -> dict[str, Any]:

@@ -91,6 +91,23 @@ class OwnInputs:
         known = self._dates.setdefault(key, timed)
         return known if np.array_equal(known, timed) else timed
 
+    def labels_and_scores(self) -> tuple[FloatArray, FloatArray]:
+        """Labels and probabilities of all decisions, by probability; they are given up, so that none is held twice.
+
+        Ranks of sorted scores take a tenth of the time.
+        """
+        label = np.concatenate([np.empty(0, dtype=np.float32), *self.outcomes])
+        self.outcomes.clear()
+        score = np.concatenate([np.empty(0), *self.scores])
+        self.scores.clear()
+        order = np.argsort(score, kind="stable")
+        return label[order].astype(np.float64), score[order]
+
+    def release(self) -> None:
+        """Give up bars and positions, once the book has been accounted for."""
+        self.bars.clear()
+        self.stakes[:] = [replace(each, positions=each.positions[:0].copy(), sold=None) for each in self.stakes]
+
     @property
     def borrow_bps(self) -> float:
         """The dearest loan of the pooled champions, a year; 0 where none is pooled, as in grades of instruments."""

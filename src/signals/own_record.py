@@ -142,7 +142,7 @@ def own_record(
     name, benchmark = _benchmark(record, choice, found, paths)
     daily, weights = _daily(record, benchmark), _weights(books, record.keys, record.weights)
     record = replace(record, weights=record.weights[:, :0].copy())  # of 10,000 instruments they take much memory
-    found.bars.clear()
+    found.release()
     yearly = found.bars_per_year or float(max(BARS_PER_YEAR[key[0]] for key in record.keys))
     figures = _figures(found, record, benchmark, yearly, champions, shares) | {"champions": len(found.stakes)}
     verdict = grade(figures, Thresholds.of(gate))
@@ -179,9 +179,8 @@ def _figures(
     shares: Mapping[str, float],
 ) -> dict[str, Any]:
     """What the gate reads, and what stands beside it."""
-    label, score = (np.concatenate([np.empty(0), *parts]) for parts in (found.outcomes, found.scores))
-    order = np.argsort(score, kind="stable")  # ranks of sorted scores take a tenth of the time
-    outcomes = Outcomes(label[order], score[order], record.net, yearly)
+    label, score = found.labels_and_scores()
+    outcomes = Outcomes(label, score, record.net, yearly)
     gated: dict[str, Any] = {metric.name: metric.compute(outcomes) for metric in GATE_METRICS}
     pooled = [(each.grade, shares[each.name]) for each in champions if each.name in found.pooled]
     if pooled:

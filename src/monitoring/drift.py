@@ -138,7 +138,6 @@ def _tested(rows: _Rows, choice: MonitorConfig, seed: int) -> tuple[DriftFinding
         "looks": looks,
         "alarms": choice.drift_alarms / 2.0,
         "seed": seed,
-        "block": choice.block,
     }
     features = feature_drift(rows.reference, rows.recent, rows.names, **settings)
     scores = _score_drift(case, choice, settings)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from src.core.arrays import FloatArray, Matrix
 from src.evaluation.significance import q_values
 from src.monitoring import adversarial
-from src.monitoring.psi import Cuts, counts, drawn_years, psi
+from src.monitoring.psi import Cuts, counts, psi, simulated_years
 
 LEAST_WINDOWS = 5
 """A reference must hold as many windows as this."""
@@ -29,7 +29,7 @@ class DriftResult:
     psi : float64, shape (features,)
         Population stability index of each: see `src.monitoring.psi`.
     p : float64, shape (features,)
-        Share of looks in the drawn years without drift at which the index is as high.
+        Share of looks in the simulated years without drift at which the index is as high.
     q : float64, shape (features,)
         Benjamini-Hochberg over the features of this look.
     adversarial_auc : float or None
@@ -39,7 +39,7 @@ class DriftResult:
     statistic : float
         The larger of two sums over features, each over its limit: see `feature_drift`.
     year_p : float
-        Share of drawn years without drift in which any look comes to as much.
+        Share of simulated years without drift in which any look comes to as much.
     alarm : bool
         Whether `statistic` is above 1, which happens in a year of looks without drift with the stated probability.
     """
@@ -78,7 +78,6 @@ def feature_drift(
     alarms: float,
     seed: int,
     draws: int = 200,
-    block: int = 20,
 ) -> DriftResult:
     """Compare recent rows of features with those of a reference.
 
@@ -95,9 +94,7 @@ def feature_drift(
         Probability of a false alarm in a year of looks.
     seed : int
     draws : int
-        Years drawn without drift.
-    block : int
-        Mean length of a block in rows; twice the window, if that is more.
+        Years simulated without drift.
 
     Returns
     -------
@@ -110,14 +107,14 @@ def feature_drift(
 
     Notes
     -----
-    Each feature's index is put in standard deviations from its mean over the drawn years. The alarm goes by the mean
-    over features (all moved a little) and by the largest (one moved much); their limits are the highest of a share of
-    the drawn years, the same for both, so that a share `alarms` of the years passes either.
+    Each feature's index is put in standard deviations from its mean over the simulated years. The alarm goes by the
+    mean over features (all moved a little) and by the largest (one moved much). Each has a limit; the two are passed by
+    equal shares of the simulated years, and one of the two by a share `alarms`.
     """
     _check(reference, recent, names)
     cuts = Cuts.of(reference)
     cells, window = cuts.cells(reference), recent.shape[0]
-    years = drawn_years(cells, window, looks, draws, _block(block, window, reference.shape[0]), seed)
+    years = simulated_years(cells, reference, window, looks, draws, seed)
     index = psi(counts(cells), counts(cuts.cells(recent)))
     null = _Null.of(years, alarms)
     statistic = null.statistic(index)
@@ -145,16 +142,15 @@ def year_of_looks(
     alarms: float,
     seed: int,
     draws: int = 200,
-    block: int = 20,
 ) -> FloatArray:
-    """Compute the statistic of `feature_drift` for each window of later rows, drawing the years once.
+    """Compute the statistic of `feature_drift` for each window of later rows, simulating the years once.
 
     Parameters
     ----------
     reference, later : float32, shape (n, features) and (m, features)
     window : int
         Rows of each look.
-    looks, alarms, seed, draws, block
+    looks, alarms, seed, draws
         As `feature_drift` takes them.
 
     Returns
@@ -165,7 +161,7 @@ def year_of_looks(
     cuts = Cuts.of(reference)
     cells, recent = cuts.cells(reference), cuts.cells(later)
     held = counts(cells)
-    years = drawn_years(cells, window, looks, draws, _block(block, window, reference.shape[0]), seed)
+    years = simulated_years(cells, reference, window, looks, draws, seed)
     statistic = np.empty(later.shape[0] - window + 1)
     null = _Null.of(years, alarms)
     for look in range(statistic.size):
@@ -181,7 +177,6 @@ def score_drift(
     alarms: float,
     seed: int,
     draws: int = 200,
-    block: int = 20,
 ) -> DriftResult:
     """Compare the recent scores of a champion with those out of sample, as `feature_drift` compares a feature.
 
@@ -189,7 +184,7 @@ def score_drift(
     ----------
     reference, recent : float64, shape (n,) and (m,)
         One score a day in order.
-    looks, alarms, seed, draws, block
+    looks, alarms, seed, draws
         As `feature_drift` takes them.
 
     Returns
@@ -198,12 +193,12 @@ def score_drift(
         Of one feature, ``score``.
     """
     before, after = reference.astype(np.float32)[:, None], recent.astype(np.float32)[:, None]
-    return feature_drift(before, after, ("score",), looks=looks, alarms=alarms, seed=seed, draws=draws, block=block)
+    return feature_drift(before, after, ("score",), looks=looks, alarms=alarms, seed=seed, draws=draws)
 
 
 @dataclass(frozen=True)
 class _Null:
-    """What the drawn years say: mean and deviation of each feature's index, highest sums of each year, their limits."""
+    """What the simulated years say: mean and deviation of each feature's index, highest sums of a year, and limits."""
 
     mean: FloatArray
     deviation: FloatArray
@@ -225,11 +220,6 @@ class _Null:
         return float(max(scaled.mean() / self.limits[0], scaled.max() / self.limits[1]))
 
 
-def _block(block: int, window: int, rows: int) -> int:
-    """Mean length of a block: long enough that a window seldom holds two, short enough that there are four."""
-    return min(max(block, 2 * window), max(1, rows // 4))
-
-
 def _limits(highest: FloatArray, alarms: float) -> FloatArray:
     """Values of the same rank for both, passed by one of the two in at most a share `alarms` of all years to come."""
     draws = highest.shape[0]
@@ -245,7 +235,7 @@ def _limits(highest: FloatArray, alarms: float) -> FloatArray:
 
 
 def _tail_shares(years: npt.NDArray[np.float32], index: FloatArray) -> FloatArray:
-    """Share of all drawn looks at which each feature's index is as high."""
+    """Share of all simulated looks at which each feature's index is as high."""
     looks = years.shape[0] * years.shape[1]
     above = (years >= index.astype(np.float32)).sum(axis=(0, 1))
     tail: FloatArray = (1.0 + above) / (looks + 1.0)

@@ -1,8 +1,10 @@
 """The population stability index, and what it comes to in years in which nothing drifts.
 
 The index of a window of 60 rows is never zero, and how large it gets by itself depends on how alike neighbouring rows
-are: a slow feature may spend a quarter in one decile. The null is therefore drawn from the reference in blocks of
-rows, all features of a row together: a year of looks at a sliding window, against a reference drawn alike.
+are: a slow feature may spend a quarter in one decile. The null is therefore simulated: years that follow a reference,
+with the features' own shares in each cell, autocorrelations and correlations. Years drawn in blocks from the reference
+would not do: the most extreme quarter of the next year is more extreme than all of eight years with a chance of 1 in 9,
+and 20 features have 20 such chances.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from src.core.arrays import Bytes, FloatArray, IntArray, Matrix
-from src.monitoring.resampling import drawn_days
 
 DECILES = 10
 CELLS = DECILES + 3
 """Cells of a feature: deciles of the reference, missing, far below and far above all that the reference holds."""
+YEARS_EACH = 4
+"""Simulated years after one simulated reference."""
 _MISSING, _BELOW, _ABOVE = DECILES, DECILES + 1, DECILES + 2
 
 
@@ -118,37 +121,127 @@ def shares(rows: IntArray) -> FloatArray:
     return part
 
 
-def drawn_years(cells: Bytes, window: int, looks: int, draws: int, block: int, seed: int) -> npt.NDArray[np.float32]:
+def simulated_years(
+    cells: Bytes, reference: Matrix, window: int, looks: int, draws: int, seed: int
+) -> npt.NDArray[np.float32]:
     """Indices of each feature at every look of years in which nothing drifts.
 
     Parameters
     ----------
     cells : uint8, shape (n, features)
         Of the reference, a row a day in order.
+    reference : float32, shape (n, features)
     window : int
         Rows of the sliding window.
     looks : int
         Days of a year.
-    draws, block, seed : int
-        Years drawn, and mean length of a block in rows.
+    draws : int
+        Years; `YEARS_EACH` in a row follow one simulated reference, whose quantiles cut the cells as the true
+        reference's do: how far a reference is from the truth is part of the null.
+    seed : int
 
     Returns
     -------
     float32, shape (looks, draws, features)
-        Each year has a reference of its own, drawn alike: how far the reference is from the truth is part of the null.
+
+    Notes
+    -----
+    The reference's normal scores, shape (n, features), are convolved with white noise that all features share. Given
+    the reference the result is a normal process with its sample autocovariances and cross-covariances, of any length.
+
+    Source
+    ------
+    Theiler et al., "Testing for Nonlinearity in Time Series: The Method of Surrogate Data", Physica D 58 (1992), p. 77,
+    and Prichard and Theiler, "Generating Surrogate Data for Time Series with Several Simultaneously Measured
+    Variables", Physical Review Letters 73 (1994), p. 951: normal scores and a common phase. Convolved with noise
+    instead, a surrogate may be longer than the data.
     """
     n, features = cells.shape
-    held = _drawn_references(cells, draws, block, seed)
-    rows = drawn_days(n, looks + window - 1, draws, block, (seed, 0xD1))
-    count = np.stack([counts(cells[days[:window]]) for days in rows])
+    held = counts(cells)
+    span = looks + window - 1
+    each = min(YEARS_EACH, draws)
     index = np.empty((looks, draws, features), dtype=np.float32)
+    surrogate = _Surrogate.of(normal_scores(reference), n + each * span, seed)
+    for first in range(0, draws, each):
+        path = surrogate.draw()
+        years = min(each, draws - first)
+        later = _placed(path[:n], path[n:], held)[: years * span].reshape(years, span, features)
+        index[:, first : first + years] = _sliding(later, held, window)
+    return index
+
+
+def normal_scores(rows: Matrix) -> npt.NDArray[np.float32]:
+    """Normal quantiles of each column's ranks, equal values sharing one; missing values are below all others."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    filled = np.where(np.isnan(rows), -np.inf, rows)
+    scores = ndtri((rankdata(filled, axis=0) - 0.5) / rows.shape[0])
+    centred: npt.NDArray[np.float32] = (scores - scores.mean(axis=0)).astype(np.float32)
+    return centred
+
+
+@dataclass(frozen=True)
+class _Surrogate:
+    """Normal processes with the sample covariances of a table."""
+
+    transformed: npt.NDArray[np.complex64]
+    rows: int
+    size: int
+    rng: np.random.Generator
+
+    @classmethod
+    def of(cls, table: npt.NDArray[np.float32], rows: int, seed: int) -> _Surrogate:
+        from scipy.fft import next_fast_len, rfft
+
+        size = int(next_fast_len(table.shape[0] + rows, real=True))
+        return cls(rfft(table, size, axis=0), rows, size, np.random.default_rng((seed, 0xD1)))
+
+    def draw(self) -> npt.NDArray[np.float32]:
+        from scipy.fft import irfft, rfft
+
+        noise = rfft(self.rng.standard_normal(self.size, dtype=np.float32))
+        path: npt.NDArray[np.float32] = irfft(self.transformed * noise[:, None], self.size, axis=0)[: self.rows]
+        return path
+
+
+def _placed(before: npt.NDArray[np.float32], later: npt.NDArray[np.float32], held: IntArray) -> Bytes:
+    """Cells of later rows: those that hold as many of the rows before, in order, as `held` says."""
+    n = before.shape[0]
+    order = [_MISSING, *range(DECILES)]
+    ordered = np.sort(before, axis=0)
+    upto = np.cumsum(held[:, order], axis=1)  # rows in a cell or one before it
+    placed = np.zeros(later.shape, dtype=np.int64)
+    for step in range(DECILES):
+        cut = np.minimum(upto[:, step], n - 1)
+        passed = later >= ordered[cut, np.arange(before.shape[1])]
+        placed += np.where(upto[:, step] < n, passed, False)
+    return _widened(np.array(order, dtype=np.uint8)[placed], held, order)
+
+
+def _widened(cells: Bytes, held: IntArray, order: list[int]) -> Bytes:
+    """Take rows out of cells that hold none of the reference: the next one that does stands for them."""
+    for j in range(cells.shape[1]):
+        known = [cell for cell in order if held[j, cell]]
+        usual = np.array([min(known, key=lambda each: abs(order.index(each) - order.index(cell))) for cell in order])
+        table = np.arange(CELLS, dtype=np.uint8)
+        table[np.array(order)] = usual
+        cells[:, j] = table[cells[:, j]]
+    return cells
+
+
+def _sliding(later: Bytes, held: IntArray, window: int) -> npt.NDArray[np.float32]:
+    """Indices of windows that slide over years, shape (looks, years, features)."""
+    years, span, features = later.shape
+    count = np.stack([counts(year[:window]) for year in later])
+    q = np.broadcast_to(shares(held), count.shape)
+    walk = _Walk(count.ravel(), q.ravel(), np.log(q).ravel(), *_share_tables(window))
+    origin = CELLS * np.arange(years * features).reshape(years, features)
+    index = np.empty((span - window + 1, years, features), dtype=np.float32)
     now: FloatArray = psi(held, count)
     index[0] = now
-    q = shares(held).ravel()
-    walk = _Walk(count.ravel(), q, np.log(q), *_share_tables(window))
-    origin = CELLS * np.arange(draws * features).reshape(draws, features)
-    for look in range(1, looks):
-        out, into = origin + cells[rows[:, look - 1]], origin + cells[rows[:, look + window - 1]]
+    for look in range(1, index.shape[0]):
+        out, into = origin + later[:, look - 1], origin + later[:, look + window - 1]
         now = now + walk.step(out, -1) + walk.step(into, 1)
         index[look] = now
     return index
@@ -178,14 +271,3 @@ class _Walk:
 def _share_tables(window: int) -> tuple[FloatArray, FloatArray]:
     p: FloatArray = (np.arange(window + 2, dtype=np.float64) + 1.0 / CELLS) / (window + 1.0)
     return p, np.log(p)
-
-
-def _drawn_references(cells: Bytes, draws: int, block: int, seed: int) -> IntArray:
-    """Rows in each cell of references drawn in blocks, shape (draws, features, CELLS)."""
-    n, features = cells.shape
-    rows = drawn_days(n, n, draws, block, (seed, 0xD0))
-    times = np.stack([np.bincount(days, minlength=n) for days in rows]).astype(np.float32)
-    inside = np.zeros((n, features * CELLS), dtype=np.float32)
-    np.put_along_axis(inside, cells.astype(np.int64) + CELLS * np.arange(features), 1.0, axis=1)
-    held: IntArray = np.rint(times @ inside).astype(np.int64).reshape(draws, features, CELLS)
-    return held

@@ -80,7 +80,7 @@ class Champions:
 
 def chosen(count: int, record: int, later: int, rng: np.random.Generator, *, sized: bool, least: float) -> Champions:
     """Draw sessions until so many of their runs have an estimate of `least` or more."""
-    truth = rng.normal(0.0, SKILL_SPREAD, size=4 * count)
+    truth = rng.normal(0.0, SKILL_SPREAD, size=6 * count)
     process = traded(truth.size, record + later, rng, sized=sized)
     net = process.net(truth)[:, :record]
     estimate = net.mean(axis=1) / net.std(axis=1, ddof=1) * math.sqrt(YEAR)
@@ -93,9 +93,10 @@ def chosen(count: int, record: int, later: int, rng: np.random.Generator, *, siz
 
 def first_crossings(champions: Champions, sharpe: FloatArray, label: str, block: int) -> list[int | None]:
     """First day on which each champion is flagged whose later days have a given true Sharpe ratio."""
-    found, later = [], champions.process.net(sharpe)[:, champions.record_days :]
-    records = champions.process.net(champions.truth)[:, : champions.record_days]
-    for i in range(sharpe.size):
+    part = Process(champions.process.noise[: sharpe.size], champions.process.unit[: sharpe.size])
+    found, later = [], part.net(sharpe)[:, champions.record_days :]
+    records = part.net(champions.truth[: sharpe.size])[:, : champions.record_days]
+    for i in range(sharpe.size):  # as many of the first champions as there are ratios
         watched = reversal(
             records[i], later[i], sharpe=champions.shrunk[i], error=champions.error[i], bars_per_year=YEAR,
             alarms=ALARMS, draws=DRAWS, block=block, seed=i % 7,
@@ -139,8 +140,9 @@ def study_champions(options: argparse.Namespace) -> None:
             f" {found.truth.mean():.2f}, shrunk {found.shrunk.mean():.2f}"
         )
         first_crossings(found, found.truth, f"{kind}, as their record says", options.block)
-        first_crossings(found, np.full(found.truth.size, -2.0), f"{kind}, reversed to -2", options.block)
-        first_crossings(found, np.zeros(found.truth.size), f"{kind}, edge gone", options.block)
+        some = min(options.changed, found.truth.size)
+        first_crossings(found, np.full(some, -2.0), f"{kind}, reversed to -2", options.block)
+        first_crossings(found, np.zeros(some), f"{kind}, edge gone", options.block)
 
 
 def study_records(options: argparse.Namespace) -> None:
@@ -160,6 +162,8 @@ def study_records(options: argparse.Namespace) -> None:
         later = net[drawn_days(net.size, 2 * YEAR, 1, 60, (options.seed, i, 1))[0]]
         expected = float(record.mean() / record.std(ddof=1)) * math.sqrt(YEAR) - (estimate[at] - likely.mean[at])
         for name, sharpe in zip(flagged, (rng.normal(expected, likely.spread[at]), -2.0, 0.0), strict=True):
+            if name != "as their record says" and i >= options.changed:
+                continue
             off = (estimate[at] - sharpe) / math.sqrt(YEAR) * net.std(ddof=1) / np.mean(net != 0.0)
             watched = reversal(
                 record, np.where(later != 0.0, later - off, 0.0), sharpe=expected, error=likely.spread[at],
@@ -278,6 +282,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", choices=tuple(studies))
     parser.add_argument("--champions", type=int, default=1000)
+    parser.add_argument("--changed", type=int, default=300, help="champions that change")
     parser.add_argument("--record", type=int, default=2000, help="out-of-sample days")
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--runs", type=int, nargs="+", default=[20, 100])

@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from src.monitoring import psi
-from src.monitoring.resampling import drawn_days
 
 
 def rows(n, seed=0, features=3):
@@ -51,21 +51,51 @@ def test_a_feature_of_one_value_or_none_is_cut_without_an_error():
     assert cuts.cells(other)[0, 1] != 10
 
 
-def test_every_look_of_a_drawn_year_has_the_index_of_its_window():
-    cells = psi.Cuts.of(rows(200)).cells(rows(200))
-    window, looks, draws, block = 15, 30, 4, 40
-    got = psi.drawn_years(cells, window, looks, draws, block, 7)
-    held = [psi.counts(cells[days]) for days in drawn_days(200, 200, draws, block, (7, 0xD0))]
-    later = drawn_days(200, looks + window - 1, draws, block, (7, 0xD1))
-    for draw in range(draws):
+def test_every_look_of_a_year_has_the_index_of_its_window():
+    table = rows(200)
+    cells = psi.Cuts.of(table).cells(table)
+    held = psi.counts(cells)
+    later = np.random.default_rng(1).integers(0, psi.DECILES, size=(4, 44, 3)).astype(np.uint8)
+    got = psi._sliding(later, held, 15)
+    for year in range(4):
         for look in (0, 1, 13, 29):
-            want = psi.psi(held[draw], psi.counts(cells[later[draw, look : look + window]]))
-            assert got[look, draw] == pytest.approx(want, abs=1e-5)
+            want = psi.psi(held, psi.counts(later[year, look : look + 15]))
+            assert got[look, year] == pytest.approx(want, abs=1e-5)
+
+
+def test_simulated_rows_are_cut_where_the_rows_before_them_hold_as_many():
+    """Fourteen rows missing, 40 of one value and 46 of another: cells of 14, 40 and 46."""
+    table = np.full((100, 1), np.nan, dtype=np.float32)
+    table[14:54], table[54:] = 1.0, 2.0
+    held = psi.counts(psi.Cuts.of(table).cells(table))
+    assert sorted(held[0][held[0] > 0].tolist()) == [14, 40, 46]
+    before = np.random.default_rng(2).permutation(100).astype(np.float32)[:, None]
+    placed = psi._placed(before, before, held)
+    assert psi.counts(placed).tolist() == held.tolist()
+
+
+def test_surrogates_have_the_covariances_of_the_table():
+    rng = np.random.default_rng(3)
+    common = lfilter([1.0], [1.0, -0.8], rng.normal(size=(1500, 1)), axis=0)
+    table = psi.normal_scores((common + rng.normal(size=(1500, 2))).astype(np.float32))
+    surrogate = psi._Surrogate.of(table, 5000, 0)
+    paths = [surrogate.draw() for _ in range(60)]
+    for lag in (0, 1, 5):
+        want = table[: 1500 - lag].T @ table[lag:] / 1500
+        got = np.mean([path[: 5000 - lag].T @ path[lag:] / (5000 - lag) for path in paths], axis=0)
+        assert got / table.var() / 1500 == pytest.approx(want / table.var(), abs=0.03)
 
 
 def test_mean_without_drift_of_independent_rows_is_that_of_chi_squared():
     """(cells - 1)(1/n + 1/m): Yurdakul (2018), ch. 3."""
-    rng = np.random.default_rng(1)
-    cells = rng.integers(0, 10, size=(4000, 20)).astype(np.uint8)
-    got = psi.drawn_years(cells, 400, 1, 100, 1, 0).mean()
-    assert got == pytest.approx(9 * (1 / 4000 + 1 / 400), rel=0.08)
+    table = np.random.default_rng(4).normal(size=(2000, 10)).astype(np.float32)
+    cells = psi.Cuts.of(table).cells(table)
+    got = psi.simulated_years(cells, table, 400, 1, 60, 0).mean()
+    assert got == pytest.approx(9 * (1 / 2000 + 1 / 400), rel=0.08)
+
+
+def test_the_seed_decides_the_years():
+    table = rows(300)
+    cells = psi.Cuts.of(table).cells(table)
+    one, two, other = (psi.simulated_years(cells, table, 20, 10, 8, seed) for seed in (0, 0, 1))
+    assert (one == two).all() and (one != other).any()

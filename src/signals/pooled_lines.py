@@ -6,8 +6,7 @@ import datetime as dt
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +19,13 @@ from src.core.instruments import KEY
 from src.evaluation.pooled.costs import rates
 from src.evaluation.pooled.live_weights import LiveWeights, live_weights
 from src.evaluation.pooled.neutralising import centred_ranks
-from src.market.bars import tradable
 from src.market.calendar import latest_session, next_session, session_count
+from src.signals.pooled_bars import LatestBars, SeenBars
 from src.signals.pooled_model import PooledModel
 from src.signals.pooled_moves import moved_by
 from src.signals.pooled_scores import ModelScores, PooledScores
 from src.signals.tables import LINES
-from src.training.pooled.class_data import ClassBars, ClassData
+from src.training.pooled.class_data import ClassData
 
 if TYPE_CHECKING:
     from src.signals.dataset import SignalDataset
@@ -84,26 +83,9 @@ def class_data(model: PooledModel, days: BookDays, made: dict[str, ClassData]) -
     if key not in made:
         made.clear()
         since = max(days.first, model.trained_until)
-        bars = _SeenBars(model.inputs.bars, model.asset_class, days.last, frozenset(names.iter_rows()), since)
+        bars = SeenBars(model.inputs.bars, model.asset_class, days.last, frozenset(names.iter_rows()), since)
         made[key] = ClassData(bars, settings.eligibility, settings.label)
     return made[key]
-
-
-@dataclass(frozen=True)
-class _SeenBars(ClassBars):
-    """Bars of which the stored closes are kept: those from a day on, and the last before it."""
-
-    since: dt.date
-    seen: list[pl.DataFrame] = field(default_factory=list)
-
-    def parts(self) -> Iterator[pl.DataFrame]:
-        """Yield the bars of each bucket, sorted by symbol and date."""
-        for bars in super().parts():
-            own = bars.filter(pl.col("asset_class") == self.asset_class, tradable(bars))
-            own = own.select("symbol", pl.col("date").cast(pl.Date), "close", "factor")
-            is_late = pl.col("date") >= self.since
-            self.seen.append(pl.concat([own.filter(~is_late).group_by("symbol").last(), own.filter(is_late)]))
-            yield bars
 
 
 @dataclass(frozen=True)
@@ -114,7 +96,7 @@ class PooledDecisions:
     ----------
     model : PooledModel
     data : ClassData
-        Its bars are `_SeenBars` up to the last day.
+        Its bars are `SeenBars` up to the last day.
     dataset : SignalDataset
     explain : bool
         Whether the features that moved each score are found, on the last day.
@@ -164,7 +146,9 @@ class PooledDecisions:
         weights = live_weights(table, scores.first, data.section, data.eligible, data.styles, portfolio, lost)
         every = np.unique([scores.first, *rows])
         cost = rates(data.section, weights.columns, every, portfolio)[np.searchsorted(every, rows)]
-        return _Decided(data, scores.first, table, made, weights, dict(zip(rows.tolist(), cost, strict=True)))
+        assert isinstance(data.bars, SeenBars)
+        bars = LatestBars.of(data.section, data.bars, int(rows[0]))
+        return _Decided(data, scores.first, table, made, weights, dict(zip(rows.tolist(), cost, strict=True)), bars)
 
     def _book(self, date: dt.date, row: int, decided: _Decided) -> pl.DataFrame:
         """Lines of one book."""
@@ -176,7 +160,7 @@ class PooledDecisions:
             return refused_whole(self.model.champion, date, reason, holds=True)
         if gap := decided.gap(row):
             return refused_whole(self.model.champion, date, gap, holds=True)
-        bar_age = late + row - decided.last_bars(row)
+        bar_age = late + row - decided.bars.rows[row - decided.bars.first, decided.weights.columns]
         lines = decided.lines(row, bar_age, self.dataset.max_bar_age)
         if self.explain and row == len(self.data.section.dates) - 1:
             lines = moved_by(lines, self.model, decided.ranked(row), decided.made.of_day(row))
@@ -204,6 +188,7 @@ class _Decided:
     made: ModelScores
     weights: LiveWeights
     costs: dict[int, Matrix]
+    bars: LatestBars
 
     def date(self, row: int) -> dt.date:
         day: dt.date = self.data.section.dates[row].astype("datetime64[D]").item()
@@ -224,12 +209,6 @@ class _Decided:
             return None
         missing, day = f"{count - present:,} of the {count:,} names ranked before", self.date(row)
         return f"{missing} have no bar of {day}: hydrate and featurize again"
-
-    def last_bars(self, row: int) -> IntArray:
-        """Row of each name's last bar up to a day, shape (M,); -1 where there is none."""
-        traded = np.isfinite(self.data.section.close[: row + 1][:, self.weights.columns])
-        last = row - np.argmax(traded[::-1], axis=0)
-        return np.where(traded.any(axis=0), last, -1)
 
     def lines(self, row: int, bar_age: IntArray, max_bar_age: int) -> pl.DataFrame:
         """What is said of each name that is ranked, held or just left."""
@@ -258,16 +237,9 @@ class _Decided:
         )
         reason = pl.format("its last bar is {} session(s) old: it can't be ordered, and its weight stays", "bar_age")
         lines = lines.with_columns(reason=pl.when(state="refused").then(reason))
-        closes = self._closes.filter(pl.col("date") <= self.date(row)).group_by("symbol").last().drop("date")
-        lines = lines.join(closes, on="symbol", how="left", maintain_order="left")
+        day, names = row - self.bars.first, columns[kept]
+        lines = lines.with_columns(close=self.bars.close[day, names], factor=self.bars.factor[day, names])
         return lines.with_columns(inputs_sha256=pl.Series(self._digests(row, lines), dtype=pl.String))
-
-    @cached_property
-    def _closes(self) -> pl.DataFrame:
-        """Closes and factors as stored, by symbol and date."""
-        bars = self.data.bars
-        assert isinstance(bars, _SeenBars)
-        return pl.concat(bars.seen).sort("symbol", "date")
 
     def _places(self, row: int) -> FloatArray:
         """(rank - 1/2) / names of the day of the scores, shape (M,), ties by their mean rank; NaN without a score."""

@@ -18,7 +18,7 @@ from src.core.project import ROOT
 from src.evaluation.grade import Thresholds
 from src.promote import promote
 from src.sync import sync
-from src.tracking import gate_mark, postgresql, store
+from src.tracking import crowned_versions, gate_mark, postgresql, store
 from src.tracking.client_runs import ClientRuns
 from src.tracking.errors import StoreUnreachable, TrackingError
 from src.tracking.gate_mark import Loosening, MarkUpdate
@@ -268,3 +268,20 @@ def test_an_unreachable_server_is_shown_without_the_password(tmp_path: Path) -> 
         postgresql.mark(uri, Thresholds.of(Case(tmp_path).config.grade))
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_champions_are_those_that_mlflows_client_names(
+    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = case(tmp_path, monkeypatch, postgresql_case.make(cluster, "crowned"))
+    for symbol in ("AAA", "BBB"):
+        made.add("stock", symbol)
+    made.project()
+    for symbol in ("AAA", "BBB"):
+        made.client().set_registered_model_alias(f"stock.{symbol}", "champion", "1")
+    made.trained.pop()
+    made.graded.pop()
+    made.save()
+    found = crowned_versions.crowned_versions(made.tracked)
+    assert found == crowned_versions._through_client(made.tracked)
+    assert [bool(each.objections) for each in found] == [False, True]

@@ -82,7 +82,7 @@ class Challengers:
     def _trained(self, record: Refit | None) -> dict[str, str | None]:
         """Last date that each scope was trained with, of scopes that were trained.
 
-        A session is described once: a refit, which goes on with it, leaves its date in the record alone.
+        The record of the last refit counts too: sessions of earlier releases keep the date that they began with.
         """
         paths = self.paths
         stores = {"instrument": (paths.runs, paths.grades), "pooled": (paths.portfolios, paths.portfolio_grades)}

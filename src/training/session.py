@@ -26,6 +26,7 @@ from src.training.inputs import Inputs
 from src.training.planner import Planner, require_symbols
 from src.training.run_store import BYTES_A_RUN, RunStore, shard_name
 from src.training.run_tables import run_table
+from src.training.session_description import describe
 from src.training.session_states import SessionStates
 from src.training.session_summary import SessionSummary, Totals, run_line
 from src.training.settings import TrainingSettings
@@ -88,11 +89,9 @@ class Session:
     def announce(self) -> None:
         """Store the description of the session, so that a lost MLflow store can be rebuilt with it.
 
-        One small file a session, written once: it has neither units nor states, so it is no ledger.
+        One small file a session, with neither units nor states, so it is no ledger.
         """
-        path = self.store.root / f"session-{self.key[:8]}.json"
-        if not path.exists():
-            atomic.write_json(self.summary.description(), path)
+        describe(self.store.root / f"session-{self.key[:8]}.json", self.summary.description())
 
     def tasks(self) -> Iterator[InstrumentTask]:
         """Yield what is to be done, with one bucket in memory at a time.

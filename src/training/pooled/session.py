@@ -36,6 +36,7 @@ from src.training.pooled.summary import PooledSummary
 from src.training.pooled.trial_count import PooledTrials, tuning_trials
 from src.training.run_store import RunStore, shard_name
 from src.training.run_tables import run_table
+from src.training.session_description import describe
 from src.training.trials_ledger import TrialsLedger
 
 log = logging.getLogger(__name__)
@@ -86,9 +87,7 @@ class PooledSession:
 
     def announce(self) -> None:
         """Store the description of the session, so that a lost MLflow store can be rebuilt with it."""
-        path = self.store.root / f"session-{self.key[:8]}.json"
-        if not path.exists():
-            atomic.write_json(self.summary.description(), path)
+        describe(self.store.root / f"session-{self.key[:8]}.json", self.summary.description())
 
     def classes(self) -> Iterator[ClassSession]:
         """Yield the asset classes that have something to fit or to grade; the others are accounted for."""

@@ -24,6 +24,8 @@ _ALSO = {
     "enlist": ("source",),
     **dict.fromkeys(("sync", "clean", "status"), ("tracking",)),
     "promote": ("tracking", "promotion"),
+    "predict": ("tracking", "book"),
+    "monitor": ("tracking", "monitor", "book"),
     "doctor": ("source", "tracking"),
     "featurize": ("features", "engine", "experiment"),
     "tune": ("scope", "features", "label", "split", "strategy", "model", *_POOLED, "engine", "seed", "experiment"),

@@ -41,7 +41,7 @@ CAME: dict[str, Any] = {
     "stamp": pl.Datetime("us"),  # of the open at which it is complete
     "close_now": pl.Float64(),
     "factor_now": pl.Float64(),
-    "split_now": pl.Float64(),
+    "split_now": pl.Float64(),  # 1 where the split history is not known
 }
 _BAR: dict[str, Any] = dict(zip(DECISION, (pl.String(), pl.String(), pl.Datetime("us")), strict=True)) | CAME
 
@@ -219,7 +219,7 @@ def _came(
                 "stamp": pl.Series(found.stamps).cast(pl.Datetime("us")),
                 "close_now": own["close"].cast(pl.Float64),
                 "factor_now": own["factor"].cast(pl.Float64),
-                "split_now": own["split"].cast(pl.Float64).fill_nan(None),
+                "split_now": own["split"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0),
             }
         ).with_columns(pl.col("label", "change").fill_nan(None))
         parts.append(table.filter(pl.col("decided_on") >= first_of[found.asset_class, found.symbol]))

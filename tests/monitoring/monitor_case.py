@@ -88,8 +88,14 @@ class Watched:
     def bars(self, key: Key) -> pl.DataFrame:
         return BarStore(self.paths.bars).read_bucket(0, symbols=[key])
 
+    def with_panel(self, keys: Iterable[Key]) -> Watched:
+        """Pin a panel, which relative labels compare with."""
+        BarStore(self.paths.bars).write_panel(keys)
+        return self
+
     def decisions(self, key: Key) -> Decisions:
-        return labels.decisions(self.bars(key), self.label)
+        market = labels.read_market(BarStore(self.paths.bars), self.label, lambda bars: bars)
+        return labels.decisions(self.bars(key), self.label, market)
 
     def with_runs(self) -> Watched:
         """Store a run for each instrument: its probabilities know a little of what comes."""

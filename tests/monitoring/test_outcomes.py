@@ -62,14 +62,22 @@ def test_a_replayed_champion_earns_what_the_strategy_does_but_for_the_exit(tmp_p
         np.testing.assert_array_equal(records[name_of(key), 1].net[:-1], expected.net[:-1])
 
 
-def test_bars_that_later_splits_and_dividends_rescale_are_not_restated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("known", [4.0, None])
+def test_bars_that_later_splits_and_dividends_rescale_are_not_restated(tmp_path: Path, known: float | None) -> None:
     case = watched(tmp_path).replayed()
     before = pl.col("date") < dt.date(2024, 6, 3)
     price = [pl.when(before).then(pl.col(name) / 4).otherwise(name).alias(name) for name in ("open", "high", "low")]
     close = pl.when(before).then(pl.col("close") / 4).otherwise("close").alias("close")
-    split = pl.when(before).then(4.0).otherwise(1.0).alias("split")
+    split = pl.when(before).then(pl.lit(known)).otherwise(1.0).alias("split")
     case.with_bars(lambda bars: bars.with_columns(*price, close, split, pl.col("factor") * 1.7))
     assert outcomes(case).decisions["restated"].sum() == 0
+
+
+def test_a_bar_is_restated_where_the_split_history_is_not_known_too(tmp_path: Path) -> None:
+    case = watched(tmp_path, keys=KEYS[:1]).replayed()
+    wrong = pl.when(pl.col("date") == dt.date(2024, 3, 5)).then(1.01).otherwise(1.0)
+    case.with_bars(lambda bars: bars.with_columns(pl.col("close") * wrong, split=pl.lit(None, pl.Float64)))
+    assert outcomes(case).decisions.filter("restated")["decided_on"].dt.date().to_list() == [dt.date(2024, 3, 5)]
 
 
 def test_a_bar_that_was_corrected_and_one_that_is_gone_are_restated(tmp_path: Path) -> None:
@@ -113,3 +121,18 @@ def test_an_instrument_without_bars_any_more_has_only_restated_decisions(tmp_pat
     own = found.decisions.filter(record_id=record_of(AAA))
     assert own["restated"].all()
     assert found.tradable.filter(symbol="AAA").is_empty()
+
+
+def test_a_hedged_label_takes_the_panels_return_from_the_instruments(tmp_path: Path) -> None:
+    case = watched(tmp_path, keys=KEYS[:2])
+    case.label.kind = "relative"
+    case.with_panel(KEYS[:2]).with_runs().say(case.lines(AAA))
+    found = outcomes(case).decisions
+    price = {key: case.bars(key).select(pl.col("open") * pl.col("factor")).to_series().to_list() for key in KEYS[:2]}
+    at = {day: place for place, day in enumerate(case.bars(AAA)["date"].to_list())}
+    for row in found.filter(pl.col("net").is_not_null()).iter_rows(named=True):
+        k = at[row["decided_on"].date()]
+        own, other = (price[key][k + 2] / price[key][k + 1] - 1.0 for key in KEYS[:2])
+        assert row["change"] == pytest.approx((own - other) / 2.0, abs=1e-9)
+        assert row["label"] == float(own > other)
+    assert found["net"].null_count() == 2

@@ -198,6 +198,8 @@ def test_a_refused_demotion_leaves_the_alarm(case: Watched, monkeypatch: pytest.
     found = look(case, action="demote")
     assert found.done == ["the registry is locked"]
     assert (row(found)["verdict"], row(found)["demoted"]) == ("flagged", False)
+    look(case, action="demote")
+    assert len([entry for entry in case.journal.entries() if entry.kind == "event"]) == 1  # decided once
 
 
 def test_the_verb_ends_with_an_error_while_an_alarm_is_raised(

@@ -25,7 +25,7 @@ from src.signals.decided import decide, moved_by, predictor, rows_needed
 from src.signals.last_bars import BucketBars, Chosen, LastBars, choose, trained_through
 from src.signals.line_columns import LineColumns, of_version
 from src.signals.native_models import native_model
-from src.signals.refusals import RefusedLine
+from src.signals.refusals import Refusal, RefusedLine
 from src.training.run_store import RunStore
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class BucketLines:
             bars = BucketBars(self._shared.store, self._bucket, last, is_daily=self._shared.dataset.interval == "1d")
         except StageError as error:
             for each in candidates:
-                self._refuse_unknown(each, str(error), lines)
+                self._refuse_unknown(each, Refusal(str(error), holds=True), lines)
             return
         for each in candidates:
             own = bars.of(each.key)
@@ -160,41 +160,42 @@ class BucketLines:
             self._read_features(todo)
         except StageError as error:
             for work in todo:
-                add_decided(work.candidate, work.bars, work.chosen, str(error), lines)
+                add_decided(work.candidate, work.bars, work.chosen, Refusal(str(error), holds=True), lines)
             return
         for work, found in zip(todo, self._shared.threads.map(self._decided, todo), strict=True):
             add_decided(work.candidate, work.bars, work.chosen, found, lines)
 
-    def _no_bar(self, each: Candidate) -> str:
+    def _no_bar(self, each: Candidate) -> Refusal:
         """Why an instrument has no bar: as hydrate says, where it does."""
         states = self._shared.store.ledger.states(self._bucket)
         own = states.filter((pl.col("asset_class") == each.key[0]) & (pl.col("symbol") == each.key[1]))
         said = f" ({own.item(0, 'state')}: {own.item(0, 'reason')})" if own.height and own.item(0, "reason") else ""
         hydrate = command("hydrate", stored=self._shared.dataset.paths.dataset)
-        return f"there is no bar of {':'.join(each.key)}{said}: run `{hydrate}`"
+        return Refusal(f"there is no bar of {':'.join(each.key)}{said}: run `{hydrate}`", holds=True)
 
-    def _refuse_unknown(self, each: Candidate, reason: str, lines: LineColumns) -> None:
+    def _refuse_unknown(self, each: Candidate, refusal: Refusal, lines: LineColumns) -> None:
         """Refuse the last book alone of a champion whose instrument has no bar that could be read."""
         about = of_version(each.version, "instrument") | {"asset_class": each.key[0], "symbol": each.key[1]}
-        book = self._shared.books[-1:]
-        lines.add(1, about | {"book_date": book, "state": "refused", "reason": each.reason or reason})
+        why = Refusal(each.reason) if each.reason else refusal
+        about |= {"book_date": self._shared.books[-1:], "reason": why.reason, "holds": why.holds or None}
+        lines.add(1, about | {"state": "refused"})
 
     def _begun(self, each: Candidate, bars: LastBars, lines: LineColumns) -> _Work | None:
         """Choose the bars, and refuse what can be refused without the model; None where nothing is left to decide."""
-        settings, reason, market = each.settings, each.reason, None
+        settings, market = each.settings, None
+        against = Refusal(each.reason) if each.reason else None
         try:
-            if settings is not None and reason is None:
+            if settings is not None and against is None:
                 self._features.require(each.key, settings.features)
                 market = self._shared.market(settings.label)
         except (RefusedLine, StageError, ConfigError) as error:
-            reason = str(error)
-        label = settings.label if settings is not None and reason is None else LabelConfig()
+            against = Refusal(str(error), holds=True)
+        label = settings.label if settings is not None and against is None else LabelConfig()
         decisions = bars.decisions(label, market, last_oos(each))
         chosen = _due(each, bars, decisions, self._shared)
-        reasons = [reason] * chosen.books.size if reason else _reasons(chosen, self._shared.dataset)
-        is_refused = np.array([each is not None for each in reasons], dtype=bool)
-        is_data = each.reason is None
-        refuse(each, bars, chosen.where(is_refused), [each for each in reasons if each], lines, holds=is_data)
+        refusals = [against] * chosen.books.size if against else _refusals(chosen, self._shared.dataset)
+        is_refused = np.array([each is not None for each in refusals], dtype=bool)
+        refuse(each, bars, chosen.where(is_refused), [each for each in refusals if each], lines)
         left = chosen.where(~is_refused)
         return _Work(each, settings, bars, decisions, left) if settings is not None and left.books.size else None
 
@@ -207,13 +208,13 @@ class BucketLines:
             since = min(work.decisions.dates[work.start].astype("datetime64[D]").item() for work in members)
             self._features.read(members[0].settings.features, {work.candidate.key for work in members}, since)
 
-    def _decided(self, work: _Work) -> Made | str:
+    def _decided(self, work: _Work) -> Made | Refusal:
         """Decide by the native model; the reason where it can't be vouched for."""
         settings, decisions = work.settings, work.decisions
         try:
             model = self._shared.model(work.candidate, settings.family)
         except RefusedLine as refusal:
-            return str(refusal)
+            return Refusal(str(refusal))
         times = decisions.dates[work.start : work.last + 1].astype("datetime64[us]")
         x, is_missing = self._features.rows(work.candidate.key, settings.features, times)
         predict = predictor(settings.family, model)
@@ -249,17 +250,17 @@ def _due(each: Candidate, bars: LastBars, decisions: Decisions, shared: Shared) 
     return chosen.where(is_new | is_old)
 
 
-def _reasons(chosen: Chosen, dataset: SignalDataset) -> list[str | None]:
+def _refusals(chosen: Chosen, dataset: SignalDataset) -> list[Refusal | None]:
     """Why books can't be decided on their bars; None where they can."""
-    found: list[str | None] = []
+    found: list[Refusal | None] = []
     for age, decision in zip(chosen.age.tolist(), chosen.decision.tolist(), strict=True):
+        reason = None
         if age > dataset.max_bar_age:
-            found.append(
+            reason = (
                 f"its last bar is {age} session{'s' * (age != 1)} old, and book.max_bar_age={dataset.max_bar_age} "
                 f"allows no more: run `{command('hydrate', stored=dataset.paths.dataset)}`"
             )
         elif decision < 0:
-            found.append("its last bar has no price or no volume: nothing is decided on a bar that did not trade")
-        else:
-            found.append(None)
+            reason = "its last bar has no price or no volume: nothing is decided on a bar that did not trade"
+        found.append(Refusal(reason, holds=True) if reason else None)
     return found

@@ -14,12 +14,15 @@ from src.market import calendar
 from src.signals.decided import Decided, inputs_digest
 from src.signals.last_bars import Chosen, LastBars
 from src.signals.line_columns import LineColumns, of_version
+from src.signals.refusals import Refusal
 
 if TYPE_CHECKING:
     from src.signals.graded_settings import GradedSettings
     from src.tracking.crowned_versions import CrownedVersion
 
-_MISSING = "features have no row for its bar, or for one that its position is averaged over: run featurize again"
+_MISSING = Refusal(
+    "features have no row for its bar, or for one that its position is averaged over: run featurize again", holds=True
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,7 @@ class Made:
     is_missing: BoolArray
 
 
-def refuse(
-    each: Candidate, bars: LastBars, chosen: Chosen, reasons: list[str], lines: LineColumns, *, holds: bool
-) -> None:
+def refuse(each: Candidate, bars: LastBars, chosen: Chosen, refusals: list[Refusal], lines: LineColumns) -> None:
     """Add refused lines.
 
     Parameters
@@ -76,18 +77,16 @@ def refuse(
     each : Candidate
     bars : LastBars
     chosen : Chosen
-    reasons : list of str
+    refusals : list of Refusal
         One for each book.
     lines : LineColumns
-    holds : bool
-        Whether it is the data that is missing, not the champion that can't be vouched for: the weight stays.
     """
-    if reasons:
-        about = _about(each, bars, chosen) | {"state": "refused", "reason": reasons}
-        lines.add(len(reasons), about | {"holds": holds or None})
+    if refusals:
+        why = {"reason": [each.reason for each in refusals], "holds": [each.holds or None for each in refusals]}
+        lines.add(len(refusals), _about(each, bars, chosen) | {"state": "refused"} | why)
 
 
-def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | str, lines: LineColumns) -> None:
+def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | Refusal, lines: LineColumns) -> None:
     """Add what was decided, or refuse all of it for one reason.
 
     Parameters
@@ -95,13 +94,13 @@ def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | st
     each : Candidate
     bars : LastBars
     chosen : Chosen
-    made : Made or str
+    made : Made or Refusal
     lines : LineColumns
     """
-    if isinstance(made, str):
-        refuse(each, bars, chosen, [made] * chosen.books.size, lines, holds=False)
+    if isinstance(made, Refusal):
+        refuse(each, bars, chosen, [made] * chosen.books.size, lines)
         return
-    refuse(each, bars, chosen.where(made.is_missing), [_MISSING] * int(made.is_missing.sum()), lines, holds=True)
+    refuse(each, bars, chosen.where(made.is_missing), [_MISSING] * int(made.is_missing.sum()), lines)
     kept = ~made.is_missing
     chosen, at, found = chosen.where(kept), made.at[kept], made.decided
     position, before = found.position[at], found.before[at]

@@ -45,12 +45,17 @@ def one(lines: pl.DataFrame) -> dict[str, Any]:
     return lines.row(0, named=True)
 
 
+MISSING = ("its last bar", "there is no bar", "features ", "failed: ")
+"""How reasons begin that are of missing or late data: the weight stays until it comes."""
+
+
 def refusal(case: Trained, day: dt.date | str = LAST, name: str = "SIM01 ridge", **changes: Any) -> str:
     """Reason of the one line of a champion on a day, which is refused and decides nothing."""
     champion = replace(case.champions(name)[0], **changes)
     row = one(instrument_lines([champion], case.dataset, days(day)))
     assert row["state"] == "refused"
     assert [row[name] for name in ("score", "position", "trade_on", "inputs_sha256")] == [None] * 4
+    assert row["holds"] is (row["reason"].startswith(MISSING) or None)
     return str(row["reason"])
 
 
@@ -78,6 +83,7 @@ def test_a_line_says_what_was_decided_on_which_bar_and_by_which_model(case: Trai
     number = next(b for b in bars.buckets() if bars.read_bucket(b).filter(pl.col("symbol") == "SIM01").height)
     last = bars.read_bucket(number).filter(pl.col("symbol") == "SIM01").row(-1, named=True)
     assert (row["state"], row["reason"], row["scope"], row["family"]) == ("said", None, "instrument", "lightgbm")
+    assert row["holds"] is None
     assert (row["decided_on"], row["trade_on"]) == (dt.datetime(2023, 12, 29), dt.date(2024, 1, 2))
     assert (row["close"], row["factor"], row["bar_age"], row["hedge"]) == (last["close"], last["factor"], 0, None)
     assert row["position"] == row["exposure"] * row["size"]
@@ -232,7 +238,7 @@ def test_a_missing_row_of_features_is_refused(own: Trained) -> None:
         atomic.write_parquet(rows.filter(~gone), path)
     lines = own.lines("2023-12-20", LAST, "SIM01 ridge").unique("decided_on", keep="first", maintain_order=True)
     assert lines["state"].to_list() == ["said"] * 5 + ["refused"] * 2, "the position is a mean over three bars"
-    assert "features have no row for its bar" in lines["reason"][-1]
+    assert "features have no row for its bar" in lines["reason"][-1] and lines["holds"][-1]
 
 
 def test_an_old_bar_is_refused_unless_the_configuration_allows_it(own: Trained) -> None:
@@ -296,7 +302,7 @@ def test_features_that_cant_be_read_refuse_the_lines_of_their_bucket_alone(own: 
     lines = own.lines(LAST)
     refused = lines.filter(state="refused")
     assert 0 < refused.height < lines.height
-    assert refused["reason"].str.contains("can't be read").all()
+    assert refused["reason"].str.contains("can't be read").all() and refused["holds"].all()
     assert refused["decided_on"].null_count() == 0
 
 

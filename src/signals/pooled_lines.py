@@ -79,11 +79,13 @@ def class_data(model: PooledModel, days: BookDays, made: dict[str, ClassData]) -
     names = model.inputs.instruments.filter(state="done", asset_class=model.asset_class).select(KEY)
     settings = model.settings
     eligibility = {name: value for name, value in vars(settings.eligibility).items() if name != "name"}
-    key = json_digest([model.asset_class, eligibility])
-    if key not in made:
+    key, since = json_digest([model.asset_class, eligibility]), max(days.first, model.trained_until)
+    bars = SeenBars(model.inputs.bars, model.asset_class, days.last, frozenset(names.iter_rows()), since)
+    known = made.get(key)
+    if (
+        known is None or not isinstance(known.bars, SeenBars) or known.bars.since > since
+    ):  # closes are kept from then on
         made.clear()
-        since = max(days.first, model.trained_until)
-        bars = SeenBars(model.inputs.bars, model.asset_class, days.last, frozenset(names.iter_rows()), since)
         made[key] = ClassData(bars, settings.eligibility, settings.label)
     return made[key]
 

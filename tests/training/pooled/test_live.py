@@ -191,6 +191,15 @@ def test_a_book_of_a_saturday_holds_the_decision_of_friday(trained: Stocks) -> N
     assert set(saturday["trade_on"]) == {dt.date(2019, 11, 4)}
 
 
+def test_champions_of_one_eligibility_share_a_cross_section_that_has_the_bars_of_both(trained: Stocks) -> None:
+    model, made = model_of(trained), {}
+    days = BookDays(dt.date(1900, 1, 1), dt.date(2019, 7, 5))
+    later, first = replace(model, trained_until=dt.date(2019, 7, 2)), class_data(model, days, made)
+    assert class_data(later, days, made) is first
+    made = {}
+    assert class_data(later, days, made) is not class_data(model, days, made)
+
+
 # refusals ---------------------------------------------------------------------------------------------------------
 
 

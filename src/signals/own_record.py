@@ -86,7 +86,7 @@ class OwnRecord:
         if own["null_books"]:
             text += (
                 f": books chosen alike without skill reached {shown['null_sharpe']} (one in twenty "
-                f"{shown['null_sharpe_high']})"
+                f"{shown['null_sharpe_high']}), and {own['luck_rate']:.0%} of them clear the thresholds"
             )
         if own["held_out_sharpe"] is not None:
             text += f"; chosen on one half and traded on the other, {shown['held_out_sharpe']}"

@@ -102,10 +102,11 @@ def _figures(row: Mapping[str, float | None]) -> str:
 def _current(champions: Champions, interval: str) -> pl.DataFrame:
     """Stored grades of runs that are not superseded, with name and number of their version."""
     records, stored = champions.vetting.records, champions.vetting.evidence.table
-    texts = ("asset_class", "symbol", "family", "suspicious")
-    needed: dict[str, Any] = {**dict.fromkeys(texts, pl.String), **dict.fromkeys(_FIGURES, pl.Float64)}
+    texts, demands = ("asset_class", "symbol", "family", "suspicious"), champions.demands
+    figures = dict.fromkeys((*_FIGURES, *(each.figure for each in (*demands.instruments, *demands.portfolios))))
+    needed: dict[str, Any] = {**dict.fromkeys(texts, pl.String), **dict.fromkeys(figures, pl.Float64)}
     absent = {name: pl.lit(None, kind) for name, kind in needed.items() if name not in stored.columns}
-    table = stored.with_columns(**absent).select(*_IDENTITY, *needed).cast(dict.fromkeys(_FIGURES, pl.Float64))
+    table = stored.with_columns(**absent).select(*_IDENTITY, *needed).cast(dict.fromkeys(figures, pl.Float64))
     kept = [not records.is_superseded(record_id) for record_id in table["record_id"]]
     table = table.filter(pl.Series(kept, dtype=pl.Boolean))
     keys = table.select("asset_class", "symbol").unique()
@@ -120,8 +121,6 @@ def _current(champions: Champions, interval: str) -> pl.DataFrame:
 
 def _measured(table: pl.DataFrame, demands: tuple[Demand, ...]) -> pl.DataFrame:
     """Add the demands that each run misses: how many, by how much, and in a sentence."""
-    absent = {each.figure: pl.lit(None, pl.Float64) for each in demands if each.figure not in table.columns}
-    table = table.with_columns(**absent)
     doubt = pl.col("suspicious").is_not_null() & pl.col("version").is_null()
     missed = [(~_met(each)).cast(pl.Int32) for each in demands]
     gaps = [
@@ -135,7 +134,7 @@ def _measured(table: pl.DataFrame, demands: tuple[Demand, ...]) -> pl.DataFrame:
         misses=pl.sum_horizontal(*missed).cast(pl.Int32),
         shortfall=pl.sum_horizontal(*gaps),
         reason=pl.when(said == "").then(None).otherwise(said),
-    ).drop(absent)
+    )
 
 
 def _met(demand: Demand) -> pl.Expr:

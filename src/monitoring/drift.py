@@ -1,8 +1,8 @@
 """Whether features and scores of recent days still come from where those of training came from.
 
 For each single champion the features that its model uses most are compared with the last five years of its training.
-The test draws years without drift from that reference; with thousands of champions it is made for those whose
-features moved most, which only makes false alarms rarer. Pooled champions are compared by the daily medians of their
+The test makes years without drift like that reference; with thousands of champions it is made for those whose scores
+moved most, which only makes false alarms rarer, and features are read of these alone. Pooled champions are compared by the daily medians of their
 class's pinned panel, because ranks within a day never drift.
 """
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 FEATURES = 20
 """Of a model, the most important first."""
 REFERENCE_ROWS = 1260
-MOST_TESTED = 200
-"""Champions for which the test is made: those whose features moved most."""
+MOST_TESTED = 100
+"""Champions for which the test is made: those whose scores moved most."""
 _PANEL = 100  # instruments of a class whose daily medians are compared
 _SHOWN = 5  # features of a champion in the table
 Champion = tuple[str, int]
@@ -91,12 +91,6 @@ class _Rows:
     reference: Matrix
     recent: Matrix
 
-    @property
-    def moved(self) -> float:
-        """Mean population stability index."""
-        cuts = Cuts.of(self.reference)
-        return float(np.mean(psi(counts(cuts.cells(self.reference)), counts(cuts.cells(self.recent)))))
-
 
 def drift_of(cases: Sequence[DriftCase], paths: DatasetPaths, choice: MonitorConfig, seed: int) -> Drift:
     """Compare recent features and scores of champions with those of their training.
@@ -118,9 +112,9 @@ def drift_of(cases: Sequence[DriftCase], paths: DatasetPaths, choice: MonitorCon
     if not store.buckets():
         return Drift()
     single = [case for case in cases if case.run.key[0] != POOLED]
+    if len(single) > MOST_TESTED:
+        single = sorted(single, key=lambda each: (-moved(each, choice), each.champion))[:MOST_TESTED]
     rows = [*_single_rows(single, store, BarStore(paths.bars), choice)]
-    if len(rows) > MOST_TESTED:
-        rows = sorted(rows, key=lambda each: (-each.moved, each.case.champion))[:MOST_TESTED]
     rows += _pooled_rows([case for case in cases if case.run.key[0] == POOLED], store, BarStore(paths.bars), choice)
     found = Drift(tested=len(rows))
     for each in rows:
@@ -128,6 +122,16 @@ def drift_of(cases: Sequence[DriftCase], paths: DatasetPaths, choice: MonitorCon
         found.findings[each.case.champion] = finding
         found.rows.extend(shown)
     return found
+
+
+def moved(case: DriftCase, choice: MonitorConfig) -> float:
+    """Population stability index of a champion's recent scores against those out of sample; 0 where they are few."""
+    recent = case.recent_scores[-choice.drift_window :].astype(np.float32)[:, None]
+    if recent.size < choice.drift_window or not case.scores.size:
+        return 0.0
+    before = case.scores[-REFERENCE_ROWS:].astype(np.float32)[:, None]
+    cuts = Cuts.of(before)
+    return float(psi(counts(cuts.cells(before)), counts(cuts.cells(recent)))[0])
 
 
 def _tested(rows: _Rows, choice: MonitorConfig, seed: int) -> tuple[DriftFinding, list[dict[str, Any]]]:

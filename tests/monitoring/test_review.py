@@ -155,6 +155,18 @@ def test_features_that_moved_raise_the_alarm_and_others_do_not(case: Watched) ->
     assert drift.filter(symbol="AAA")["feature"].to_list() == ["momentum", "range", "score"] or drift.height == 9
 
 
+def test_of_many_champions_those_whose_scores_moved_most_are_tested(
+    case: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.monitoring.drift.MOST_TESTED", 1)
+    features(case.replayed(BBB=lambda score: score**3), moved=0.0)
+    found = look(case)
+    assert found.tested == 1
+    assert row(found, "stock.BBB")["causes"].startswith("drift")
+    assert "its scores are spread otherwise than out of sample" in row(found, "stock.BBB")["reason"]
+    assert row(found)["drift_p"] is None
+
+
 def test_tables_have_their_declared_columns(case: Watched) -> None:
     look(case.replayed())
     for name, schema in (("champions", tables.CHAMPIONS), ("book", tables.BOOK), ("book_days", tables.BOOK_DAYS)):

@@ -2,8 +2,8 @@
 
 For each single champion the features that its model uses most are compared with the last five years of its training.
 The test makes years without drift like that reference; with thousands of champions it is made for those whose scores
-moved most, which only makes false alarms rarer, and features are read of these alone. Pooled champions are compared by the daily medians of their
-class's pinned panel, because ranks within a day never drift.
+moved most, which only makes false alarms rarer, and features are read of these alone. Pooled champions are compared by
+the daily medians of their class's pinned panel, because ranks within a day never drift.
 """
 
 from __future__ import annotations

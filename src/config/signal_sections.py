@@ -44,7 +44,7 @@ class BookConfig:
     lots: dict[str, float] = ranged({"stock": 1.0, "etf": 1.0, "crypto": 0.0001}, low=0, high=1e9, above=True)
     # Folder on a network share through which several machines share one journal; null: this machine alone.
     shared_journal: str | None = None
-    orders_format: str = one_of("plain", ("plain", "ibkr"))  # ibkr: as Interactive Brokers' BasketTrader imports them
+    orders_format: str = one_of("plain", ("plain", "ibkr"))  # ibkr: also as its BasketTrader imports them
     benchmark: str = "etf:SPY"  # beside the book's record; where the dataset lacks it, the mean of the class
 
 

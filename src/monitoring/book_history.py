@@ -14,7 +14,7 @@ from src.core.hashing import json_digest
 from src.market.bars import BARS_PER_YEAR
 from src.monitoring.bands import DailyRecord
 from src.monitoring.book_record import on_sessions
-from src.signals.own_record import own_record
+from src.signals.kept_record import current_record
 from src.storage import atomic
 from src.tracking.crowned_versions import CrownedVersion
 
@@ -57,7 +57,7 @@ def book_history(
     path = paths.monitor / FILE
     daily = _kept(path, key)
     if daily is None:
-        made = own_record(crowned, paths, choice, gate, null_books=0).daily
+        made = current_record(crowned, paths, choice, gate).daily
         daily = made.select("date", "net", (pl.col("cost") + pl.col("borrow")).alias("cost"))
         atomic.write_parquet(daily, path, metadata={"key": key})
     coins = all(each.name.partition(".")[0] == "crypto" for each in crowned)

@@ -12,6 +12,8 @@ import polars as pl
 from src.config.commands import command
 from src.market.bars import BarStore
 from src.monitoring import tables as monitored
+from src.signals.kept_record import stored_record
+from src.signals.own_record import OwnRecord
 from src.signals.tables import BOOK, LINES
 from src.storage import atomic
 
@@ -38,6 +40,8 @@ class BookData:
         Of the file of orders, as it was written.
     champions, records, days : DataFrame
         Columns of `src.monitoring.tables.CHAMPIONS`, `BOOK` and `BOOK_DAYS`; empty where the monitor has not run.
+    own : OwnRecord or None
+        The out-of-sample record of the champions' book; None where none is stored.
     """
 
     dataset: str
@@ -49,6 +53,7 @@ class BookData:
     champions: pl.DataFrame
     records: pl.DataFrame
     days: pl.DataFrame
+    own: OwnRecord | None = None
 
 
 def read_book(paths: DatasetPaths) -> BookData:
@@ -80,6 +85,7 @@ def read_book(paths: DatasetPaths) -> BookData:
         champions=_table(paths.monitor / "champions.parquet", monitored.CHAMPIONS, monitor),
         records=_table(paths.monitor / "book.parquet", monitored.BOOK, monitor),
         days=_table(paths.monitor / "book_days.parquet", monitored.BOOK_DAYS, monitor),
+        own=stored_record(paths),
     )
 
 

@@ -192,11 +192,32 @@ def champions_section(data: BookData) -> str:
     return render("book_listing", listing=_listing(columns, rows, "Champions, live and out of sample"))
 
 
+def own_section(data: BookData) -> str:
+    """Write what the book would have earned out of sample, and what of it is the choice of its champions."""
+    if data.own is None or not data.own.figures["n_oos"]:
+        return ""
+    own, beside = data.own.figures, data.own.benchmark
+    rows = [
+        {"what": "the book, net", "sharpe": own["sharpe"]},
+        {"what": "chosen on one half of the days, traded on the other", "sharpe": own["held_out_sharpe"]},
+        {"what": "books chosen alike without skill: the median", "sharpe": own["null_sharpe"]},
+        {"what": "the same: one in twenty is above", "sharpe": own["null_sharpe_high"]},
+        {"what": "its instruments, always long, without costs", "sharpe": own["always_long_sharpe"]},
+        {"what": beside, "sharpe": own["benchmark_sharpe"]},
+    ]
+    known = pl.DataFrame(
+        [row for row in rows if row["sharpe"] is not None], schema={"what": pl.String, "sharpe": pl.Float64}
+    )
+    columns = [Column("", _text("what")), _figure("Sharpe", "sharpe", two_decimals)]
+    return render("book_listing", listing=_listing(columns, known, data.own.sentence()))
+
+
 SECTIONS = (
     Section("positions", "Positions", "What is held from the next open on", positions_section),
     Section("orders", "Orders", "Orders that lead there", orders_section),
     Section("decisions", "Decisions", "What each champion says", decisions_section),
     Section("refused", "Refused", "Lines that can't be vouched for", refused_section),
+    Section("record", "Record", "What the book would have earned out of sample", own_section),
     Section("journal", "Journal", "What came of the books", journal_section),
     Section("champions", "Champions", "Champions beside their records", champions_section),
 )

@@ -1,4 +1,4 @@
-"""The file of a day's orders: plain, or as a broker imports it."""
+"""The file of a day's orders: plain, and as a broker imports it."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def write_orders(
     holdings : Holdings
         From `holdings_of`.
     choice : BookConfig
-        Capital, lots, least value, and the form of the file.
+        Capital, lots, least value, and whether a broker's form is written too.
     store : BarStore
         For the prices of the last close.
     date : date
         Of the book.
     path : Path
-        Such as ``data/signals/<dataset>/<date>-orders.csv``.
+        Such as ``data/signals/<dataset>/<date>-orders.csv``; a broker's form goes to ``<date>-orders-ibkr.csv`` beside.
 
     Returns
     -------
@@ -66,8 +66,9 @@ def write_orders(
     keys: set[Key] = {*book.select(KEY).iter_rows(), *holdings.shares}
     prices = last_prices(store, keys, date)
     table = orders(book, prices, holdings, choice)
-    form = broker_basket(table) if choice.orders_format == "ibkr" else _plain(table)
-    atomic.write_text(form.write_csv(float_scientific=False), path)
+    atomic.write_text(_plain(table).write_csv(float_scientific=False), path)
+    if choice.orders_format == "ibkr":
+        atomic.write_text(broker_basket(table).write_csv(), path.with_name(f"{path.stem}-ibkr.csv"))
     return list(left_alone(book, prices, holdings))
 
 

@@ -14,6 +14,7 @@ from src.core.errors import StageError
 from src.monitoring import tables as monitored
 from src.reporting.book_data import BookData, read_book
 from src.reporting.book_page import MOST_ROWS, book_page, write_book_page
+from src.signals.own_record import OwnRecord
 from src.signals.tables import book_frame, lines_frame
 
 DAY = dt.date(2025, 12, 31)
@@ -52,6 +53,17 @@ def test_a_refused_line_is_shown_with_its_reason_and_no_markup_of_it() -> None:
     html = book_page(data(lines=lines_frame([refused])))
     assert "its bar is &lt;b&gt;missing&lt;/b&gt;" in html
     assert "1 refused line" in html
+
+
+def test_the_record_of_the_book_is_shown_beside_what_it_owes_to_the_choice_of_its_champions() -> None:
+    figures = {"n_oos": 2918, "champions": 25, "sharpe": 2.47, "max_drawdown": 0.03, "passed": True, "null_books": 100}
+    figures |= {"null_sharpe": 1.31, "null_sharpe_high": 1.77, "luck_rate": 0.97, "held_out_sharpe": 2.16}
+    figures |= {"always_long_sharpe": 0.45, "benchmark_sharpe": None}
+    own = OwnRecord(pl.DataFrame(), pl.DataFrame(), figures, "")
+    html = book_page(data(own=own))
+    assert "97% of them clear the thresholds; chosen on one half and traded on the other, 2.16" in html
+    assert "one in twenty is above" in html
+    assert "What the book would have earned" not in book_page(data())
 
 
 def test_a_flag_of_the_monitor_is_shown_before_the_others() -> None:

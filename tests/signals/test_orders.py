@@ -166,10 +166,11 @@ def test_an_order_is_reckoned_by_the_price_at_which_the_last_bar_traded(store: B
     ]
 
 
-def test_a_file_for_the_broker_is_written_where_it_is_asked_for(store: BarStore, tmp_path: Path) -> None:
+def test_a_file_for_the_broker_is_written_beside_where_it_is_asked_for(store: BarStore, tmp_path: Path) -> None:
     choice = BookConfig(orders_format="ibkr")
     write_orders(book({A: 0.1}), Holdings(), choice, store, DAY, tmp_path / "orders.csv")
-    assert (tmp_path / "orders.csv").read_text(encoding="utf-8").startswith("Action,Quantity,Symbol")
+    assert (tmp_path / "orders-ibkr.csv").read_text(encoding="utf-8").startswith("Action,Quantity,Symbol")
+    assert (tmp_path / "orders.csv").read_text(encoding="utf-8").startswith("symbol,asset_class,side")
 
 
 def test_without_a_file_nothing_is_held(store: BarStore) -> None:

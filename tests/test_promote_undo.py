@@ -61,7 +61,7 @@ def content(made: Case) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in files}
 
 
-def test_a_version_that_misses_a_demand_is_no_champion_and_its_line_says_by_what(made: Case, capsys: Any) -> None:
+def test_a_version_that_misses_a_demand_is_no_champion_and_its_line_says_which(made: Case, capsys: Any) -> None:
     made.add("stock", "NEAR", metrics={**GOOD, "p_value": 0.06})
     made.add("stock", "FAR", metrics={**GOOD, "p_value": 0.9})
     made.add("stock", "BOTH", metrics={**GOOD, "p_value": 0.9, "sharpe": 0.4})
@@ -84,12 +84,9 @@ def test_a_version_that_misses_a_demand_is_no_champion_and_its_line_says_by_what
         ("stock.BOTH", "missed", 2, None),
     ]
     promote(made.config, {"name": "stock.NEAR", "max_p_value": "0.06", "min_luck_rate": "0.02"})
-    assert (
-        capsys.readouterr()
-        .out.splitlines()[-1]
-        .startswith(
-            "stock.NEAR: not promoted (lightgbm): q_value 0.1200 is above 0.1; luck_rate 0.0100 is below 0.02; auc 0.560"
-        )
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(
+        "stock.NEAR: not promoted (lightgbm): q_value 0.1200 is above 0.1; luck_rate 0.0100 is below 0.02; auc"
     )
 
 

@@ -95,7 +95,7 @@ def hit_rate(net: FloatArray) -> float | None:
     Parameters
     ----------
     net : float64, shape (n,)
-        Net returns; a day in cash has none.
+        Net returns; a day in cash has none. A day on which a position was only left pays its cost: a loss.
 
     Returns
     -------

@@ -129,7 +129,8 @@ def review(request: MonitorRequest) -> Review:
     state = AlarmState.read(paths.monitor)
     found = gathered(paths, crowned_versions(request.tracked))
     evidence = _evidence(found, paths, state)
-    rows = found.champions.rows(named=True)
+    families = {record_id: run.family for record_id, run in found.runs.items()}
+    rows = [row | {"family": families.get(row["record_id"])} for row in found.champions.rows(named=True)]
     cases = [evidence.case((row["name"], row["version"]), row["record_id"], choice) for row in rows]
     judged = list(judgements(cases, choice, request.seed))
     drift = drift_of(_drift_cases(evidence, rows), paths, choice, request.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from src.core.errors import ConfigError, Incomplete, StageError
 from src.features.store import FeatureStore, Filled
 from src.market.bars import BarStore
 from src.monitor import monitor
+from src.monitoring import drift as drifting
 from src.monitoring import review as reviewing
 from src.monitoring import tables
 from src.monitoring.alarms import AlarmState, acknowledge
@@ -32,6 +34,8 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     made = watched(tmp_path)
     monkeypatch.setattr(reviewing, "crowned_versions", lambda _tracked: made.champions())
     monkeypatch.setattr("src.monitoring.actions.show_findings", lambda _tracked, _findings: [])
+    for name in ("feature_drift", "score_drift"):  # fewer years without drift than usual, to be quick
+        monkeypatch.setattr(drifting, name, functools.partial(getattr(drifting, name), draws=60))
     return made
 
 
@@ -56,6 +60,7 @@ def test_sound_champions_are_as_their_record_says(case: Watched) -> None:
     assert not is_flagged(found)
     assert closing_line(found).startswith("monitor: 3 champions and 1 book over 252 days (252 replayed): 3 as their")
     own = row(found)
+    assert own["family"] == "lightgbm"
     assert own["sharpe_low"] < own["sharpe"] < own["sharpe_high"]
     assert (own["days"], own["live_days"], own["replayed_days"]) == (250, 0, 250)
     assert 0.0 < own["null_sharpe"] < own["oos_sharpe"]

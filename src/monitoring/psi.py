@@ -148,6 +148,8 @@ def simulated_years(
     -----
     The reference's normal scores, shape (n, features), are convolved with white noise that all features share. Given
     the reference the result is a normal process with its sample autocovariances and cross-covariances, of any length.
+    How far the level of a window strays is known as well as n / (window + correlation time) windows tell it: the moving
+    mean of each feature is scaled by a factor with a log standard deviation of sqrt((window + correlation time) / 2n).
 
     Source
     ------
@@ -156,14 +158,20 @@ def simulated_years(
     Variables", Physical Review Letters 73 (1994), p. 951: normal scores and a common phase. Convolved with noise
     instead, a surrogate may be longer than the data.
     """
+    from scipy.ndimage import uniform_filter1d
+
     n, features = cells.shape
     held = counts(cells)
     span = looks + window - 1
     each = min(YEARS_EACH, draws)
     index = np.empty((looks, draws, features), dtype=np.float32)
-    surrogate = _Surrogate.of(normal_scores(reference), n + each * span, seed)
+    scores = normal_scores(reference)
+    surrogate = _Surrogate.of(scores, n + each * span, seed)
+    noise = np.sqrt((window + correlation_times(scores)) / (2.0 * n))
     for first in range(0, draws, each):
         path = surrogate.draw()
+        factor = np.exp(noise * surrogate.rng.standard_normal(features)) - 1.0
+        path[n:] += factor.astype(np.float32) * uniform_filter1d(path[n:], window, axis=0)
         years = min(each, draws - first)
         later = _placed(path[:n], path[n:], held)[: years * span].reshape(years, span, features)
         index[:, first : first + years] = _sliding(later, held, window)
@@ -179,6 +187,31 @@ def normal_scores(rows: Matrix) -> npt.NDArray[np.float32]:
     scores = ndtri((rankdata(filled, axis=0) - 0.5) / rows.shape[0])
     centred: npt.NDArray[np.float32] = (scores - scores.mean(axis=0)).astype(np.float32)
     return centred
+
+
+def correlation_times(scores: npt.NDArray[np.float32]) -> FloatArray:
+    """Sum the autocorrelations of each column over all lags before the first that is negative, both ways.
+
+    Parameters
+    ----------
+    scores : float32, shape (n, features)
+        With mean zero.
+
+    Returns
+    -------
+    float64, shape (features,), from 1 to n / 10
+        1 where a column does not vary.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    n = scores.shape[0]
+    size = int(next_fast_len(2 * n, real=True))
+    products = irfft(np.abs(rfft(scores, size, axis=0)) ** 2, size, axis=0)[: max(2, n // 4)].astype(np.float64)
+    correlation = products[1:] / np.maximum(products[0], 1e-12)
+    kept = np.minimum.accumulate(correlation >= 0.0, axis=0)
+    times: FloatArray = 1.0 + 2.0 * np.where(kept, correlation, 0.0).sum(axis=0)
+    longest: FloatArray = np.clip(times, 1.0, max(1.0, n / 10.0))
+    return longest
 
 
 @dataclass(frozen=True)

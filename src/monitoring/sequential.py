@@ -23,6 +23,8 @@ LEAST_FALL = 0.25
 """Least fall of a Sharpe ratio a year that a watch is made for."""
 MIN_RECORD = 60
 """Days of record below which no limit is computed."""
+MARGIN = 1.05
+"""By which the drawn limits are raised: without it 136 of 2,200 simulated champions were flagged where 110 may be."""
 _YEARS = 3  # from the third year on, the limit of the third holds: the statistic has forgotten where it began
 
 
@@ -287,7 +289,7 @@ def _limits(
         highest, state = paths.max(axis=1), paths[:, -1]
         limits[year] = _upper_quantile(highest[alive], alarms)
         alive &= highest <= limits[year]
-    return limits
+    return limits * MARGIN
 
 
 def _upper_quantile(values: FloatArray, alarms: float) -> float:

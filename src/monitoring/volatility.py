@@ -67,14 +67,14 @@ def scale_noise(values: FloatArray, looks: int, block: int) -> float:
     Returns
     -------
     float
-        The root of ``v (1 + looks / n) + block / (2 n)``: v is the variance of the log standard deviations of the
-        record's years, which overlap by three quarters; the first term is what years differ by, from each other and
+        The root of ``v (n + looks) / (n - looks) + block / (2 n)``: v is the variance of the log standard deviations of
+        the record's years, which overlap by three quarters; the first term is what years differ by, from each other and
         from the record; the second what the bootstrap's own variance is uncertain by.
 
     Source
     ------
-    Lahiri, "Theoretical Comparisons of Block Bootstrap Methods", Annals of Statistics 27 (1999), p. 393, theorem 3.2:
-    the variance of a variance from the stationary bootstrap is about ``2 block / n`` of its square.
+    Nordman, "A Note on the Stationary Bootstrap's Variance", Annals of Statistics 37 (2009), p. 359: the variance of a
+    variance from the stationary bootstrap is about ``2 block / n`` of its square.
     """
     n = values.size
     known = block / (2.0 * n)
@@ -83,7 +83,7 @@ def scale_noise(values: FloatArray, looks: int, block: int) -> float:
     starts = range(0, n - looks + 1, max(1, looks // 4))
     deviations = np.array([float(np.std(values[first : first + looks])) for first in starts])
     logs = np.log(np.maximum(deviations, 1e-3 * float(np.std(values))))
-    return math.sqrt(float(np.var(logs)) * (1.0 + looks / n) + known)
+    return math.sqrt(float(np.var(logs)) * (n + looks) / (n - looks) + known)
 
 
 def _known_before(squares: FloatArray, first: float) -> FloatArray:

@@ -30,7 +30,7 @@ from src.monitoring.sequential import reversal
 from src.monitoring.shrinkage import Shrunk, auc_error, sharpe_error, shrunk
 
 YEAR, SKILL_SPREAD = 252, 0.4
-ALARMS, DRAWS, BLOCK = 0.05, 2000, 20
+ALARMS, DRAWS, BLOCK = 0.05, 800, 20
 
 
 @dataclass(frozen=True)

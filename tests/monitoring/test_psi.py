@@ -99,3 +99,11 @@ def test_the_seed_decides_the_years():
     cells = psi.Cuts.of(table).cells(table)
     one, two, other = (psi.simulated_years(cells, table, 20, 10, 8, seed) for seed in (0, 0, 1))
     assert (one == two).all() and (one != other).any()
+
+
+def test_correlation_time_of_an_autoregression_is_one_plus_a_over_one_minus_a():
+    steps = np.random.default_rng(5).normal(size=(20_000, 2))
+    table = np.stack([steps[:, 0], lfilter([1.0], [1.0, -0.8], steps[:, 1])], axis=1).astype(np.float32)
+    got = psi.correlation_times(table - table.mean(axis=0))
+    assert got[0] == pytest.approx(1.0, abs=0.1)
+    assert got[1] == pytest.approx(9.0, rel=0.15)

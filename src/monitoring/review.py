@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from src.core.instruments import POOLED
+from src.market.calendar import session_count
 from src.monitoring import tables
 from src.monitoring.actions import demote_flagged, show_in_registry, subject_of
 from src.monitoring.alarms import Alarm, AlarmState
@@ -183,11 +184,22 @@ def _raised(
             state.raised.pop(subject_of(champion), None)
             continue
         objections = found.crowned[champion].objections
-        against = alarm(row | each.row, each, drift.findings.get(champion), objections, choice, found.today)
+        looked_at = row | each.row | _silence_since(row, evidence)
+        against = alarm(looked_at, each, drift.findings.get(champion), objections, choice, found.today)
         now = state.update(subject_of(champion), against)
         if now is not None:
             raised[champion] = now
     return raised
+
+
+def _silence_since(row: Mapping[str, Any], evidence: _Evidence) -> dict[str, int]:
+    """Sessions without a decision after the day up to which a person has looked at the champion."""
+    seen = evidence.state.judged_from(subject_of((row["name"], row["version"])))
+    run = evidence.found.runs.get(row["record_id"])
+    if seen is None or run is None:
+        return {}
+    since = session_count(run.asset_class, seen + dt.timedelta(days=1), evidence.found.today)
+    return {"silent": min(row["silent"], since)}
 
 
 def _champions(

@@ -102,7 +102,7 @@ def test_a_silent_champion_is_at_fault(case: Watched) -> None:
     )
     assert row(look(case, max_late=5))["verdict"] == "flagged"  # raised before
     acknowledge(case.paths.monitor, "all", "the machine was off")
-    assert row(look(case, max_late=5))["verdict"] == "expected"
+    assert row(look(case))["verdict"] == "expected"  # sessions after that day count
 
 
 def test_a_delisted_instrument_is_named_as_such(case: Watched) -> None:

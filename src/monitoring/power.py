@@ -32,7 +32,8 @@ def days_of_one_look(fall: float, bars_per_year: float, *, alarms: float, power:
 
     Examples
     --------
-    >>> round(days_of_one_look(0.5, 252, alarms=0.05, power=0.8))  # a Sharpe ratio of 0.5 that vanishes: 25 years
+    >>> chances = {"alarms": 0.05, "power": 0.8}
+    >>> round(days_of_one_look(0.5, 252, **chances))  # a Sharpe ratio of 0.5 that vanishes: 25 years
     6232
     """
     from scipy.special import ndtri

@@ -193,7 +193,7 @@ def reversal_power(
     Returns
     -------
     float, in [0, 1]
-        Share of years drawn from the record, with that mean. With ``true_sharpe=sharpe`` it is that of false alarms.
+        Share of years drawn from the record, with that mean. If that is `sharpe`, it is that of false alarms.
 
     Raises
     ------

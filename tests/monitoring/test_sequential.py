@@ -178,3 +178,28 @@ def test_so_few_draws_that_no_limit_can_be_stated_never_raise_an_alarm():
         returns(500, 0.5, rng), returns(252, -20.0, rng), sharpe=0.5, bars_per_year=252.0, **CHOICE | {"draws": 10}
     )
     assert found.limit[0] == math.inf and found.crossed is None
+
+
+def test_limit_of_the_second_year_is_that_of_paths_that_came_through_the_first():
+    """A loop over the drawn paths, without the year's scale and mean: each goes on from where its first year ended."""
+    record = np.random.default_rng(14).standard_normal(4000) - 0.08
+    got = sequential._limits(record, 2, 100, 0.2, 300, 1, 3, 0.0) / sequential.MARGIN
+    rng = np.random.default_rng((3, 0xCE))
+    rng.standard_normal(300)
+    scales = np.exp(sequential.scale_noise(record, 100, 1) * rng.standard_normal((2, 300)))
+    drawn = [sequential.drawn_days(4000, 100, 300, 1, (3, 0xC5, year)) for year in range(2)]
+    highest = np.empty((2, 300))
+    for path in range(300):
+        value = 0.0
+        for year in range(2):
+            seen = []
+            for day in drawn[year][path]:
+                shortfall = (record[day] - record.mean()) * scales[year, path] + record.mean()
+                value = max(0.0, value + shortfall)
+                seen.append(value)
+            highest[year, path] = max(seen)
+    first = np.sort(highest[0])[math.ceil(0.8 * 301) - 1]
+    through = highest[1][highest[0] <= first]
+    second = np.sort(through)[math.ceil(0.8 * (through.size + 1)) - 1]
+    assert got.tolist() == pytest.approx([first, second])
+    assert second != np.sort(highest[1])[math.ceil(0.8 * 301) - 1]

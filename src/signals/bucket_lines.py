@@ -25,7 +25,7 @@ from src.signals.decided import decide, moved_by, predictor, rows_needed
 from src.signals.last_bars import BucketBars, Chosen, LastBars, choose, trained_through
 from src.signals.line_columns import LineColumns, of_version
 from src.signals.native_models import native_model
-from src.signals.refusals import Refusal, RefusedLine
+from src.signals.refusals import LineRefusal, RefusedLine
 from src.training.run_store import RunStore
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class BucketLines:
             bars = BucketBars(self._shared.store, self._bucket, last, is_daily=self._shared.dataset.interval == "1d")
         except StageError as error:
             for each in candidates:
-                self._refuse_unknown(each, Refusal(str(error), holds=True), lines)
+                self._refuse_unknown(each, LineRefusal(str(error), holds=True), lines)
             return
         for each in candidates:
             own = bars.of(each.key)
@@ -160,36 +160,36 @@ class BucketLines:
             self._read_features(todo)
         except StageError as error:
             for work in todo:
-                add_decided(work.candidate, work.bars, work.chosen, Refusal(str(error), holds=True), lines)
+                add_decided(work.candidate, work.bars, work.chosen, LineRefusal(str(error), holds=True), lines)
             return
         for work, found in zip(todo, self._shared.threads.map(self._decided, todo), strict=True):
             add_decided(work.candidate, work.bars, work.chosen, found, lines)
 
-    def _no_bar(self, each: Candidate) -> Refusal:
+    def _no_bar(self, each: Candidate) -> LineRefusal:
         """Why an instrument has no bar: as hydrate says, where it does."""
         states = self._shared.store.ledger.states(self._bucket)
         own = states.filter((pl.col("asset_class") == each.key[0]) & (pl.col("symbol") == each.key[1]))
         said = f" ({own.item(0, 'state')}: {own.item(0, 'reason')})" if own.height and own.item(0, "reason") else ""
         hydrate = command("hydrate", stored=self._shared.dataset.paths.dataset)
-        return Refusal(f"there is no bar of {':'.join(each.key)}{said}: run `{hydrate}`", holds=True)
+        return LineRefusal(f"there is no bar of {':'.join(each.key)}{said}: run `{hydrate}`", holds=True)
 
-    def _refuse_unknown(self, each: Candidate, refusal: Refusal, lines: LineColumns) -> None:
+    def _refuse_unknown(self, each: Candidate, refusal: LineRefusal, lines: LineColumns) -> None:
         """Refuse the last book alone of a champion whose instrument has no bar that could be read."""
         about = of_version(each.version, "instrument") | {"asset_class": each.key[0], "symbol": each.key[1]}
-        why = Refusal(each.reason) if each.reason else refusal
+        why = LineRefusal(each.reason) if each.reason else refusal
         about |= {"book_date": self._shared.books[-1:], "reason": why.reason, "holds": why.holds or None}
         lines.add(1, about | {"state": "refused"})
 
     def _begun(self, each: Candidate, bars: LastBars, lines: LineColumns) -> _Work | None:
         """Choose the bars, and refuse what can be refused without the model; None where nothing is left to decide."""
         settings, market = each.settings, None
-        against = Refusal(each.reason) if each.reason else None
+        against = LineRefusal(each.reason) if each.reason else None
         try:
             if settings is not None and against is None:
                 self._features.require(each.key, settings.features)
                 market = self._shared.market(settings.label)
         except (RefusedLine, StageError, ConfigError) as error:
-            against = Refusal(str(error), holds=True)
+            against = LineRefusal(str(error), holds=True)
         label = settings.label if settings is not None and against is None else LabelConfig()
         decisions = bars.decisions(label, market, last_oos(each))
         chosen = _due(each, bars, decisions, self._shared)
@@ -208,13 +208,13 @@ class BucketLines:
             since = min(work.decisions.dates[work.start].astype("datetime64[D]").item() for work in members)
             self._features.read(members[0].settings.features, {work.candidate.key for work in members}, since)
 
-    def _decided(self, work: _Work) -> Made | Refusal:
+    def _decided(self, work: _Work) -> Made | LineRefusal:
         """Decide by the native model; the reason where it can't be vouched for."""
         settings, decisions = work.settings, work.decisions
         try:
             model = self._shared.model(work.candidate, settings.family)
         except RefusedLine as refusal:
-            return Refusal(str(refusal))
+            return LineRefusal(str(refusal))
         times = decisions.dates[work.start : work.last + 1].astype("datetime64[us]")
         x, is_missing = self._features.rows(work.candidate.key, settings.features, times)
         predict = predictor(settings.family, model)
@@ -250,9 +250,9 @@ def _due(each: Candidate, bars: LastBars, decisions: Decisions, shared: Shared) 
     return chosen.where(is_new | is_old)
 
 
-def _refusals(chosen: Chosen, dataset: SignalDataset) -> list[Refusal | None]:
+def _refusals(chosen: Chosen, dataset: SignalDataset) -> list[LineRefusal | None]:
     """Why books can't be decided on their bars; None where they can."""
-    found: list[Refusal | None] = []
+    found: list[LineRefusal | None] = []
     for age, decision in zip(chosen.age.tolist(), chosen.decision.tolist(), strict=True):
         reason = None
         if age > dataset.max_bar_age:
@@ -262,5 +262,5 @@ def _refusals(chosen: Chosen, dataset: SignalDataset) -> list[Refusal | None]:
             )
         elif decision < 0:
             reason = "its last bar has no price or no volume: nothing is decided on a bar that did not trade"
-        found.append(Refusal(reason, holds=True) if reason else None)
+        found.append(LineRefusal(reason, holds=True) if reason else None)
     return found

@@ -14,13 +14,13 @@ from src.market import calendar
 from src.signals.decided import Decided, inputs_digest
 from src.signals.last_bars import Chosen, LastBars
 from src.signals.line_columns import LineColumns, of_version
-from src.signals.refusals import Refusal
+from src.signals.refusals import LineRefusal
 
 if TYPE_CHECKING:
     from src.signals.graded_settings import GradedSettings
     from src.tracking.crowned_versions import CrownedVersion
 
-_MISSING = Refusal(
+_MISSING = LineRefusal(
     "features have no row for its bar, or for one that its position is averaged over: run featurize again", holds=True
 )
 
@@ -69,7 +69,7 @@ class Made:
     is_missing: BoolArray
 
 
-def refuse(each: Candidate, bars: LastBars, chosen: Chosen, refusals: list[Refusal], lines: LineColumns) -> None:
+def refuse(each: Candidate, bars: LastBars, chosen: Chosen, refusals: list[LineRefusal], lines: LineColumns) -> None:
     """Add refused lines.
 
     Parameters
@@ -77,7 +77,7 @@ def refuse(each: Candidate, bars: LastBars, chosen: Chosen, refusals: list[Refus
     each : Candidate
     bars : LastBars
     chosen : Chosen
-    refusals : list of Refusal
+    refusals : list of LineRefusal
         One for each book.
     lines : LineColumns
     """
@@ -86,7 +86,7 @@ def refuse(each: Candidate, bars: LastBars, chosen: Chosen, refusals: list[Refus
         lines.add(len(refusals), _about(each, bars, chosen) | {"state": "refused"} | why)
 
 
-def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | Refusal, lines: LineColumns) -> None:
+def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | LineRefusal, lines: LineColumns) -> None:
     """Add what was decided, or refuse all of it for one reason.
 
     Parameters
@@ -94,10 +94,10 @@ def add_decided(each: Candidate, bars: LastBars, chosen: Chosen, made: Made | Re
     each : Candidate
     bars : LastBars
     chosen : Chosen
-    made : Made or Refusal
+    made : Made or LineRefusal
     lines : LineColumns
     """
-    if isinstance(made, Refusal):
+    if isinstance(made, LineRefusal):
         refuse(each, bars, chosen, [made] * chosen.books.size, lines)
         return
     refuse(each, bars, chosen.where(made.is_missing), [_MISSING] * int(made.is_missing.sum()), lines)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Refusal:
+class LineRefusal:
     """A reason against a line.
 
     Attributes

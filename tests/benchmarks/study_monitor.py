@@ -127,7 +127,7 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     z, share = 1.959964, hits / trials
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def study_champions(options: argparse.Namespace) -> None:

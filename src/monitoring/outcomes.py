@@ -35,6 +35,8 @@ LINES = (
     "position", "cost_rate", "close", "factor", "kind", "said_at",
 )  # fmt: skip
 """Columns that the monitor reads of the journal's lines."""
+HISTORY = dt.timedelta(days=10)
+"""After its open, beyond which a decision is no late one but one on the past."""
 CAME: dict[str, Any] = {
     "label": pl.Float64(),  # 1 up, 0 down; null where it is zero or not known yet
     "change": pl.Float64(),  # return of the bar that the position is held; null where it is not complete
@@ -101,7 +103,8 @@ def instrument_outcomes(said: pl.DataFrame, runs: Mapping[str, ChampionRun], sto
 def with_timing(said: pl.DataFrame) -> pl.DataFrame:
     """Add how a decision was said: ``timing``, live where it was said before its open, else replayed, and ``late``.
 
-    Late are decisions said after their open, and those replayed of days after the champion's first live one.
+    Late are decisions said after their open, and those replayed of days after the champion's first live one. What is
+    said more than `HISTORY` after its open is of the past, such as the last bars of a file or of simulated data.
     """
     at = pl.col("said_at").dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us"))
     live = (pl.col("kind") == "book") & (at <= pl.col("_opens")).fill_null(False)
@@ -111,7 +114,10 @@ def with_timing(said: pl.DataFrame) -> pl.DataFrame:
         .with_columns(timing=pl.when(live).then(pl.lit("live")).otherwise(pl.lit("replayed")))
         .with_columns(
             late=(pl.col("timing") == "replayed")
-            & ((pl.col("kind") == "book") | (pl.col("decided_on") > began).fill_null(False))
+            & (
+                ((pl.col("kind") == "book") & (at <= pl.col("_opens") + HISTORY).fill_null(False))
+                | (pl.col("decided_on") > began).fill_null(False)
+            )
         )
         .drop("_opens")
     )

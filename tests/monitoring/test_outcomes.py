@@ -105,6 +105,16 @@ def test_a_decision_is_live_up_to_its_open_and_late_after_it(tmp_path: Path) -> 
     assert found["late"].to_list() == [False] * 3 + [False, True, True]
 
 
+@pytest.mark.parametrize("after, late", [(dt.timedelta(days=10), True), (dt.timedelta(days=10, seconds=1), False)])
+def test_what_is_said_of_old_bars_is_of_the_past_and_not_late(tmp_path: Path, after: dt.timedelta, late: bool) -> None:
+    case = watched(tmp_path)
+    line = case.lines(AAA)[0]
+    case.say([line], "book", session_open("stock", line["trade_on"]) + after)
+    found = outcomes(case).decisions
+    assert found["timing"].to_list() == ["replayed"]
+    assert found["late"].to_list() == [late]
+
+
 def test_lines_of_a_run_that_is_gone_have_no_outcome(tmp_path: Path) -> None:
     case = watched(tmp_path)
     case.say(case.lines(AAA, record_id="gone.0"))

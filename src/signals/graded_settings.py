@@ -17,7 +17,7 @@ from src.evaluation.label_kinds.registry import label_kind
 from src.features.catalog import code_hash, needs_panel
 from src.features.registry import FeatureError
 from src.features.selection import select
-from src.models.registry import FAMILIES
+from src.models.registry import FAMILIES, family
 from src.signals.refusals import RefusedLine
 from src.training import run_key
 from src.training.regrading import recorded_config, section
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from src.tracking.crowned_versions import CrownedVersion
 
 _code_hash = cache(code_hash)  # half a second for all features
+_release = cache(lambda name: family(name).LIBRARY.version)
 _COLUMNS = ("session_key", "asset_class", "symbol", "family", "features", "parts")
 
 
@@ -111,6 +112,11 @@ class RecordedSettings:
         if run["family"] not in FAMILIES:
             raise RefusedLine(f"model family {run['family']} is not one of {', '.join(FAMILIES)}")
         parts = json.loads(run["parts"])
+        if (installed := _release(run["family"])) != parts["library"]:
+            raise RefusedLine(
+                f"it was trained with {parts['library']}, and {installed} is installed: install that, or run "
+                f"`{self._command('train')}`"
+            )
         label = section(LabelConfig, parts["label"])
         try:
             label_kind(label.kind)

@@ -206,6 +206,13 @@ def test_features_of_other_code_are_refused(case: Trained, monkeypatch: pytest.M
     assert refusal(case).startswith("the code of its features is not that of its training: run `python -m src.train ")
 
 
+def test_a_model_of_another_release_of_its_library_is_refused(case: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graded_settings, "_release", lambda _family: "scikit-learn 0.0.1")
+    reason = refusal(case)
+    assert reason.startswith("it was trained with ")
+    assert ", and scikit-learn 0.0.1 is installed: install that, or run `python -m src.train " in reason
+
+
 def test_features_that_featurize_computed_by_other_code_are_refused(own: Trained) -> None:
     path = own.config.paths.features / "b000.json"
     for path in own.config.paths.features.glob("b*.json"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.core.errors import StageError
-from src.storage.atomic import write_atomic, write_json
+from src.storage.atomic import jsonable, write_atomic, write_json
 
 CHAIN = "chain.jsonl"
 START = "0" * 64
@@ -94,7 +94,7 @@ def canonical(content: Mapping[str, Any]) -> str:
         On NaN, an infinity, or a value that JSON can't hold.
     """
     try:
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=jsonable)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the journal takes what JSON can hold ({error}): give plain values, null for NaN") from error
 
@@ -279,13 +279,3 @@ def _read_head(path: Path) -> tuple[int, str] | None:
     except (ValueError, KeyError, TypeError) as error:
         what = f"{path.as_posix()}, which remembers the journal's last entry, can't be read"
         raise StageError(f"{what}: delete it if the journal is whole") from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dt.date | dt.datetime):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return value.as_posix()
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{type(value).__name__}: {value!r}")

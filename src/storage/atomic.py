@@ -151,7 +151,7 @@ def write_json(value: Any, path: Path, *, durable: bool = True) -> None:
     TypeError
         If a value has no JSON form.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_jsonable)
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=jsonable)
     write_text(text + "\n", path, durable=durable)
 
 
@@ -243,7 +243,14 @@ def _write_text(text: str, path: Path) -> None:
         stream.write(text)
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """Give JSON's form of a date, a path or a number of NumPy's, as ``default`` of `json.dumps`.
+
+    Raises
+    ------
+    TypeError
+        If it has none.
+    """
     if isinstance(value, dt.date | dt.datetime):
         return value.isoformat()
     if isinstance(value, Path):

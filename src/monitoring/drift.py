@@ -28,7 +28,7 @@ from src.monitoring.verdicts import DriftFinding
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
     from src.config.schema import MonitorConfig
-    from src.monitoring.recorded import ChampionRun
+    from src.signals.recorded_runs import ChampionRun
 
 FEATURES = 20
 """Of a model, the most important first."""

@@ -21,8 +21,8 @@ from src.monitoring.coverage import coverage
 from src.monitoring.live_record import TrackRecord, instrument_records
 from src.monitoring.outcomes import CHAMPION, DECISION, LINES, instrument_outcomes
 from src.monitoring.pooled_outcomes import DAY, PooledOutcomes, pooled_outcomes
-from src.monitoring.recorded import ChampionRun, recorded_runs
 from src.signals.journal import Journal
+from src.signals.recorded_runs import ChampionRun, recorded_runs
 from src.tracking.crowned_versions import CrownedVersion
 
 if TYPE_CHECKING:

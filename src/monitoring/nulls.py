@@ -14,8 +14,8 @@ from src.config.commands import command
 from src.core.arrays import FloatArray
 from src.core.instruments import POOLED
 from src.market.bars import BARS_PER_YEAR
-from src.monitoring.recorded import ChampionRun
 from src.monitoring.shrinkage import auc_error, sharpe_error, shrunk
+from src.signals.recorded_runs import ChampionRun
 from src.storage import atomic
 
 if TYPE_CHECKING:

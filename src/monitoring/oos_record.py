@@ -14,7 +14,7 @@ from src.core.arrays import DateArray, FloatArray
 from src.core.instruments import POOLED
 from src.market.bars import BARS_PER_YEAR
 from src.monitoring.bands import DailyRecord
-from src.monitoring.recorded import ChampionRun, out_of_sample
+from src.signals.recorded_runs import ChampionRun, out_of_sample
 from src.storage import atomic
 from src.training.run_store import RunStore
 from src.training.run_tables import remedy

@@ -24,7 +24,7 @@ from src.market.bars import BarStore, bucket
 from src.market.calendar import is_session, next_session, session_open
 
 if TYPE_CHECKING:
-    from src.monitoring.recorded import ChampionRun
+    from src.signals.recorded_runs import ChampionRun
 
 CHAMPION = ["name", "version"]
 DECISION = ["asset_class", "symbol", "decided_on"]

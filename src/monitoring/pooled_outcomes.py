@@ -25,7 +25,7 @@ from src.training.pooled.class_data import ClassBars, ClassData
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
-    from src.monitoring.recorded import ChampionRun
+    from src.signals.recorded_runs import ChampionRun
 
 BEFORE = dt.timedelta(days=1100)
 """Of bars before the first decision: three years hold the windows of eligibility and of styles."""

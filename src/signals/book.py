@@ -7,14 +7,12 @@ they would have been decided then, and kept apart from what was said in time.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from src.config.schema import LabelConfig
 from src.core.instruments import KEY, Key, is_pooled_name
 from src.market.bars import BarStore
 from src.signals.days import BookDays
@@ -22,13 +20,12 @@ from src.signals.hedges import HedgeMembers
 from src.signals.instrument_lines import instrument_lines
 from src.signals.netting import netted
 from src.signals.pooled_lines import pooled_lines
+from src.signals.recorded_runs import recorded_runs
 from src.signals.tables import BOOK, LINE_KEY, LINES
-from src.training.regrading import section
-from src.training.run_store import RunStore
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
-    from src.config.schema import BookConfig
+    from src.config.schema import BookConfig, LabelConfig
     from src.signals.dataset import SignalDataset
     from src.signals.journal import Journal
     from src.tracking.crowned_versions import CrownedVersion
@@ -180,9 +177,7 @@ def _lines(champions: Sequence[CrownedVersion], dataset: SignalDataset, first: d
 def _labels(champions: Sequence[CrownedVersion], paths: DatasetPaths) -> dict[str, LabelConfig]:
     """Labels of the champions of instruments, by name: some of them are hedged."""
     names = {each.record_id: each.name for each in champions if not is_pooled_name(each.name)}
-    runs = RunStore(paths.runs).runs(("parts",), names) if names else pl.DataFrame({"record_id": [], "parts": []})
-    parts = runs.select("record_id", "parts").iter_rows()
-    return {names[record_id]: section(LabelConfig, json.loads(part)["label"]) for record_id, part in parts}
+    return {names[record_id]: run.label for record_id, run in recorded_runs(paths, names).items()}
 
 
 def _netted_days(

@@ -15,7 +15,7 @@ from src.market.bars import BarStore
 from src.market.calendar import session_open
 from src.monitoring.live_record import instrument_records
 from src.monitoring.outcomes import LINES, InstrumentOutcomes, instrument_outcomes
-from src.monitoring.recorded import recorded_runs
+from src.signals.recorded_runs import recorded_runs
 from tests.monitoring.monitor_case import KEYS, UNTIL, Watched, name_of, probabilities, record_of, watched
 
 AAA = KEYS[0]

@@ -14,7 +14,7 @@ from src.market.bars import BarStore
 from src.market.calendar import next_session, sessions
 from src.monitoring.outcomes import LINES
 from src.monitoring.pooled_outcomes import PooledOutcomes, pooled_outcomes
-from src.monitoring.recorded import ChampionRun
+from src.signals.recorded_runs import ChampionRun
 from src.signals.tables import lines_frame
 from src.storage import atomic
 from src.storage.ledger import SCHEMA as STATES

@@ -295,6 +295,26 @@ def test_train_massive_takes_the_universe_hydrated_last_and_says_so(
     assert typed.pop() == f"python -m src.train universe=quick {END}"
 
 
+@pytest.mark.parametrize(
+    "statuses, status",
+    [({}, 0), ({"src.monitor": 1}, 0), ({"src.monitor": 2}, 2), ({"src.predict": 1}, 1), ({"repro": 1}, 1)],
+)
+def test_the_demo_ends_with_the_book_and_a_flag_of_the_monitor_is_no_failure(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch, statuses: dict[str, int], status: int
+) -> None:
+    called: list[str] = []
+
+    def call(*command: str) -> int:
+        called.append(command[-1])
+        return statuses.get(command[-1], 0)
+
+    monkeypatch.setattr(launch, "call", call)
+    monkeypatch.setattr(launch, "configure_dvc_scm", lambda: None)
+    assert launch.demo([]) == status
+    steps = ["repro", "src.promote", "src.predict", "src.monitor"]
+    assert called == steps[: next((i for i, step in enumerate(steps) if statuses.get(step)), 3) + 1]
+
+
 def test_a_universe_that_is_typed_is_trained(
     launch: ModuleType, typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

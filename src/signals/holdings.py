@@ -21,7 +21,7 @@ _NAMES = {
     "price": ("price",),
 }
 """Columns of the file, with the names that they go by."""
-_NUMBER = re.compile(r"[-+]?\$?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?\$?([1-9]\d{0,2}(,\d{3})+|\d+)?(\.\d+)?([eE][-+]?\d+)?")
 _SEPARATORS = re.compile(r"[ ./\-]+")
 CASH = "CASH"
 _REMEDY = "correct the file that book.holdings names"
@@ -70,7 +70,7 @@ def read_holdings(path: str | Path, instruments: Iterable[Key]) -> Holdings:
         ``asset_class`` and ``price``; other columns are left alone. Symbols may be written as brokers do: ``BRK B``,
         ``BRK/B`` and ``BRK.B`` are ``BRK-B``, ``BTC/USD`` is ``BTC-USD``. A row of asset class ``cash``, or of the
         symbol ``CASH`` where that is no instrument, is the cash. Numbers may have a dollar sign and commas between
-        thousands; negative shares are short.
+        thousands (not in a file with semicolons, where a comma may be a decimal one); negative shares are short.
     instruments : iterable of (asset_class, symbol)
         Of the dataset.
 
@@ -151,7 +151,8 @@ def _rows(path: Path) -> Iterable[_Row]:
     """Yield the rows of the file; those without anything in them are left out."""
     text = _text(path)
     header = text.partition("\n")[0]
-    lines = csv.reader(io.StringIO(text), delimiter=";" if ";" in header and "," not in header else ",")
+    delimiter = ";" if ";" in header and "," not in header else ","
+    lines = csv.reader(io.StringIO(text), delimiter=delimiter)
     try:
         table = [[cell.strip() for cell in line] for line in lines]
     except csv.Error as error:
@@ -161,9 +162,19 @@ def _rows(path: Path) -> Iterable[_Row]:
         if any(cells):
             values = {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
             row = _Row(number, **{**dict.fromkeys(_NAMES, ""), **values, "asset_class": _class(values)})
+            if delimiter == ";":
+                _refuse_commas(row, f"{path}, row {number}")
             if not row.symbol:
                 raise StageError(f"{path}, row {number}: symbol must not be empty: {_REMEDY}")
             yield row
+
+
+def _refuse_commas(row: _Row, where: str) -> None:
+    """Refuse a comma that may be a decimal one: where files have semicolons, 1,500 is one and a half."""
+    for name, text in (("shares", row.shares), ("price", row.price)):
+        if "," in text and "." not in text:
+            what = f"{where}: {name} of {row.symbol}"
+            raise StageError(f"{what} must have no comma beside semicolons, got {text!r}: write a point, or {_REMEDY}")
 
 
 def _class(values: Mapping[str, str]) -> str:

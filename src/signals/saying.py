@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,13 @@ from src.config.constraints import values
 from src.core.errors import ConfigError, StageError
 from src.core.git import git_commit
 from src.core.hashing import json_digest
+from src.core.instruments import KEY
 from src.market.bars import BarStore
 from src.signals.book import make_books
 from src.signals.dataset import SignalDataset
 from src.signals.journal import Journal
 from src.signals.order_file import holdings_of, write_orders
+from src.signals.orders import FORMULA
 from src.signals.tables import BOOK, LINES
 from src.storage import atomic
 from src.tracking.crowned_versions import CrownedVersion, crowned_versions
@@ -168,10 +171,26 @@ def say(request: BookRequest) -> Said:
     replayed = journal.append("replay", *made.replayed, note)
     lines, book = made.today
     new = journal.append("book", lines, book, note)
+    lines, book = _as_kept(journal, date, lines)
     left = _write(request, date, lines, book, holdings)
     count = replayed.lines if replayed else 0
     at = None if new else _said_at(journal, date)
     return Said(date, lines, book, len(champions), count, at, left, request.paths.signals)
+
+
+def _as_kept(journal: Journal, date: dt.date, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines and book of a day as the journal has them, whatever the champions and the settings are by now.
+
+    Decisions of earlier books that still stand, such as Friday's on a Saturday, are not in the journal again: they are
+    taken from `lines`.
+    """
+    kept = journal.lines(date).filter(pl.col("book_date") == date).select(list(LINES))
+    said = kept.filter(state="said")
+    whole = (pl.col("symbol") == "") & pl.col("name").is_in(said["name"].unique().to_list())
+    refused = kept.filter((pl.col("state") == "refused") & ~whole).join(said, on=["name", *KEY], how="anti")
+    standing = lines.join(kept, on=["name", *KEY], how="anti").select(list(LINES))
+    book = journal.books(date).filter(pl.col("book_date") == date).select(list(BOOK))
+    return pl.concat([said, refused, standing]).sort("name", *KEY), book.sort(KEY)
 
 
 def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings: Holdings) -> Said:
@@ -222,9 +241,15 @@ def _write(
     folder = request.paths.signals
     for name, table in ((f"{date}", lines), (f"{date}-book", book)):
         atomic.write_parquet(table, folder / f"{name}.parquet")
-        atomic.write_text(table.write_csv(), folder / f"{name}.csv")
+        atomic.write_text(_plain(table).write_csv(), folder / f"{name}.csv")
     store = BarStore(request.paths.bars)
     return write_orders(book, holdings, request.choice, store, date, folder / f"{date}-orders.csv")
+
+
+def _plain(table: pl.DataFrame) -> pl.DataFrame:
+    """The table for a spreadsheet: a text that it would calculate, such as a symbol from a file, gets an apostrophe."""
+    first = f"^[{re.escape(''.join(FORMULA))}]"
+    return table.with_columns(pl.selectors.string().str.replace(first, "'$0"))
 
 
 def _counted(number: int, thing: str) -> str:

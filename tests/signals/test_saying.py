@@ -6,13 +6,14 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from src.core.errors import ConfigError, StageError
 from src.signals import saying
-from src.signals.book import weights_of
+from src.signals.book import Books, weights_of
 from src.signals.journal import Journal
 from src.signals.saying import BookRequest, Said, say
 from src.tracking.crowned_versions import CrownedVersion
@@ -20,6 +21,7 @@ from tests.signals.trained_case import END, UNTIL, Trained, configured, in_folde
 
 Say = Callable[..., Said]
 LAST = dt.date.fromisoformat(END)
+INVESTED = "2023-12-14"  # a day on which a stock and the coin are held
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,25 @@ def test_the_files_hold_what_was_said(said: Say, case: Trained) -> None:
     assert (folder / f"{LAST}-orders.csv").is_file()
 
 
+def test_a_symbol_that_a_spreadsheet_would_calculate_is_text_in_the_files(
+    said: Say, case: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = saying.make_books
+
+    def renamed(*arguments: Any) -> Books:
+        made = make(*arguments)
+        symbol = pl.when(symbol="SIM01").then(pl.lit("=1+2")).otherwise("symbol").alias("symbol")
+        return replace(made, lines=made.lines.with_columns(symbol), books=made.books.with_columns(symbol))
+
+    monkeypatch.setattr(saying, "make_books", renamed)
+    said(INVESTED)
+    for name in (INVESTED, f"{INVESTED}-book"):
+        stored = pl.read_parquet(case.config.paths.signals / f"{name}.parquet")["symbol"]
+        written = pl.read_csv(case.config.paths.signals / f"{name}.csv")["symbol"]
+        assert "=1+2" in stored
+        assert written.to_list() == stored.str.replace("=1+2", "'=1+2", literal=True).to_list()
+
+
 def test_said_again_it_is_the_same_and_the_journal_does_not_grow(said: Say, case: Trained) -> None:
     first, size = said(), len(Journal(case.config.paths.journal).entries())
     again = said()
@@ -76,6 +97,17 @@ def test_said_again_it_is_the_same_and_the_journal_does_not_grow(said: Say, case
     assert again.lines.equals(first.lines)
     assert again.book.equals(first.book)
     assert len(Journal(case.config.paths.journal).entries()) == size
+
+
+def test_the_files_of_a_day_stay_what_was_said_whatever_changed_since(said: Say, case: Trained) -> None:
+    first, folder = said(INVESTED), case.config.paths.signals
+    assert first.held.height == 2
+    for change in ({"champions": case.champions()[1:]}, {"max_weight": 0.01}):
+        again = said(INVESTED, **change)
+        assert again.said_at is not None
+        assert again.book.equals(first.book)
+        assert pl.read_parquet(folder / f"{INVESTED}-book.parquet").equals(first.book)
+        assert pl.read_parquet(folder / f"{INVESTED}.parquet").equals(first.lines)
 
 
 def test_day_by_day_the_books_are_those_of_one_replay(said: Say, case: Trained, once: Trained, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 
 from src.core.errors import StageError
-from src.monitoring.alarms import Alarm, AlarmState
+from src.monitoring.alarms import Acknowledgement, Alarm, AlarmState
 from src.signals.journal import Journal
 from src.tracking.demotion import demote
 from src.tracking.monitor_tags import show_findings
@@ -33,7 +33,8 @@ def demote_flagged(
     tracked : TrackedDataset
     journal : Journal
     state : AlarmState
-        Changed: a champion that is taken down has no alarm any more.
+        Changed: a champion that is taken down has no alarm any more; if a person brings it back, the decisions for
+        which it was taken down count no more.
     today : date
         Of the newest bar.
 
@@ -56,8 +57,10 @@ def demote_flagged(
             lines.append(str(error))
             continue
         done.add(champion)
-        state.demoted[subject_of(champion)] = reason
-        state.raised.pop(subject_of(champion), None)
+        subject, when = subject_of(champion), dt.datetime.now(dt.UTC).date().isoformat()
+        state.demoted[subject] = reason
+        state.raised.pop(subject, None)
+        state.acknowledged[subject] = Acknowledgement("monitor", when, "demoted", today.isoformat(), alarm.causes)
     return done, lines
 
 

@@ -206,6 +206,19 @@ def test_a_flagged_champion_is_taken_down_once(case: Watched, monkeypatch: pytes
     assert (row(after)["verdict"], row(after)["demoted"], after.demoted, len(taken)) == ("ended", True, 0, 1)
 
 
+def test_a_champion_that_a_person_brings_back_is_not_taken_down_for_the_same_days(
+    case: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.monitoring.actions.demote", lambda _tracked, name, *_about: f"{name} is down")
+    case.replayed(AAA=wrong)
+    assert look(case, action="demote").demoted == 1
+    monkeypatch.setattr(reviewing, "crowned_versions", lambda _tracked: case.champions()[1:])
+    look(case, action="demote")
+    monkeypatch.setattr(reviewing, "crowned_versions", lambda _tracked: case.champions())
+    back = look(case, action="demote")
+    assert (row(back)["verdict"], row(back)["causes"], back.demoted) == ("expected", None, 0)
+
+
 def test_a_refused_demotion_leaves_the_alarm(case: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_about: Any) -> str:
         raise StageError("the registry is locked")

@@ -37,6 +37,8 @@ LINES = (
 """Columns that the monitor reads of the journal's lines."""
 HISTORY = dt.timedelta(days=10)
 """After its open, beyond which a decision is no late one but one on the past."""
+COINS_WAIT = dt.timedelta(hours=6)
+"""After midnight in UTC, within which a coin's decision is in time: its bar has to be fetched first."""
 CAME: dict[str, Any] = {
     "label": pl.Float64(),  # 1 up, 0 down; null where it is zero or not known yet
     "change": pl.Float64(),  # return of the bar that the position is held; null where it is not complete
@@ -124,7 +126,7 @@ def with_timing(said: pl.DataFrame) -> pl.DataFrame:
 
 
 def open_times(rows: pl.DataFrame) -> pl.DataFrame:
-    """Look up when each session opens on which something is to be traded: asset_class, trade_on, _opens (UTC)."""
+    """Look up until when what is to be traded on each session is in time: asset_class, trade_on, _opens (UTC)."""
     keys = rows.select("asset_class", "trade_on").unique().drop_nulls().rows()
     opens = [(*key, _open_of(*key).replace(tzinfo=None)) for key in keys]
     schema: dict[str, Any] = {"asset_class": pl.String, "trade_on": pl.Date, "_opens": pl.Datetime("us")}
@@ -132,7 +134,9 @@ def open_times(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _open_of(asset_class: str, day: dt.date) -> dt.datetime:
-    return session_open(asset_class, day if is_session(asset_class, day) else next_session(asset_class, day))
+    """Until when a decision is in time: a coin's day opens as the bar closes on which it is decided."""
+    opens = session_open(asset_class, day if is_session(asset_class, day) else next_session(asset_class, day))
+    return opens + COINS_WAIT if asset_class == "crypto" else opens
 
 
 def with_returns(joined: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from src.evaluation import strategy
 from src.market.bars import BarStore
 from src.market.calendar import session_open
 from src.monitoring.live_record import instrument_records
-from src.monitoring.outcomes import LINES, InstrumentOutcomes, instrument_outcomes
+from src.monitoring.outcomes import COINS_WAIT, LINES, InstrumentOutcomes, instrument_outcomes
 from src.signals.recorded_runs import recorded_runs
 from tests.monitoring.monitor_case import KEYS, UNTIL, Watched, name_of, probabilities, record_of, watched
 
@@ -103,6 +103,18 @@ def test_a_decision_is_live_up_to_its_open_and_late_after_it(tmp_path: Path) -> 
     found = outcomes(case).decisions
     assert found["timing"].to_list() == ["replayed"] * 3 + ["live", "replayed", "replayed"]
     assert found["late"].to_list() == [False] * 3 + [False, True, True]
+
+
+def test_a_coin_is_decided_in_time_for_some_hours_after_the_midnight_at_which_its_bar_ends(tmp_path: Path) -> None:
+    case = watched(tmp_path)
+    lines = case.lines(KEYS[2])
+    midnight = [session_open("crypto", line["trade_on"]) for line in lines]
+    case.say(lines[:1], "book", midnight[0] + dt.timedelta(hours=1, minutes=5))
+    case.say(lines[1:2], "book", midnight[1] + COINS_WAIT)
+    case.say(lines[2:3], "book", midnight[2] + COINS_WAIT + dt.timedelta(seconds=1))
+    found = outcomes(case).decisions
+    assert found["timing"].to_list() == ["live", "live", "replayed"]
+    assert found["late"].to_list() == [False, False, True]
 
 
 @pytest.mark.parametrize("after, late", [(dt.timedelta(days=10), True), (dt.timedelta(days=10, seconds=1), False)])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.core.arrays import DateArray, FloatArray
+from src.core.arrays import DateArray, FloatArray, IntArray
 from src.core.instruments import KEY
 from src.market.bars import BARS_PER_YEAR, BarStore, bucket, tradable
 from src.market.calendar import is_session, next_session
@@ -24,6 +24,7 @@ from src.monitoring.outcomes import open_times
 
 _COIN = "crypto"
 _SERIES = ("gross", "cost", "net", "turnover")
+_WEEKEND = np.timedelta64(4, "D")
 DAYS = {
     "date": pl.Date(),
     "live": pl.Boolean(),
@@ -161,20 +162,26 @@ def mean_of_champions(records: dict[tuple[str, int], TrackRecord]) -> TrackRecor
     Returns
     -------
     TrackRecord or None
-        Without scores, of the days on which at least half of the champions decided; None where no champion has a
-        complete day. A day is live where all decisions of it were said in time.
+        Without scores, of the days on which at least half of the champions of the time decided: later versions and
+        former champions don't count on days that are not theirs. None where no champion has a complete day. A day is
+        live where all decisions of it were said in time.
     """
     kept = [record for record in records.values() if record.days]
     if not kept:
         return None
     dates = [record.dates for record in kept]
-    mean = {name: shared_mean(dates, [getattr(each, name) for each in kept])[1] for name in (*_SERIES, "live")}
-    days = shared_mean(dates, [each.net for each in kept])[0]
+    expected = _terms(dates)
+    mean = {
+        name: shared_mean(dates, [getattr(each, name) for each in kept], expected)[1] for name in (*_SERIES, "live")
+    }
+    days = shared_mean(dates, [each.net for each in kept], expected)[0]
     year = float(np.median([record.bars_per_year for record in kept]))
     return TrackRecord(dates=days, bars_per_year=year, **(mean | {"live": mean["live"] == 1.0}))
 
 
-def shared_mean(dates: Sequence[DateArray], values: Sequence[Any]) -> tuple[DateArray, FloatArray]:
+def shared_mean(
+    dates: Sequence[DateArray], values: Sequence[Any], expected: IntArray | None = None
+) -> tuple[DateArray, FloatArray]:
     """Average series over the days on which at least half of them have a value: weekends of a few coins are left out.
 
     Parameters
@@ -182,6 +189,8 @@ def shared_mean(dates: Sequence[DateArray], values: Sequence[Any]) -> tuple[Date
     dates : sequence of datetime64 arrays
     values : sequence of arrays
         One value a date.
+    expected : int64, shape (m,), optional
+        How many series should have a value on each of all m days; by default all.
 
     Returns
     -------
@@ -191,5 +200,14 @@ def shared_mean(dates: Sequence[DateArray], values: Sequence[Any]) -> tuple[Date
     days, place = np.unique(np.concatenate(dates), return_inverse=True)
     count = np.bincount(place)
     total = np.bincount(place, np.concatenate([np.asarray(each, dtype=np.float64) for each in values]))
-    shared = 2 * count >= len(dates)
+    shared = 2 * count >= (len(dates) if expected is None else expected)
     return days[shared], (total / count)[shared]
+
+
+def _terms(dates: Sequence[DateArray]) -> IntArray:
+    """Series whose first and last dates are around each of all days, give or take a long weekend."""
+    days = np.unique(np.concatenate(dates))
+    first = np.sort([each[0] - _WEEKEND for each in dates])
+    last = np.sort([each[-1] + _WEEKEND for each in dates])
+    begun, ended = np.searchsorted(first, days, side="right"), np.searchsorted(last, days, side="left")
+    return np.asarray(begun - ended, dtype=np.int64)

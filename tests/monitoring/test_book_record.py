@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -102,8 +103,6 @@ def test_an_empty_journal_has_no_day(tmp_path: Path) -> None:
 
 def test_champions_are_averaged_over_days_that_half_of_them_share() -> None:
     def record(days: list[str], net: list[float]) -> TrackRecord:
-        import numpy as np
-
         dates, values = np.array(days, dtype="datetime64[us]"), np.array(net)
         return TrackRecord(dates, values, values * 0, values, values * 0, np.ones(len(net), dtype=np.bool_), 252.0)
 
@@ -116,3 +115,16 @@ def test_champions_are_averaged_over_days_that_half_of_them_share() -> None:
     assert mean is not None
     assert mean.dates.astype("datetime64[D]").astype(str).tolist() == ["2024-01-02", "2024-01-03"]
     assert mean.net.tolist() == pytest.approx([0.02, 0.0])
+
+
+def test_versions_that_were_replaced_leave_the_mean_of_later_days_as_it_is() -> None:
+    day, records = np.timedelta64(1, "D"), {}
+    for version in range(1, 5):
+        dates = np.datetime64("2025-01-01", "us") + (np.arange(60) + 60 * (version - 1)) * day
+        net = np.full(60, 0.001 * version)
+        for symbol in "ABC":
+            found = TrackRecord(dates, net, net * 0, net, net * 0, np.ones(60, dtype=np.bool_), 252.0)
+            records[f"stock.{symbol}", version] = found
+    mean = mean_of_champions(records)
+    assert mean is not None
+    assert mean.net.tolist() == pytest.approx([0.001 * version for version in range(1, 5) for _ in range(60)])

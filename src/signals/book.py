@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from src.tracking.crowned_versions import CrownedVersion
 
 FIRST_DAY = dt.date(1900, 1, 1)
+REMEMBERED = dt.timedelta(days=14)
+"""Before the last book, in which the hedge of a weight that stays is looked for."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def make_books(
     after = past.last + dt.timedelta(days=1) if past.last else FIRST_DAY
     continued = _as_said(_lines(known, dataset, min(after, date), date), journal)
     lines = pl.concat([_lines(others, dataset, FIRST_DAY, date), continued]).sort("book_date", "name", *KEY)
+    lines = _with_hedges(lines, journal, past.last)
     hedges = HedgeMembers(BarStore(dataset.paths.bars), _labels(champions, dataset.paths))
     return Books(date, lines, _netted_days(lines, choice, date, past, hedges))
 
@@ -155,6 +158,22 @@ def _as_said(lines: pl.DataFrame, journal: Journal) -> pl.DataFrame:
     kept = lines.select("book_date", *LINE_KEY).join(said, on=LINE_KEY, how="inner")
     new = lines.join(kept, on=["book_date", *LINE_KEY], how="anti", nulls_equal=True)
     return pl.concat([new, kept.select(new.columns)])
+
+
+def _with_hedges(lines: pl.DataFrame, journal: Journal, last: dt.date | None) -> pl.DataFrame:
+    """Give refused lines whose weight stays the hedge of the last line before: it stays as well."""
+    holds = (pl.col("state") == "refused") & pl.col("holds").fill_null(value=False)
+    if lines.filter(holds).is_empty():
+        return lines
+    identity = ["name", *KEY]
+    columns = ["book_date", *identity, "hedge"]
+    past = lines.clear().select(columns) if last is None else journal.lines(last - REMEMBERED, columns)
+    known = pl.concat([past, lines.select(columns)]).drop_nulls("hedge").sort("book_date")
+    found = lines.sort("book_date", maintain_order=True).join_asof(
+        known, on="book_date", by=identity, suffix="_before", check_sortedness=False
+    )
+    hedge = pl.when(holds).then(pl.coalesce("hedge", "hedge_before")).otherwise("hedge").alias("hedge")
+    return found.with_columns(hedge).select(lines.columns).sort("book_date", *identity)
 
 
 def _lines(champions: Sequence[CrownedVersion], dataset: SignalDataset, first: dt.date, date: dt.date) -> pl.DataFrame:

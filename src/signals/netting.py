@@ -80,8 +80,9 @@ def netted(
     said = lines.filter(pl.col("state") == "said").with_columns(part=pl.col("share") * pl.col("position"))
     kept = _kept(lines, said, before)
     wanted = {key: 0.0 for key in before} | _summed(said)
-    _sell_hedges(said, hedges, wanted)
-    _sell_hedges(_kept_parts(lines, before), hedges, wanted)
+    stays = pl.Series([key in kept for key in said.select(KEY).iter_rows()], dtype=pl.Boolean)
+    _sell_hedges(said.filter(~stays), hedges, wanted)
+    _sell_hedges(_kept_parts(lines, kept, before), hedges, wanted)
     wanted |= {key: before[key] for key in kept}
     keys = sorted(wanted)
     target, now = (np.array([of.get(key, 0.0) for key in keys], dtype=np.float64) for of in (wanted, before))
@@ -168,10 +169,12 @@ def _kept(lines: pl.DataFrame, said: pl.DataFrame, before: Portfolio) -> set[Key
     return of_whole | {key for key in holding if key in before}
 
 
-def _kept_parts(lines: pl.DataFrame, before: Portfolio) -> pl.DataFrame:
-    """Hedged lines that hold, each with its champion's part of the weight that stays, by the shares of these."""
-    weight = pl.Series([before.get(key, 0.0) for key in lines.select(KEY).iter_rows()], dtype=pl.Float64)
-    holding = lines.with_columns(weight=weight).filter("holds")
+def _kept_parts(lines: pl.DataFrame, kept: set[Key], before: Portfolio) -> pl.DataFrame:
+    """Lines of instruments that keep their weight, each with its champion's part of it, by the shares of these."""
+    keys = lines.select(KEY).rows()
+    stays = pl.Series([key in kept for key in keys], dtype=pl.Boolean)
+    weight = pl.Series([before.get(key, 0.0) for key in keys], dtype=pl.Float64)
+    holding = lines.with_columns(weight=weight).filter(stays & (pl.col("holds") | (pl.col("state") == "said")))
     return holding.with_columns(part=pl.col("weight") * pl.col("share") / pl.col("share").sum().over(KEY))
 
 

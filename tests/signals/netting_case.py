@@ -85,11 +85,13 @@ def naive_wanted(
         if row["state"] == "said":
             part = shares[row["name"]] * row["position"]
             wanted[key] += part
-        elif key in kept and row["holds"]:
-            holding = [
-                r for r in rows if (r["asset_class"], r["symbol"]) == key and r["state"] == "refused" and r["holds"]
+        if key in kept:
+            speaking = [
+                r for r in rows if (r["asset_class"], r["symbol"]) == key and (r["state"] == "said" or r["holds"])
             ]
-            part = before[key] * shares[row["name"]] / sum(shares[r["name"]] for r in holding)
+            part = (
+                before[key] * shares[row["name"]] / sum(shares[r["name"]] for r in speaking) if row in speaking else 0.0
+            )
         if row["hedge"] is not None:
             for member, weight in hedges[key[0]].items():
                 wanted[member] -= part * row["hedge"] * weight

@@ -158,3 +158,29 @@ def test_without_champions_there_is_an_empty_book(deciding: Deciding, journal: J
     assert made.lines.is_empty()
     assert made.books.is_empty()
     assert journal.entries() == []
+
+
+def test_a_weight_that_stays_keeps_its_hedge(
+    deciding: Deciding, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hedges:
+        def __init__(self, *_arguments: Any) -> None: ...
+
+        def on(self, _date: dt.date) -> dict[str, dict[tuple[str, str], float]]:
+            return {"stock": {("etf", "SPY"): 1.0}}
+
+    own = deciding._row
+
+    def row(name: str, day: dt.date) -> dict[str, Any]:
+        found = own(name, day)
+        return found | ({"hedge": 0.5} if found["state"] == "said" else {"holds": True})
+
+    monkeypatch.setattr(books, "HedgeMembers", Hedges)
+    monkeypatch.setattr(deciding, "_row", row)
+    days = [MONDAY + dt.timedelta(days=n) for n in range(5)]
+    deciding.refused |= {("stock.A", day) for day in days[1:4]}
+    for day in (days[0], days[1], days[3], days[4]):
+        said(ONE, journal, day)
+    for day in days:
+        book = journal.books().filter(book_date=day)
+        assert dict(book.select("symbol", "weight").iter_rows()) == {"A": 0.5, "SPY": -0.25}

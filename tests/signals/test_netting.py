@@ -100,6 +100,14 @@ def test_an_instrument_without_a_bar_keeps_its_weight_and_its_hedge() -> None:
     assert dict(book.select("symbol", "capped_by").iter_rows()) == {"A": "held", "B": None, "C-USD": None}
 
 
+@pytest.mark.parametrize(("other", "sold"), [(1.0, 0.4), (None, 0.2)])
+def test_the_hedge_of_a_weight_that_stays_is_sold_once(other: float | None, sold: float) -> None:
+    held = line("stock.A", A, None, state="refused", holds=True, hedge=1.0)
+    said = line("stock.A2", A, 0.4, hedge=other)
+    book = netted(lines_frame([held, said]), {A: 0.4, B: -sold}, WIDE, {"stock": {B: 1.0}})
+    assert weights(book) == {A: 0.4, B: pytest.approx(-sold)}
+
+
 def test_a_pooled_champion_that_holds_keeps_what_no_other_line_speaks_of() -> None:
     whole = line("pooled.stock.neutral", ("stock", ""), None, state="refused", holds=True)
     book = netted(lines_frame([whole, line("stock.B", B, 0.4)]), {A: 0.3, B: 0.1, COIN: 0.1}, WIDE)

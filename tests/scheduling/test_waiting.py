@@ -83,6 +83,13 @@ def test_coins_beside_stocks_get_their_days_on_weekends_too() -> None:
     assert begin(MIXED, done(stock="2026-11-20", crypto="2026-11-20"), at("2026-11-21T23:00"), DELAY).idle
 
 
+def test_coins_beside_stocks_get_their_day_from_a_second_start_after_midnight() -> None:
+    evening = done(stock="2026-11-24", crypto="2026-11-23")
+    assert begin(MIXED, evening, at("2026-11-25T00:59"), DELAY).idle
+    found = begin(MIXED, evening, at("2026-11-25T01:05"), DELAY)
+    assert found == Begin({"crypto": day("2026-11-24"), "stock": day("2026-11-24")})
+
+
 def test_without_waiting_there_is_always_something_to_do() -> None:
     found = begin(STOCKS, done(stock="2026-11-20", etf="2026-11-20"), at("2026-11-21T12:00"), DELAY, wait=False)
     assert (found.at, found.idle) == (None, "")

@@ -19,7 +19,8 @@ from src.monitor import monitor
 from src.monitoring import drift as drifting
 from src.monitoring import review as reviewing
 from src.monitoring import tables
-from src.monitoring.alarms import AlarmState, acknowledge
+from src.monitoring.actions import demote_flagged
+from src.monitoring.alarms import Alarm, AlarmState, acknowledge
 from src.monitoring.closing import SHOWN, closing_line, is_flagged, table_lines
 from src.monitoring.review import MonitorRequest, Review, review
 from src.tracking.crowned_versions import CrownedVersion
@@ -217,6 +218,16 @@ def test_a_champion_that_a_person_brings_back_is_not_taken_down_for_the_same_day
     monkeypatch.setattr(reviewing, "crowned_versions", lambda _tracked: case.champions())
     back = look(case, action="demote")
     assert (row(back)["verdict"], row(back)["causes"], back.demoted) == ("expected", None, 0)
+
+
+def test_a_second_demotion_of_a_version_is_in_the_journal_too(case: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.monitoring.actions.demote", lambda _tracked, name, *_about: f"{name} is down")
+    tracked = MonitorRequest.of(case.config).tracked
+    for since in ("2024-03-01", "2024-03-01", "2024-09-02"):
+        alarm = Alarm(("reversal",), since, "it turned")
+        demote_flagged({("stock.AAA", 1): alarm}, tracked, case.journal, AlarmState(), dt.date(2024, 12, 2))
+    events = [entry.note["since"] for entry in case.journal.entries() if entry.kind == "event"]
+    assert events == ["2024-03-01", "2024-09-02"]
 
 
 def test_a_refused_demotion_leaves_the_alarm(case: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

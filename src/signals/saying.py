@@ -195,12 +195,10 @@ def _as_kept(journal: Journal, date: dt.date, lines: pl.DataFrame) -> tuple[pl.D
 
 def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings: Holdings) -> Said:
     """The book of a day that the journal has gone beyond: as it was said, whatever the bars say now."""
-    book = journal.books(date).filter(pl.col("book_date") == date)
-    lines = journal.lines(date).filter(pl.col("book_date") == date)
+    lines, book = _as_kept(journal, date, pl.DataFrame(schema=LINES))
     if book.is_empty() and lines.is_empty():
         raise ConfigError(f"date={date} has no book, and the journal of {request.paths.dataset} goes on: leave it out")
     at = _said_at(journal, date)
-    lines, book = lines.select(list(LINES)), book.select(list(BOOK))
     left = _write(request, date, lines, book, holdings)
     return Said(date, lines, book, lines["name"].n_unique(), 0, at, left, request.paths.signals)
 

@@ -132,6 +132,17 @@ def test_a_past_day_is_shown_as_it_was_said(said: Say, case: Trained) -> None:
     assert past.replayed == 0
 
 
+def test_of_a_line_that_was_refused_at_first_the_decision_is_shown(said: Say, case: Trained) -> None:
+    bad, *others = case.champions()
+    said(INVESTED, champions=[replace(bad, model_sha256="0" * 64), *others])
+    first = said(INVESTED)
+    said()
+    past = said(INVESTED)
+    names = sorted(each.name for each in (bad, *others))
+    for found in (first, past):
+        assert found.lines.select("name", "state").rows() == [(name, "said") for name in names]
+
+
 def test_a_day_before_any_book_is_refused(said: Say) -> None:
     said()
     with pytest.raises(ConfigError, match="date=2023-01-03 has no book"):

@@ -90,6 +90,8 @@ def show_in_registry(
         champion: text for subject, (champion, text) in wanted.items() if state.shown.get(subject, "") != _key(text)
     }
     refused = show_findings(tracked, changed)
+    if refused:  # all of them are written again at the next look
+        return refused
     for champion, text in changed.items():
         if text:
             state.shown[subject_of(champion)] = _key(text)

@@ -19,7 +19,7 @@ from src.monitor import monitor
 from src.monitoring import drift as drifting
 from src.monitoring import review as reviewing
 from src.monitoring import tables
-from src.monitoring.actions import demote_flagged
+from src.monitoring.actions import demote_flagged, show_in_registry
 from src.monitoring.alarms import Alarm, AlarmState, acknowledge
 from src.monitoring.closing import SHOWN, closing_line, is_flagged, table_lines
 from src.monitoring.review import MonitorRequest, Review, review
@@ -228,6 +228,19 @@ def test_a_second_demotion_of_a_version_is_in_the_journal_too(case: Watched, mon
         demote_flagged({("stock.AAA", 1): alarm}, tracked, case.journal, AlarmState(), dt.date(2024, 12, 2))
     events = [entry.note["since"] for entry in case.journal.entries() if entry.kind == "event"]
     assert events == ["2024-03-01", "2024-09-02"]
+
+
+def test_a_tag_that_the_registry_refused_is_written_at_the_next_look(
+    case: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, asked = [["locked"], []], []
+    monkeypatch.setattr(
+        "src.monitoring.actions.show_findings", lambda _tracked, tags: asked.append(dict(tags)) or answers.pop(0)
+    )
+    tracked, state, champion = MonitorRequest.of(case.config).tracked, AlarmState(), ("stock.AAA", 1)
+    raised = {champion: Alarm(("drift",), "2024-03-01", "it drifted")}
+    assert [show_in_registry(raised, [champion], tracked, state) for _ in range(2)] == [["locked"], []]
+    assert asked == [{champion: "drift since 2024-03-01: it drifted"}] * 2
 
 
 def test_a_refused_demotion_leaves_the_alarm(case: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from src.config.paths import DatasetPaths
-from src.core.errors import ConfigError
+from src.core.errors import ConfigError, StageError
 from src.scheduling.refit import due_refit, pin, with_done
 from src.scheduling.steps import Steps, World
 from src.signals.journal import Journal
@@ -37,7 +37,7 @@ class Challengers:
     pinned: str | None
     params: Path
 
-    def train(self, steps: Steps, world: World, last_bar: dt.date | None) -> None:
+    def train(self, steps: Steps, world: World, last_bar: dt.date | None) -> bool:
         """Move ``split_until``, train and promote, where that is due or was begun.
 
         Parameters
@@ -46,6 +46,11 @@ class Challengers:
         world : World
         last_bar : date or None
             Of the dataset; None without bars.
+
+        Returns
+        -------
+        bool
+            Whether promote refused versions, such as one whose files were changed; the others are promoted.
 
         Raises
         ------
@@ -56,7 +61,8 @@ class Challengers:
         """
         due = self._due(steps.record.refit, last_bar)
         if due is None:
-            return
+            return False
+        refused = False
         if "pinned" not in due.done:
             steps.note(refit=due)
             pin(self.params, due.until)
@@ -67,10 +73,14 @@ class Challengers:
                 steps.run("train", f"scope={scope}")
                 due = _did(steps, due, scope)
         if "promoted" not in due.done:
-            steps.run("promote", f"why={self.period} refit up to {due.until}")
+            end = steps.run("promote", f"why={self.period} refit up to {due.until}", tolerated=True)
+            refused = end.status != 0
+            if refused and not end.line.startswith("promote: "):  # no closing line: it failed
+                raise StageError(str(steps.record.steps[-1]["line"]))
             due = _did(steps, due, "promoted")
         self._keep(due)
         steps.note(refit=Refit(due.until, due.before, due.done, moment(world.clock())))
+        return refused
 
     def _due(self, record: Refit | None, last_bar: dt.date | None) -> Refit | None:
         if self.period is None or last_bar is None:

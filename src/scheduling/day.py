@@ -91,6 +91,7 @@ class Day:
         self._record = read_record(job.paths.daily) or DayRecord()
         self._steps = Steps(job.paths, job.typed, self._record, world)
         self._stale = 0
+        self._refused = False
 
     def carry_out(self) -> str:
         """Wait where that is due, run the steps, record and notify.
@@ -143,19 +144,19 @@ class Day:
         return waiting.begin(classes, days, self._world.clock(), self._job.delay, wait=self._job.choice.wait)
 
     def _work(self, begin: waiting.Begin) -> bool:
-        """Run the steps; return whether the monitor found something."""
+        """Run the steps; return whether the monitor found something, or promote refused some versions."""
         self._hydrate(begin)
         self._steps.run("featurize")
         job, states = self._job, self._states()
         challengers = Challengers(job.paths, job.refit, job.pinned, job.params)
-        challengers.train(self._steps, self._world, last_bar(states))
+        self._refused = challengers.train(self._steps, self._world, last_bar(states))
         self._steps.run("predict")
         monitor = self._steps.run("monitor", tolerated=True)
         reason = str(self._steps.record.steps[-1]["line"])
         self._steps.run("report")
         if monitor.status and not monitor.line:  # no closing line: it failed, it did not find something
             raise StageError(reason)
-        return monitor.status != 0
+        return monitor.status != 0 or self._refused
 
     def _hydrate(self, begin: waiting.Begin) -> None:
         """Hydrate, and again while the provider lacks the session, until patience ends."""
@@ -201,7 +202,8 @@ class Day:
         said = "no book yet" if book is None else f"book of {book}{', as before' if book == before else ''}"
         line = f"daily: {said}{stale}, in {took}"
         if flagged:
-            raise Incomplete(f"{line}; the monitor found something: see its line above")
+            what = "promote refused versions" if self._refused else "the monitor found something"
+            raise Incomplete(f"{line}; {what}: see its line above")
         return line
 
     def _tell(self, status: int, book: str | None, changed: list[str], trouble: str) -> None:

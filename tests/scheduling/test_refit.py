@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.core.errors import ConfigError, StageError
+from src.core.errors import ConfigError, Incomplete, StageError
 from src.core.project import ROOT
 from src.runtime.stage_process import StageEnd
 from src.scheduling import challengers
@@ -122,6 +122,27 @@ def test_a_refit_that_was_killed_goes_on(made: Made, moment: str) -> None:
     made.day()
     assert [call for call in [*before[:-1], *made.called] if call.startswith(("train", "promote"))] == REFIT[2:5]
     assert len(events(made)) == 1
+
+
+def test_a_version_that_promote_refuses_keeps_the_book_from_no_day(made: Made) -> None:
+    made.acts["promote"] = lambda _words: StageEnd(1, "promote: 9 instruments with versions, 1 refused")
+    with pytest.raises(Incomplete, match="promote refused versions: see its line above"):
+        made.day()
+    assert made.called == [*REFIT, "report"]
+    assert len(events(made)) == 1
+    made.choose(wait=False)
+    made.pinned = UNTIL
+    made.day()
+    assert "promote" not in made.called
+
+
+def test_a_promote_that_failed_is_done_again(made: Made) -> None:
+    made.acts["promote"] = lambda _words: StageEnd(1, "stock.AAPL: version 2 is champion")
+    for _ in range(2):
+        with pytest.raises(StageError):
+            made.day()
+        assert made.called[-1] == "promote"
+        made.pinned = UNTIL
 
 
 def test_a_kill_between_the_intent_and_the_pin_is_made_good(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,18 +40,23 @@ def monitor(config: Config, request: Mapping[str, str]) -> str:
     str
         The closing line.
     """
+    from src.config.commands import command
     from src.core.errors import ConfigError, Incomplete
     from src.market.choices import settled
     from src.monitoring.alarms import acknowledge
     from src.monitoring.closing import closing_line, is_flagged, table_lines
     from src.monitoring.review import MonitorRequest, review
     from src.runtime.terminal import answer
+    from src.signals.journal import Journal
 
     config = settled("monitor", config)
     if "acknowledge" in request:
         return f"monitor: {acknowledge(config.paths.monitor, request['acknowledge'], request.get('why', ''))}"
     if "why" in request:
         raise ConfigError("why=... belongs to acknowledge=<name>: name the champion, book or champions")
+    if not Journal.of(config.paths).entries():
+        hint = f"{command('promote', stored=config.dataset)}, then {command('predict', stored=config.dataset)}"
+        return f"monitor: the journal of {config.dataset} is empty, so there is nothing to compare yet: {hint}"
     found = review(MonitorRequest.of(config))
     for line in (*table_lines(found), *found.done):
         answer(line)

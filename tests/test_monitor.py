@@ -54,3 +54,14 @@ def test_a_champion_that_turned_is_taken_down_and_the_registry_says_why(
     assert table.select("record_id", "demoted").rows() == [(made.record(AAA[0]), True)]
     with pytest.raises(Incomplete, match="0 champions and 1 book .*; 1 former; book flagged: the book has lost"):
         monitor(made.config, {})
+
+
+def test_without_a_journal_the_line_says_what_to_type(
+    crowned: tuple[Case, Watched], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = crowned[0].config
+    monkeypatch.setattr(config.data, "root", str(tmp_path / "elsewhere"))
+    line = monitor(config, {})
+    assert "journal of demo is empty" in line
+    assert "python -m src.promote" in line
+    assert "python -m src.predict" in line

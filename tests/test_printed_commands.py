@@ -15,6 +15,8 @@ import pytest
 from src.chains.store import OptionStore
 from src.config.schema import SimulatedSource
 from src.core.project import ROOT
+from src.signals.journal import Journal
+from src.signals.tables import book_frame, lines_frame
 from src.sources.simulated import instrument
 from tests import printed_case as printed
 from tests import process_case
@@ -47,7 +49,10 @@ REFUSED = {
 NO_SETTINGS = {
     "yes=true": "an argument of clean", "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
     "alpha.superseded=doubled": "a tag", "host=0.0.0.0": "an argument of ui", "data.root=...": "any folder",
-    "asset_class=stock": "a folder's name", "sep=;": "a line of Excel's",
+    "asset_class=stock": "a folder's name", "sep=;": "a line of Excel's", "history=true": "an argument of promote",
+    "undo=true": "the same", 'why="..."': "the same", "max_q_value=0.05": "the same",
+    "name=... version=...": "the same",
+    "acknowledge=book": "an argument of monitor", "acknowledge=champions": "the same", "acknowledge=all": "the same",
 }  # fmt: skip
 BESIDE = {"placebo_only=true": "placebo=0.2", "engine.data=": "engine=ray"}
 """What a setting of the text needs beside it."""
@@ -55,6 +60,7 @@ CHOICE = re.compile(r"(universe|source|features|label|model|experiment|engine)=\
 TUNED = ("tuned", "tuned_pooled", "lightgbm_quick_stock")
 """Files of conf/model that `tune` writes."""
 ORDER = ("hydrate", "featurize", "train", "report")
+BY_DAY = ("promote", "predict", "monitor")
 NAMES = """
 def listing(source): ...
 def bars(source, selection, scratch): ...
@@ -78,7 +84,9 @@ def filled(text: str) -> str:
 def run_in_order() -> list[Printed]:
     """The commands of the blocks that run as printed, each once, every stage of a universe after the one before."""
     chosen = {" ".join(each.words): each for each in printed.block_commands() if instead(each.text) == "run"}
-    return sorted(chosen.values(), key=lambda each: [n for n, verb in enumerate(ORDER) if f"src.{verb}" in each.text])
+    return sorted(
+        chosen.values(), key=lambda each: [n for n, verb in enumerate((*ORDER, *BY_DAY)) if f"src.{verb}" in each.text]
+    )
 
 
 def shown(command: Printed) -> str:
@@ -103,6 +111,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bars = instrument(SimulatedSource(first="2020-01-02"), ("stock", "AAPL"), "2024-12-31", 0.3).drop("split")
     bars.write_parquet(root.parent / "bars.parquet")
     OptionStore(root / "data/options/full").write(option_rows("SPY", "etf"), dt.datetime(2026, 1, 5, 21, tzinfo=dt.UTC))
+    line = {"book_date": dt.date(2026, 1, 5), "name": "stock.A", "asset_class": "stock", "symbol": "A", "state": "said"}
+    line |= {"decided_on": dt.datetime(2026, 1, 5)}
+    Journal(root / "data/journal/quick").append("book", lines_frame([line]), book_frame([]), {})
     for verb in ORDER:
         must(root, "-m", f"src.{verb}")
     return root

@@ -21,7 +21,7 @@ from src.training.run_store import RunStore
 from tests.reporting import pooled_case, synthetic
 
 SESSION = "5e551011"
-FILES = ["index.html", "metrics.json", "plots/accuracy.csv", "plots/auc.csv", "plots/max_drawdown.csv",
+FILES = ["book.html", "index.html", "metrics.json", "plots/accuracy.csv", "plots/auc.csv", "plots/max_drawdown.csv",
          "plots/pass_rates.csv", "plots/sharpe.csv", "quality.html", "summary.svg"]  # fmt: skip
 
 

@@ -100,4 +100,4 @@ def _orders(path: Path, maker: str) -> pl.DataFrame:
     if not path.is_file():
         return pl.DataFrame()
     with atomic.read_errors(path, f"run `{maker}`, which writes it again"):
-        return pl.read_csv(path, infer_schema=False)
+        return pl.read_csv(path, infer_schema=False, glob=False)

@@ -19,6 +19,18 @@ def answer(text: str) -> None:
     sys.stdout.flush()
 
 
+def redraw(line: str) -> None:
+    """Write a line over the one before, on standard error, which must be a terminal.
+
+    Parameters
+    ----------
+    line : str
+        Empty to clear the line.
+    """
+    sys.stderr.write(f"\r\x1b[K{shown(line)}")
+    sys.stderr.flush()
+
+
 def notice(line: str) -> None:
     """Write one line about the work to standard error.
 

@@ -12,7 +12,7 @@ import polars as pl
 from src.market.due_sessions import final_sessions, is_covered, leading_class, next_begin
 from src.runtime import heartbeat
 from src.runtime.progress import duration, terminal
-from src.runtime.terminal import notice
+from src.runtime.terminal import notice, redraw
 
 LONGEST = dt.timedelta(hours=12)
 """A session that closes later than this is left to a later command: a process that waits a day is soon forgotten."""
@@ -97,13 +97,11 @@ def wait_until(at: dt.datetime, clock: Callable[[], dt.datetime], sleep: Callabl
             if (beat := heartbeat.current()) is not None:
                 beat.update(note=line)
             if drawn:
-                sys.stderr.write(f"\r\x1b[Kdaily: {line} (Ctrl+C stops waiting)")
-                sys.stderr.flush()
+                redraw(f"daily: {line} (Ctrl+C stops waiting)")
             sleep(min(_LOOK, left))
     finally:
         if drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            redraw("")
 
 
 @dataclass(frozen=True)

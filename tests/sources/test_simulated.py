@@ -129,7 +129,7 @@ def test_the_demo_has_a_bad_a_thin_a_short_and_a_repaired_instrument():
     said = {row["symbol"]: row for row in states.iter_rows(named=True)}
     assert said["SIM18"]["state"] == "quarantined" and "one-day moves beyond x3" in said["SIM18"]["reason"]
     assert said["SIM14"]["repaired"] > 0 and said["SIM14"]["state"] == "done"
-    assert said["SIM15"]["rows"] == 301
+    assert said["SIM15"]["rows"] == 552
     assert bars.filter(pl.col("symbol") == "SIM17")["volume"].eq(0).mean() == pytest.approx(0.45, abs=0.05)
     others = states.filter(~pl.col("symbol").is_in(["SIM14", "SIM15", "SIM17", "SIM18"]))
     assert others["state"].unique().to_list() == ["done"] and others["repaired"].sum() == 0

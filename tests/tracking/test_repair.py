@@ -123,9 +123,15 @@ FAULTS = (
     _changed_file, _lost_mlmodel, _added_file, _lost_folder, _deleted_version, _deleted_registered_model, _deleted_run,
     _deleted_model,
 )  # fmt: skip
+ON_A_SERVER = (_deleted_registered_model, _lost_folder)
+"""A loss of the database and one of files: a server passes on what the others are, too."""
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [*(("sqlite", fault) for fault in FAULTS), *(("server", fault) for fault in ON_A_SERVER)],
+    indirect=["made"],
+)
 def test_a_sync_brings_back_what_was_lost_and_a_second_one_changes_nothing(
     made: Case, fault: Callable[[Case], None]
 ) -> None:

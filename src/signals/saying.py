@@ -69,6 +69,11 @@ class BookRequest:
         """Where the dataset's stored things lie."""
         return self.dataset.paths
 
+    def said(self, date: dt.date, lines: pl.DataFrame, book: pl.DataFrame, **facts: Any) -> Said:
+        """Make what is shown of a book."""
+        has_holdings = self.choice.holdings is not None
+        return Said(date, lines, book, folder=self.paths.signals, has_holdings=has_holdings, **facts)
+
 
 @dataclass(frozen=True)
 class Said:
@@ -88,6 +93,8 @@ class Said:
         What has no order although it may need one.
     folder : Path
         Of the files.
+    has_holdings : bool
+        Whether a file says what is held.
     """
 
     date: dt.date
@@ -98,6 +105,7 @@ class Said:
     said_at: dt.datetime | None
     left: list[str]
     folder: Path
+    has_holdings: bool
 
     @property
     def held(self) -> pl.DataFrame:
@@ -119,6 +127,8 @@ class Said:
         for reason, count in refused["reason"].value_counts(sort=True).head(SHOWN).iter_rows():
             yield f"{_counted(count, 'line')} refused: {reason!s}"
         yield from self.left
+        if held.height and not self.has_holdings:
+            yield "the orders begin from nothing: book.holdings=holdings.csv names what is held"
 
     def sentence(self) -> str:
         """Give the closing line."""
@@ -175,7 +185,9 @@ def say(request: BookRequest) -> Said:
     left = _write(request, date, lines, book, holdings)
     count = replayed.lines if replayed else 0
     at = None if new else _said_at(journal, date)
-    return Said(date, lines, book, len(champions), count, at, left, request.paths.signals)
+    return Said(
+        date, lines, book, len(champions), count, at, left, request.paths.signals, request.choice.holdings is not None
+    )
 
 
 def _as_kept(journal: Journal, date: dt.date, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -200,7 +212,17 @@ def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings
         raise ConfigError(f"date={date} has no book, and the journal of {request.paths.dataset} goes on: leave it out")
     at = _said_at(journal, date)
     left = _write(request, date, lines, book, holdings)
-    return Said(date, lines, book, lines["name"].n_unique(), 0, at, left, request.paths.signals)
+    return Said(
+        date,
+        lines,
+        book,
+        lines["name"].n_unique(),
+        0,
+        at,
+        left,
+        request.paths.signals,
+        request.choice.holdings is not None,
+    )
 
 
 def _said_at(journal: Journal, date: dt.date) -> dt.datetime | None:

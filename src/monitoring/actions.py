@@ -45,11 +45,11 @@ def demote_flagged(
     """
     done: set[Champion] = set()
     lines = []
-    told = (entry.note for entry in journal.entries() if entry.note.get("event") == EVENT)
-    known = {(note.get("name"), note.get("version"), note.get("since")) for note in told}
+    recorded = (entry.note for entry in journal.entries() if entry.note.get("event") == EVENT)
+    known = {(note.get("name"), note.get("version"), note.get("since")) for note in recorded}
     for champion, alarm in sorted(flagged.items()):
         reason = f"monitor: {', '.join(alarm.causes)} since {alarm.since}: {alarm.reason}"
-        if (*champion, alarm.since) not in known:  # else told before a kill, or a refusal of the registry
+        if (*champion, alarm.since) not in known:  # else recorded before a kill, or a refusal of the registry
             note = {"event": EVENT, "name": champion[0], "version": champion[1], "date": today.isoformat()}
             journal.record_event({**note, "causes": list(alarm.causes), "since": alarm.since, "reason": alarm.reason})
         try:

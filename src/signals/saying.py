@@ -185,9 +185,7 @@ def say(request: BookRequest) -> Said:
     left = _write(request, date, lines, book, holdings)
     count = replayed.lines if replayed else 0
     at = None if new else _said_at(journal, date)
-    return Said(
-        date, lines, book, len(champions), count, at, left, request.paths.signals, request.choice.holdings is not None
-    )
+    return request.said(date, lines, book, champions=len(champions), replayed=count, said_at=at, left=left)
 
 
 def _as_kept(journal: Journal, date: dt.date, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -212,17 +210,7 @@ def _said_before(request: BookRequest, journal: Journal, date: dt.date, holdings
         raise ConfigError(f"date={date} has no book, and the journal of {request.paths.dataset} goes on: leave it out")
     at = _said_at(journal, date)
     left = _write(request, date, lines, book, holdings)
-    return Said(
-        date,
-        lines,
-        book,
-        lines["name"].n_unique(),
-        0,
-        at,
-        left,
-        request.paths.signals,
-        request.choice.holdings is not None,
-    )
+    return request.said(date, lines, book, champions=lines["name"].n_unique(), replayed=0, said_at=at, left=left)
 
 
 def _said_at(journal: Journal, date: dt.date) -> dt.datetime | None:

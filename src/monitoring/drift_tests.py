@@ -90,13 +90,11 @@ def feature_drift(
     recent : float32, shape (m, features)
         The last days.
     names : sequence of str
-    looks : int
-        Days of a year, one look each.
+    looks, draws : int
+        Days of a year, one look each; years simulated without drift.
     alarms : float, in (0, 1)
         Probability of a false alarm in a year of looks.
     seed : int
-    draws : int
-        Years simulated without drift.
 
     Returns
     -------
@@ -109,10 +107,8 @@ def feature_drift(
 
     Notes
     -----
-    Each feature's index is put in standard deviations from its mean over the simulated years. The alarm goes by the
-    mean over features (all moved a little) and by the largest (one moved much). Each has a limit; the two are passed by
-    equal shares of the simulated years, and one of the two by a share `alarms`. The limit of the largest is then raised
-    by `MARGIN`.
+    The alarm goes by the mean index over features, in standard deviations (all moved a little), and by the largest (one
+    moved much), whose limit is raised by `MARGIN`; equal shares of the simulated years pass each limit.
     """
     _check(reference, recent, names)
     cuts = Cuts.of(reference)

@@ -27,6 +27,7 @@ def crowned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Case, Watc
     registry.project()
     registry.client().set_registered_model_alias("stock.AAA", "champion", "1")
     made = watched(tmp_path, keys=AAA, config=registry.config, dataset="demo", records={AAA[0]: record_id})
+    made.config.monitor.false_alarms = 0.2  # a year of returns that turned is seen soon
     made.say(made.lines(AAA[0], lambda score: np.clip(0.5 - 2.0 * (score - 0.5), 0.01, 0.99)))
     return registry, made
 

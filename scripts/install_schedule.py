@@ -1,6 +1,7 @@
 """Have the day's work start by itself, every day, with what this system has for that.
 
-    python scripts/install_schedule.py --universe quick            after New York's close
+    python scripts/install_schedule.py --universe quick            after New York's close, and after the coins' day
+    python scripts/install_schedule.py --no-coins                  after New York's close alone
     python scripts/install_schedule.py --time 18:00                at this time of this machine's clock
     python scripts/install_schedule.py --print                     show what would be installed, and install nothing
     python scripts/install_schedule.py --remove
@@ -31,9 +32,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN = dt.time(
-    17, 5
-)  # in New York: an hour after the close, which is what daily.delay_minutes waits for, and a little
+BEGIN = dt.time(17, 5)
+"""In New York: an hour after the close, which is what daily.delay_minutes waits for, and a little."""
+COINS = dt.time(1, 5)
+"""In UTC: the same after the day of coins, which is not over at New York's close."""
 KINDS = ("systemd", "cron", "launchd", "schtasks")
 MARK = "# alpha-loop: "
 
@@ -49,11 +51,14 @@ class Schedule:
         The program and its arguments.
     time : time or None
         Of this machine's clock; None follows New York's.
+    coins : bool
+        Whether it is started a second time, after the day of coins.
     """
 
     universe: str
     command: tuple[str, ...]
     time: dt.time | None
+    coins: bool = True
 
     @property
     def name(self) -> str:
@@ -68,6 +73,11 @@ class Schedule:
         """
         return self.time or min(local_times(BEGIN), key=_after_noon)
 
+    @property
+    def starts(self) -> list[dt.time]:
+        """Times of this machine's clock, for what knows no other: where the clock changes, coins' is the later one."""
+        return [self.local, max(utc_times(COINS), key=_after_noon)] if self.coins else [self.local]
+
 
 def main(arguments: Sequence[str]) -> int:
     """Install, show or remove the schedule; return the exit status."""
@@ -76,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = [f"universe={chosen.universe}", f"source={chosen.source}", *chosen.settings]
     python = getattr(sys, "_base_executable", None) or sys.executable  # .venv may be made again
     command = (python, str(ROOT / "scripts" / "launch.py"), "daily", *settings)
-    schedule = Schedule(chosen.universe, command, chosen.time)
+    schedule = Schedule(chosen.universe, command, chosen.time, not chosen.no_coins)
     try:
         if chosen.print:
             say("\n".join(f"== {place} ==\n{text}" for place, text in files(kind, schedule).items()))
@@ -127,10 +137,18 @@ def local_times(time: dt.time, zone: dt.tzinfo | None = None) -> list[dt.time]:
     return sorted({new_york(day, time).astimezone(zone).time() for day in days})
 
 
+def utc_times(time: dt.time, zone: dt.tzinfo | None = None) -> list[dt.time]:
+    """List the times that a time of UTC has on this machine's clock within a year from now."""
+    today = dt.datetime.now(dt.UTC).date()
+    days = [today + dt.timedelta(days=n) for n in range(366)]
+    return sorted({dt.datetime.combine(day, time, dt.UTC).astimezone(zone).time() for day in days})
+
+
 def explained(schedule: Schedule, kind: str) -> str:
     """Say when it starts, on both clocks."""
+    again = f" It starts again after {COINS:%H:%M} UTC, when the day of coins is over." if schedule.coins else ""
     if schedule.time is None and kind == "systemd":
-        return f"It starts every day at {BEGIN:%H:%M} in New York, whatever the clock here says."
+        return f"It starts every day at {BEGIN:%H:%M} in New York, whatever the clock here says.{again}"
     local = schedule.local
     here = dt.datetime.now().astimezone()
     days = [here.date() + dt.timedelta(days=n) for n in range(366)]
@@ -139,7 +157,7 @@ def explained(schedule: Schedule, kind: str) -> str:
     span = f"{there[0]:%H:%M}" + (f" or {there[-1]:%H:%M}" if len(there) > 1 else "")
     return (
         f"It starts every day at {local:%H:%M} here, {span} in New York. Before the close it waits; on a day without a "
-        "session it has nothing to do, unless there are coins."
+        f"session it has nothing to do, unless there are coins.{again}"
     )
 
 
@@ -185,19 +203,20 @@ def service(schedule: Schedule) -> str:
 def timer(schedule: Schedule) -> str:
     """Give the unit of systemd that starts it; a run that was missed is caught up when the machine is on again."""
     when = f"{BEGIN:%H:%M}:00 America/New_York" if schedule.time is None else f"{schedule.time:%H:%M}:00"
+    again = f"OnCalendar=*-*-* {COINS:%H:%M}:00 UTC\n" if schedule.coins else ""
     return (
         f"[Unit]\nDescription=Alpha Loop: the day of {schedule.universe}\n\n"
-        f"[Timer]\nOnCalendar=*-*-* {when}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
+        f"[Timer]\nOnCalendar=*-*-* {when}\n{again}Persistent=true\n\n[Install]\nWantedBy=timers.target\n"
     )
 
 
 def cron_lines(schedule: Schedule) -> list[str]:
-    """Give the lines of cron: one a day, and one after a start of the machine, for a run that was missed."""
+    """Give the lines of cron: the starts of a day, and one after a start of the machine, for a run that was missed."""
     words = " ".join(map(shlex.quote, schedule.command))
     log = shlex.quote(str(ROOT / "logs" / "daily-cron.log"))
     line = f"cd {shlex.quote(str(ROOT))} && {words} >>{log} 2>&1".replace("%", r"\%")
-    at = schedule.local
-    return [f"{MARK}{schedule.name}", f"{at.minute} {at.hour} * * * {line}", f"@reboot {line}"]
+    starts = [f"{at.minute} {at.hour} * * * {line}" for at in schedule.starts]
+    return [f"{MARK}{schedule.name}", *starts, f"@reboot {line}"]
 
 
 def agent(schedule: Schedule) -> str:
@@ -207,7 +226,7 @@ def agent(schedule: Schedule) -> str:
         "Label": schedule.name,
         "ProgramArguments": list(schedule.command),
         "WorkingDirectory": str(ROOT),
-        "StartCalendarInterval": {"Hour": schedule.local.hour, "Minute": schedule.local.minute},
+        "StartCalendarInterval": [{"Hour": at.hour, "Minute": at.minute} for at in schedule.starts],
         "RunAtLoad": True,  # after a start of the machine, for a run that was missed
         "StandardOutPath": log,
         "StandardErrorPath": log,
@@ -219,7 +238,11 @@ def agent(schedule: Schedule) -> str:
 def task(schedule: Schedule) -> str:
     """Give the task of Windows' Task Scheduler; a run that was missed comes as soon as the machine is on."""
     program, *rest = schedule.command
-    start = f"2026-01-01T{schedule.local:%H:%M}:00"
+    triggers = "".join(
+        f"<CalendarTrigger><StartBoundary>2026-01-01T{at:%H:%M}:00</StartBoundary><Enabled>true</Enabled>"
+        "<ScheduleByDay><DaysInterval>1</DaysInterval></ScheduleByDay></CalendarTrigger>"
+        for at in schedule.starts
+    )
     settings = {
         "MultipleInstancesPolicy": "IgnoreNew",
         "DisallowStartIfOnBatteries": "false",
@@ -233,8 +256,7 @@ def task(schedule: Schedule) -> str:
         '<?xml version="1.0" encoding="UTF-16"?>\n'
         '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">\n'
         f"<RegistrationInfo><Description>{about}</Description></RegistrationInfo>\n"
-        f"<Triggers><CalendarTrigger><StartBoundary>{start}</StartBoundary><Enabled>true</Enabled>"
-        "<ScheduleByDay><DaysInterval>1</DaysInterval></ScheduleByDay></CalendarTrigger></Triggers>\n"
+        f"<Triggers>{triggers}</Triggers>\n"
         f'<Principals><Principal id="Author"><UserId>{escape(_user())}</UserId><LogonType>InteractiveToken</LogonType>'
         "</Principal></Principals>\n"
         f"<Settings>{''.join(f'<{name}>{value}</{name}>' for name, value in settings.items())}</Settings>\n"
@@ -288,11 +310,12 @@ def remove(kind: str, schedule: Schedule) -> None:
 
 
 def without(lines: Sequence[str], schedule: Schedule) -> list[str]:
-    """Leave the lines of this schedule out of a crontab: its mark, and the two lines after it."""
-    kept, skipped = [], 0
+    """Leave the lines of this schedule out of a crontab: its mark, and those after it that start this checkout."""
+    kept, own = [], f" cd {shlex.quote(str(ROOT))} && ".replace("%", r"\%")
+    is_own = False
     for line in lines:
-        skipped = 3 if line == f"{MARK}{schedule.name}" else max(skipped - 1, 0)
-        if not skipped:
+        is_own = line == f"{MARK}{schedule.name}" or (is_own and own in line)
+        if not is_own:
             kept.append(line)
     return kept
 
@@ -347,6 +370,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python scripts/install_schedule.py", description=__doc__.partition("\n")[0])
     parser.add_argument("settings", nargs="*", metavar="key=value", help="for the day's command: refit=quarterly")
     parser.add_argument("--time", type=_time, metavar="HH:MM", help="of this machine's clock; else New York's close")
+    parser.add_argument("--no-coins", action="store_true", help="no second start after 1:05 UTC, for coins")
     parser.add_argument("--universe", type=_name, default="quick")
     parser.add_argument("--source", type=_name, default="auto")
     parser.add_argument("--kind", choices=KINDS, help="instead of what this system has")

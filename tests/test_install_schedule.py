@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import importlib.util
 import plistlib
@@ -39,6 +40,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 def schedule(install: ModuleType, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     monkeypatch.setattr(install, "ROOT", Path(SPACE))
     command = ("/opt/my python/bin/python3", f"{SPACE}/scripts/launch.py", "daily", "universe=quick", "only='[A]'")
+    monkeypatch.setattr(install, "utc_times", lambda _time: [dt.time(2, 5), dt.time(3, 5)])
     return install.Schedule("quick", command, dt.time(18, 0))
 
 
@@ -73,8 +75,9 @@ def test_the_earliest_time_is_taken_so_that_no_day_begins_late(install: ModuleTy
 
 
 @POSIX
-def test_cron_gets_a_line_a_day_and_one_after_a_start(install: ModuleType, schedule) -> None:  # type: ignore[no-untyped-def]
-    mark, daily, start = install.cron_lines(schedule)
+def test_cron_gets_two_lines_a_day_and_one_after_a_start(install: ModuleType, schedule) -> None:  # type: ignore[no-untyped-def]
+    mark, daily, coins, start = install.cron_lines(schedule)
+    assert coins == f"5 3 * * * {daily.removeprefix('0 18 * * * ')}"
     assert mark.startswith("# alpha-loop: alpha-loop-quick-")
     assert daily.startswith("0 18 * * * cd ")
     line = daily.removeprefix("0 18 * * * ")
@@ -94,7 +97,7 @@ def test_a_crontab_keeps_its_other_lines_and_gets_ours_once(
     other = install.Schedule("full", schedule.command, None)
     for each in (schedule, other, schedule):
         install.install("cron", each)
-    assert len(table) == 2 + 3 + 3
+    assert len(table) == 2 + 4 + 4
     install.remove("cron", schedule)
     assert table == ["MAILTO=ann", "0 1 * * * backup", *install.cron_lines(other)]
     install.remove("cron", other)
@@ -105,7 +108,7 @@ def test_a_crontab_keeps_its_other_lines_and_gets_ours_once(
 @POSIX
 def test_systemd_catches_up_a_missed_run_and_follows_new_york(install: ModuleType, schedule) -> None:  # type: ignore[no-untyped-def]
     service, timer = install.files("systemd", schedule).values()
-    assert "OnCalendar=*-*-* 18:00:00\nPersistent=true\n" in timer
+    assert "OnCalendar=*-*-* 18:00:00\nOnCalendar=*-*-* 01:05:00 UTC\nPersistent=true\n" in timer
     assert f"WorkingDirectory={SPACE.replace('%', '%%')}\n" in service
     assert 'ExecStart="/opt/my python/bin/python3" "/home/ann smith/50%% $$loop/scripts/launch.py" "daily"' in service
     follows = install.Schedule("quick", ("python",), None)
@@ -123,8 +126,16 @@ def test_systemd_understands_the_time(install: ModuleType) -> None:
 
 def test_launchd_gets_a_property_list(install: ModuleType, schedule) -> None:  # type: ignore[no-untyped-def]
     content = plistlib.loads(install.agent(schedule).encode())
-    assert content["StartCalendarInterval"] == {"Hour": 18, "Minute": 0}
+    assert content["StartCalendarInterval"] == [{"Hour": 18, "Minute": 0}, {"Hour": 3, "Minute": 5}]
     assert (tuple(content["ProgramArguments"]), content["RunAtLoad"]) == (schedule.command, True)
+
+
+def test_without_coins_it_starts_once_a_day(install: ModuleType, schedule) -> None:  # type: ignore[no-untyped-def]
+    once = dataclasses.replace(schedule, coins=False)
+    assert [line.partition(" cd ")[0] for line in install.cron_lines(once)[1:]] == ["0 18 * * *", "@reboot"]
+    assert install.timer(once).count("OnCalendar") == 1
+    assert "UTC" not in install.explained(once, "cron")
+    assert "again after 01:05 UTC" in install.explained(schedule, "cron")
 
 
 def test_the_task_scheduler_starts_it_as_soon_as_it_can(install: ModuleType, schedule) -> None:  # type: ignore[no-untyped-def]
@@ -133,7 +144,8 @@ def test_the_task_scheduler_starts_it_as_soon_as_it_can(install: ModuleType, sch
     space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
     found = {each.tag.removeprefix(space): each.text for each in root.iter()}
     assert found["StartWhenAvailable"] == "true"
-    assert found["StartBoundary"] == "2026-01-01T18:00:00"
+    starts = [each.text for each in root.iter(f"{space}StartBoundary")]
+    assert starts == ["2026-01-01T18:00:00", "2026-01-01T03:05:00"]
     assert found["Command"] == "/opt/my python/bin/python3"
     assert found["Arguments"] == f"\"{SPACE}/scripts/launch.py\" daily universe=quick only='[A]'"
 

@@ -153,7 +153,7 @@ def write_runs(config: Config, names: list[str], hashes: dict[str, str]) -> None
     """A run of each instrument, whose model is a copy of one of three."""
     strategy = run_key.strategy_key(config.strategy)
     label = {key: value for key, value in asdict(config.label).items() if key != "name"}
-    parts = json.dumps({"label": label, "seed": 7, "features": json_digest(hashes)})
+    same = {"label": label, "seed": 7, "features": json_digest(hashes)}
     random = np.random.default_rng(1)
     x = random.standard_normal((1500, len(hashes))).astype(np.float32)
     y = (x[:, 0] + random.standard_normal(1500) > 0).astype(float)
@@ -166,6 +166,7 @@ def write_runs(config: Config, names: list[str], hashes: dict[str, str]) -> None
         kind, record = FAMILIES[index % len(FAMILIES)], record_of(index)
         about = {"record_id": record, "run_key": record[:-2], "session_key": SESSION, "strategy_key": strategy}
         about |= {"asset_class": "stock", "symbol": symbol, "family": kind, "planted": False}
+        parts = json.dumps(same | {"library": family(kind).LIBRARY.version})
         runs.append(about | {"attempt": 0, "parts": parts, "features": json.dumps(list(hashes))})
         sha256 = hashlib.sha256(native[kind]).hexdigest()
         grades.append(about | GRADE | {"graded_by": SESSION, "model_sha256": sha256, "n_trials": 3})

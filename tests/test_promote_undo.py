@@ -227,7 +227,7 @@ def test_without_a_history_there_is_nothing_to_undo(made: Case) -> None:
 
 
 def killed_after(count: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let the process die once so many aliases are set; the function that is returned lets it live again."""
+    """Let the process die once that number of aliases is set; the function that is returned lets it live again."""
     kept, done = promotion_carrying.carry_out_change, 0
 
     def carry_out(*arguments: Any) -> str | None:

@@ -86,7 +86,7 @@ class AlarmState:
 
     @classmethod
     def read(cls, folder: Path) -> AlarmState:
-        """Read the state of a dataset; empty where there is none.
+        """Read the state of a dataset; empty without one.
 
         Raises
         ------

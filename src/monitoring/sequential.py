@@ -40,7 +40,7 @@ class Watch:
     limit : float64, shape (days,)
         What it must not exceed: a constant for each year of looks. It depends on the record alone.
     crossed : int or None
-        The first day (from 0) above the limit; None where there is none. More days never change it.
+        The first day (from 0) above the limit; None without one. More days never change it.
     alarms : float
         Probability of a crossing in each year of looks, where none came before, for a champion as expected.
     looks : int

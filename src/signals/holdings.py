@@ -183,7 +183,7 @@ def _class(values: Mapping[str, str]) -> str:
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise ConfigError(f"book.holdings must name a CSV file, got {path}: there is none")
+        raise ConfigError(f"book.holdings must name a CSV file, got {path}: no such file exists")
     try:
         return path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:

@@ -187,9 +187,9 @@ class Chosen:
     books : datetime64[D], shape (n,)
         Dates of books that have a line, ascending.
     row : int64, shape (n,)
-        Last row of the bars up to the book; -1 where there is none.
+        Last row of the bars up to the book; -1 without one.
     age : int64, shape (n,)
-        Sessions between that bar and the book; -1 where there is none.
+        Sessions between that bar and the book; -1 without one.
     decision : int64, shape (n,)
         Number of the tradable bar; -1 where the last bar is not tradable.
     """

@@ -59,7 +59,7 @@ class OwnRecord:
         majority_accuracy, turnover, and sharpes of ``gross``, ``always_long`` and ``benchmark``; those of
         `src.signals.own_selection.SelectionBias`. Undefined ones are None.
     benchmark : str
-        What stands in the column of that name; empty where there is none.
+        What stands in the column of that name; empty without one.
     left_out : dict
         Why a champion has no part in it, by name. Its share is in cash.
     """

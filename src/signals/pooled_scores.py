@@ -59,7 +59,7 @@ class DatedScores:
         return cls(dates.astype("datetime64[D]"), tuple(symbols), offsets, names, table[eligible])
 
     def table(self, dates: DateArray, symbols: Sequence[str]) -> Matrix:
-        """Place the scores on days and names, float32 of shape (days, names); NaN where there is none."""
+        """Place the scores on days and names, float32 of shape (days, names); NaN without one."""
         out = np.full((len(dates), len(symbols)), np.nan, dtype=np.float32)
         places = {symbol: j for j, symbol in enumerate(symbols)}
         columns = np.array([places.get(symbol, -1) for symbol in self.symbols], dtype=np.int64)[self.names]

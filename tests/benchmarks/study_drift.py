@@ -1,4 +1,4 @@
-"""How often the monitor sees drift where there is none, in a year of daily looks, and how often where there is.
+"""How often the monitor sees drift that is not there, in a year of daily looks, and how often where there is.
 
 Features are AR(1) processes that share a third of their variance. The last of them shifts from the first later day on:
 one feature alone, or all, by a part of its standard deviation; or one is stuck at its last value. The adversarial AUC

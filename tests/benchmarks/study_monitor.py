@@ -79,7 +79,7 @@ class Champions:
 
 
 def chosen(count: int, record: int, later: int, rng: np.random.Generator, *, sized: bool, least: float) -> Champions:
-    """Draw sessions until so many of their runs have an estimate of `least` or more."""
+    """Draw sessions until that number of their runs have an estimate of `least` or more."""
     truth = rng.normal(0.0, SKILL_SPREAD, size=6 * count)
     process = traded(truth.size, record + later, rng, sized=sized)
     net = process.net(truth)[:, :record]

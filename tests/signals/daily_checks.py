@@ -26,7 +26,7 @@ def check(found: Daily) -> None:
     for name in (*KEY, *DECIDED):
         before, now = said.filter(exact)[name], later.filter(exact)[name]
         assert not before.ne_missing(now).any(), name
-    for name in ("score", "size"):  # the provider rounds prices anew after a split by ten
+    for name in ("score", "size"):  # the provider rounds prices again after a split by ten
         before, now = (each.filter(~exact)[name].to_numpy() for each in (said, later))
         assert np.abs(now / before - 1.0).max() < 1e-5, name
     split = said.filter(said["close"] != later["close"])["symbol"].unique().sort().to_list()

@@ -98,5 +98,5 @@ def test_a_file_that_is_no_text_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="book.holdings must name a CSV file, got .*: there is none"):
+    with pytest.raises(ConfigError, match="book.holdings must name a CSV file, got .*: no such file exists"):
         read_holdings(tmp_path / "none.csv", KNOWN)

@@ -154,7 +154,7 @@ def _with_next_sessions(section: CrossSection) -> _Ahead:
 
 
 def _last_bars(section: CrossSection, prepared: Prepared) -> IntArray:
-    """Row of each name's last bar up to each trade day, shape (K, M); -1 where there is none yet."""
+    """Row of each name's last bar up to each trade day, shape (K, M); -1 before the first."""
     traded = section.traded[:, prepared.columns]
     rows = np.where(traded, np.arange(traded.shape[0], dtype=np.int32)[:, None], np.int32(-1))
     last: IntArray = np.maximum.accumulate(rows, axis=0)[prepared.trades + prepared.days.start]

@@ -21,6 +21,8 @@ _POOLED = ("eligibility", "portfolio")
 _ALSO = {
     "hydrate": ("source",),
     "quote": ("source", "options"),
+    "ingest": ("source", "research"),
+    "search": ("research",),
     "enlist": ("source",),
     **dict.fromkeys(("sync", "clean", "status"), ("tracking",)),
     "promote": ("tracking", "promotion"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.config.constraints import check
 from src.config.messages import explanation, is_config_error, no_such_key
-from src.config.mistyped import repaired, slip
+from src.config.mistyped import SEVERAL, repaired, slip
 from src.config.schema import Config, ModelConfig
 from src.config.text_values import command_line_word, read_files_by_schema, read_yaml
 from src.core.errors import ConfigError
@@ -155,8 +155,17 @@ def _composed(overrides: list[str]) -> DictConfig:
 def _opened(overrides: list[str]) -> list[str]:
     """Let Hydra read texts as they are typed, and new keys in the one setting whose keys are the user's own."""
     multirun = bool({"-m", "--multirun"} & set(overrides))
-    repaired_words = (command_line_word(repaired(word, multirun=multirun)) for word in overrides)
+    several = [] if multirun else [word for word in overrides if word.partition("=")[0] in SEVERAL and "," in word]
+    repaired_words = (
+        _listed(word) if word in several else command_line_word(repaired(word, multirun=multirun)) for word in overrides
+    )
     return [f"++{word}" if word.startswith(_OPEN) else word for word in repaired_words]
+
+
+def _listed(word: str) -> str:
+    """Write several options of a group as Hydra's list: ``research=edgar,news`` as ``research=[edgar,news]``."""
+    key, _, value = word.partition("=")
+    return f"{key}=[{value.strip('[]')}]"
 
 
 def _options() -> dict[str, list[str]]:

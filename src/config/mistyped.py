@@ -21,6 +21,8 @@ from src.config.text_values import field_type, hints
 Options = Mapping[str, Sequence[str]]
 """Names of the files of conf/, by group."""
 
+SEVERAL = ("research",)
+"""Groups of conf/ of which several options can be chosen at once: research=edgar,news."""
 _FLAGS = {  # of Hydra's own command line, and how many words follow
     "-h": 0, "--help": 0, "--hydra-help": 0, "--version": 0, "--resolve": 0, "-m": 0, "--multirun": 0, "-r": 0,
     "--run": 0, "-sc": 0, "--shell-completion": 0, "-c": 1, "--cfg": 1, "-p": 1, "--package": 1, "-i": 1, "--info": 1,
@@ -214,7 +216,7 @@ def _several(key: str, value: str, options: Options) -> Iterator[tuple[str, list
     key = key.lstrip("+~")
     kind = field_type(key)
     names = [name.strip() for name in value.strip("[]").split(",") if name.strip()]
-    if key in options and ("," in value or value[:1] == "["):
+    if key in options and key not in SEVERAL and ("," in value or value[:1] == "["):
         if key == "model" and len(names) > 1:
             yield "model takes one name, and all trains several", ["model=all", f"model.members=[{','.join(names)}]"]
         elif names:

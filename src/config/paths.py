@@ -8,7 +8,7 @@ from pathlib import Path
 
 from src.core.project import ROOT
 
-TABLES = ("bars", "features", "options", "portfolios", "ranks", "runs", "states")
+TABLES = ("bars", "facts", "features", "options", "portfolios", "ranks", "runs", "states")
 """Folders of data/ that hold one folder for each dataset."""
 
 
@@ -82,12 +82,15 @@ class DatasetPaths:
         Folder of the reports, ``reports`` by default.
     shared_journal : Path or None
         Folder through which several machines share their journals.
+    shared_documents : Path or None
+        Folder of the documents of research, where it is not below the data folder.
     """
 
     root: Path
     dataset: str
     reports_root: Path = Path("reports")
     shared_journal: Path | None = None
+    shared_documents: Path | None = None
 
     @property
     def bars(self) -> Path:
@@ -173,6 +176,21 @@ class DatasetPaths:
     def options(self) -> Path:
         """Folder of the snapshots of option chains."""
         return self.root / "options" / self.dataset
+
+    @property
+    def documents(self) -> Path:
+        """Folder of the documents of research, which all datasets and working copies share."""
+        return self.shared_documents or main_root() / self.root / "research" / "documents"
+
+    @property
+    def research_state(self) -> Path:
+        """Folder of what this machine alone knows of its collection of documents: progress, the index of search."""
+        return main_root() / self.root / "research" / "state"
+
+    @property
+    def facts(self) -> Path:
+        """Folder of the facts of research, by instrument and known time, that features read."""
+        return self.root / "facts" / self.dataset
 
     @property
     def tuning(self) -> Path:

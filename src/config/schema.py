@@ -15,6 +15,7 @@ from typing import Any
 from src.config.commands import command, typed_keys
 from src.config.paths import DatasetPaths
 from src.config.pooled_sections import EligibilityConfig, PortfolioConfig, ScopeConfig
+from src.config.research_sections import ResearchConfig
 from src.config.signal_sections import BookConfig, DailyConfig, Demands, MonitorConfig, PromotionConfig
 from src.core.field_rules import TIME_ZONE, Pattern, constrained, dated, named, one_of, ranged, secret
 from src.core.instruments import ASSET_CLASSES
@@ -31,6 +32,7 @@ __all__ = [  # besides what is defined here
     "MonitorConfig",
     "PortfolioConfig",
     "PromotionConfig",
+    "ResearchConfig",
     "ScopeConfig",
 ]
 
@@ -289,6 +291,7 @@ class Config:
     universe: UniverseConfig = field(default_factory=UniverseConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
     options: OptionsConfig = field(default_factory=OptionsConfig)
+    research: ResearchConfig = field(default_factory=ResearchConfig)
     data: DataConfig = field(default_factory=DataConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     label: LabelConfig = field(default_factory=LabelConfig)
@@ -330,9 +333,13 @@ class Config:
     @property
     def paths(self) -> DatasetPaths:
         """Where the dataset's stored things lie."""
-        shared = self.book.shared_journal
+        shared, documents = self.book.shared_journal, self.research.folder
         return DatasetPaths(
-            Path(self.data.root), self.dataset, Path(self.data.reports), None if shared is None else Path(shared)
+            Path(self.data.root),
+            self.dataset,
+            Path(self.data.reports),
+            None if shared is None else Path(shared),
+            None if documents is None else Path(documents),
         )
 
     @property

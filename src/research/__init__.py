@@ -1,0 +1,1 @@
+"""Sources of research, and how their documents become facts about instruments: linking, reading, scoring."""

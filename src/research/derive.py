@@ -1,0 +1,116 @@
+"""Derive facts about a dataset's instruments from the stored documents and option chains.
+
+Nothing is asked of any network. Facts are derived from scratch each time and compared with what is stored, so that a
+better reader of filings reaches old documents too; a bucket whose facts are the same keeps its files.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from src.chains.store import OptionStore
+from src.core.instruments import KEY
+from src.documents.document_store import DocumentStore
+from src.documents.fact_store import FactStore
+from src.documents.facts import COVERAGE, schema
+from src.market.bars import BarStore
+from src.market.bars import bucket as bucket_of
+from src.research.chain_summaries import chain_summaries
+from src.research.fact_coverage import coverage
+from src.research.filings import filings
+from src.research.insiders import insider_trades
+from src.research.instruments import wanted
+from src.research.job import ResearchJob
+from src.research.links import companies
+from src.research.scoring.text_scores import text_scores
+from src.research.statements import statements
+from src.runtime.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What deriving brought.
+
+    Attributes
+    ----------
+    facts : dict of str to int
+        Facts by kind.
+    instruments : int
+        Instruments with any fact.
+    changed : int
+        Buckets whose files were written.
+    """
+
+    facts: dict[str, int]
+    instruments: int
+    changed: int
+
+    def __str__(self) -> str:
+        counts = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in self.facts.items() if count]
+        if not counts:
+            return "no facts: nothing is stored about these instruments"
+        return f"{', '.join(counts)} about {self.instruments:,} instruments"
+
+
+def derive(job: ResearchJob) -> Derived:
+    """Derive all facts of the dataset and store what changed.
+
+    Parameters
+    ----------
+    job : ResearchJob
+        The dataset has bars.
+
+    Returns
+    -------
+    Derived
+    """
+    bars, facts = BarStore(job.paths.bars), FactStore(job.paths.facts)
+    instruments = wanted(job)
+    tables = dict(_tables(job, bars, instruments))
+    intervals = coverage(DocumentStore(job.paths.documents), tables, instruments)
+    buckets = bars.manifest.buckets
+    facts.drop_obsolete(buckets)
+    keyed = {kind: _by_bucket(table, instruments, buckets) for kind, table in tables.items()}
+    spans = _by_bucket(intervals, instruments, buckets)
+    changed = 0
+    with Progress("ingest", buckets, unit="bucket of facts") as progress:
+        for b in range(buckets):
+            of_bucket = {kind: parts[b] for kind, parts in keyed.items() if b in parts}
+            changed += facts.write(b, of_bucket, spans.get(b, pl.DataFrame(schema=COVERAGE)))
+            progress.advance()
+    counts = {kind: sum(part.height for part in parts.values()) for kind, parts in keyed.items()}
+    every = [part.select(KEY) for parts in keyed.values() for part in parts.values()]
+    return Derived(counts, pl.concat(every).n_unique() if every else 0, changed)
+
+
+def _tables(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Facts of each kind."""
+    documents = DocumentStore(job.paths.documents, job.research.lag_hours)
+    known = companies(documents, instruments)
+    settings = job.research
+    readers: dict[str, Callable[[], pl.DataFrame]] = {
+        "filings": lambda: filings(documents, known),
+        "insider_trades": lambda: insider_trades(documents, known),
+        "statements": lambda: statements(documents, known),
+        "text_scores": lambda: text_scores(documents, known, bars, settings.scoring, settings.min_confidence),
+        "chain_summaries": lambda: chain_summaries(OptionStore(job.paths.options)),
+    }
+    for kind, read in readers.items():
+        table = read()
+        log.info("%s: %s facts", kind, f"{table.height:,}")
+        yield kind, table.select(schema(kind).keys())
+
+
+def _by_bucket(table: pl.DataFrame, instruments: pl.DataFrame, buckets: int) -> dict[int, pl.DataFrame]:
+    """Rows of the dataset's instruments, by the bucket of their bars."""
+    places = instruments.with_columns(
+        bucket=pl.Series([bucket_of(kind, symbol, buckets) for kind, symbol in instruments.rows()], dtype=pl.Int64)
+    )
+    parts = table.join(places, on=list(KEY), how="inner").partition_by("bucket", as_dict=True, include_key=False)
+    return {int(str(b)): part for (b,), part in parts.items()}

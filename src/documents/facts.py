@@ -1,4 +1,4 @@
-"""What is derived from documents about instruments: one table for each kind of fact, keyed by instrument and known time.
+"""What is derived from documents: one table for each kind of fact, keyed by instrument and known time.
 
 Every value is a float64, null where it is not known; days are days since 1970-01-01 (UTC), with a fraction.
 """

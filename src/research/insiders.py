@@ -19,6 +19,7 @@ def insider_trades(store: DocumentStore, companies: pl.DataFrame) -> pl.DataFram
     Returns
     -------
     DataFrame
-        Columns of `src.documents.facts.schema("insider_trades")`. A later document changes no row of an earlier known time.
+        Columns of `src.documents.facts.schema("insider_trades")`. A later document changes no row of an earlier
+        known time.
     """
     raise NotImplementedError

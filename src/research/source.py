@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from src.config.research_sections import ResearchConfig
-    from src.config.schema import LiveSource
+    from src.config.schema import LiveSource, SourceConfig
     from src.fetching.provider import RequestGate
 
 
@@ -123,6 +123,10 @@ class CollectContext:
     latest : callable
         ``latest(kind) -> list[(Document row as dict, body)]``: newest revision of each document of a kind of this
         source, such as its table of tickers.
+    bars : SourceConfig or None
+        Where the bars come from: a source that generates documents generates them about these.
+    until : str or None
+        Last day of generated bars, YYYY-MM-DD.
     """
 
     settings: ResearchConfig
@@ -133,6 +137,8 @@ class CollectContext:
     stored: Callable[[str], bool]
     notes: Callable[[str], Mapping[str, Any]]
     latest: Callable[[str], list[tuple[dict[str, Any], bytes]]]
+    bars: SourceConfig | None = None
+    until: str | None = None
 
 
 class ResearchClient(Protocol):

@@ -13,13 +13,13 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
+from typing import Generic
 
 from src.config.schema import LiveSource
 from src.core.failure import Failure
-from src.fetching.fetch_task import FetchOutcome, FetchTask, PendingFetch
+from src.fetching.fetch_task import Asked, FetchOutcome, FetchTask, Got, PendingFetch
 from src.fetching.obstacle import REMEDIES
 from src.fetching.provider import (
-    Answer,
     Malformed,
     ProviderError,
     Refusal,
@@ -44,7 +44,7 @@ _EXCUSED = 5  # times ``tries``: faults on the way to a provider which others re
 _BEHIND, _REFUSALS = 8, 6  # answers to others before a refused instrument's next turn (doubles); refusals that end it
 
 
-class FetchQueue:
+class FetchQueue(Generic[Asked, Got]):
     """The tasks of one provider.
 
     Parameters
@@ -60,7 +60,7 @@ class FetchQueue:
     """
 
     def __init__(
-        self, gate: RateGate, settings: LiveSource, clock: Callable[[], float], answered: FetchTask | None = None
+        self, gate: RateGate, settings: LiveSource, clock: Callable[[], float], answered: FetchTask[Asked] | None = None
     ) -> None:
         self.gate = gate
         self.busy = 0  # tasks that are being asked
@@ -68,15 +68,17 @@ class FetchQueue:
         self._settings, self._clock = settings, clock
         self._most_excused = _EXCUSED * settings.tries
         self._witnesses = deque([answered] if answered else [], maxlen=_WITNESSES)
-        self._ready: list[tuple[int, int, PendingFetch]] = []
-        self._later: list[tuple[float, int, PendingFetch]] = []
-        self._suspects: list[tuple[PendingFetch, ProviderError]] = []  # faults since the latest answer
-        self._refused: list[tuple[int, PendingFetch]] = []  # with the number of answers after which it is their turn
+        self._ready: list[tuple[int, int, PendingFetch[Asked]]] = []
+        self._later: list[tuple[float, int, PendingFetch[Asked]]] = []
+        self._suspects: list[tuple[PendingFetch[Asked], ProviderError]] = []  # faults since the latest answer
+        self._refused: list[
+            tuple[int, PendingFetch[Asked]]
+        ] = []  # with the number of answers after which it is their turn
         self._first: deque[bool] = deque(maxlen=_FIRST_ASKED)  # fault? of instruments asked for the first time
         self._half_open = False  # one request at a time until one is answered
         self._probes_due = 1  # answers that close the breaker
         self._vain = 0  # requests in vain since it opened
-        self._trial: PendingFetch | None = None  # the one request
+        self._trial: PendingFetch[Asked] | None = None  # the one request
         self._answers = 0
         self._number = 0
 
@@ -94,12 +96,12 @@ class FetchQueue:
         """Whether every task has its outcome."""
         return not (self.busy or len(self))
 
-    def put(self, task: FetchTask) -> None:
+    def put(self, task: FetchTask[Asked]) -> None:
         """Add a task in the place that its order gives it."""
         self._number += 1
         self._push(PendingFetch(task, self._number))
 
-    def take(self) -> PendingFetch | None:
+    def take(self) -> PendingFetch[Asked] | None:
         """Take the task to ask now.
 
         Returns
@@ -131,14 +133,16 @@ class FetchQueue:
         """
         return max(0.0, self._later[0][0] - self._clock()) if self._later else None
 
-    def settle(self, pending: PendingFetch, result: Answer | BaseException, seconds: float) -> list[FetchOutcome]:
+    def settle(
+        self, pending: PendingFetch[Asked], result: Got | BaseException, seconds: float
+    ) -> list[FetchOutcome[Asked, Got]]:
         """Decide what a result means.
 
         Parameters
         ----------
         pending : PendingFetch
             From `take`.
-        result : Answer or BaseException
+        result : object or BaseException
             What the request returned or raised.
         seconds : float
             Time that the request took.
@@ -171,7 +175,7 @@ class FetchQueue:
             outcomes += [] if self._half_open else self._charge_suspects()
         return outcomes
 
-    def stopped(self) -> list[FetchOutcome]:
+    def stopped(self) -> list[FetchOutcome[Asked, Got]]:
         """Settle the tasks that were added after the end.
 
         Returns
@@ -181,10 +185,10 @@ class FetchQueue:
         """
         return self._stopped() if self.ended else []
 
-    def _push(self, pending: PendingFetch) -> None:
+    def _push(self, pending: PendingFetch[Asked]) -> None:
         heapq.heappush(self._ready, (pending.task.order, pending.number, pending))
 
-    def _next_trial(self) -> PendingFetch | None:
+    def _next_trial(self) -> PendingFetch[Asked] | None:
         """While half open: a probe, or in turn with probes (always without witnesses) the task least hit by outages."""
         if self._trial is not None or not (self._ready or self._suspects or self._refused):
             return None
@@ -200,7 +204,7 @@ class FetchQueue:
             self._trial = self._probe(turn % len(self._witnesses))
         return self._trial
 
-    def _next_refused(self) -> PendingFetch | None:
+    def _next_refused(self) -> PendingFetch[Asked] | None:
         """With nothing else to ask: the least refused task, but first a probe: was the task refused, or everything?"""
         if self.busy or not self._refused:
             return None
@@ -209,15 +213,15 @@ class FetchQueue:
             return self._trial
         return self._least_refused()
 
-    def _least_refused(self) -> PendingFetch:
+    def _least_refused(self) -> PendingFetch[Asked]:
         turn = min(self._refused, key=lambda turn: (turn[1].refusals, turn[1].task.order, turn[1].number))
         self._refused.remove(turn)
         return turn[1]
 
-    def _probe(self, back: int) -> PendingFetch:
+    def _probe(self, back: int) -> PendingFetch[Asked]:
         return PendingFetch(self._witnesses[-1 - back], 0, seen=self._answers, probe=True)
 
-    def _on_answer(self, pending: PendingFetch, result: Answer | BaseException) -> list[FetchOutcome]:
+    def _on_answer(self, pending: PendingFetch[Asked], result: Got | BaseException) -> list[FetchOutcome[Asked, Got]]:
         """The provider works: charge the faults that waited to know, then judge the task by itself."""
         self._answers += 1
         self.gate.up()
@@ -238,7 +242,7 @@ class FetchQueue:
             self._witnesses.append(pending.task)
         return [*outcomes, self._outcome(pending, result)]
 
-    def _close(self, pending: PendingFetch) -> list[FetchOutcome]:
+    def _close(self, pending: PendingFetch[Asked]) -> list[FetchOutcome[Asked, Got]]:
         """Close the breaker, unless more probes are due."""
         if self._half_open and self._probes_due > 1:
             self._probes_due -= pending.probe
@@ -246,7 +250,7 @@ class FetchQueue:
         self._half_open, self._vain = False, 0
         return self._charge_suspects()
 
-    def _outcome(self, pending: PendingFetch, result: Answer | BaseException) -> FetchOutcome:
+    def _outcome(self, pending: PendingFetch[Asked], result: Got | BaseException) -> FetchOutcome[Asked, Got]:
         pending.tries += 1
         task, tries, seconds = pending.task, pending.tries, pending.seconds
         if not isinstance(result, BaseException):
@@ -255,7 +259,7 @@ class FetchQueue:
             return FetchOutcome(task, result.kind, None, Failure(str(result)), tries=tries, seconds=seconds)
         return FetchOutcome(task, "error", None, Failure.of(result), tries, seconds)
 
-    def _on_refusal(self, pending: PendingFetch, refusal: Refusal) -> list[FetchOutcome]:
+    def _on_refusal(self, pending: PendingFetch[Asked], refusal: Refusal) -> list[FetchOutcome[Asked, Got]]:
         """Ask again after others, without counting a try; a task that alone is refused ends after some refusals."""
         if pending.probe:
             return []
@@ -267,7 +271,9 @@ class FetchQueue:
         self._refused.append((self._answers + _BEHIND * 2 ** (pending.refusals - 1), pending))
         return []
 
-    def _on_fault(self, pending: PendingFetch, fault: ProviderError, is_trial: bool) -> list[FetchOutcome]:
+    def _on_fault(
+        self, pending: PendingFetch[Asked], fault: ProviderError, is_trial: bool
+    ) -> list[FetchOutcome[Asked, Got]]:
         if not pending.probe:
             self._suspects.append((pending, fault))
             if not pending.tries and not pending.excused:
@@ -284,7 +290,7 @@ class FetchQueue:
             self._first.clear()
         return []
 
-    def _on_outage(self, fault: ProviderError) -> list[FetchOutcome]:
+    def _on_outage(self, fault: ProviderError) -> list[FetchOutcome[Asked, Got]]:
         """Pause, and ask the tasks that met the outage again without counting a try.
 
         Up to ``tries`` times each; without limit where the request did not reach the provider, which patience ends.
@@ -293,7 +299,7 @@ class FetchQueue:
         self._vain += 1
         self._first.clear()
         self.gate.down(f"{self.gate.name} can't be used: {fault}", unheard=isinstance(fault, Unreachable))
-        outcomes: list[FetchOutcome] = []
+        outcomes: list[FetchOutcome[Asked, Got]] = []
         suspects, self._suspects = self._suspects, []
         for pending, error in suspects:
             if pending.excused < self._settings.tries or isinstance(error, Unreachable | WebPage):
@@ -303,11 +309,11 @@ class FetchQueue:
                 outcomes += self._charge(pending, error)
         return outcomes
 
-    def _charge_suspects(self) -> list[FetchOutcome]:
+    def _charge_suspects(self) -> list[FetchOutcome[Asked, Got]]:
         suspects, self._suspects = self._suspects, []
         return [outcome for pending, error in suspects for outcome in self._charge(pending, error)]
 
-    def _charge(self, pending: PendingFetch, error: ProviderError) -> list[FetchOutcome]:
+    def _charge(self, pending: PendingFetch[Asked], error: ProviderError) -> list[FetchOutcome[Asked, Got]]:
         """Count a try: the last one decides, after the others the task is asked again later.
 
         A name that does not resolve or a proxy that refuses is no fault of the task, though others were answered.
@@ -322,12 +328,12 @@ class FetchQueue:
         self._put_off(pending)
         return []
 
-    def _put_off(self, pending: PendingFetch) -> None:
+    def _put_off(self, pending: PendingFetch[Asked]) -> None:
         doubled = 2 ** min(max(pending.tries - 1, 0), 40)
         delay = min(self._settings.pause * _FIRST_DELAY * doubled, self._settings.max_pause)
         heapq.heappush(self._later, (self._clock() + delay, pending.number, pending))
 
-    def _stopped(self) -> list[FetchOutcome]:
+    def _stopped(self) -> list[FetchOutcome[Asked, Got]]:
         """Outcomes of all tasks that will not be asked any more."""
         left = [entry[2] for entry in self._ready] + [entry[2] for entry in self._later]
         left += [pending for _, pending in self._refused] + [pending for pending, _ in self._suspects]

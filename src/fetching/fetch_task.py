@@ -1,35 +1,42 @@
-"""One request to one provider, while it is pending and how it ended."""
+"""One request to one provider, while it is pending and how it ended.
+
+What is asked and what comes back is the caller's: bars of an instrument, a chain of options, a page of documents.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from src.core.failure import Failure
 from src.fetching.provider import Answer, BarRequest
 from src.runtime.redaction import shown
 
+Asked = TypeVar("Asked")
+Got = TypeVar("Got")
+
 
 @dataclass(frozen=True)
-class FetchTask:
+class FetchTask(Generic[Asked]):
     """One request to one provider.
 
     Attributes
     ----------
     provider : str
         Link of the chain that is asked.
-    request : BarRequest
+    request : object
         What it is asked.
     order : int
-        Tasks with the lowest number go first: the bucket of the instrument.
+        Tasks with the lowest number go first: the bucket of the instrument, for bars.
     """
 
     provider: str
-    request: BarRequest
+    request: Asked
     order: int = 0
 
 
 @dataclass(frozen=True)
-class FetchOutcome:
+class FetchOutcome(Generic[Asked, Got]):
     """How a task ended: with an answer, or with the reason for having none.
 
     Attributes
@@ -37,7 +44,7 @@ class FetchOutcome:
     kind : str
         ``ok``; a provider's ``refused``, ``unavailable``, ``malformed``, ``unknown`` or ``unfit``; ``error`` if our own
         code failed; ``stopped`` if the run ended before the task was settled.
-    answer : Answer or None
+    answer : object or None
         Set if `kind` is ``ok``.
     failure : Failure or None
         Set otherwise. It has a traceback only if our own code failed.
@@ -47,9 +54,9 @@ class FetchOutcome:
         Time that the requests took, waiting at the gate included.
     """
 
-    task: FetchTask
+    task: FetchTask[Asked]
     kind: str
-    answer: Answer | None = None
+    answer: Got | None = None
     failure: Failure | None = None
     tries: int = 0
     seconds: float = 0.0
@@ -61,7 +68,7 @@ class FetchOutcome:
 
 
 @dataclass(eq=False)
-class PendingFetch:
+class PendingFetch(Generic[Asked]):
     """A task that is not settled.
 
     Attributes
@@ -77,7 +84,7 @@ class PendingFetch:
         Whether the task only repeats an answered one to see if the provider works. Its answer is dropped.
     """
 
-    task: FetchTask
+    task: FetchTask[Asked]
     number: int
     tries: int = 0
     unknown: int = 0
@@ -86,3 +93,7 @@ class PendingFetch:
     seconds: float = 0.0
     seen: int = -1
     probe: bool = False
+
+
+BarTask = FetchTask[BarRequest]
+BarOutcome = FetchOutcome[BarRequest, Answer]

@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self
 
 from src.config.schema import LiveSource
 from src.fetching.fetch_queue import FetchQueue
-from src.fetching.fetch_task import FetchOutcome, FetchTask, PendingFetch
-from src.fetching.provider import Answer
+from src.fetching.fetch_task import Asked, FetchOutcome, FetchTask, Got, PendingFetch
 from src.fetching.rate_gate import RateGate
 
 __all__ = ["FetchOutcome", "FetchTask", "Pool"]
@@ -27,7 +26,7 @@ _AHEAD = 50_000  # tasks held at most
 _PARTING = 1.0  # seconds to wait at the end for threads whose request hangs; they are daemons
 
 
-class Pool:
+class Pool(Generic[Asked, Got]):
     """Threads that send requests to providers through their gates.
 
     Ending early (an exception, Ctrl+C, leaving the loop) stops the gates. Use the pool as a context manager, so that
@@ -50,7 +49,7 @@ class Pool:
         self,
         settings: LiveSource,
         gates: Mapping[str, RateGate],
-        answered: Iterable[FetchTask] = (),
+        answered: Iterable[FetchTask[Asked]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         witnesses = {task.provider: task for task in answered}
@@ -59,12 +58,12 @@ class Pool:
         self._clock = clock
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)  # for the consumer
-        self._crew = {
-            name: _Crew(FetchQueue(gate, settings, clock, witnesses.get(name)), threading.Condition(self._lock))
-            for name, gate in gates.items()
-        }
-        self._done: deque[FetchOutcome] = deque()
-        self._fetch: Callable[[FetchTask], Answer] | None = None  # while results are iterated
+        self._settings = settings
+        self._crew: dict[str, _Crew[Asked, Got]] = {}
+        for name, gate in gates.items():
+            self._open(name, gate, witnesses.get(name))
+        self._done: deque[FetchOutcome[Asked, Got]] = deque()
+        self._fetch: Callable[[FetchTask[Asked]], Got] | None = None  # while results are iterated
         self._closed = False
         self._crash: BaseException | None = None
 
@@ -76,7 +75,7 @@ class Pool:
     ) -> None:
         self.close()
 
-    def add(self, task: FetchTask) -> None:
+    def add(self, task: FetchTask[Asked]) -> None:
         """Add a task: before the first result, or while results are iterated, also from within that loop.
 
         Parameters
@@ -98,9 +97,26 @@ class Pool:
             self._deliver(crew.queue.stopped())
             self._staff(crew)
 
+    def admit(self, name: str, gate: RateGate) -> None:
+        """Open the queue of one more provider; one that has a queue keeps it.
+
+        Parameters
+        ----------
+        name : str
+            The provider.
+        gate : RateGate
+            Its gate.
+        """
+        with self._lock:
+            if name not in self._crew:
+                self._open(name, gate, None)
+
     def results(
-        self, tasks: Iterable[FetchTask], fetch: Callable[[FetchTask], Answer], idle: Callable[[], None] = lambda: None
-    ) -> Iterator[FetchOutcome]:
+        self,
+        tasks: Iterable[FetchTask[Asked]],
+        fetch: Callable[[FetchTask[Asked]], Got],
+        idle: Callable[[], None] = lambda: None,
+    ) -> Iterator[FetchOutcome[Asked, Got]]:
         """Ask for every task and yield one outcome for each, as soon as it is decided.
 
         Parameters
@@ -108,7 +124,7 @@ class Pool:
         tasks : iterable of FetchTask
             Read lazily, in the thread that iterates.
         fetch : callable
-            ``fetch(task) -> Answer``, called in the pool's threads. It raises a `ProviderError` or `Stopped` if there
+            ``fetch(task)``, called in the pool's threads. It raises a `ProviderError` or `Stopped` if there
             is no answer; any other exception becomes an outcome of kind ``error``.
         idle : callable
             Called in the thread that iterates, several times a second, while no outcome is ready.
@@ -157,7 +173,11 @@ class Pool:
         with self._lock:
             return {name: len(crew.queue) + crew.queue.busy for name, crew in self._crew.items()}
 
-    def _begin(self, fetch: Callable[[FetchTask], Answer]) -> None:
+    def _open(self, name: str, gate: RateGate, witness: FetchTask[Asked] | None) -> None:
+        queue: FetchQueue[Asked, Got] = FetchQueue(gate, self._settings, self._clock, witness)
+        self._crew[name] = _Crew(queue, threading.Condition(self._lock))
+
+    def _begin(self, fetch: Callable[[FetchTask[Asked]], Got]) -> None:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool was closed: make a new one, with new gates")
@@ -193,7 +213,7 @@ class Pool:
             room = len(self._done) < self._room and sum(map(len, queues)) < _AHEAD
             return room and any(queue.ready < self._room for queue in queues)
 
-    def _read(self, feed: Iterator[FetchTask]) -> bool:
+    def _read(self, feed: Iterator[FetchTask[Asked]]) -> bool:
         """Read some tasks; False at their end."""
         for _ in range(_READ):
             task = next(feed, None)
@@ -202,7 +222,7 @@ class Pool:
             self.add(task)
         return True
 
-    def _pop(self) -> FetchOutcome | None:
+    def _pop(self) -> FetchOutcome[Asked, Got] | None:
         with self._lock:
             if self._crash is not None:
                 raise self._crash
@@ -222,12 +242,12 @@ class Pool:
             if not self._done and self._crash is None:
                 self._news.wait(_LOOK)
 
-    def _deliver(self, outcomes: list[FetchOutcome]) -> None:
+    def _deliver(self, outcomes: list[FetchOutcome[Asked, Got]]) -> None:
         if outcomes:
             self._done.extend(outcomes)
         self._news.notify()
 
-    def _staff(self, crew: _Crew) -> None:
+    def _staff(self, crew: _Crew[Asked, Got]) -> None:
         """Wake a thread for tasks that are ready, or start one."""
         if self._fetch is None or not crew.queue.ready:
             return
@@ -238,7 +258,7 @@ class Pool:
             thread.start()
             crew.threads.append(thread)
 
-    def _work(self, crew: _Crew, fetch: Callable[[FetchTask], Answer]) -> None:
+    def _work(self, crew: _Crew[Asked, Got], fetch: Callable[[FetchTask[Asked]], Got]) -> None:
         try:
             while (pending := self._take(crew, fetch)) is not None:
                 self._ask(crew, pending, fetch)
@@ -247,7 +267,7 @@ class Pool:
                 self._crash = error
                 self._news.notify()
 
-    def _take(self, crew: _Crew, fetch: Callable[[FetchTask], Answer]) -> PendingFetch | None:
+    def _take(self, crew: _Crew[Asked, Got], fetch: Callable[[FetchTask[Asked]], Got]) -> PendingFetch[Asked] | None:
         with self._lock:
             while self._fetch is fetch:
                 room = len(self._done) < self._room
@@ -260,9 +280,11 @@ class Pool:
                     crew.idle -= 1
             return None
 
-    def _ask(self, crew: _Crew, pending: PendingFetch, fetch: Callable[[FetchTask], Answer]) -> None:
+    def _ask(
+        self, crew: _Crew[Asked, Got], pending: PendingFetch[Asked], fetch: Callable[[FetchTask[Asked]], Got]
+    ) -> None:
         began = self._clock()
-        result: Answer | BaseException
+        result: Got | BaseException
         try:
             result = fetch(pending.task)
         except BaseException as error:  # noqa: BLE001 (all that a provider's library raises is this task's outcome)
@@ -276,10 +298,10 @@ class Pool:
                 crew.wake.notify_all()
 
 
-class _Crew:
+class _Crew(Generic[Asked, Got]):
     """A queue and the threads that send its requests."""
 
-    def __init__(self, queue: FetchQueue, wake: threading.Condition) -> None:
+    def __init__(self, queue: FetchQueue[Asked, Got], wake: threading.Condition) -> None:
         self.queue = queue
         self.wake = wake
         self.threads: list[threading.Thread] = []

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
-
-import polars as pl
 
 from src.config.schema import SourceConfig
 from src.core.errors import StageError
+from src.fetching.fetch_task import FetchOutcome, FetchTask
 from src.fetching.network_watch import NetworkWatch, doctor_hint
-from src.fetching.pool import FetchOutcome, FetchTask, Pool
-from src.fetching.provider import Answer, BarRequest, OptionChain
+from src.fetching.pool import Pool
+from src.fetching.provider import BarRequest, OptionChain
 from src.fetching.rate_gate import RateGate, pauses
 from src.options.job import QuoteJob
 from src.options.snapshot import ChainReply, Chains, Replies, ShowNote, due, snapshot
@@ -92,7 +90,8 @@ def snapshot_live(job: QuoteJob) -> str:
     watch.expect(name)
     provider = registry.connect(name, settings, gate)
     try:
-        with Pool(settings, {name: gate}) as pool:
+        pool: Pool[BarRequest, OptionChain] = Pool(settings, {name: gate})
+        with pool:
             return snapshot(job, chains_of(provider, job.options.max_expiries), pooled(pool, gate, watch))
     finally:
         provider.close()
@@ -120,7 +119,7 @@ def chains_of(provider: Any, max_expiries: int) -> Chains:
     return lambda wanted: provider.chain(wanted.name or wanted.symbol, max_expiries)
 
 
-def pooled(pool: Pool, gate: RateGate, watch: NetworkWatch | None = None) -> Replies:
+def pooled(pool: Pool[BarRequest, OptionChain], gate: RateGate, watch: NetworkWatch | None = None) -> Replies:
     """Ask through a pool of threads.
 
     One underlying takes many requests, so the number of answered requests is shown while no underlying is finished.
@@ -143,9 +142,9 @@ def pooled(pool: Pool, gate: RateGate, watch: NetworkWatch | None = None) -> Rep
 
     heard = watch or NetworkWatch()
 
-    def ask(task: FetchTask, chains: Chains) -> Answer:
+    def ask(task: FetchTask[BarRequest], chains: Chains) -> OptionChain:
         with heard.asking(gate.name):
-            return _Quoted.of(chains(task.request))
+            return chains(task.request)
 
     def idle(show: ShowNote) -> None:
         if absent := heard.never_there():
@@ -165,19 +164,8 @@ def _so_far(gate: RateGate) -> str:
     return f"{gate.counts.answered:,} requests answered" + (f"; {pause}" if pause else "")
 
 
-@dataclass(frozen=True)
-class _Quoted(Answer):
-    """A chain in the form in which the pool hands answers on."""
-
-    chain: OptionChain | None = None
-
-    @staticmethod
-    def of(chain: OptionChain) -> _Quoted:
-        return _Quoted(bars=chain.contracts, events=pl.DataFrame(), facts=chain.facts, chain=chain)
-
-
-def _reply(outcome: FetchOutcome) -> ChainReply:
-    if isinstance(outcome.answer, _Quoted):
-        return ChainReply(outcome.task.request, outcome.answer.chain)
+def _reply(outcome: FetchOutcome[BarRequest, OptionChain]) -> ChainReply:
+    if outcome.answer is not None:
+        return ChainReply(outcome.task.request, outcome.answer)
     reason = f"not asked to the end: {outcome.reason}" if outcome.kind == "stopped" else outcome.reason
     return ChainReply(outcome.task.request, None, outcome.kind, reason)

@@ -22,8 +22,9 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.core.instruments import KEY, Key
 from src.fetching import network
-from src.fetching.pool import FetchOutcome, FetchTask, Pool
-from src.fetching.provider import EVENTS
+from src.fetching.fetch_task import BarOutcome, BarTask
+from src.fetching.pool import Pool
+from src.fetching.provider import EVENTS, Answer, BarRequest
 from src.hydration import dataset, replacement
 from src.hydration.job import HydrationJob
 from src.hydration.live import archives, coverage, provider_chain, rebase, refresh, selection, sessions
@@ -183,7 +184,7 @@ class Collection:
         self.publisher.finish()
         return "; ".join(self.providers.unreached())
 
-    def _ask(self, tasks: list[FetchTask], progress: Progress) -> None:
+    def _ask(self, tasks: list[BarTask], progress: Progress) -> None:
         providers = self.providers
 
         def tell() -> None:
@@ -191,7 +192,7 @@ class Collection:
             if reason:
                 progress.set_note(reason)
 
-        pool = Pool(self.job.source.live, providers.gates, self._proofs())
+        pool: Pool[BarRequest, Answer] = Pool(self.job.source.live, providers.gates, self._proofs())
         with contextlib.suppress(Offline), providers.connected(tasks), pool:
             for outcome in pool.results(tasks, providers.fetch, tell):
                 for believed in providers.believed(outcome):
@@ -203,9 +204,9 @@ class Collection:
                     for task in self.publisher.settle(self._instrument(believed.task)):
                         pool.add(task)
 
-    def _proofs(self) -> list[FetchTask]:
+    def _proofs(self) -> list[BarTask]:
         """One question per provider that it has answered before: it tells an outage from a faulty instrument."""
-        proofs: dict[str, FetchTask] = {}
+        proofs: dict[str, BarTask] = {}
         for key, entry in self.entries.items():
             provider = entry["provider"]
             answered = entry["state"] == "fetched" and entry["rows"] and provider in self.providers.gates
@@ -213,14 +214,14 @@ class Collection:
                 proofs.setdefault(provider, self.schedule.refresh(self.asked[key], entry, provider))
         return list(proofs.values())
 
-    def _asked_from(self, task: FetchTask) -> str:
+    def _asked_from(self, task: BarTask) -> str:
         """The earliest date that a provider was asked for an instrument's bars."""
         entry = self.entries.get((task.request.asset_class, task.request.symbol))
         start = task.request.start.isoformat()
         former = json.loads(entry["facts"]).get("asked_from") if entry and entry["provider"] == task.provider else None
         return min(str(former), start) if former else start
 
-    def _instrument(self, task: FetchTask) -> SelectedInstrument:
+    def _instrument(self, task: BarTask) -> SelectedInstrument:
         return self.asked[task.request.asset_class, task.request.symbol]
 
     def _stored(self, instrument: SelectedInstrument) -> History:
@@ -236,7 +237,7 @@ class Collection:
         history = self.raw.read(b)
         return history.bars.partition_by(KEY, as_dict=True), history.events.partition_by(KEY, as_dict=True)
 
-    def _take(self, outcome: FetchOutcome) -> FetchTask | None:
+    def _take(self, outcome: BarOutcome) -> BarTask | None:
         """Keep one answer, good or bad; returns the question that has to follow before the instrument is settled."""
         task, instrument = outcome.task, self._instrument(outcome.task)
         if not self._second.better(outcome):
@@ -267,7 +268,7 @@ class Collection:
         )  # fmt: skip
         return self._second.question(outcome, instrument, stored.bars.height > 0)
 
-    def _failed(self, outcome: FetchOutcome, instrument: SelectedInstrument) -> FetchTask | None:
+    def _failed(self, outcome: BarOutcome, instrument: SelectedInstrument) -> BarTask | None:
         """Note a failure, or ask the next provider of the chain if this one does not know the instrument."""
         provider = outcome.task.provider
         log.info("%s:%s %s %s: %s", *instrument.key, provider, outcome.kind, outcome.reason)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from src.config.schema import SourceConfig
+from src.fetching.fetch_task import BarOutcome, BarTask
 from src.fetching.network_watch import ABSENT_SECONDS, NetworkWatch, doctor_hint
-from src.fetching.pool import FetchOutcome, FetchTask
 from src.fetching.provider import Answer, Provider
 from src.fetching.rate_gate import pauses
 from src.hydration.live import provider_chain
@@ -43,15 +43,15 @@ class Providers:
         self._connected: dict[str, Provider] = {}
         self._connecting = threading.Lock()
         self._reached: set[str] = set()  # providers that have answered anything
-        self._doubted: dict[str, list[FetchOutcome]] = {}  # outcomes of those that have not
+        self._doubted: dict[str, list[BarOutcome]] = {}  # outcomes of those that have not
 
     @contextmanager
-    def connected(self, tasks: list[FetchTask]) -> Iterator[None]:
+    def connected(self, tasks: list[BarTask]) -> Iterator[None]:
         """Connect the providers of some tasks, and close all providers at the end.
 
         Parameters
         ----------
-        tasks : list of FetchTask
+        tasks : list of BarTask
             What is wrong with one of their providers is raised here, not by the first thread that asks it.
         """
         for name in sorted({task.provider for task in tasks}):
@@ -63,12 +63,12 @@ class Providers:
             for provider in self._connected.values():
                 provider.close()
 
-    def fetch(self, task: FetchTask) -> Answer:
+    def fetch(self, task: BarTask) -> Answer:
         """Ask a task's provider; runs in the pool's threads.
 
         Parameters
         ----------
-        task : FetchTask
+        task : BarTask
             The question.
 
         Returns
@@ -85,7 +85,7 @@ class Providers:
         with self.watch.asking(task.provider):
             return provider.fetch(task.request)
 
-    def believed(self, outcome: FetchOutcome) -> list[FetchOutcome]:
+    def believed(self, outcome: BarOutcome) -> list[BarOutcome]:
         """Outcomes that say something about their instruments, now that a further one has come.
 
         Failures of a provider that was never reached say nothing: they are held back until it answers, and stay open
@@ -93,12 +93,12 @@ class Providers:
 
         Parameters
         ----------
-        outcome : FetchOutcome
+        outcome : BarOutcome
             The latest.
 
         Returns
         -------
-        list of FetchOutcome
+        list of BarOutcome
             Oldest first.
         """
         name = outcome.task.provider

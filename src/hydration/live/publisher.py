@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from src.core.instruments import KEY, Key
-from src.fetching.pool import FetchTask
+from src.fetching.fetch_task import BarTask
 from src.hydration.job import HydrationJob
 from src.hydration.live.bucket_view import BucketView
 from src.hydration.live.publish import publish
@@ -59,19 +59,19 @@ class Publisher:
         self._open_candidates = 0  # questions about candidates for the panel without an answer
         self._published: set[int] = set()  # buckets without an answer since they were published
 
-    def begin(self, tasks: list[FetchTask], views: dict[int, BucketView]) -> list[FetchTask]:
+    def begin(self, tasks: list[BarTask], views: dict[int, BucketView]) -> list[BarTask]:
         """Publish the buckets about which nothing is asked, and count the open questions.
 
         Parameters
         ----------
-        tasks : list of FetchTask
+        tasks : list of BarTask
             The questions that are due.
         views : dict
             Every bucket as it was read just now.
 
         Returns
         -------
-        list of FetchTask
+        list of BarTask
             The questions, with those that follow from publishing.
         """
         due = {self._instrument(task).bucket for task in tasks}
@@ -94,7 +94,7 @@ class Publisher:
         """
         self._published.discard(instrument.bucket)
 
-    def settle(self, instrument: SelectedInstrument) -> list[FetchTask]:
+    def settle(self, instrument: SelectedInstrument) -> list[BarTask]:
         """Count a question as answered, and publish what is complete with it.
 
         Parameters
@@ -104,11 +104,11 @@ class Publisher:
 
         Returns
         -------
-        list of FetchTask
+        list of BarTask
             Questions that follow from publishing.
         """
         self._open[instrument.bucket] -= 1
-        more: list[FetchTask] = []
+        more: list[BarTask] = []
         if instrument.early and self._open_candidates:
             self._open_candidates -= 1
             if not self._open_candidates:
@@ -128,10 +128,10 @@ class Publisher:
             self._publish(b)
         self._pin_panel()
 
-    def _instrument(self, task: FetchTask) -> SelectedInstrument:
+    def _instrument(self, task: BarTask) -> SelectedInstrument:
         return self._asked[task.request.asset_class, task.request.symbol]
 
-    def _publish(self, b: int, view: BucketView | None = None) -> list[FetchTask]:
+    def _publish(self, b: int, view: BucketView | None = None) -> list[BarTask]:
         """Publish a bucket; returns questions about instruments whose archive and provider don't fit."""
         self._waiting[b] = 0
         if view is None:
@@ -145,7 +145,7 @@ class Publisher:
                 again.append(self._schedule.question(self._asked[key], entry["provider"]))
         return again
 
-    def _pin_panel(self) -> list[FetchTask]:
+    def _pin_panel(self) -> list[BarTask]:
         """Pin the panel once all its candidates have been asked for: the most traded that could be used.
 
         Their buckets are published first, also those whose answers came in a run that was killed. Returns questions

@@ -9,7 +9,7 @@ from typing import Any
 
 from src.config.schema import LiveSource
 from src.core.instruments import Key
-from src.fetching.pool import FetchTask
+from src.fetching.fetch_task import BarTask, FetchTask
 from src.fetching.provider import BarRequest
 from src.hydration.live import sessions
 from src.hydration.live.provider_chain import Chain
@@ -68,9 +68,7 @@ class Schedule:
     retry_failed: bool = False
     whole: bool = False
 
-    def tasks(
-        self, instruments: list[SelectedInstrument], entries: Mapping[Key, dict[str, Any]]
-    ) -> Iterator[FetchTask]:
+    def tasks(self, instruments: list[SelectedInstrument], entries: Mapping[Key, dict[str, Any]]) -> Iterator[BarTask]:
         """Yield the questions that are due.
 
         Parameters
@@ -82,7 +80,7 @@ class Schedule:
 
         Yields
         ------
-        FetchTask
+        BarTask
             Candidates for the panel first, then bucket by bucket, by symbol.
         """
         order = sorted(instruments, key=lambda each: (not each.early, each.bucket, each.key))
@@ -91,7 +89,7 @@ class Schedule:
             if task is not None:
                 yield task
 
-    def task(self, instrument: SelectedInstrument, entry: dict[str, Any] | None) -> FetchTask | None:
+    def task(self, instrument: SelectedInstrument, entry: dict[str, Any] | None) -> BarTask | None:
         """The question about one instrument.
 
         Parameters
@@ -103,7 +101,7 @@ class Schedule:
 
         Returns
         -------
-        FetchTask or None
+        BarTask or None
             None if nothing is due or no provider can be asked.
         """
         chain = self.chains.get(instrument.asset_class)
@@ -114,7 +112,7 @@ class Schedule:
             return self.refresh(instrument, entry, provider)
         return self.question(instrument, provider)
 
-    def refresh(self, instrument: SelectedInstrument, entry: dict[str, Any], provider: str) -> FetchTask:
+    def refresh(self, instrument: SelectedInstrument, entry: dict[str, Any], provider: str) -> BarTask:
         """The question for an instrument's last stored bars and what came after them.
 
         Parameters
@@ -128,7 +126,7 @@ class Schedule:
 
         Returns
         -------
-        FetchTask
+        BarTask
             It starts ``source.live.overlap_bars`` bars before the last one.
         """
         bars = self.live.overlap_bars if self.interval == "1d" else max(1, self.live.overlap_bars // 6)
@@ -140,7 +138,7 @@ class Schedule:
         """First date that is ever asked for, ``source.live.start``."""
         return dt.date.fromisoformat(self.live.start)
 
-    def question(self, instrument: SelectedInstrument, provider: str, start: dt.date | None = None) -> FetchTask:
+    def question(self, instrument: SelectedInstrument, provider: str, start: dt.date | None = None) -> BarTask:
         """The question for an instrument's bars from a date on.
 
         Parameters
@@ -154,7 +152,7 @@ class Schedule:
 
         Returns
         -------
-        FetchTask
+        BarTask
             Candidates for the panel go ahead of all other tasks.
         """
         first = self.beginning

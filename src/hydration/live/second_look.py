@@ -13,7 +13,7 @@ import math
 import polars as pl
 
 from src.core.instruments import Key
-from src.fetching.fetch_task import FetchOutcome, FetchTask
+from src.fetching.fetch_task import BarOutcome, BarTask
 from src.fetching.provider import Answer
 from src.hydration.live import coverage, sessions
 from src.hydration.live.schedule import Schedule, SelectedInstrument
@@ -36,15 +36,15 @@ class SecondLook:
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
-        self._first: dict[Key, FetchOutcome] = {}
+        self._first: dict[Key, BarOutcome] = {}
         self._looked: set[tuple[Key, str]] = set()  # and whom it was asked from
 
-    def better(self, outcome: FetchOutcome) -> bool:
+    def better(self, outcome: BarOutcome) -> bool:
         """Whether an outcome counts: it is the first one of its instrument, or better than that.
 
         Parameters
         ----------
-        outcome : FetchOutcome
+        outcome : BarOutcome
             The latest.
         """
         first = self._first.pop(_key(outcome.task), None)
@@ -56,12 +56,12 @@ class SecondLook:
             return _days(outcome.answer) > _days(first.answer)
         return _is_longer(outcome.answer, first.answer) and fits(outcome.answer.bars, first.answer.bars)
 
-    def question(self, outcome: FetchOutcome, instrument: SelectedInstrument, stored: bool) -> FetchTask | None:
+    def question(self, outcome: BarOutcome, instrument: SelectedInstrument, stored: bool) -> BarTask | None:
         """The second question that an answer calls for.
 
         Parameters
         ----------
-        outcome : FetchOutcome
+        outcome : BarOutcome
             With an answer.
         instrument : SelectedInstrument
             Which it is about.
@@ -70,7 +70,7 @@ class SecondLook:
 
         Returns
         -------
-        FetchTask or None
+        BarTask or None
             None if the answer is whole, or was the second one.
         """
         task, answer = outcome.task, outcome.answer
@@ -144,5 +144,5 @@ def _days(answer: Answer) -> int:
     return int(answer.bars["date"].n_unique())
 
 
-def _key(task: FetchTask) -> Key:
+def _key(task: BarTask) -> Key:
     return task.request.asset_class, task.request.symbol

@@ -46,6 +46,19 @@ class DocumentStore:
         self.root = Path(root)
         self._lags = dict(lags or {})
 
+    def lag(self, source: str) -> dt.timedelta:
+        """What is added to the stamp of a source's history, for readers of documents that hold many filings.
+
+        Parameters
+        ----------
+        source : str
+
+        Returns
+        -------
+        timedelta
+        """
+        return dt.timedelta(hours=self._lags.get(source, self._lags.get("default", 24.0)))
+
     def append(self, documents: Sequence[Document], asks: Sequence[Ask] = ()) -> Appended:
         """Store a batch; durable on return, whole or not at all.
 

@@ -16,6 +16,7 @@ from src.config.commands import command, typed_keys
 from src.config.paths import DatasetPaths
 from src.config.pooled_sections import EligibilityConfig, PortfolioConfig, ScopeConfig
 from src.config.research_sections import ResearchConfig
+from src.config.search_sections import TrackingConfig, TuneConfig
 from src.config.signal_sections import BookConfig, DailyConfig, Demands, MonitorConfig, PromotionConfig
 from src.core.field_rules import TIME_ZONE, Pattern, constrained, dated, named, one_of, ranged, secret
 from src.core.instruments import ASSET_CLASSES
@@ -34,6 +35,8 @@ __all__ = [  # besides what is defined here
     "PromotionConfig",
     "ResearchConfig",
     "ScopeConfig",
+    "TrackingConfig",
+    "TuneConfig",
 ]
 
 
@@ -243,45 +246,6 @@ class EngineConfig:
     memory_gib: float | None = ranged(None, low=0, high=100_000, unit="GiB", above=True)
     address: str | None = None  # of a running Ray cluster; null starts one on this machine
     data: str | None = None  # folder or bucket that every Ray node can read; null sends data through Ray
-
-
-@dataclass
-class TuneConfig:
-    """How settings are searched inside the first training window; see docs/tuning.md."""
-
-    # Total for each family and class, including the trial of the default settings.
-    trials: int = ranged(40, low=1, high=100_000, unit="trials")
-    # For each trial; as many others confirm the winner.
-    instruments: int = ranged(40, low=4, high=100_000, unit="instruments")
-    by: str = one_of("class", ("class", "all"))  # one study for each asset class, or one for all of them
-    # After this many instruments, a trial that is clearly behind is stopped.
-    batch: int = ranged(10, low=1, high=100_000, unit="instruments")
-    # A trial is stopped if it is behind the best one with a Wilcoxon p-value below this; 0: never.
-    prune_p: float = ranged(0.1, low=0, high=0.5)
-    fold_months: int = ranged(6, low=1, high=120, unit="months")  # folds of the walk-forward inside the window
-    first_train_bars: int = ranged(250, low=50, high=100_000, unit="bars")  # bars before its first validation
-    # By which a winner must beat the default settings on other instruments.
-    min_gain: float = ranged(2.0, low=0, high=100, unit="standard errors")
-    # Estimated CPU time of a trial.
-    max_cost: float = ranged(2.0, low=0, high=1000, unit="times the default settings' CPU", above=True)
-    timeout: float | None = ranged(None, low=0, high=1e7, unit="seconds")  # no trial begins later than this
-    before: str | None = dated(None)  # read only bars before this date; null: the class's first out-of-sample date
-    force: bool = False  # write the winner even if it is not better by `min_gain`
-    overwrite: bool = False  # replace files of conf/model that a person wrote or changed
-    name: str | None = named(None)  # of the files; null: the dataset's
-    folder: str = "conf/model"
-
-
-@dataclass
-class TrackingConfig:
-    """Where MLflow stores runs and models; a relative sqlite path is relative to the project's root."""
-
-    uri: str = secret("sqlite:///mlruns/mlflow.db")  # or postgresql://<user>@<host>/<database>, or http://<server>
-    # bulk: inserts into sqlite; client: MLflow's own; auto: bulk with the releases of MLflow that it is tested with.
-    route: str = one_of("auto", ("auto", "bulk", "client"))
-    artifacts: str = secret("mlruns/artifacts")  # a folder or s3://<bucket>/<prefix>; a server stores them itself
-    experiment: str = "alpha-loop"
-    enabled: bool = True
 
 
 @dataclass

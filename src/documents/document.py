@@ -114,11 +114,13 @@ def known_time(
 
     Examples
     --------
-    >>> day = lambda n: dt.datetime(2024, 3, n, tzinfo=dt.UTC)
-    >>> known_time(day(1), day(20), 0, day(20), dt.timedelta(days=1))
-    (datetime.datetime(2024, 3, 2, 0, 0, tzinfo=datetime.timezone.utc), True)
-    >>> known_time(day(15), day(20), 0, day(10), dt.timedelta(days=1))
-    (datetime.datetime(2024, 3, 20, 0, 0, tzinfo=datetime.timezone.utc), False)
+    >>> filed, bought = dt.datetime(2024, 3, 1, 21), dt.datetime(2024, 3, 20, 6)
+    >>> known, history = known_time(filed, bought, 0, bought, dt.timedelta(days=1))
+    >>> print(known, history)
+    2024-03-02 21:00:00 True
+    >>> known, history = known_time(filed, bought, 0, filed, dt.timedelta(days=1))
+    >>> print(known, history)
+    2024-03-20 06:00:00 False
     """
     history = revision == 0 and stamp is not None and stamp < (watched or first_seen)
     if history and stamp is not None and stamp + lag < first_seen:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from src.config.commands import command
 from src.core.errors import StageError
 from src.core.hashing import table_digest, text_digest
 from src.core.instruments import Key
@@ -95,10 +96,10 @@ class FactStore:
         path = self._path(b, kind)
         if self.ledger.read(b) is None or not path.is_file():
             return pl.DataFrame(schema=columns)
-        with atomic.read_errors(path, "run `python -m src.ingest`, which derives it again"):
+        with atomic.read_errors(path, f"run `{self._command()}`, which derives it again"):
             table = pl.read_parquet(path, glob=False)
         if list(table.columns) != list(columns):
-            raise StageError(f"{path.as_posix()} has other columns than this release: run `python -m src.ingest`")
+            raise StageError(f"{path.as_posix()} has other columns than this release: run `{self._command()}`")
         if keys is None:
             return table
         wanted = pl.DataFrame(list(keys), schema=dict.fromkeys(("asset_class", "symbol"), pl.String()), orient="row")
@@ -122,6 +123,9 @@ class FactStore:
         if not wanted or not digests:
             return NOTHING
         return text_digest(*(f"{kind} {digests.get(kind, NOTHING)}" for kind in (*wanted, _COVERAGE)))
+
+    def _command(self) -> str:
+        return command("ingest", stored=self.root.name)
 
     def _path(self, b: int, kind: str) -> Path:
         return self.root / f"b{b:03d}.{kind}.parquet"

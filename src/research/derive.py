@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Derived:
+class DerivedFacts:
     """What deriving brought.
 
     Attributes
@@ -58,7 +58,7 @@ class Derived:
         return f"{', '.join(counts)} about {self.instruments:,} instruments"
 
 
-def derive(job: ResearchJob) -> Derived:
+def derive(job: ResearchJob) -> DerivedFacts:
     """Derive all facts of the dataset and store what changed.
 
     Parameters
@@ -68,7 +68,7 @@ def derive(job: ResearchJob) -> Derived:
 
     Returns
     -------
-    Derived
+    DerivedFacts
     """
     bars, facts = BarStore(job.paths.bars), FactStore(job.paths.facts)
     instruments = wanted(job)
@@ -86,7 +86,7 @@ def derive(job: ResearchJob) -> Derived:
             progress.advance()
     counts = {kind: sum(part.height for part in parts.values()) for kind, parts in keyed.items()}
     every = [part.select(KEY) for parts in keyed.values() for part in parts.values()]
-    return Derived(counts, pl.concat(every).n_unique() if every else 0, changed)
+    return DerivedFacts(counts, pl.concat(every).n_unique() if every else 0, changed)
 
 
 def _tables(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -47,7 +47,7 @@ def test_there_are_options_of_every_group_of_the_schema() -> None:
     groups = {option.split("/")[0] for option in OPTIONS}
     assert groups == {
         "book", "daily", "eligibility", "engine", "experiment", "features", "grade", "label", "model", "monitor",
-        "portfolio", "promotion", "scope", "source", "split", "strategy", "universe",
+        "portfolio", "promotion", "research", "scope", "source", "split", "strategy", "universe",
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from src.config.compose import compose
 from src.core.errors import ConfigError
 from src.research.source import CollectContext, Reply
 from src.research.sources.simulated import RESEARCH, insiders, news
-from src.research.sources.simulated.company import World
+from src.research.sources.simulated.company import SimulatedCompany
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 NOTHING = pl.DataFrame(schema={"asset_class": pl.String, "symbol": pl.String})
@@ -34,10 +34,10 @@ def documents(world: CollectContext, symbol: str) -> list:
     return list(RESEARCH.read(page, Reply(b"", NOW), world).documents)
 
 
-def white_noise(seed: int, n: int = 2700) -> World:
+def white_noise(seed: int, n: int = 2700) -> SimulatedCompany:
     dates = np.busday_offset("2014-01-06", np.arange(n), roll="forward").astype("datetime64[D]")
     returns = 0.02 * np.random.default_rng(seed).standard_normal(n)
-    return World(f"SIM{seed + 1:02d}", 5, dates, returns, NOW)
+    return SimulatedCompany(f"SIM{seed + 1:02d}", 5, dates, returns, NOW)
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.4])

@@ -106,7 +106,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
         return Harvest((tickers,), asks=(Ask(NAME, STREAM, seen, since),))
     symbol = page.context["symbol"]
     bars = _bars(source, symbol, context.until)
-    world = company.World(symbol, settings.seed, bars["date"].to_numpy(), _returns(bars), seen)
+    world = company.SimulatedCompany(symbol, settings.seed, bars["date"].to_numpy(), _returns(bars), seen)
     last = dt.datetime.fromisoformat(context.until or simulated.LAST).replace(tzinfo=dt.UTC) + dt.timedelta(days=1)
     documents: Iterable[Document] = (
         *insiders.forms(world, settings.insiders),

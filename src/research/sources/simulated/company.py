@@ -64,7 +64,7 @@ def tickers(symbols: list[str]) -> bytes:
 
 
 @dataclass(frozen=True)
-class World:
+class SimulatedCompany:
     """What the generators know of a stock, its future included.
 
     Attributes

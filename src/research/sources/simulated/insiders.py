@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from src.documents.document import Document
-from src.research.sources.simulated.company import World, cik, name
+from src.research.sources.simulated.company import SimulatedCompany, cik, name
 
 HORIZON = 60  # sessions that an insider knows something about
 _KNOWING, _ROUTINE = 3, 3  # insiders of a company
@@ -18,12 +18,12 @@ _LATE = 2  # sessions between the trade and its filing
 _EVENING = dt.timedelta(hours=2, minutes=15)  # after the close: when the form is accepted
 
 
-def forms(world: World, strength: float) -> Iterator[Document]:
+def forms(world: SimulatedCompany, strength: float) -> Iterator[Document]:
     """Generate the Forms 4 of one company.
 
     Parameters
     ----------
-    world : World
+    world : SimulatedCompany
     strength : float
         Correlation, over the purchases and sales of those who know, between their direction's cause and the return of
         the sixty sessions from the second open after the acceptance.
@@ -41,7 +41,7 @@ def forms(world: World, strength: float) -> Iterator[Document]:
             yield _document(world, random, owner, number, at, sign)
 
 
-def _known(world: World, random: np.random.Generator, strength: float) -> Iterator[tuple[int, int]]:
+def _known(world: SimulatedCompany, random: np.random.Generator, strength: float) -> Iterator[tuple[int, int]]:
     """Sessions of the trades of one who knows, and their signs."""
     n = len(world.dates)
     drawn = random.random(n) < _TRADES_A_YEAR / 252
@@ -52,7 +52,7 @@ def _known(world: World, random: np.random.Generator, strength: float) -> Iterat
         yield int(at), 1 if belief[at] > 0 else -1
 
 
-def _by_calendar(world: World, random: np.random.Generator) -> Iterator[tuple[int, int]]:
+def _by_calendar(world: SimulatedCompany, random: np.random.Generator) -> Iterator[tuple[int, int]]:
     """Sessions of one who sells, or buys, in the same month of each year."""
     month, sign = int(random.integers(1, 13)), 1 if random.random() < 0.3 else -1
     months = world.dates.astype("datetime64[M]")
@@ -62,7 +62,9 @@ def _by_calendar(world: World, random: np.random.Generator) -> Iterator[tuple[in
         yield int(min(at + random.integers(0, 10), len(world.dates) - 1)), sign
 
 
-def _document(world: World, random: np.random.Generator, owner: int, number: int, at: int, sign: int) -> Document:
+def _document(
+    world: SimulatedCompany, random: np.random.Generator, owner: int, number: int, at: int, sign: int
+) -> Document:
     filed = min(at + _LATE, len(world.dates) - 1)
     accepted = world.closes[filed] + _EVENING
     shares = int(100 * np.ceil(np.exp(random.normal(2.5, 0.8))))

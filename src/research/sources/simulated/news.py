@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from src.documents.document import Document
-from src.research.sources.simulated.company import World, name
+from src.research.sources.simulated.company import SimulatedCompany, name
 
 CHARGED, NEUTRAL = 60, 500  # words that are said of either direction, and of none
 _SHARE = 0.3  # of an article's words that are charged
@@ -37,12 +37,12 @@ def vocabulary() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     return tuple(words[0 : 2 * CHARGED : 2]), tuple(words[1 : 2 * CHARGED : 2]), tuple(words[2 * CHARGED :])
 
 
-def articles(world: World, strength: float) -> Iterator[Document]:
+def articles(world: SimulatedCompany, strength: float) -> Iterator[Document]:
     """Generate the articles about one stock.
 
     Parameters
     ----------
-    world : World
+    world : SimulatedCompany
     strength : float
         Correlation of an article's tone with the return from the next open to the one after it.
 
@@ -65,10 +65,10 @@ def articles(world: World, strength: float) -> Iterator[Document]:
             *random.choice(neutral, length - charged),
         ]  # fmt: skip
         random.shuffle(words)
-        yield _document(world, int(at), [str(word) for word in words])
+        yield _document(world, int(at), list(map(str, words)))
 
 
-def _document(world: World, at: int, words: list[str]) -> Document:
+def _document(world: SimulatedCompany, at: int, words: list[str]) -> Document:
     out = world.closes[at] - _BEFORE_CLOSE
     title = f"{name(world.symbol)}: {' '.join(words[:6])}"
     text = " ".join(words[6:])

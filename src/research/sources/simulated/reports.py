@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.documents.document import Document
-from src.research.sources.simulated.company import World, cik, name
+from src.research.sources.simulated.company import SimulatedCompany, cik, name
 from src.research.sources.simulated.news import vocabulary
 
 _ANNOUNCED, _FILED = 25, 38  # days after the quarter, on average
@@ -25,12 +25,12 @@ _FLOWS = {
 }
 
 
-def filings(world: World, closes: NDArray[np.float64], last: dt.datetime) -> Iterator[Document]:
+def filings(world: SimulatedCompany, closes: NDArray[np.float64], last: dt.datetime) -> Iterator[Document]:
     """Generate the reports of one company: figures grow by chance, and their text changes a little each time.
 
     Parameters
     ----------
-    world : World
+    world : SimulatedCompany
     closes : float64, shape (n,)
         Prices, which decide how large the company is.
     last : datetime
@@ -64,20 +64,20 @@ def filings(world: World, closes: NDArray[np.float64], last: dt.datetime) -> Ite
     )  # fmt: skip
 
 
-def _quarters(world: World) -> list[np.datetime64]:
+def _quarters(world: SimulatedCompany) -> list[np.datetime64]:
     """Last month of each quarter that ends within the stock's history."""
     months = np.arange(world.dates[0].astype("datetime64[M]"), world.dates[-1].astype("datetime64[M]") + 1)
     return [month for month in months if month.astype(int) % 3 == 2]
 
 
-def _evening(world: World, end: np.datetime64, days: int) -> dt.datetime | None:
-    """Twenty minutes after the close of the first session so many days later; None beyond the history."""
+def _evening(world: SimulatedCompany, end: np.datetime64, days: int) -> dt.datetime | None:
+    """Twenty minutes after the close of the first session that number of days later; None beyond the history."""
     at = int(np.searchsorted(world.dates, end + days))
     return world.closes[at] + dt.timedelta(minutes=20) if at < len(world.dates) else None
 
 
 def _filing(
-    world: World, kind: str, accepted: dt.datetime, end: np.datetime64, body: str, fields: dict[str, Any]
+    world: SimulatedCompany, kind: str, accepted: dt.datetime, end: np.datetime64, body: str, fields: dict[str, Any]
 ) -> Document:
     number = cik(world.symbol)
     accession = f"{number:010d}-{accepted:%y}-{accepted:%j}{len(kind):03d}"

@@ -28,7 +28,7 @@ _ALSO = {
     "promote": ("tracking", "promotion"),
     "predict": ("tracking", "book"),
     "monitor": ("tracking", "monitor", "book"),
-    "doctor": ("source", "tracking"),
+    "doctor": ("source", "research", "tracking"),
     "featurize": ("features", "engine", "experiment"),
     "tune": ("scope", "features", "label", "split", "strategy", "model", *_POOLED, "engine", "seed", "experiment"),
     "train": (

@@ -186,6 +186,8 @@ class ResearchSource:
         a sentence with the remedy; empty if nothing is.
     offline : bool
         Whether it asks no network: it reads files or generates.
+    by_host : bool
+        Whether each of its hosts has a gate of its own, as the hosts of feeds; else one gate limits them all.
     """
 
     name: str
@@ -197,3 +199,4 @@ class ResearchSource:
     hosts: Callable[[ResearchConfig], tuple[str, ...]] = lambda _settings: ()
     missing: Callable[[ResearchConfig, LiveSource], str] = lambda _settings, _live: ""
     offline: bool = False
+    by_host: bool = False

@@ -192,6 +192,15 @@ class Heartbeat:
         """
         self._pace.reuse(units)
 
+    def extend(self, total: int) -> None:
+        """Change the number of units in all; the file has it with the next count.
+
+        Parameters
+        ----------
+        total : int
+        """
+        self._beat = dataclasses.replace(self._beat, total=total)
+
     def count(self, done: int, note: str = "", facts: Callable[[], Facts] | None = None, *, now: bool = False) -> None:
         """Report how many units are finished; the file is written every two seconds at most.
 

@@ -123,6 +123,20 @@ class Progress:
         if self._beat is not None:
             self._beat.reuse(n)
 
+    def extend(self, n: int) -> None:
+        """Count units that turned up on the way, such as pages that follow from others.
+
+        Parameters
+        ----------
+        n : int
+            How many more there are in all.
+        """
+        self.total += n
+        if self._beat is not None:
+            self._beat.extend(self.total)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], total=self.total)
+
     def set_note(self, note: str) -> None:
         """Change the note while nothing is finished: a provider asks for a pause, for example.
 

@@ -1,7 +1,7 @@
 """Search the collected documents by words.
 
 python -m src.search "accounting probe"                           newest first
-python -m src.search "share buyback" symbol=AAPL source=edgar     of one instrument, of one source
+python -m src.search "share buyback" symbol=AAPL research=edgar   of one instrument, of one source
 python -m src.search "going concern" since=2024-01-01 limit=50
 """
 

@@ -1,0 +1,96 @@
+"""A source without its network: its pages are answered in process, and what it remembers is kept in a dictionary."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+
+from src.config.research_sections import ResearchConfig
+from src.config.schema import LiveSource
+from src.documents.document import Ask, Document
+from src.fetching.provider import ProviderError
+from src.research.source import CollectContext, Page, Reply, ResearchSource
+
+NOW = dt.datetime(2024, 3, 20, 15, tzinfo=dt.UTC)
+Serve = Callable[[Page], Reply]
+
+
+def moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+@dataclass
+class Crawl:
+    """What a simple collector keeps of one source.
+
+    Like the real one, it asks the lowest order first, each unit once a run and only when it is due, and remembers a
+    unit after its documents are stored.
+    """
+
+    source: ResearchSource
+    settings: ResearchConfig
+    watched: list[tuple[str, str]] = field(default_factory=list)
+    now: dt.datetime = NOW
+    documents: list[Document] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    asked: list[Page] = field(default_factory=list)
+    units: dict[str, tuple[dt.datetime | None, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def context(self) -> CollectContext:
+        return CollectContext(
+            settings=self.settings,
+            live=LiveSource(),
+            now=self.now,
+            instruments=pl.DataFrame(schema={"asset_class": pl.String, "symbol": pl.String}),
+            watched=pl.DataFrame(self.watched, schema={"asset_class": pl.String, "symbol": pl.String}, orient="row"),
+            stored=lambda id: any(each.id == id for each in self.documents),
+            notes=lambda unit: self.units[unit][1] if unit in self.units else {},
+            latest=lambda _kind: [],
+        )
+
+    def run(self, serve: Serve, most: int = 10_000) -> Crawl:
+        """Ask what is due, at most so many pages: fewer than there are is a run that was killed."""
+        context = self.context()
+        waiting, seen = list(self.source.pages(context)), set()
+        while waiting and most:
+            waiting.sort(key=lambda page: page.order)
+            page = waiting.pop(0)
+            if page.unit in seen or not self._due(page.unit):
+                continue
+            seen.add(page.unit)
+            self.asked.append(page)
+            most -= 1
+            try:
+                harvest = self.source.read(page, serve(page), context)
+            except ProviderError as error:
+                self.failed.append(f"{page.unit}: {error}")
+                continue
+            self.documents += harvest.documents
+            self.asks += harvest.asks
+            self.remarks += harvest.remarks
+            self.units[page.unit] = harvest.again, harvest.notes
+            waiting += harvest.pages
+        return self
+
+    def at(self, now: dt.datetime) -> Crawl:
+        """The same, later."""
+        return replace(self, now=now)
+
+    def contents(self) -> dict[str, list[bytes]]:
+        """Different bodies by id, in the order in which they came."""
+        found: dict[str, list[bytes]] = {}
+        for each in self.documents:
+            bodies = found.setdefault(each.id, [])
+            if each.body not in bodies:
+                bodies.append(each.body)
+        return found
+
+    def _due(self, unit: str) -> bool:
+        again = self.units[unit][0] if unit in self.units else self.now
+        return again is not None and again <= self.now

@@ -1,0 +1,215 @@
+"""Lookup of symbols and names of the companies that can be meant, each with the dates in which it held."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from src.core.instruments import Key
+from src.research.linking.names import Words, name_words, shortened, without_form
+from src.research.linking.words import ACRONYMS, BRANDS, COINS, SMALL, english
+
+FOREVER = (-(2**63), 2**63 - 1)  # microseconds since 1970
+LINGERS = dt.timedelta(days=365)  # a former name still means its company
+_MOST_CLASSES = 6  # instruments of one number beyond which it is a family of funds: its name means none of them
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a symbol or a name stands for.
+
+    Attributes
+    ----------
+    group : int
+        Of instruments that one company has.
+    span : (int, int)
+        Microseconds since 1970 from which and before which it holds.
+    kind : str
+        symbol, name, short (a name without its industry), former, brand or coin.
+    """
+
+    group: int
+    span: Span
+    kind: str
+
+    def holds(self, moment: int) -> bool:
+        """Whether it held at a moment."""
+        return self.span[0] <= moment < self.span[1]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name that texts are searched for.
+
+    Attributes
+    ----------
+    words : tuple of str
+    common : bool
+        Whether all of its words are English words, so that it needs a second sign.
+    meanings : tuple of Meaning
+    """
+
+    words: Words
+    common: bool
+    meanings: tuple[Meaning, ...]
+
+
+@dataclass
+class MentionIndex:
+    """Everything that can be meant.
+
+    Attributes
+    ----------
+    groups : list of tuple of (key, spans)
+        Instruments of each group, and in which spans they belong to it.
+    symbols : dict of str to tuple of Meaning
+        By symbol in capitals, with ``-`` before a share class; coins also by the base of their pair.
+    heads : dict of str to tuple of Entry
+        Names by their first word, the longest first.
+    named : dict of str to tuple of Meaning
+        By what sources call an entity: ``CIK:0000320193``, ``stock:AAPL``.
+    """
+
+    groups: list[tuple[tuple[Key, tuple[Span, ...]], ...]] = field(default_factory=list)
+    symbols: dict[str, tuple[Meaning, ...]] = field(default_factory=dict)
+    heads: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    named: dict[str, tuple[Meaning, ...]] = field(default_factory=dict)
+
+
+def canonical(symbol: str) -> str:
+    """Symbol in capitals with ``-`` before its share class: BRK.B and brk/b are BRK-B."""
+    return symbol.upper().replace(".", "-").replace("/", "-")
+
+
+def ambiguous_symbol(symbol: str) -> bool:
+    """Whether a symbol in capitals may be a word, an abbreviation or hardly a symbol at all."""
+    return len(symbol) < 3 or symbol in ACRONYMS or symbol.lower() in english()
+
+
+def mention_index(known: pl.DataFrame) -> MentionIndex:
+    """Build the lookup.
+
+    Parameters
+    ----------
+    known : DataFrame
+        Columns of `src.research.links.COMPANIES`.
+
+    Returns
+    -------
+    MentionIndex
+    """
+    index = MentionIndex()
+    symbols, names, named = (defaultdict(set) for _ in range(3))
+    columns = ("cik", "asset_class", "symbol", "name", "since", "until")
+    groups = _groups(index, known)
+    for cik, kind, symbol, name, since, until in known.select(columns).iter_rows():
+        span = _span(since, until)
+        lone, group = groups[(None, (kind, symbol))], groups[(cik, (kind, symbol))]
+        named[f"{kind}:{symbol}"].add(Meaning(lone, FOREVER, "symbol"))
+        for spelled in _spelled(kind, symbol):
+            symbols[spelled].add(Meaning(group, span, "symbol"))
+        if cik is not None:
+            named[f"CIK:{cik:010d}"].add(Meaning(group, span, "symbol"))
+        if len(index.groups[group]) <= _MOST_CLASSES:
+            for words, meaning in _names(cik, kind, symbol, name, Meaning(group, span, "name")):
+                names[words].add(meaning)
+    index.symbols = {symbol: tuple(sorted(found, key=_order)) for symbol, found in symbols.items()}
+    index.named = {name: tuple(sorted(found, key=_order)) for name, found in named.items()}
+    index.heads = _heads(names)
+    return index
+
+
+def _groups(index: MentionIndex, known: pl.DataFrame) -> dict[tuple[int | None, Key], int]:
+    """Number of the group of each company and instrument; an instrument alone has one too."""
+    members: dict[int, dict[Key, list[Span]]] = defaultdict(lambda: defaultdict(list))
+    keys: dict[tuple[int | None, Key], None] = {}
+    for cik, kind, symbol, since, until in known.select("cik", "asset_class", "symbol", "since", "until").iter_rows():
+        keys[(None, (kind, symbol))] = None
+        if cik is not None:
+            keys[(cik, (kind, symbol))] = None
+            members[cik][(kind, symbol)].append(_span(since, until))
+    found: dict[tuple[int | None, Key], int] = {}
+    numbers: dict[int | Key, int] = {}
+    for cik, key in sorted(keys, key=lambda each: (each[1], each[0] or 0)):
+        name: int | Key = key if cik is None else cik
+        if name not in numbers:
+            numbers[name] = len(index.groups)
+            own = {key: [FOREVER]} if cik is None else members[cik]
+            index.groups.append(tuple((each, tuple(sorted(spans))) for each, spans in sorted(own.items())))
+        found[(cik, key)] = numbers[name]
+    return found
+
+
+def _spelled(kind: str, symbol: str) -> Iterable[str]:
+    """How texts write a symbol."""
+    yield canonical(symbol)
+    if kind == "crypto":
+        yield canonical(symbol).partition("-")[0]
+
+
+def _names(cik: int | None, kind: str, symbol: str, name: str, meaning: Meaning) -> Iterable[tuple[Words, Meaning]]:
+    """Names of a company; a name that ended still holds for a year, as a former one."""
+    if kind == "crypto":
+        for coin in COINS.get(canonical(symbol).partition("-")[0], ()):
+            yield tuple(coin.split()), Meaning(meaning.group, FOREVER, "coin")
+        return
+    for brand in BRANDS.get(cik or 0, ()):
+        yield tuple(brand.split()), Meaning(meaning.group, meaning.span, "brand")
+    words = name_words(name or "")
+    if not words:
+        return
+    end = meaning.span[1]
+    kinds = [(meaning.span, "name")]
+    if end != FOREVER[1]:
+        kinds.append(((end, end + LINGERS // _MICROSECOND), "former"))
+    base = without_form(words)
+    short = shortened(base)
+    for span, which in kinds:
+        yield base, Meaning(meaning.group, span, which)
+        if len(base) < len(words) - 1 or words[-1:] == ("group",):
+            yield words[: len(base) + 1], Meaning(meaning.group, span, which)
+        if short is not None:
+            yield short, Meaning(meaning.group, span, "short" if which == "name" else "former")
+
+
+def _heads(names: dict[Words, set[Meaning]]) -> dict[str, tuple[Entry, ...]]:
+    heads: dict[str, list[Entry]] = defaultdict(list)
+    for words, meanings in names.items():
+        kept = _kept(words, meanings)
+        if kept:
+            heads[words[0]].append(Entry(words, _common(words), kept))
+    return {
+        head: tuple(sorted(entries, key=lambda each: (-len(each.words), each.words))) for head, entries in heads.items()
+    }
+
+
+def _kept(words: Words, meanings: set[Meaning]) -> tuple[Meaning, ...]:
+    """A name that one company has by itself is no short form of another; a short form of several means none."""
+    own = {each for each in meanings if each.kind not in ("short", "former")}
+    if own:
+        groups = {each.group for each in own}
+        return tuple(sorted(own | {each for each in meanings if each.group in groups}, key=_order))
+    if len(words) == 1 and _common(words) and {each.kind for each in meanings} == {"short"}:
+        return ()  # "american" of American Airlines
+    return tuple(sorted(meanings, key=_order)) if len({each.group for each in meanings}) == 1 else ()
+
+
+def _common(words: Words) -> bool:
+    listed = english()
+    return all(word in listed or word in SMALL or len(word) == 1 or word.isdigit() for word in words)
+
+
+def _order(meaning: Meaning) -> tuple[str, Span, int]:
+    return meaning.kind, meaning.span, meaning.group
+
+
+def _span(since: dt.datetime | None, until: dt.datetime | None) -> Span:
+    start = FOREVER[0] if since is None else (since - _EPOCH) // _MICROSECOND
+    return start, FOREVER[1] if until is None else (until - _EPOCH) // _MICROSECOND

@@ -48,6 +48,11 @@ class Document:
         stream was first asked are history.
     fields : mapping
         What else the source says, as JSON values.
+
+    Raises
+    ------
+    ValueError
+        Without an id, or if a time has no zone.
     """
 
     source: str
@@ -63,6 +68,14 @@ class Document:
     published: dt.datetime | None = None
     accepted: dt.datetime | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError(f"a document of {self.source} must have an id, got none: {self.title[:80]!r}")
+        for name in ("seen", "event", "published", "accepted"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError(f"{name} of {self.source} {self.id!r} must have a time zone, got {moment}")
 
 
 @dataclass(frozen=True)

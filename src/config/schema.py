@@ -18,7 +18,7 @@ from src.config.pooled_sections import EligibilityConfig, PortfolioConfig, Scope
 from src.config.research_sections import ResearchConfig
 from src.config.search_sections import TrackingConfig, TuneConfig
 from src.config.signal_sections import BookConfig, DailyConfig, Demands, MonitorConfig, PromotionConfig
-from src.core.field_rules import TIME_ZONE, Pattern, constrained, dated, named, one_of, ranged, secret
+from src.core.field_rules import OPTION_NAME, TIME_ZONE, Pattern, constrained, dated, named, one_of, ranged, secret
 from src.core.instruments import ASSET_CLASSES
 from src.models.registry import FAMILIES
 
@@ -148,7 +148,7 @@ class DataConfig:
 class FeaturesConfig:
     """Which features, by family or by name; `exclude` overrides both, `extra` and `files` are added to them."""
 
-    name: str = named("all")
+    name: str = constrained("all", OPTION_NAME)
     families: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)

@@ -109,6 +109,11 @@ FILE_NAME = Pattern(
     "letters, digits, - and _ (it becomes a file name on every system)",
 )
 """Names that can be part of a file's or a registered model's name on every system."""
+OPTION_NAME = Pattern(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"),
+    "letters, digits, -, _ and +, as all+research (it is the name of a file of conf/)",
+)
+"""Names of options that combine others and become part of no other name."""
 
 
 def ranged(default: T, *, low: float, high: float, unit: str = "", above: bool = False, remedy: str = "") -> T:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -16,11 +16,13 @@ from src.core.code_hash import code_digest
 from src.core.hashing import text_digest
 from src.features import families as package
 from src.features import registry
+from src.features.fact_lookup import closes, facts_at
 from src.features.panel_lookup import as_of
 from src.features.registry import (
     FAMILIES,
     FEATURES,
     INGREDIENTS,
+    KINDS,
     OWN_FAMILIES,
     PANEL,
     RAW,
@@ -84,6 +86,7 @@ def code_hash(item: Feature) -> str:
         An input that is neither a column, an ingredient nor a feature.
     """
     digests = {name: name for name in RAW} | {name: f"{name} {code_digest(as_of)}" for name in PANEL}
+    digests |= {name: f"{name} {code_digest(facts_at, closes)}" for name in KINDS}
     for name in reach(item):
         if name not in digests:
             entry = item if name == item.name else lookup(name, item.shelf)
@@ -96,6 +99,12 @@ def code_hash(item: Feature) -> str:
 def needs_panel(item: Feature) -> bool:
     """Whether the feature looks at the market: the panel is then part of what its values depend on."""
     return any(name in PANEL for name in reach(item))
+
+
+def kinds_of(features: Iterable[Feature]) -> tuple[str, ...]:
+    """Kinds of facts that any of the features looks at: these are then part of what their values depend on."""
+    reached = {name for item in features for name in reach(item)}
+    return tuple(kind for kind in KINDS if kind in reached)
 
 
 def reach(item: Feature) -> list[str]:
@@ -113,7 +122,7 @@ def reach(item: Feature) -> list[str]:
             raise FeatureError(f"{name} depends on itself: {' -> '.join((*path, name))}")
         if name in visited:
             return
-        if name not in (*RAW, *PANEL):
+        if name not in (*RAW, *PANEL, *KINDS):
             for needed in inputs(_function(name, item.shelf)):
                 visit(needed, (*path, name))
         visited[name] = None
@@ -141,7 +150,7 @@ def lookup(name: str, shelf: Shelf | None = None) -> Feature | Callable[..., Arr
         FEATURES.get(name) or INGREDIENTS.get(name) or (shelf or {}).get(name)
     )
     if entry is None:
-        raise FeatureError(f"input {name!r} is no column of the bars or the panel, no ingredient and no feature")
+        raise FeatureError(f"input {name!r} is no column of the bars or the panel, kind of fact, ingredient or feature")
     return entry
 
 

@@ -1,7 +1,7 @@
 """Computation of declared features on tables of bars, one instrument after the other.
 
-An instrument's columns are a function of its own bars and of the panel alone, so the same bits come out whatever else
-stands in the table and however the work is spread.
+An instrument's columns are a function of its own bars, its own facts and the panel alone, so the same bits come out
+whatever else stands in the table and however the work is spread.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from src.core.failure import Failure
 from src.core.instruments import Key
-from src.features.catalog import is_own, lookup, reach
+from src.features.catalog import is_own, kinds_of, lookup, reach
+from src.features.fact_lookup import FactLookup
+from src.features.facts import Facts
 from src.features.panel_lookup import Members, as_of, row_as_of
-from src.features.registry import MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs
+from src.features.registry import KINDS, MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs
 from src.features.windows import Array, finish
 
 KEY = ("asset_class", "symbol")
@@ -26,7 +28,7 @@ COLUMNS = {f"raw_{name}": name for name in ("open", "high", "low", "close")} | {
 }
 ALWAYS_OPEN = ("crypto",)  # classes that trade around the clock
 NOTHING = np.empty(0)
-Arrays = dict[str, Any]  # arrays of shape (bars,), or `Members`
+Arrays = dict[str, Any]  # arrays of shape (bars,), `Members` or `Facts`
 Step = tuple[str, Callable[..., Array], tuple[str, ...]]
 
 
@@ -35,13 +37,14 @@ class FeatureGraph:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = list(features)
+        self.kinds = kinds_of(self.features)
         self.guarded = any(is_own(item.name) for item in features)
         own = {name: entry for item in features for name, entry in item.shelf.items()}
         own |= {item.name: item for item in features}
         names = dict.fromkeys(name for item in features for name in reach(item))
         self.steps: list[Step] = []
         for name in names:
-            if name not in (*RAW, *PANEL):
+            if name not in (*RAW, *PANEL, *KINDS):
                 entry = own.get(name) or lookup(name)
                 self.steps.append((name, entry, inputs(entry.function if isinstance(entry, Feature) else entry)))
 
@@ -101,7 +104,12 @@ class PanelLookup:
         return inputs_at | {name: Members(row, members.get(name, nothing)) for name in MEMBERS}
 
 
-def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame | None = None) -> pl.DataFrame:
+def compute(
+    bars: pl.DataFrame,
+    features: Sequence[Feature],
+    panel: pl.DataFrame | None = None,
+    facts: FactLookup | None = None,
+) -> pl.DataFrame:
     """Compute features of one or many instruments.
 
     Parameters
@@ -109,6 +117,7 @@ def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame
     bars : rows of `BarStore`, in any order.
     features : what `select` returned.
     panel : table of `src.market.panel`; without it, market-relative columns are null.
+    facts : facts of research; without them, columns that look at them are null.
 
     Returns
     -------
@@ -121,7 +130,7 @@ def compute(bars: pl.DataFrame, features: Sequence[Feature], panel: pl.DataFrame
     FeatureError
         A formula raised on an instrument.
     """
-    table, failed = evaluate(bars, FeatureGraph(features), PanelLookup(panel))
+    table, failed = evaluate(bars, FeatureGraph(features), PanelLookup(panel), facts=facts)
     for key, failure in failed.items():
         raise FeatureError(f"{':'.join(key)}: {failure.reason}")
     return table
@@ -132,6 +141,8 @@ def evaluate(
     graph: FeatureGraph,
     panel: PanelLookup,
     examine: Callable[[Key, Arrays, Arrays], None] | None = None,
+    *,
+    facts: FactLookup | None = None,
 ) -> tuple[pl.DataFrame, dict[Key, Failure]]:
     """Like `compute`, but an instrument on which a formula raises gets null columns and is among the failures.
 
@@ -142,12 +153,14 @@ def evaluate(
     table = bars if in_order else bars[order]
     arrays = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
     arrays["day"] = day_numbers(table["date"])
+    known = facts or FactLookup()
     block = np.full((len(graph.features), len(table)), np.nan, dtype=np.float32)
     failed: dict[Key, Failure] = {}
     for key, rows in instruments(table):
-        own = {name: values[rows] for name, values in arrays.items()}
+        own: Arrays = {name: values[rows] for name, values in arrays.items()}
         own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
         own |= panel.at(key[0], own["day"])
+        own |= known.at(key, table["date"][rows], graph.kinds)
         try:
             bare = graph.bare(own)
             block[:, rows] = graph.finished(bare)
@@ -182,6 +195,8 @@ def _locked(values: Any) -> Any:
     if isinstance(values, np.ndarray):
         values = values.view()
         values.flags.writeable = False
+    if isinstance(values, Facts):
+        return values.locked()
     return Members(_locked(values.row), _locked(values.values)) if isinstance(values, Members) else values
 
 

@@ -1,9 +1,10 @@
 """Declarations of features: the decorators that families and users' own files use, and the tables that they fill.
 
 A feature is a plain function of float64 arrays. Its name is the column, its parameters are its inputs: a column of the
-bars (`RAW`), of the panel (`PANEL`), an ingredient (an intermediate result that several features share, computed once
-for an instrument) or another feature. ``bars`` is the one parameter that isn't an input: the declaration names the
-windows for which the function is declared, and the window ends the column's name::
+bars (`RAW`), of the panel (`PANEL`), a kind of fact (`KINDS`, as `src.features.facts.Facts`), an ingredient (an
+intermediate result that several features share, computed once for an instrument) or another feature. ``bars`` is the
+one parameter that isn't an input: the declaration names the windows for which the function is declared, and the window
+ends the column's name::
 
     FAMILY = family("momentum", group="technical", order=20)
 
@@ -24,12 +25,16 @@ from typing import Any, Literal, TypeVar
 
 from src.core.code_hash import declaration
 from src.core.errors import ConfigError
+from src.documents.facts import FACTS
 from src.features.windows import Array
 
 RAW = ("raw_open", "raw_high", "raw_low", "raw_close", "volume", "factor", "split", "day", "always_open")
 MARKET = ("market_index", "market_dispersion", "market_csad", "market_breadth")
 MEMBERS = ("members_return_21", "members_momentum_12_1", "members_volatility_21", "members_dollar_volume_growth")
 PANEL = (*MARKET, *MEMBERS)
+KINDS = tuple(FACTS)  # facts of research, by kind
+GROUPS = ("technical", "behavioral", "research")
+DEFAULT_GROUPS = GROUPS[:2]  # chosen where neither families nor names are
 Windows = Mapping[str, tuple[int, float]]  # window and tolerance by name
 F = TypeVar("F", bound=Callable[..., Array])
 
@@ -53,7 +58,7 @@ class FeatureFamily:
     Attributes
     ----------
     name : as configurations and the reference name it.
-    group : ``technical`` or ``behavioral``.
+    group : ``technical``, ``behavioral`` or ``research``.
     order : place of its columns and of its table in the reference; equal places go by name.
     """
 
@@ -97,7 +102,7 @@ class Feature:
 
     @property
     def group(self) -> str:
-        """Return technical or behavioral."""
+        """Return technical, behavioral or research."""
         own: FeatureFamily = FAMILIES.get(self.family) or OWN_FAMILIES[self.family]
         return own.group
 
@@ -126,15 +131,15 @@ OWN_FAMILIES = {
 _OPEN: list[dict[str, Feature | Callable[..., Array]]] = []  # takes declarations while a user's own file is read
 
 
-def family(name: str, *, group: Literal["technical", "behavioral"], order: int) -> str:
+def family(name: str, *, group: Literal["technical", "behavioral", "research"], order: int) -> str:
     """Declare the family of the features in this file.
 
     Parameters
     ----------
     name : str
         As ``features.families=[...]`` names it.
-    group : {"technical", "behavioral"}
-        Which of the two sets its features belong to.
+    group : {"technical", "behavioral", "research"}
+        Which of the sets its features belong to.
     order : int
         Place of its columns among those of other families: the lowest first.
 
@@ -257,6 +262,6 @@ def require_declared(what: str, names: Iterable[str], declared: Iterable[str]) -
 def _add(table: dict[str, Any], name: str, value: Any) -> None:
     target = _OPEN[-1] if _OPEN else table
     taken = {*FEATURES, *INGREDIENTS} if _OPEN else set(table)
-    if name in taken or name in target or name in (*RAW, *PANEL):
+    if name in taken or name in target or name in (*RAW, *PANEL, *KINDS):
         raise FeatureError(f"{name} is declared twice: choose another name")
     target[name] = value

@@ -5,7 +5,7 @@ FOUND := $(shell for python in python3.12 python3.13 python3.11 python3 python; 
 LAUNCH := $(or $(FOUND),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
 
 # What is typed and is no target, also the name of a folder, gets an answer from the launcher.
-TARGETS := demo hydrate-quick hydrate-full train-massive daily status test bench soak lint ui doctor setup lock clean
+TARGETS := demo hydrate-quick hydrate-full train-massive ingest daily status test bench soak lint ui doctor setup lock clean
 UNKNOWN := $(filter-out $(TARGETS),$(MAKECMDGOALS))
 
 .PHONY: $(TARGETS) $(UNKNOWN)
@@ -21,6 +21,9 @@ hydrate-full: ## everything that is listed, from live providers, for hours
 
 train-massive: ## train all that is hydrated, while hydration goes on
 	@$(LAUNCH) train_massive
+
+ingest: ## filings, news and posts about the instruments of universe=quick, and the facts in them
+	@$(LAUNCH) ingest
 
 daily: ## the day of universe=quick: hydrate, featurize, predict, monitor, report
 	@$(LAUNCH) daily

@@ -1,6 +1,6 @@
 """Launcher for make, double clicks and shells: find Python, make .venv from the lock file, run a command in it.
 
-    python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | train_massive | daily
+    python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | ingest | train_massive | daily
     python scripts/launch.py status | ui | doctor
     python scripts/launch.py test | bench | soak | lint | clean | run <command ...>
 
@@ -23,6 +23,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCK = ROOT / "requirements.lock"
+RESEARCH = ("edgar", "news", "papers", "gdelt", "own", "stocktwits", "reddit")  # those without a key say so
 LIVE = ("source=auto",)  # bars and listings from live providers; a source typed after it takes precedence
 UNIVERSES = ("quick", "full")  # from which train_massive chooses
 STAMP = VENV / "installed.txt"
@@ -55,6 +56,7 @@ def main(arguments: list) -> int:
     verbs["hydrate_full_universe"] = module("hydrate", "universe=full", *LIVE)
     verbs["train_massive"] = train_massive
     verbs["daily"] = daily
+    verbs["ingest"] = ingest
     if not arguments or arguments[0] not in verbs:
         say(unknown(arguments[0] if arguments else "", list(verbs)))
         return 2
@@ -170,11 +172,24 @@ def train_massive(rest: list) -> int:
 
 def daily(rest: list) -> int:
     """Do the day's work, with the private addresses of .env, which a scheduler's environment lacks."""
+    read_private()
+    return module("daily", "universe=quick", *LIVE)(rest)
+
+
+def ingest(rest: list) -> int:
+    """Collect filings, news and posts of one universe, with the keys of .env, and derive facts from them."""
+    read_private()
+    chosen = [] if any(word.startswith("research=") for word in rest) else [f"research={','.join(RESEARCH)}"]
+    return module("ingest", "universe=quick", *LIVE, *chosen)(rest)
+
+
+def read_private() -> None:
+    """Take the project's private addresses and keys from .env, where the environment lacks them."""
     path = ROOT / ".env"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for name, value in re.findall(r"(?m)^[ \t]*(?:export[ \t]+)?(ALPHA_LOOP_[A-Z_]+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", text):
+    private = r"(?m)^[ \t]*(?:export[ \t]+)?((?:ALPHA_LOOP|REDDIT)_[A-Z_]+)[ \t]*=[ \t]*(.*?)[ \t\r]*$"
+    for name, value in re.findall(private, text):
         os.environ.setdefault(name, value[1:-1] if value[:1] in ("'", '"') and value[-1:] == value[:1] else value)
-    return module("daily", "universe=quick", *LIVE)(rest)
 
 
 def hydrated_universe() -> tuple:

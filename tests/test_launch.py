@@ -365,6 +365,8 @@ def test_the_day_gets_private_addresses_from_a_file_that_git_ignores(
     (launch.ROOT / ".env").write_text(lines, encoding="utf-8")
     monkeypatch.setattr(launch.os, "environ", dict(os.environ))
     assert launch.main(["daily", "refit=monthly"]) == 0
+    assert launch.main(["ingest", "research=edgar"]) == 0
+    assert given.pop() == ("python", "-m", "src.ingest", "universe=quick", "source=auto", "research=edgar")
     assert given == [("python", "-m", "src.daily", "universe=quick", "source=auto", "refit=monthly")]
     assert launch.os.environ["ALPHA_LOOP_NOTIFY"] == "json://a b"
     assert launch.os.environ["ALPHA_LOOP_HEARTBEAT_URL"] == "https://typed"
@@ -373,7 +375,7 @@ def test_the_day_gets_private_addresses_from_a_file_that_git_ignores(
 
 def test_every_double_click_has_a_shell_twin_and_both_call_the_one_launcher() -> None:
     clicks = {path.stem.lower() for path in SCRIPTS.glob("*.bat")}
-    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "daily", "status"}
+    live = {"hydrate_quick", "hydrate_full_universe", "ingest", "train_massive", "daily", "status"}
     assert clicks == {path.stem.lower() for path in SCRIPTS.glob("*.sh")} == {"demo", "test", "ui", "launch"} | live
     for verb in clicks - {"launch"}:
         click = (SCRIPTS / f"{verb.upper()}.bat").read_bytes()
@@ -401,7 +403,7 @@ def test_shell_scripts_can_be_executed() -> None:
 def test_every_make_target_is_a_verb_of_the_launcher(launch: ModuleType) -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     used = set(re.findall(r"\$\(LAUNCH\) (\w+)", text))
-    live = {"hydrate_quick", "hydrate_full_universe", "train_massive", "daily", "status"}
+    live = {"hydrate_quick", "hydrate_full_universe", "ingest", "train_massive", "daily", "status"}
     assert used == live | {"demo", "test", "bench", "soak", "lint", "ui", "doctor", "setup", "run", "clean"}
     source = (SCRIPTS / "launch.py").read_text(encoding="utf-8")
     assert all(f'"{verb}"' in source for verb in used)

@@ -1,4 +1,4 @@
-"""The day in one command: hydrate, featurize, refit where one is due, predict, monitor, report.
+"""The day in one command: hydrate, ingest where there is research, featurize, refit where one is due, predict, monitor, report.
 
 Every step is the verb itself, run as a command; each does only what is not done yet, so a day that was interrupted or
 killed is finished by the same command, and a day that is done is not said twice.
@@ -16,6 +16,7 @@ from src.config.paths import DatasetPaths
 from src.core.errors import ConfigError, Incomplete, StageError
 from src.core.instruments import ASSET_CLASSES
 from src.core.project import ROOT
+from src.research.registry import enabled
 from src.runtime.progress import duration
 from src.scheduling import news, waiting
 from src.scheduling.challengers import Challengers, last_bar
@@ -51,6 +52,8 @@ class DayJob:
         Settings of the command line.
     params : Path
         The file that holds ``split_until``.
+    research : bool
+        Whether sources of research are chosen, or facts were derived before.
     """
 
     paths: DatasetPaths
@@ -61,6 +64,7 @@ class DayJob:
     live: bool
     typed: list[str]
     params: Path = ROOT / "params.yaml"
+    research: bool = False
 
     @classmethod
     def of(cls, config: Config, typed: list[str]) -> DayJob:
@@ -69,7 +73,10 @@ class DayJob:
         limits = [kind for kind in ASSET_CLASSES if getattr(config.universe, kind) != 0]
         named = {name.partition(":")[0] for name in config.universe.symbols if ":" in name}
         classes = [kind for kind in limits if not named or kind in named]
-        return cls(config.paths, classes, config.daily, config.refit, config.split.until, live, typed)
+        research = bool(enabled(config.research)) or config.paths.facts.is_dir()
+        return cls(
+            config.paths, classes, config.daily, config.refit, config.split.until, live, typed, research=research
+        )
 
     @property
     def delay(self) -> dt.timedelta:
@@ -146,6 +153,8 @@ class Day:
     def _work(self, begin: waiting.Begin) -> bool:
         """Run the steps; return whether the monitor found something, or promote refused some versions."""
         self._hydrate(begin)
+        if self._job.research:
+            self._steps.run("ingest", tolerated=True)  # without news there is a book, too
         self._steps.run("featurize")
         job, states = self._job, self._states()
         challengers = Challengers(job.paths, job.refit, job.pinned, job.params)

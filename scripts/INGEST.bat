@@ -1,0 +1,3 @@
+@echo off
+call "%~dp0launch.bat" ingest %*
+exit /b %ERRORLEVEL%

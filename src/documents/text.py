@@ -1,10 +1,15 @@
-"""Plain text of a document's body: HTML, Markdown, CSV and plain text, in whatever encoding it was served."""
+"""Plain text of a document's body: HTML, Markdown, CSV, PDF, Word and plain text, in any encoding."""
 
 from __future__ import annotations
 
 import codecs
+import logging
 import re
 from pathlib import PurePosixPath
+
+from src.documents.office_text import Unreadable, pdf_text, word_text
+
+log = logging.getLogger(__name__)
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -38,19 +43,47 @@ def text_of(body: bytes, name: str) -> str:
         As served.
     name : str
         A file name or path, whose ending says what it is; without one that is known, the first bytes decide between
-        HTML and plain text.
+        PDF, HTML and plain text.
 
     Returns
     -------
     str
-        Paragraphs on lines of their own; empty if there is no text.
+        Paragraphs on lines of their own; empty if there is no text, or if a file of PDF or Word can't be read.
 
     Examples
     --------
     >>> text_of(b"<p>Net&nbsp;income</p><p>rose</p>", "a.htm")
     'Net income\\nrose'
     """
+    try:
+        return readable_text(body, name)
+    except Unreadable as error:
+        log.debug("a file %s", error)
+        return ""
+
+
+def readable_text(body: bytes, name: str) -> str:
+    """Text of a body, as `text_of`, or the reason why it can't be had.
+
+    Parameters
+    ----------
+    body : bytes
+    name : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Unreadable
+        If it is a file of PDF or Word that is encrypted or damaged.
+    """
     ending = PurePosixPath(name.replace("\\", "/")).suffix.lower()
+    if ending == ".pdf" or body.startswith(b"%PDF-"):
+        return _plain(pdf_text(body))
+    if ending in (".docx", ".docm"):
+        return _plain(word_text(body))
     text = decoded(body)
     if ending in (".htm", ".html", ".xhtml") or _is_html(body, ending):
         return _plain(_without_tags(text))

@@ -194,7 +194,7 @@ def _page(context: CollectContext, category: str, span: str, start: int, known: 
         query += f" AND submittedDate:[{_month(span):%Y%m%d}0000 TO {last:%Y%m%d}2359]"
         order = {"sortBy": "submittedDate", "sortOrder": "ascending"}
     asked = urlencode({"search_query": query, "start": start, "max_results": _MOST, **order})
-    about = {"category": category, "span": span, "start": start, "known": known, "newest": newest, "xml": True}
+    about = {"category": category, "span": span, "start": start, "known": known, "newest": newest}
     address = f"{context.settings.papers.address}?{asked}"
     return Page(_NAME, _unit(category, span, start), address, 0 if span == _RECENT else 1, about)
 

@@ -1,4 +1,4 @@
-"""The day in one command: hydrate, ingest where there is research, featurize, refit where one is due, predict, monitor, report.
+"""The day in one command: hydrate, ingest research, featurize, refit where one is due, predict, monitor, report.
 
 Every step is the verb itself, run as a command; each does only what is not done yet, so a day that was interrupted or
 killed is finished by the same command, and a day that is done is not said twice.

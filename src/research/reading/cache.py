@@ -1,0 +1,232 @@
+"""What was made of documents, kept by their content: deriving again reads new documents alone."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import polars as pl
+
+from src.core.code_hash import code_digest
+from src.documents.document_store import DocumentStore
+from src.storage import atomic
+
+log = logging.getLogger(__name__)
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ParseError,
+    zipfile.BadZipFile,
+    pl.exceptions.PolarsError,
+)
+"""Errors by which a reader says that a body is not what its kind promises."""
+_KEY = "content_hash"
+_MOST_BYTES, _MOST_ROWS = 64 << 20, 5_000  # of the bodies of a batch
+_MOST_PARTS = 32
+_REST = 200_000_000  # bytes of the rows that wait to be written
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A function of a document's body, and what it returns.
+
+    Attributes
+    ----------
+    name : str
+        Of the folder of what it made.
+    read : callable
+        ``read(body) -> DataFrame or list of dict``; raises one of `UNREADABLE` for a body that it can't read.
+    columns : mapping
+        Names and polars types of a row.
+    """
+
+    name: str
+    read: Callable[[bytes], pl.DataFrame | list[dict[str, Any]]]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ReadCache:
+    """Rows by the hash of the content that they were read from.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where they lie; None keeps them in memory, and everything is read each time. Losing it costs time alone.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = Path(folder) if folder else None
+        self._held: dict[str, list[pl.DataFrame]] = {}
+
+    def rows(self, name: str, columns: Mapping[str, Any]) -> pl.DataFrame:
+        """Return all rows of one name.
+
+        Parameters
+        ----------
+        name : str
+        columns : mapping
+            Names and types beside ``content_hash``.
+        """
+        parts = self._held.get(name, [])
+        if self._folder:
+            parts = [part for path in self._paths(name) if (part := _part(path, columns)) is not None]
+        empty = pl.DataFrame(schema={_KEY: pl.String(), **columns})
+        return pl.concat([empty, *parts])
+
+    def add(self, name: str, rows: pl.DataFrame) -> None:
+        """Keep rows.
+
+        Parameters
+        ----------
+        name : str
+        rows : DataFrame
+            ``content_hash`` and the columns of this name.
+        """
+        if not rows.height:
+            return
+        if self._folder is None:
+            self._held.setdefault(name, []).append(rows)
+            return
+        paths = self._paths(name)
+        last = 1 + max((_span(path)[1] for path in paths), default=0)
+        joined = paths if len(paths) >= _MOST_PARTS else []
+        parts = [part for path in joined if (part := _part(path, rows.schema)) is not None]
+        first = 1 if joined else last
+        atomic.write_parquet(pl.concat([*parts, rows]), self._folder / name / f"{first}-{last}.parquet")
+        for path in joined:
+            atomic.remove(path)
+
+    def forget_others(self, kind: str, name: str) -> None:
+        """Remove what an earlier release of a reader made.
+
+        Parameters
+        ----------
+        kind : str
+            Name of the reader.
+        name : str
+            What stays.
+        """
+        for folder in self._folder.glob(f"{kind}-*") if self._folder else ():
+            if folder.name != name:
+                for path in folder.glob("*.parquet"):
+                    atomic.remove(path)
+
+    def _paths(self, name: str) -> list[Path]:
+        """Files of a name, without those that a later one took in before a kill."""
+        folder = (self._folder or Path()) / name
+        spans = {path: _span(path) for path in folder.glob("*-*.parquet")}
+        inside = {
+            a
+            for a, (low, high) in spans.items()
+            if any(first <= low and high <= last for b, (first, last) in spans.items() if a != b)
+        }
+        return sorted(spans.keys() - inside, key=spans.__getitem__)
+
+
+def gathered(store: DocumentStore, documents: pl.DataFrame, reader: Reader, cache: ReadCache) -> pl.DataFrame:
+    """Read what is new among documents, and return the rows of all of them.
+
+    Parameters
+    ----------
+    store : DocumentStore
+    documents : DataFrame
+        Columns of `DOCUMENTS`.
+    reader : Reader
+    cache : ReadCache
+
+    Returns
+    -------
+    DataFrame
+        ``content_hash`` and the reader's columns. A body that can't be read has no rows; these are counted in the log.
+    """
+    columns = {**reader.columns, "rows_of": pl.Boolean()}
+    name = f"{reader.name}-{code_digest(reader.read)[:12]}"
+    cache.forget_others(reader.name, name)
+    done = cache.rows(name, columns)
+    new = documents.unique(_KEY, keep="first", maintain_order=True).join(done, on=_KEY, how="anti")
+    refused: list[str] = []
+    parts: list[pl.DataFrame] = []
+    for batch in batches(new):
+        parts.append(_read(store, batch, reader, columns, refused))
+        if sum(part.estimated_size() for part in parts) > _REST:
+            cache.add(name, pl.concat(parts))
+            parts = []
+    if parts:
+        cache.add(name, pl.concat(parts))
+    if refused:
+        log.warning("%d documents can't be read as %s, such as %s", len(refused), reader.name, refused[0])
+    found = cache.rows(name, columns) if new.height else done
+    return found.filter("rows_of").drop("rows_of").join(documents.select(_KEY).unique(), on=_KEY, how="semi")
+
+
+def batches(documents: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Cut documents into batches whose bodies fit into memory.
+
+    Parameters
+    ----------
+    documents : DataFrame
+        With ``size``.
+
+    Yields
+    ------
+    DataFrame
+    """
+    place = pl.col("size").cum_sum() // _MOST_BYTES + pl.int_range(pl.len()) // _MOST_ROWS
+    yield from documents.with_columns(batch=place).partition_by("batch", maintain_order=True, include_key=False)
+
+
+def bodies(store: DocumentStore, batch: pl.DataFrame) -> list[bytes]:
+    """Bodies of a batch, in its order.
+
+    Parameters
+    ----------
+    store : DocumentStore
+    batch : DataFrame
+        With source, id, revision.
+    """
+    return store.bodies(batch.select("source", "id", "revision"))["body"].to_list()
+
+
+def _read(
+    store: DocumentStore, batch: pl.DataFrame, reader: Reader, columns: Mapping[str, Any], refused: list[str]
+) -> pl.DataFrame:
+    """Rows of one batch, and a row that says nothing for each document, so that it is not read again."""
+    schema = pl.Schema({_KEY: pl.String(), **columns})
+    tables, plain = [], []
+    for content, name, body in zip(batch[_KEY], batch["id"], bodies(store, batch), strict=True):
+        try:
+            found = reader.read(body)
+        except UNREADABLE as error:
+            refused.append(f"{name} ({type(error).__name__}: {error})")
+            continue
+        if isinstance(found, pl.DataFrame):
+            extra = {_KEY: pl.lit(content), "rows_of": pl.lit(value=True)}
+            tables.append(found.with_columns(**extra).select(schema.names()).cast(schema))
+        else:
+            plain += [{_KEY: content, "rows_of": True, **row} for row in found]
+    marks = batch.select(_KEY, rows_of=pl.lit(value=False))
+    return pl.concat([*tables, pl.DataFrame(plain, schema=schema), marks], how="diagonal")
+
+
+def _span(path: Path) -> tuple[int, int]:
+    """Numbers of the first and last batch that a file holds."""
+    first, last = path.stem.split("-")
+    return int(first), int(last)
+
+
+def _part(path: Path, columns: Mapping[str, Any]) -> pl.DataFrame | None:
+    """One file of the cache; None if it can't be read or is of another form: it is made again."""
+    try:
+        part = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError):
+        log.warning("%s can't be read: what it held is read from the documents again", path.as_posix())
+        return None
+    names = [_KEY, *(name for name in columns if name != _KEY)]
+    return part.select(names) if set(names) == set(part.columns) else None

@@ -7,8 +7,11 @@ a filing, a past day's index (read a second time three days later, when correcti
 from __future__ import annotations
 
 from src.research.source import ResearchSource
+from src.research.sources.edgar.client import EdgarClient
 from src.research.sources.edgar.edgar import EdgarSource, hosts, missing
 from src.research.sources.edgar.state import NAME
 
 _SOURCE = EdgarSource()
-RESEARCH = ResearchSource(NAME, _SOURCE.pages, _SOURCE.read, rate=8.0, ceiling=9.0, hosts=hosts, missing=missing)
+RESEARCH = ResearchSource(
+    NAME, _SOURCE.pages, _SOURCE.read, EdgarClient, rate=8.0, ceiling=9.0, hosts=hosts, missing=missing
+)

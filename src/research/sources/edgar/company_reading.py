@@ -6,18 +6,21 @@ import datetime as dt
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 
 from src.documents.document import Document
 from src.fetching.provider import Malformed
+from src.research.http_client import validators
 from src.research.source import CollectContext, Harvest, Page, Reply
 from src.research.sources.edgar import addresses
 from src.research.sources.edgar.acceptance import acceptance_times
 from src.research.sources.edgar.companies import read_table
 from src.research.sources.edgar.filing_reading import document_page
-from src.research.sources.edgar.pages import ORDER, pages_of, set_page, submissions_page
+from src.research.sources.edgar.client import ARCHIVE
+from src.research.sources.edgar.pages import ORDER, company_pages, facts_unit, pages_of, set_page, submissions_page
 from src.research.sources.edgar.quarters import Quarter, closing, new_york_day
 from src.research.sources.edgar.state import (
     FUNDAMENTALS,
@@ -30,6 +33,7 @@ from src.research.sources.edgar.state import (
 )
 
 _DAILY = dt.timedelta(hours=20)
+_BEFORE = dt.timedelta(days=2)  # of an archive that does not say when it was made
 _GIVEN_UP = dt.timedelta(days=60)  # after the end of a quarter whose insider set lies in neither folder
 _TABLES = {"SUBMISSION.tsv", "REPORTINGOWNER.tsv", "NONDERIV_TRANS.tsv"}
 
@@ -68,7 +72,7 @@ def read_tickers(page: Page, reply: Reply, context: CollectContext, run: EdgarRu
                 title="Companies, tickers and exchanges", url=page.url, fields={"rows": len(table)},
             )
         )  # fmt: skip
-    notes = {"complete": True, "companies": companies}
+    notes = {"complete": True, "companies": companies, **validators(reply)}
     return Harvest(documents, pages, (), reply.arrived + _DAILY, notes)
 
 
@@ -91,7 +95,7 @@ def read_submissions(page: Page, reply: Reply, context: CollectContext, run: Edg
     Malformed
         If they are another company's, or of another form.
     """
-    notes = {"complete": True, "asked": new_york_day(reply.arrived).isoformat()}
+    notes = {"complete": True, "asked": page.context.get("as_of") or new_york_day(reply.arrived).isoformat()}
     if reply.missing:
         return Harvest(notes=notes | {"missing": True}, remarks=[f"{page.unit} is not there"])
     cik = page.context["cik"]
@@ -102,24 +106,12 @@ def read_submissions(page: Page, reply: Reply, context: CollectContext, run: Edg
         pages = [*_older(parts, context, cik), *_texts(columns, context, cik, tree.get("name", ""))]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Malformed(f"{page.unit} is of an unexpected form: {type(error).__name__} {error}") from None
-    return Harvest([submissions_document(page, reply.arrived, reply.body, tree.get("name", ""))], pages, notes=notes)
-
-
-def submissions_document(page: Page, seen: dt.datetime, body: bytes, name: str) -> Document:
-    """The document of a company's submissions.
-
-    Parameters
-    ----------
-    page : Page
-    seen : datetime
-    body : bytes
-    name : str
-        Of the company.
-    """
-    return Document(
-        NAME, page.unit, "submissions", seen, body, "submissions", entity=addresses.entity(page.context["cik"]),
-        title=f"Submissions of {name or page.unit}", url=page.url,
+    name = page.context["part"] or addresses.company(cik)
+    document = Document(
+        NAME, f"submissions/{name}", "submissions", reply.arrived, reply.body, "submissions",
+        entity=addresses.entity(cik), title=f"Submissions of {tree.get('name') or name}", url=page.url,
     )  # fmt: skip
+    return Harvest([document], pages, notes=notes)
 
 
 def read_facts(page: Page, reply: Reply, context: CollectContext, run: EdgarRun) -> Harvest:
@@ -141,33 +133,46 @@ def read_facts(page: Page, reply: Reply, context: CollectContext, run: EdgarRun)
     Malformed
         If they are another company's, or of another form.
     """
-    notes = {"complete": True, "asked": new_york_day(reply.arrived).isoformat()}
+    notes = {"complete": True, "asked": page.context.get("as_of") or new_york_day(reply.arrived).isoformat()}
     documents = []
     if not reply.missing:
         tree = _tree(page, reply.body)
         if not isinstance(tree.get("facts"), dict):
             raise Malformed(f"{page.unit} holds no facts")
-        documents.append(facts_document(page, reply.arrived, reply.body, tree.get("entityName") or ""))
+        documents.append(_facts_document(page, reply, tree.get("entityName") or ""))
     run.settle(FUNDAMENTALS, page.unit)
     return Harvest(documents, asks=run.asks(FUNDAMENTALS, context, reply.arrived), notes=notes)
 
 
-def facts_document(page: Page, seen: dt.datetime, body: bytes, name: str) -> Document:
-    """The document of a company's facts.
+def _facts_document(page: Page, reply: Reply, name: str) -> Document:
+    cik = page.context["cik"]
+    return Document(
+        NAME, facts_unit(cik), "companyfacts", reply.arrived, reply.body, FUNDAMENTALS,
+        entity=addresses.entity(cik), title=f"Facts of {name or addresses.company(cik)}", url=page.url,
+    )  # fmt: skip
+
+
+def read_bulk(page: Page, reply: Reply, context: CollectContext, run: EdgarRun) -> Harvest:
+    """Take note of the archive of all companies, which lies in a file, and read the universe's companies from there.
 
     Parameters
     ----------
     page : Page
-    seen : datetime
-    body : bytes
-    name : str
-        Of the company.
+    reply : Reply
+    context : CollectContext
+    run : EdgarRun
+
+    Returns
+    -------
+    Harvest
+        One page for each company; its client takes it from the file, or asks for it where the file is gone.
     """
-    cik = page.context["cik"]
-    return Document(
-        NAME, f"companyfacts/{addresses.company(cik)}", "companyfacts", seen, body, FUNDAMENTALS,
-        entity=addresses.entity(cik), title=f"Facts of {name or addresses.company(cik)}", url=page.url,
-    )  # fmt: skip
+    kind, path = page.context["kind"], reply.headers.get(ARCHIVE, "")
+    made = reply.headers.get("last-modified")
+    day = new_york_day(parsedate_to_datetime(made) if made else reply.arrived - _BEFORE)
+    about = {"archive": path, "as_of": day.isoformat()} if path else {}
+    remarks = [] if path else [f"{page.unit} is not there: companies are asked for one by one"]
+    return Harvest(pages=company_pages(context, kind, run.ciks, about), notes={"complete": True}, remarks=remarks)
 
 
 def read_set(page: Page, reply: Reply, context: CollectContext, run: EdgarRun) -> Harvest:

@@ -9,7 +9,7 @@ from src.config.research_sections import ResearchConfig
 from src.config.schema import LiveSource
 from src.research.source import CollectContext, Harvest, Page, Reply
 from src.research.sources.edgar.companies import read_table
-from src.research.sources.edgar.company_reading import read_facts, read_set, read_submissions, read_tickers
+from src.research.sources.edgar.company_reading import read_bulk, read_facts, read_set, read_submissions, read_tickers
 from src.research.sources.edgar.filing_reading import read_document_reply, read_header_reply, read_whole_page
 from src.research.sources.edgar.index_reading import read_index_page
 from src.research.sources.edgar.pages import pages_of, tickers_page
@@ -23,6 +23,7 @@ _READERS: dict[str, _Reader] = {
     "set": read_set,
     "submissions": read_submissions,
     "facts": read_facts,
+    "bulk": read_bulk,
     "whole": read_whole_page,
     "header": read_header_reply,
     "document": read_document_reply,

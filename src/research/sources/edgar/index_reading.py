@@ -10,10 +10,11 @@ import polars as pl
 
 from src.documents.document import Document
 from src.market.calendar import is_session
+from src.research.http_client import validators
 from src.research.source import CollectContext, Harvest, Page, Reply
 from src.research.sources.edgar import addresses
 from src.research.sources.edgar.master_index import read_index
-from src.research.sources.edgar.pages import ORDER, facts_page, set_is_due
+from src.research.sources.edgar.pages import ORDER, facts_page, facts_unit, set_is_due, submissions_unit
 from src.research.sources.edgar.quarters import Quarter, closing
 from src.research.sources.edgar.state import (
     FUNDAMENTALS,
@@ -66,7 +67,7 @@ def read_index_page(page: Page, reply: Reply, context: CollectContext, run: Edga
         pages.extend(_facts(rows, context, run))
     run.settle(INDEX, page.unit)
     asks = [*run.asks(INDEX, context, reply.arrived), *run.asks(FUNDAMENTALS, context, reply.arrived)]
-    return Harvest(documents, pages, asks, again, {"complete": True})
+    return Harvest(documents, pages, asks, again, {"complete": True, **validators(reply)})
 
 
 def _missing(page: Page, reply: Reply, context: CollectContext, run: EdgarRun, final: dt.datetime) -> Harvest:
@@ -101,7 +102,7 @@ def _filings(rows: pl.DataFrame, page: Page, context: CollectContext, run: Edgar
         if base_form(row["form"]) in OWNERSHIP:
             if owners:
                 yield _whole_text(row, context)
-        elif (since := taken("submissions", row["cik"], context, run)) and row["filed"] >= since:
+        elif (since := _submissions_taken(row["cik"], context)) and row["filed"] >= since:
             yield _header(row, context)
 
 
@@ -111,11 +112,15 @@ def _facts(rows: pl.DataFrame, context: CollectContext, run: EdgarRun) -> Iterat
         return
     found = rows.filter(pl.col("cik").is_in(list(run.ciks)) & _BASE.is_in(list(REPORTS)))
     for row in found.unique(["cik", "accession"], maintain_order=True).iter_rows(named=True):
-        since = taken("companyfacts", row["cik"], context, run)
+        since = taken(facts_unit(row["cik"]), context)
         page = facts_page(context, row["cik"], row["accession"])
         if since and row["filed"] >= since and not context.notes(page.unit):
             run.left.setdefault(FUNDAMENTALS, set()).add(page.unit)
             yield page
+
+
+def _submissions_taken(cik: int, context: CollectContext) -> dt.date | None:
+    return taken(submissions_unit(context, addresses.company(cik)), context)
 
 
 def _whole_text(row: dict[str, Any], context: CollectContext) -> Page:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from src.research.source import CollectContext, Page
 from src.research.sources.edgar import addresses
 from src.research.sources.edgar.companies import ListedCompany, companies_of
 from src.research.sources.edgar.quarters import Quarter, last_indexed, new_york_day, weekdays
-from src.research.sources.edgar.state import FUNDAMENTALS, INDEX, NAME, SETS, EdgarRun, beginning
+from src.research.sources.edgar.state import (
+    FUNDAMENTALS,
+    INDEX,
+    NAME,
+    OWNERSHIP,
+    SETS,
+    EdgarRun,
+    beginning,
+    wanted_forms,
+)
 
 _LARGE = 1 << 28  # bytes that a quarter's index, an insider set or a company's facts may have
 _PUBLISHED = dt.timedelta(days=15)  # after the end of a quarter its insider set is looked for
@@ -25,7 +35,8 @@ def tickers_page(context: CollectContext) -> Page:
     context : CollectContext
     """
     url = addresses.tickers(context.settings.edgar)
-    return Page(NAME, addresses.TICKERS, url, ORDER["tickers"], {"what": "tickers"})
+    about = {"what": "tickers", **(known(context, addresses.TICKERS) if context.stored(addresses.TICKERS) else {})}
+    return Page(NAME, addresses.TICKERS, url, ORDER["tickers"], about)
 
 
 def pages_of(
@@ -50,14 +61,32 @@ def pages_of(
     former = context.notes(addresses.TICKERS).get("companies", {})
     companies = companies_of(context.instruments, table, former)
     run.ciks = frozenset(cik for ciks in companies.values() for cik in ciks)
-    by_stream = {
-        INDEX: list(_index_pages(context)),
-        SETS: list(_set_pages(context)) if edgar.insider_sets else [],
-        FUNDAMENTALS: list(_company_pages(context, run, "companyfacts", facts_page)) if edgar.fundamentals else [],
-    }
+    indexes, sets = list(_index_pages(context)), list(_set_pages(context)) if edgar.insider_sets else []
+    submissions = company_pages(context, "submissions", run.ciks)
+    facts = company_pages(context, "companyfacts", run.ciks) if edgar.fundamentals else []
+    by_stream = {INDEX: indexes, SETS: sets, FUNDAMENTALS: facts}
     run.left = {stream: _incomplete(context, pages) for stream, pages in by_stream.items()}
-    every = [page for pages in by_stream.values() for page in pages]
-    return companies, [*every, *_company_pages(context, run, "submissions", submissions_page)]
+    both = [("submissions", submissions), *([("companyfacts", facts)] if facts else [])]
+    archived = [page for kind, pages in both for page in _archive_first(context, kind, pages)]
+    return companies, [*indexes, *sets, *archived]
+
+
+def company_pages(
+    context: CollectContext, kind: str, ciks: Iterable[int], archive: Mapping[str, str] = MappingProxyType({})
+) -> list[Page]:
+    """Submissions or facts of companies.
+
+    Parameters
+    ----------
+    context : CollectContext
+    kind : str
+        submissions or companyfacts.
+    ciks : iterable of int
+    archive : mapping
+        ``archive`` and ``as_of``: where the archive of all companies lies, and of what day it is.
+    """
+    page = submissions_page if kind == "submissions" else facts_page
+    return [page(context, cik, about=archive) for cik in sorted(ciks)]
 
 
 def day_page(context: CollectContext, day: dt.date) -> Page:
@@ -69,7 +98,20 @@ def day_page(context: CollectContext, day: dt.date) -> Page:
     day : date
     """
     url = addresses.daily_index(context.settings.edgar, day)
-    return Page(NAME, f"index/{day}", url, ORDER["day"], {"what": "day", "day": day.isoformat()})
+    unit = f"index/{day}"
+    return Page(NAME, unit, url, ORDER["day"], {"what": "day", "day": day.isoformat(), **known(context, unit)})
+
+
+def known(context: CollectContext, unit: str) -> dict[str, str]:
+    """What the last answer said of itself, so that the next one can be that nothing changed.
+
+    Parameters
+    ----------
+    context : CollectContext
+    unit : str
+    """
+    notes = context.notes(unit)
+    return {key: str(notes[key]) for key in ("etag", "last_modified") if notes.get(key)}
 
 
 def set_page(context: CollectContext, quarter: Quarter, other: bool = False) -> Page:
@@ -87,7 +129,9 @@ def set_page(context: CollectContext, quarter: Quarter, other: bool = False) -> 
     return Page(NAME, f"{unit}/other" if other else unit, url, ORDER["set"], about)
 
 
-def facts_page(context: CollectContext, cik: int, accession: str = "") -> Page:
+def facts_page(
+    context: CollectContext, cik: int, accession: str = "", about: Mapping[str, str] = MappingProxyType({})
+) -> Page:
     """A company's facts.
 
     Parameters
@@ -96,13 +140,27 @@ def facts_page(context: CollectContext, cik: int, accession: str = "") -> Page:
     cik : int
     accession : str
         Of the report that brings new figures; empty for the first time.
+    about : mapping
+        As `company_pages` has it.
     """
-    unit = f"companyfacts/{addresses.company(cik)}" + (f"/{accession}" if accession else "")
+    unit = facts_unit(cik) + (f"/{accession}" if accession else "")
     url = addresses.companyfacts(context.settings.edgar, cik)
-    return Page(NAME, unit, url, ORDER["facts"], {"what": "facts", "cik": cik, "most_bytes": _LARGE})
+    return Page(NAME, unit, url, ORDER["facts"], {"what": "facts", "cik": cik, "most_bytes": _LARGE, **about})
 
 
-def submissions_page(context: CollectContext, cik: int, part: str = "") -> Page:
+def facts_unit(cik: int) -> str:
+    """Unit of a company's facts, and the id of their document.
+
+    Parameters
+    ----------
+    cik : int
+    """
+    return f"companyfacts/{addresses.company(cik)}"
+
+
+def submissions_page(
+    context: CollectContext, cik: int, part: str = "", about: Mapping[str, str] = MappingProxyType({})
+) -> Page:
     """A company's submissions, or an older part of them.
 
     Parameters
@@ -111,12 +169,26 @@ def submissions_page(context: CollectContext, cik: int, part: str = "") -> Page:
     cik : int
     part : str
         ``CIK0000320193-submissions-001``.
+    about : mapping
+        As `company_pages` has it.
     """
     name = part or addresses.company(cik)
-    about = {"what": "submissions", "cik": cik, "part": part}
-    return Page(
-        NAME, f"submissions/{name}", addresses.submissions(context.settings.edgar, name), ORDER["submissions"], about
-    )
+    said = {"what": "submissions", "cik": cik, "part": part, "most_bytes": _LARGE, **about}
+    url = addresses.submissions(context.settings.edgar, name)
+    return Page(NAME, submissions_unit(context, name), url, ORDER["submissions"], said)
+
+
+def submissions_unit(context: CollectContext, name: str) -> str:
+    """Unit of a company's submissions: they are read again where other texts are wanted.
+
+    Parameters
+    ----------
+    context : CollectContext
+    name : str
+        ``CIK0000320193``, or a part of it.
+    """
+    forms = sorted(wanted_forms(context) - OWNERSHIP) if context.settings.edgar.texts else []
+    return f"submissions/{name}" + (f" {','.join(forms)} from {context.settings.start}" if forms else "")
 
 
 def bulk_page(context: CollectContext, kind: str) -> Page:
@@ -163,18 +235,10 @@ def _set_pages(context: CollectContext) -> Iterator[Page]:
             yield set_page(context, quarter)
 
 
-def _company_pages(
-    context: CollectContext, run: EdgarRun, kind: str, page: Callable[[CollectContext, int], Page]
-) -> Iterator[Page]:
-    """One page a company, or the archive of all companies and one for each company that it was not read for."""
-    ciks: Iterable[int] = run.ciks
-    if context.settings.edgar.bulk:
-        archive = context.notes(f"bulk/{kind}")
-        if not archive.get("complete"):
-            yield bulk_page(context, kind)
-            return
-        ciks = run.ciks.difference(archive["ciks"])
-    yield from (page(context, cik) for cik in sorted(ciks))
+def _archive_first(context: CollectContext, kind: str, pages: list[Page]) -> list[Page]:
+    """The archive of all companies in place of their pages, the first time, if that is wanted."""
+    wanted = context.settings.edgar.bulk and not context.notes(f"bulk/{kind}").get("complete")
+    return [bulk_page(context, kind)] if wanted else pages
 
 
 def _seen(context: CollectContext, unit: str) -> bool:

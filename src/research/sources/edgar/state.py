@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from src.documents.document import Ask
 from src.research.source import CollectContext
-from src.research.sources.edgar.addresses import company
 from src.research.sources.edgar.quarters import Quarter
 
 NAME = "edgar"
@@ -29,13 +28,10 @@ class EdgarRun:
         Companies of the universe.
     left : dict of str to set of str
         By stream, the units that are not complete.
-    archives : dict of str to (str, frozenset of int)
-        By kind, the day on which the archive of all companies was read, and the companies that it was read for.
     """
 
     ciks: frozenset[int] = frozenset()
     left: dict[str, set[str]] = field(default_factory=dict)
-    archives: dict[str, tuple[str, frozenset[int]]] = field(default_factory=dict)
 
     def settle(self, stream: str, unit: str) -> None:
         """Take note that a unit is complete.
@@ -107,21 +103,14 @@ def wanted_forms(context: CollectContext) -> frozenset[str]:
     return frozenset(each for form in context.settings.edgar.forms for each in _VARIANTS.get(form, (form,)))
 
 
-def taken(kind: str, cik: int, context: CollectContext, run: EdgarRun) -> dt.date | None:
-    """The day in New York on which a company's submissions or facts were read first; None if they never were.
+def taken(unit: str, context: CollectContext) -> dt.date | None:
+    """The day in New York up to which a company's submissions or facts were read; None if they never were.
 
     Parameters
     ----------
-    kind : str
-        submissions or companyfacts.
-    cik : int
+    unit : str
+        Of their first reading.
     context : CollectContext
-    run : EdgarRun
-        Remembers what the archive of all companies was read for.
     """
-    if kind not in run.archives:
-        notes = context.notes(f"bulk/{kind}")
-        run.archives[kind] = (notes.get("asked", ""), frozenset(notes.get("ciks", ())))
-    day, ciks = run.archives[kind]
-    day = day if cik in ciks else context.notes(f"{kind}/{company(cik)}").get("asked", "")
+    day = context.notes(unit).get("asked")
     return dt.date.fromisoformat(day) if day else None

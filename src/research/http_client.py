@@ -52,7 +52,14 @@ class HttpClient:
         The time of day in UTC.
     clock : callable
         Monotonic time in seconds.
+
+    Attributes
+    ----------
+    limited_pause : float or None
+        Seconds to wait where a host that limits the rate names no time; None leaves that to the gate.
     """
+
+    limited_pause: float | None = None
 
     def __init__(
         self,
@@ -190,6 +197,7 @@ class HttpClient:
         limited = status == 403 and not _ABSENT.search(body) and _LIMITED.search(body)
         if status == 429 or (status == 503 and named) or limited:
             seconds = retry_after(named, self._now())
+            seconds = self.limited_pause if seconds is None else seconds
             self._gate.refused(seconds)
             raise Refusal(f"{shown}: answers {status}, which limits the rate", seconds)
 

@@ -17,9 +17,9 @@ from src.research.http_client import validators
 from src.research.source import CollectContext, Harvest, Page, Reply
 from src.research.sources.edgar import addresses
 from src.research.sources.edgar.acceptance import acceptance_times
+from src.research.sources.edgar.client import ARCHIVE
 from src.research.sources.edgar.companies import read_table
 from src.research.sources.edgar.filing_reading import document_page
-from src.research.sources.edgar.client import ARCHIVE
 from src.research.sources.edgar.pages import ORDER, company_pages, facts_unit, pages_of, set_page, submissions_page
 from src.research.sources.edgar.quarters import Quarter, closing, new_york_day
 from src.research.sources.edgar.state import (
@@ -103,7 +103,7 @@ def read_submissions(page: Page, reply: Reply, context: CollectContext, run: Edg
     try:
         columns = tree if page.context["part"] else tree["filings"]["recent"]
         parts = [] if page.context["part"] else tree["filings"].get("files") or []
-        pages = [*_older(parts, context, cik), *_texts(columns, context, cik, tree.get("name", ""))]
+        pages = [*_older(parts, context, page), *_texts(columns, context, cik, tree.get("name", ""))]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Malformed(f"{page.unit} is of an unexpected form: {type(error).__name__} {error}") from None
     name = page.context["part"] or addresses.company(cik)
@@ -240,11 +240,12 @@ def _tree(page: Page, body: bytes) -> Mapping[str, Any]:
     return tree  # type: ignore[no-any-return]
 
 
-def _older(parts: list[Mapping[str, Any]], context: CollectContext, cik: int) -> Iterator[Page]:
+def _older(parts: list[Mapping[str, Any]], context: CollectContext, page: Page) -> Iterator[Page]:
     """Older parts of the submissions that reach into the history that is wanted."""
     for part in parts:
         if str(part["filingTo"]) >= context.settings.start:
-            yield submissions_page(context, cik, str(part["name"]).removesuffix(".json"))
+            about = {key: page.context[key] for key in ("archive", "as_of") if key in page.context}
+            yield submissions_page(context, page.context["cik"], str(part["name"]).removesuffix(".json"), about)
 
 
 def _texts(columns: Mapping[str, list[Any]], context: CollectContext, cik: int, name: str) -> Iterator[Page]:

@@ -14,8 +14,8 @@ import pytest
 from src.core.project import ROOT
 
 VERBS = {
-    "clean", "daily", "data", "doctor", "enlist", "featurize", "gate", "hydrate", "ingest", "monitor", "predict",
-    "promote", "quote", "report", "search", "status", "sync", "train", "tune", "ui",
+    "clean", "compare", "daily", "data", "doctor", "enlist", "featurize", "gate", "hydrate", "ingest", "monitor",
+    "predict", "promote", "quote", "report", "search", "status", "sync", "train", "tune", "ui",
 }  # fmt: skip
 FILES = sorted((ROOT / "src").rglob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -1,0 +1,254 @@
+"""Does one set of features help? The runs of two sets on the same instruments, days, labels and seeds, pair by pair.
+
+Skill comes in bursts that instruments share, so pairs of one quarter are not independent, and quarters nearly are: the
+interval is that of a mean over calendar quarters (Fama and MacBeth 1973, Risk, return and equilibrium, JPE 81:607, eq.
+8; their months are quarters here).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.config.commands import command
+from src.config.paths import DatasetPaths
+from src.config.schema import FeaturesConfig
+from src.core.errors import ConfigError
+from src.core.instruments import KEY
+from src.evaluation.metrics import auc
+from src.evaluation.strategy import net_returns
+from src.features.selection import select
+from src.signals.own_decisions import GradedRun, GradedRuns
+from src.storage import atomic
+from src.training.run_store import RunStore
+
+MEASURES = {"auc": "AUC", "net": "net return a year", "ic": "rank IC"}
+_ALIKE = ("label", "split", "model", "seed", "library", "bars", "listings", "eligibility")  # parts of a run's key
+_COLUMNS = ("session_key", *KEY, "family", "features", "parts", "created_at")
+_FEWEST = 20  # decisions of a quarter that its AUC rests on
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sets of features on the same runs.
+
+    Attributes
+    ----------
+    base, other : str
+        Names of the sets.
+    pairs, instruments : int
+        Runs of the one that have a twin of the other, and of how many instruments (or portfolios).
+    passed : (int, int)
+        How many of the twins cleared the four thresholds.
+    quarters : DataFrame
+        quarter (its first day), pairs, and for each measure that the scope has ``<measure>_base``, ``<measure>_other``:
+        means over the pairs.
+    """
+
+    base: str
+    other: str
+    pairs: int
+    instruments: int
+    passed: tuple[int, int]
+    quarters: pl.DataFrame
+
+    def interval(self, measure: str) -> tuple[float, float, float, float, float] | None:
+        """Mean over quarters of both, and of the difference with its 95% interval.
+
+        Parameters
+        ----------
+        measure : str
+            A key of `MEASURES`.
+
+        Returns
+        -------
+        tuple of float or None
+            Base, other, difference, and the ends of its interval by Student's t over quarters; None where fewer than
+            three quarters have the measure.
+        """
+        columns = f"{measure}_base", f"{measure}_other"
+        if columns[0] not in self.quarters.columns:
+            return None
+        rows = self.quarters.select(columns).drop_nulls().to_numpy()
+        if len(rows) < 3:
+            return None
+        from scipy.stats import t
+
+        gain = rows[:, 1] - rows[:, 0]
+        reach = float(t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain)))
+        mean = float(gain.mean())
+        return float(rows[:, 0].mean()), float(rows[:, 1].mean()), mean, mean - reach, mean + reach
+
+
+def compare_instruments(paths: DatasetPaths, base: FeaturesConfig, other: FeaturesConfig, interval: str) -> Comparison:
+    """Compare the runs of single instruments.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    base, other : FeaturesConfig
+        The two sets; both are trained already.
+    interval : str
+        Of the bars.
+
+    Returns
+    -------
+    Comparison
+        Of AUC, and of the net return of the strategy by which each run was graded.
+
+    Raises
+    ------
+    ConfigError
+        If one of the sets was not trained, or no run has a twin: says what to type.
+    """
+    twins = _twins(RunStore(paths.runs), base, other, interval, paths)
+    record_ids = {side: twins[f"{side}_id"].to_list() for side in ("base", "other")}
+    sides = {record_id: side for side, ids in record_ids.items() for record_id in ids}
+    sessions = {row[f"{side}_id"]: row[f"{side}_session"] for row in twins.iter_rows(named=True) for side in record_ids}
+    rows = pl.concat([twins.select(*KEY, record_id=f"{side}_id") for side in record_ids])
+    graded = rows.with_columns(graded_by=pl.Series([sessions[each] for each in rows["record_id"]], dtype=pl.String))
+    twin = dict(twins.select("base_id", "other_id").iter_rows())
+    parts, used = [], 0
+    for runs in GradedRuns(paths).read(graded):
+        of_id = {run.record_id: run for run in runs}
+        for record_id, run in of_id.items():
+            if sides[record_id] == "base" and twin[record_id] in of_id:
+                parts.append(_by_quarter(run, of_id[twin[record_id]]))
+                used += 1
+    measures = ("auc", "net")
+    quarters = _averaged(parts, measures)
+    return Comparison(
+        base.name, other.name, used, twins.select(KEY).n_unique(), _passed(paths.grades, record_ids, paths), quarters
+    )
+
+
+def compare_portfolios(paths: DatasetPaths, base: FeaturesConfig, other: FeaturesConfig, interval: str) -> Comparison:
+    """Compare the portfolios of the pooled scope: their net returns and rank information coefficients.
+
+    Parameters
+    ----------
+    paths, base, other, interval
+        As for `compare_instruments`.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ConfigError
+        As `compare_instruments`.
+    """
+    twins = _twins(RunStore(paths.portfolios), base, other, interval, paths)
+    parts, used = [], []
+    for row in twins.iter_rows(named=True):
+        tables = [_daily(paths, row[f"{side}_id"]) for side in ("base", "other")]
+        if all(table is not None for table in tables):
+            joined = tables[0].join(tables[1], on="stamp", suffix="_other")  # type: ignore[union-attr, arg-type]
+            parts.append(joined.group_by(quarter=pl.col("stamp").dt.truncate("1q").cast(pl.Date)).agg(
+                net_base=pl.col("net").mean() * 252, net_other=pl.col("net_other").mean() * 252,
+                ic_base=pl.col("ic").mean(), ic_other=pl.col("ic_other").mean(),
+            ))  # fmt: skip
+            used.append(row)
+    record_ids = {side: [row[f"{side}_id"] for row in used] for side in ("base", "other")}
+    passed = _passed(paths.portfolio_grades, record_ids, paths)
+    return Comparison(base.name, other.name, len(used), len(used), passed, _averaged(parts, ("net", "ic")))
+
+
+def _twins(
+    store: RunStore, base: FeaturesConfig, other: FeaturesConfig, interval: str, paths: DatasetPaths
+) -> pl.DataFrame:
+    """Runs of both sets that are alike in all else: one row a pair, the newest of each."""
+    runs = store.runs(_COLUMNS).filter(~pl.col("superseded"))
+    found = {}
+    for side, features in (("base", base), ("other", other)):
+        names = json.dumps([item.name for item in select(features, interval)])
+        own = runs.filter(pl.col("features").map_elements(_normal, return_dtype=pl.String) == names)
+        if not own.height:
+            scope = "scope=pooled" if store.root == paths.portfolios else "scope=instrument"
+            raise ConfigError(
+                f"features={features.name} was not trained: run "
+                f"`{command('featurize', f'features={features.name}')}` and "
+                f"`{command('train', f'features={features.name}', scope)}` first"
+            )
+        alike = own["parts"].map_elements(_alike, return_dtype=pl.String).alias("alike")
+        newest = own.with_columns(alike).sort("created_at").unique([*KEY, "family", "alike"], keep="last")
+        found[side] = newest.select(
+            *KEY, "family", "alike", pl.col("record_id").alias(f"{side}_id"),
+            pl.col("session_key").alias(f"{side}_session"),
+        )  # fmt: skip
+    twins = found["base"].join(found["other"], on=[*KEY, "family", "alike"]).sort(*KEY, "family")
+    if not twins.height:
+        raise ConfigError(
+            f"no run of features={other.name} has a twin of features={base.name} with the same bars, label, split, "
+            "model settings and seed: train both with the same settings"
+        )
+    return twins
+
+
+def _normal(names: str) -> str:
+    return json.dumps(json.loads(names))
+
+
+def _alike(parts: str) -> str:
+    """What two runs have in common but for their features and what these look at."""
+    known = json.loads(parts)
+    return json.dumps({name: known.get(name) for name in _ALIKE}, sort_keys=True)
+
+
+def _by_quarter(base: GradedRun, other: GradedRun) -> pl.DataFrame:
+    """Measures of one pair in each quarter, on the decisions that both have."""
+    shared = np.intersect1d(base.positions, other.positions)
+    table: dict[str, Any] = {"stamp": base.decisions.stamps[shared].astype("datetime64[D]")}
+    for side, run in (("base", base), ("other", other)):
+        rows = np.searchsorted(run.positions, shared)
+        table |= {f"label_{side}": run.outcome[rows], f"score_{side}": run.probability[rows]}
+        table[f"net_{side}"] = net_returns(run.position, run.conditions)[rows] * run.decisions.bars_per_year
+    days = pl.DataFrame(table).with_columns(quarter=pl.col("stamp").cast(pl.Date).dt.truncate("1q"))
+    rows_of = days.partition_by("quarter", as_dict=True, maintain_order=True)
+    return pl.DataFrame([{"quarter": day, **_measured(rows)} for (day,), rows in rows_of.items()])
+
+
+def _measured(rows: pl.DataFrame) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for side in ("base", "other"):
+        label, score = rows[f"label_{side}"].to_numpy(), rows[f"score_{side}"].to_numpy()
+        known = np.isfinite(label)
+        found[f"auc_{side}"] = auc(label[known], score[known]) if known.sum() >= _FEWEST else None
+        found[f"net_{side}"] = float(np.mean(rows[f"net_{side}"].to_numpy()))
+    return found
+
+
+def _averaged(parts: list[pl.DataFrame], measures: tuple[str, ...]) -> pl.DataFrame:
+    """Means over the pairs in each quarter; a pair counts for a measure where it has both sides."""
+    columns = [f"{measure}_{side}" for measure in measures for side in ("base", "other")]
+    schema = {"quarter": pl.Date} | dict.fromkeys(columns, pl.Float64)
+    rows = pl.concat(
+        [pl.DataFrame(schema=schema), *(part.select(pl.col(k).cast(v) for k, v in schema.items()) for part in parts)]
+    )
+    both = {m: pl.col(f"{m}_base").is_not_null() & pl.col(f"{m}_other").is_not_null() for m in measures}
+    means = [
+        pl.col(f"{measure}_{side}").filter(both[measure]).mean() for measure in measures for side in ("base", "other")
+    ]
+    return rows.group_by("quarter").agg(pl.len().alias("pairs"), *means).sort("quarter")
+
+
+def _daily(paths: DatasetPaths, record_id: str) -> pl.DataFrame | None:
+    path = paths.portfolios / record_id / "daily.parquet"
+    if not path.is_file():
+        return None
+    with atomic.read_errors(path, f"run `{command('train', 'scope=pooled', stored=paths.dataset)}`, which writes it"):
+        return pl.read_parquet(path, columns=["stamp", "net", "ic"], glob=False)
+
+
+def _passed(grades: Any, record_ids: dict[str, list[str]], paths: DatasetPaths) -> tuple[int, int]:
+    """How many runs of each side cleared the thresholds, by the grade of the session that trained them."""
+    store = RunStore(paths.portfolios if grades == paths.portfolio_grades else paths.runs)
+    rows = [store.grades(session).select("record_id", "passed") for session in sorted(store.graded_sessions())]
+    passed = {row[0] for table in rows for row in table.iter_rows() if row[1]}
+    base, other = (sum(each in passed for each in record_ids[side]) for side in ("base", "other"))
+    return base, other

@@ -44,6 +44,7 @@ def pdf_text(body: bytes) -> str:
     from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 
+    damage: tuple[type[Exception], ...] = (PyPdfError, RecursionError, *_OF_DAMAGE)
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports each flaw that it works around
     try:
         reader = PdfReader(io.BytesIO(body))
@@ -52,7 +53,7 @@ def pdf_text(body: bytes) -> str:
         return "\n".join(_pages(reader))
     except Unreadable:
         raise
-    except (PyPdfError, RecursionError, *_OF_DAMAGE) as error:
+    except damage as error:
         raise Unreadable(f"is damaged ({type(error).__name__}: {error}): store it again") from error
 
 
@@ -77,6 +78,7 @@ def word_text(body: bytes) -> str:
     from docx.table import Table
     from lxml.etree import LxmlError
 
+    damage: tuple[type[Exception], ...] = (OpcError, LxmlError, zipfile.BadZipFile, *_OF_DAMAGE)
     if body.startswith(b"\xd0\xcf\x11\xe0"):
         raise Unreadable("is encrypted, or of the format before 2007: store it as docx without a password")
     try:
@@ -87,7 +89,7 @@ def word_text(body: bytes) -> str:
         for block in docx.Document(io.BytesIO(body)).iter_inner_content():
             lines += _cells(block) if isinstance(block, Table) else [block.text]
         return "\n".join(lines)
-    except (OpcError, LxmlError, zipfile.BadZipFile, *_OF_DAMAGE) as error:
+    except damage as error:
         raise Unreadable(f"is damaged ({type(error).__name__}: {error}): store it again") from error
 
 

@@ -33,14 +33,18 @@ def ingest(config: Config) -> str:
     from src.market.bars import BarStore
     from src.research.collection import collect
     from src.research.derive import derive
+    from src.research.ingest_record import record_ingest
     from src.research.job import ResearchJob
     from src.research.registry import enabled
 
     job = ResearchJob.of(config)
-    collected = f"{collect(job)}; " if enabled(job.research) else ""
+    collected = collect(job) if enabled(job.research) else ""
     if not BarStore(job.paths.bars).exists():
-        return f"ingest: {collected}facts are derived where the bars are: run `{config.hydrate_command}` first"
-    return f"ingest: {collected}{derive(job)}"
+        derived = f"facts are derived where the bars are: run `{config.hydrate_command}` there"
+    else:
+        derived = str(derive(job))
+    record_ingest(job.paths.ingest, collected, derived)
+    return f"ingest: {'; '.join(filter(None, (collected, derived)))}"
 
 
 if __name__ == "__main__":

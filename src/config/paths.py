@@ -193,6 +193,11 @@ class DatasetPaths:
         return self.root / "facts" / self.dataset
 
     @property
+    def ingest(self) -> Path:
+        """Record of what `ingest` collected and derived last."""
+        return self.states_folder / "ingest.json"
+
+    @property
     def tuning(self) -> Path:
         """The database of tuning studies."""
         return self.root / "tuning" / self.dataset / "studies.db"

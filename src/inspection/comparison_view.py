@@ -21,9 +21,8 @@ def lines(found: Comparison, scope: str, dataset: str) -> Iterator[str]:
         Lines without control characters.
     """
     what = "portfolio" if scope == "pooled" else "instrument"
-    span = (
-        f"{found.quarters['quarter'].min()} on, {found.quarters.height} quarters" if found.quarters.height else "none"
-    )
+    first = found.quarters["quarter"].to_list()[:1]
+    span = f"{found.quarters.height} quarters from {first[0]} on" if first else "no quarter"
     yield (
         f"features={found.other} against features={found.base} on {dataset}, scope={scope}: {found.pairs:,} pairs of "
         f"runs ({found.instruments:,} {what}{'s' if found.instruments != 1 else ''}), {span}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from src.evaluation.grade import GATE_METRICS
+from src.inspection.research_view import fact_lines
 from src.market.bar_findings import WHOLE
 
 Json = dict[str, Any]
@@ -42,6 +43,7 @@ def lines(dossier: Json) -> Iterator[str]:
     if dossier["events"]:
         yield f"  events      {len(dossier['events']):,}, the last:"
         yield from (f"    {event['date']}  {event['kind']:<12} {event['value']:g}" for event in dossier["events"][-5:])
+    yield from fact_lines(dossier["research"])
     yield from (_grade(row) for row in dossier["grades"])
     yield from _pooled(dossier["pooled"])
     yield from _failures(dossier["failures"])

@@ -17,6 +17,7 @@ from src.core.instruments import KEY, Key
 from src.evaluation.grade import GATE_METRICS
 from src.inspection.files import read_table
 from src.inspection.pooled_rank import pooled_of
+from src.inspection.research_view import facts_about
 from src.market import universe
 from src.market.bar_findings import stored
 from src.market.bars import BarStore, bucket
@@ -112,6 +113,7 @@ def dossier(paths: DatasetPaths, key: Key, last: int) -> Json:
         "quality_page": page.as_posix() if (page := paths.reports / "quality.html").is_file() else None,
         "bars": _bars(store, b, key, last),
         "events": _rows(read_table(paths.raw / f"e{b:03d}.parquet"), key, ("date", "kind", "value", "source")),
+        "research": facts_about(paths, b, key),
         "grades": _rows(read_table(paths.grades), key, _GRADES),
         "runs": _runs(paths.runs, key),
         "pooled": pooled_of(paths, key),

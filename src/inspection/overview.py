@@ -24,6 +24,7 @@ from src.inspection.daily_view import last_day
 from src.inspection.files import read_table
 from src.inspection.journal_view import last_book
 from src.inspection.pooled_view import portfolios
+from src.inspection.research_view import research_of
 from src.market.bars import BarStore
 from src.reporting.report_data import POOLED
 from src.runtime import heartbeat
@@ -121,6 +122,7 @@ def overview(
         "passes": _passes(data),
         "pooled": portfolios(paths, data.hydrated, simulated=data.simulated),
         "champions": None if tracked is None else crowned(tracked),
+        "research": research_of(paths),
         "journal": last_book(paths),
         "daily": last_day(paths, now),
         "report": _report(paths),

@@ -17,6 +17,7 @@ from src.hydration.quality import sentence as quality_sentence
 from src.inspection import daily_view
 from src.inspection.journal_view import journal_sentence
 from src.inspection.pooled_view import portfolio_line
+from src.inspection.research_view import research_sentence
 from src.runtime.progress import duration, pace
 from src.runtime.redaction import shown
 from src.storage.state_counts import COUNTS
@@ -82,6 +83,7 @@ def picture(overview: Json) -> Group:
         _passes(overview),
         _pooled(overview),
         _champions(overview),
+        _research(overview),
         _journal(overview),
         _daily(overview, now),
     ):
@@ -281,6 +283,11 @@ def _champions(overview: Json) -> Iterator[Text]:
     if len(failing) > _CHAMPIONS_SHOWN:
         promote = shell_command("promote", stored=overview["dataset"])
         yield _text(f"and {len(failing) - _CHAMPIONS_SHOWN:,} more: {promote} shows all")
+
+
+def _research(overview: Json) -> Iterator[Text]:
+    if overview.get("research"):
+        yield _text(f"research: {research_sentence(overview['research'])}")
 
 
 def _journal(overview: Json) -> Iterator[Text]:

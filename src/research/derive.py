@@ -7,7 +7,7 @@ better reader of filings reaches old documents too; a bucket whose facts are the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,6 +29,7 @@ from src.research.links import companies
 from src.research.scoring.text_scores import text_scores
 from src.research.statements import statements
 from src.runtime.progress import Progress
+from src.storage import atomic
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,24 @@ def derive(job: ResearchJob) -> DerivedFacts:
             changed += facts.write(b, of_bucket, spans.get(b, pl.DataFrame(schema=COVERAGE)))
             progress.advance()
     counts = {kind: sum(part.height for part in parts.values()) for kind, parts in keyed.items()}
-    every = [part.select(KEY) for parts in keyed.values() for part in parts.values()]
-    return DerivedFacts(counts, pl.concat(every).n_unique() if every else 0, changed)
+    states = _states(bars, tables)
+    atomic.write_parquet(states, job.paths.states("ingest"))
+    return DerivedFacts(counts, states.filter(state="done").height, changed)
+
+
+def _states(bars: BarStore, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """One row an instrument of the universe: how many facts it has, and from when to when they became known."""
+    keyed = [table.select(*KEY, day=pl.col("known").cast(pl.Date)) for table in tables.values()]
+    spans = pl.concat(keyed).group_by(KEY).agg(rows=pl.len().cast(pl.Int64), first=pl.min("day"), last=pl.max("day"))
+    hydrated = pl.concat([bars.ledger.states(b).select(*KEY, was="state") for b in bars.buckets()])
+    found = hydrated.join(spans, on=KEY, how="left").with_columns(pl.col("rows").fill_null(0))
+    reason = pl.when(pl.col("was") != "done").then(pl.format("{} by hydrate", "was"))
+    return found.select(
+        *KEY,
+        pl.when(pl.col("rows") > 0).then(pl.lit("done")).otherwise(pl.lit("skipped")).alias("state"),
+        pl.when(pl.col("rows") == 0).then(reason.otherwise(pl.lit("no stored document is about it"))).alias("reason"),
+        "rows", "first", "last",
+    ).sort(KEY)  # fmt: skip
 
 
 def _tables(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

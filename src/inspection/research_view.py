@@ -1,0 +1,115 @@
+"""Research as status and data show it: what was collected, and the facts about one instrument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from src.documents.fact_store import FactStore
+from src.documents.facts import FACTS
+from src.inspection.files import read_table
+from src.research.ingest_record import last_ingest
+
+if TYPE_CHECKING:
+    from src.config.paths import DatasetPaths
+    from src.core.instruments import Key
+    from src.storage.state_counts import Json
+
+_SHOWN = 3  # facts of a kind
+
+
+def research_of(paths: DatasetPaths) -> Json | None:
+    """Describe the last collection and the facts of a dataset.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+
+    Returns
+    -------
+    dict or None
+        ``collected``, ``collected_at``, ``derived``, ``derived_at`` of the last ingest, ``instruments`` with facts, and
+        the day ``last`` on which the newest became known. None before any ingest.
+    """
+    record = last_ingest(paths.ingest)
+    if record is None:
+        return None
+    states = read_table(paths.states("ingest"))
+    done = None if states is None else states.filter(state="done")
+    last = None if done is None or not done.height else str(done["last"].max())
+    return {**record, "instruments": 0 if done is None else done.height, "last": last}
+
+
+def research_sentence(state: Json) -> str:
+    """Write one line of what `research_of` returns.
+
+    Parameters
+    ----------
+    state : dict
+    """
+    parts = [str(state["derived"])]
+    if state["last"]:
+        parts[0] += f", the last known on {state['last']}"
+    if state["collected"]:
+        parts.append(f"collected {state['collected_at']}: {state['collected']}")
+    return "; ".join(parts)
+
+
+def facts_about(paths: DatasetPaths, b: int, key: Key) -> dict[str, Json]:
+    """The facts about one instrument.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    b : int
+        Its bucket.
+    key : (asset_class, symbol)
+
+    Returns
+    -------
+    dict
+        For each kind that it has: ``count``, the ``last`` few with their known time and document, and the ``covered``
+        intervals.
+    """
+    store = FactStore(paths.facts)
+    covered = store.read(b, "coverage", [key])
+    found: dict[str, Json] = {}
+    for kind, fields in FACTS.items():
+        rows = store.read(b, kind, [key])
+        spans = covered.filter(fact=kind).select("since", "until")
+        if rows.height or spans.height:
+            last = rows.tail(_SHOWN).select("known", "document", *fields)
+            found[kind] = {"count": rows.height, "last": _plain(last), "covered": _plain(spans)}
+    return found
+
+
+def fact_lines(facts: dict[str, Json]) -> Iterator[str]:
+    """Write what `facts_about` returns.
+
+    Parameters
+    ----------
+    facts : dict
+
+    Yields
+    ------
+    str
+        One line.
+    """
+    for kind, content in facts.items():
+        span = f", covered {content['covered'][0]['since'][:10]} to {content['covered'][-1]['until'][:10]}"
+        known = f"{content['count']:,} {kind.replace('_', ' ')}{span if content['covered'] else ''}"
+        yield f"  research    {known}{', the last:' if content['last'] else ''}"
+        for row in content["last"]:
+            values = " ".join(
+                f"{name}={value:g}"
+                for name, value in row.items()
+                if name not in ("known", "document") and value is not None
+            )
+            yield f"    {row['known'][:16]}  {row['document']}  {values}"
+
+
+def _plain(table: pl.DataFrame) -> list[dict[str, Any]]:
+    texts = table.with_columns(pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S+00:00"))
+    return texts.to_dicts()

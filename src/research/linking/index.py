@@ -11,7 +11,7 @@ import polars as pl
 
 from src.core.instruments import Key
 from src.research.linking.names import Words, name_words, shortened, without_form
-from src.research.linking.words import ACRONYMS, BRANDS, COINS, SMALL, english
+from src.research.linking.words import ACRONYMS, BRANDS, COINS, LEGAL, SMALL, english
 
 FOREVER = (-(2**63), 2**63 - 1)  # microseconds since 1970
 LINGERS = dt.timedelta(days=365)  # a former name still means its company
@@ -113,8 +113,9 @@ def mention_index(known: pl.DataFrame) -> MentionIndex:
         span = _span(since, until)
         lone, group = groups[(None, (kind, symbol))], groups[(cik, (kind, symbol))]
         named[f"{kind}:{symbol}"].add(Meaning(lone, FOREVER, "symbol"))
-        for spelled in _spelled(kind, symbol):
-            symbols[spelled].add(Meaning(group, span, "symbol"))
+        symbols[canonical(symbol)].add(Meaning(group, span, "symbol"))
+        if kind == "crypto":
+            symbols[canonical(symbol).partition("-")[0]].add(Meaning(group, span, "coin"))
         if cik is not None:
             named[f"CIK:{cik:010d}"].add(Meaning(group, span, "symbol"))
         if len(index.groups[group]) <= _MOST_CLASSES:
@@ -147,13 +148,6 @@ def _groups(index: MentionIndex, known: pl.DataFrame) -> dict[tuple[int | None, 
     return found
 
 
-def _spelled(kind: str, symbol: str) -> Iterable[str]:
-    """How texts write a symbol."""
-    yield canonical(symbol)
-    if kind == "crypto":
-        yield canonical(symbol).partition("-")[0]
-
-
 def _names(cik: int | None, kind: str, symbol: str, name: str, meaning: Meaning) -> Iterable[tuple[Words, Meaning]]:
     """Names of a company; a name that ended still holds for a year, as a former one."""
     if kind == "crypto":
@@ -171,12 +165,26 @@ def _names(cik: int | None, kind: str, symbol: str, name: str, meaning: Meaning)
         kinds.append(((end, end + LINGERS // _MICROSECOND), "former"))
     base = without_form(words)
     short = shortened(base)
+    turned = _turned(base)
     for span, which in kinds:
         yield base, Meaning(meaning.group, span, which)
         if len(base) < len(words) - 1 or words[-1:] == ("group",):
             yield words[: len(base) + 1], Meaning(meaning.group, span, which)
+        for other in turned:
+            yield other, Meaning(meaning.group, span, which)
         if short is not None:
             yield short, Meaning(meaning.group, span, "short" if which == "name" else "former")
+
+
+def _turned(words: Words) -> tuple[Words, ...]:
+    """Names with initials as texts may write them: of SMITH A O and A O SMITH, A.O. Smith and A. O. Smith."""
+    if len(words) != 2:
+        return ()
+    initials = next((word for word in words if len(word) == 2 and word not in LEGAL and word not in english()), None)
+    if initials is None:
+        return ()
+    rest = words[0] if words[1] == initials else words[1]
+    return (initials, rest), (*initials, rest)
 
 
 def _heads(names: dict[Words, set[Meaning]]) -> dict[str, tuple[Entry, ...]]:

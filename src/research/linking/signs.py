@@ -1,44 +1,39 @@
-"""Signs of instruments in one text: tags that name a symbol, bare symbols, and names of companies."""
+"""Signs of instruments in one text: tags, bare symbols and names of companies, and how far each is to be trusted."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from src.research.linking.index import Entry, Meaning, MentionIndex, ambiguous_symbol, canonical
+from src.research.linking.lines import TextLine, is_capital
 from src.research.linking.names import TOKEN, plain, token_words
-from src.research.linking.words import ACRONYMS, CURRENCIES, EXCHANGES, FINANCE, FOLLOWERS, FORMS, SMALL
+from src.research.linking.tags import tags
+from src.research.linking.words import ACRONYMS, FINANCE, FOLLOWERS, FORMS, SMALL
 
 # Confidence of each sign; what stands below 0.7, the default of research.min_confidence, is no link by itself.
 CONFIDENCE = {
     "cik": 1.0,  # the source names the instrument or the company's number
     "exchange": 0.97,  # (NASDAQ: AAPL), NYSE:BRK.B, AAPL.O, AAPL US
-    "cashtag": 0.95,  # $AAPL; 0.85 in small letters
-    "symbol+name": 0.95,  # both, at different places of the text
+    "cashtag": 0.95,  # $AAPL
+    "small cashtag": 0.85,  # $aapl
+    "symbol+name": 0.95,  # both at different places of the text, or the symbol in brackets behind the name
     "legal": 0.95,  # a name with its legal form: Target Corp
-    "name": 0.9,  # of several words that are not all English ones
-    "word": 0.85,  # of one such word; of English words alone, capitals setting it apart in a sentence
+    "name": 0.9,  # of several words that are not all English ones; of a coin
+    "word": 0.85,  # of one such word; of English words alone, capitals setting them apart in a sentence
     "short": 0.8,  # a name without what it says of the industry, or a former one
-    "context": 0.75,  # an English word that stands where a company stands, in a text about business
-    "small": 0.7,  # a name in small letters
+    "context": 0.75,  # an English word or doubtful symbol that stands where a company stands, in a text about business
     "symbol": 0.75,  # bare, three letters and more, no word or abbreviation
-    "doubtful symbol": 0.3,  # any other bare symbol
+    "small": 0.7,  # a name in small letters
     "doubtful name": 0.4,  # an English word without a second sign
+    "doubtful symbol": 0.3,  # any other bare symbol
 }
-_SMALL_TAG = 0.85
-_CASHTAG = re.compile(r"(?<![\w$])\$([A-Za-z]{1,6}(?:[.\-/][A-Za-z]{1,4})?)(?![\w])")
-_SYMBOL = r"[A-Z]{1,6}(?:[.\-/][A-Z]{1,3})?"
-_TAG = re.compile(
-    rf"\b([A-Za-z][A-Za-z\-]{{1,12}}(?: American| Arca| MKT)?)\s?:\s?({_SYMBOL}(?:\s?[,;/]\s?{_SYMBOL})*)\b"
-)
-_RIC = re.compile(r"\b([A-Z]{1,5})\.(?:O|OQ|N|K|A|P)\b(?!\.)|\b([A-Z]{1,5}) US(?: Equity)?\b(?=[\s,.;:)]|$)")
-_STOP = re.compile(r"[.!?:;|\n\"(\u2022]|--| - ")
-_NEAR = 5  # characters between two words of a name
+LINKED = 0.7
+_ENOUGH, _ENOUGH_AMONG_CAPITALS = 5, 6  # letters of a name in small letters
 
 
 @dataclass
-class Signs:
+class Evidence:
     """What a text says of one group of instruments.
 
     Attributes
@@ -46,7 +41,7 @@ class Signs:
     tag, symbol, name : float
         Best confidence of a tag, of a bare symbol, of a name; 0 without.
     sign : str
-        exchange or cashtag, where there is a tag.
+        That of the tag.
     symbol_at, name_at : set of int
         Places of bare symbols and of names.
     """
@@ -60,8 +55,8 @@ class Signs:
 
     def verdict(self) -> tuple[float, str]:
         """Confidence and the sign that it rests on."""
-        apart = self.symbol_at and self.name_at and (self.symbol_at | self.name_at) != self.symbol_at & self.name_at
-        both = CONFIDENCE["symbol+name"] if self.symbol and self.name and apart else 0.0
+        apart = bool(self.symbol_at and self.name_at and self.symbol_at != self.name_at)
+        both = CONFIDENCE["symbol+name"] if apart and max(self.symbol, self.name) >= LINKED else 0.0
         best = max(self.tag, both, self.name, self.symbol)
         if best == self.tag:
             return best, self.sign
@@ -70,17 +65,19 @@ class Signs:
         return best, "name" if best == self.name else "symbol"
 
 
-@dataclass
-class _Line:
-    """One line of a text, cut into tokens, and how it is written."""
+@dataclass(frozen=True)
+class _Spot:
+    """A name or a bare symbol in a line: its tokens, what it means, and how far it is trusted by itself."""
 
-    text: str
-    offset: int
-    tokens: list[tuple[str, int, int]]
-    style: str  # sentence, title, capitals, small
+    at: int
+    end: int
+    meanings: tuple[Meaning, ...]
+    confidence: float
+    kind: str  # name or symbol
+    raisable: bool = False  # whether a company beside it is the second sign that it needs
 
 
-def signs(text: str, moment: int, index: MentionIndex) -> dict[int, Signs]:
+def signs(text: str, moment: int, index: MentionIndex) -> dict[int, Evidence]:
     """Find what a text says.
 
     Parameters
@@ -93,7 +90,7 @@ def signs(text: str, moment: int, index: MentionIndex) -> dict[int, Signs]:
 
     Returns
     -------
-    dict of int to Signs
+    dict of int to Evidence
         By group of `index`.
     """
     return _Reader(plain(text), moment, index).read()
@@ -102,16 +99,19 @@ def signs(text: str, moment: int, index: MentionIndex) -> dict[int, Signs]:
 class _Reader:
     def __init__(self, text: str, moment: int, index: MentionIndex) -> None:
         self.text, self.moment, self.index = text, moment, index
-        self.found: dict[int, Signs] = {}
-        self.taken: set[int] = set()  # places of symbols that a tag or another exchange explains
+        self.found: dict[int, Evidence] = {}
+        self.taken: set[int] = set()  # places that a tag explains
         self._business: bool | None = None
 
-    def read(self) -> dict[int, Signs]:
+    def read(self) -> dict[int, Evidence]:
         self._tags()
         offset = 0
         for text in self.text.split("\n"):
             if text:
-                self._line(text, offset)
+                line = TextLine(text, offset)
+                spots = self._spots(line)
+                if spots:
+                    self._count(line, _raised(line, spots))
             offset += len(text) + 1
         return self.found
 
@@ -123,237 +123,153 @@ class _Reader:
             self._business = bool(words & FINANCE) or "%" in self.text
         return self._business
 
-    # Tags
-
     def _tags(self) -> None:
-        if "$" in self.text:
-            for match in _CASHTAG.finditer(self.text):
-                self._cashtag(match)
-        if ":" in self.text:
-            for match in _TAG.finditer(self.text):
-                self._exchange(match)
-        if "." in self.text or " US" in self.text:
-            for match in _RIC.finditer(self.text):
-                symbol = match[1] or match[2]
-                place = match.start(1 if match[1] else 2)
-                if not ambiguous_symbol(symbol) or (len(symbol) == 2 and match[1]):
-                    self._tagged(symbol, place, CONFIDENCE["exchange"], "exchange")
+        for tag in tags(self.text):
+            self.taken.add(tag.place)
+            if tag.sign != "foreign":
+                self._tagged(self._holding(self.index.symbols.get(canonical(tag.symbol), ())), tag.sign)
 
-    def _cashtag(self, match: re.Match[str]) -> None:
-        symbol = match[1]
-        self.taken.add(match.start(1))
-        if symbol.lower() in CURRENCIES and (len(symbol) > 1 or symbol.islower()):
-            return
-        if symbol.upper().endswith(".X"):
-            symbol = symbol[:-2]
-        capitals = symbol.isupper()
-        self._tagged(symbol, match.start(1), CONFIDENCE["cashtag"] if capitals else _SMALL_TAG, "cashtag")
+    def _tagged(self, meanings: Iterable[Meaning], sign: str) -> None:
+        for meaning in meanings:
+            evidence = self.found.setdefault(meaning.group, Evidence())
+            if CONFIDENCE[sign] > evidence.tag:
+                evidence.tag, evidence.sign = CONFIDENCE[sign], sign.removeprefix("small ")
 
-    def _exchange(self, match: re.Match[str]) -> None:
-        prefix = match[1].lower().split(" ")[0]
-        ours = prefix in EXCHANGES
-        if not ours and not match[1].isupper():
-            return
-        for each in re.finditer(_SYMBOL, match[2]):
-            place = match.start(2) + each.start()
-            if ours:
-                self._tagged(each[0], place, CONFIDENCE["exchange"], "exchange")
-            elif len(match[1]) <= 6:  # (TSX: ALL) is another company's
-                self.taken.add(place)
+    def _holding(self, meanings: Iterable[Meaning]) -> tuple[Meaning, ...]:
+        return tuple(meaning for meaning in meanings if meaning.span[0] <= self.moment < meaning.span[1])
 
-    def _tagged(self, symbol: str, place: int, confidence: float, sign: str) -> None:
-        self.taken.add(place)
-        meanings = self.index.symbols.get(canonical(symbol), ())
-        for meaning in self._holding(meanings):
-            signs = self.found.setdefault(meaning.group, Signs())
-            if confidence > signs.tag:
-                signs.tag, signs.sign = confidence, sign
-
-    def _holding(self, meanings: tuple[Meaning, ...]) -> Iterator[Meaning]:
-        return (meaning for meaning in meanings if meaning.holds(self.moment))
-
-    # Bare symbols and names
-
-    def _line(self, text: str, offset: int) -> None:
-        line = _Line(text, offset, [(m[0], m.start(), m.end()) for m in TOKEN.finditer(text)], "")
+    def _spots(self, line: TextLine) -> list[_Spot]:
         heads, symbols = self.index.heads, self.index.symbols
+        found: list[_Spot] = []
         skip = 0
-        for at, (token, _, _) in enumerate(line.tokens):
-            if at >= skip:
-                lower = token.lower()
-                entries = heads.get(lower)
-                if entries is None and not lower.isalnum():
-                    entries = self._odd(lower)
-                if entries:
-                    skip = max(skip, self._names(line, at, entries))
-            if token.isupper() and not token[0].isdigit() and (token in symbols or "." in token or len(token) < 5):
-                self._symbol(line, at)
-
-    def _odd(self, token: str) -> tuple[Entry, ...] | None:
-        """Entries of a token with an apostrophe or a dot: of Lowe's those of lowes, of Apple's those of apple."""
-        words = token_words(token)
-        found = self.index.heads.get(words[0]) if words else None
-        if found is None and token.endswith("'s"):
-            words = token_words(token[:-2])
-            found = self.index.heads.get(words[0]) if words else None
+        for at, token in enumerate(line.tokens):
+            if at < skip:
+                continue
+            text = token.text
+            lower = text.lower()
+            entries = heads.get(lower) or (None if lower.isalnum() else self._odd(lower))
+            spot = self._name(line, at, entries) if entries else None
+            if spot is None and text.isupper() and (text in symbols or len(text) < 6 or "." in text):
+                spot = self._symbol(line, at, found[-1] if found else None)
+            if spot is not None:
+                found.append(spot)
+                skip = spot.end
         return found
 
-    def _names(self, line: _Line, at: int, entries: tuple[Entry, ...]) -> int:
-        """Take the longest name that begins at a token; return the token behind it."""
+    def _count(self, line: TextLine, spots: list[_Spot]) -> None:
+        for spot in spots:
+            groups = {meaning.group for meaning in spot.meanings}
+            confidence = spot.confidence / 2 if len(groups) > 1 else spot.confidence
+            for group in groups:
+                evidence = self.found.setdefault(group, Evidence())
+                if spot.kind == "name":
+                    evidence.name = max(evidence.name, confidence)
+                    evidence.name_at.add(line.place(spot.at))
+                else:
+                    evidence.symbol = max(evidence.symbol, confidence)
+                    evidence.symbol_at.add(line.place(spot.at))
+
+    # Names
+
+    def _odd(self, token: str) -> tuple[Entry, ...]:
+        """Entries of a token with an apostrophe or a dot: of Lowe's those of lowes, of Apple's those of apple."""
+        forms = [token_words(token)] + ([token_words(token[:-2])] if token.endswith("'s") else [])
+        return tuple(entry for words in forms if words for entry in self.index.heads.get(words[0], ()))
+
+    def _name(self, line: TextLine, at: int, entries: tuple[Entry, ...]) -> _Spot | None:
+        """The longest name that begins at a token."""
         for entry in entries:
-            end = _match(line, at, entry.words)
-            if not end:
-                continue
-            holding = list(self._holding(entry.meanings))
-            if not holding:
-                continue
-            confidence = self._name_confidence(line, at, end, entry, holding)
-            for meaning in holding if confidence else ():
-                signs = self.found.setdefault(meaning.group, Signs())
-                several = len({each.group for each in holding}) > 1
-                signs.name = max(signs.name, confidence / 2 if several else confidence)
-                signs.name_at.add(line.offset + line.tokens[at][1])
-            if confidence:
-                return end
-        return 0
+            end = line.match(at, entry.words)
+            holding = self._holding(entry.meanings) if end else ()
+            if holding:
+                sign = self._name_sign(line, at, end, entry, holding)
+                if sign:
+                    raisable = sign == "doubtful name" and not line.embedded(at, end, FOLLOWERS)
+                    return _Spot(at, end, holding, CONFIDENCE[sign], "name", raisable)
+        return None
 
-    def _name_confidence(self, line: _Line, at: int, end: int, entry: Entry, holding: list[Meaning]) -> float:
-        tokens = line.tokens[at:end]
-        style = _style(line)
-        capital = all(_is_capital(token) or token.lower() in SMALL for token, _, _ in tokens)
-        coin = any(each.kind == "coin" for each in holding)
-        if not capital and not coin:
-            return 0.0 if entry.common else CONFIDENCE["small"] if len(entry.words[0]) > 3 else 0.0
-        if coin and not entry.common:
-            return CONFIDENCE["name"]
-        behind = line.tokens[end] if end < len(line.tokens) else None
-        joined = behind is not None and line.text[tokens[-1][2] : behind[1]] in (" ", ", ")
-        if joined and behind and behind[0].lower().rstrip(".") in FORMS and _is_capital(behind[0]):
-            return CONFIDENCE["legal"]
+    def _name_sign(self, line: TextLine, at: int, end: int, entry: Entry, holding: tuple[Meaning, ...]) -> str:
+        """Which row of `CONFIDENCE` a name has; empty if it is none."""
+        tokens = [token.text for token in line.tokens[at:end]]
+        if not entry.common and any(meaning.kind == "coin" for meaning in holding):
+            return "name"
+        if not all(is_capital(token) or token.lower() in SMALL for token in tokens):
+            enough = _ENOUGH if line.style == "small" else _ENOUGH_AMONG_CAPITALS
+            return "small" if not entry.common and len("".join(entry.words)) >= enough else ""
+        before, behind = line.neighbours(at, end)
+        if behind is not None and behind.lower() in FORMS and (is_capital(behind) or behind in ("plc", "inc")):
+            return "legal"
         if entry.common:
-            return self._common_name(line, at, end, style) if capital else 0.0
-        short = all(each.kind in ("short", "former") for each in holding)
-        return CONFIDENCE["short" if short else "name" if len(entry.words) > 1 else "word"]
+            return self._common_name(line, at, end)
+        if len(entry.words) == 1 and before is not None and line.preceded(at, before):
+            return "doubtful name"
+        short = all(meaning.kind in ("short", "former") for meaning in holding)
+        return "short" if short else "name" if len(entry.words) > 1 else "word"
 
-    def _common_name(self, line: _Line, at: int, end: int, style: str) -> float:
-        """Confidence of a name of English words: how it is written, what follows, and what the text is about."""
-        before, behind = _neighbours(line, at, end)
+    def _common_name(self, line: TextLine, at: int, end: int) -> str:
+        """Of a name of English words: how it is written, what follows, and what the text is about."""
+        before, behind = line.neighbours(at, end)
         follows = behind is not None and behind.lower() in FOLLOWERS
-        owns = line.tokens[end - 1][0].endswith("'s")
-        several = end - at > 1
-        embedded = (before is not None and _is_capital(before) and not _opens(line, at - 1)) or (
-            behind is not None and _is_capital(behind) and not follows and not owns
-        )
-        apart = style == "sentence" and (several or not _opens(line, at)) and not embedded
+        owns = line.tokens[end - 1].text.endswith("'s")
+        several = end - at > 1 or "." in line.tokens[at].text
+        apart = line.style == "sentence" and (several or not line.opens(at))
         if before is not None and before.lower() in ("the", "a", "an") and not several and not follows:
             apart = False
+        if line.embedded(at, end, FOLLOWERS) or not (apart or follows or owns):
+            return "doubtful name"
         if several and apart:
-            return CONFIDENCE["word"]
-        placed = apart or (follows and (style != "sentence" or not embedded)) or (owns and not embedded)
-        return CONFIDENCE["context"] if placed and self.business else CONFIDENCE["doubtful name"]
+            return "word"
+        return "context" if self.business else "doubtful name"
 
-    def _symbol(self, line: _Line, at: int) -> None:
-        start = line.tokens[at][1]
-        place = line.offset + start
-        symbol = _with_class(line, at)
-        meanings = list(self._holding(self.index.symbols.get(canonical(symbol), ())))
-        if not meanings or place in self.taken or (start and line.text[start - 1] in "$#@"):
-            return
-        shouting = _style(line) == "capitals" and len(line.tokens) > 2
-        doubtful = shouting or ambiguous_symbol(symbol)
-        if doubtful and len(symbol) > 1 and not shouting:
-            doubtful = not self._traded(line, at)
-        elif not doubtful and len(symbol) == 3 and not self.business:
-            doubtful = True
-        confidence = CONFIDENCE["doubtful symbol" if doubtful else "symbol"]
-        for meaning in meanings:
-            signs = self.found.setdefault(meaning.group, Signs())
-            signs.symbol = max(signs.symbol, confidence)
-            signs.symbol_at.add(place)
+    # Bare symbols
 
-    def _traded(self, line: _Line, at: int) -> bool:
-        """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``shares of GE``; no abbreviation."""
-        token = line.tokens[at][0]
-        if token in ACRONYMS:
-            return False
-        before, behind = _neighbours(line, at, at + 1)
-        if behind is not None and behind.lower() in ("shares", "stock", "calls", "puts", "options"):
-            return True
-        earlier = line.tokens[at - 2][0].lower() if at > 1 else ""
-        return before in ("of", "in", "on") and earlier in ("shares", "stock", "calls", "puts", "position", "stake")
+    def _symbol(self, line: TextLine, at: int, former: _Spot | None) -> _Spot | None:
+        symbol = line.with_class(at)
+        token, place = line.tokens[at], line.place(at)
+        meanings = self._holding(self.index.symbols.get(canonical(symbol), ()))
+        mark = line.text[token.start - 1] if token.start else ""
+        if not meanings or place in self.taken or mark in ("$", "#", "@"):
+            return None
+        end = at + 1 + (symbol != token.text)
+        if mark == "(" and former is not None and former.end == at and former.kind == "name":
+            named = {meaning.group for meaning in former.meanings}
+            self._tagged((meaning for meaning in meanings if meaning.group in named), "symbol+name")
+        sign = self._symbol_sign(line, at, symbol)
+        raisable = sign == "doubtful symbol" and len(symbol) > 1 and symbol not in ACRONYMS
+        return _Spot(at, end, meanings, CONFIDENCE[sign], "symbol", raisable and line.style == "sentence")
+
+    def _symbol_sign(self, line: TextLine, at: int, symbol: str) -> str:
+        if line.style == "capitals" and len(line.tokens) > 2:
+            return "doubtful symbol"
+        if ambiguous_symbol(symbol):
+            return "context" if symbol not in ACRONYMS and _traded(line, at) else "doubtful symbol"
+        coin = any(
+            key[0] == "crypto" for m in self.index.symbols[canonical(symbol)] for key, _ in self.index.groups[m.group]
+        )
+        return "symbol" if len(symbol) > 3 or coin or self.business else "doubtful symbol"
 
 
-def _match(line: _Line, at: int, words: tuple[str, ...]) -> int:
-    """Token behind a name that begins at a token; 0 if it doesn't."""
-    tokens = line.tokens
-    k, n = at, 0
-    while n < len(words):
-        if k >= len(tokens) or (k > at and not _close(line, k)):
-            return 0
-        token = tokens[k][0].lower()
-        if token == "and" and n:
-            k += 1
-            continue
-        if token == words[n]:
-            n, k = n + 1, k + 1
-            continue
-        parts = token_words(token)
-        last = token_words(token[:-2]) if token.endswith("'s") else ()
-        for form in (parts, last):
-            if form and words[n : n + len(form)] == form:
-                n, k = n + len(form), k + 1
-                break
-        else:
-            return 0
-    return k
-
-
-def _close(line: _Line, k: int) -> bool:
-    gap = line.text[line.tokens[k - 1][2] : line.tokens[k][1]]
-    return len(gap) <= _NEAR and not (". " in gap and len(line.tokens[k - 1][0]) > 1) and "(" not in gap
-
-
-def _neighbours(line: _Line, at: int, end: int) -> tuple[str | None, str | None]:
-    """Tokens next to some, with nothing but a space between."""
-    tokens, text = line.tokens, line.text
-    before = tokens[at - 1] if at else None
-    behind = tokens[end] if end < len(tokens) else None
-    left = before[0] if before and text[before[2] : tokens[at][1]] == " " else None
-    right = behind[0] if behind and text[tokens[end - 1][2] : behind[1]] == " " else None
-    return left, right
-
-
-def _opens(line: _Line, at: int) -> bool:
-    """Whether a token opens a sentence."""
-    if at <= 0:
+def _traded(line: TextLine, at: int) -> bool:
+    """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``shares of GE``."""
+    before, behind = line.neighbours(at, at + 1)
+    if behind is not None and behind.lower() in ("shares", "stock", "calls", "puts", "options"):
         return True
-    gap = line.text[line.tokens[at - 1][2] : line.tokens[at][1]]
-    return _STOP.search(gap) is not None
+    earlier = line.tokens[at - 2].text.lower() if at > 1 else ""
+    return before in ("of", "in", "on") and earlier in ("shares", "stock", "calls", "puts", "position", "stake")
 
 
-def _is_capital(token: str) -> bool:
-    return token[0].isdigit() or token != token.lower()
-
-
-def _style(line: _Line) -> str:
-    """How a line is written: sentence, title, capitals or small."""
-    if not line.style:
-        words = [token for token, _, _ in line.tokens if len(token) > 3 and token[0].isalpha()]
-        capital = sum(map(_is_capital, words))
-        if line.text == line.text.upper():
-            line.style = "capitals"
-        elif line.text == line.text.lower():
-            line.style = "small"
-        else:
-            line.style = "title" if len(words) > 3 and capital >= 0.75 * len(words) else "sentence"
-    return line.style
-
-
-def _with_class(line: _Line, at: int) -> str:
-    """Symbol with its share class, where one follows: BRK-B, BRK/B; BRK.B is one token."""
-    token, _, end = line.tokens[at]
-    if at + 1 < len(line.tokens):
-        behind, start, _ = line.tokens[at + 1]
-        if start == end + 1 and line.text[end] in "-/" and behind.isupper() and len(behind) <= 3:
-            return f"{token}-{behind}"
-    return token
+def _raised(line: TextLine, spots: list[_Spot]) -> list[_Spot]:
+    """The spots; one that needs a second sign has it in a company that ``and``, a comma or a slash joins to it."""
+    strong = [spot.confidence >= LINKED for spot in spots]
+    order = [*range(len(spots)), *reversed(range(len(spots)))]
+    for k in order:
+        if strong[k] or not spots[k].raisable:
+            continue
+        left = k > 0 and strong[k - 1] and line.joined(spots[k - 1].end, spots[k].at)
+        right = k + 1 < len(spots) and strong[k + 1] and line.joined(spots[k].end, spots[k + 1].at)
+        strong[k] = left or right
+    context = CONFIDENCE["context"]
+    return [
+        _Spot(spot.at, spot.end, spot.meanings, context, spot.kind) if raised and spot.confidence < LINKED else spot
+        for spot, raised in zip(spots, strong, strict=True)
+    ]

@@ -43,7 +43,7 @@ LEGAL = _words(
     oyj kgaa adr ads trust reit holdings holding group nl kk gmbh pty aktiengesellschaft
     """
 )
-FORMS = LEGAL - {"trust", "reit", "holdings", "holding", "group", "company", "companies", "co"}
+FORMS = LEGAL - {"trust", "reit", "holdings", "holding", "group", "companies"}
 FINANCE = _words(
     """
     share shares stock stocks earnings revenue revenues profit profits loss quarter quarterly results analyst
@@ -52,7 +52,8 @@ FINANCE = _words(
     trading traders estimates eps ipo upgrade upgraded upgrades downgrade downgraded downgrades rating overweight
     underweight bond bonds debt billion million fiscal filing filings lawsuit company company's retailer chipmaker
     bank insurer maker automaker drugmaker calls puts bullish bearish premarket rally rallied market cap valuation
-    margin margins layoffs stake unit deal recalls recalled
+    margin margins layoffs stake unit deal recalls recalled sues sued unveils unveiled
+    launches hires jobs workers employees customers consumers shoppers prices antitrust regulators industry
     """
 )
 FOLLOWERS = _words(
@@ -70,9 +71,13 @@ FOLLOWERS = _words(
     lowered reaffirms sees saw swings stumbles suspends delays
     """
 )
-SMALL = _words(
+SMALL = _words("of the and for de la")
+FUNCTION = _words(  # words that may stand in capitals before a name because they open a sentence
     """
-    of the and for de la in on at to a & com
+    a an and are as at behind but by can could did do does for from had has have how if in into is it its like may meet
+    more no not of off on or our over should so than that the their these this to under up was we what when where which
+    while who why will with would after before against about also are analyst analysts rival rivals retailer chipmaker
+    automaker drugmaker insurer bank sources update exclusive breaking watch buy sell hold shares stocks opinion report
     """
 )
 INDUSTRY = _words(
@@ -81,7 +86,7 @@ INDUSTRY = _words(
     biotherapeutics biotechnology systems networks network software energy bancorp bancshares financial airlines
     communications entertainment stores brands foods resources industries semiconductor semiconductors solutions
     sciences medical health healthcare labs laboratories global international worldwide motors motor petroleum oil
-    gas wholesale interactive enterprises enterprise products services hotels resorts restaurants cruise lines
+    gas wholesale interactive enterprises enterprise products services us usa hotels resorts restaurants cruise lines
     materials chemical manufacturing holdings holding group trust reit partners com data robotics automotive
     aerospace
     """

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from src.market.calendar import NEW_YORK
 
 _OPEN, _SAME_DAY, _SHUT = dt.time(6), dt.time(17, 30), dt.time(22)
-_LATE_FORMS = ("3", "4", "5", "144", "SC 13", "SCHEDULE 13")  # dated the same day until 22:00
+_MIDNIGHT = dt.time()  # stands for an unknown time, before May 2002
+_INSIDERS = ("3", "4", "5")  # dated the same day until 22:00
+_EITHER = ("144", "SC 13", "SCHEDULE 13")  # so only since 2023 and 2024
 
 
 def acceptance_times(stamps: Sequence[str], filed: Sequence[str], forms: Sequence[str]) -> list[dt.datetime | None]:
@@ -36,7 +38,7 @@ def acceptance_times(stamps: Sequence[str], filed: Sequence[str], forms: Sequenc
     Returns
     -------
     list of datetime or None
-        UTC; None where the stamp is no time.
+        UTC; None where the stamp is no time, or has midnight for an unknown one.
 
     Examples
     --------
@@ -62,9 +64,10 @@ def acceptance_times(stamps: Sequence[str], filed: Sequence[str], forms: Sequenc
 
 def _clock(stamp: str) -> dt.datetime | None:
     try:
-        return dt.datetime.fromisoformat(stamp).replace(tzinfo=None)
+        clock = dt.datetime.fromisoformat(stamp).replace(tzinfo=None)
     except ValueError:
         return None
+    return None if clock.time() == _MIDNIGHT else clock
 
 
 def _possible(local: dt.datetime, filed: str, form: str) -> bool:
@@ -74,6 +77,6 @@ def _possible(local: dt.datetime, filed: str, form: str) -> bool:
         return False
     if time <= _SAME_DAY:
         return day == filed
-    base = form.removesuffix("/A")
-    late = base in _LATE_FORMS or base.startswith(_LATE_FORMS[4:])
-    return day == filed if late else day < filed
+    if form.startswith(_EITHER):
+        return day <= filed
+    return day == filed if form.removesuffix("/A") in _INSIDERS else day < filed

@@ -28,6 +28,10 @@ class Contents:
         self._new: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._added = 0
 
+    def __len__(self) -> int:
+        """Contents in all, revisions included."""
+        return len(self._keys) + self._added
+
     def of(self, key: int) -> list[tuple[int, int]]:
         """Contents of an id.
 

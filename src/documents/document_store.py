@@ -136,6 +136,15 @@ class DocumentStore:
         """
         return bool(self._contents_of(source).of(keys(pl.Series([id], dtype=pl.String)).item()))
 
+    def contents(self, source: str) -> int:
+        """Count the contents that are stored of a source, revisions included: a number that only grows.
+
+        Parameters
+        ----------
+        source : str
+        """
+        return len(self._contents_of(source))
+
     def ids(self, source: str, kind: str | None = None) -> frozenset[str]:
         """Ids that are stored of a source, or of one kind of its documents.
 

@@ -24,7 +24,7 @@ from src.research.job import ResearchJob
 from src.research.lanes import Lanes, NoNetwork, doctor_hint
 from src.research.source import Page, Reply
 from src.research.source_run import SourceRun
-from src.research.unit_records import UnitRecords
+from src.research.unit_records import UnitRecords, folder_digest
 from src.runtime import disk_space
 from src.runtime.lock import dataset_lock
 from src.runtime.progress import Progress
@@ -53,11 +53,16 @@ def collect(job: ResearchJob) -> str:
     """
     network.check(job.live)
     disk_space.require(job.paths.documents, 2 * SPARE, "collecting documents")
+    folder = job.paths.documents
+
+    def wait(_holder: str) -> None:
+        log.warning("another command collects into %s: waiting for its end (Ctrl+C stops waiting)", folder)
+
     with (
-        dataset_lock("collect", "research", log.warning),
-        UnitRecords(job.paths.research_state, job.paths.documents) as records,
+        dataset_lock("collect", f"documents-{folder_digest(folder)}", wait),
+        UnitRecords(job.paths.research_state, folder) as records,
     ):
-        store = DocumentStore(job.paths.documents, job.research.lag_hours)
+        store = DocumentStore(folder, job.research.lag_hours)
         return Collecting(job, store, records).run()
 
 
@@ -139,7 +144,8 @@ class Collecting:
                         pool.add(task)
                     progress.advance(note=outcome.task.provider)
         except NoNetwork:
-            log.warning("%s", self.lanes.absent)
+            for name in names:
+                self.runs[name].reason = self.runs[name].reason or self.lanes.absent
 
     def _tasks(self, run: SourceRun, pages: Sequence[Page]) -> list[FetchTask[Page]]:
         try:
@@ -191,8 +197,7 @@ class Collecting:
         if silent:
             parts[-1] += f"; {doctor_hint(silent)}"
         if all(run.missing or run.silent for run in self.runs.values()):
-            absent = f"{self.lanes.absent}: " if self.lanes.absent else ""
-            raise StageError(f"no source of research could be asked: {absent}{'; '.join(parts)}")
+            raise StageError(f"no source of research could be asked: {'; '.join(parts)}")
         return "; ".join(parts)
 
 

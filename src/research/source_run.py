@@ -37,8 +37,8 @@ class SourceRun:
         Until a unit that failed is asked again.
     missing : str
         What the user has to provide before it can be asked; empty if nothing is.
-    answered, failed, left : int
-        Pages that were read, that failed, and that stay due because their host did not answer.
+    due, answered, failed : int
+        Pages to be asked in this run; how many of them were read, and how many failed.
     """
 
     source: ResearchSource
@@ -47,15 +47,15 @@ class SourceRun:
     batch: DocumentBatch
     retry_hours: float
     missing: str = ""
+    due: int = 0
     answered: int = 0
     failed: int = 0
-    left: int = 0
     new: int = 0
     revised: int = 0
     remarks: int = 0
     reason: str = ""  # the latest of a page that stays due
     context: CollectContext = field(init=False)
-    _ids: set[str] | None = None
+    _fresh: set[str] = field(default_factory=set)  # ids in the batch
     _seen: set[str] = field(default_factory=set)
     _latest: dict[str, list[tuple[dict[str, Any], bytes]]] = field(default_factory=dict)
 
@@ -95,6 +95,11 @@ class SourceRun:
         return run
 
     @property
+    def left(self) -> int:
+        """Pages that stay due because their host did not answer."""
+        return self.due - self.answered - self.failed
+
+    @property
     def silent(self) -> bool:
         """Whether pages were due and none was answered in any way."""
         return bool(self.left and not self.answered and not self.failed)
@@ -102,7 +107,7 @@ class SourceRun:
     def plan(self) -> list[Page]:
         """Pages that are due: those that the source names, and those that follow from earlier answers."""
         name = self.source.name
-        self.records.compare(name, len(self._stored_ids()))
+        self.records.compare(name, self.store.contents(name))
         try:
             planned = {page.unit: page for page in self.source.pages(self.context)}
         except Exception as error:  # noqa: BLE001 (a source that can't plan must not end the others)
@@ -173,23 +178,23 @@ class SourceRun:
         page : Page
         reason : str
         """
-        self.left += 1
         self.reason = masked(reason)
         log.info("%s %s stays due: %s", self.source.name, page.unit, self.reason)
 
     def count(self, appended: Appended) -> None:
         """Count what a batch brought."""
+        self._fresh.clear()
         self.new += appended.new
         self.revised += appended.revised
 
     def finish(self) -> None:
         """Remember how many documents are stored, to notice if some are lost before the next run."""
         if not self.missing:
-            self.records.compare(self.source.name, len(self.store.ids(self.source.name)))
+            self.records.compare(self.source.name, self.store.contents(self.source.name))
 
     def is_stored(self, id: str) -> bool:
         """Whether a document of this id is stored, or about to be."""
-        return id in self._stored_ids()
+        return id in self._fresh or self.store.contains(self.source.name, id)
 
     def latest(self, kind: str) -> list[tuple[dict[str, Any], bytes]]:
         """Newest revision of each document of a kind, what this run brought included."""
@@ -214,7 +219,7 @@ class SourceRun:
             return f"{name} not asked: {self.missing}"
         if self.silent:
             return f"{name} never answered ({self.reason})"
-        if not (self.answered or self.failed or self.left):
+        if not self.due:
             return f"{name} nothing due"
         parts = [f"{name} {self.new:,} new{' documents' if is_first else ''}"]
         parts += [f"{self.revised:,} revised"] if self.revised else []
@@ -231,17 +236,12 @@ class SourceRun:
                 continue
             self._seen.add(page.unit)
             found.append(page)
+        self.due += len(found)
         return found
 
-    def _stored_ids(self) -> set[str]:
-        if self._ids is None:
-            self._ids = set(self.store.ids(self.source.name))
-        return self._ids
-
     def _note_ids(self, documents: Sequence[Document]) -> None:
-        ids = self._stored_ids()
         for each in documents:
-            ids.add(each.id)
+            self._fresh.add(each.id)
             self._latest.pop(each.kind, None)
 
     def _remark(self, page: Page, remarks: Sequence[str]) -> None:
@@ -262,11 +262,7 @@ def fault(document: Document, source: str) -> str:
     """
     if document.source != source:
         return f"names {document.source} as its source, not {source}"
-    if not document.id or not document.stream:
-        return "has no id or no stream"
-    times = {name: getattr(document, name) for name in ("seen", "event", "published", "accepted")}
-    naive = [name for name, value in times.items() if value is not None and value.tzinfo is None]
-    return f"{', '.join(naive)} without a time zone" if naive else ""
+    return "" if document.stream else "has no stream"
 
 
 def _pages(n: int) -> str:

@@ -75,8 +75,7 @@ class UnitRecords:
     """
 
     def __init__(self, folder: Path, documents: Path) -> None:
-        digest = hashlib.blake2b(str(Path(documents).absolute()).encode(), digest_size=6).hexdigest()
-        self.path = Path(folder) / f"units-{digest}.db"
+        self.path = Path(folder) / f"units-{folder_digest(documents)}.db"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._database = self._opened()
 
@@ -181,6 +180,16 @@ class UnitRecords:
                     self.path.with_name(self.path.name + name).unlink()
             self.path.replace(aside)
             return _connected(self.path)
+
+
+def folder_digest(folder: Path) -> str:
+    """Hash of a folder's place, for names of files that belong to it.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    return hashlib.blake2b(str(Path(folder).absolute()).encode(), digest_size=6).hexdigest()
 
 
 def is_secret(page: Page) -> bool:

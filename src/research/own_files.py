@@ -183,8 +183,8 @@ def symbols(text: str) -> list[str]:
     -------
     list of str
     """
-    words = (each.strip(" \"'[]$#").rpartition(":")[2].upper() for each in re.split(r"[,;|\s]+", text))
-    return list(dict.fromkeys(each for each in words if _SYMBOL.fullmatch(each)))
+    cells = (each.strip(" \"'[]$#").rpartition(":")[2].upper() for each in re.split(r"[,;|\s]+", text))
+    return list(dict.fromkeys(each for each in cells if _SYMBOL.fullmatch(each)))
 
 
 def _read_rows(

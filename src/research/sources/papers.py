@@ -31,7 +31,7 @@ _DEADLINE, _SHOWN = dt.time(14), dt.time(20)
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _PaperVersion:
     """One version of a paper."""
 
     id: str
@@ -203,7 +203,7 @@ def _unit(category: str, span: str, start: int) -> str:
     return f"{category}/{span}/{start}"
 
 
-def _document(entry: _Entry, page: Page, reply: Reply) -> Document:
+def _document(entry: _PaperVersion, page: Page, reply: Reply) -> Document:
     """A version of a paper: its text is that of the version, so it is dated by the version's time."""
     name = f"arXiv:{entry.id}v{entry.version} ({entry.primary})"
     return Document(
@@ -239,9 +239,9 @@ def _feed(body: bytes) -> Element:
     return root
 
 
-def _entries(root: Element) -> tuple[list[_Entry], list[str]]:
+def _entries(root: Element) -> tuple[list[_PaperVersion], list[str]]:
     """The entries that can be read, and a sentence on each other."""
-    found: dict[str, _Entry] = {}
+    found: dict[str, _PaperVersion] = {}
     remarks = []
     for element in root.iter(f"{_ATOM}entry"):
         address = _text(element, f"{_ATOM}id")
@@ -259,14 +259,14 @@ def _entries(root: Element) -> tuple[list[_Entry], list[str]]:
     return list(found.values()), remarks
 
 
-def _entry(element: Element, address: str) -> _Entry:
+def _entry(element: Element, address: str) -> _PaperVersion:
     match = _ID.match(address)
     title, summary = _text(element, f"{_ATOM}title"), _text(element, f"{_ATOM}summary")
     if match is None or not title:
         raise ValueError("no id or no title")
     primary = element.find(f"{_ARXIV}primary_category")
     categories = [each.get("term", "") for each in element.iter(f"{_ATOM}category")]
-    return _Entry(
+    return _PaperVersion(
         id=match["id"],
         version=int(match["version"] or 1),
         published=_time(element, "published"),

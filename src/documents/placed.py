@@ -123,8 +123,6 @@ def _places(catalogue: Catalogue, rows: pl.DataFrame) -> pl.DataFrame:
         if not held.all():
             catalogue.check(str(source))
             lost = rows.row(part["at"][int(np.argmin(held))], named=True)
-            raise StageError(
-                f"{source}: {lost['id']!r}, revision {lost['revision']}, is not among the stored documents"
-            )
+            raise StageError(f"{source}: {lost['id']!r}, revision {lost['revision']}, is not stored")
         parts.append(found.select(part["at"], "file", "row", "size"))
     return pl.concat(parts)

@@ -11,7 +11,7 @@ import polars as pl
 
 from src.core.instruments import Key
 from src.research.linking.names import Words, name_words, shortened, without_form
-from src.research.linking.words import ACRONYMS, BRANDS, COINS, LEGAL, SMALL, english
+from src.research.linking.words import ACRONYMS, BRANDS, COINS, FORMS, SMALL, english
 
 FOREVER = (-(2**63), 2**63 - 1)  # microseconds since 1970
 LINGERS = dt.timedelta(days=365)  # a former name still means its company
@@ -45,7 +45,7 @@ class Meaning:
 
 
 @dataclass(frozen=True)
-class Entry:
+class NameEntry:
     """A name that texts are searched for.
 
     Attributes
@@ -71,7 +71,7 @@ class MentionIndex:
         Instruments of each group, and in which spans they belong to it.
     symbols : dict of str to tuple of Meaning
         By symbol in capitals, with ``-`` before a share class; coins also by the base of their pair.
-    heads : dict of str to tuple of Entry
+    heads : dict of str to tuple of NameEntry
         Names by their first word, the longest first.
     named : dict of str to tuple of Meaning
         By what sources call an entity: ``CIK:0000320193``, ``stock:AAPL``.
@@ -79,7 +79,7 @@ class MentionIndex:
 
     groups: list[tuple[tuple[Key, tuple[Span, ...]], ...]] = field(default_factory=list)
     symbols: dict[str, tuple[Meaning, ...]] = field(default_factory=dict)
-    heads: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    heads: dict[str, tuple[NameEntry, ...]] = field(default_factory=dict)
     named: dict[str, tuple[Meaning, ...]] = field(default_factory=dict)
 
 
@@ -115,7 +115,9 @@ def mention_index(known: pl.DataFrame) -> MentionIndex:
         named[f"{kind}:{symbol}"].add(Meaning(lone, FOREVER, "symbol"))
         symbols[canonical(symbol)].add(Meaning(group, span, "symbol"))
         if kind == "crypto":
-            symbols[canonical(symbol).partition("-")[0]].add(Meaning(group, span, "coin"))
+            base = canonical(symbol).partition("-")[0]
+            for spelled in (base, f"{base}-X"):  # StockTwits writes $BTC.X
+                symbols[spelled].add(Meaning(group, span, "coin"))
         if cik is not None:
             named[f"CIK:{cik:010d}"].add(Meaning(group, span, "symbol"))
         if len(index.groups[group]) <= _MOST_CLASSES:
@@ -164,35 +166,33 @@ def _names(cik: int | None, kind: str, symbol: str, name: str, meaning: Meaning)
     if end != FOREVER[1]:
         kinds.append(((end, end + LINGERS // _MICROSECOND), "former"))
     base = without_form(words)
-    short = shortened(base)
+    shorter = shortened(base)
     turned = _turned(base)
     for span, which in kinds:
         yield base, Meaning(meaning.group, span, which)
-        if len(base) < len(words) - 1 or words[-1:] == ("group",):
-            yield words[: len(base) + 1], Meaning(meaning.group, span, which)
         for other in turned:
             yield other, Meaning(meaning.group, span, which)
-        if short is not None:
+        for short in shorter:
             yield short, Meaning(meaning.group, span, "short" if which == "name" else "former")
 
 
-def _turned(words: Words) -> tuple[Words, ...]:
+def _turned(name: Words) -> tuple[Words, ...]:
     """Names with initials as texts may write them: of SMITH A O and A O SMITH, A.O. Smith and A. O. Smith."""
-    if len(words) != 2:
+    if len(name) != 2:
         return ()
-    initials = next((word for word in words if len(word) == 2 and word not in LEGAL and word not in english()), None)
+    initials = next((word for word in name if len(word) == 2 and word not in FORMS and word not in english()), None)
     if initials is None:
         return ()
-    rest = words[0] if words[1] == initials else words[1]
+    rest = name[0] if name[1] == initials else name[1]
     return (initials, rest), (*initials, rest)
 
 
-def _heads(names: dict[Words, set[Meaning]]) -> dict[str, tuple[Entry, ...]]:
-    heads: dict[str, list[Entry]] = defaultdict(list)
+def _heads(names: dict[Words, set[Meaning]]) -> dict[str, tuple[NameEntry, ...]]:
+    heads: dict[str, list[NameEntry]] = defaultdict(list)
     for words, meanings in names.items():
         kept = _kept(words, meanings)
         if kept:
-            heads[words[0]].append(Entry(words, _common(words), kept))
+            heads[words[0]].append(NameEntry(words, _common(words), kept))
     return {
         head: tuple(sorted(entries, key=lambda each: (-len(each.words), each.words))) for head, entries in heads.items()
     }
@@ -209,9 +209,9 @@ def _kept(words: Words, meanings: set[Meaning]) -> tuple[Meaning, ...]:
     return tuple(sorted(meanings, key=_order)) if len({each.group for each in meanings}) == 1 else ()
 
 
-def _common(words: Words) -> bool:
+def _common(name: Words) -> bool:
     listed = english()
-    return all(word in listed or word in SMALL or len(word) == 1 or word.isdigit() for word in words)
+    return all(word in listed or word in SMALL or len(word) == 1 or word.isdigit() for word in name)
 
 
 def _order(meaning: Meaning) -> tuple[str, Span, int]:

@@ -92,17 +92,17 @@ class TextLine:
         behind = more and self.text[self.tokens[end - 1].end : self.tokens[end].start] in (" ", ", ")
         return self.tokens[at - 1].text if before else None, self.tokens[end].text if behind else None
 
-    def embedded(self, at: int, end: int, followers: frozenset[str]) -> bool:
+    def embedded(self, at: int, end: int, followers: frozenset[str], lenient: bool = False) -> bool:
         """Whether a name stands within a longer one: a capital before it, or behind it a capital that is no follower.
 
-        A capital that only opens a sentence counts if it is no word that sentences open with.
+        A capital that only opens a sentence counts if it is no word that sentences open with; never if `lenient`.
         """
         before, behind = self.neighbours(at, end)
         if behind is not None and is_capital(behind) and behind.lower() not in followers and self.style == "sentence":
             apart = self.text[self.tokens[end - 1].end] == "," or self.tokens[end - 1].text.endswith("'s")
             if not apart and behind[0].isalpha():
                 return True
-        return before is not None and self.preceded(at, before)
+        return before is not None and self.preceded(at, before) and not (lenient and self.opens(at - 1))
 
     def preceded(self, at: int, before: str) -> bool:
         """Whether the token before a name looks like its first part, such as a person's first name."""

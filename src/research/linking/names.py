@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from src.research.linking.words import INDUSTRY, LEGAL, SMALL
+from src.research.linking.words import FORMS, INDUSTRY, SMALL
 
 Words = tuple[str, ...]
 TOKEN = re.compile(r"[A-Za-z0-9]+(?:['.&][A-Za-z0-9]+)*")
@@ -19,7 +19,8 @@ _MARKS = str.maketrans(
 )
 _STATE = re.compile(r"\s*/[A-Z]{2,5}/?\s*$|\s*\\[A-Z]{2,5}\\?\s*$")  # "BANK OF AMERICA CORP /DE/"
 _SECURITY = re.compile(
-    r"\s+-\s+.*$|\s+(class [a-z]\b.*|common stock.*|common shares.*|ordinary shares?.*|american depositary.*|adr|ads)$",
+    r"\s+-\s+.*$|,? series \d+$"
+    r"|\s+(class [a-z]\b.*|common stock.*|common shares.*|ordinary shares?.*|american depositary.*|adr|ads)$",
     re.IGNORECASE,
 )
 
@@ -74,8 +75,8 @@ def name_words(name: str) -> Words:
     """
     text = _STATE.sub("", plain(name).strip())
     text = _SECURITY.sub("", text)
-    words = [word for token in TOKEN.findall(text) for word in token_words(token)]
-    words = _joined_initials([word for word in words if word != "and"])
+    words = [word for token in TOKEN.findall(text) for word in token_words(token) if word != "and"]
+    words = _joined_initials(words)
     return tuple(words[1:] if words[:1] == ["the"] and len(words) > 2 else words)
 
 
@@ -85,32 +86,34 @@ def without_form(words: Words) -> Words:
     Examples
     --------
     >>> without_form(("apple", "inc")), without_form(("goldman", "sachs", "group", "inc"))
-    (('apple',), ('goldman', 'sachs'))
+    (('apple',), ('goldman', 'sachs', 'group'))
     """
-    while len(words) > 1 and words[-1] in LEGAL:
+    while len(words) > 1 and words[-1] in FORMS:
         words = words[:-1]
     return words
 
 
-def shortened(words: Words) -> Words | None:
-    """The words without what they say of the industry; None if that leaves nothing, or nothing shorter.
+def shortened(words: Words) -> list[Words]:
+    """The words without what they say of the industry at their end, word by word.
 
     Examples
     --------
-    >>> shortened(("meta", "platforms")), shortened(("palo", "alto", "networks")), shortened(("apple",))
-    (('meta',), ('palo', 'alto'), None)
+    >>> shortened(("united", "airlines", "holdings")), shortened(("apple",))
+    ([('united', 'airlines'), ('united',)], [])
     """
-    short = words
-    while len(short) > 1 and short[-1] in INDUSTRY | LEGAL | SMALL:
-        short = short[:-1]
-    return None if short == words or len("".join(short)) < 4 else short
+    found = []
+    while len(words) > 1 and words[-1] in INDUSTRY | FORMS | SMALL:
+        words = words[:-1]
+        if words[-1] not in SMALL and len("".join(words)) > 3:
+            found.append(words)
+    return found
 
 
-def _joined_initials(words: list[str]) -> list[str]:
+def _joined_initials(name: list[str]) -> list[str]:
     """``a o smith`` becomes ``ao smith``, as texts write A.O. Smith."""
     joined: list[str] = []
     initials = 0
-    for word in words:
+    for word in name:
         if len(word) == 1 and word.isalpha() and initials and joined:
             joined[-1] += word
         else:

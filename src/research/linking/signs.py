@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from src.research.linking.index import Entry, Meaning, MentionIndex, ambiguous_symbol, canonical
+from src.research.linking.index import NameEntry, Meaning, MentionIndex, ambiguous_symbol, canonical
 from src.research.linking.lines import TextLine, is_capital
 from src.research.linking.names import TOKEN, plain, token_words
 from src.research.linking.tags import tags
-from src.research.linking.words import ACRONYMS, FINANCE, FOLLOWERS, FORMS, SMALL
+from src.research.linking.words import ACRONYMS, FINANCE, FOLLOWERS, FORMS, RESERVED, SMALL, english
 
 # Confidence of each sign; what stands below 0.7, the default of research.min_confidence, is no link by itself.
 CONFIDENCE = {
@@ -29,11 +29,12 @@ CONFIDENCE = {
     "doubtful symbol": 0.3,  # any other bare symbol
 }
 LINKED = 0.7
+_RESERVED = {(word,) for word in RESERVED}
 _ENOUGH, _ENOUGH_AMONG_CAPITALS = 5, 6  # letters of a name in small letters
 
 
 @dataclass
-class Evidence:
+class TextSigns:
     """What a text says of one group of instruments.
 
     Attributes
@@ -77,7 +78,7 @@ class _Spot:
     raisable: bool = False  # whether a company beside it is the second sign that it needs
 
 
-def signs(text: str, moment: int, index: MentionIndex) -> dict[int, Evidence]:
+def signs(text: str, moment: int, index: MentionIndex) -> dict[int, TextSigns]:
     """Find what a text says.
 
     Parameters
@@ -90,7 +91,7 @@ def signs(text: str, moment: int, index: MentionIndex) -> dict[int, Evidence]:
 
     Returns
     -------
-    dict of int to Evidence
+    dict of int to TextSigns
         By group of `index`.
     """
     return _Reader(plain(text), moment, index).read()
@@ -99,11 +100,11 @@ def signs(text: str, moment: int, index: MentionIndex) -> dict[int, Evidence]:
 class _Reader:
     def __init__(self, text: str, moment: int, index: MentionIndex) -> None:
         self.text, self.moment, self.index = text, moment, index
-        self.found: dict[int, Evidence] = {}
+        self.found: dict[int, TextSigns] = {}
         self.taken: set[int] = set()  # places that a tag explains
         self._business: bool | None = None
 
-    def read(self) -> dict[int, Evidence]:
+    def read(self) -> dict[int, TextSigns]:
         self._tags()
         offset = 0
         for text in self.text.split("\n"):
@@ -127,11 +128,12 @@ class _Reader:
         for tag in tags(self.text):
             self.taken.add(tag.place)
             if tag.sign != "foreign":
-                self._tagged(self._holding(self.index.symbols.get(canonical(tag.symbol), ())), tag.sign)
+                meanings = self._holding(self.index.symbols.get(canonical(tag.symbol), ()))
+                self._tagged(_likeliest(meanings, listed=tag.sign == "exchange"), tag.sign)
 
     def _tagged(self, meanings: Iterable[Meaning], sign: str) -> None:
         for meaning in meanings:
-            evidence = self.found.setdefault(meaning.group, Evidence())
+            evidence = self.found.setdefault(meaning.group, TextSigns())
             if CONFIDENCE[sign] > evidence.tag:
                 evidence.tag, evidence.sign = CONFIDENCE[sign], sign.removeprefix("small ")
 
@@ -161,7 +163,7 @@ class _Reader:
             groups = {meaning.group for meaning in spot.meanings}
             confidence = spot.confidence / 2 if len(groups) > 1 else spot.confidence
             for group in groups:
-                evidence = self.found.setdefault(group, Evidence())
+                evidence = self.found.setdefault(group, TextSigns())
                 if spot.kind == "name":
                     evidence.name = max(evidence.name, confidence)
                     evidence.name_at.add(line.place(spot.at))
@@ -171,12 +173,12 @@ class _Reader:
 
     # Names
 
-    def _odd(self, token: str) -> tuple[Entry, ...]:
+    def _odd(self, token: str) -> tuple[NameEntry, ...]:
         """Entries of a token with an apostrophe or a dot: of Lowe's those of lowes, of Apple's those of apple."""
         forms = [token_words(token)] + ([token_words(token[:-2])] if token.endswith("'s") else [])
         return tuple(entry for words in forms if words for entry in self.index.heads.get(words[0], ()))
 
-    def _name(self, line: TextLine, at: int, entries: tuple[Entry, ...]) -> _Spot | None:
+    def _name(self, line: TextLine, at: int, entries: tuple[NameEntry, ...]) -> _Spot | None:
         """The longest name that begins at a token."""
         for entry in entries:
             end = line.match(at, entry.words)
@@ -184,11 +186,11 @@ class _Reader:
             if holding:
                 sign = self._name_sign(line, at, end, entry, holding)
                 if sign:
-                    raisable = sign == "doubtful name" and not line.embedded(at, end, FOLLOWERS)
+                    raisable = sign == "doubtful name" and not line.embedded(at, end, FOLLOWERS, lenient=True)
                     return _Spot(at, end, holding, CONFIDENCE[sign], "name", raisable)
         return None
 
-    def _name_sign(self, line: TextLine, at: int, end: int, entry: Entry, holding: tuple[Meaning, ...]) -> str:
+    def _name_sign(self, line: TextLine, at: int, end: int, entry: NameEntry, holding: tuple[Meaning, ...]) -> str:
         """Which row of `CONFIDENCE` a name has; empty if it is none."""
         tokens = [token.text for token in line.tokens[at:end]]
         if not entry.common and any(meaning.kind == "coin" for meaning in holding):
@@ -199,8 +201,8 @@ class _Reader:
         before, behind = line.neighbours(at, end)
         if behind is not None and behind.lower() in FORMS and (is_capital(behind) or behind in ("plc", "inc")):
             return "legal"
-        if entry.common:
-            return self._common_name(line, at, end)
+        if entry.common or entry.words in _RESERVED:
+            return "" if entry.words in _RESERVED else self._common_name(line, at, end)
         if len(entry.words) == 1 and before is not None and line.preceded(at, before):
             return "doubtful name"
         short = all(meaning.kind in ("short", "former") for meaning in holding)
@@ -226,7 +228,7 @@ class _Reader:
     def _symbol(self, line: TextLine, at: int, former: _Spot | None) -> _Spot | None:
         symbol = line.with_class(at)
         token, place = line.tokens[at], line.place(at)
-        meanings = self._holding(self.index.symbols.get(canonical(symbol), ()))
+        meanings = _likeliest(self._holding(self.index.symbols.get(canonical(symbol), ())), listed=False)
         mark = line.text[token.start - 1] if token.start else ""
         if not meanings or place in self.taken or mark in ("$", "#", "@"):
             return None
@@ -242,20 +244,29 @@ class _Reader:
         if line.style == "capitals" and len(line.tokens) > 2:
             return "doubtful symbol"
         if ambiguous_symbol(symbol):
-            return "context" if symbol not in ACRONYMS and _traded(line, at) else "doubtful symbol"
+            return "context" if symbol not in ACRONYMS and self._traded(line, at) else "doubtful symbol"
         coin = any(
             key[0] == "crypto" for m in self.index.symbols[canonical(symbol)] for key, _ in self.index.groups[m.group]
         )
         return "symbol" if len(symbol) > 3 or coin or self.business else "doubtful symbol"
 
+    def _traded(self, line: TextLine, at: int) -> bool:
+        """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``shares of GE``, ``HD sales drop``."""
+        token = line.tokens[at].text
+        before, behind = line.neighbours(at, at + 1)
+        follower = behind.lower() if behind is not None else ""
+        if follower in ("shares", "stock", "calls", "puts", "options"):
+            return True
+        if len(token) > 1 and token.lower() not in english() and follower in FOLLOWERS and self.business:
+            return True
+        earlier = line.tokens[at - 2].text.lower() if at > 1 else ""
+        return before in ("of", "in", "on") and earlier in ("shares", "stock", "calls", "puts", "position", "stake")
 
-def _traded(line: TextLine, at: int) -> bool:
-    """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``shares of GE``."""
-    before, behind = line.neighbours(at, at + 1)
-    if behind is not None and behind.lower() in ("shares", "stock", "calls", "puts", "options"):
-        return True
-    earlier = line.tokens[at - 2].text.lower() if at > 1 else ""
-    return before in ("of", "in", "on") and earlier in ("shares", "stock", "calls", "puts", "position", "stake")
+
+def _likeliest(meanings: tuple[Meaning, ...], listed: bool) -> tuple[Meaning, ...]:
+    """Of a symbol that a coin shares with a fund, the coin's meaning, or the fund's where an exchange is named."""
+    kept = tuple(meaning for meaning in meanings if (meaning.kind == "coin") != listed)
+    return kept if kept and any(meaning.kind == "coin" for meaning in meanings) else meanings
 
 
 def _raised(line: TextLine, spots: list[_Spot]) -> list[_Spot]:

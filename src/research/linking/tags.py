@@ -72,7 +72,7 @@ def _cashtag(match: re.Match[str]) -> Tag:
     if symbol.lower() in CURRENCIES and (len(symbol) > 1 or symbol.islower()):
         return Tag(symbol, match.start(1), "foreign")
     sign = "cashtag" if symbol.isupper() else "small cashtag"
-    return Tag(symbol[:-2] if symbol.upper().endswith(".X") else symbol, match.start(1), sign)
+    return Tag(symbol, match.start(1), sign)
 
 
 def _exchange(match: re.Match[str]) -> Iterator[Tag]:

@@ -13,6 +13,9 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# Names that texts use for an index, a market or a source of news: these need the company's legal form, or a tag.
+RESERVED = _words("nasdaq dow s&p russell reuters yahoo moodys morningstar")
+
 # Capital letters that stand for something else in financial prose. Written by hand.
 ACRONYMS = _words(
     """
@@ -37,13 +40,12 @@ EXCHANGES = _words(
     otcmkts otcpk pink arca ticker symbol tickers symbols stock
     """
 )
-LEGAL = _words(
+FORMS = _words(
     """
     inc incorporated corp corporation co company companies ltd limited plc llc lp llp sa nv ag se ab asa spa bv
-    oyj kgaa adr ads trust reit holdings holding group nl kk gmbh pty aktiengesellschaft
+    oyj kgaa adr ads nl kk gmbh pty aktiengesellschaft
     """
 )
-FORMS = LEGAL - {"trust", "reit", "holdings", "holding", "group", "companies"}
 FINANCE = _words(
     """
     share shares stock stocks earnings revenue revenues profit profits loss quarter quarterly results analyst
@@ -95,9 +97,9 @@ INDUSTRY = _words(
 BRANDS: dict[int, tuple[str, ...]] = {
     1652044: ("google", "youtube", "waymo"), 1326801: ("facebook", "instagram", "whatsapp", "meta"), 37996: ("ford",),
     1744489: ("disney",), 80424: ("p&g",), 51143: ("ibm",), 34088: ("exxon", "exxonmobil"), 19617: ("jpmorgan",),
-    59478: ("lilly",), 831001: ("citi", "citibank"), 70858: ("bofa",), 886982: ("goldman",), 1067983: ("berkshire",),
-    1018724: ("amazon",), 1046179: ("tsmc",), 2488: ("amd",), 1467858: ("gm",), 27904: ("delta airlines", "delta"),
-    104169: ("wal mart",), 21344: ("coke",), 858877: ("cisco",), 66740: ("3m",), 78003: ("pfizer",),
+    2115436: ("exxon", "exxonmobil"), 59478: ("lilly",), 831001: ("citi", "citibank"), 70858: ("bofa",),
+    886982: ("goldman",), 1067983: ("berkshire",), 1018724: ("amazon",), 1046179: ("tsmc",), 2488: ("amd",),
+    1467858: ("gm",), 27904: ("delta airlines", "delta"), 104169: ("wal mart",), 21344: ("coke",), 858877: ("cisco",),
 }  # fmt: skip
 # Names of coins, by the base of their pair.
 COINS: dict[str, tuple[str, ...]] = {

@@ -61,11 +61,13 @@ FACTS: dict[str, dict[str, str]] = {  # kind: field: what it is
         "shares_before": "the same a year earlier",
     },
     "text_scores": {
-        "tone": "in [-1, 1], positive if the text is good news for the price",
+        "tone": "in [-1, 1], positive if the text is good news for the price; null where no model may score the text",
         "confidence": "of the link to the instrument, in (0, 1]",
         "channel": "code of `CHANNELS`",
         "words": "words of the text",
         "published": "day as published; known if not stated",
+        "fitted": "day of the fit of the word weights that gave the tone, null for a model that is not fitted: see "
+        "`text_models.json` beside the facts for its name, version and fits",
     },
     "chain_summaries": {
         "volatility": "at the money, 30 days, a year",

@@ -110,18 +110,23 @@ def _tables(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> Iter
     """Facts of each kind."""
     documents = DocumentStore(job.paths.documents, job.research.lag_hours)
     known = companies(documents, instruments)
-    settings = job.research
     readers: dict[str, Callable[[], pl.DataFrame]] = {
         "filings": lambda: filings(documents, known),
         "insider_trades": lambda: insider_trades(documents, known),
         "statements": lambda: statements(documents, known),
-        "text_scores": lambda: text_scores(documents, known, bars, settings.scoring, settings.min_confidence),
+        "text_scores": lambda: _text_scores(job, documents, known, bars),
         "chain_summaries": lambda: chain_summaries(OptionStore(job.paths.options)),
     }
     for kind, read in readers.items():
         table = read()
         log.info("%s: %s facts", kind, f"{table.height:,}")
         yield kind, table.select(schema(kind).keys())
+
+
+def _text_scores(job: ResearchJob, documents: DocumentStore, known: pl.DataFrame, bars: BarStore) -> pl.DataFrame:
+    """Tones; which model gave them stands beside the facts."""
+    state, record = job.paths.research_state, job.paths.facts / "text_models.json"
+    return text_scores(documents, known, bars, job.research.scoring, job.research.min_confidence, state, record)
 
 
 def _by_bucket(table: pl.DataFrame, instruments: pl.DataFrame, buckets: int) -> dict[int, pl.DataFrame]:

@@ -73,6 +73,11 @@ class HeldStore:
         bodies = [self.contents[key] for key in rows.select("source", "id", "revision").rows()]
         return rows.select("source", "id", "revision").with_columns(body=pl.Series(bodies, dtype=pl.Binary()))
 
+    def parts(self, rows, most=300):
+        place = pl.int_range(pl.len()) // 3 if most else 0
+        for part in rows.with_columns(part=place).partition_by("part", maintain_order=True, include_key=False):
+            yield part.with_columns(self.bodies(part)["body"])
+
     def coverage(self, source):
         rows = [row[1:] for row in self.intervals if row[0] == source]
         names = {"stream": pl.String(), "since": pl.Datetime("us", "UTC"), "until": pl.Datetime("us", "UTC")}
@@ -193,3 +198,32 @@ def insider_set(filings: Sequence[Mapping], *, checkbox=True):
 def ordered(facts: pl.DataFrame, kind: str) -> pl.DataFrame:
     """Facts as they are stored."""
     return facts.select(schema(kind).keys()).sort(*schema(kind))
+
+
+def master_index(rows: Sequence[tuple], *, daily=False):
+    """A master index; a row has CIK, form, filing date and accession number.
+
+    After the samples of daily and quarterly master.idx in the tests of dgunning/edgartools.
+    """
+    head = "Description:           Master Index of EDGAR Dissemination Feed\n\n \n\n\n"
+    name = "File Name" if daily else "Filename"
+    lines = [
+        f"{cik}|Soci\xe9t\xe9 {cik}|{form}|{day.replace('-', '') if daily else day}|edgar/data/{cik}/{accession}.txt"
+        for cik, form, day, accession in rows
+    ]
+    text = f"{head}CIK|Company Name|Form Type|Date Filed|{name}\n{'-' * 80}\n" + "\n".join(lines) + "\n"
+    return text.encode("latin-1")
+
+
+def submissions(rows: Sequence[Mapping], *, cik=1, older=False):
+    """Submissions of a company; a row has accession, form, filed, accepted (New York), period, items.
+
+    After data/company_submission.json of dgunning/edgartools.
+    """
+    columns = {
+        "accessionNumber": [each["accession"] for each in rows], "filingDate": [each["filed"] for each in rows],
+        "reportDate": [each.get("period", "") for each in rows],
+        "acceptanceDateTime": [f"{each['accepted']}.000Z" for each in rows], "form": [each["form"] for each in rows],
+        "items": [each.get("items", "") for each in rows], "primaryDocument": ["a.htm" for _ in rows],
+    }  # fmt: skip
+    return json.dumps(columns if older else {"cik": str(cik), "filings": {"recent": columns, "files": []}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ UNREADABLE = (
 )
 """Errors by which a reader says that a body is not what its kind promises."""
 _KEY = "content_hash"
-_MOST_BYTES, _MOST_ROWS = 64 << 20, 5_000  # of the bodies of a batch
 _MOST_PARTS = 32
 _REST = 200_000_000  # bytes of the rows that wait to be written
 
@@ -153,8 +152,8 @@ def gathered(store: DocumentStore, documents: pl.DataFrame, reader: Reader, cach
     new = documents.unique(_KEY, keep="first", maintain_order=True).join(done, on=_KEY, how="anti")
     refused: list[str] = []
     parts: list[pl.DataFrame] = []
-    for batch in batches(new):
-        parts.append(_read(store, batch, reader, columns, refused))
+    for part in store.parts(new.select("source", "id", "revision", _KEY)):
+        parts.append(_read(part, reader, columns, refused))
         if sum(part.estimated_size() for part in parts) > _REST:
             cache.add(name, pl.concat(parts))
             parts = []
@@ -166,41 +165,11 @@ def gathered(store: DocumentStore, documents: pl.DataFrame, reader: Reader, cach
     return found.filter("rows_of").drop("rows_of").join(documents.select(_KEY).unique(), on=_KEY, how="semi")
 
 
-def batches(documents: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Cut documents into batches whose bodies fit into memory.
-
-    Parameters
-    ----------
-    documents : DataFrame
-        With ``size``.
-
-    Yields
-    ------
-    DataFrame
-    """
-    place = pl.col("size").cum_sum() // _MOST_BYTES + pl.int_range(pl.len()) // _MOST_ROWS
-    yield from documents.with_columns(batch=place).partition_by("batch", maintain_order=True, include_key=False)
-
-
-def bodies(store: DocumentStore, batch: pl.DataFrame) -> list[bytes]:
-    """Bodies of a batch, in its order.
-
-    Parameters
-    ----------
-    store : DocumentStore
-    batch : DataFrame
-        With source, id, revision.
-    """
-    return store.bodies(batch.select("source", "id", "revision"))["body"].to_list()
-
-
-def _read(
-    store: DocumentStore, batch: pl.DataFrame, reader: Reader, columns: Mapping[str, Any], refused: list[str]
-) -> pl.DataFrame:
-    """Rows of one batch, and a row that says nothing for each document, so that it is not read again."""
+def _read(batch: pl.DataFrame, reader: Reader, columns: Mapping[str, Any], refused: list[str]) -> pl.DataFrame:
+    """Rows of some documents, and a row that says nothing for each document, so that it is not read again."""
     schema = pl.Schema({_KEY: pl.String(), **columns})
     tables, plain = [], []
-    for content, name, body in zip(batch[_KEY], batch["id"], bodies(store, batch), strict=True):
+    for content, name, body in zip(batch[_KEY], batch["id"], batch["body"], strict=True):
         try:
             found = reader.read(body)
         except UNREADABLE as error:

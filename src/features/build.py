@@ -1,4 +1,4 @@
-"""Bring a dataset's features up to date: compute the buckets whose bars, panel or feature code changed."""
+"""Bring a dataset's features up to date: compute the buckets whose bars, panel, facts or feature code changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from src.core.failure import Failure
 from src.core.instruments import KEY
 from src.engine import dispatch
 from src.engine.cores import worker_count
-from src.features.catalog import code_hash, needs_panel
+from src.features.catalog import code_hash, kinds_of, needs_panel
+from src.features.fact_lookup import FactLookup
 from src.features.look_ahead import Foresight, ForesightError, own_features, trials_each
 from src.features.registry import Feature, FeatureError
 from src.features.selection import select
@@ -131,14 +132,16 @@ def _checked(
 def _stale(
     job: FeatureJob, chosen: Sequence[Feature], hashes: dict[str, str], store: FeatureStore, bars: BarStore, panel: str
 ) -> list[BucketTask]:
-    """Tasks of the buckets that were computed by other code, from other bars or with another panel, or not at all."""
+    """Tasks of the buckets that were computed by other code, from other bars, panel or facts, or not at all."""
     relevant = panel if any(needs_panel(item) for item in chosen) else None
     windows = {item.name: (item.window, item.tolerance) for item in chosen}
     trials = trials_each(sum(bars.ledger.states(b).height for b in bars.buckets())) if own_features(chosen) else 0
+    kinds, root = kinds_of(chosen), job.paths.facts
+    facts = {b: FactLookup.digests(root, b, kinds) for b in _wanted(bars, job.only)}
     return [
-        BucketTask(bars.root, store.root, b, job.features, job.interval, windows, trials)
-        for b in _wanted(bars, job.only)
-        if job.fresh or not store.is_computed(b, bars.digest(b), relevant, hashes)
+        BucketTask(bars.root, store.root, b, job.features, job.interval, windows, trials, root, digests)
+        for b, digests in facts.items()
+        if job.fresh or not store.is_computed(b, bars.digest(b), relevant, hashes, digests)
     ]
 
 
@@ -171,7 +174,7 @@ def _compute(
                 traceback = {"traceback": result.traceback}
                 log.error("bucket %d failed: %s", task.bucket, result.reason, extra=traceback)
             else:
-                store.record(task.bucket, bars, result, panel, hashes)
+                store.record(task.bucket, bars, result, panel, hashes, task.digests)
                 for key, failure in result.failed.items():
                     log.warning("%s:%s failed: %s", *key, failure.reason)
             progress.advance(sizes[task.bucket].height)

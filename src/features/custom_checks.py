@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from src.features.catalog import kinds_of
 from src.features.compute import Arrays, FeatureGraph
 from src.features.indicators import Indicator, IndicatorColumn, remedy_ahead
 from src.features.look_ahead import cut_off, first_difference, overturned, sudden_rows
 from src.features.registry import Feature, FeatureError
-from src.features.trial_bars import BARS, part, rewritten, thin, times, trial
+from src.features.trial_bars import BARS, part, rewritten, thin, times, trial, with_later_split
 from src.features.windows import Array
 
 log = logging.getLogger(__name__)
@@ -134,6 +135,8 @@ def _refuse_later_split(item: Feature, whole: Columns, arrays: Arrays) -> None:
     later = times(arrays, 7, ("split",))
     if item.scale == "price":
         later = times(times(later, 1 / 7, PRICES), 7, ("volume",))
+    if kinds_of([item]):  # shares as a filing counts them go with the split history
+        later = with_later_split(arrays, 7)
     if not _is(_columns([item], later)[item.name], whole[item.name], 1e-4):
         raise FeatureError(
             f"{item.name} looks ahead: a later split changes its earlier values, as split, and prices and volumes "

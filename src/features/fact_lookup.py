@@ -11,6 +11,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -92,6 +93,20 @@ class FactLookup:
             return cls(interval=interval)
         tables = {kind: store.read(b, kind, wanted) for kind in kinds}
         return cls(tables, store.read(b, "coverage", wanted), interval)
+
+    @staticmethod
+    def digests(root: Path, b: int, kinds: Iterable[str]) -> dict[str, str]:
+        """Hashes of a bucket's facts by kind: what features that look at them were computed from.
+
+        Parameters
+        ----------
+        root : Path
+            `DatasetPaths.facts`.
+        b : int
+        kinds : iterable of str
+        """
+        store, kinds = FactStore(root), tuple(kinds)
+        return {kind: store.digest(b, [kind]) for kind in kinds}
 
     def at(self, key: Key, dates: pl.Series, kinds: Iterable[str]) -> dict[str, Facts]:
         """Facts of an instrument as its bars know them, by kind.

@@ -1,7 +1,7 @@
 """What was known of an instrument beside its bars, as arrays that a feature can read and that hold nothing later.
 
 A feature names a kind of fact as an input and gets `Facts`. It reads the facts that were known at each bar's close by
-`latest` and `at` (a state: the last report), or by `within`, `total` and `count` (a flow: what became known in a
+`latest` and `at` (a state: the last report), or by `within`, `flow` and `count` (a flow: what became known in a
 window). Each is a function of the facts known at the bar alone, whatever becomes known later::
 
     @feature(FAMILY, window=1, source="Sloan (1996), p. 293")
@@ -22,7 +22,7 @@ from src.features.windows import Array
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-UNIT = 2.0**-20  # to whose multiples `total` rounds values, so that sums are exact
+UNIT = 2.0**-20  # to whose multiples `flow` rounds values, so that sums are exact
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def since_bar(facts: Facts, bars: int) -> Rows:
     return start
 
 
-def total(facts: Facts, values: Array, start: Rows, unit: float = UNIT) -> Array:
+def flow(facts: Facts, values: Array, start: Rows, unit: float = UNIT) -> Array:
     """Sum of the facts' values from `start` up to those known at each bar.
 
     Values are rounded to multiples of `unit` and summed as integers: what leaves the window leaves nothing behind.
@@ -169,7 +169,7 @@ def total(facts: Facts, values: Array, start: Rows, unit: float = UNIT) -> Array
 
 def count(facts: Facts, chosen: Mask, start: Rows) -> Array:
     """Count the chosen facts from `start` up to those known at each bar, shape (bars,)."""
-    return total(facts, chosen.astype(np.float64), start, 1.0)
+    return flow(facts, chosen.astype(np.float64), start, 1.0)
 
 
 def distinct(facts: Facts, chosen: Mask, who: Array, days: float) -> Array:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,9 @@ from src.core.hashing import text_digest
 from src.core.instruments import Key
 from src.features.catalog import is_own, reach
 from src.features.compute import Arrays, FeatureGraph
+from src.features.facts import Facts
 from src.features.panel_lookup import Members
-from src.features.registry import MARKET, MEMBERS, Feature, FeatureError
+from src.features.registry import KINDS, MARKET, MEMBERS, Feature, FeatureError
 from src.features.windows import Array
 
 TRIALS = 2  # rows tried of each instrument: one in the last quarter, one anywhere or where a rare dependence shows
@@ -186,20 +188,23 @@ def places(key: Key, arrays: Arrays, own: Sequence[Feature], whole: Arrays, tria
 
 
 def cut_off(arrays: Arrays, cut: int) -> Arrays:
-    """What was known after `cut` bars: the bars, and the days of the panel up to the last of them."""
-    return {
-        name: Members(values.row[:cut], values.values[: int(values.row[:cut].max(initial=-1)) + 1])
-        if isinstance(values, Members)
-        else values[:cut]
-        for name, values in arrays.items()
-    }
+    """What was known after `cut` bars: the bars, and the days of the panel and the facts up to the last of them."""
+    return {name: _known(values, cut) for name, values in arrays.items()}
+
+
+def _known(values: Any, cut: int) -> Any:
+    if isinstance(values, Members):
+        return Members(values.row[:cut], values.values[: int(values.row[:cut].max(initial=-1)) + 1])
+    if isinstance(values, Facts):
+        return values[:cut].first(int(values.seen[:cut].max(initial=0)))
+    return values[:cut]
 
 
 def overturned(arrays: Arrays, cut: int) -> Arrays:
     """Bars that are others from `cut` on, and look like any: each later price is mirrored at the last close.
 
     What rose falls by as much. Volume comes in reverse order, the panel moves the other way, its members' days are
-    exchanged, a distribution is added, and all of it happens a week later.
+    exchanged, a distribution is added, and all of it happens a week later. Facts that are known later say the opposite.
 
     Parameters
     ----------
@@ -227,7 +232,35 @@ def overturned(arrays: Arrays, cut: int) -> Arrays:
         values = arrays[name]
         turned = 2 * values[cut - 1] - values if name == "market_index" else np.r_[values[:cut], values[cut:][::-1]]
         others[name] = np.where(late, turned, values)
-    return others | {name: _exchanged(arrays[name], cut) for name in MEMBERS if name in arrays}
+    others |= {name: _exchanged(arrays[name], cut) for name in MEMBERS if name in arrays}
+    return others | {
+        kind: later_facts(arrays[kind], cut, lambda x: 1 - x[::-1], WEEK) for kind in KINDS if kind in arrays
+    }
+
+
+def later_facts(facts: Facts, cut: int, change: Callable[[Array], Array], days: float) -> Facts:
+    """Facts that are others from the close of bar `cut` - 1 on, and come later.
+
+    Parameters
+    ----------
+    facts : Facts
+    cut : int, in [1, n - 1]
+        Bars that stay.
+    change : callable
+        Gives the values of the later facts, from those that they have.
+    days : float
+        By which later bars and facts come later; where they were covered they aren't, and the other way round.
+
+    Returns
+    -------
+    Facts
+    """
+    known, late = int(facts.seen[:cut].max(initial=0)), np.arange(len(facts.seen)) >= cut
+    fields = {name: np.r_[values[:known], change(values[known:])] for name, values in facts.fields.items()}
+    close = facts.close + days * late
+    covered = facts.covered ^ late
+    since = np.where(late, np.where(covered, close - days, np.nan), facts.since)
+    return Facts(facts.seen, covered, np.r_[facts.known[:known], facts.known[known:] + days], fields, close, since)
 
 
 def _exchanged(members: Members, cut: int) -> Members:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,10 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.core.hashing import text_digest
 from src.core.instruments import Key
+from src.documents.fact_store import FactStore
+from src.features.bucket_states import INSTRUMENT, after_hydrate
 from src.features.compute import KEY, FeatureGraph, PanelLookup, evaluate
+from src.features.fact_lookup import FactLookup
 from src.features.look_ahead import TRIALS, Foresight, ForesightError, examiner, stamp
 from src.features.panel_members import standings_code, with_standings
 from src.features.probation import Probation, own_hashes
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from src.core.arrays import Matrix
 
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
-_NAME = pl.format("{}:{}", "asset_class", "symbol")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class BucketTask:
     interval: str
     windows: Windows  # of the chosen features: a worker doesn't check the user's own once more
     trials: int = TRIALS  # rows of each instrument at which the user's own are tried for look-ahead
+    facts: Path | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)  # of the facts that the chosen features look at, by kind
 
 
 @dataclass(frozen=True)
@@ -174,22 +178,28 @@ class FeatureStore:
         for path in old.values():
             path.unlink()
 
-    def is_current(self, b: int, bars: str, panel: str | None, hashes: dict[str, str]) -> bool:
+    def is_current(
+        self, b: int, bars: str, panel: str | None, hashes: dict[str, str], facts: Mapping[str, str] | None = None
+    ) -> bool:
         """Whether training may use the bucket: it is computed, and none of its columns waits for the check.
 
         The user's own columns are used once all buckets have passed the check for look-ahead: what one instrument
         shows condemns the column on all of them.
         """
-        return self.is_computed(b, bars, panel, hashes) and not self.probation.reason(hashes)
+        return self.is_computed(b, bars, panel, hashes, facts) and not self.probation.reason(hashes)
 
-    def is_computed(self, b: int, bars: str, panel: str | None, hashes: dict[str, str]) -> bool:
-        """Whether the bucket holds these columns, computed by this code from these bars and this panel.
+    def is_computed(
+        self, b: int, bars: str, panel: str | None, hashes: dict[str, str], facts: Mapping[str, str] | None = None
+    ) -> bool:
+        """Whether the bucket holds these columns, computed by this code from these bars, this panel and these facts.
 
-        A `panel` of None says that no column looks at it. A column of the user's own counts where it was checked too.
+        A `panel` of None says that no column looks at it, and `facts` holds the digests of the kinds that are looked
+        at. A column of the user's own counts where it was checked too.
         """
         stored, checked = self.ledger.fact(b, "features") or {}, self.ledger.fact(b, "checked") or {}
         same = self.ledger.fact(b, "bars") == bars and all(stored.get(name) == code for name, code in hashes.items())
         passed = all(checked.get(name) == stamp(code) for name, code in own_hashes(hashes).items())
+        same &= self._of_facts(b, facts)
         return same and passed and (panel is None or self.ledger.fact(b, "panel") == panel)
 
     def drop_obsolete(self, buckets: int) -> None:
@@ -200,12 +210,21 @@ class FeatureStore:
                 for path in self._shards(b).values():
                     path.unlink()
 
-    def record(self, b: int, bars: BarStore, filled: Filled, panel: str, hashes: dict[str, str]) -> None:
+    def record(
+        self,
+        b: int,
+        bars: BarStore,
+        filled: Filled,
+        panel: str,
+        hashes: dict[str, str],
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
         """Record that a bucket is done, what it was made from, and its instruments' states."""
         reasons = {":".join(key): shown(failure.reason) for key, failure in filled.failed.items()}
-        states = _after_hydrate(bars.ledger.states(b), reasons)
+        states = after_hydrate(bars.ledger.states(b), reasons)
         checked = {name: stamp(code) for name, code in own_hashes(hashes).items()}
-        self.ledger.record(b, "", states, bars=bars.digest(b), panel=panel, features=hashes, checked=checked)
+        made_from: dict[str, Any] = {"bars": bars.digest(b), "panel": panel} | ({"facts": {**facts}} if facts else {})
+        self.ledger.record(b, "", states, **made_from, features=hashes, checked=checked)
 
     def states(self, bars: BarStore, lost: Mapping[int, Failure]) -> pl.DataFrame:
         """One row an instrument of the universe: its state here, with the reason.
@@ -222,7 +241,7 @@ class FeatureStore:
                 continue
             hydrated = bars.ledger.states(b)
             reason = shown(lost[b].reason) if b in lost else "left out by only=[...]: run featurize without it"
-            part = _after_hydrate(hydrated, dict.fromkeys(hydrated.select(_NAME).to_series().to_list(), reason))
+            part = after_hydrate(hydrated, dict.fromkeys(hydrated.select(INSTRUMENT).to_series().to_list(), reason))
             parts.append(part if b in lost else part.with_columns(pl.col("state").replace("failed", "skipped")))
         return pl.concat(parts).sort(*KEY)
 
@@ -246,8 +265,10 @@ class FeatureStore:
         note = self.root / PANEL_NOTE
         return str(read_json(note)["hash"]) if note.is_file() else None
 
-    def require_current(self, b: int, bars: str, hashes: dict[str, str], *, looks: bool) -> None:
-        """Make sure that a bucket holds these columns, computed by this code from these bars and the stored panel.
+    def require_current(
+        self, b: int, bars: str, hashes: dict[str, str], *, looks: bool, facts: Mapping[str, str] | None = None
+    ) -> None:
+        """Make sure that a bucket holds these columns, by this code from these bars and facts and the stored panel.
 
         Parameters
         ----------
@@ -258,6 +279,8 @@ class FeatureStore:
             Code hash of each column, by name.
         looks : bool
             Whether any of them looks at the panel.
+        facts : mapping of str to str, optional
+            Digest of the bucket's facts by kind, of those that any of them looks at.
 
         Raises
         ------
@@ -278,8 +301,14 @@ class FeatureStore:
             raise StageError(f"features of universe={self.root.name} are older than its bars: {remedy}")
         if held := self.probation.reason(hashes):
             raise StageError(f"features of universe={self.root.name}: {held}: {remedy}")
-        if not self.is_current(b, bars, self.pinned() if looks else None, hashes):
+        if not self._of_facts(b, facts):
+            raise StageError(f"features of universe={self.root.name} are older than its facts of research: {remedy}")
+        if not self.is_current(b, bars, self.pinned() if looks else None, hashes, facts):
             raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
+
+    def _of_facts(self, b: int, facts: Mapping[str, str] | None) -> bool:
+        stored = self.ledger.fact(b, "facts") or {}
+        return all(stored.get(kind) == digest for kind, digest in (facts or {}).items())
 
     def _command(self, *words: str) -> str:
         return command("featurize", *words, stored=self.root.name)
@@ -302,29 +331,14 @@ def fill(task: BucketTask) -> Filled | Foresight:
     store = FeatureStore(task.features)
     bars = BarStore(task.bars).read_bucket(task.bucket)
     graph = FeatureGraph(select(task.choice, task.interval, task.windows))
+    facts = FactLookup.of(FactStore(task.facts), task.bucket, graph.kinds, task.interval) if task.facts else None
     try:
-        table, failed = evaluate(bars, graph, PanelLookup(store.panel()), examiner(graph.features, task.trials))
+        examine = examiner(graph.features, task.trials)
+        table, failed = evaluate(bars, graph, PanelLookup(store.panel()), examine, facts=facts)
     except ForesightError as error:
         return error.found
     store.write_bucket(task.bucket, table)
     return Filled(table.height, failed)
-
-
-def _after_hydrate(hydrated: pl.DataFrame, failed: dict[str, str]) -> pl.DataFrame:
-    """States of a bucket: what hydrate left out is skipped here, what is in `failed` failed, the rest is done."""
-    done = pl.col("state") == "done"
-    reason = _NAME.replace_strict(failed, default=None, return_dtype=pl.String) if failed else pl.lit(None, pl.String)
-    before = pl.format("{} by hydrate: {}", "state", pl.col("reason").fill_null("no reason given"))
-    return hydrated.select(
-        *KEY,
-        pl.when(done & reason.is_null()).then(pl.lit("done")).when(done).then(pl.lit("failed")).otherwise(
-            pl.lit("skipped")
-        ).alias("state"),
-        pl.when(done).then(reason).otherwise(before).alias("reason"),
-        "rows",
-        "first",
-        "last",
-    )  # fmt: skip
 
 
 def _same(path: Path, frame: pl.DataFrame) -> bool:

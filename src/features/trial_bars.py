@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 
 from src.features.compute import Arrays, PanelLookup
-from src.features.look_ahead import cut_off
+from src.features.fact_units import in_other_units
+from src.features.look_ahead import cut_off, later_facts
 from src.features.panel_lookup import Members
 from src.features.panel_members import POINTS
-from src.features.registry import MARKET, MEMBERS
+from src.features.registry import KINDS, MARKET, MEMBERS
+from src.features.trial_facts import trial_facts
 
 BARS = 1500
 SESSION = 7  # bars of a day, where they are intraday
@@ -45,7 +47,7 @@ def trial(intraday: bool = False) -> Arrays:
         "day": day,
         "always_open": np.zeros(BARS),
     }
-    return bars | PanelLookup(_panel(day)).at("stock", day)
+    return bars | PanelLookup(_panel(day)).at("stock", day) | trial_facts(day)
 
 
 @cache
@@ -74,7 +76,7 @@ def thin(intraday: bool = False) -> Arrays:
     day = arrays["day"] + GAP_DAYS * (bars >= GAP)
     others = {name: values / split for name, values in traded.items()}
     others |= {"volume": np.where(untraded, 0.0, np.round(arrays["volume"], -2)), "split": split, "day": day}
-    return arrays | others | PanelLookup(_panel(day)).at("stock", day)
+    return arrays | others | PanelLookup(_panel(day)).at("stock", day) | trial_facts(day, covered_from=BARS // 8)
 
 
 def part(arrays: Arrays, rows: slice) -> Arrays:
@@ -84,12 +86,21 @@ def part(arrays: Arrays, rows: slice) -> Arrays:
 
 
 def times(arrays: Arrays, by: float, names: tuple[str, ...]) -> Arrays:
-    """Bars with some columns multiplied."""
-    return arrays | {name: arrays[name] * by for name in names}
+    """Bars with some columns multiplied, and with prices or volumes the facts that are stated in their units."""
+    money = by if {"raw_close", "volume"} & {*names} else 1.0
+    shares = by if "volume" in names else 1.0
+    facts = {kind: in_other_units(kind, arrays[kind], money, shares) for kind in KINDS}
+    return arrays | {name: arrays[name] * by for name in names} | facts
+
+
+def with_later_split(arrays: Arrays, by: float) -> Arrays:
+    """Bars as they look once shares were split after the last of them; what documents said stays as it was."""
+    prices = {name: values / by for name, values in arrays.items() if name.startswith("raw_")}
+    return arrays | prices | {"volume": arrays["volume"] * by, "split": arrays["split"] * by}
 
 
 def rewritten(arrays: Arrays, cut: int) -> Arrays:
-    """Bars that are others from `cut` on, half a year later: prices, volume and the market."""
+    """Bars that are others from `cut` on, half a year later: prices, volume, the market and facts."""
     late = np.arange(len(arrays["day"])) >= cut
     others: Arrays = {
         name: np.where(late, values * 3.7 + 5, values)
@@ -101,6 +112,7 @@ def rewritten(arrays: Arrays, cut: int) -> Arrays:
         values = arrays[name].values.copy()
         values[known[name] :] = values[:1]
         others[name] = Members(np.where(late, 0, arrays[name].row), values)
+    others |= {kind: later_facts(arrays[kind], cut, lambda x: x * 3.7 + 5, 200.0) for kind in KINDS}
     return arrays | others | {"day": arrays["day"] + 200.0 * late}
 
 

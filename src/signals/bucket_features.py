@@ -10,11 +10,13 @@ import polars as pl
 
 from src.core.errors import StageError
 from src.core.instruments import KEY, Key
+from src.features.fact_lookup import FactLookup
 from src.features.store import FeatureStore
 from src.signals.refusals import RefusedLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from src.core.arrays import BoolArray, DateArray, Matrix
     from src.market.bars import BarStore
@@ -29,10 +31,12 @@ class BucketFeatures:
     features : FeatureStore
     bars : BarStore
     bucket : int
+    facts : Path
+        Folder of the facts of research.
     """
 
-    def __init__(self, features: FeatureStore, bars: BarStore, bucket: int) -> None:
-        self._features, self._bars, self._bucket = features, bars, bucket
+    def __init__(self, features: FeatureStore, bars: BarStore, bucket: int, facts: Path) -> None:
+        self._features, self._bars, self._bucket, self._facts = features, bars, bucket, facts
         self._digest = bars.digest(bucket)
         self._reasons: dict[str, str | None] = {}
         self._read: dict[str, tuple[Matrix, dict[Key, tuple[int, DateArray]]]] = {}
@@ -51,7 +55,7 @@ class BucketFeatures:
         Raises
         ------
         RefusedLine
-            If they are not of the bars, the panel and the code that there are, or featurize failed on the instrument.
+            If they are not of the bars, facts, panel and code that there are, or featurize failed on the instrument.
         """
         if chosen.digest not in self._reasons:
             self._reasons[chosen.digest] = self._reason(chosen)
@@ -111,7 +115,8 @@ class BucketFeatures:
 
     def _reason(self, chosen: ChosenFeatures) -> str | None:
         try:
-            self._features.require_current(self._bucket, self._digest, chosen.hashes, looks=chosen.looks)
+            facts = FactLookup.digests(self._facts, self._bucket, chosen.kinds)
+            self._features.require_current(self._bucket, self._digest, chosen.hashes, looks=chosen.looks, facts=facts)
         except StageError as error:
             return str(error)
         return None

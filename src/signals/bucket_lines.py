@@ -133,7 +133,7 @@ class BucketLines:
 
     def __init__(self, bucket: int, shared: Shared) -> None:
         self._bucket, self._shared = bucket, shared
-        self._features = BucketFeatures(shared.features, shared.store, bucket)
+        self._features = BucketFeatures(shared.features, shared.store, bucket, shared.dataset.paths.facts)
 
     def add(self, candidates: Sequence[Candidate], lines: LineColumns) -> None:
         """Add the lines of champions.

@@ -14,7 +14,7 @@ from src.config.schema import FeaturesConfig, LabelConfig, StrategyConfig
 from src.core.errors import ConfigError, StageError
 from src.core.hashing import json_digest
 from src.evaluation.label_kinds.registry import label_kind
-from src.features.catalog import code_hash, needs_panel
+from src.features.catalog import code_hash, kinds_of, needs_panel
 from src.features.registry import FeatureError
 from src.features.selection import select
 from src.models.registry import FAMILIES, family
@@ -42,10 +42,13 @@ class ChosenFeatures:
         Code hash by name, in the order of a matrix's columns.
     looks : bool
         Whether any of them looks at the panel.
+    kinds : tuple of str
+        Kinds of facts that any of them looks at.
     """
 
     hashes: dict[str, str]
     looks: bool
+    kinds: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -151,7 +154,9 @@ class RecordedSettings:
             except (FeatureError, StageError, ConfigError, OSError) as error:
                 raise RefusedLine(f"its features can't be chosen as in training: {error}") from error
             looks = any(needs_panel(item) for item in chosen)
-            self._features[session] = ChosenFeatures({item.name: _code_hash(item) for item in chosen}, looks)
+            self._features[session] = ChosenFeatures(
+                {item.name: _code_hash(item) for item in chosen}, looks, kinds_of(chosen)
+            )
         found = self._features[session]
         if list(found.hashes) != names or found.digest != digest:
             raise RefusedLine(

@@ -28,7 +28,13 @@ Point = tuple[int, int, float]
 
 EQUITY = "net_equity"
 _NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials", "session_number")
-_PARTS = {"bars": "data_hash", "features": "feature_hash", "panel": "panel_hash", "code": "code_hash"}
+_PARTS = {
+    "bars": "data_hash",
+    "features": "feature_hash",
+    "panel": "panel_hash",
+    "facts": "facts_hash",
+    "code": "code_hash",
+}
 _SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
 _ESCAPED_IN_NAMES = "/:%?@#;\\\"'"
 _MAX_PARAM = 6000  # characters of a value that MLflow keeps

@@ -1,4 +1,4 @@
-"""What training reads of hydrate and featurize: instruments, bars with their features row by row, panels, hashes."""
+"""What training reads of hydrate and featurize: instruments, bars with their features by row, panels, facts, hashes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from src.core.arrays import Matrix
 from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
 from src.core.instruments import KEY, Key
+from src.documents.fact_store import FactStore
 from src.evaluation import labels
-from src.features.catalog import code_hash, needs_panel, reach
+from src.features.catalog import code_hash, kinds_of, needs_panel, reach
+from src.features.fact_lookup import FactLookup
 from src.features.selection import select
 from src.features.store import FeatureStore
 from src.market import bars as bars_table
@@ -46,6 +48,8 @@ class Inputs:
         Bars that any of them looks back at, the row's own included.
     price_scaled : list of str
         Those of them that prices times seven change.
+    fact_kinds : tuple of str
+        Kinds of facts that any of them looks at.
     panel_returns : DataFrame, optional
         Returns of the portfolio that the label compares with, where it is relative.
     buckets : list of int
@@ -71,6 +75,9 @@ class Inputs:
         self.longest_window = max(item.window for item in chosen)
         self.price_scaled = [item.name for item in chosen if item.scale == "price"]
         self._looks_at_panel = any(needs_panel(item) for item in chosen)
+        self.fact_kinds = kinds_of(chosen)
+        self._interval = settings.interval
+        self._facts_of: tuple[int, FactLookup] | None = None
         self._looks_at_splits = any("split" in reach(item) for item in chosen)
         self.panel_returns = labels.read_market(self.bars, settings.label, self._cut)
         self._hashes = {item.name: code_hash(item) for item in chosen}
@@ -173,11 +180,34 @@ class Inputs:
         content = bars_table.content_hash(bars, None)
         return json_digest([content, table_digest(bars.select("split"))]) if self._looks_at_splits else content
 
+    def facts_hash(self, key: Key, bars: pl.DataFrame) -> str | None:
+        """Hash what a fit takes from the facts of an instrument: those that are known at the close of its last bar.
+
+        Parameters
+        ----------
+        key : (asset_class, symbol)
+        bars : DataFrame
+            Its bars up to ``split.until``.
+
+        Returns
+        -------
+        str or None
+            None where no feature looks at facts.
+        """
+        if not self.fact_kinds:
+            return None
+        bucket = self.bucket(key)
+        if self._facts_of is None or self._facts_of[0] != bucket:
+            store = FactStore(self.paths.facts)
+            self._facts_of = bucket, FactLookup.of(store, bucket, self.fact_kinds, self._interval)
+        return self._facts_of[1].digest(key, self.fact_kinds, bars["date"].tail(1))
+
     def _require_current(self) -> None:
         """Raise the error that says why a bucket's features are not those of its bars and this code."""
         for bucket in self.features.buckets():
             digest = self.bars.digest(bucket)
-            self.features.require_current(bucket, digest, self._hashes, looks=self._looks_at_panel)
+            facts = FactLookup.digests(self.paths.facts, bucket, self.fact_kinds)
+            self.features.require_current(bucket, digest, self._hashes, looks=self._looks_at_panel, facts=facts)
 
     def _unless_changed(self, bucket: int, digest: str, read: Callable[[], Read]) -> Read | None:
         """Read, or return None where the files are no longer those of the digest."""
@@ -190,10 +220,11 @@ class Inputs:
         return content if self.bars.digest(bucket) == digest and self._is_current(bucket) else None
 
     def _is_current(self, bucket: int) -> bool:
-        """Whether a bucket's features are of its bars, by the code that there is, with the panel seen at the start."""
+        """Whether a bucket's features are of its bars and facts, by this code, with the panel seen at the start."""
         pinned = self.features.pinned() if self._looks_at_panel else None
         digest = self.bars.digest(bucket)
-        return pinned == self._panel and self.features.is_current(bucket, digest, pinned, self._hashes)
+        facts = FactLookup.digests(self.paths.facts, bucket, self.fact_kinds)
+        return pinned == self._panel and self.features.is_current(bucket, digest, pinned, self._hashes, facts)
 
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows that training may use."""

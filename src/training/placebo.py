@@ -166,7 +166,8 @@ class PlaceboArm:
                 continue
             own = bars.slice(start, length)
             again = key in self._chosen
-            plans = self._planner.plans(key, self.inputs.bars_hash(own), key in self.inputs.planted, again=again)
+            hashes = self.inputs.bars_hash(own), self.inputs.facts_hash(key, own)
+            plans = self._planner.plans(key, hashes[0], key in self.inputs.planted, again=again, facts=hashes[1])
             plans = [replace(plan, needs_model=False) for plan in plans]  # it could never be registered
             grade_key = self._grade_rows.key(own)
             left = [plan for plan in plans if not self._reuse(bucket, key, plan, grade_key)]

@@ -123,7 +123,9 @@ class Planner:
         rows = self.store.grades(self.key, bucket)
         self._grades = {row["record_id"]: row for row in rows.iter_rows(named=True)}
 
-    def plans(self, key: Key, bars_hash: str, planted: bool, *, again: bool = True) -> list[RunPlan]:
+    def plans(
+        self, key: Key, bars_hash: str, planted: bool, *, again: bool = True, facts: str | None = None
+    ) -> list[RunPlan]:
         """Plan the runs of one instrument.
 
         Parameters
@@ -135,6 +137,8 @@ class Planner:
             Whether the instrument is simulated with a known edge.
         again : bool
             Whether ``fresh=true`` is meant for this instrument.
+        facts : str, optional
+            Hash of what a fit takes from the facts; None where no feature looks at any.
 
         Returns
         -------
@@ -143,7 +147,7 @@ class Planner:
         """
         since = self._fresh_since if again else None
         models = [model for model in self.models if not model.classes or key[0] in model.classes]
-        return [self._plan(key, model, bars_hash, planted, since) for model in models]
+        return [self._plan(key, model, (bars_hash, facts), planted, since) for model in models]
 
     def unmodelled(self, asset_class: str) -> str | None:
         """Return why no model is for a class.
@@ -241,9 +245,12 @@ class Planner:
         first = first_boundary(dates, self.settings.split, self.settings.label.horizon)
         return first is not None and first < dt.date.fromisoformat(model.tuned_before)
 
-    def _plan(self, key: Key, model: ModelConfig, bars_hash: str, planted: bool, since: dt.datetime | None) -> RunPlan:
+    def _plan(
+        self, key: Key, model: ModelConfig, hashes: tuple[str, str | None], planted: bool, since: dt.datetime | None
+    ) -> RunPlan:
+        bars, facts = hashes
         library, code = self._libraries[model.family], self._code[model.family]
-        parts = keys.run_parts(self.shared, key[0], self._features, model, bars_hash, library, code)
+        parts = keys.run_parts(self.shared, key[0], self._features, model, bars, library, code, facts)
         parts |= self._arm
         run_key = keys.run_key(*key, parts)
         if model.family not in self._settings_keys:

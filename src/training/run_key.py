@@ -69,7 +69,14 @@ def _used(section: LabelConfig | SplitConfig) -> dict[str, Any]:
 
 
 def run_parts(
-    shared: SessionParts, asset_class: str, features: str, model: ModelConfig, bars: str, library: str, code: str
+    shared: SessionParts,
+    asset_class: str,
+    features: str,
+    model: ModelConfig,
+    bars: str,
+    library: str,
+    code: str,
+    facts: str | None = None,
 ) -> dict[str, Any]:
     """Collect by name everything that the fit of one run depends on.
 
@@ -89,6 +96,8 @@ def run_parts(
         Name and version of the model's library.
     code : str
         Hash of the code of label, split and fit (`src.training.code_keys`).
+    facts : str, optional
+        Hash of the instrument's facts, where a feature looks at any: otherwise they are no part of the key.
 
     Returns
     -------
@@ -105,7 +114,7 @@ def run_parts(
         "library": library,
         "code": code,
         "seed": shared.seed,
-    }
+    } | ({"facts": facts} if facts else {})
 
 
 def run_key(asset_class: str, symbol: str, parts: Mapping[str, Any]) -> str:
@@ -218,7 +227,7 @@ def settings_key(parts: Mapping[str, Any]) -> str:
     str
         Hexadecimal digits.
     """
-    return json_digest({name: value for name, value in parts.items() if name not in ("bars", "panel")})
+    return json_digest({name: value for name, value in parts.items() if name not in ("bars", "panel", "facts")})
 
 
 def grade_key(strategy: StrategyConfig, grade: GradeConfig) -> str:

@@ -141,7 +141,8 @@ class Session:
         for key, own in self._instruments(bars):
             planted, again = key in self.inputs.planted, self.settings.includes(key)
             bars_hash = self.inputs.bars_hash(bars[own])
-            plans = self.planner.plans(key, bars_hash, planted, again=again)
+            facts = self.inputs.facts_hash(key, bars[own])
+            plans = self.planner.plans(key, bars_hash, planted, again=again, facts=facts)
             planned.append(PlannedInstrument(key, bars[own], bars_hash, plans))
             rows.append(own)
         for each, own, tried in zip(planned, rows, self.trials.counts(planned), strict=True):

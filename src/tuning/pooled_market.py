@@ -20,7 +20,8 @@ from src.core.instruments import ASSET_CLASSES, KEY, Key
 from src.evaluation.pooled.prepared import Prepared, prepare
 from src.evaluation.pooled.targets import Targets
 from src.evaluation.splits import InsufficientData, first_boundary
-from src.features.catalog import code_hash, needs_panel
+from src.features.catalog import code_hash, kinds_of, needs_panel
+from src.features.fact_lookup import FactLookup
 from src.features.selection import select
 from src.features.store import FeatureStore
 from src.market.bars import BarStore, tradable
@@ -119,7 +120,8 @@ def _current(settings: PooledTuning, features: FeatureStore) -> dict[str, str]:
     bars = BarStore(settings.common.paths.bars)
     for bucket in bars.buckets():
         looks = any(needs_panel(item) for item in chosen)
-        features.require_current(bucket, bars.digest(bucket), hashes, looks=looks)
+        facts = FactLookup.digests(settings.common.paths.facts, bucket, kinds_of(chosen))
+        features.require_current(bucket, bars.digest(bucket), hashes, looks=looks, facts=facts)
     return hashes
 
 

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 from src.config.schema import FeaturesConfig
 from src.core import code_hash as code_hash_module
 from src.core.code_hash import code_digest
-from src.features import catalog, families, panel_members, registry
+from src.core.project import ROOT
+from src.features import catalog, facts, families, panel_members, registry
 from src.features.catalog import code_hash, declared
 from src.features.compute import compute
 from src.features.families import bias
@@ -32,10 +34,31 @@ def test_a_windowed_declaration_ends_its_name_with_the_window():
     assert declared()["return_21"].window == 22
 
 
-def test_nothing_named_selects_everything_without_a_price_scale():
+def test_nothing_named_selects_everything_on_bars_without_a_price_scale():
+    on_bars = [item for item in declared().values() if item.group != "research"]
     assert [item.name for item in select(FeaturesConfig())] == [
-        item.name for item in declared().values() if item.scale == "none" and not item.intraday
+        item.name for item in on_bars if item.scale == "none" and not item.intraday
     ]
+
+
+def option(name: str) -> FeaturesConfig:
+    return FeaturesConfig(**yaml.safe_load((ROOT / "conf" / "features" / f"{name}.yaml").read_text(encoding="utf-8")))
+
+
+def test_the_option_with_research_adds_its_group_and_nothing_else():
+    chosen = {name: [item.name for item in select(option(name))] for name in ("all", "all+research", "research")}
+    assert chosen["all+research"] == chosen["all"] + chosen["research"]
+    assert {declared()[name].group for name in chosen["research"]} == {"research"}
+
+
+def test_features_on_bars_keep_their_code_whatever_research_adds():
+    """Their keys are in every run: a kind of fact that is added, or another way to look it up, must change none."""
+    before = {item.name: code_hash(item) for item in select(option("all+research"))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "facts_at", facts.latest)
+        after = {item.name: code_hash(item) for item in select(option("all+research"))}
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {item.name for item in select(option("research"))}
 
 
 def test_a_feature_of_price_scale_comes_by_name_only():

@@ -10,8 +10,9 @@ from src.features.catalog import declared, needs_panel
 from src.features.compute import compute
 from src.features.registry import Feature
 from tests.features.series import lively, market, steady
+from tests.features.sets import ON_BARS
 
-EVERY = list(declared().values())
+EVERY = ON_BARS
 NO_VOLUME = ("without volume", "equal volumes")
 NO_MOVE = ("does not move in the window", "without a move", "no range", "without range", "without a true range",
            "equal returns", "equal absolute returns", "equal volumes", "without volume", "change of the typical",
@@ -40,7 +41,7 @@ def last(bars: pl.DataFrame) -> dict[str, float | None]:
     return compute(bars, EVERY, market(len(bars))).select(names).row(-1, named=True)
 
 
-@pytest.mark.parametrize("item", EVERY, ids=lambda item: item.name)
+@pytest.mark.parametrize("item", [*declared().values()], ids=lambda item: item.name)
 def test_every_feature_states_its_shape_and_range(item):
     assert returns(item).startswith("float64, shape (bars,), ")
     bounds(returns(item))

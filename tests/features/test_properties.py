@@ -4,15 +4,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.features.catalog import declared, needs_panel
+from src.features.catalog import needs_panel
 from src.features.compute import compute
 from src.features.registry import Feature, FeatureError
 from src.features.windows import lag, mean
 from src.market.bars import PRICES
 from tests.features import properties
 from tests.features.series import lively, market, steady, with_prices
+from tests.features.sets import ON_BARS
 
-EVERY = list(declared().values())
+EVERY = ON_BARS
 FREE = [item for item in EVERY if item.scale == "none"]
 
 

@@ -17,8 +17,9 @@ from src.hydration.validation import validate
 from src.market.bars import PRICES
 from tests.features.oracles import MARKET
 from tests.features.series import business_days, frame, market
+from tests.features.sets import ON_BARS
 
-FREE = [item for item in declared().values() if item.scale == "none" and not item.intraday]
+FREE = [item for item in ON_BARS if item.scale == "none" and not item.intraday]
 TURNING = (
     "adx_14", "di_spread_14", "mfi_14", "aroon_25", "age_of_high_252", "doji_share_10", "engulfing", "key_reversal_5",
     "inside_share_10", "outside_share_10", "higher_highs_10", "disposition_63", "range_rank_7", "streak_10",

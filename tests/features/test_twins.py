@@ -5,14 +5,14 @@ import polars as pl
 import pytest
 
 from src.core.project import ROOT
-from src.features.catalog import declared
 from src.features.compute import compute
 from src.features.panel_members import joined, member_values
 from src.features.registry import Feature
 from src.market.panel import member_returns, table_of
 from tests.features.series import lively, market
+from tests.features.sets import ON_BARS
 
-FED = [item for item in declared().values() if item.scale == "none" and not item.intraday]
+FED = [item for item in ON_BARS if item.scale == "none" and not item.intraday]
 SHARED = ROOT.parent / "shared" / "market" / "bars.parquet"
 KEY = ["asset_class", "symbol"]
 

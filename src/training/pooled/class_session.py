@@ -24,6 +24,7 @@ from src.storage import atomic
 from src.training.pooled import keys
 from src.training.pooled.categories import categories, listings_digest
 from src.training.pooled.class_data import ClassData
+from src.training.pooled.class_facts import facts_digest
 from src.training.pooled.fit_task import FitTask, FoldFit
 from src.training.pooled.folds import PooledFold, pooled_folds, spaced
 from src.training.pooled.ranks import RankTable, rank_table
@@ -90,7 +91,9 @@ class ClassSession:
     def key(self) -> keys.ClassKey:
         """What its fits share."""
         kept = listings_digest(listings(self.settings.training.paths.root), self.asset_class, self.data.bars.until)
-        return keys.ClassKey(self.asset_class, self.data.bars.digest(self._beside("bars.json")), kept)
+        bars = self.data.bars.digest(self._beside("bars.json"))
+        facts = facts_digest(self.data.bars, self.inputs, self._beside("facts.json"))
+        return keys.ClassKey(self.asset_class, bars, kept, facts)
 
     @cached_property
     def plans(self) -> list[PooledPlan]:

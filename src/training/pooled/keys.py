@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 THREADS = 1
 """Of every fit: part of its key, since the sums of several threads depend on their number."""
-_DATA = ("bars", "panel", "listings", "fits")
+_DATA = ("bars", "panel", "facts", "listings", "fits")
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,14 @@ class ClassKey:
         Hash of the class's bars up to ``split.until``.
     listings : str
         Hash of the kept listings that its categories are taken from.
+    facts : str, optional
+        Hash of the class's facts, where a feature looks at any.
     """
 
     asset_class: str
     bars: str
     listings: str = ""
+    facts: str | None = None
 
 
 def fit_parts(settings: PooledSettings, shared: SessionParts, key: ClassKey, model: ModelConfig) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def fit_parts(settings: PooledSettings, shared: SessionParts, key: ClassKey, mod
         "library": pooled_family(model.family).LIBRARY.version,
         "code": fit_code(model.family),
         "seed": shared.seed,
-    }
+    } | ({"facts": key.facts} if key.facts else {})
 
 
 def run_parts(fits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from src.core.arrays import BoolArray, Bytes, DateArray, IntArray
 from src.core.code_hash import code_digest
 from src.core.errors import StageError
-from src.core.hashing import text_digest
+from src.core.hashing import json_digest, text_digest
 from src.features.store import FeatureStore
 from src.market.cross_section import CrossSection
 from src.models.pooled_columns import MISSING
@@ -182,7 +182,8 @@ def rank_table(
     """
     atomic.remove_temporaries(folder)
     rows = EligibleRows.of(section, eligible)
-    made_from = text_digest(rows.digest, _bars_digest(store) if bars is None else bars, seed, code_digest(day_ranks))
+    of_bars = _bars_digest(store) if bars is None else bars
+    made_from = text_digest(rows.digest, of_bars, seed, code_digest(day_ranks), *_facts_digests(store))
     files = {name: _file(name, code, made_from) for name, code in hashes.items()}
     build = partial(_build, folder, rows, store, seed, threads or min(4, os.cpu_count() or 1))
     todo = [name for name, file in files.items() if not _is_there(folder / file, rows.size)]
@@ -201,6 +202,12 @@ def rank_table(
 def _bars_digest(store: FeatureStore) -> str:
     """Hash of the bars, and of the panel, that the stored features were computed from."""
     return text_digest(store.pinned(), *(store.ledger.fact(b, "bars") for b in store.buckets()))
+
+
+def _facts_digests(store: FeatureStore) -> list[str]:
+    """Hash of the facts that the stored features were computed from; empty where none look at any."""
+    facts = [store.ledger.fact(b, "facts") for b in store.buckets()]
+    return [json_digest(facts)] if any(facts) else []
 
 
 def _file(name: str, code: str, made_from: str) -> str:

@@ -11,6 +11,7 @@ from src.features.registry import Feature, FeatureError
 from src.features.selection import select
 from tests.features import properties
 from tests.features.series import lively, market
+from tests.features.sets import ON_BARS
 
 SESSION = [item for item in declared().values() if item.intraday]
 HOURS = 7
@@ -92,7 +93,7 @@ def test_on_hourly_bars_no_feature_sees_the_future_and_windows_suffice(asset_cla
     """The contracts of every declaration, where the bars are hours."""
     bars = hourly(700, asset_class)
     crowd = market(700, asset_class=asset_class).with_columns(date=bars["date"])
-    every = [item for item in declared().values() if item.scale == "none"]
+    every = [item for item in ON_BARS if item.scale == "none"]
     monkeypatch.setattr(properties, "BARS", bars)
     monkeypatch.setattr(properties, "PANEL", crowd)
     monkeypatch.setattr(properties.columns, "__defaults__", (crowd,))

@@ -13,8 +13,9 @@ from src.features.catalog import declared
 from src.features.compute import compute
 from src.market.spread import two_day_spread
 from tests.features.oracles import SERIES, corr, ema, ols, pasts, sd, sign, wilder
+from tests.features.sets import ON_BARS
 
-COLUMNS = {seed: compute(bars, list(declared().values()), panel) for seed, (bars, panel) in SERIES.items()}
+COLUMNS = {seed: compute(bars, ON_BARS, panel) for seed, (bars, panel) in SERIES.items()}
 
 
 def directional(p, bars=14):

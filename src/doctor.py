@@ -18,7 +18,7 @@ from pathlib import Path
 from src.config.paths import main_root
 from src.config.schema import Config
 from src.core.errors import ConfigError
-from src.inspection import connections, daily_view, dataset_counts, diagnostics, journal_view
+from src.inspection import connections, daily_view, dataset_counts, diagnostics, journal_view, research_sources
 from src.inspection.diagnostics import Finding, format_findings, run_checks
 from src.runtime.redaction import remember_arguments, remember_environment, remember_settings
 from src.runtime.terminal import answer
@@ -97,6 +97,7 @@ def checks(config: Config) -> dict[str, Callable[[], Finding]]:
         "proxy": partial(connections.proxy, config.source.live),
         "certificates": partial(connections.certificates, config.source.live),
         "network": partial(connections.hosts, config.source),
+        "research": partial(research_sources.research, config.research, config.source.live),
         "clock": diagnostics.clock,
         "MLflow store": partial(connections.store, config.tracking),
         "registry": partial(connections.invariants, config),

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from src import doctor
+from src.config.research_sections import EdgarSection, NewsSection, PapersSection, ResearchConfig
 from src.config.schema import Config, EngineConfig, LiveSource, SourceConfig, TrackingConfig
 from src.fetching.network import BUNDLES, PROXIES
-from src.inspection import connections, diagnostics
+from src.inspection import connections, diagnostics, research_sources
 from tests.fetching.proxy_case import GOOD, proxy, server
 
 FOLDERS = [Path(name) for name in ("data", "logs", "reports", "mlruns")]
@@ -319,3 +320,36 @@ def test_hosts_that_answer_are_listed(tmp_path: Path) -> None:
     with proxy(GOOD, server(*names, trusted=tmp_path / "own.pem"), page) as address:
         found = connections.hosts(SourceConfig(kind="yahoo", live=LiveSource(proxy=address, **settings)))
     assert (found.state, found.message) == ("ok", f"4 hosts answer: {', '.join(names)}")
+
+
+def test_the_hosts_of_research_are_asked_and_what_is_missing_is_named(tmp_path: Path) -> None:
+    names = ("www.example.org", "feeds.example.com")
+    settings = ResearchConfig(
+        news=NewsSection(
+            enabled=True, feeds=[f"https://{names[0]}/a", f"https://{names[0]}/b", f"https://{names[1]}/"]
+        ),
+        edgar=EdgarSection(enabled=True),
+        papers=PapersSection(enabled=False),
+    )
+    live = {"ca_file": str(tmp_path / "own.pem")}
+    page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    with proxy(GOOD, server(*names, trusted=tmp_path / "own.pem"), page) as address:
+        found = research_sources.research(settings, LiveSource(proxy=address, **live))
+    assert found.state == "bad"
+    first, second = found.message.split("\n      ")
+    assert first == f"edgar, news: 2 hosts answer: {', '.join(names)}"
+    assert second.startswith("edgar can't be asked: ") and "source.live.contact" in second
+
+
+def test_without_sources_of_research_nothing_is_asked() -> None:
+    found = research_sources.research(ResearchConfig(), LiveSource())
+    assert (found.state, found.message) == ("ok", "no source is chosen: research=edgar,news chooses two")
+    nothing = research_sources.research(ResearchConfig(news=NewsSection(enabled=True)), LiveSource())
+    assert nothing.message.startswith("news: no host is asked\n      news can't be asked: name feeds in")
+
+
+def test_hosts_of_research_that_are_not_reached_are_named_with_what_to_do() -> None:
+    settings = ResearchConfig(news=NewsSection(enabled=True, feeds=["https://feeds.example.com/x"]))
+    with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", server("portal.example")) as address:
+        found = research_sources.research(settings, LiveSource(proxy=address))
+    assert found.state == "bad" and "feeds.example.com: the proxy does not let it through" in found.message

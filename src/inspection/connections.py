@@ -166,16 +166,35 @@ def hosts(settings: SourceConfig) -> Finding:
     try:
         links = dict.fromkeys(link for chain in settings.live.chain.values() for link in chain)
         asked = [host for name, provider in registry.providers(links) for host in provider.hosts(name)]
-        faults = unreached([*asked, _DIRECTORY], settings.live)
+        return Finding("network", *reached([*asked, _DIRECTORY], settings.live))
     except ConfigError as error:
         return Finding("network", "bad", str(error))
+
+
+def reached(asked: list[str], live: LiveSource) -> tuple[str, str]:
+    """Ask hosts for their first page; returns the state and the message of a finding.
+
+    Parameters
+    ----------
+    asked : list of str
+        Hosts, at least one.
+    live : LiveSource
+        Proxy and certificates.
+
+    Raises
+    ------
+    ConfigError
+        If these are invalid.
+    """
+    faults = unreached(asked, live)
+    count = f"{len(asked)} host{'' if len(asked) == 1 else 's'}"
     if not faults:
-        return Finding("network", "ok", f"{len(asked) + 1} hosts answer: {', '.join([*asked, _DIRECTORY])}")
+        return "ok", f"{count} answer{'s' if len(asked) == 1 else ''}: {', '.join(asked)}"
     remedies = {host: REMEDIES[error.obstacle] for host, error in faults.items()}
     lines = [f"\n      {host}: {each.words}; {each.action} ({faults[host]})" for host, each in remedies.items()]
-    everywhere = len(faults) == len(asked) + 1
+    everywhere = len(faults) == len(asked)
     whole = "no host answers, so it is the network" if everywhere else "the others answer, so it is not the network"
-    return Finding("network", "bad", f"{len(faults)} of {len(asked) + 1} hosts not reached; {whole}:{''.join(lines)}")
+    return "bad", f"{len(faults)} of {count} not reached; {whole}:{''.join(lines)}"
 
 
 def source(settings: SourceConfig) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from src.research.linking.index import NameEntry, Meaning, MentionIndex, ambiguous_symbol, canonical
+from src.research.linking.index import Meaning, MentionIndex, NameEntry, ambiguous_symbol, canonical
 from src.research.linking.lines import TextLine, is_capital
 from src.research.linking.names import TOKEN, plain, token_words
 from src.research.linking.tags import tags

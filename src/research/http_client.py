@@ -69,6 +69,8 @@ class HttpClient:
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        import requests  # noqa: F401 (loaded here, as otherwise the first requests wait for it behind the gate, and bunch)
+
         self._live, self._gate, self._now, self._clock = live, gate, now, clock
         self._own = threading.local()
         self._sessions: list[Session] = []

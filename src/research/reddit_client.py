@@ -113,7 +113,7 @@ class RedditClient:
         reason = ""
         if isinstance(error, prawcore.Forbidden) and response is not None:
             reason = _reason(response)
-            if reason in ("private", "banned", "quarantined", "gold_only"):
+            if reason:  # private, banned, quarantined, gated: of the subreddit, not of the app
                 return Reply(b"", dt.datetime.now(dt.UTC), missing=True)
         if status in (400, 401, 403) or isinstance(error, prawcore.OAuthException):
             raise Unfit(f"Reddit does not accept the app (status {status} {reason}".rstrip() + f"): {_CHECK}") from None

@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from src.config.compose import compose
 from src.config.research_sections import ResearchConfig
 from src.config.schema import LiveSource
 from src.documents.document import Ask, Document
+from src.documents.document_store import DocumentStore
 from src.fetching.provider import ProviderError
+from src.research.job import ResearchJob
 from src.research.source import CollectContext, Page, Reply, ResearchSource
 
 NOW = dt.datetime(2024, 3, 20, 15, tzinfo=dt.UTC)
@@ -67,7 +71,7 @@ class Crawl:
             self.asked.append(page)
             most -= 1
             try:
-                harvest = self.source.read(page, serve(page), context)
+                harvest = self.source.read(page, replace(serve(page), arrived=self.now), context)
             except ProviderError as error:
                 self.failed.append(f"{page.unit}: {error}")
                 continue
@@ -94,3 +98,22 @@ class Crawl:
     def _due(self, unit: str) -> bool:
         again = self.units[unit][0] if unit in self.units else self.now
         return again is not None and again <= self.now
+
+
+def collection(root: Path, *overrides: str, **live: Any) -> ResearchJob:
+    """The real collection of the sources that the settings choose, below a folder, with a client that waits little."""
+    made = ResearchJob.of(compose(list(overrides)))
+    settings = LiveSource(**({"pause": 0.02, "max_pause": 0.1, "timeout": 5.0, "patience_hours": 1.0} | live))
+    return replace(made, source=replace(made.source, live=settings), paths=replace(made.paths, root=root))
+
+
+def stored(of: ResearchJob, source: str) -> pl.DataFrame:
+    """Documents of a source with their bodies."""
+    store = DocumentStore(of.paths.documents, of.research.lag_hours)
+    rows = store.documents(source)
+    return rows.with_columns(store.bodies(rows)["body"]) if rows.height else rows
+
+
+def everything(root: Path) -> bytes:
+    """All bytes of all files below a folder, and their names."""
+    return b"".join(str(path).encode() + path.read_bytes() for path in root.rglob("*") if path.is_file())

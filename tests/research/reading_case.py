@@ -227,3 +227,19 @@ def submissions(rows: Sequence[Mapping], *, cik=1, older=False):
         "items": [each.get("items", "") for each in rows], "primaryDocument": ["a.htm" for _ in rows],
     }  # fmt: skip
     return json.dumps(columns if older else {"cik": str(cik), "filings": {"recent": columns, "files": []}})
+
+
+def company_facts(entries: Sequence[tuple], *, cik=1):
+    """Facts of a company; an entry has tag, start or None, end, value, accession, form, filing date, unit.
+
+    After the specification in edgar/entity/.docs/design/company-facts-json-spec.md of dgunning/edgartools.
+    """
+    facts: dict = {"us-gaap": {}, "dei": {}}
+    for tag, start, end, value, accession, form, filed, *unit in entries:
+        shares = "Shares" in tag
+        taxonomy = "dei" if tag.startswith("Entity") else "us-gaap"
+        name = unit[0] if unit else "shares" if shares else "USD"
+        entry = {"end": end, "val": value, "accn": accession, "fy": 2024, "fp": "FY", "form": form, "filed": filed}
+        held = facts[taxonomy].setdefault(tag, {"label": tag, "units": {}})["units"].setdefault(name, [])
+        held.append(entry | ({"start": start} if start else {}))
+    return json.dumps({"cik": cik, "entityName": "One Inc.", "facts": facts})

@@ -27,7 +27,7 @@ UNREADABLE = (
     pl.exceptions.PolarsError,
 )
 """Errors by which a reader says that a body is not what its kind promises."""
-_KEY = "content_hash"
+_KEY, _ROW = "content_hash", "rows_of"
 _MOST_PARTS = 32
 _REST = 200_000_000  # bytes of the rows that wait to be written
 
@@ -64,18 +64,22 @@ class ReadCache:
         self._folder = Path(folder) if folder else None
         self._held: dict[str, list[pl.DataFrame]] = {}
 
-    def rows(self, name: str, columns: Mapping[str, Any]) -> pl.DataFrame:
-        """Return all rows of one name.
+    def rows(self, name: str, columns: Mapping[str, Any], wanted: pl.Series | None = None) -> pl.DataFrame:
+        """Return rows of one name.
 
         Parameters
         ----------
         name : str
         columns : mapping
             Names and types beside ``content_hash``.
+        wanted : Series of String, optional
+            Hashes of the contents whose rows are wanted.
         """
-        parts = self._held.get(name, [])
         if self._folder:
-            parts = [part for path in self._paths(name) if (part := _part(path, columns)) is not None]
+            found = (_part(path, columns, wanted) for path in self._paths(name))
+            parts = [part for part in found if part is not None]
+        else:
+            parts = [_of(part, wanted) for part in self._held.get(name, [])]
         empty = pl.DataFrame(schema={_KEY: pl.String(), **columns})
         return pl.concat([empty, *parts])
 
@@ -96,26 +100,27 @@ class ReadCache:
         paths = self._paths(name)
         last = 1 + max((_span(path)[1] for path in paths), default=0)
         joined = paths if len(paths) >= _MOST_PARTS else []
-        parts = [part for path in joined if (part := _part(path, rows.schema)) is not None]
+        parts = [part for path in joined if (part := _part(path, dict(rows.schema))) is not None]
         first = 1 if joined else last
         atomic.write_parquet(pl.concat([*parts, rows]), self._folder / name / f"{first}-{last}.parquet")
         for path in joined:
             atomic.remove(path)
 
-    def forget_others(self, kind: str, name: str) -> None:
-        """Remove what an earlier release of a reader made.
+    def current(self, kind: str, code: str) -> str:
+        """Name of what a reader makes, and the end of what an earlier release of it made.
 
         Parameters
         ----------
         kind : str
             Name of the reader.
-        name : str
-            What stays.
+        code : str
+            Hash of what it computes.
         """
-        for folder in self._folder.glob(f"{kind}-*") if self._folder else ():
-            if folder.name != name:
-                for path in folder.glob("*.parquet"):
-                    atomic.remove(path)
+        name = code[:12]
+        for path in (self._folder / kind).glob("*/*.parquet") if self._folder else ():
+            if path.parent.name != name:
+                atomic.remove(path)
+        return f"{kind}/{name}"
 
     def _paths(self, name: str) -> list[Path]:
         """Files of a name, without those that a later one took in before a kill."""
@@ -145,24 +150,63 @@ def gathered(store: DocumentStore, documents: pl.DataFrame, reader: Reader, cach
     DataFrame
         ``content_hash`` and the reader's columns. A body that can't be read has no rows; these are counted in the log.
     """
-    columns = {**reader.columns, "rows_of": pl.Boolean()}
-    name = f"{reader.name}-{code_digest(reader.read)[:12]}"
-    cache.forget_others(reader.name, name)
-    done = cache.rows(name, columns)
+    name = filled(store, documents, reader, cache)
+    return read_rows(documents, reader, cache, name)
+
+
+def read_rows(documents: pl.DataFrame, reader: Reader, cache: ReadCache, name: str) -> pl.DataFrame:
+    """Rows of documents that were read before.
+
+    Parameters
+    ----------
+    documents : DataFrame
+        With ``content_hash``.
+    reader : Reader
+    cache : ReadCache
+    name : str
+        As `filled` returned it.
+
+    Returns
+    -------
+    DataFrame
+        ``content_hash`` and the reader's columns.
+    """
+    columns = {**reader.columns, _ROW: pl.Boolean()}
+    return cache.rows(name, columns, documents[_KEY].unique()).filter(_ROW).drop(_ROW)
+
+
+def filled(store: DocumentStore, documents: pl.DataFrame, reader: Reader, cache: ReadCache) -> str:
+    """Read what is new among documents into the cache, some at a time.
+
+    Parameters
+    ----------
+    store : DocumentStore
+    documents : DataFrame
+        Columns of `DOCUMENTS`.
+    reader : Reader
+    cache : ReadCache
+
+    Returns
+    -------
+    str
+        Name under which the rows lie.
+    """
+    columns = {**reader.columns, _ROW: pl.Boolean()}
+    name = cache.current(reader.name, code_digest(reader.read))
+    done = cache.rows(name, {})
     new = documents.unique(_KEY, keep="first", maintain_order=True).join(done, on=_KEY, how="anti")
     refused: list[str] = []
     parts: list[pl.DataFrame] = []
     for part in store.parts(new.select("source", "id", "revision", _KEY)):
         parts.append(_read(part, reader, columns, refused))
-        if sum(part.estimated_size() for part in parts) > _REST:
+        if sum(each.estimated_size() for each in parts) > _REST:
             cache.add(name, pl.concat(parts))
             parts = []
     if parts:
         cache.add(name, pl.concat(parts))
     if refused:
         log.warning("%d documents can't be read as %s, such as %s", len(refused), reader.name, refused[0])
-    found = cache.rows(name, columns) if new.height else done
-    return found.filter("rows_of").drop("rows_of").join(documents.select(_KEY).unique(), on=_KEY, how="semi")
+    return name
 
 
 def _read(batch: pl.DataFrame, reader: Reader, columns: Mapping[str, Any], refused: list[str]) -> pl.DataFrame:
@@ -176,11 +220,11 @@ def _read(batch: pl.DataFrame, reader: Reader, columns: Mapping[str, Any], refus
             refused.append(f"{name} ({type(error).__name__}: {error})")
             continue
         if isinstance(found, pl.DataFrame):
-            extra = {_KEY: pl.lit(content), "rows_of": pl.lit(value=True)}
+            extra = {_KEY: pl.lit(content), _ROW: pl.lit(value=True)}
             tables.append(found.with_columns(**extra).select(schema.names()).cast(schema))
         else:
-            plain += [{_KEY: content, "rows_of": True, **row} for row in found]
-    marks = batch.select(_KEY, rows_of=pl.lit(value=False))
+            plain += [{_KEY: content, _ROW: True, **row} for row in found]
+    marks = batch.select(_KEY, **{_ROW: pl.lit(value=False)})
     return pl.concat([*tables, pl.DataFrame(plain, schema=schema), marks], how="diagonal")
 
 
@@ -190,12 +234,18 @@ def _span(path: Path) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _part(path: Path, columns: Mapping[str, Any]) -> pl.DataFrame | None:
-    """One file of the cache; None if it can't be read or is of another form: it is made again."""
+def _part(path: Path, columns: Mapping[str, Any], wanted: pl.Series | None = None) -> pl.DataFrame | None:
+    """Rows of one file of the cache; None if it can't be read or is of another form: it is made again."""
+    names = [_KEY, *(name for name in columns if name != _KEY)]
     try:
-        part = pl.read_parquet(path, glob=False)
+        held = pl.read_parquet_schema(path)
+        part = pl.read_parquet(path, columns=names, glob=False) if set(names) <= set(held) else None
     except (OSError, pl.exceptions.PolarsError):
         log.warning("%s can't be read: what it held is read from the documents again", path.as_posix())
         return None
-    names = [_KEY, *(name for name in columns if name != _KEY)]
-    return part.select(names) if set(names) == set(part.columns) else None
+    return None if part is None else _of(part.select(names), wanted)
+
+
+def _of(rows: pl.DataFrame, wanted: pl.Series | None) -> pl.DataFrame:
+    """Rows of some contents."""
+    return rows if wanted is None else rows.join(wanted.to_frame(_KEY), on=_KEY, how="semi", maintain_order="left")

@@ -79,8 +79,7 @@ def text_figures(store: DocumentStore, filings: pl.DataFrame, cache: ReadCache) 
         source, id, cik, length, similarity.
     """
     pairs = with_predecessors(filings.filter(pl.col("size") > 0))
-    name = f"words-{code_digest(word_counts, similarity, text_of)[:12]}"
-    cache.forget_others("words", name)
+    name = cache.current("words", code_digest(word_counts, similarity, text_of))
     done = cache.rows(name, _COLUMNS)
     new = pairs.unique("pair", keep="first", maintain_order=True).join(
         done, left_on="pair", right_on="content_hash", how="anti"

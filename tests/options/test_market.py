@@ -1,6 +1,7 @@
 """Real chains of SPY and AAPL, two days each: what is wrong is found, and what is right agrees with itself."""
 
 import datetime as dt
+import logging
 
 import polars as pl
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from src.chains.store import OptionStore, contracts
 from src.options.file_import import import_files
 from src.options.job import QuoteJob
+from src.research.chain_summaries import chain_summaries, left_out
 from tests.market_case import MARKET, config
 from tests.options.oracles import tree
 
@@ -89,3 +91,46 @@ def test_quotes_untraded_for_thirty_days_are_those_that_stood_still(root):
 def test_the_store_is_small_and_quick_to_ask(root):
     assert sum(path.stat().st_size for path in root.rglob("*.parquet")) < 3_000_000
     assert OptionStore(root).snapshots().height == 4
+
+
+def test_volatilities_are_the_provider_s_where_its_price_of_the_underlying_errs_for_calls_and_puts_alike(whole):
+    """Its calls are too dear and its puts too cheap by the same: the mean of the two is what both agree on."""
+    sane = whole.filter("clean", ~pl.col("wide"), ~pl.col("placeholder_iv"), pl.col("years").is_between(7 / 365, 1))
+    sane = sane.filter(pl.col("iv_provider").is_between(0.05, 1.5), pl.col("iv").is_not_null())
+    sides = [sane.filter(pl.col("type") == kind) for kind in ("call", "put")]
+    both = sides[0].join(sides[1], on=["underlying", "captured", "expiry", "strike"], suffix="_put")
+    ours, theirs = (pl.col(name) + pl.col(f"{name}_put") for name in ("iv", "iv_provider"))
+    away = (pl.col("moneyness") - 1).abs()
+    band = pl.when(away < 0.03).then(pl.lit("near")).when(away < 0.1).then(pl.lit("middle")).otherwise(pl.lit("far"))
+    apart = both.group_by(band.alias("band")).agg(((ours - theirs).abs() / 2).median().alias("apart"), pl.len())
+    found = {name: (apart_, rows) for name, apart_, rows in apart.iter_rows()}
+    assert all(rows > 200 for _, rows in found.values())
+    assert found["near"][0] < 0.005 and found["middle"][0] < 0.02 and found["far"][0] < 0.06
+
+
+def test_parity_holds_at_the_forwards_found(whole):
+    near = whole.filter("clean", ~pl.col("wide"), pl.col("years").is_between(7 / 365, 0.25))
+    near = near.filter((pl.col("strike") / pl.col("forward") - 1).abs() < 0.02)
+    calls, puts = (near.filter(pl.col("type") == kind) for kind in ("call", "put"))
+    both = calls.join(puts, on=["underlying", "captured", "expiry", "strike"], suffix="_put")
+    discount = (-pl.col("risk_free") * pl.col("years")).exp()
+    residual = pl.col("mid") - pl.col("mid_put") - discount * (pl.col("forward") - pl.col("strike"))
+    shares = both.select(share=residual.abs() / pl.col("spot"))["share"]
+    assert both.height > 500 and shares.median() < 3e-4 and shares.quantile(0.95) < 1e-3
+
+
+def test_summaries_are_sane_and_every_contract_is_accounted_for(root, whole, caplog):
+    with caplog.at_level(logging.INFO):
+        table = chain_summaries(OptionStore(root))
+    assert table.height == 4 and not any(table.null_count().row(0))
+    means = table.group_by("symbol").agg(pl.col("volatility", "skew").mean())
+    found = {symbol: (volatility, skew) for symbol, volatility, skew in means.iter_rows()}
+    assert 0.13 < found["SPY"][0] < 0.15 and 0.22 < found["AAPL"][0] < 0.25
+    assert 0.06 < found["SPY"][1] < 0.07 and 0.035 < found["AAPL"][1] < 0.05
+    counts = left_out(whole)
+    assert sum(counts.values()) == whole.height == 23_105
+    assert counts == {
+        "no_bid": 1226, "crossed": 18, "stale_quote": 1675, "below_intrinsic": 1, "wide": 73, "no_volatility": 819,
+        "used": 19_293,
+    }  # fmt: skip
+    assert "19,293 used" in caplog.text

@@ -138,7 +138,15 @@ def _joined(links: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
         links.select("text", *KEY, "known")
         .join(after.select(KEY).unique(), on=KEY, how="semi")
         .sort("known")
-        .join_asof(closes, left_on="known", right_on="decided", by=KEY, strategy="forward", tolerance=_LONGEST_WAIT)
+        .join_asof(
+            closes,
+            left_on="known",
+            right_on="decided",
+            by=KEY,
+            strategy="forward",
+            tolerance=_LONGEST_WAIT,
+            check_sortedness=False,  # both are sorted above
+        )
         .filter(pl.col("return").is_not_null())
         .select("text", *KEY, "date", "return", "complete")
     )

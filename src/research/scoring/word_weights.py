@@ -200,7 +200,8 @@ def _root(
         rises = slope > 0
         low[rises], high[~rises] = p[rises], p[~rises]
         newton = p - slope / bend
-        after = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        inside = (newton >= low) & (newton <= high) & (newton > 0) & (newton < 1)
+        after = np.where(inside, newton, (low + high) / 2)
         moved = np.abs(after - p) > _NEAR
         p[moving] = after[moving]
         moving &= moved

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from src.core.errors import ConfigError
@@ -58,7 +57,6 @@ def _standing(years: dict[str, int], year: int) -> frozenset[str]:
     return frozenset(word for word, changed in years.items() if (year > changed if changed > 0 else year <= -changed))
 
 
-@cache
 def word_lists(path: str) -> WordLists:
     """Read the lists.
 

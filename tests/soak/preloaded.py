@@ -17,6 +17,8 @@ MODULES = (
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.pyfunc",
     "src.hydrate",
+    "src.ingest",
+    "src.research.collection",
     "src.featurize",
     "src.train",
     "src.sync",

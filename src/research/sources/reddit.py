@@ -137,6 +137,8 @@ def _document(post: dict[str, Any], stream: str, reply: Reply) -> Document:
     text = str(post.get("selftext") or "").strip()
     removed = str(post.get("removed_by_category") or ("unknown" if text in _GONE else ""))
     fields = {key: post.get(key) for key in ("score", "num_comments", "link_flair_text", "domain", "over_18")}
+    edited = float(post.get("edited") or 0)  # when, or false; long ago Reddit said true without a time
+    edited = edited if edited > 1 else 0.0
     body = title if text in _GONE or not text else f"{title}\n\n{text}"
     return Document(
         source=_NAME,
@@ -148,6 +150,7 @@ def _document(post: dict[str, Any], stream: str, reply: Reply) -> Document:
         title=title,
         url=f"https://www.reddit.com{post.get('permalink') or ''}",
         published=dt.datetime.fromtimestamp(float(post["created_utc"]), dt.UTC),
+        accepted=dt.datetime.fromtimestamp(edited, dt.UTC) if edited else None,  # the text is that of the edit
         fields=fields | {"subreddit": post.get("subreddit"), "edited": bool(post.get("edited")), "removed": removed},
     )
 

@@ -126,6 +126,9 @@ def test_an_edited_post_is_a_revision_and_counts_of_votes_are_not() -> None:
         done = later(done).run(lambda _page, body=body: Reply(listing([body], None), NOW))
     assert len(done.contents()[first["data"]["name"]]) == 2
     assert done.documents[-1].fields["edited"] is True
+    # A text that was edited before the first look is not known at the time of the post.
+    assert done.documents[-1].accepted == dt.datetime.fromtimestamp(1710903600, dt.UTC)
+    assert done.documents[0].accepted is None
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import polars as pl
 
 from src.documents.document_store import DocumentStore
+from src.documents.facts import COVERAGE
+from src.research.links import companies
+from src.research.reading.dating import evening
 
 STREAMS = {  # source, and the stream whose intervals count for all instruments, of each kind of fact
     "filings": (("edgar", "index"), ("simulated", "filings")),
     "insider_trades": (("edgar", "index"), ("edgar", "insider-sets"), ("simulated", "filings")),
     "statements": (("edgar", "fundamentals"), ("simulated", "filings")),
 }
+_MOMENT = pl.Datetime("us", "UTC")
+_SPAN: dict[str, Any] = {"since": _MOMENT, "until": _MOMENT}
 
 
 def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instruments: pl.DataFrame) -> pl.DataFrame:
     """Intervals of each instrument and kind of fact.
 
-    What a source tells of all companies counts for every instrument that it knows by name or number. Texts and option
+    What a source tells of all companies counts for every instrument whose company has a number there. Texts and option
     chains say nothing by their absence: they count from an instrument's first to its last fact.
+
+    Insiders' trades are known from an index only since it is watched, because its history lists forms that were not
+    read; the quarterly sets cover the quarters up to the last one that is stored.
 
     Parameters
     ----------
@@ -34,4 +44,78 @@ def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instrumen
     DataFrame
         Columns of `COVERAGE`.
     """
-    raise NotImplementedError
+    named = companies(store, instruments).filter(pl.col("cik").is_not_null())
+    known = named.select("asset_class", "symbol", first="since", last="until")
+    parts = [pl.DataFrame(schema=COVERAGE)]
+    for kind, streams in STREAMS.items():
+        spans = _merged(pl.concat([_of_stream(store, kind, source, stream) for source, stream in streams]))
+        parts.append(_of_companies(known, spans, kind))
+    parts += [_from_first_to_last(table, kind) for kind, table in tables.items() if kind not in STREAMS]
+    return pl.concat(parts).sort(*COVERAGE)
+
+
+def _of_stream(store: DocumentStore, kind: str, source: str, stream: str) -> pl.DataFrame:
+    """Intervals of one stream, as far as they count for a kind of fact."""
+    spans = store.coverage(source).filter(stream=stream).select(*_SPAN).cast(pl.Schema(_SPAN))
+    if kind != "insider_trades" or source != "edgar" or not spans.height:
+        return spans
+    sets = store.documents("edgar", ["insider-set"])
+    quarters = sets.select("first_seen", end=quarter_end(pl.col("id"))).drop_nulls()
+    if stream == "index":
+        index = store.documents("edgar", ["index"])["first_seen"].min()
+        before = quarters.filter(pl.col("end") <= index)["end"].max() if index is not None else None
+        begun = before or index
+        return spans.with_columns(since=pl.max_horizontal("since", pl.lit(begun, _MOMENT))).filter(_is_span())
+    last = quarters["end"].max()
+    return spans.with_columns(until=pl.min_horizontal("until", pl.lit(last, _MOMENT))).filter(_is_span())
+
+
+def quarter_end(name: pl.Expr) -> pl.Expr:
+    """When the last filing of a quarter was public, from the name of its set.
+
+    Parameters
+    ----------
+    name : Expr of String
+        Such as ``2024q1``; null where it is none.
+    """
+    month = name.str.extract(r"^\d{4}q([1-4])$").cast(pl.Int32) * 3
+    year = name.str.extract(r"^(\d{4})q[1-4]$").cast(pl.Int32)
+    return evening(pl.date(year, month, 1).dt.month_end())
+
+
+def _is_span() -> pl.Expr:
+    return pl.col("since").is_not_null() & (pl.col("since") <= pl.col("until"))
+
+
+def _merged(spans: pl.DataFrame) -> pl.DataFrame:
+    """Intervals without overlaps."""
+    return pl.DataFrame(list(_joined(spans.sort("since", "until").rows())), schema=_SPAN, orient="row")
+
+
+def _joined(spans: list[tuple[dt.datetime, dt.datetime]]) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+    begun: dt.datetime | None = None
+    ended: dt.datetime | None = None
+    for since, until in spans:
+        if begun is None or ended is None or since > ended:
+            if begun is not None and ended is not None:
+                yield begun, ended
+            begun, ended = since, until
+        else:
+            ended = max(ended, until)
+    if begun is not None and ended is not None:
+        yield begun, ended
+
+
+def _of_companies(known: pl.DataFrame, spans: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """Intervals of each instrument, within the time that its company stood behind it."""
+    each = known.join(spans, how="cross").with_columns(
+        since=pl.max_horizontal("since", "first"), until=pl.min_horizontal("until", "last")
+    )
+    inside = each.filter(_is_span()).with_columns(fact=pl.lit(kind))
+    return inside.select(COVERAGE.keys()).unique()
+
+
+def _from_first_to_last(table: pl.DataFrame, kind: str) -> pl.DataFrame:
+    keys = ["asset_class", "symbol"]
+    spans = table.group_by(keys).agg(since=pl.col("known").min(), until=pl.col("known").max())
+    return spans.with_columns(fact=pl.lit(kind)).select(COVERAGE.keys()).cast(pl.Schema(COVERAGE))

@@ -1,0 +1,73 @@
+"""Intervals in which facts are complete."""
+
+import json
+
+import polars as pl
+import pytest
+
+from src.documents.facts import COVERAGE, schema
+from src.research.fact_coverage import coverage
+from tests.research.reading_case import SEEN, HeldStore, utc
+
+ONE = pl.DataFrame({"asset_class": ["stock", "stock"], "symbol": ["ONE", "NONE"]})
+
+
+def store(*intervals):
+    """A store that knows ONE, with intervals of (source, stream, since, until)."""
+    table = {"fields": ["cik", "name", "ticker", "exchange"], "data": [[1, "One Inc.", "ONE", "NYSE"]]}
+    held = HeldStore().put("company_tickers_exchange", "tickers", json.dumps(table), known=utc("2020-01-01"))
+    held.intervals = [(source, stream, utc(since), utc(until)) for source, stream, since, until in intervals]
+    return held
+
+
+def spans(held, kind, tables=None):
+    found = coverage(held, tables or {}, ONE)
+    assert found.columns == list(COVERAGE)
+    return found.filter(fact=kind).select("symbol", "since", "until").rows()
+
+
+def test_a_stream_counts_for_every_instrument_that_the_source_knows():
+    held = store(("edgar", "index", "2014-01-01", "2024-03-01"))
+    assert spans(held, "filings") == [("ONE", utc("2014-01-01"), utc("2024-03-01"))]
+    assert spans(held, "statements") == []
+
+
+def test_intervals_of_several_sources_are_joined():
+    held = store(("edgar", "index", "2014-01-01", "2015-01-01"), ("edgar", "index", "2016-01-01", "2017-01-01"),
+                 ("simulated", "filings", "2014-06-01", "2015-06-01"))  # fmt: skip
+    assert spans(held, "filings") == [
+        ("ONE", utc("2014-01-01"), utc("2015-06-01")), ("ONE", utc("2016-01-01"), utc("2017-01-01")),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [
+        ([], [("2026-11-29 12:00", "2027-02-01")]),
+        (["2026q2", "2026q3"], [("2014-01-01", "2027-02-01")]),
+        (["2026q2"], [("2014-01-01", "2027-02-01")]),
+    ],
+)
+def test_trades_of_insiders_are_covered_by_sets_and_by_the_index_since_it_is_watched(sets, expected):
+    held = store(("edgar", "index", "2014-01-01", "2027-02-01"), *(
+        [("edgar", "insider-sets", "2014-01-01", "2027-02-01")] if sets else []))  # fmt: skip
+    held.put("index/2026Q4", "index", "", known=SEEN)
+    for name in sets:
+        held.put(name, "insider-set", "", known=SEEN)
+    assert spans(held, "insider_trades") == [("ONE", utc(since), utc(until)) for since, until in expected]
+
+
+def test_sets_cover_no_more_than_the_last_stored_quarter():
+    held = store(("edgar", "insider-sets", "2014-01-01", "2027-02-01")).put("2024q1", "insider-set", "", known=SEEN)
+    assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-04-01 02:00"))]
+
+
+def test_texts_and_chains_count_from_the_first_to_the_last_fact():
+    days = [utc("2024-01-02"), utc("2024-03-04"), utc("2024-02-03")]
+    keys = {"asset_class": "stock", "symbol": "ONE", "document": "", "backfilled": False}
+    table = pl.DataFrame([keys | {"known": day} for day in days], schema=schema("text_scores"))
+    assert spans(store(), "text_scores", {"text_scores": table}) == [("ONE", days[0], days[1])]
+
+
+def test_nothing_stored_covers_nothing():
+    assert coverage(HeldStore(), {}, ONE).height == 0

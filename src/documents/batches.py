@@ -39,7 +39,7 @@ class Appended:
 
 
 @dataclass
-class DocumentBatch:
+class BatchRows:
     """Rows to store, and what they add to `Contents`.
 
     Attributes
@@ -67,7 +67,7 @@ def batch(
     contents: Callable[[str], Contents],
     watched: Callable[[str], Mapping[str, dt.datetime]],
     lag: Callable[[str], dt.timedelta],
-) -> DocumentBatch:
+) -> BatchRows:
     """Compare documents with what is stored, and date those that are not.
 
     Parameters
@@ -79,9 +79,9 @@ def batch(
 
     Returns
     -------
-    DocumentBatch
+    BatchRows
     """
-    result = DocumentBatch()
+    result = BatchRows()
     ids = [_clean(document.id) for document in documents]
     fresh: defaultdict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
     counts = [0, 0, 0]  # new, revised, same

@@ -21,7 +21,7 @@ import polars as pl
 from src.core.hashing import table_digest
 from src.documents import asks as asked
 from src.documents import placed, segments
-from src.documents.batches import Appended, DocumentBatch, batch, log_name
+from src.documents.batches import Appended, BatchRows, batch, log_name
 from src.documents.catalogue import Catalogue, keys, retried
 from src.documents.contents import Contents
 from src.documents.document import DOCUMENTS, Ask, Document
@@ -317,7 +317,7 @@ class DocumentStore:
             watched[source] = old | {stream: min(moment, old.get(stream, moment)) for stream, moment in now.items()}
         return watched
 
-    def _write(self, found: DocumentBatch, asks: pl.DataFrame) -> None:
+    def _write(self, found: BatchRows, asks: pl.DataFrame) -> None:
         table = found.table
         path = self.root / segments.LOG / log_name(table, asks)
         atomic.write_atomic(

@@ -43,14 +43,16 @@ OWN = {*REQUEST_KEYS, "dataset", "why", "host", "port", "key", "group", "max_q_v
 OWN |= {"version", "withdraw", "acknowledge", "kind", "since", "until", "limit", "base"}
 """Arguments of single verbs, and the words of ``key=value`` itself."""
 NO_SETTINGS = {
-    "bars", "bucket", "class", "class_", "columnsize", "content", "crumb", "date", "device", "dtype", "extra", "flags", "height", "high",
-    "interval", "journal_mode", "low", "moneyness", "order", "pwd", "scale", "sep", "sig", "symbol", "synchronous",
-    "tokenize", "tolerance", "whole", "width", "window", "windows", "x", "y",
+    "bars", "bucket", "class", "class_", "columnsize", "content", "crumb", "date", "device", "dtype", "extra", "flags",
+    "height", "high", "interval", "journal_mode", "low", "moneyness", "oldest_days", "order", "pwd", "q", "scale",
+    "sep", "sig", "symbol", "synchronous", "tokenize", "tolerance", "tzinfo", "whole", "width", "window", "windows",
+    "x", "y",
 }  # fmt: skip
 """What stands before = in code, SQL, SVG, folders and addresses."""
 UNLIKE = {
     "source=edgar": "an argument of search",
     "source=Wilder": "an argument in an example",
+    "source=Sloan": "the same",
     "model=tuned": "a file that tune writes",
 }
 """What looks like a setting and is none, or not yet."""

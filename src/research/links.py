@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -11,7 +11,7 @@ from src.core.instruments import Key
 from src.documents.document_store import DocumentStore
 from src.research.linking.index import MentionIndex, mention_index
 from src.research.linking.signs import CONFIDENCE, signs
-from src.research.linking.tickers import former_names, spells, table_rows
+from src.research.linking.tickers import FormerNames, TickerTable, former_names, spells, table_rows
 
 LINKS: dict[str, Any] = {  # between documents and instruments
     "source": pl.String(),
@@ -33,6 +33,7 @@ COMPANIES: dict[str, Any] = {  # which company stood behind a symbol, from when 
 
 
 _AT_ONCE = 20_000  # texts in memory as rows
+_TABLES_AT_ONCE = 10
 _LIST = 5  # instruments beyond which a text counts as a list
 _BOTH_CLASSES = 0.6  # of the confidence, where a symbol is in two asset classes
 
@@ -55,9 +56,8 @@ def companies(store: DocumentStore, instruments: pl.DataFrame) -> pl.DataFrame:
         was seen; former names in the documents of kind ``submissions`` hold in the dates given there. ``cik`` is null
         and ``name`` empty while no table has the symbol.
     """
-    tables = [(known, table_rows(body)) for known, body in _bodies(store, ("tickers",))]
-    former = [former_names(body) for _, body in _bodies(store, ("submissions",))]
-    return spells(tables, former, instruments).select(COMPANIES.keys()).cast(pl.Schema(COMPANIES))
+    found = spells(_tables(store), _former(store), instruments)
+    return found.select(COMPANIES.keys()).cast(pl.Schema(COMPANIES))
 
 
 def mentions(documents: pl.DataFrame, texts: pl.Series, known: pl.DataFrame) -> pl.DataFrame:
@@ -127,10 +127,17 @@ def _in_two_classes(known: pl.DataFrame) -> frozenset[Key]:
     return frozenset(keys.filter(pl.col("symbol").is_duplicated()).rows())
 
 
-def _bodies(store: DocumentStore, kinds: tuple[str, ...]) -> list[tuple[dt.datetime, bytes]]:
-    """Known times and bodies of documents of some kinds, the oldest first; those of two sources together."""
-    rows = store.documents(kinds=kinds)
-    if not rows.height:
-        return []
-    both = store.bodies(rows)
-    return list(zip(rows["known"].to_list(), both["body"].to_list(), strict=True))
+def _tables(store: DocumentStore) -> Iterator[TickerTable]:
+    """Tables of tickers, the oldest first, some in memory at a time."""
+    rows = store.documents(kinds=("tickers",)).sort("known", "source", "id", "revision")
+    for part in rows.iter_slices(_TABLES_AT_ONCE):
+        for source, known, body in zip(part["source"], part["known"], store.bodies(part)["body"], strict=True):
+            yield TickerTable(source, known, table_rows(body))
+
+
+def _former(store: DocumentStore) -> Iterator[FormerNames | None]:
+    """Former names, by the last content of each company's submissions."""
+    rows = store.documents(kinds=("submissions",))
+    last = rows.sort("known", "revision").unique(["source", "id"], keep="last", maintain_order=True)
+    for part in store.parts(last) if last.height else ():
+        yield from map(former_names, part["body"])

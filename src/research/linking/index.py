@@ -15,7 +15,7 @@ from src.research.linking.words import ACRONYMS, BRANDS, COINS, FORMS, SMALL, en
 
 FOREVER = (-(2**63), 2**63 - 1)  # microseconds since 1970
 LINGERS = dt.timedelta(days=365)  # a former name still means its company
-_MOST_CLASSES = 6  # instruments of one number beyond which it is a family of funds: its name means none of them
+_MOST_CLASSES = 6  # instruments of one number beyond which it is a family of funds: none stands for another
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 Span = tuple[int, int]
@@ -113,14 +113,15 @@ def mention_index(known: pl.DataFrame) -> MentionIndex:
         span = _span(since, until)
         lone, group = groups[(None, (kind, symbol))], groups[(cik, (kind, symbol))]
         named[f"{kind}:{symbol}"].add(Meaning(lone, FOREVER, "symbol"))
-        symbols[canonical(symbol)].add(Meaning(group, span, "symbol"))
+        family = len(index.groups[group]) > _MOST_CLASSES
+        symbols[canonical(symbol)].add(Meaning(lone if family else group, span, "symbol"))
         if kind == "crypto":
             base = canonical(symbol).partition("-")[0]
             for spelled in (base, f"{base}-X"):  # StockTwits writes $BTC.X
                 symbols[spelled].add(Meaning(group, span, "coin"))
         if cik is not None:
             named[f"CIK:{cik:010d}"].add(Meaning(group, span, "symbol"))
-        if len(index.groups[group]) <= _MOST_CLASSES:
+        if not family:
             for words, meaning in _names(cik, kind, symbol, name, Meaning(group, span, "name")):
                 names[words].add(meaning)
     index.symbols = {symbol: tuple(sorted(found, key=_order)) for symbol, found in symbols.items()}

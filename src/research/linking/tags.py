@@ -51,9 +51,10 @@ def tags(text: str) -> Iterator[Tag]:
 
     Examples
     --------
-    >>> [(tag.symbol, tag.sign) for tag in tags("$AAPL at $5, (NYSE: BRK.A, BRK.B), TSX: ALL, NOW.N")]
-    ... # doctest: +NORMALIZE_WHITESPACE
-    [('AAPL', 'cashtag'), ('BRK.A', 'exchange'), ('BRK.B', 'exchange'), ('ALL', 'foreign'), ('NOW', 'exchange')]
+    >>> [(tag.symbol, tag.sign) for tag in tags("$AAPL at $5, (NYSE: BRK.A, BRK.B)")]
+    [('AAPL', 'cashtag'), ('BRK.A', 'exchange'), ('BRK.B', 'exchange')]
+    >>> [(tag.symbol, tag.sign) for tag in tags("TSX: ALL, NOW.N")]
+    [('ALL', 'foreign'), ('NOW', 'exchange')]
     """
     if "$" in text:
         yield from map(_cashtag, _CASHTAG.finditer(text))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -24,8 +25,13 @@ _SCHEMA: dict[str, Any] = {
     "since": pl.Datetime("us", "UTC"),
     "until": pl.Datetime("us", "UTC"),
 }
-_NOBODY: tuple[int | None, str] = (None, "")
+_CIK = re.compile(rb'"cik"\s*:\s*"?(\d+)')
+_NAMES_BYTES = 65_536  # of the list of former names, at most
+_BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
 Moment = dt.datetime | None
+Company = tuple[int | None, str]  # number and name
+Change = tuple[dt.datetime, Company]  # from when on
+_UNKNOWN: Company = (None, "")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,23 @@ class TickerRow:
     cik: int
     name: str
     symbol: str
+
+
+@dataclass(frozen=True)
+class TickerTable:
+    """One content of a source's table of tickers.
+
+    Attributes
+    ----------
+    source : str
+    known : datetime
+    rows : list of TickerRow
+        Empty where it can't be read.
+    """
+
+    source: str
+    known: dt.datetime
+    rows: list[TickerRow]
 
 
 @dataclass(frozen=True)
@@ -94,38 +117,41 @@ def former_names(body: bytes) -> FormerNames | None:
     Parameters
     ----------
     body : bytes
-        ``submissions/CIK##########.json`` as of data.sec.gov.
+        ``submissions/CIK##########.json`` as of data.sec.gov. Only its small part on names is decoded.
 
     Returns
     -------
     FormerNames or None
-        None, and a warning, if it can't be read.
+        None where it has none, as in the older parts of a company's submissions, and, with a warning, if it can't be
+        read.
     """
+    number, start = _CIK.search(body), body.find(b'"formerNames"')
+    if number is None or start < 0:
+        return None
     try:
-        table = json.loads(body)
+        text = body[start : start + _NAMES_BYTES].decode("utf-8", errors="ignore")
+        listed, _ = json.JSONDecoder().raw_decode(text.partition(":")[2].lstrip())
         found = [
             (str(each["name"]), _moment(each.get("from")), _moment(each["to"]))
-            for each in table.get("formerNames") or ()
+            for each in listed or ()
             if each.get("name") and each.get("to")
         ]
-        names = tuple((name, start, end) for name, start, end in found if end is not None)
-        return FormerNames(int(table["cik"]), names)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        log.warning("former names of a company can't be read (%s)", error)
+        log.warning("former names of company %s can't be read (%s)", number[1].decode(), error)
         return None
+    names = tuple((name, begun, ended) for name, begun, ended in found if ended is not None)
+    return FormerNames(int(number[1]), names)
 
 
 def spells(
-    tables: Sequence[tuple[dt.datetime, list[TickerRow]]],
-    former: Iterable[FormerNames | None],
-    instruments: pl.DataFrame,
+    tables: Iterable[TickerTable], former: Iterable[FormerNames | None], instruments: pl.DataFrame
 ) -> pl.DataFrame:
     """Which company stood behind each symbol, and under which name, from when to when.
 
     Parameters
     ----------
-    tables : sequence of (datetime, list of TickerRow)
-        Each with when it became known, the oldest first; one without lines counts as not seen.
+    tables : iterable of TickerTable
+        The oldest first; one that can't be read, or that lost half of its lines, counts as not seen.
     former : iterable of FormerNames
     instruments : DataFrame
         asset_class, symbol; empty takes every symbol of the tables as a stock.
@@ -135,7 +161,6 @@ def spells(
     DataFrame
         cik, asset_class, symbol, name, since, until, as `src.research.links.companies` describes them.
     """
-    tables = [(known, rows) for known, rows in tables if rows]
     histories = _histories(tables)
     names = {each.cik: each.names for each in former if each is not None}
     if instruments.height:
@@ -158,33 +183,46 @@ def _row(line: dict[str, Any]) -> TickerRow | None:
     return TickerRow(int(str(cik)), str(line.get("name") or ""), canonical(str(ticker).strip()))
 
 
-def _histories(
-    tables: Sequence[tuple[dt.datetime, list[TickerRow]]],
-) -> dict[str, list[tuple[dt.datetime, tuple[int | None, str]]]]:
-    """Changes of each symbol: from when on which company; those of the first table from the beginning."""
-    found: dict[str, list[tuple[dt.datetime, tuple[int | None, str]]]] = defaultdict(list)
-    current: dict[str, tuple[int | None, str]] = {}
-    beginning = dt.datetime.min.replace(tzinfo=dt.UTC)
-    for number, (known, rows) in enumerate(tables):
-        start = known if number else beginning
-        table: dict[str, tuple[int | None, str]] = {}
-        for row in rows:
-            table.setdefault(row.symbol, (row.cik, row.name))
-        for symbol in sorted({*table, *current}):
-            now = table.get(symbol, _NOBODY)
-            if now != current.get(symbol, _NOBODY):
-                found[symbol].append((start, now))
-                current[symbol] = now
+def _histories(tables: Iterable[TickerTable]) -> dict[str, list[Change]]:
+    """Changes of each symbol, by the first of the sources that has it."""
+    sources: dict[str, _Following] = defaultdict(_Following)
+    for table in tables:
+        sources[table.source].take(table)
+    found: dict[str, list[Change]] = {}
+    for name in sorted(sources, reverse=True):
+        found |= sources[name].changes
     return found
 
 
-def _spans(
-    history: list[tuple[dt.datetime, tuple[int | None, str]]],
-) -> list[tuple[tuple[int | None, str], Moment, Moment]]:
+@dataclass
+class _Following:
+    """The tables of one source, one after the other: from when on each symbol stood for which company."""
+
+    changes: dict[str, list[Change]] = field(default_factory=dict)
+    current: dict[str, Company] = field(default_factory=dict)
+
+    def take(self, table: TickerTable) -> None:
+        """Note what a table changes; the first holds from the beginning, one that lost half of its lines is damaged."""
+        companies: dict[str, Company] = {}
+        for row in table.rows:
+            companies.setdefault(row.symbol, (row.cik, row.name))
+        if 2 * len(companies) < len(self.current) or not companies:
+            if self.current:
+                log.warning("the table of tickers of %s has lost half of its lines: passed over", table.known)
+            return
+        start = table.known if self.current else _BEGINNING
+        changed = {
+            symbol for symbol in (*companies, *self.current) if companies.get(symbol) != self.current.get(symbol)
+        }
+        for symbol in sorted(changed):
+            self.changes.setdefault(symbol, []).append((start, companies.get(symbol, _UNKNOWN)))
+        self.current = companies
+
+
+def _spans(history: list[Change]) -> list[tuple[Company, Moment, Moment]]:
     """Spans without a gap; the first begins and the last ends open."""
-    beginning = dt.datetime.min.replace(tzinfo=dt.UTC)
-    if not history or history[0][0] > beginning:
-        history = [(beginning, _NOBODY), *history]
+    if not history or history[0][0] > _BEGINNING:
+        history = [(_BEGINNING, _UNKNOWN), *history]
     ends = [start for start, _ in history[1:]]
     starts: list[Moment] = [None, *ends]
     return [(company, start, end) for (_, company), start, end in zip(history, starts, [*ends, None], strict=True)]

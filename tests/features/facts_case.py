@@ -16,17 +16,16 @@ SHARES_OUT = {("statements", "shares"), ("statements", "shares_before")}
 SIGNED = ("shares", "value", "skew", "term_slope", "net_income", "operating_cash", "late")
 GAPS = {"insider_trades": 9.0, "text_scores": 3.0, "filings": 12.0, "statements": 60.0, "chain_summaries": 2.0}  # days
 FIRST, LAST = dt.datetime(2011, 1, 3, tzinfo=dt.UTC), dt.datetime(2018, 6, 1, tzinfo=dt.UTC)
-NOON = dt.timedelta(hours=12)
 
 
-def facts(key=("stock", "AAA"), seed: int = 1, moments=None) -> dict[str, pl.DataFrame]:
+def facts(key=("stock", "AAA"), seed: int = 1, moments=None, span=(FIRST, LAST)) -> dict[str, pl.DataFrame]:
     """Facts of an instrument: an eighth of the values is missing, some moments stand a minute beside a close."""
     random = np.random.default_rng(seed)
-    return {kind: one_kind(kind, key, random, moments) for kind in FACTS}
+    return {kind: one_kind(kind, key, random, moments, span) for kind in FACTS}
 
 
-def one_kind(kind: str, key, random: np.random.Generator, moments=None) -> pl.DataFrame:
-    first, last = (np.datetime64(day.replace(tzinfo=None), "us").astype(np.int64) for day in (FIRST, LAST))
+def one_kind(kind: str, key, random: np.random.Generator, moments, span) -> pl.DataFrame:
+    first, last = (np.datetime64(day.replace(tzinfo=None), "us").astype(np.int64) for day in span)
     count = int((last - first) / 86_400e6 / GAPS[kind])
     known = np.sort(random.integers(first, last, count))
     if moments is not None:

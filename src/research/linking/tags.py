@@ -15,7 +15,7 @@ _EXCHANGE = re.compile(
     rf"\b([A-Za-z][A-Za-z\-]{{1,12}}(?: American| Arca| MKT)?)\s?:\s?({_SYMBOL}(?:\s?[,;/]\s?{_SYMBOL})*)\b"
 )
 _EACH = re.compile(_SYMBOL)
-_AGENCY = re.compile(r"\b([A-Z]{1,5})\.(?:O|OQ|N|K|A|P)\b(?!\.)|\b([A-Z]{1,5}) US(?: Equity)?\b(?=[\s,.;:)]|$)")
+_AGENCY = re.compile(r"\b([A-Z]{1,5})\.(?:O|OQ|N|K)\b(?!\.)|\b([A-Z]{1,5}) US(?: Equity)?\b(?=[\s,.;:)]|$)")
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ _MARKUP = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+(?=\S)|```.*$|\|?(?:[ \t]*:?-{3,}:?[ \t]*\|)+.*$)", re.MULTILINE
 )
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\s]*(?:\s+\"[^\"\n]*\")?\)")
-_SPACES = re.compile(r"[ \t\u00a0\u2007\u202f\f\v]+")
-_LINES = re.compile(r" ?(?:\r\n|\r|\n)(?: ?(?:\r\n|\r|\n))*[ ]?")
+_SPACES = "\t\u00a0\u2007\u202f\f\v"
+_RUN = re.compile(" {2,}")
 
 
 def text_of(body: bytes, name: str) -> str:
@@ -137,11 +137,15 @@ def _without_tags(text: str) -> str:
     parts = []
     for node in root.traverse(include_text=True):
         if node.tag == "-text":
-            parts.append(_SPACES.sub(" ", (node.text_content or "").replace("\r", " ").replace("\n", " ")))
+            parts.append((node.text_content or "").replace("\r", " ").replace("\n", " "))
         elif _BLOCKS.fullmatch(node.tag or ""):
             parts.append("\n")
     return "".join(parts)
 
 
 def _plain(text: str) -> str:
-    return _LINES.sub("\n", _SPACES.sub(" ", text)).strip()
+    """Text with single spaces and without empty lines."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for space in _SPACES:
+        text = text.replace(space, " ")
+    return "\n".join(kept for line in _RUN.sub(" ", text).split("\n") if (kept := line.strip(" "))).strip()

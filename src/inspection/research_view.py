@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from src.storage.state_counts import Json
 
 _SHOWN = 3  # facts of a kind
+_LEADING = ("known", "document")
+_DAYS = ("accepted", "period", "traded", "published", "fitted")  # fields that are days since 1970
 
 
 def research_of(paths: DatasetPaths) -> Json | None:
@@ -102,12 +105,14 @@ def fact_lines(facts: dict[str, Json]) -> Iterator[str]:
         known = f"{content['count']:,} {kind.replace('_', ' ')}{span if content['covered'] else ''}"
         yield f"  research    {known}{', the last:' if content['last'] else ''}"
         for row in content["last"]:
-            values = " ".join(
-                f"{name}={value:g}"
-                for name, value in row.items()
-                if name not in ("known", "document") and value is not None
-            )
-            yield f"    {row['known'][:16]}  {row['document']}  {values}"
+            values = [_shown(name, value) for name, value in row.items() if name not in _LEADING and value is not None]
+            yield f"    known {row['known'][:16]}  {' '.join(values)}  ({row['document']})"
+
+
+def _shown(name: str, value: float) -> str:
+    if name in _DAYS:
+        return f"{name}={dt.date(1970, 1, 1) + dt.timedelta(days=int(value))}"
+    return f"{name}={value:.6g}" if abs(value) < 1e6 else f"{name}={value:,.0f}"
 
 
 def _plain(table: pl.DataFrame) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ FILING_FORMS = {"10-K": 1, "10-Q": 2, "8-K": 3, "NT 10-K": 4, "NT 10-Q": 5, "20-
 CHANNELS = {"filing": 1, "article": 2, "post": 3, "paper": 4, "file": 5}
 FACTS: dict[str, dict[str, str]] = {  # kind: field: what it is
     "filings": {
-        "form": "code of `FILING_FORMS`, 0 for another; amendments have the code of their form",
+        "form": "code of `FILING_FORMS`; amendments have the code of their form; null: a text of a known filing",
         "amended": "1 for an amendment (10-K/A), else 0",
         "accepted": "day when the SEC accepted it",
         "period": "last day of the period of report",
@@ -44,7 +44,7 @@ FACTS: dict[str, dict[str, str]] = {  # kind: field: what it is
         "owner_of_ten_percent": "1 if so, else 0",
         "planned": "1 under a 10b5-1 plan, 0 if not, null if the form does not say",
         "routine": "1 if the owner traded in this calendar month in each of the three years before, 0 if not, null "
-        "where three years are not known (Cohen, Malloy and Pomorski 2012, p. 1786)",
+        "without a known trade in each of these years (Cohen, Malloy and Pomorski 2012)",
         "traded": "day of the transaction",
     },
     "statements": {

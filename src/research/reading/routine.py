@@ -27,8 +27,8 @@ def routine(trades: pl.DataFrame) -> pl.Series:
     The paper classifies insiders at the beginning of each calendar year, and, as its second version, single trades;
     this is the latter.
 
-    Source: Cohen, Malloy and Pomorski (2012), "Decoding Inside Information", Journal of Finance 67:1009-1043, section
-    II: only insiders with a trade in each of the three preceding years are judged; those with a trade in the same
+    Source: Cohen, Malloy and Pomorski (2012), "Decoding Inside Information", Journal of Finance 67:1009-1043:
+    only insiders with a trade in each of the three preceding years are judged; those with a trade in the same
     calendar month of three consecutive years are routine, the others are opportunistic.
     """
     rows = trades.select(

@@ -52,8 +52,8 @@ def similarity(a: Mapping[str, int], b: Mapping[str, int]) -> float | None:
 
     Notes
     -----
-    Source: Cohen, Malloy and Nguyen (2020), "Lazy Prices", Journal of Finance 75:1371-1415, section II (cosine
-    similarity of a filing with the same one of the year before).
+    Source: Cohen, Malloy and Nguyen (2020), "Lazy Prices", Journal of Finance 75:1371-1415 (cosine similarity of a
+    filing with the same one of the year before).
     """
     if not a or not b:
         return None

@@ -10,7 +10,7 @@ import threading
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from src.config.research_sections import ResearchConfig
@@ -39,14 +39,16 @@ _ENOUGH = 600.0  # seconds that a block lasts after the last request that was to
 class EdgarClient(HttpClient):
     """Sends requests to both hosts of EDGAR through one gate, and reads from archives that it has asked for before.
 
+    The parameters are those of `HttpClient`.
+
     A page with ``archive`` in its context is a file of that archive, if the archive is still there. One with
     ``to_file`` is an archive: it goes to a temporary file, which lies there until the client is closed.
     """
 
     limited_pause = _ENOUGH
 
-    def __init__(self, settings: ResearchConfig, live: LiveSource, gate: RequestGate) -> None:
-        super().__init__(settings, live, gate)
+    def __init__(self, settings: ResearchConfig, live: LiveSource, gate: RequestGate, **clocks: Any) -> None:
+        super().__init__(settings, live, gate, **clocks)
         self._archives: dict[str, tuple[zipfile.ZipFile, Path]] = {}
         self._lock = threading.Lock()
 

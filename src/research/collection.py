@@ -76,12 +76,19 @@ class Collecting:
     records : UnitRecords
     lanes : Lanes or None
         None makes those of the job's settings.
+    now : datetime or None
+        UTC; None reads the clock.
     """
 
     def __init__(
-        self, job: ResearchJob, store: DocumentStore, records: UnitRecords, lanes: Lanes | None = None
+        self,
+        job: ResearchJob,
+        store: DocumentStore,
+        records: UnitRecords,
+        lanes: Lanes | None = None,
+        now: dt.datetime | None = None,
     ) -> None:
-        now = dt.datetime.now(dt.UTC)
+        now = now or dt.datetime.now(dt.UTC)
         self.store, self.records, self.live = store, records, job.live
         self.batch = DocumentBatch(store, records, self._count)
         instruments = wanted(job)

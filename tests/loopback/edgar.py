@@ -16,12 +16,19 @@ from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
 from tests.loopback import edgar_texts as texts
-from tests.loopback.wire import HTML, JSON, TEXT, Reply
+from tests.loopback.wire import HTML, JSON, TEXT, Reply, Request
 
 NEW_YORK = ZoneInfo("America/New_York")
 DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
 )
+BLOCKED = Reply(
+    403,
+    b"<!DOCTYPE html><html><head><title>SEC.gov | Request Rate Threshold Exceeded</title></head><body>"
+    b"<h1>Your Request Originates from an Undeclared Automated Tool</h1></body></html>",
+    HTML,
+)
+CLOSED = Reply(200, b"<!DOCTYPE html><html><head><title>SEC.gov | File Unavailable</title></head></html>", HTML)
 HOLIDAYS = ("2026-01-01", "2026-01-19", "2026-02-16", "2026-05-25", "2026-06-19", "2026-07-03", "2026-09-07",
             "2026-10-12", "2026-11-11", "2026-11-26", "2026-12-25", "2025-12-25")  # fmt: skip
 
@@ -139,6 +146,11 @@ class Edgar:
         filing = Filing(accession, form, [company], accepted, day_of(accepted, form), period, **more)
         self.filings.append(filing)
         return filing
+
+    def served(self, request: Request) -> Reply:
+        """What a site answers, as the SEC's: nothing without a contact."""
+        declared = "@" in request.headers.get("user-agent", "")
+        return self.answer(request.path, request.headers) if declared else BLOCKED
 
     def answer(self, path: str, headers: dict[str, str]) -> Reply:
         """What is answered for a path, on either host."""

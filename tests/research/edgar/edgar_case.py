@@ -65,7 +65,9 @@ class Desk:
         job: Any = SimpleNamespace(research=self.settings, live=self.live, source=None, until=None)
         with UnitRecords(self.folder / "state", self.folder / "documents") as records:
             store = self.store
-            batch = DocumentBatch(store, records, lambda _, appended: run.count(appended), clock=itertools.count().__next__)
+            batch = DocumentBatch(
+                store, records, lambda _, appended: run.count(appended), clock=itertools.count().__next__
+            )
             now = self.edgar.now.astimezone(dt.UTC)
             run = SourceRun.of(declared, job, store, records, batch, now, self.instruments, NOBODY)
             waiting = run.plan()

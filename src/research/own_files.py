@@ -161,6 +161,8 @@ def moment(text: str) -> dt.datetime | None:
     --------
     >>> moment("2024-07-01").isoformat(), moment("2024-07-01T09:30Z").isoformat(), moment("July")
     ('2024-07-02T02:00:00+00:00', '2024-07-01T09:30:00+00:00', None)
+    >>> moment("2024-07-01 09:30").isoformat()
+    '2024-07-01T13:30:00+00:00'
     """
     words = text.strip().strip("\"'")
     try:

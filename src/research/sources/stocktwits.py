@@ -91,13 +91,13 @@ def _older(page: Page, answer: dict[str, Any], ids: list[int]) -> tuple[list[Pag
     """The page before this one, unless this one reaches what is known; nothing before the first look is wanted."""
     seen, depth = int(page.context["seen"]), int(page.context["depth"])
     cursor = answer.get("cursor") or {}
-    before, last = min(ids, default=0), int(page.context.get("before") or 0)
-    if not seen or not cursor.get("more") or before <= seen or (last and before >= last):
+    before = min(ids, default=0)
+    if not seen or not cursor.get("more") or before <= seen:
         return [], []
     entity, stream = str(page.context["entity"]), str(page.context["stream"])
     if depth >= _DEEPEST:
         return [], [f"messages on {entity} between {seen} and {before} are left out: too many came since the last run"]
-    about = {"entity": entity, "stream": stream, "seen": seen, "depth": depth + 1, "before": before}
+    about = {"entity": entity, "stream": stream, "seen": seen, "depth": depth + 1}
     return [Page(_NAME, f"{entity}/before/{before}", f"{stream}?max={before}", 1, about)], []
 
 

@@ -93,6 +93,7 @@ def test_the_first_run_takes_the_days_before_newest_first_and_the_next_one_what_
     done = crawl().run(site)
     labels = [page.context["label"] for page in done.asked[1:]]
     assert labels == [f"{NOW - SLOT * n:%Y%m%d%H%M%S}" for n in range(25)]
+    assert [page.order for page in done.asked] == list(range(26)), "among those of other sources too"
     assert len(done.documents) == 50 and {each.stream for each in done.documents} == {"gdelt"}
     assert min(ask.since for ask in done.asks if ask.since) == NOW - dt.timedelta(hours=6) - SLOT
     site.latest = NOW + 3 * SLOT
@@ -230,6 +231,18 @@ def test_a_missing_file_is_noted_asked_again_for_a_day_and_then_passed_over() ->
     assert [page.unit for page in late.asked[asked:]] == ["lastupdate"]
 
 
+def test_a_file_that_failed_is_asked_again_and_nothing_after_it_counts_as_complete() -> None:
+    site = Site()
+    hole = f"{NOW - 2 * SLOT:%Y%m%d%H%M%S}"
+    site.files[hole] = b"no zip"
+    done = crawl(0.05).run(site)
+    assert len(done.failed) == 1
+    done = done.at(NOW + SLOT).run(site)
+    assert done.units["lastupdate"][1]["complete"] == f"{NOW - 3 * SLOT:%Y%m%d%H%M%S}"
+    del site.files[hole]
+    assert len(done.at(NOW + 2 * SLOT).run(site).documents) == 10
+
+
 def test_more_days_than_before_are_taken_too_and_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     done = crawl(0.02).run(Site())
     done.settings.gdelt.days = 0.05
@@ -237,6 +250,7 @@ def test_more_days_than_before_are_taken_too_and_too_many_wait(monkeypatch: pyte
     assert len({each.accepted for each in done.documents}) == 5
     monkeypatch.setattr(gdelt, "_MOST", 3)
     few = crawl(0.1).run(Site())
+    assert min(each.accepted for each in few.documents) == NOW - 2 * SLOT
     assert len(few.documents) == 6 and few.remarks == ["7 older files of GDELT are left for the next run"]
 
 

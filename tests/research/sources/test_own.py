@@ -125,6 +125,7 @@ def test_files_that_can_not_be_used_are_counted_and_the_others_are_read(
     ):  # fmt: skip
         assert words in said
     assert len(done.remarks) == 9
+    assert all(each.published is None for each in done.documents)
 
 
 def test_links_in_circles_and_to_nowhere_end_nothing(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """Invented facts of every kind about one instrument, at odd moments, as `src.documents.facts` lays them out."""
 
 import datetime as dt
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
 
+from src.config.paths import DatasetPaths
+from src.documents.fact_store import FactStore
 from src.documents.facts import COVERAGE, FACTS, schema
 from src.features.fact_lookup import FactLookup, closes
+from src.market.bars import BarStore, bucket
 
 DATES = {"period": 40, "accepted": 0, "traded": 2, "published": 0}  # days before a fact is known
 CODES = {"form": 9, "channel": 6, "owner": 5, "items": 4}
@@ -15,6 +19,7 @@ FLAGS = {"amended": 0.1, "earnings": 0.3, "departure": 0.1, "distress": 0.1, "of
 SHARES_OUT = {("statements", "shares"), ("statements", "shares_before")}
 SIGNED = ("shares", "value", "skew", "term_slope", "net_income", "operating_cash", "late")
 GAPS = {"insider_trades": 9.0, "text_scores": 3.0, "filings": 12.0, "statements": 60.0, "chain_summaries": 2.0}  # days
+Change = Callable[[dict[str, pl.DataFrame]], dict[str, pl.DataFrame]]
 FIRST, LAST = dt.datetime(2011, 1, 3, tzinfo=dt.UTC), dt.datetime(2018, 6, 1, tzinfo=dt.UTC)
 
 
@@ -85,3 +90,32 @@ def lookup(bars: pl.DataFrame, seed: int = 1, interval: str = "1d") -> FactLooku
 def moments_of(bars: pl.DataFrame, interval: str = "1d") -> np.ndarray:
     """When the bars of one instrument end."""
     return closes(bars.item(0, "asset_class"), bars["date"], interval)
+
+
+def unchanged(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return tables
+
+
+def store_facts(paths: DatasetPaths, span, change: Change = unchanged, until: dt.datetime | None = None) -> None:
+    """Facts of every instrument of a dataset, as `ingest` leaves them."""
+    bars, store = BarStore(paths.bars), FactStore(paths.facts)
+    keys = bars.instruments().select("asset_class", "symbol").rows()
+    for b in bars.buckets():
+        own = [key for key in keys if bucket(*key, bars.manifest.buckets) == b]
+        tables = [facts(key, seed=5, span=span) for key in own]
+        joined = {kind: pl.concat(table[kind] for table in tables) for kind in FACTS}
+        store.write(b, change(joined), pl.concat(coverage(key, span[0], until or span[1]) for key in own))
+
+
+def after(close: dt.datetime, wait: dt.timedelta) -> Change:
+    """A change of what became known after a close: one more fact of each kind and instrument, and the rest gone."""
+
+    def change(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        changed = {}
+        for kind, table in tables.items():
+            kept = table.filter(pl.col("known") <= close)
+            last = kept.unique(["asset_class", "symbol"], keep="last").with_columns(known=close + wait)
+            changed[kind] = pl.concat([kept, last.with_columns(document=pl.lit("test:more:0"))])
+        return changed
+
+    return change

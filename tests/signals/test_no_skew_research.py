@@ -19,13 +19,13 @@ from src.features.build import FeatureJob, build
 from src.features.store import FeatureStore
 from src.hydration import files
 from src.hydration.job import HydrationJob
-from src.market.bars import BarStore, bucket
+from src.market.bars import BarStore
 from src.market.calendar import session_close
 from src.training import expanding_window
 from src.training.inputs import Inputs
 from src.training.session import Session
 from src.training.settings import TrainingSettings
-from tests.features.facts_case import coverage, facts
+from tests.features.facts_case import Change, after, store_facts, unchanged
 from tests.signals.trained_case import (
     UNTIL,
     Trained,
@@ -45,30 +45,8 @@ MINUTE = dt.timedelta(minutes=1)
 RIDGE = ModelConfig("ridge", params=params_of("ridge"))
 
 
-def write_facts(case_or_config, change=lambda tables: tables, until=SPAN[1]) -> None:
-    """Facts of every instrument, as `ingest` leaves them."""
-    paths = getattr(case_or_config, "config", case_or_config).paths
-    bars, store = BarStore(paths.bars), FactStore(paths.facts)
-    keys = [(kind, symbol) for kind, symbol in bars.instruments().select("asset_class", "symbol").rows()]
-    for b in bars.buckets():
-        own = [key for key in keys if bucket(*key, bars.manifest.buckets) == b]
-        tables = [facts(key, seed=5, span=SPAN) for key in own]
-        joined = {kind: pl.concat(table[kind] for table in tables) for kind in FACTS}
-        store.write(b, change(joined), pl.concat(coverage(key, SPAN[0], until) for key in own))
-
-
-def after(close: dt.datetime, wait: dt.timedelta):
-    """A change of what became known after a close: one more fact of each kind and instrument, and the rest gone."""
-
-    def change(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-        changed = {}
-        for kind, table in tables.items():
-            kept = table.filter(pl.col("known") <= close)
-            last = kept.unique(["asset_class", "symbol"], keep="last").with_columns(known=close + wait)
-            changed[kind] = pl.concat([kept, last.with_columns(document=pl.lit("test:more:0"))])
-        return changed
-
-    return change
+def write_facts(case: Trained, change: Change = unchanged, until: dt.datetime = SPAN[1]) -> None:
+    store_facts(case.config.paths, SPAN, change, until)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +54,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config = configured(tmp_path_factory.mktemp("research"))
     config.features.families = ["price", "filings", "insiders", "fundamentals", "sentiment"]
     files.run(HydrationJob.of(config))
-    write_facts(config)
+    store_facts(config.paths, SPAN)
     build(FeatureJob.of(config))
     return train(config, "ridge")
 

@@ -105,3 +105,13 @@ def test_an_instrument_depends_on_the_panel_of_its_own_class_alone() -> None:
 
     assert of("a", "b") == of("a", "c")
     assert of("a", "b") != of("b", "b")
+
+
+def test_facts_are_a_part_only_where_a_feature_looks_at_them() -> None:
+    def of(facts: str | None) -> dict[str, Any]:
+        return run_key.run_parts(shared({}), "stock", "features", MODEL, "bars", "lightgbm 4.7.0", "code", facts)
+
+    before = run_key.run_parts(shared({}), "stock", "features", MODEL, "bars", "lightgbm 4.7.0", "code")
+    assert of(None) == before
+    assert of("a") == before | {"facts": "a"}
+    assert run_key.settings_key(of("a")) == run_key.settings_key(of("b")) == run_key.settings_key(before)

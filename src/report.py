@@ -72,6 +72,7 @@ def read(config: Config) -> ReportData:
     from src.reporting.passing_runs import best_runs
     from src.reporting.pooled_loading import read_pooled
     from src.reporting.report_data import ReportData, groups, thresholds
+    from src.reporting.research_sentence import research_sentence
     from src.reporting.several_settings import overfitting
     from src.training.run_store import RunStore
 
@@ -98,10 +99,12 @@ def read(config: Config) -> ReportData:
         pooled=read_pooled(paths, states, simulated=bars.simulated),
         train_commands=train_commands(config),
     )
+    importance = loading.read_importance(paths, data.grades)
     return dataclasses.replace(
         data,
         equity=loading.read_equity(paths, best_runs(data)),
-        importance=loading.read_importance(paths, data.grades),
+        importance=importance,
+        research=research_sentence(paths, importance, data.settings),
         overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon),
     )
 

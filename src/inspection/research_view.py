@@ -40,7 +40,7 @@ def research_of(paths: DatasetPaths) -> Json | None:
     if record is None:
         return None
     states = read_table(paths.states("ingest"))
-    done = None if states is None else states.filter(state="done")
+    done = None if states is None else states.filter(pl.col("rows") > 0)
     last = None if done is None or not done.height else str(done["last"].max())
     return {**record, "instruments": 0 if done is None else done.height, "last": last}
 

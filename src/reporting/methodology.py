@@ -125,6 +125,7 @@ def limits_section(data: ReportData) -> str:
         limits=[
             universe_selection(data.settings),
             survivorship,
+            *([data.research] if data.research else []),
             "A grade applies to the procedure (walk-forward refits). A registered model is refitted on all data and "
             "has not itself been tested on unseen bars.",
             "Luck rates are slightly too high: simulated models without skill passed 0.9 to 1 times as often as "

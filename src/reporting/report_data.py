@@ -195,6 +195,8 @@ class ReportData:
         Stored bars (date, close, repaired) around the gravest finding of the instruments to look at first.
     hydrate_command : str
         What to type to hydrate the dataset.
+    research : str
+        What is to be said of facts of research that features look at; empty where none does.
     """
 
     dataset: str
@@ -216,6 +218,7 @@ class ReportData:
     hydrate_command: str = ""
     pooled: PooledResults | None = None
     train_commands: Mapping[str, str] = field(default_factory=dict)
+    research: str = ""
 
     def reasons(self, stage: str) -> pl.DataFrame:
         """Reasons of a stage's states, one a row, as `src.storage.state_counts.reason_groups` takes them."""

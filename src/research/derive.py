@@ -88,7 +88,7 @@ def derive(job: ResearchJob) -> DerivedFacts:
     counts = {kind: sum(part.height for part in parts.values()) for kind, parts in keyed.items()}
     states = _states(bars, tables)
     atomic.write_parquet(states, job.paths.states("ingest"))
-    return DerivedFacts(counts, states.filter(state="done").height, changed)
+    return DerivedFacts(counts, states.filter(pl.col("rows") > 0).height, changed)
 
 
 def _states(bars: BarStore, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -97,11 +97,11 @@ def _states(bars: BarStore, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     spans = pl.concat(keyed).group_by(KEY).agg(rows=pl.len().cast(pl.Int64), first=pl.min("day"), last=pl.max("day"))
     hydrated = pl.concat([bars.ledger.states(b).select(*KEY, was="state") for b in bars.buckets()])
     found = hydrated.join(spans, on=KEY, how="left").with_columns(pl.col("rows").fill_null(0))
-    reason = pl.when(pl.col("was") != "done").then(pl.format("{} by hydrate", "was"))
+    left_out = pl.col("was") != "done"
     return found.select(
         *KEY,
-        pl.when(pl.col("rows") > 0).then(pl.lit("done")).otherwise(pl.lit("skipped")).alias("state"),
-        pl.when(pl.col("rows") == 0).then(reason.otherwise(pl.lit("no stored document is about it"))).alias("reason"),
+        pl.when(left_out).then(pl.lit("skipped")).otherwise(pl.lit("done")).alias("state"),
+        pl.when(left_out).then(pl.format("{} by hydrate", "was")).alias("reason"),
         "rows", "first", "last",
     ).sort(KEY)  # fmt: skip
 

@@ -31,13 +31,17 @@ def blocks() -> list[list[str]]:
 def machines(tmp_path: Path) -> tuple[Path, Path]:
     """Two clones of the project, with a repository and a DVC remote that both reach."""
     origin = tmp_path / "origin.git"
-    shutil.copytree(ROOT, tmp_path / "seed", ignore=shutil.ignore_patterns(
-        ".git", ".venv", "mlruns", "reports", "logs", "__pycache__", "documents", "state", "bars", "features", "runs",
-    ))  # fmt: skip
-    run(tmp_path / "seed", "git init -q -b main")
-    run(tmp_path / "seed", f"dvc remote add -d store {(tmp_path / 'remote').as_posix()}")
-    run(tmp_path / "seed", "git add -A")
-    run(tmp_path / "seed", "git commit -qm project")
+    seed = tmp_path / "seed"
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, seed / name, ignore=shutil.ignore_patterns("__pycache__"))
+    files = ("params.yaml", "dvc.yaml", ".dvcignore", ".gitignore", ".gitattributes", ".dvc/config", ".dvc/.gitignore")
+    for name in (*files, "data/source/README.md", "data/research/README.md"):
+        (seed / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, seed / name)
+    run(seed, "git init -q -b main")
+    run(seed, f"dvc remote add -d store {(tmp_path / 'remote').as_posix()}")
+    run(seed, "git add -A")
+    run(seed, "git commit -qm project")
     run(tmp_path, f"git clone -q --bare seed {origin.as_posix()}")
     for name in ("collects", "trains"):
         run(tmp_path, f"git clone -q {origin.as_posix()} {name}")

@@ -1,0 +1,56 @@
+"""What the report says of facts of research that features looked at: since when they count as known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from src.config.paths import DatasetPaths
+from src.documents.fact_store import FactStore
+from src.documents.facts import FACTS
+from src.features.catalog import declared
+
+_GROUP = "research"
+
+
+def research_sentence(paths: DatasetPaths, importance: pl.DataFrame, settings: Mapping[str, object]) -> str:
+    """Say how many features look at facts of research, and how much of these is history that was fetched later.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    importance : DataFrame
+        A row for each feature of the runs, as `src.reporting.loading.read_importance` gives it.
+    settings : mapping
+        Values of the configuration by dotted key.
+
+    Returns
+    -------
+    str
+        Empty where no feature of the runs looks at such facts.
+    """
+    names = importance["feature"].to_list() if importance.height else []
+    every = declared()
+    used = [name for name in names if name in every and every[name].group == _GROUP]
+    if not used:
+        return ""
+    store = FactStore(paths.facts)
+    marks = [store.read(b, kind)["backfilled"] for b in store.ledger.units() for kind in FACTS]
+    flags = pl.concat([pl.Series("backfilled", [], pl.Boolean), *marks])
+    text = f"{len(used)} of {len(names)} features look at filings, texts or option chains"
+    if not flags.len():
+        return f"{text}; nothing of that kind is stored, so they are missing everywhere."
+    share = float(flags.mean() or 0.0)  # type: ignore[arg-type]
+    return (
+        f"{text}. Of their {flags.len():,} facts, {share:.0%} are history that was fetched later: they count as known "
+        f"at the publisher's time plus a lag ({_lags(settings)}), which is an assumption; the others since they were "
+        "first seen. Companies that left the market before their filings were fetched may be missing among them."
+    )
+
+
+def _lags(settings: Mapping[str, object]) -> str:
+    prefix = "research.lag_hours."
+    hours = {name.removeprefix(prefix): value for name, value in settings.items() if name.startswith(prefix)}
+    shown = [f"{value:g} hours" if name == "default" else f"{name} {value:g}" for name, value in sorted(hours.items())]
+    return ", ".join(shown) or "24 hours"

@@ -24,7 +24,7 @@ from src.core.errors import ConfigError, StageError
 from src.core.instruments import ASSET_CLASSES
 from src.core.text import escaped
 from src.documents.search_index import SearchIndex
-from src.documents.search_query import Found, Hit, Query, words
+from src.documents.search_query import Hit, Hits, Query, words
 from src.runtime.arguments import split_arguments
 from src.runtime.command import run_command
 from src.runtime.terminal import answer, notice
@@ -126,7 +126,7 @@ def _of_instrument(query: Query, symbol: str, index: SearchIndex) -> Query:
     return dataclasses.replace(query, entities=tuple(entities))
 
 
-def _show(found: Found, query: Query, index: SearchIndex) -> None:
+def _show(found: Hits, query: Query, index: SearchIndex) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for hit in found.hits:
         answer(_line(hit, width))

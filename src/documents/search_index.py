@@ -22,7 +22,7 @@ from src.core.hashing import text_digest
 from src.documents import segments
 from src.documents.catalogue import retried
 from src.documents.document import DOCUMENTS
-from src.documents.search_query import Found, Hit, Query, Words
+from src.documents.search_query import Hit, Hits, Query, Words
 from src.documents.search_text import file_name, searchable_text
 from src.runtime.progress import Progress
 
@@ -110,7 +110,7 @@ class SearchIndex:
         for ending in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
 
-    def find(self, query: Query) -> Found:
+    def find(self, query: Query) -> Hits:
         """Look for documents, newest first.
 
         Parameters
@@ -119,7 +119,7 @@ class SearchIndex:
 
         Returns
         -------
-        Found
+        Hits
         """
         try:
             return self._found(query)
@@ -130,7 +130,7 @@ class SearchIndex:
             self._updated()
             return self._found(query)
 
-    def _found(self, query: Query) -> Found:
+    def _found(self, query: Query) -> Hits:
         condition, values = _condition(query)
         table = "words JOIN documents ON documents.number = words.rowid"
         with self._opened() as database:
@@ -141,7 +141,7 @@ class SearchIndex:
                 values | {"limit": query.limit},
             ).fetchall()
         hits = [self._hit(row, query.words) for row in rows]
-        return Found(hits, total)
+        return Hits(hits, total)
 
     def bodies(self, kind: str) -> list[bytes]:
         """Bodies of all documents of a kind, oldest known first; one that can't be read is left out with a remark.

@@ -105,7 +105,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Found:
+class Hits:
     """Newest hits, and how many documents match.
 
     Attributes

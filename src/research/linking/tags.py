@@ -53,7 +53,7 @@ def tags(text: str) -> Iterator[Tag]:
     --------
     >>> [(tag.symbol, tag.sign) for tag in tags("$AAPL at $5, (NYSE: BRK.A, BRK.B)")]
     [('AAPL', 'cashtag'), ('BRK.A', 'exchange'), ('BRK.B', 'exchange')]
-    >>> [(tag.symbol, tag.sign) for tag in tags("TSX: ALL, NOW.N")]
+    >>> [(tag.symbol, tag.sign) for tag in tags("TSX: ALL up. NOW.N down")]
     [('ALL', 'foreign'), ('NOW', 'exchange')]
     """
     if "$" in text:

@@ -11,7 +11,7 @@ import polars as pl
 
 from src.core.instruments import Key
 from src.research.linking.names import Words, name_words, shortened, without_form
-from src.research.linking.words import ACRONYMS, BRANDS, COINS, FORMS, SMALL, english
+from src.research.linking.words import ACRONYMS, BRANDS, COINS, FORMS, INDUSTRY, SMALL, english
 
 FOREVER = (-(2**63), 2**63 - 1)  # microseconds since 1970
 LINGERS = dt.timedelta(days=365)  # a former name still means its company
@@ -190,8 +190,11 @@ def _turned(name: Words) -> tuple[Words, ...]:
 
 def _heads(names: dict[Words, set[Meaning]]) -> dict[str, tuple[NameEntry, ...]]:
     heads: dict[str, list[NameEntry]] = defaultdict(list)
+    first: dict[str, set[int]] = defaultdict(set)
     for words, meanings in names.items():
-        kept = _kept(words, meanings)
+        first[words[0]] |= {meaning.group for meaning in meanings}
+    for words, meanings in names.items():
+        kept = _kept(words, meanings, first[words[0]])
         if kept:
             heads[words[0]].append(NameEntry(words, _common(words), kept))
     return {
@@ -199,20 +202,23 @@ def _heads(names: dict[Words, set[Meaning]]) -> dict[str, tuple[NameEntry, ...]]
     }
 
 
-def _kept(words: Words, meanings: set[Meaning]) -> tuple[Meaning, ...]:
-    """A name that one company has by itself is no short form of another; a short form of several means none."""
+def _kept(words: Words, meanings: set[Meaning], alike: set[int]) -> tuple[Meaning, ...]:
+    """A name that one company has by itself is no short form of another; a short form of several means none.
+
+    A single word is no short form if another company's name begins with it, too: Rockwell is several companies.
+    """
     own = {each for each in meanings if each.kind not in ("short", "former")}
     if own:
         groups = {each.group for each in own}
         return tuple(sorted(own | {each for each in meanings if each.group in groups}, key=_order))
-    if len(words) == 1 and _common(words) and {each.kind for each in meanings} == {"short"}:
+    if len(words) == 1 and (_common(words) or len(alike) > 1) and "short" in {each.kind for each in meanings}:
         return ()  # "american" of American Airlines
     return tuple(sorted(meanings, key=_order)) if len({each.group for each in meanings}) == 1 else ()
 
 
 def _common(name: Words) -> bool:
     listed = english()
-    return all(word in listed or word in SMALL or len(word) == 1 or word.isdigit() for word in name)
+    return all(word in listed or word in SMALL or word in INDUSTRY or len(word) == 1 or word.isdigit() for word in name)
 
 
 def _order(meaning: Meaning) -> tuple[str, Span, int]:

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from src.research.linking.names import TOKEN, token_words
-from src.research.linking.words import FUNCTION, english
+from src.research.linking.words import ANALYSES, FUNCTION, MOVES, TARGETS, english
 
 _STOP = re.compile(r"[.!?:;|\"(\u2022]|--| - ")
 _JOIN = re.compile(r"\s?(?:,|/|&|,? ?\b(?:and|or|vs|versus)\b\.?)\s?")
@@ -41,14 +41,14 @@ class TextLine:
     def style(self) -> str:
         """How it is written: sentence, title, capitals or small."""
         if not self._style:
-            words = [token.text for token in self.tokens if len(token.text) > 3 and token.text[0].isalpha()]
+            words = [token.text for token in self.tokens if len(token.text) > 2 and token.text[0].isalpha()]
             capital = sum(map(is_capital, words))
             if self.text == self.text.upper():
                 self._style = "capitals"
             elif self.text == self.text.lower():
                 self._style = "small"
             else:
-                self._style = "title" if len(words) > 3 and capital >= 0.75 * len(words) else "sentence"
+                self._style = "title" if len(words) > 2 and capital > 0.75 * len(words) else "sentence"
         return self._style
 
     def place(self, at: int) -> int:
@@ -105,11 +105,28 @@ class TextLine:
         return before is not None and self.preceded(at, before) and not (lenient and self.opens(at - 1))
 
     def preceded(self, at: int, before: str) -> bool:
-        """Whether the token before a name looks like its first part, such as a person's first name."""
-        lower = before.lower()
+        """Whether the token before a name may be its first part, such as a person's first name."""
         if not is_capital(before) or not before.isalpha() or self.style != "sentence":
             return False
-        return not self.opens(at - 1) or not (lower in FUNCTION or lower in english())
+        return not self.opens(at - 1) or not _is_ordinary(before.lower())
+
+    def named_after(self, at: int, before: str) -> bool:
+        """Whether a word that English lacks stands before a name: Nikola Tesla."""
+        return self.preceded(at, before) and not _is_ordinary(before.lower())
+
+    def hyphenated(self, at: int) -> bool:
+        """Whether a capitalised word and a hyphen stand before a token: Myers in Bristol-Myers."""
+        before = self.tokens[at - 1] if at else None
+        if before is None or self.text[before.end : self.tokens[at].start] != "-":
+            return False
+        return before.text[0].isalpha() and is_capital(before.text)
+
+    def analyses(self, end: int) -> bool:
+        """Whether what stands before a token analyses others: Citigroup upgrades, Citigroup raises its price target."""
+        behind = [token.text.lower() for token in self.tokens[end : end + 4]]
+        if not behind or self.text[self.tokens[end - 1].end : self.tokens[end].start] != " ":
+            return False
+        return behind[0] in ANALYSES or (behind[0] in MOVES and not TARGETS.isdisjoint(behind[1:3]))
 
     def joined(self, end: int, start: int) -> bool:
         """Whether only a comma, a slash, ``and`` or ``or`` stands between two tokens."""
@@ -128,6 +145,10 @@ class TextLine:
     def _close(self, k: int) -> bool:
         gap = self.text[self.tokens[k - 1].end : self.tokens[k].start]
         return len(gap) <= _NEAR and "(" not in gap and not (". " in gap and len(self.tokens[k - 1].text) > 1)
+
+
+def _is_ordinary(word: str) -> bool:
+    return word in FUNCTION or word in ANALYSES or word in MOVES or word in english()
 
 
 def is_capital(token: str) -> bool:

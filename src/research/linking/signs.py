@@ -9,7 +9,18 @@ from src.research.linking.index import Meaning, MentionIndex, NameEntry, ambiguo
 from src.research.linking.lines import TextLine, is_capital
 from src.research.linking.names import TOKEN, plain, token_words
 from src.research.linking.tags import tags
-from src.research.linking.words import ACRONYMS, FINANCE, FOLLOWERS, FORMS, RESERVED, SMALL, english
+from src.research.linking.words import (
+    ACRONYMS,
+    ANALYSES,
+    BOUGHT,
+    FINANCE,
+    FOLLOWERS,
+    FORMS,
+    PHRASES,
+    RESERVED,
+    SMALL,
+    english,
+)
 
 # Confidence of each sign; what stands below 0.7, the default of research.min_confidence, is no link by itself.
 CONFIDENCE = {
@@ -17,6 +28,7 @@ CONFIDENCE = {
     "exchange": 0.97,  # (NASDAQ: AAPL), NYSE:BRK.B, AAPL.O, AAPL US
     "cashtag": 0.95,  # $AAPL
     "small cashtag": 0.85,  # $aapl
+    "listed": 0.85,  # (AAPL, MSFT): symbols side by side in brackets
     "symbol+name": 0.95,  # both at different places of the text, or the symbol in brackets behind the name
     "legal": 0.95,  # a name with its legal form: Target Corp
     "name": 0.9,  # of several words that are not all English ones; of a coin
@@ -127,7 +139,7 @@ class _Reader:
     def _tags(self) -> None:
         for tag in tags(self.text):
             self.taken.add(tag.place)
-            if tag.sign != "foreign":
+            if tag.sign != "foreign" and not (tag.sign == "listed" and tag.symbol in ACRONYMS):
                 meanings = self._holding(self.index.symbols.get(canonical(tag.symbol), ()))
                 self._tagged(_likeliest(meanings, listed=tag.sign == "exchange"), tag.sign)
 
@@ -183,7 +195,9 @@ class _Reader:
         for entry in entries:
             end = line.match(at, entry.words)
             holding = self._holding(entry.meanings) if end else ()
-            if holding:
+            if holding and line.analyses(end):
+                return _Spot(at, end, (), 0.0, "name")  # the text is about whom it analyses
+            if holding and not line.hyphenated(at):
                 sign = self._name_sign(line, at, end, entry, holding)
                 if sign:
                     raisable = sign == "doubtful name" and not line.embedded(at, end, FOLLOWERS, lenient=True)
@@ -203,7 +217,7 @@ class _Reader:
             return "legal"
         if entry.common or entry.words in _RESERVED:
             return "" if entry.words in _RESERVED else self._common_name(line, at, end)
-        if len(entry.words) == 1 and before is not None and line.preceded(at, before):
+        if len(entry.words) == 1 and before is not None and line.named_after(at, before):
             return "doubtful name"
         short = all(meaning.kind in ("short", "former") for meaning in holding)
         return "short" if short else "name" if len(entry.words) > 1 else "word"
@@ -217,9 +231,13 @@ class _Reader:
         apart = line.style == "sentence" and (several or not line.opens(at))
         if before is not None and before.lower() in ("the", "a", "an") and not several and not follows:
             apart = False
-        if line.embedded(at, end, FOLLOWERS) or not (apart or follows or owns):
+        if before is not None and before.lower() in PHRASES.get(line.tokens[at].text.lower(), ()):
+            return ""
+        long = end - at > 2
+        rated = before == "on" and any(token.text.lower() in ANALYSES for token in line.tokens[:at])
+        if line.embedded(at, end, FOLLOWERS) or not (apart or follows or owns or long or rated):
             return "doubtful name"
-        if several and apart:
+        if several and (apart or long):
             return "word"
         return "context" if self.business else "doubtful name"
 
@@ -245,19 +263,20 @@ class _Reader:
             return "doubtful symbol"
         if ambiguous_symbol(symbol):
             return "context" if symbol not in ACRONYMS and self._traded(line, at) else "doubtful symbol"
-        coin = any(
-            key[0] == "crypto" for m in self.index.symbols[canonical(symbol)] for key, _ in self.index.groups[m.group]
-        )
-        return "symbol" if len(symbol) > 3 or coin or self.business else "doubtful symbol"
+        if len(symbol) > 3 or any(meaning.kind == "coin" for meaning in self.index.symbols[canonical(symbol)]):
+            return "symbol"
+        return "symbol" if self._traded(line, at) else "doubtful symbol"
 
     def _traded(self, line: TextLine, at: int) -> bool:
-        """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``shares of GE``, ``HD sales drop``."""
+        """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``HD sales drop``, ``bought GME``."""
         token = line.tokens[at].text
         before, behind = line.neighbours(at, at + 1)
         follower = behind.lower() if behind is not None else ""
         if follower in ("shares", "stock", "calls", "puts", "options"):
             return True
         if len(token) > 1 and token.lower() not in english() and follower in FOLLOWERS and self.business:
+            return True
+        if len(token) > 2 and before is not None and before.lower() in BOUGHT and not ambiguous_symbol(token):
             return True
         earlier = line.tokens[at - 2].text.lower() if at > 1 else ""
         return before in ("of", "in", "on") and earlier in ("shares", "stock", "calls", "puts", "position", "stake")

@@ -15,6 +15,7 @@ _EXCHANGE = re.compile(
     rf"\b([A-Za-z][A-Za-z\-]{{1,12}}(?: American| Arca| MKT)?)\s?:\s?({_SYMBOL}(?:\s?[,;/]\s?{_SYMBOL})*)\b"
 )
 _EACH = re.compile(_SYMBOL)
+_LISTED = re.compile(rf"\(({_SYMBOL}(?:, ?{_SYMBOL})+)\)")
 _AGENCY = re.compile(r"\b([A-Z]{1,5})\.(?:O|OQ|N|K)\b(?!\.)|\b([A-Z]{1,5}) US(?: Equity)?\b(?=[\s,.;:)]|$)")
 
 
@@ -28,8 +29,8 @@ class Tag:
     place : int
         Of its first character in the text.
     sign : str
-        exchange, cashtag, small cashtag (in small letters), or ``foreign``: a symbol of an exchange outside the United
-        States, or an amount of money, so that nothing at this place means an instrument.
+        exchange, cashtag, small cashtag (in small letters), listed (several in brackets), or ``foreign``: a symbol of
+        an exchange outside the United States, or an amount of money, so that nothing at this place means an instrument.
     """
 
     symbol: str
@@ -61,6 +62,9 @@ def tags(text: str) -> Iterator[Tag]:
     if ":" in text:
         for match in _EXCHANGE.finditer(text):
             yield from _exchange(match)
+    for match in _LISTED.finditer(text) if "(" in text else ():
+        found = [Tag(each[0], match.start(1) + each.start(), "listed") for each in _EACH.finditer(match[1])]
+        yield from found if not all(ambiguous_symbol(tag.symbol) for tag in found) else ()
     if "." in text or " US" in text:
         for match in _AGENCY.finditer(text):
             symbol = match[1] or match[2]

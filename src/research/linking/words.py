@@ -13,8 +13,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Names that texts use for an index, a market or a source of news: these need the company's legal form, or a tag.
-RESERVED = _words("nasdaq dow s&p russell reuters yahoo moodys morningstar")
+# Names that texts use for an index, a market, a source of news or a month: these need a legal form, or a tag.
+RESERVED = _words(
+    "news nasdaq dow s&p russell reuters yahoo moodys morningstar jan feb mar apr jun jul aug sep oct nov dec"
+)
 
 # Capital letters that stand for something else in financial prose. Written by hand.
 ACRONYMS = _words(
@@ -93,6 +95,17 @@ INDUSTRY = _words(
     aerospace
     """
 )
+# Verbs of analysts: "Citigroup Upgrades AbbVie" is about AbbVie, and so is "Citigroup Raises PT on AbbVie".
+ANALYSES = _words("upgrades downgrades maintains reiterates initiates reinstates assumes resumes neutral overweight")
+MOVES = _words("raises lowers cuts boosts hikes lifts trims slashes ups drops increases decreases adjusts sets removes")
+TARGETS = _words("pt pts price target targets estimates")
+BOUGHT = _words("buy buying bought sell selling sold long short shorting holding own owning hold adding dumping")
+PHRASES = {  # words of which these make something else, if they stand before
+    "target": _words("price profit sales revenue earnings growth inflation pt upside emissions takeover"),
+    "gap": _words("pay trade wage gender safety output spending funding age"),
+    "apple": _words("big"),
+    "visa": _words("work student tourist golden"),
+}
 # What the public calls companies whose registered name is another, by CIK. Written by hand from their own reports.
 BRANDS: dict[int, tuple[str, ...]] = {
     1652044: ("google", "youtube", "waymo"), 1326801: ("facebook", "instagram", "whatsapp", "meta"), 37996: ("ford",),
@@ -121,7 +134,7 @@ def english() -> frozenset[str]:
     frozenset of str
         In lower case: words of Webster's New International Dictionary of 1934 (the list ``web2`` that FreeBSD ships, in
         the public domain), and their plurals and participles, that occur as a symbol or in a name in the NASDAQ
-        Trader's directories of 2025-07-21.
+        Trader's directories of 2025-07-21 or in the SEC's table of tickers.
     """
     with _FILE.open(encoding="utf-8", newline="") as file:
         return frozenset(row["word"] for row in csv.DictReader(file))

@@ -15,7 +15,7 @@ from src.documents.document_store import DocumentStore
 from src.documents.facts import FILING_FORMS, schema
 from src.research.reading.cache import ReadCache, Reader, gathered
 from src.research.reading.dating import dated, document, evening, origin
-from src.research.reading.deadlines import late_days
+from src.research.reading.deadlines import filing_dates, late_days
 from src.research.reading.forms import (
     INDEXED,
     KINDS,
@@ -106,14 +106,13 @@ def _stored(store: DocumentStore) -> pl.DataFrame:
     """Filings that are stored themselves."""
     documents = store.documents(kinds=KINDS, revisions=False)
     said = [stated_fields(text) for text in documents["fields"]]
-    columns = {"period": pl.Date(), "items": pl.List(pl.String()), "name": pl.String()}
+    columns = {"period": pl.Date(), "items": pl.List(pl.String()), "name": pl.String(), "filed": pl.Date()}
     stated = pl.DataFrame(said, schema=columns, orient="row")
     return documents.with_columns(stated).select(
-        "source", "id", "revision", "content_hash", "size", "name", "accepted", "items", "known", "backfilled",
+        "source", "id", "revision", "content_hash", "size", "name", "filed", "accepted", "items", "known", "backfilled",
         cik=pl.col("entity").str.extract(_CIK).cast(pl.Int64),
         accession="id",
         form="kind",
-        filed=pl.lit(None, pl.Date()),
         period=pl.coalesce("period", pl.col("event").dt.date()),
         code=form_code("kind"),
         amended=pl.col("kind").str.ends_with("/A").cast(pl.Float64),
@@ -141,7 +140,8 @@ def _facts(rows: pl.DataFrame) -> pl.DataFrame:
     """Values of `FACTS` from headers."""
     stamp = pl.coalesce("accepted", evening(pl.col("filed")))
     table = rows.with_columns(code=form_code(), stamp=stamp)
-    late = late_days(table["code"], table["period"], table["accepted"])
+    filed = table["filed"].fill_null(filing_dates(table["accepted"]))
+    late = late_days(table["code"], table["period"], filed)
     has_items = (pl.col("code") == _REPORT) & pl.col("items").is_not_null()
     return table.with_columns(
         form=pl.when(~pl.col("late_text")).then("code"),

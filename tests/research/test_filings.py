@@ -12,7 +12,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from src.documents.facts import FILING_FORMS, schema
 from src.market.calendar import NEW_YORK
 from src.research.filings import filings
-from src.research.reading.deadlines import federal_holidays, late_days
+from src.research.reading.deadlines import federal_holidays, filing_dates, late_days
 from src.research.reading.word_counts import similarity, word_counts
 from tests.research.reading_case import COMPANY, LAG, SEEN, HeldStore, master_index, ordered, submissions, utc
 
@@ -149,9 +149,17 @@ def test_federal_holidays_equal_those_of_pandas():
     assert ours == [day.date() for day in theirs]
 
 
+def test_the_filing_date_that_a_document_states_counts():
+    store = with_document(
+        HeldStore(), "10-Q", accepted=utc("2024-05-15 22:30"), period="2024-03-31", filed="2024-05-15"
+    )
+    assert filings(store, COMPANY)["late"].to_list() == [0]
+
+
 def test_late_days_of_nothing_are_empty():
-    empty = pl.Series([], dtype=pl.Datetime("us", "UTC"))
-    assert late_days(pl.Series([], dtype=pl.Float64), pl.Series([], dtype=pl.Date), empty).len() == 0
+    days = pl.Series([], dtype=pl.Date)
+    assert late_days(pl.Series([], dtype=pl.Float64), days, days).len() == 0
+    assert filing_dates(pl.Series([], dtype=pl.Datetime("us", "UTC"))).len() == 0
 
 
 TEXTS = [

@@ -79,7 +79,8 @@ class ReadCache:
             found = (_part(path, columns, wanted) for path in self._paths(name))
             parts = [part for part in found if part is not None]
         else:
-            parts = [_of(part, wanted) for part in self._held.get(name, [])]
+            names = [_KEY, *columns]
+            parts = [_of(part.select(names), wanted) for part in self._held.get(name, [])]
         empty = pl.DataFrame(schema={_KEY: pl.String(), **columns})
         return pl.concat([empty, *parts])
 

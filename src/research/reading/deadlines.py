@@ -17,7 +17,7 @@ _FIRST, _LAST = 1993, 2060  # years of EDGAR
 _SAME_DAY = dt.time(17, 30)  # what is accepted later has the next business day as its filing date
 
 
-def late_days(code: pl.Series, period: pl.Series, accepted: pl.Series) -> pl.Series:
+def late_days(code: pl.Series, period: pl.Series, filed: pl.Series) -> pl.Series:
     """Days between the deadline of a report and its filing date; negative if it came early.
 
     Annual reports are due 60, 75 or 90 days after the fiscal year (large accelerated, accelerated, other filers),
@@ -29,33 +29,52 @@ def late_days(code: pl.Series, period: pl.Series, accepted: pl.Series) -> pl.Ser
     ----------
     code : Series of Float64, shape (n,)
         Of `FILING_FORMS`.
-    period : Series of Date, shape (n,)
-    accepted : Series of Datetime("us", "UTC"), shape (n,)
+    period, filed : Series of Date, shape (n,)
+        Last day of the period, and filing date.
 
     Returns
     -------
     Series of Float64, shape (n,)
-        Null for other forms, and where period or time is not known.
+        Null for other forms, and where a date is not known.
 
     Notes
     -----
     Source: Form 10-K, general instruction A (17 CFR 249.310); Form 10-Q, general instruction A.1 (17 CFR 249.308a);
-    Rule 0-3 (17 CFR 240.0-3) on weekends and holidays; Regulation S-T, rule 13 (17 CFR 232.13), on the filing date.
+    Rule 0-3 (17 CFR 240.0-3) on weekends and holidays.
+    """
+    table = pl.DataFrame({"code": code, "period": period, "filed": filed}).with_row_index("place")
+    days = pl.col("code").replace_strict(DAYS, default=None, return_dtype=pl.Int64())
+    known = table.with_columns(days=days).drop_nulls()
+    due = known["period"].to_numpy().astype("datetime64[D]") + known["days"].to_numpy()
+    due = np.busday_offset(due, 0, roll="forward", busdaycal=_business_days())
+    late = (known["filed"].to_numpy().astype("datetime64[D]") - due).astype(np.float64)
+    found = known.select("place", late=pl.Series(late, dtype=pl.Float64))
+    return table.join(found, on="place", how="left", maintain_order="left")["late"]
+
+
+def filing_dates(accepted: pl.Series) -> pl.Series:
+    """Filing date of reports: that of New York; after 17:30, or on a day without business, the next business day.
+
+    Parameters
+    ----------
+    accepted : Series of Datetime("us", "UTC"), shape (n,)
+
+    Returns
+    -------
+    Series of Date, shape (n,)
+        Null where the time is not known.
+
+    Notes
+    -----
+    Source: Regulation S-T, rule 13 (17 CFR 232.13).
     """
     local = accepted.dt.convert_time_zone(NEW_YORK)
-    table = pl.DataFrame({"code": code, "period": period, "day": local.dt.date(), "clock": local.dt.time()})
-    table = table.with_columns(days=pl.col("code").replace_strict(DAYS, default=None, return_dtype=pl.Int64()))
-    known = table.with_row_index("place").drop_nulls()
-    if not known.height:
-        return pl.Series("late", [None] * table.height, dtype=pl.Float64)
-    calendar = _business_days()
-    due = known["period"].to_numpy().astype("datetime64[D]") + known["days"].to_numpy()
-    due = np.busday_offset(due, 0, roll="forward", busdaycal=calendar)
-    evening = (known["clock"] > _SAME_DAY).to_numpy().astype("timedelta64[D]")
-    filed = known["day"].to_numpy().astype("datetime64[D]") + evening
-    filed = np.busday_offset(filed, 0, roll="forward", busdaycal=calendar)
-    late = known.select("place", late=pl.Series((filed - due).astype(np.float64)))
-    return table.with_row_index("place").join(late, on="place", how="left", maintain_order="left")["late"]
+    table = pl.DataFrame({"day": local.dt.date(), "evening": local.dt.time() > _SAME_DAY}).with_row_index("place")
+    known = table.drop_nulls()
+    days = known["day"].to_numpy().astype("datetime64[D]") + known["evening"].to_numpy().astype("timedelta64[D]")
+    days = np.busday_offset(days, 0, roll="forward", busdaycal=_business_days())
+    found = known.select("place", filed=pl.Series(days).cast(pl.Date))
+    return table.join(found, on="place", how="left", maintain_order="left")["filed"]
 
 
 def federal_holidays(year: int) -> list[dt.date]:

@@ -116,8 +116,8 @@ def submitted_filings(body: bytes) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def stated_fields(text: str) -> tuple[dt.date | None, list[str] | None, str]:
-    """Period, items of an 8-K, and name of the main document, as the fields of a document state them.
+def stated_fields(text: str) -> tuple[dt.date | None, list[str] | None, str, dt.date | None]:
+    """Period, items of an 8-K, name of the main document and filing date, as the fields of a document state them.
 
     Parameters
     ----------
@@ -127,8 +127,9 @@ def stated_fields(text: str) -> tuple[dt.date | None, list[str] | None, str]:
     said = json.loads(text) if text else {}
     items = said.get("items")
     listed = items.split(",") if isinstance(items, str) else items
-    period = a_date(str(said.get("period") or ""))
-    return period, None if listed is None else item_numbers(listed), str(said.get("primary_document") or "")
+    period, filed = (a_date(str(said.get(name) or "")) for name in ("period", "filed"))
+    numbers = None if listed is None else item_numbers(listed)
+    return period, numbers, str(said.get("primary_document") or ""), filed
 
 
 def item_numbers(items: Sequence[Any]) -> list[str]:

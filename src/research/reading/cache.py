@@ -239,12 +239,11 @@ def _part(path: Path, columns: Mapping[str, Any], wanted: pl.Series | None = Non
     """Rows of one file of the cache; None if it can't be read or is of another form: it is made again."""
     names = [_KEY, *(name for name in columns if name != _KEY)]
     try:
-        held = pl.read_parquet_schema(path)
-        part = pl.read_parquet(path, columns=names, glob=False) if set(names) <= set(held) else None
+        part = pl.read_parquet(path, columns=names, glob=False)
     except (OSError, pl.exceptions.PolarsError):
         log.warning("%s can't be read: what it held is read from the documents again", path.as_posix())
         return None
-    return None if part is None else _of(part.select(names), wanted)
+    return _of(part.select(names), wanted)
 
 
 def _of(rows: pl.DataFrame, wanted: pl.Series | None) -> pl.DataFrame:

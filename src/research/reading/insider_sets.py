@@ -85,7 +85,7 @@ def _table(
         raise ValueError(f"{name} has no column ACCESSION_NUMBER")
     table = pl.read_csv(
         data, separator="\t", quote_char=None, infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True,
-        columns=list(present),
+        columns=list(present), glob=False,
     ).rename(present)  # fmt: skip
     missing = [pl.lit(None, pl.String()).alias(each) for each in wanted if each not in table.columns]
     return table.with_columns(*missing).select(*wanted)

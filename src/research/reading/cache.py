@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +19,9 @@ from src.storage import atomic
 
 log = logging.getLogger(__name__)
 UNREADABLE = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    ParseError,
-    zipfile.BadZipFile,
-    pl.exceptions.PolarsError,
-)
+    ValueError, LookupError, TypeError, AttributeError, RuntimeError, EOFError, ParseError, zipfile.BadZipFile,
+    zlib.error, pl.exceptions.PolarsError,
+)  # fmt: skip
 """Errors by which a reader says that a body is not what its kind promises."""
 _KEY, _ROW = "content_hash", "rows_of"
 _MOST_PARTS = 32

@@ -125,8 +125,9 @@ def stated_fields(text: str) -> tuple[dt.date | None, list[str] | None, str, dt.
         JSON object.
     """
     said = json.loads(text) if text else {}
+    said = said if isinstance(said, dict) else {}
     items = said.get("items")
-    listed = items.split(",") if isinstance(items, str) else items
+    listed = items.split(",") if isinstance(items, str) else items if isinstance(items, list) else None
     period, filed = (a_date(str(said.get(name) or "")) for name in ("period", "filed"))
     numbers = None if listed is None else item_numbers(listed)
     return period, numbers, str(said.get("primary_document") or ""), filed

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from src.config.research_sections import ResearchConfig
 from src.documents.document import Ask, Document
 from src.fetching.provider import Malformed
+from src.research.checked_client import checked
 from src.research.source import CollectContext, Harvest, Page, Reply, ResearchSource
 
 _NAME, _LATEST = "gdelt", "lastupdate"
@@ -76,7 +77,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
     if reply.missing:
         again = reply.arrived + _SLOT if reply.arrived - label < _LATE else None
         return Harvest(again=again, notes={"missing": True}, remarks=[f"GDELT has no file of {label:%Y-%m-%d %H:%M}"])
-    _check(reply, str(page.context.get("md5") or ""))
+    _check(page, reply)
     documents, remarks, rows = _documents(reply, context, label)
     ask = Ask(_NAME, _NAME, reply.arrived, label - _SLOT)
     return Harvest(documents, (), [ask], None, {"rows": rows, "kept": len(documents)}, remarks)
@@ -133,9 +134,11 @@ def _unit(label: str) -> str:
     return f"gkg/{label}"
 
 
-def _check(reply: Reply, digest: str) -> None:
+def _check(page: Page, reply: Reply) -> None:
     """Compare a file with the MD5 of the list, else with that of the storage's header."""
-    name, expected = "the list", digest
+    if page.unit == _LATEST:
+        return
+    name, expected = "the list", str(page.context.get("md5") or "")
     if not expected:
         stored = dict(part.strip().partition("=")[::2] for part in reply.headers.get("x-goog-hash", "").split(","))
         try:
@@ -259,4 +262,4 @@ def _hosts(settings: ResearchConfig) -> tuple[str, ...]:
     return (urlsplit(settings.gdelt.address).hostname or "",)
 
 
-RESEARCH = ResearchSource(_NAME, pages, read, rate=1.0, hosts=_hosts)
+RESEARCH = ResearchSource(_NAME, pages, read, connect=checked(_check), rate=1.0, hosts=_hosts)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from src.config.research_sections import ResearchConfig
 from src.documents.document import Ask, Document
 from src.fetching.provider import Malformed
+from src.research.checked_client import checked
 from src.research.source import CollectContext, Harvest, Page, Reply, ResearchSource
 
 _NAME, _RECENT = "papers", "recent"
@@ -121,12 +122,10 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
         If the reply is no feed, reports an error, or is empty although entries are left: arXiv serves such pages now
         and then.
     """
-    root = _feed(reply.body)
+    root = _feed(page, reply)
     entries, remarks = _entries(root)
     start, total = int(page.context["start"]), _number(root, "totalResults")
     served = start + sum(1 for _ in root.iter(f"{_ATOM}entry"))
-    if served == start < total:
-        raise Malformed(f"arXiv serves an empty page at entry {start:,} of {total:,}")
     left = start < served < total
     if left and served >= _DEEPEST:
         remarks.append(f"more than {_DEEPEST:,} papers of {page.context['category']}: the rest is left out")
@@ -226,16 +225,20 @@ def _document(entry: _PaperVersion, page: Page, reply: Reply) -> Document:
     )
 
 
-def _feed(body: bytes) -> Element:
+def _feed(page: Page, reply: Reply) -> Element:
+    """The feed, unless it is none, or empty although entries are left."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
     try:
-        root: Element = fromstring(body)
+        root: Element = fromstring(reply.body)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise Malformed(f"arXiv's reply is no Atom feed: {error}") from error
     if root.tag != f"{_ATOM}feed":
         raise Malformed(f"arXiv's reply is no Atom feed: it begins with <{root.tag}>")
+    start, total = int(page.context["start"]), _number(root, "totalResults")
+    if start < total and root.find(f"{_ATOM}entry") is None:
+        raise Malformed(f"arXiv serves an empty page at entry {start:,} of {total:,}")
     return root
 
 
@@ -313,4 +316,4 @@ def _hosts(settings: ResearchConfig) -> tuple[str, ...]:
     return (urlsplit(settings.papers.address).hostname or "",)
 
 
-RESEARCH = ResearchSource(_NAME, pages, read, rate=1 / 3, hosts=_hosts)
+RESEARCH = ResearchSource(_NAME, pages, read, connect=checked(_feed), rate=1 / 3, hosts=_hosts)

@@ -16,6 +16,7 @@ from src.config.research_sections import ResearchConfig
 from src.config.schema import LiveSource
 from src.documents.document import Ask, Document
 from src.fetching.provider import Malformed
+from src.research.checked_client import checked
 from src.research.source import CollectContext, Harvest, Page, Reply, ResearchSource
 
 _NAME = "stocktwits"
@@ -66,7 +67,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:  # noqa:
             again=reply.arrived + _UNKNOWN_AGAIN, notes={"newest": int(page.context["seen"])},
             remarks=[f"StockTwits knows no symbol {entity}"],
         )  # fmt: skip
-    answer = _answer(reply.body)
+    answer = _answer(page, reply)
     documents: dict[str, Document] = {}
     broken = 0
     for message in answer["messages"]:
@@ -101,9 +102,9 @@ def _older(page: Page, answer: dict[str, Any], ids: list[int]) -> tuple[list[Pag
     return [Page(_NAME, f"{entity}/before/{before}", f"{stream}?max={before}", 1, about)], []
 
 
-def _answer(body: bytes) -> dict[str, Any]:
+def _answer(_page: Page, reply: Reply) -> dict[str, Any]:
     try:
-        answer = json.loads(body)
+        answer = json.loads(reply.body)
     except ValueError as error:
         raise Malformed(f"StockTwits' reply is not JSON: {error}") from error
     if not isinstance(answer, dict) or not isinstance(answer.get("messages"), list):
@@ -154,4 +155,4 @@ def _missing(settings: ResearchConfig, _live: LiveSource) -> str:
     return "" if settings.watch else "research.watch is empty: name symbols to ask for, such as research.watch=[AAPL]"
 
 
-RESEARCH = ResearchSource(_NAME, pages, read, rate=200 / 3600, hosts=_hosts, missing=_missing)
+RESEARCH = ResearchSource(_NAME, pages, read, connect=checked(_answer), rate=200 / 3600, hosts=_hosts, missing=_missing)

@@ -33,7 +33,7 @@ _FEWEST = 20  # decisions of a quarter that its AUC rests on
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FeatureComparison:
     """Two sets of features on the same runs.
 
     Attributes
@@ -84,7 +84,9 @@ class Comparison:
         return float(rows[:, 0].mean()), float(rows[:, 1].mean()), mean, mean - reach, mean + reach
 
 
-def compare_instruments(paths: DatasetPaths, base: FeaturesConfig, other: FeaturesConfig, interval: str) -> Comparison:
+def compare_instruments(
+    paths: DatasetPaths, base: FeaturesConfig, other: FeaturesConfig, interval: str
+) -> FeatureComparison:
     """Compare the runs of single instruments.
 
     Parameters
@@ -97,7 +99,7 @@ def compare_instruments(paths: DatasetPaths, base: FeaturesConfig, other: Featur
 
     Returns
     -------
-    Comparison
+    FeatureComparison
         Of AUC, and of the net return of the strategy by which each run was graded.
 
     Raises
@@ -121,12 +123,14 @@ def compare_instruments(paths: DatasetPaths, base: FeaturesConfig, other: Featur
                 used += 1
     measures = ("auc", "net")
     quarters = _averaged(parts, measures)
-    return Comparison(
+    return FeatureComparison(
         base.name, other.name, used, twins.select(KEY).n_unique(), _passed(paths.grades, record_ids, paths), quarters
     )
 
 
-def compare_portfolios(paths: DatasetPaths, base: FeaturesConfig, other: FeaturesConfig, interval: str) -> Comparison:
+def compare_portfolios(
+    paths: DatasetPaths, base: FeaturesConfig, other: FeaturesConfig, interval: str
+) -> FeatureComparison:
     """Compare the portfolios of the pooled scope: their net returns and rank information coefficients.
 
     Parameters
@@ -136,7 +140,7 @@ def compare_portfolios(paths: DatasetPaths, base: FeaturesConfig, other: Feature
 
     Returns
     -------
-    Comparison
+    FeatureComparison
 
     Raises
     ------
@@ -156,7 +160,7 @@ def compare_portfolios(paths: DatasetPaths, base: FeaturesConfig, other: Feature
             used.append(row)
     record_ids = {side: [row[f"{side}_id"] for row in used] for side in ("base", "other")}
     passed = _passed(paths.portfolio_grades, record_ids, paths)
-    return Comparison(base.name, other.name, len(used), len(used), passed, _averaged(parts, ("net", "ic")))
+    return FeatureComparison(base.name, other.name, len(used), len(used), passed, _averaged(parts, ("net", "ic")))
 
 
 def _twins(

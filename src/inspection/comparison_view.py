@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from src.inspection.comparison import MEASURES, Comparison
+from src.inspection.comparison import MEASURES, FeatureComparison
 
 
-def lines(found: Comparison, scope: str, dataset: str) -> Iterator[str]:
+def lines(found: FeatureComparison, scope: str, dataset: str) -> Iterator[str]:
     """Write a comparison for a person: what was compared, one line a measure, and each quarter.
 
     Parameters
     ----------
-    found : Comparison
+    found : FeatureComparison
     scope, dataset : str
 
     Yields
@@ -44,12 +44,12 @@ def lines(found: Comparison, scope: str, dataset: str) -> Iterator[str]:
         yield f"  {row['quarter']}  {row['pairs']:6,} pairs {''.join(values)}"
 
 
-def verdict(found: Comparison) -> str:
+def verdict(found: FeatureComparison) -> str:
     """Say what the comparison shows, in one sentence.
 
     Parameters
     ----------
-    found : Comparison
+    found : FeatureComparison
     """
     shown = []
     for measure, title in MEASURES.items():

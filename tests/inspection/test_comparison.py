@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from src.config.schema import Config, FeaturesConfig
 from src.core.errors import ConfigError
-from src.inspection.comparison import Comparison, compare_instruments
+from src.inspection.comparison import FeatureComparison, compare_instruments
 from src.inspection.comparison_view import lines, verdict
 from tests.signals.trained_case import configured, hydrated, train
 
@@ -63,7 +63,7 @@ def test_the_interval_is_that_of_a_mean_over_quarters() -> None:
     base, gain = random.normal(0.5, 0.01, 14), random.normal(0.004, 0.01, 14)
     days = [dt.date(2020 + n // 4, 3 * (n % 4) + 1, 1) for n in range(14)]
     table = pl.DataFrame({"quarter": days, "pairs": 5, "auc_base": base, "auc_other": base + gain})
-    found = Comparison("all", "all+research", 70, 5, (3, 4), table)
+    found = FeatureComparison("all", "all+research", 70, 5, (3, 4), table)
     figures = found.interval("auc")
     assert figures is not None
     expected = stats.ttest_1samp(gain, 0).confidence_interval(0.95)
@@ -82,7 +82,7 @@ def test_the_verdict_says_what_the_interval_allows(gain: float, word: str) -> No
     noise = np.tile([0.003, -0.003], 6)
     days = [dt.date(2021 + n // 4, 3 * (n % 4) + 1, 1) for n in range(12)]
     table = pl.DataFrame({"quarter": days, "pairs": 2, "auc_base": 0.5, "auc_other": 0.5 + gain + noise})
-    assert word in verdict(Comparison("all", "all+research", 24, 2, (0, 0), table))
+    assert word in verdict(FeatureComparison("all", "all+research", 24, 2, (0, 0), table))
 
 
 def test_a_set_that_was_not_trained_is_named_with_what_to_type(both: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -70,7 +71,8 @@ def mentions(documents: pl.DataFrame, texts: pl.Series, known: pl.DataFrame) -> 
     Parameters
     ----------
     documents : DataFrame
-        Columns of `DOCUMENTS`; ``entity`` counts where a source names the instrument.
+        Columns of `DOCUMENTS`; ``entity`` counts where a source names the instrument. A filing, whose entity is a
+        number (``CIK:0000320193``), is about its company alone, whatever banks and rivals its text names.
     texts : Series of String
         Title and text of each document.
     known : DataFrame
@@ -81,8 +83,7 @@ def mentions(documents: pl.DataFrame, texts: pl.Series, known: pl.DataFrame) -> 
     DataFrame
         Columns of `LINKS`, with every confidence; the caller takes those above ``research.min_confidence``.
     """
-    index = mention_index(known)
-    twice = _in_two_classes(known)
+    index, twice = _lookup(_KnownCompanies(known))
     stamp = pl.coalesce("published", "accepted", "known").cast(pl.Datetime("us", "UTC")).dt.epoch("us")
     rows = documents.select("source", "id", "revision", "entity", moment=stamp.fill_null(0))
     parts = [pl.DataFrame(schema=LINKS)]
@@ -97,6 +98,24 @@ def mentions(documents: pl.DataFrame, texts: pl.Series, known: pl.DataFrame) -> 
     return pl.concat(parts)
 
 
+class _KnownCompanies:
+    """A table of companies as a key: texts come in parts, and equal tables have one lookup."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self.table = table
+
+    def __hash__(self) -> int:
+        return hash((self.table.height, int(self.table.hash_rows(1).sum() or 0)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _KnownCompanies) and self.table.equals(other.table)
+
+
+@lru_cache(maxsize=1)
+def _lookup(known: _KnownCompanies) -> tuple[MentionIndex, frozenset[Key]]:
+    return mention_index(known.table), _in_two_classes(known.table)
+
+
 def _links(
     index: MentionIndex, twice: frozenset[Key], entity: str, moment: int, text: str
 ) -> list[tuple[Key, float, str]]:
@@ -105,6 +124,8 @@ def _links(
     for meaning in index.named.get(entity, ()):
         for key in _instruments(index, meaning.group, moment):
             best[key] = (CONFIDENCE["cik"], "cik")
+    if entity.startswith("CIK:"):
+        return [(key, confidence, sign) for key, (confidence, sign) in sorted(best.items())]
     found = signs(text, moment, index)
     several = sum(each.verdict()[0] >= CONFIDENCE["small"] for each in found.values())
     share = (_LIST / several) ** 0.25 if several > _LIST else 1.0

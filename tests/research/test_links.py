@@ -148,6 +148,18 @@ def test_a_source_that_names_the_instrument_is_certain():
     assert links_of([None, ""], entity="CIK:0000000009") == [{}, {}]
 
 
+def test_a_filing_is_about_its_company_and_a_post_about_others_too():
+    text = "Goldman Sachs acts as underwriter of $AAPL notes"
+    assert links_of([text], entity="CIK:0000320193")[0] == {"AAPL": (1.0, "cik")}
+    assert linked(text, entity="stock:AAPL") == {"AAPL", "GS"}
+
+
+def test_another_table_of_companies_is_another_lookup():
+    one, two = company_table([(1, "stock", "XAAA", "")]), company_table([(2, "stock", "XBBB", "")])
+    for _ in range(2):
+        assert linked("$XAAA $XBBB", one) == {"XAAA"} and linked("$XAAA $XBBB", two) == {"XBBB"}
+
+
 def test_share_classes_of_a_company_are_linked_together_and_funds_of_a_trust_are_not():
     assert linked("$GOOG") == linked("Alphabet Inc. results") == {"GOOG", "GOOGL"}
     trust = company_table([(7, "etf", f"FND{letter}", "Big Trust") for letter in "ABCDEFGH"])

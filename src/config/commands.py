@@ -39,7 +39,7 @@ _ALSO = {
 _INTERVAL = re.compile(r"(.+)-([1-9]\d{0,2}(?:m|h|d|wk|mo))")
 _LOGIN = re.compile(r"(?<=://).*@")
 # A secret, and what restricts one command: hydrate alone takes these as the universe itself.
-_LEFT_OUT, _CHOOSING = ("source.live.proxy",), ("universe.symbols", "universe.file")
+_LEFT_OUT, _CHOOSING = ("source.live.proxy", "source.live.contact"), ("universe.symbols", "universe.file")
 
 
 def command(

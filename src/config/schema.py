@@ -106,7 +106,7 @@ class LiveSource:
     overlap_bars: int = ranged(10, low=2, high=1000, unit="bars")  # fetched again at each refresh and compared
     proxy: str | None = secret(None)  # null: HTTPS_PROXY of the environment
     ca_file: str | None = None  # certificates of a proxy that decrypts TLS; null: SSL_CERT_FILE
-    contact: str | None = None  # e-mail address, which the SEC requires with requests for its list
+    contact: str | None = secret(None, whole=True)  # e-mail address, which the SEC requires with requests for its list
 
 
 @dataclass

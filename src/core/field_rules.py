@@ -199,20 +199,22 @@ def named(default: T) -> T:
     return constrained(default, FILE_NAME)
 
 
-def secret(default: T) -> T:
+def secret(default: T, *, whole: bool = False) -> T:
     """Declare an address or text that may hold a secret: it is masked wherever the configuration is shown.
 
     Parameters
     ----------
     default : str or None
         Default value of the field.
+    whole : bool
+        Whether all of it is private, as a person's e-mail address; else its login alone.
 
     Returns
     -------
     dataclasses.Field
         Typed as the default value.
     """
-    return field(default=default, metadata={_SECRET: True})
+    return field(default=default, metadata={_SECRET: "whole" if whole else "login"})
 
 
 def is_secret(declared: Field[Any]) -> bool:
@@ -228,6 +230,21 @@ def is_secret(declared: Field[Any]) -> bool:
     bool
     """
     return bool(declared.metadata.get(_SECRET, False))
+
+
+def is_private(declared: Field[Any]) -> bool:
+    """Whether a field was declared as a secret as a whole.
+
+    Parameters
+    ----------
+    declared : dataclasses.Field
+        A field of a dataclass.
+
+    Returns
+    -------
+    bool
+    """
+    return declared.metadata.get(_SECRET) == "whole"
 
 
 def sounds_secret(name: str) -> bool:

@@ -123,8 +123,8 @@ class Collecting:
                 self._ask([name for name in planned if not self.runs[name].source.offline], planned, progress)
             finally:
                 self.batch.flush()
-        for run in self.runs.values():
-            run.finish()
+                for run in self.runs.values():
+                    run.finish()
         self.store.seal()
         return self._closing()
 

@@ -53,9 +53,10 @@ class SourceRun:
     new: int = 0
     revised: int = 0
     remarks: int = 0
-    reason: str = ""  # the latest of a page that stays due
+    reason: str = ""  # of the latest page without a usable answer
     context: CollectContext = field(init=False)
     _fresh: set[str] = field(default_factory=set)  # ids in the batch
+    _failures: list[tuple[str, dt.datetime, str]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
     _latest: dict[str, list[tuple[dict[str, Any], bytes]]] = field(default_factory=dict)
 
@@ -152,7 +153,7 @@ class SourceRun:
         return following
 
     def fail(self, page: Page, reason: str, trace: str = "") -> None:
-        """Record that a page has no usable answer; it is due again later.
+        """Note that a page has no usable answer; it is due again later.
 
         Parameters
         ----------
@@ -168,7 +169,8 @@ class SourceRun:
             log.error("%s %s %s", self.source.name, page.unit, words, extra={"traceback": trace})
         else:
             log.info("%s %s %s", self.source.name, page.unit, words)
-        self.records.fail(self.source.name, page.unit, dt.datetime.now(dt.UTC), words, self.retry_hours)
+        self.reason = words
+        self._failures.append((page.unit, dt.datetime.now(dt.UTC), words))
 
     def leave(self, page: Page, reason: str) -> None:
         """Note that a page was not asked to the end: it stays due, and nothing is held against it.
@@ -188,7 +190,12 @@ class SourceRun:
         self.revised += appended.revised
 
     def finish(self) -> None:
-        """Remember how many documents are stored, to notice if some are lost before the next run."""
+        """Write down what failed, and how many documents are stored, to notice if some are lost before the next run.
+
+        Where nothing was answered, the fault may be a key or a setting: no page has to wait for it.
+        """
+        for unit, when, words in self._failures if self.answered else ():
+            self.records.fail(self.source.name, unit, when, words, self.retry_hours)
         if not self.missing:
             self.records.compare(self.source.name, self.store.contents(self.source.name))
 
@@ -225,6 +232,8 @@ class SourceRun:
         parts += [f"{self.revised:,} revised"] if self.revised else []
         counts = {"failed": self.failed, "left for the next run": self.left}
         parts += [f"{_pages(n)} {words}" for words, n in counts.items() if n]
+        if self.failed and not self.answered:
+            parts[-1] += f" ({self.reason})"
         parts += [f"{self.remarks:,} remark{'' if self.remarks == 1 else 's'} in the log"] if self.remarks else []
         return ", ".join(parts)
 

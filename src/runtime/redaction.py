@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from src.core.field_rules import is_secret, sounds_secret
+from src.core.field_rules import is_private, is_secret, sounds_secret
 from src.core.text import escaped
 from src.runtime import secret_forms as forms
 
@@ -166,7 +166,10 @@ def masked_setting(key: str, value: str) -> str:
     str
         An address without its login, ``***`` for a value whose key sounds secret, else the value by its forms.
     """
-    if key.lstrip("+~-").rpartition(".")[2] in _addresses() or "://" in value:
+    name = key.lstrip("+~-").rpartition(".")[2]
+    if value and _declared_fields().get(name):
+        return MASK
+    if name in _declared_fields() or "://" in value:
         return masked_address(value)
     if value and sounds_secret(key):
         return MASK
@@ -266,7 +269,9 @@ def _secrets(value: Any, key: str) -> Iterator[str]:
         for each in value:
             yield from _secrets(each, key)
     elif isinstance(value, str) and value:
-        if "://" in value or key in _addresses():
+        if _declared_fields().get(key):
+            yield value
+        elif "://" in value or key in _declared_fields():
             yield from _of_address(value)
         elif sounds_secret(key):
             yield value
@@ -303,23 +308,23 @@ def _is_path(value: str) -> bool:
         return False
 
 
-def _addresses() -> frozenset[str]:
-    """Names of the settings that are declared secret; each holds an address."""
+def _declared_fields() -> dict[str, bool]:
+    """Names of the settings that are declared secret, and whether as a whole; of the others the login is."""
     global _declared  # noqa: PLW0603 - found once
     if _declared is None:
         from src.config.schema import Config
 
-        _declared = frozenset(_declared_secret(Config))
+        _declared = dict(_declared_secret(Config))
     return _declared
 
 
-_declared: frozenset[str] | None = None
+_declared: dict[str, bool] | None = None
 
 
-def _declared_secret(section: type) -> Iterator[str]:
+def _declared_secret(section: type) -> Iterator[tuple[str, bool]]:
     hints = typing.get_type_hints(section)
     for field in dataclasses.fields(section):
         if is_secret(field):
-            yield field.name
+            yield field.name, is_private(field)
         if dataclasses.is_dataclass(hints[field.name]):
             yield from _declared_secret(hints[field.name])

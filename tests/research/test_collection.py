@@ -132,6 +132,17 @@ def test_a_page_that_can_not_be_read_fails_alone_and_is_asked_later(world, tmp_p
         assert not kept.is_due("news", "u1", soon) and kept.is_due("news", "u1", late)
 
 
+def test_pages_of_a_source_that_answers_nothing_well_do_not_wait_for_a_key_to_be_corrected(
+    world, tmp_path, monkeypatch
+) -> None:
+    of = job(tmp_path)
+    world.answer = lambda _request: Sent(401, b"", JSON)
+    use(monkeypatch, numbered(lambda: world.url, 2))
+    assert collect(of).startswith("news 0 new documents, 2 pages failed (unfit: http://127.0.0.1")
+    world.answer = served
+    assert collect(of) == "news 18 new documents"
+
+
 def test_a_failing_unit_is_left_alone_for_longer_each_time(tmp_path) -> None:
     now = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
     with UnitRecords(tmp_path, tmp_path) as kept:

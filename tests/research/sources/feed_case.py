@@ -32,7 +32,7 @@ class Crawl:
     """What a simple collector keeps of one source.
 
     Like the real one, it asks the lowest order first, each unit once a run and only when it is due, and remembers a
-    unit after its documents are stored.
+    unit after its documents are stored, together with the pages that follow from it.
     """
 
     source: ResearchSource
@@ -45,6 +45,7 @@ class Crawl:
     failed: list[str] = field(default_factory=list)
     asked: list[Page] = field(default_factory=list)
     units: dict[str, tuple[dt.datetime | None, Mapping[str, Any]]] = field(default_factory=dict)
+    following: dict[str, Page] = field(default_factory=dict)
 
     def context(self) -> CollectContext:
         return CollectContext(
@@ -61,7 +62,8 @@ class Crawl:
     def run(self, serve: Serve, most: int = 10_000) -> Crawl:
         """Ask what is due, at most so many pages: fewer than there are is a run that was killed."""
         context = self.context()
-        waiting, seen = list(self.source.pages(context)), set()
+        planned = {page.unit: page for page in self.source.pages(context)}
+        waiting, seen = list((self.following | planned).values()), set()
         while waiting and most:
             waiting.sort(key=lambda page: page.order)
             page = waiting.pop(0)
@@ -79,7 +81,10 @@ class Crawl:
             self.asks += harvest.asks
             self.remarks += harvest.remarks
             self.units[page.unit] = harvest.again, harvest.notes
-            waiting += harvest.pages
+            self.following.pop(page.unit, None)
+            more = [each for each in harvest.pages if each.unit not in seen and self._due(each.unit)]
+            self.following |= {each.unit: each for each in more}
+            waiting += more
         return self
 
     def at(self, now: dt.datetime) -> Crawl:

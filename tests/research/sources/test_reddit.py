@@ -108,6 +108,16 @@ def test_the_first_look_takes_one_page_and_later_ones_all_that_came_since() -> N
     assert len(later(done).run(sub).asked) == count + 1
 
 
+@pytest.mark.parametrize("most", range(5))
+def test_a_run_that_is_killed_on_the_way_back_loses_no_post(most: int) -> None:
+    sub = Subreddit()
+    done = crawl().run(sub)
+    sub.grow(350)
+    killed = later(done).run(sub, most)
+    sub.grow(120)
+    assert set(later(killed).run(sub).contents()) == names(sub.posts[-570:])
+
+
 def test_a_post_is_stored_with_its_text_and_without_its_author() -> None:
     done = crawl("r/Stocks/").run(lambda _page: Reply(listing([post(7)], None), NOW))
     (document,) = done.documents

@@ -96,6 +96,16 @@ def test_the_first_look_takes_one_page_and_later_ones_all_that_came_since() -> N
     assert len(later(done).run(stream).asked) == before + 1
 
 
+@pytest.mark.parametrize("most", range(5))
+def test_a_run_that_is_killed_on_the_way_back_loses_no_message(most: int) -> None:
+    stream = Stream()
+    done = crawl().run(stream)
+    stream.grow(100)
+    killed = later(done).run(stream, most)
+    stream.grow(40)
+    assert ids(later(killed).run(stream)) == stream.ids[-170:]
+
+
 def test_a_message_is_stored_with_its_label_and_without_its_author() -> None:
     done = crawl().run(lambda _page: Reply(answer([message(FIRST + 1)]), NOW))
     (post,) = done.documents

@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from stat import S_ISREG
 from typing import Any
 
@@ -64,7 +65,7 @@ class FolderClient:
             If the file is being written, or can't be read.
         """
         if page.unit == _FOLDER:
-            body = json.dumps(list(_listed(self._root))).encode()
+            body = json.dumps(_listed(self._root)).encode()
         elif page.unit == _LOOKED:
             body = b""
         else:
@@ -145,11 +146,12 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
 def _files(reply: Reply, context: CollectContext) -> Harvest:
     """A page for each file that is not stored as it is, and one that says when the folder was looked at."""
     try:
-        listed: list[list[Any]] = json.loads(reply.body)
-    except ValueError as error:
+        listing: dict[str, list[Any]] = json.loads(reply.body)
+        listed, remarks = listing["files"], [str(each) for each in listing["remarks"]]
+    except (ValueError, KeyError, TypeError) as error:
         raise Malformed(f"the list of the folder can't be read: {error}") from error
-    stream, first = str(folder(context.settings)), not context.notes(_LOOKED)
-    more, remarks = [], []
+    stream, first = context.settings.own.path, not context.notes(_LOOKED)
+    more = []
     for path, name, size, changed in listed[:_MOST_FILES]:
         unit = f"{name}?{size}-{changed}"
         if context.notes(unit):
@@ -207,23 +209,36 @@ def _document(
     )
 
 
-def _listed(root: Path) -> Iterator[tuple[str, str, int, int]]:
-    """Path, name below the folder, size and time of change of each file; links to folders are not followed."""
-    for parent, folders, files in os.walk(root, followlinks=False):
+def _listed(root: Path) -> dict[str, list[Any]]:
+    """Path, name, size and time of change of each file, and what is left out; links to folders are not followed."""
+    files: list[tuple[str, str, int, int]] = []
+    remarks: list[str] = []
+    others: Counter[str] = Counter()
+
+    def note(error: OSError) -> None:
+        remarks.append(f"{_shown(Path(error.filename))} can't be read ({error.strerror})")
+
+    for parent, folders, names in os.walk(root, onerror=note, followlinks=False):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
-        for file in sorted(files):
-            path = Path(parent) / file
-            if file.startswith(_PASSED) or PurePosixPath(file).suffix.lower() not in ENDINGS:
+        for file in sorted(each for each in names if not each.startswith(_PASSED)):
+            path, ending = Path(parent) / file, PurePosixPath(file).suffix.lower()
+            if ending not in ENDINGS:
+                others[_shown(PurePosixPath(ending or "no ending"))] += 1
                 continue
             try:
                 state = path.stat()
-            except OSError:  # a link that leads nowhere or in a circle, or a file that was removed just now
+            except OSError as error:  # a link that leads nowhere or in a circle, or a file that was removed just now
+                note(error)
                 continue
             if S_ISREG(state.st_mode):
-                yield str(path), _shown(path.relative_to(root)), state.st_size, state.st_mtime_ns
+                files.append((str(path), _shown(path.relative_to(root)), state.st_size, state.st_mtime_ns))
+    if others:
+        kinds = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(others.items())[:20])
+        remarks.append(f"files of other kinds are left out: {kinds}")
+    return {"files": files, "remarks": remarks}
 
 
-def _shown(path: Path) -> str:
+def _shown(path: PurePath) -> str:
     """A path as an id: with slashes, and with characters that can't be seen or stored written out."""
     return escaped(path.as_posix())
 

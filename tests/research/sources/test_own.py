@@ -113,6 +113,7 @@ def test_files_that_can_not_be_used_are_counted_and_the_others_are_read(
         "zero.txt": b"", "nulls.txt": bytes(4096), "spaces.md": b" \n\t", "huge.txt": b"x" * ((3 << 20) + 1),
         "future 2031-01-01.txt": b"Tomorrow", "odd.md": b"---\ndate: last Tuesday\n---\nText", "good.txt": b"Good",
         ".hidden.txt": b"Hidden", "~$lock.docx": b"Lock", "picture.png": b"PNG", "part.txt.crdownload": b"Par",
+        "README": b"Without an ending",
     }  # fmt: skip
     for name, body in files.items():
         (tmp_path / name).write_bytes(body)
@@ -121,10 +122,11 @@ def test_files_that_can_not_be_used_are_counted_and_the_others_are_read(
     said = "\n".join(done.remarks)
     for words in (
         "broken.pdf is damaged", "locked.pdf is encrypted with a password", "scan.pdf has no text", "zero.txt is empty",
+        "files of other kinds are left out: 1 of .crdownload, 1 of .png, 1 of no ending",
         "nulls.txt is empty", "spaces.md is empty", "huge.txt has 3 MB", "states 2031-01-0", "'last Tuesday'",
     ):  # fmt: skip
         assert words in said
-    assert len(done.remarks) == 9
+    assert len(done.remarks) == 10
     assert all(each.published is None for each in done.documents)
 
 
@@ -137,7 +139,24 @@ def test_links_in_circles_and_to_nowhere_end_nothing(tmp_path: Path) -> None:
         (tmp_path / "nowhere.txt").symlink_to(tmp_path / "gone")
     except OSError:
         pytest.skip("this system allows no links")
-    assert set(look(crawl(tmp_path)).contents()) == {"deep/a.txt"}
+    done = look(crawl(tmp_path))
+    assert set(done.contents()) == {"deep/a.txt"}
+    assert len(done.remarks) == 2 and all("can't be read" in each for each in done.remarks)
+
+
+def test_a_folder_that_can_not_be_read_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "a.txt").write_text("A", encoding="utf-8")
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    done = look(crawl(tmp_path))
+    assert set(done.contents()) == {"a.txt"} and "locked can't be read (Permission denied)" in done.remarks[0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows allows no such names")

@@ -125,7 +125,7 @@ def _tables(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> Iter
 
 def _text_scores(job: ResearchJob, documents: DocumentStore, known: pl.DataFrame, bars: BarStore) -> pl.DataFrame:
     """Tones; which model gave them stands beside the facts."""
-    state, record = job.paths.research_state, job.paths.facts / "text_models.json"
+    state, record = job.paths.research_state / "scoring" / job.paths.dataset, job.paths.facts / "text_models.json"
     return text_scores(documents, known, bars, job.research.scoring, job.research.min_confidence, state, record)
 
 

@@ -22,7 +22,7 @@ from src.market.bars import SCHEMA, BarStore, Manifest, bucket
 from src.market.calendar import sessions
 from src.research.links import LINKS
 from src.research.scoring import corpus as corpora
-from src.research.scoring import refits, text_scores
+from src.research.scoring import refits, text_pieces, text_scores
 from src.runtime.memory import peak_bytes
 from tests.benchmarks.study_monitor import say
 
@@ -54,8 +54,8 @@ class Drawn:
         ])  # fmt: skip
         self.share = np.cumsum(1 / np.arange(1, words + 1))
 
-    def documents(self, **_: object) -> pl.DataFrame:
-        return self.table
+    def documents(self, kinds: list[str], **_: object) -> pl.DataFrame:
+        return self.table if kinds == ["article"] else self.table.clear()
 
     def bodies(self, rows: pl.DataFrame) -> pl.DataFrame:
         random = np.random.default_rng(int(rows["id"][0]))
@@ -123,10 +123,12 @@ def main() -> None:
     ]
     bars = bar_store(options.folder / f"bars-{options.instruments}-{options.bars}", options.instruments, days)
     store = Drawn(options.texts, options.instruments, days, options.words)
-    corpora.mentions = by_entity
+    text_pieces.mentions = by_entity
     step(f"{options.texts:,} texts, {options.instruments:,} instruments, {options.bars:,} bars")
-    texts = corpora.corpus(corpora.pieces(store, pl.DataFrame(), 0.7, None), with_words=True)
-    step(f"{texts.counts.columns.size:,} words read and counted")
+    companies, state = pl.DataFrame({"symbol": ["S0"]}), options.folder / "state"
+    for how in ("read and counted", "counted in an earlier run"):
+        texts = corpora.corpus(text_pieces.pieces(store, companies, 0.7, state, with_words=True))
+        step(f"{texts.counts.columns.size:,} words {how}")
     lessons = refits.lessons_of(texts, bars, 1)
     step(f"{lessons.returns.size:,} returns")
     refits.lessons_of = lambda *_: lessons

@@ -26,10 +26,11 @@ from src.market.bars import BarStore
 from src.research.instruments import wanted
 from src.research.job import ResearchJob
 from src.research.links import companies
-from src.research.scoring.corpus import Corpus, TextPiece, corpus, pieces
+from src.research.scoring.corpus import Corpus, corpus
 from src.research.scoring.dictionary import dictionary_tones, word_lists
 from src.research.scoring.outcomes import outcomes
 from src.research.scoring.refits import learned_tones
+from src.research.scoring.text_pieces import TextPiece, pieces
 from src.research.scoring.words import tokens
 from tests.benchmarks.study_monitor import say
 
@@ -112,8 +113,7 @@ def main() -> None:
     known = companies(store, wanted(job))
 
     def read(tones: Callable[[TextPiece], pl.Series] | None) -> Corpus:
-        found = pieces(store, known, settings.min_confidence, job.paths.research_state)
-        return corpus(found, with_words=tones is None, tones=tones)
+        return corpus(pieces(store, known, settings.min_confidence, None, with_words=tones is None), tones)
 
     others = {"vader": vader}
     if settings.scoring.dictionary:

@@ -18,10 +18,11 @@ from src.core.instruments import KEY
 from src.documents.document_store import DocumentStore
 from src.documents.facts import schema
 from src.market.bars import BarStore
-from src.research.scoring.corpus import Corpus, TextPiece, channels, corpus, pieces
+from src.research.scoring.corpus import Corpus, channels, corpus
 from src.research.scoring.dictionary import dictionary_tones, word_lists
 from src.research.scoring.kept_tones import KeptTones
 from src.research.scoring.refits import learned_tones
+from src.research.scoring.text_pieces import TextPiece, pieces
 from src.research.scoring.transformer import Transformer, transformer
 from src.research.scoring.words import tokens
 from src.storage import atomic
@@ -69,10 +70,10 @@ def text_scores(
     if settings.model == "none":
         _write(record, {"model": "none"})
         return pl.DataFrame(schema=schema("text_scores"))
-    found = pieces(store, companies, min_confidence, state)
+    found = pieces(store, companies, min_confidence, state, with_words=settings.model == "learned")
     about: dict[str, Any] = {"model": settings.model}
     if settings.model == "learned":
-        texts = corpus(found, with_words=True)
+        texts = corpus(found)
         tones, fitted, fits = learned_tones(texts, bars, settings)
         about |= {"version": _version(settings, min_confidence), "fits": fits}
         table = _table(texts, tones, fitted)
@@ -96,11 +97,11 @@ def _by_dictionary(found: Any, settings: ScoringSection) -> tuple[pl.DataFrame, 
 
     def tones(piece: TextPiece) -> pl.Series:
         said = tokens(piece.texts).group_by("text", maintain_order=True).agg("word")
-        places = pl.DataFrame({"text": range(len(piece.texts))}, schema={"text": pl.UInt32()})
+        places = pl.DataFrame({"text": range(piece.rows.height)}, schema={"text": pl.UInt32()})
         spelled = places.join(said, on="text", how="left", maintain_order="left")["word"].to_list()
         return pl.Series(dictionary_tones([each or [] for each in spelled], piece.rows["known"].to_list(), lists))
 
-    texts = corpus(found, tones=tones)
+    texts = corpus(found, tones)
     version = json_digest([dataclasses.asdict(lists), code_digest(dictionary_tones)])
     return _table(texts, texts.texts["tone"].to_numpy(), np.full(texts.texts.height, np.nan)), version
 
@@ -118,7 +119,7 @@ def _by_transformer(found: Any, settings: ScoringSection, state: Path | None) ->
             "have read with what followed them: add the date until which it was trained"
         )
     kept = KeptTones(state, model.version)
-    texts = corpus(found, tones=lambda piece: _unread(piece, model, kept))
+    texts = corpus(found, lambda piece: _unread(piece, model, kept))
     return _table(texts, texts.texts["tone"].to_numpy(), np.full(texts.texts.height, np.nan)), model.version
 
 

@@ -21,6 +21,11 @@ class Vocabulary:
         self._columns: list[npt.NDArray[np.int32]] = []
         self._times: list[npt.NDArray[np.uint16]] = []
 
+    @property
+    def texts(self) -> int:
+        """Number of texts whose words were added."""
+        return sum(each.size for each in self._lengths)
+
     def add(self, counted: pl.DataFrame, texts: int) -> None:
         """Add the words of the next texts.
 

@@ -11,7 +11,7 @@ from src.market.calendar import sessions
 from src.research.links import LINKS
 
 BUCKETS = 2
-COMPANIES = pl.DataFrame()
+COMPANIES = pl.DataFrame({"symbol": ["S00"]})
 
 
 class Documents:

@@ -6,7 +6,8 @@ import pytest
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from src.config.research_sections import ScoringSection
-from src.research.scoring import corpus as corpus_module
+from src.research.scoring import text_pieces
+from src.research.scoring.corpus import corpus
 from tests.benchmarks import study_tone
 from tests.research.scoring.case import COMPANIES, Documents, bar_rows, bar_store, by_entity, moment, text
 
@@ -63,7 +64,7 @@ def test_what_it_says_of_headlines(headline, compound):
 
 
 def test_learned_weights_order_returns_better_where_words_go_with_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "mentions", by_entity)
+    monkeypatch.setattr(text_pieces, "mentions", by_entity)
     random = np.random.default_rng(2)
     bars = [bar_rows(s, 50 * np.exp(np.cumsum(0.02 * random.normal(size=330)))) for s in SYMBOLS]
     days, rows = bars[0]["date"].to_list(), []
@@ -76,8 +77,7 @@ def test_learned_weights_order_returns_better_where_words_go_with_them(tmp_path,
     store = bar_store(tmp_path, bars, [("stock", s) for s in SYMBOLS])
 
     def read(tones):
-        found = corpus_module.pieces(Documents(rows), COMPANIES, 0.7, None)
-        return corpus_module.corpus(found, with_words=tones is None, tones=tones)
+        return corpus(text_pieces.pieces(Documents(rows), COMPANIES, 0.7, None, with_words=tones is None), tones)
 
     settings = ScoringSection(refit_months=3, min_documents=150)
     table = study_tone.compared(read, store, settings, {"vader": study_tone.vader})

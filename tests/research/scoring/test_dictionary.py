@@ -10,7 +10,7 @@ import pytest
 
 from src.config.research_sections import ScoringSection
 from src.core.errors import ConfigError
-from src.research.scoring import corpus as corpus_module
+from src.research.scoring import text_pieces
 from src.research.scoring.dictionary import NEGATIONS, dictionary_tone, word_lists
 from src.research.scoring.text_scores import text_scores
 from tests.research.scoring.case import COMPANIES, Documents, bar_rows, bar_store, by_entity, moment, text
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_texts_get_the_tone_of_the_lists_of_their_day(lists, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "mentions", by_entity)
+    monkeypatch.setattr(text_pieces, "mentions", by_entity)
     rows = [
         text("S00", moment("2024-03-04"), "a loss, later a GAIN and a Strong year"),
         text("S00", moment("2015-03-04"), "a loss, later a GAIN and a Strong year"),

@@ -11,7 +11,9 @@ from src.config.research_sections import ScoringSection
 from src.core.errors import ConfigError
 from src.documents.facts import CHANNELS, schema
 from src.market.bars import BarStore
-from src.research.scoring import corpus as corpus_module
+from src.research.scoring import extracted_texts, text_pieces
+from src.research.scoring.corpus import corpus
+from src.research.scoring.extracted_texts import ExtractedTexts
 from src.research.scoring.refits import refit_dates
 from src.research.scoring.text_scores import text_scores
 from tests.research.scoring.case import COMPANIES, Documents, bar_rows, bar_store, by_entity, moment, text
@@ -25,7 +27,7 @@ PLAIN = [f"plain{a}{b}" for a in "abcdefgh" for b in "abcdefgh"]
 
 @pytest.fixture(autouse=True)
 def linked_by_entity(monkeypatch):
-    monkeypatch.setattr(corpus_module, "mentions", by_entity)
+    monkeypatch.setattr(text_pieces, "mentions", by_entity)
 
 
 def make_world(sessions=330, seed=3):
@@ -58,7 +60,7 @@ def scored(rows, store, settings=SETTINGS, **more):
 @pytest.fixture(scope="module")
 def whole(world):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "mentions", by_entity)
+        patch.setattr(text_pieces, "mentions", by_entity)
         return scored(world[1], world[2])
 
 
@@ -93,7 +95,7 @@ def test_the_day_of_the_fit_is_the_last_fixed_date_before_the_text(whole):
         assert fitted == max(each for each in days if each <= day)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_what_comes_later_changes_no_earlier_score(world, whole, tmp_path, seed):
     """Texts and bars after a random moment are removed, or are others, and earlier documents are revised after it."""
     bars, rows, _ = world
@@ -162,7 +164,7 @@ def test_each_text_counts_once_for_an_instrument():
         text("S00", at, "a list of filings", kind="10-K", n=11),
         text("S00", at, "about no one", n=12, entity=""),
     ]
-    got = corpus_module.corpus(corpus_module.pieces(Documents(rows), COMPANIES, 0.7, None))
+    got = corpus(text_pieces.pieces(Documents(rows), COMPANIES, 0.7))
     kept = sorted(int(each.rsplit("/", 1)[1]) for each in got.texts["id"])
     assert kept == [0, 2, 3, 4, 5, 6, 8, 9, 10]
     assert got.texts.filter(~pl.col("first"))["id"].to_list() == [rows[2]["id"]]
@@ -171,7 +173,7 @@ def test_each_text_counts_once_for_an_instrument():
 
 
 def test_a_link_below_the_confidence_asked_for_gives_no_score(world, monkeypatch):
-    monkeypatch.setattr(corpus_module, "mentions", lambda *rest: by_entity(*rest).with_columns(confidence=pl.lit(0.5)))
+    monkeypatch.setattr(text_pieces, "mentions", lambda *rest: by_entity(*rest).with_columns(confidence=pl.lit(0.5)))
     assert scored(world[1], world[2]).height == 0
 
 
@@ -205,24 +207,47 @@ def test_the_record_names_the_model_its_version_and_its_fits(world, tmp_path):
     assert json.loads(record.read_text(encoding="utf-8"))["version"] != said["version"]
 
 
-def test_extracted_texts_are_kept_and_a_damaged_file_is_made_once_more(world, tmp_path, monkeypatch):
-    from src.research.scoring import extracted_texts
-
+def test_extracted_texts_are_kept_and_a_damaged_file_is_made_once_more(tmp_path, monkeypatch):
     body = b"<html><body><p>Item 2.02</p><p>gaina gainb dropc</p></body></html>"
-    at = moment("2024-03-04")
-    rows = [text("S00", at, "", kind="8-K", n=n, body=body, content_hash="h") for n in (1, 2)]
-    calls = []
-    real = extracted_texts.text_of
-    monkeypatch.setattr(extracted_texts, "_text", lambda *rest: (calls.append(1), real(rest[0], "a.htm"))[1])
-    first = scored(rows, world[2], state=tmp_path)
-    count = len(calls)
-    assert scored(rows, world[2], state=tmp_path).equals(first)
-    assert len(calls) == count > 0
-    (kept,) = tmp_path.rglob("2024-03.parquet")
-    kept.write_bytes(b"PAR1 cut off")
-    assert scored(rows, world[2], state=tmp_path).equals(first)
-    assert len(calls) == 2 * count
-    assert first["words"].to_list() == [5.0]
+    rows = [text("S00", moment("2024-03-04"), "", kind="8-K", n=n, body=body, content_hash="h") for n in (1, 2)]
+    rows.append(text("S00", moment("2024-03-05"), "plain words"))
+    store, calls, real = Documents(rows), [], extracted_texts._text
+    monkeypatch.setattr(extracted_texts, "_text", lambda *rest: (calls.append(rest[1]), real(*rest))[1])
+    for expected in (["8-K", "8-K", "article"], ["article"], ["8-K", "8-K", "article"]):
+        calls.clear()
+        found = ExtractedTexts(store, tmp_path).read("2024-03", store.table)
+        assert found.to_list() == ["Item 2.02\ngaina gainb dropc"] * 2 + ["plain words"]
+        assert calls == expected
+        (kept,) = tmp_path.rglob("2024-03.parquet")
+        if expected == ["article"]:
+            kept.write_bytes(b"PAR1 cut off")
+    other = tmp_path / "texts" / "other" / "2024-03.parquet"
+    other.parent.mkdir()
+    ExtractedTexts(store, tmp_path)
+    assert not other.parent.exists()
+
+
+def test_a_run_reads_new_documents_alone_and_ends_the_same(world, whole, tmp_path, monkeypatch):
+    _, rows, store = world
+    read = []
+    monkeypatch.setattr(text_pieces, "mentions", lambda *rest: (read.append(rest[0].height), by_entity(*rest))[1])
+    scored(rows[:1000], store, state=tmp_path)
+    assert sum(read) == 1000
+    read.clear()
+    assert scored(rows, store, state=tmp_path).equals(whole)
+    assert 500 <= sum(read) < 700  # and those of the month that goes on
+    read.clear()
+    assert scored(rows, store, state=tmp_path).equals(whole)
+    assert read == []
+    kept = sorted(tmp_path.rglob("*.parquet"))
+    assert len(kept) == len({row["known"].strftime("%Y-%m") for row in rows})
+    kept[0].write_bytes(b"PAR1 cut off")
+    assert scored(rows, store, state=tmp_path).equals(whole)
+    assert len(read) == 1
+    read.clear()
+    text_scores(Documents(rows), COMPANIES.with_columns(symbol=pl.lit("S01")), store, SETTINGS, 0.7, state=tmp_path)
+    assert sum(read) == 1500  # other companies, other links
+    assert len(list(tmp_path.rglob("*.parquet"))) == len(kept)
 
 
 def test_dates_of_fits_are_those_of_the_calendar():

@@ -8,7 +8,7 @@ import pytest
 
 from src.config.research_sections import ScoringSection
 from src.core.errors import ConfigError
-from src.research.scoring import corpus as corpus_module
+from src.research.scoring import text_pieces
 from src.research.scoring.kept_tones import KeptTones
 from src.research.scoring.text_scores import text_scores
 from src.research.scoring.transformer import transformer
@@ -72,7 +72,7 @@ def test_an_absent_package_is_named(tmp_path, monkeypatch, package):
 
 
 def test_texts_that_it_may_have_read_have_no_tone(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(corpus_module, "mentions", by_entity)
+    monkeypatch.setattr(text_pieces, "mentions", by_entity)
     rows = [text("S00", moment(f"2024-03-0{day}"), f"profit rises {'the ' * day}") for day in (4, 5, 6)]
     bars = bar_store(tmp_path / "bars", [bar_rows("S00", [1.0, 2])])
 

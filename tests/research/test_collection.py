@@ -78,6 +78,21 @@ def test_what_came_in_this_run_is_seen_by_the_pages_that_follow(world, tmp_path,
     assert seen == {"u0": (False, None), "u0-0": (True, b"text 0 of u0"), "u0-1": (True, b"text 0 of u0")}
 
 
+def test_a_page_that_is_named_several_times_is_asked_once(world, tmp_path, monkeypatch) -> None:
+    of, source = job(tmp_path), numbered(lambda: world.url, 3)
+
+    def pages(context):
+        return [*source.pages(context), *source.pages(context)]
+
+    def read(page, reply, context):
+        harvest = source.read(page, reply, context)
+        return dataclasses.replace(harvest, pages=[dataclasses.replace(each, unit="same") for each in harvest.pages])
+
+    use(monkeypatch, dataclasses.replace(source, pages=pages, read=read))
+    collect(of)
+    assert len(world.paths) == 4
+
+
 PASSING = [
     Sent(429, b"", TEXT),
     Sent(429, b"", TEXT, {"Retry-After": "0.05"}),
@@ -351,6 +366,8 @@ def test_a_key_in_an_address_or_a_header_is_in_no_file(world, tmp_path, monkeypa
     use(monkeypatch, dataclasses.replace(source, read=read))
     assert collect(of) == "news 18 new documents"
     assert all(b"T0psecret1" not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    with records(of) as kept:
+        assert kept.is_due("news", "u0", dt.datetime.now(dt.UTC)), "it has to name the pages that follow again"
     assert is_secret(source_run.Page("news", "u", "http://h/", headers={"Authorization": "Bearer T0psecret1aB"}))
 
 

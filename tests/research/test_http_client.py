@@ -140,6 +140,13 @@ def test_a_host_that_drips_is_given_up() -> None:
         collected(repeat(b"x"), None, 10**6, 120.0, lambda: float(next(seconds)))
 
 
+def test_a_body_shorter_or_longer_than_announced_is_no_body() -> None:
+    for length in ("4", "6"):
+        with pytest.raises(Unavailable, match="5 of . bytes came"):
+            collected([b"12", b"345"], length, 10**6, 120.0, lambda: 0.0)
+    assert collected([b"12", b"345"], "5", 10**6, 120.0, lambda: 0.0) == b"12345"
+
+
 def test_a_host_that_says_nothing_is_given_up() -> None:
     with pytest.raises(Unreachable) as caught:
         asked(Reply(stall=True))

@@ -230,6 +230,13 @@ def test_what_is_no_feed_fails_and_counts_as_no_look(body: bytes, words: str) ->
         read(body)
 
 
+def test_a_body_is_never_taken_for_the_name_of_a_file(tmp_path) -> None:
+    file = tmp_path / "private.xml"
+    file.write_bytes(rss(item()))
+    with pytest.raises(Malformed):
+        read(str(file).encode())
+
+
 def test_an_empty_feed_is_an_answer() -> None:
     harvest = read(rss())
     assert not list(harvest.documents) and len(list(harvest.asks)) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import polars as pl
 
 from src.core.code_hash import code_digest
 from src.documents.document_store import DocumentStore
+from src.runtime.progress import Progress
 from src.storage import atomic
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ UNREADABLE = (
 """Errors by which a reader says that a body is not what its kind promises."""
 _KEY, _ROW = "content_hash", "rows_of"
 _MOST_PARTS = 32
+_SHOWN = 2_000  # documents whose reading shows progress
 _REST = 200_000_000  # bytes of the rows that wait to be written
 
 
@@ -194,7 +196,8 @@ def filled(store: DocumentStore, documents: pl.DataFrame, reader: Reader, cache:
     new = documents.unique(_KEY, keep="first", maintain_order=True).join(done, on=_KEY, how="anti")
     refused: list[str] = []
     parts: list[pl.DataFrame] = []
-    for part in store.parts(new.select("source", "id", "revision", _KEY)):
+    found = store.parts(new.select("source", "id", "revision", _KEY))
+    for part in shown(found, new.height, f"document read as {reader.name}"):
         parts.append(_read(part, reader, columns, refused))
         if sum(each.estimated_size() for each in parts) > _REST:
             cache.add(name, pl.concat(parts))
@@ -204,6 +207,30 @@ def filled(store: DocumentStore, documents: pl.DataFrame, reader: Reader, cache:
     if refused:
         log.warning("%d documents can't be read as %s, such as %s", len(refused), reader.name, refused[0])
     return name
+
+
+def shown(parts: Iterable[pl.DataFrame], total: int, unit: str) -> Iterator[pl.DataFrame]:
+    """Go through parts of documents, with progress where there are many.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+    total : int
+        Documents in all.
+    unit : str
+        Name of one of them.
+
+    Yields
+    ------
+    DataFrame
+    """
+    if total < _SHOWN:
+        yield from parts
+        return
+    with Progress("ingest", total, unit=unit) as progress:
+        for part in parts:
+            yield part
+            progress.advance(part.height)
 
 
 def _read(batch: pl.DataFrame, reader: Reader, columns: Mapping[str, Any], refused: list[str]) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 from src.core.code_hash import code_digest
 from src.documents.document_store import DocumentStore
 from src.documents.text import text_of
-from src.research.reading.cache import ReadCache
+from src.research.reading.cache import ReadCache, shown
 
 log = logging.getLogger(__name__)
 _WORD = re.compile(r"\b\w\w+\b")
@@ -84,7 +84,7 @@ def text_figures(store: DocumentStore, filings: pl.DataFrame, cache: ReadCache) 
     new = pairs.unique("pair", keep="first", maintain_order=True).join(
         done, left_on="pair", right_on="content_hash", how="anti"
     )
-    for batch in _batches(new):
+    for batch in shown(_batches(new), new.height, "text whose words are counted"):
         cache.add(name, _compared(store, batch))
     found = cache.rows(name, _COLUMNS) if new.height else done
     figures = pairs.join(found, left_on="pair", right_on="content_hash", how="left")

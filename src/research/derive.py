@@ -109,11 +109,11 @@ def _states(bars: BarStore, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 def _tables(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     """Facts of each kind."""
     documents = DocumentStore(job.paths.documents, job.research.lag_hours)
-    known = companies(documents, instruments)
+    known, read_before = companies(documents, instruments), job.paths.research_state / "reading"
     readers: dict[str, Callable[[], pl.DataFrame]] = {
-        "filings": lambda: filings(documents, known),
-        "insider_trades": lambda: insider_trades(documents, known),
-        "statements": lambda: statements(documents, known),
+        "filings": lambda: filings(documents, known, read_before),
+        "insider_trades": lambda: insider_trades(documents, known, read_before),
+        "statements": lambda: statements(documents, known, read_before),
         "text_scores": lambda: _text_scores(job, documents, known, bars),
         "chain_summaries": lambda: chain_summaries(OptionStore(job.paths.options)),
     }

@@ -160,7 +160,8 @@ def evaluate(
         own: Arrays = {name: values[rows] for name, values in arrays.items()}
         own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
         own |= panel.at(key[0], own["day"])
-        own |= known.at(key, table["date"][rows], graph.kinds)
+        if graph.kinds:
+            own |= known.at(key, table["date"][rows], graph.kinds)
         try:
             bare = graph.bare(own)
             block[:, rows] = graph.finished(bare)

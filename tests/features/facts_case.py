@@ -55,8 +55,9 @@ def one_kind(kind: str, key, random: np.random.Generator, moments, span) -> pl.D
 
 def values(kind: str, name: str, day: np.ndarray, random: np.random.Generator) -> np.ndarray:
     count = len(day)
-    if name in DATES:
-        return np.floor(day) - DATES[name]
+    if name in DATES:  # some are on an older period than what is known already
+        years = random.binomial(2, 0.1, count) if name == "period" else 0
+        return np.floor(day) - DATES[name] - 365 * years
     if name in CODES:
         return random.integers(0 if name == "form" else 1, CODES[name], count).astype(float)
     if name in FLAGS:

@@ -118,10 +118,10 @@ def test_no_feature_of_coins_or_of_hourly_bars_sees_later_facts():
     assert seeing_later_facts(OF_RESEARCH, hours, tables, COVERED, "1h", cuts=(90, 150)) == set()
 
 
-def hourly(days: int) -> pl.DataFrame:
+def hourly(days: int, first: dt.date = dt.date(2015, 2, 17)) -> pl.DataFrame:
     """Bars of 9:30 to 15:30 New York time over the change of clocks in March 2015."""
     session = [dt.time(9, 30), *(dt.time(hour, 30) for hour in range(10, 16))]
-    dates = [day for day in lively(60)["date"].to_list() if day >= dt.date(2015, 2, 17)][:days]
+    dates = [day for day in lively(60)["date"].to_list() if day >= first][:days]
     starts = [dt.datetime.combine(day, at, NEW_YORK).astimezone(dt.UTC) for day in dates for at in session]
     return lively(len(starts)).with_columns(date=pl.Series(starts, dtype=pl.Datetime("us", "UTC")))
 
@@ -149,15 +149,15 @@ def test_a_feature_that_sees_later_facts_is_caught(function):
 
 
 @pytest.mark.parametrize("change", CHANGES[:4])
-def test_each_change_of_later_facts_catches_a_feature_that_reads_the_day_ahead(change, monkeypatch):
+def test_each_change_of_later_facts_catches_a_feature_that_reads_ten_days_ahead(change, monkeypatch):
     monkeypatch.setattr("tests.features.test_research_properties.CHANGES", (change,))
     monkeypatch.setattr("tests.features.test_research_properties.without", lambda tables, _, covered: (tables, covered))
 
-    def day_ahead(text_scores):
-        seen = np.searchsorted(text_scores.known, text_scores.close + 1.0, side="right")
+    def days_ahead(text_scores):
+        seen = np.searchsorted(text_scores.known, text_scores.close + 10.0, side="right")
         return at(text_scores.fields["tone"], seen - 1) + at(text_scores.known, seen - 1)
 
-    assert seeing_later_facts(planted(day_ahead)) == {"planted"}
+    assert seeing_later_facts(planted(days_ahead)) == {"planted"}
 
 
 # the moment ------------------------------------------------------------------------------------------------------
@@ -222,11 +222,11 @@ def test_a_close_that_ignores_half_days_is_caught(monkeypatch):
 # the other properties of columns ---------------------------------------------------------------------------------
 
 
-def needing_more_than_the_window(features) -> set[str]:
-    whole, found = columns(features), set()
+def needing_more_than_the_window(features, bars=BARS, interval="1d") -> set[str]:
+    whole, found = columns(features, bars, interval=interval), set()
     for item in features:
-        for row in {item.window - 1, 560, 699}:
-            alone = columns([item], BARS[row - item.window + 1 : row + 1])[item.name][-1]
+        for row in {item.window - 1, 4 * len(bars) // 5, len(bars) - 1} & {*range(item.window - 1, len(bars))}:
+            alone = columns([item], bars[row - item.window + 1 : row + 1], interval=interval)[item.name][-1]
             if not np.array_equal(alone, whole[item.name][row], equal_nan=True):
                 found.add(item.name)
     return found
@@ -234,6 +234,7 @@ def needing_more_than_the_window(features) -> set[str]:
 
 def test_the_declared_window_suffices():
     assert needing_more_than_the_window(OF_RESEARCH) == set()
+    assert needing_more_than_the_window(OF_RESEARCH, hourly(59, dt.date(2015, 1, 2)), "1h") == set()
 
 
 def test_a_window_that_is_too_short_is_caught():

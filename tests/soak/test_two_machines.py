@@ -94,7 +94,6 @@ def test_documents_travel_through_dvc_and_days_on_both_machines_join(machines: t
     for command in join:
         run(trains, command)
     assert len(ids(trains)) == 3
-    run(trains, "git push")
     for command in pull:
         run(collects, command)
     assert ids(collects) == ids(trains)

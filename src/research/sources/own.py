@@ -15,6 +15,8 @@ from pathlib import Path, PurePath, PurePosixPath
 from stat import S_ISREG
 from typing import Any
 
+import polars as pl
+
 from src.config.paths import main_root
 from src.config.research_sections import ResearchConfig
 from src.config.schema import LiveSource
@@ -140,7 +142,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
         text = readable_text(reply.body, name)
     except Unreadable as error:
         return Harvest(remarks=[f"{name} {error}"])
-    return _documents(page, reply, name, text)
+    return _documents(page, reply, name, text, context)
 
 
 def _files(reply: Reply, context: CollectContext) -> Harvest:
@@ -166,33 +168,48 @@ def _files(reply: Reply, context: CollectContext) -> Harvest:
     return Harvest(pages=[*more, last], again=reply.arrived, remarks=remarks)
 
 
-def _documents(page: Page, reply: Reply, name: str, text: str) -> Harvest:
+def _documents(page: Page, reply: Reply, name: str, text: str, context: CollectContext) -> Harvest:
     """The file as one document, or each row of its table."""
     found, remarks = stated(name, reply.body, text)
+    parts, columns = [(name, reply.body, found)], {}
     if name.lower().endswith(".csv"):
         table, columns, more = rows(reply.body)
         remarks += [f"{name}: {each}" for each in more]
         if table:
-            documents = []
-            for key, own in table:
-                merged = own.over(found)
-                whole = f"{merged.title}\n\n{merged.text}\n".encode()
-                documents.append(_document(page, reply, f"{name}#{key}", whole, merged, columns, remarks))
-            return Harvest(documents, notes={"documents": len(documents)}, remarks=remarks)
+            merged = [(key, own.over(found)) for key, own in table]
+            parts = [(f"{name}#{key}", f"{own.title}\n\n{own.text}\n".encode(), own) for key, own in merged]
     if not text:
         remarks.append(f"{name} has no text: if its pages are pictures, run a recognition of text over it")
-    document = _document(page, reply, name, reply.body, found, {}, remarks)
-    return Harvest([document], notes={"documents": 1}, remarks=remarks)
+    symbols = {symbol for _, _, own in parts for symbol in own.symbols}
+    classes = _classes(context.instruments, symbols) if symbols else {}
+    documents = [_document(page, reply, id, body, own, columns, remarks, classes) for id, body, own in parts]
+    return Harvest(documents, notes={"documents": len(documents)}, remarks=remarks)
+
+
+def _classes(instruments: pl.DataFrame, symbols: set[str]) -> dict[str, str]:
+    """Asset class of symbols; of one that is in several classes, a stock's comes first."""
+    found = instruments.filter(pl.col("symbol").is_in(list(symbols))).sort("asset_class")
+    return dict(found.select("symbol", "asset_class").iter_rows())
 
 
 def _document(
-    page: Page, reply: Reply, id: str, body: bytes, found: Stated, columns: dict[str, str], remarks: list[str]
+    page: Page,
+    reply: Reply,
+    id: str,
+    body: bytes,
+    found: Stated,
+    columns: dict[str, str],
+    remarks: list[str],
+    classes: dict[str, str],
 ) -> Document:
     date = found.date
     if date is not None and date - reply.arrived > dt.timedelta(days=1):  # that of today counts from its evening
         remarks.append(f"{id} states {date:%Y-%m-%d}, which is still to come: it counts as undated")
         date = None
     fields: dict[str, Any] = {"symbols": found.symbols} if found.symbols else {}
+    alone = found.symbols[0] if len(found.symbols) == 1 else ""
+    # A document names one entity; several stand behind the title as tags, which links find.
+    tags = "" if alone or not found.symbols else f" ({' '.join(f'${each}' for each in found.symbols)})"
     return Document(
         source=_NAME,
         id=id,
@@ -200,8 +217,8 @@ def _document(
         seen=reply.arrived,
         body=body,
         stream=str(page.context["stream"]),
-        entity=f"stock:{found.symbols[0]}" if len(found.symbols) == 1 else "",
-        title=found.title,
+        entity=f"{classes.get(alone, 'stock')}:{alone}" if alone else "",
+        title=f"{found.title}{tags}",
         published=date,
         # A file that comes while the folder is watched is stamped by its arrival, not by the date that it states.
         accepted=None if page.context["first"] else reply.arrived,

@@ -20,6 +20,7 @@ from src.research.job import ResearchJob
 from src.research.source import CollectContext, Page, Reply, ResearchSource
 
 NOW = dt.datetime(2024, 3, 20, 15, tzinfo=dt.UTC)
+_KEY = {"asset_class": pl.String, "symbol": pl.String}
 Serve = Callable[[Page], Reply]
 
 
@@ -38,6 +39,7 @@ class Crawl:
     source: ResearchSource
     settings: ResearchConfig
     watched: list[tuple[str, str]] = field(default_factory=list)
+    universe: list[tuple[str, str]] = field(default_factory=list)
     now: dt.datetime = NOW
     documents: list[Document] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
@@ -52,8 +54,8 @@ class Crawl:
             settings=self.settings,
             live=LiveSource(),
             now=self.now,
-            instruments=pl.DataFrame(schema={"asset_class": pl.String, "symbol": pl.String}),
-            watched=pl.DataFrame(self.watched, schema={"asset_class": pl.String, "symbol": pl.String}, orient="row"),
+            instruments=pl.DataFrame(self.universe, schema=_KEY, orient="row"),
+            watched=pl.DataFrame(self.watched, schema=_KEY, orient="row"),
             stored=lambda id: any(each.id == id for each in self.documents),
             notes=lambda unit: self.units[unit][1] if unit in self.units else {},
             latest=lambda _kind: [],

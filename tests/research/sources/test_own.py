@@ -5,12 +5,14 @@ import json
 import os
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from src.config.research_sections import FolderSection, ResearchConfig
 from src.config.schema import LiveSource
-from src.documents.document import known_time
+from src.documents.document import DOCUMENTS, known_time
 from src.fetching.provider import Unavailable
+from src.research.links import COMPANIES, mentions
 from src.research.source import Page, Reply
 from src.research.sources import own
 from src.research.sources.own import RESEARCH, FolderClient
@@ -59,10 +61,28 @@ def test_each_kind_of_file_is_stored_as_it_is_with_what_it_states(tmp_path: Path
     outlook, view, page = by_id["2024-03-01 $AAPL outlook.pdf"], by_id["view.md"], by_id["page.html"]
     assert outlook.published == dt.datetime(2024, 3, 2, 3, tzinfo=dt.UTC)  # 22:00 in New York
     assert (outlook.entity, outlook.kind, outlook.fields["symbols"]) == ("stock:AAPL", "file", ["AAPL"])
-    assert (view.title, view.entity, view.fields["symbols"]) == ("Rates", "", ["TLT", "IEF"])
+    assert (view.title, view.entity, view.fields["symbols"]) == ("Rates ($TLT $IEF)", "", ["TLT", "IEF"])
     assert view.published == dt.datetime(2024, 3, 1, 3, tzinfo=dt.UTC)
     assert (page.title, page.published) == ("Jobs & wages", dt.datetime(2024, 3, 8, 13, 30, tzinfo=dt.UTC))
     assert (by_id["plain.txt"].published, by_id["plain.txt"].title) == (None, "plain")
+
+
+def test_the_class_of_a_symbol_is_that_of_the_universe(tmp_path: Path) -> None:
+    (tmp_path / "$SPY.txt").write_text("Breadth", encoding="utf-8")
+    (tmp_path / "coin.md").write_text("---\nsymbol: BTC-USD\n---\nHalving", encoding="utf-8")
+    done = crawl(tmp_path)
+    done.universe = [("etf", "SPY"), ("crypto", "BTC-USD")]
+    assert sorted(each.entity for each in look(done).documents) == ["crypto:BTC-USD", "etf:SPY"]
+
+
+def test_several_symbols_of_a_file_are_linked(tmp_path: Path) -> None:
+    (tmp_path / "calls.csv").write_text('ticker,headline\n"MSFT, AAPL",Cut\n', encoding="utf-8")
+    (document,) = look(crawl(tmp_path)).documents
+    row = {"source": "own", "id": document.id, "revision": 0, "entity": "", "known": NOW}
+    rows = pl.DataFrame([{**dict.fromkeys(DOCUMENTS), **row}], schema=DOCUMENTS)
+    known = [(None, "stock", symbol, "", None, None) for symbol in ("AAPL", "MSFT", "TSLA")]
+    found = mentions(rows, pl.Series([document.title]), pl.DataFrame(known, schema=COMPANIES, orient="row"))
+    assert set(found.filter(pl.col("confidence") >= 0.7)["symbol"]) == {"AAPL", "MSFT"}
 
 
 def known(done: Crawl, id: str) -> dt.datetime:

@@ -20,7 +20,7 @@ from src.config.schema import LiveSource
 from src.documents.document_store import DocumentStore
 from src.fetching.provider import ProviderError
 from src.research.document_batch import DocumentBatch
-from src.research.source import Page, Reply, ResearchSource
+from src.research.source import CollectContext, Page, Reply, ResearchSource
 from src.research.source_run import SourceRun
 from src.research.sources.edgar.edgar import EdgarSource
 from src.research.unit_records import UnitRecords
@@ -57,6 +57,13 @@ class Desk:
     @property
     def store(self) -> DocumentStore:
         return DocumentStore(self.folder / "documents", {"default": 24.0})
+
+    @property
+    def context(self) -> CollectContext:
+        """What a first run knows."""
+        now = self.edgar.now.astimezone(dt.UTC)
+        never: Any = (lambda _id: False, lambda _unit: {}, lambda _kind: [])
+        return CollectContext(self.settings, self.live, now, self.instruments, NOBODY, *never)
 
     def run(self, most: int | None = None) -> SourceRun:
         """Collect until nothing is due, or until `most` pages were asked and the process is killed."""

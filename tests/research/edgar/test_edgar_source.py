@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from src.documents.document import known_time
+from src.research.source import Reply
+from src.research.sources.edgar.company_reading import read_bulk, read_submissions
+from src.research.sources.edgar.state import EdgarRun
 from tests.loopback.edgar import NEW_YORK, Edgar
 from tests.research.edgar.edgar_case import Desk, Killed, universe
 
@@ -93,6 +97,23 @@ def test_a_filing_that_comes_while_its_stream_is_watched_is_known_when_seen(desk
     assert row["accepted"] == form.accepted.replace(tzinfo=NEW_YORK).astimezone(dt.UTC)
 
 
+def test_what_is_filed_on_the_day_of_the_first_run_after_it_is_not_missed(desk, edgar):
+    edgar.now = dt.datetime(2026, 11, 30, 12, tzinfo=NEW_YORK)
+    desk.run()
+    report = edgar.report(edgar.companies[0], next_day(edgar), "8-K", items=("2.02",), hour=16)
+    desk.run()
+    assert report.accession in set(desk.documents("8-K")["id"])
+
+
+def test_what_is_filed_after_an_archive_was_made_is_not_missed(desk, edgar):
+    archive = SimpleNamespace(context={"kind": "submissions"}, unit="bulk/submissions")
+    reply = Reply(b"", edgar.now, {"x-archive": "/a.zip", "last-modified": "Thu, 26 Nov 2026 04:00:00 GMT"})
+    pages = read_bulk(archive, reply, desk.context, EdgarRun(frozenset((1000,)))).pages
+    assert [page.context["as_of"] for page in pages] == ["2026-11-25"]
+    read = read_submissions(pages[0], desk.reply(pages[0]), desk.context, EdgarRun())
+    assert read.notes["asked"] == "2026-11-25"
+
+
 def test_history_is_known_a_day_after_its_acceptance(desk, edgar):
     desk.run()
     old = next(each for each in edgar.filings if each.form == "8-K")
@@ -136,6 +157,9 @@ def test_an_amendment_is_a_filing_of_its_own(desk, edgar):
     second = edgar.insider(edgar.companies[0], day, edgar.insiders[0], form="4/A", hour=19)
     desk.run()
     assert desk.documents("4/A")["id"].to_list() == [second.accession]
+    assert [url for url in desk.asked if second.accession in url] == [
+        f"https://www.sec.gov/Archives/edgar/data/{edgar.companies[0].cik}/{second.accession}.txt"
+    ]
     assert first.accession in set(desk.documents("4")["id"])
 
 

@@ -15,7 +15,7 @@ from src.research.sources.edgar import addresses
 from src.research.sources.edgar.acceptance import acceptance_times
 from src.research.sources.edgar.companies import companies_of, read_table
 from src.research.sources.edgar.header import new_york, read_header, read_header_page
-from src.research.sources.edgar.master_index import read_index
+from src.research.sources.edgar.master_index import lines_left_out, read_index
 from src.research.sources.edgar.quarters import Quarter, closing, last_indexed, weekdays
 from src.research.sources.edgar.whole_text import read_whole_text
 from tests.loopback.edgar import Edgar
@@ -131,6 +131,19 @@ def test_names_in_latin_1_with_quotes_and_in_utf_8_survive():
     rows = '1|SOCI\xc9T\xc9 "X" INC|8-K|20240301|edgar/data/1/0000000001-24-000001.txt\n'
     for encoding in ("latin-1", "utf-8"):
         assert read_index((DAILY + rows).encode(encoding))["name"].to_list() == ['SOCI\xc9T\xc9 "X" INC']
+
+
+def test_a_name_with_a_bar_is_a_name():
+    """EDGAR has such a filer: tests/cassettes of dgunning/edgartools, CIK 350001."""
+    rows = "350001|Company `!#$(),:;=.-;\\|@/{}&'\\WA\\|8-K|20240301|edgar/data/350001/0000000001-24-000001.txt\n"
+    assert read_index((DAILY + rows).encode()).row(0)[1:3] == ("Company `!#$(),:;=.-;\\|@/{}&'\\WA\\", "8-K")
+
+
+def test_a_few_lines_of_another_form_are_left_out_and_counted():
+    good = "".join(f"1|A|4|20240301|edgar/data/1/0000000001-24-{n:06d}.txt\n" for n in range(200))
+    body = (DAILY + "a line of another form\n" + good).encode()
+    rows = read_index(body)
+    assert (rows.height, lines_left_out(body, rows)) == (200, 1)
 
 
 def test_a_day_without_filings_is_an_empty_index():

@@ -13,7 +13,7 @@ from src.market.calendar import is_session
 from src.research.http_client import validators
 from src.research.source import CollectContext, Harvest, Page, Reply
 from src.research.sources.edgar import addresses
-from src.research.sources.edgar.master_index import read_index
+from src.research.sources.edgar.master_index import lines_left_out, read_index
 from src.research.sources.edgar.pages import ORDER, facts_page, facts_unit, set_is_due, submissions_unit
 from src.research.sources.edgar.quarters import Quarter, closing
 from src.research.sources.edgar.state import (
@@ -59,15 +59,17 @@ def read_index_page(page: Page, reply: Reply, context: CollectContext, run: Edga
     if reply.missing:
         return _missing(page, reply, context, run, final)
     again = final if reply.arrived < final else None
-    documents, pages = [], list[Page]()
+    documents, pages, remarks = [], list[Page](), list[str]()
     if not reply.unchanged:
         rows = read_index(reply.body)
         documents.append(_document(page, reply, last, rows))
         pages.extend(_filings(rows, page, context, run))
         pages.extend(_facts(rows, context, run))
+        if odd := lines_left_out(reply.body, rows):
+            remarks.append(f"{odd:,} lines are of another form and were left out")
     run.settle(INDEX, page.unit)
     asks = [*run.asks(INDEX, context, reply.arrived), *run.asks(FUNDAMENTALS, context, reply.arrived)]
-    return Harvest(documents, pages, asks, again, {"complete": True, **validators(reply)})
+    return Harvest(documents, pages, asks, again, {"complete": True, **validators(reply)}, remarks)
 
 
 def _missing(page: Page, reply: Reply, context: CollectContext, run: EdgarRun, final: dt.datetime) -> Harvest:

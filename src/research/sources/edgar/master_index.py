@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import Any
 
@@ -21,13 +20,14 @@ INDEX: dict[str, Any] = {
 _HEAD = re.compile(
     rb"^CIK\|Company Name\|Form Type\|Date Filed\|File ?[Nn]ame[ \t]*\r?\n(?:-+[ \t]*\r?\n)?", re.MULTILINE
 )
-_LAST = re.compile(rb"\|edgar/data/[^|\r\n]+\.txt[ \t]*[\r\n]*\Z")
+_LINE = r"^\s*(\d+)\s*\|(.*)\|([^|]*)\|\s*(\d{4}-?\d\d-?\d\d)\s*\|\s*(edgar/data/\S+/(\d{10}-\d{2}-\d{6})\.txt)\s*$"
+_FEW = 0.01  # share of lines that may be of another form
 
 
 def read_index(body: bytes) -> pl.DataFrame:
     """Read a master index.
 
-    Daily indexes write ``20240301``, quarterly ones ``2024-03-01``. Names are ASCII or Latin-1 in old files.
+    Daily indexes write ``20240301``, quarterly ones ``2024-03-01``. Names are in ASCII or Latin-1 and may hold a bar.
 
     Parameters
     ----------
@@ -37,38 +37,53 @@ def read_index(body: bytes) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of `INDEX`, rows in order, a filing with two filers twice. Without filings it is empty.
+        Columns of `INDEX`, rows in order, a filing with two filers twice. Without filings it is empty. A few lines of
+        another form are left out: see `lines_left_out`.
 
     Raises
     ------
     Malformed
-        If it is no master index, was cut within a line, or a line is not of the form.
+        If it is no master index, was cut within a line, or more than one line in a hundred is of another form.
     """
+    lines = _lines(body)
+    parts = lines.str.extract_groups(_LINE).struct.unnest()
+    parts.columns = ["cik", "name", "form", "filed", "path", "accession"]
+    rows = parts.select(
+        pl.col("cik").cast(pl.Int64),
+        pl.col("name", "form").str.strip_chars(),
+        pl.col("filed").str.replace_all("-", "").str.to_date("%Y%m%d", strict=False),
+        "accession",
+        "path",
+    )
+    good = rows["filed"].is_not_null()
+    wrong = lines.filter(~good)
+    if lines.len() and not good[-1]:
+        raise Malformed(f"a master index ends within a line, it was cut: {lines[-1][:120]!r}")
+    if wrong.len() > _FEW * lines.len():
+        raise Malformed(f"{wrong.len():,} lines of a master index are of another form, the first: {wrong[0][:120]!r}")
+    return rows.filter(good)
+
+
+def lines_left_out(body: bytes, rows: pl.DataFrame) -> int:
+    """How many lines of a master index `read_index` left out.
+
+    Parameters
+    ----------
+    body : bytes
+        As served.
+    rows : DataFrame
+        What `read_index` made of it.
+    """
+    return _lines(body).len() - rows.height
+
+
+def _lines(body: bytes) -> pl.Series:
+    """The lines below the names of the columns."""
     head = _HEAD.search(body)
     if not head:
         raise Malformed("no master index: its line of column names is missing")
-    rest = body[head.end() :]
-    if not rest.strip():
-        return pl.DataFrame(schema=INDEX)
-    if not _LAST.search(rest):
-        raise Malformed("a master index ends within a line: it was cut")
-    names = ["cik", "name", "form", "filed", "path"]
-    raw = pl.read_csv(
-        io.BytesIO(_utf8(rest)), separator="|", has_header=False, new_columns=names, quote_char=None,
-        schema=dict.fromkeys(names, pl.String), truncate_ragged_lines=False, glob=False,
-    )  # fmt: skip
-    rows = raw.with_columns(pl.all().str.strip_chars()).select(
-        pl.col("cik").cast(pl.Int64, strict=False),
-        "name",
-        "form",
-        pl.col("filed").str.replace_all("-", "").str.to_date("%Y%m%d", strict=False),
-        pl.col("path").str.extract(r"(\d{10}-\d{2}-\d{6})\.txt$").alias("accession"),
-        "path",
-    )
-    wrong = rows.filter(pl.any_horizontal(pl.col("cik", "filed", "accession").is_null()))
-    if wrong.height:
-        raise Malformed(f"{wrong.height:,} lines of a master index are not of the form, the first: {wrong.row(0)}")
-    return rows
+    lines = pl.Series("line", _utf8(body[head.end() :]).decode().split("\n"), dtype=pl.String)
+    return lines.filter(lines.str.strip_chars() != "")
 
 
 def _utf8(body: bytes) -> bytes:

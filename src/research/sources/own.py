@@ -171,7 +171,7 @@ def _files(reply: Reply, context: CollectContext) -> Harvest:
 def _documents(page: Page, reply: Reply, name: str, text: str, context: CollectContext) -> Harvest:
     """The file as one document, or each row of its table."""
     found, remarks = stated(name, reply.body, text)
-    parts, columns = [(name, reply.body, found)], {}
+    parts, columns = [(name, reply.body, found)], dict[str, str]()
     if name.lower().endswith(".csv"):
         table, columns, more = rows(reply.body)
         remarks += [f"{name}: {each}" for each in more]

@@ -149,6 +149,8 @@ def _changes(
     if following and (not stamps or min(stamps) >= floor):
         more = [_page(context, category, _RECENT, following, known, newest)]
         return Harvest(documents, more, again=reply.arrived, remarks=remarks)
+    if not newest:
+        remarks = [*remarks, f"arXiv has no paper of {category}: check research.papers.categories"]
     ask = Ask(_NAME, category, reply.arrived, None if known else _month(first))
     notes = {"newest": newest, "at": reply.arrived.isoformat(), "first": first}
     older = [] if closed else _past(context, category, _previous(first))
@@ -203,7 +205,11 @@ def _unit(category: str, span: str, start: int) -> str:
 
 
 def _document(entry: _PaperVersion, page: Page, reply: Reply) -> Document:
-    """A version of a paper: its text is that of the version, so it is dated by the version's time."""
+    """A version of a paper: its text is that of the version, so it is dated by the version's time.
+
+    What comes while changes are watched is stamped by its arrival: a paper that moderators held was not there before.
+    """
+    watching = page.context["span"] == _RECENT and page.context["known"]
     name = f"arXiv:{entry.id}v{entry.version} ({entry.primary})"
     return Document(
         source=_NAME,
@@ -215,7 +221,7 @@ def _document(entry: _PaperVersion, page: Page, reply: Reply) -> Document:
         title=entry.title,
         url=entry.url,
         published=entry.published,
-        accepted=announced(entry.updated),
+        accepted=reply.arrived if watching else announced(entry.updated),
         fields={
             "version": entry.version,
             "updated": entry.updated.isoformat(),

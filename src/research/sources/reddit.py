@@ -76,7 +76,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
     broken = removed = 0
     for child in listing["children"]:
         try:
-            document = _document(child["data"], stream, reply)
+            document = _document(child["data"], page, reply)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             broken += 1
             continue
@@ -129,8 +129,11 @@ def _number(name: str) -> int:
     return int(name[3:], 36) if name else -1
 
 
-def _document(post: dict[str, Any], stream: str, reply: Reply) -> Document:
-    """A post; who wrote it is left out."""
+def _document(post: dict[str, Any], page: Page, reply: Reply) -> Document:
+    """A post; who wrote it is left out.
+
+    At the first look a text is that of its last edit; after it, what is new was not there before.
+    """
     name, title = str(post["name"]), " ".join(str(post["title"]).split())
     if not _POST.fullmatch(name) or not title:
         raise ValueError("no post")
@@ -138,7 +141,7 @@ def _document(post: dict[str, Any], stream: str, reply: Reply) -> Document:
     removed = str(post.get("removed_by_category") or ("unknown" if text in _GONE else ""))
     fields = {key: post.get(key) for key in ("score", "num_comments", "link_flair_text", "domain", "over_18")}
     edited = float(post.get("edited") or 0)  # when, or false; long ago Reddit said true without a time
-    edited = edited if edited > 1 else 0.0
+    changed = dt.datetime.fromtimestamp(edited, dt.UTC) if edited > 1 else None
     body = title if text in _GONE or not text else f"{title}\n\n{text}"
     return Document(
         source=_NAME,
@@ -146,11 +149,11 @@ def _document(post: dict[str, Any], stream: str, reply: Reply) -> Document:
         kind="post",
         seen=reply.arrived,
         body=f"{body}\n".encode("utf-8", "replace"),
-        stream=stream,
+        stream=str(page.context["stream"]),
         title=title,
         url=f"https://www.reddit.com{post.get('permalink') or ''}",
         published=dt.datetime.fromtimestamp(float(post["created_utc"]), dt.UTC),
-        accepted=dt.datetime.fromtimestamp(edited, dt.UTC) if edited else None,  # the text is that of the edit
+        accepted=reply.arrived if page.context["seen"] else changed,
         fields=fields | {"subreddit": post.get("subreddit"), "edited": bool(post.get("edited")), "removed": removed},
     )
 

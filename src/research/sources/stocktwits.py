@@ -138,6 +138,8 @@ def _document(message: dict[str, Any], page: Page, reply: Reply) -> Document:
         entity=str(page.context["entity"]),
         url=f"https://stocktwits.com/message/{number}",
         published=created.astimezone(dt.UTC) if created.tzinfo else created.replace(tzinfo=dt.UTC),
+        # After the first look, what is new was not there before, whatever time it carries.
+        accepted=reply.arrived if page.context["seen"] else None,
         fields=fields,
     )
 

@@ -110,7 +110,7 @@ def test_a_later_version_is_a_revision_and_is_dated_by_its_own_time() -> None:
     first, second = later.contents()[old.id]
     assert b"version 1" in first and b"version 2" in second
     latest = later.documents[-1]
-    assert (latest.published, latest.accepted) == (old.published, announced(new.updated))
+    assert (latest.published, latest.accepted) == (old.published, later.now)
     assert (latest.fields["version"], latest.fields["authors"], latest.kind) == (2, 2, "paper")
 
 
@@ -144,6 +144,8 @@ def test_a_paper_on_hold_that_appears_late_is_still_found() -> None:
     held = Paper("2403.99999", 1, NOW - dt.timedelta(days=9), NOW - dt.timedelta(days=9))
     later = done.at(NOW + dt.timedelta(days=2)).run(Archive([*WORLD, held]))
     assert held.id in later.contents()
+    found = next(each for each in later.documents if each.id == held.id)
+    assert found.accepted == later.now and found.published == held.published, "it was not there before"
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,11 @@ def test_entries_that_come_twice_or_broken_or_out_of_order_are_counted() -> None
     done = crawl("2024-03-01").run(lambda _page: Reply(body, NOW))
     assert list(done.contents()) == [good.id] and done.documents[0].fields["version"] == 2
     assert len(done.remarks) == 2 and "2403.00002" in done.remarks[0] and "twice" in done.remarks[1]
+
+
+def test_a_category_without_papers_is_named() -> None:
+    done = crawl("2024-03-01").run(Archive([]))
+    assert done.remarks == ["arXiv has no paper of q-fin.*: check research.papers.categories"]
 
 
 def test_a_malformed_feed_is_an_error_of_the_provider() -> None:

@@ -136,9 +136,13 @@ def test_an_edited_post_is_a_revision_and_counts_of_votes_are_not() -> None:
         done = later(done).run(lambda _page, body=body: Reply(listing([body], None), NOW))
     assert len(done.contents()[first["data"]["name"]]) == 2
     assert done.documents[-1].fields["edited"] is True
-    # A text that was edited before the first look is not known at the time of the post.
-    assert done.documents[-1].accepted == dt.datetime.fromtimestamp(1710903600, dt.UTC)
-    assert done.documents[0].accepted is None
+    assert [each.accepted for each in done.documents] == [None, *(NOW + dt.timedelta(hours=n) for n in (2, 3))]
+
+
+def test_a_text_that_was_edited_before_the_first_look_is_dated_by_the_edit() -> None:
+    edited = post(1, selftext="I sold.", edited=1710903600.0)
+    done = crawl().run(lambda _page: Reply(listing([edited, post(2, edited=True)], None), NOW))
+    assert [each.accepted for each in done.documents] == [dt.datetime.fromtimestamp(1710903600, dt.UTC), None]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_the_first_look_takes_one_page_and_later_ones_all_that_came_since() -> N
     stream.grow(75)
     done = later(done).run(stream)
     assert ids(done) == stream.ids[-105:]
+    assert {each.accepted for each in done.documents} == {None, done.now}, "history, and what came while it was watched"
     assert [page.url.partition("?")[2] for page in done.asked] == [
         "",
         "",

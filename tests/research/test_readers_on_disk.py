@@ -6,7 +6,10 @@ from src.documents.document import Ask, Document
 from src.documents.document_store import DocumentStore
 from src.research.filings import filings
 from src.research.insiders import insider_trades
+from src.research.links import companies
 from src.research.statements import statements
+from tests.loopback.edgar import NEW_YORK, Edgar
+from tests.research.edgar.edgar_case import Desk, universe
 from tests.research.reading_case import (
     COMPANY,
     LAG,
@@ -15,6 +18,7 @@ from tests.research.reading_case import (
     form4,
     insider_set,
     master_index,
+    ordered,
     submissions,
     utc,
 )
@@ -53,3 +57,42 @@ def test_readers_read_what_the_store_keeps(tmp_path):
         assert trades.select("known", "value").rows() == [(known, 1000), (utc("2024-03-05 03:00") + LAG, 1000)]
         assert statements(store, COMPANY, cache).select("known", "assets").rows() == [(known, 5)]
         store.seal()
+
+
+def collected(desk, cache):
+    """Facts after a collection, by kind."""
+    symbols = [symbol for company in desk.edgar.companies for symbol in company.tickers]
+    known = companies(desk.store, universe(*symbols))
+    readers = {"filings": filings, "insider_trades": insider_trades, "statements": statements}
+    return {kind: ordered(read(desk.store, known, cache), kind) for kind, read in readers.items()}
+
+
+def test_what_the_source_collects_becomes_facts_and_a_later_day_changes_none(tmp_path):
+    edgar = Edgar(companies=5)
+    desk = Desk(tmp_path, edgar)
+    desk.run()
+    first = collected(desk, tmp_path / "cache")
+    tickers = {each.cik: each.tickers for each in edgar.companies}
+    forms = [each for each in edgar.filings for _ in tickers[each.filers[0].cik] if each.owners]
+    reports = [each for each in edgar.filings for _ in tickers[each.filers[0].cik] if not each.owners]
+    assert first["insider_trades"].height == len(forms) and first["insider_trades"]["backfilled"].all()
+    assert first["filings"].height == len(reports) and first["filings"]["length"].null_count() == 0
+    assert first["filings"]["earnings"].sum() == sum(each.form == "8-K" for each in reports)
+    assert first["statements"].height == sum(each.form != "8-K" for each in reports)
+    stamps = sorted(each.accepted.replace(tzinfo=NEW_YORK) + LAG for each in reports)
+    assert first["filings"]["known"].sort().to_list() == stamps
+    monday = dt.date(2026, 11, 30)
+    live = [edgar.report(edgar.companies[0], monday, "8-K", items=("5.02",)),
+            edgar.report(edgar.companies[1], monday, "10-Q"),
+            edgar.insider(edgar.companies[2], monday, edgar.insiders[0])]  # fmt: skip
+    edgar.now = dt.datetime(2026, 11, 30, 23, tzinfo=NEW_YORK)
+    desk.run()
+    second = collected(desk, tmp_path / "cache")
+    new = {
+        kind: table.join(first[kind], on=table.columns, how="anti", nulls_equal=True) for kind, table in second.items()
+    }
+    assert {kind: second[kind].height - new[kind].height for kind in second} == {k: t.height for k, t in first.items()}
+    assert new["filings"]["document"].sort().to_list() == sorted(f"edgar:{each.accession}:0" for each in live[:2])
+    assert new["insider_trades"]["document"].to_list() == [f"edgar:{live[2].accession}:0"]
+    assert new["statements"].height == 1
+    assert {each for table in new.values() for each in table["known"]} == {edgar.now}

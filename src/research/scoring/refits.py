@@ -131,7 +131,7 @@ def lessons_of(texts: Corpus, bars: BarStore, horizon: int) -> Lessons:
     known = texts.texts["known"].dt.timestamp("us").to_numpy()[chosen]
     complete = followed["complete"].dt.timestamp("us").to_numpy()
     returns = followed["outcome"].to_numpy()
-    return Lessons(_required(texts).of_texts(chosen), returns, known, complete, place.to_numpy())
+    return Lessons(_required(texts), chosen, returns, known, complete, place.to_numpy())
 
 
 def _firsts(links: pl.DataFrame) -> list[pl.Expr]:

@@ -122,9 +122,11 @@ def _slices(store: DocumentStore) -> Iterator[tuple[str, pl.DataFrame]]:
     """Documents that are scored, in slices of one month, and its name; what is added later leaves earlier slices."""
     of_kinds = [store.documents(kinds=[kind], revisions=False).select(_NEEDED) for kind in KINDS]
     rows = pl.concat(of_kinds).sort("known", *_DOCUMENT)
-    for month in rows.with_columns(month=pl.col("known").dt.strftime("%Y-%m")).partition_by("month"):
-        for part in month.drop("month").iter_slices(_AT_ONCE):
-            yield month.item(0, "month"), part
+    first = 0
+    for length, month in rows["known"].dt.strftime("%Y-%m").rle().struct.unnest().rows():
+        for part in rows.slice(first, length).iter_slices(_AT_ONCE):
+            yield month, part
+        first += length
 
 
 def _version(companies: pl.DataFrame, min_confidence: float) -> str:

@@ -76,7 +76,7 @@ def text_scores(
         texts = corpus(found)
         tones, fitted, fits = learned_tones(texts, bars, settings)
         about |= {"version": _version(settings, min_confidence), "fits": fits}
-        table = _table(texts, tones, fitted)
+        table = _table(dataclasses.replace(texts, counts=None), tones, fitted)
     elif settings.model == "dictionary":
         table, version = _by_dictionary(found, settings)
         about |= {"version": version}

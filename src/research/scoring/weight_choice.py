@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,33 +29,50 @@ class Lessons:
     Attributes
     ----------
     counts : WordCounts
-    returns : float64, shape (n_texts,)
+        Of all texts, those that teach nothing included.
+    chosen : bool, shape (counts.texts,)
+        The n texts that teach.
+    returns : float64, shape (n,)
         What followed each.
-    known, complete : int64, shape (n_texts,)
+    known, complete : int64, shape (n,)
         Microseconds at which each text became known, and its return.
-    instrument : int64, shape (n_texts,)
+    instrument : int64, shape (n,)
         Number of the instrument that each is about.
     """
 
     counts: WordCounts
+    chosen: BoolArray
     returns: FloatArray
     known: IntArray
     complete: IntArray
     instrument: IntArray
 
-    def of_texts(self, chosen: BoolArray) -> Lessons:
+    def of_texts(self, some: BoolArray) -> Lessons:
         """Keep some texts.
 
         Parameters
         ----------
-        chosen : bool, shape (n_texts,)
+        some : bool, shape (n,)
 
         Returns
         -------
         Lessons
         """
-        integers = (values[chosen] for values in (self.known, self.complete, self.instrument))
-        return Lessons(self.counts.of_texts(chosen), self.returns[chosen], *integers)
+        integers = (values[some] for values in (self.known, self.complete, self.instrument))
+        return Lessons(self.counts, self._among_all(some), self.returns[some], *integers)
+
+    def of_words(self, words: IntArray) -> WordCounts:
+        """Counts of some words in these texts, shape (n, words)."""
+        return self.counts.of_words(words).of_texts(self.chosen)
+
+    def used(self, some: BoolArray | None = None) -> IntArray:
+        """Number of these texts, or of some of them, that use each word."""
+        return self.counts.used(self.chosen if some is None else self._among_all(some))
+
+    def _among_all(self, some: BoolArray) -> BoolArray:
+        every = np.zeros(self.chosen.size, dtype=bool)
+        every[np.flatnonzero(self.chosen)[some]] = True
+        return every
 
 
 @dataclass(frozen=True)
@@ -106,8 +123,8 @@ def chosen_weights(lessons: Lessons) -> ChosenWeights | None:
     least = screening.least(quantile)
     above, below = screening.words(each_side, quantile)
     words = np.concatenate([above, below])
-    weights = learned(lessons.counts, lessons.returns, words, shrinkage) if words.size else None
-    if weights is None or not weights.words.size:
+    weights = _learned(lessons, words, shrinkage)
+    if not weights.words.size:
         return None
     distance = screening.distance
     alphas = [float(np.min(np.abs(distance[side]))) if side.size else 0.0 for side in (above, below)]
@@ -124,11 +141,11 @@ def _settings(lessons: Lessons) -> tuple[int, float, float, float | None, float 
     earlier = lessons.of_texts(~later & (lessons.complete <= lessons.known[later][0]))
     if earlier.returns.size < _LEAST_VALIDATED:
         return (*middle, None, None)
-    seen, truth = lessons.counts.of_texts(later), ranks(lessons.returns[later])
+    truth = ranks(lessons.returns[later])
     screening = _Screening.of(earlier)
     sides = {each: np.concatenate(screening.words(*each)) for each in itertools.product(EACH_SIDE, QUANTILES)}
     union = np.unique(np.concatenate(list(sides.values())))
-    narrow, narrow_seen = earlier.counts.of_words(union), seen.of_words(union)
+    narrow, narrow_seen = earlier.of_words(union), lessons.of_texts(later).of_words(union)
     found: list[tuple[float, int, float, float]] = []
     for (each_side, quantile), words in sides.items():
         if words.size:
@@ -140,6 +157,13 @@ def _settings(lessons: Lessons) -> tuple[int, float, float, float | None, float 
         return (*middle, None, None)
     loss, each_side, quantile, shrinkage = min(found)
     return each_side, quantile, shrinkage, loss, float(np.mean(np.abs(0.5 - truth)))
+
+
+def _learned(lessons: Lessons, words: IntArray, shrinkage: float) -> WordWeights:
+    """Weights of some words, by their columns among all words."""
+    columns = np.sort(words)
+    weights = learned(lessons.of_words(columns), lessons.returns, np.arange(columns.size), shrinkage)
+    return replace(weights, words=columns[weights.words])
 
 
 @dataclass(frozen=True)
@@ -154,7 +178,7 @@ class _Screening:
     @classmethod
     def of(cls, lessons: Lessons) -> _Screening:
         good = lessons.returns > 0
-        used, used_in_good = lessons.counts.used(), lessons.counts.used(good)
+        used, used_in_good = lessons.used(), lessons.used(good)
         share = float(np.mean(good)) if good.size else 0.5
         reach = [
             np.concatenate(screened(used, used_in_good, share, _least(used, quantile), _REACH * EACH_SIDE[-1]))
@@ -184,7 +208,7 @@ def _least(used: IntArray, quantile: float) -> float:
 
 def _shared(lessons: Lessons, words: IntArray) -> BoolArray:
     """Words that are said of at least three instruments, or of all where there are fewer."""
-    narrow = lessons.counts.of_words(words)
+    narrow = lessons.of_words(words)
     instruments = np.repeat(lessons.instrument, np.diff(narrow.starts))
     width = int(lessons.instrument.max(initial=0)) + 1
     pairs = np.unique(narrow.columns.astype(np.int64) * width + instruments)

@@ -23,15 +23,15 @@ class WordCounts:
         Where the entries of each text begin.
     columns : int32, shape (n_entries,)
         Word of each entry, ascending within a text.
-    times : uint16, shape (n_entries,)
-        How often the text uses it, at least 1.
+    times : uint8, shape (n_entries,)
+        How often the text uses it, 1 to 255.
     words : int
         Number of words that there are.
     """
 
     starts: IntArray
     columns: npt.NDArray[np.int32]
-    times: npt.NDArray[np.uint16]
+    times: npt.NDArray[np.uint8]
     words: int
 
     @property

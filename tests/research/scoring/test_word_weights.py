@@ -12,7 +12,7 @@ from src.research.scoring.word_weights import learned, ranks, screened, sentimen
 def counts_of(dense):
     rows, columns = np.nonzero(dense)
     starts = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(dense)))))
-    return WordCounts(starts, columns.astype(np.int32), dense[rows, columns].astype(np.uint16), dense.shape[1])
+    return WordCounts(starts, columns.astype(np.int32), dense[rows, columns].astype(np.uint8), dense.shape[1])
 
 
 def drawn(texts=4000, charged=60, neutral=300, length=40, noise=1.0, seed=0, instruments=20):
@@ -120,7 +120,8 @@ def test_topics_of_drawn_texts_are_found(world):
 def lessons_of(dense, returns, instruments=20):
     n = len(returns)
     when = np.arange(n, dtype=np.int64) * 10
-    return Lessons(counts_of(dense), returns, when, when + 25, np.arange(n, dtype=np.int64) % instruments)
+    rest = (returns, when, when + 25, np.arange(n, dtype=np.int64) % instruments)
+    return Lessons(counts_of(dense), np.ones(n, dtype=bool), *rest)
 
 
 def test_the_chosen_words_are_the_charged_ones_and_their_tone_tells_of_texts_unseen(world):

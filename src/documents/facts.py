@@ -46,6 +46,7 @@ FACTS: dict[str, dict[str, str]] = {  # kind: field: what it is
         "routine": "1 if the owner traded in this calendar month in each of the three years before, 0 if not, null "
         "without a known trade in each of these years (Cohen, Malloy and Pomorski 2012)",
         "traded": "day of the transaction",
+        "correction": "1 where an amendment corrects an earlier trade: for sums, no trade of its own; else 0",
     },
     "statements": {
         "period": "last day of the fiscal period",

@@ -35,8 +35,8 @@ def insider_trades(store: DocumentStore, companies: pl.DataFrame, cache: Path | 
 
     Each line with code P or S is a fact; other codes, derivatives, equity swaps and lines without a plausible number
     of shares are counted in the log. A price of 0, above 2 million USD, or one by which the line is worth more than 50
-    billion USD is no price: price and value are null. An amendment has rows for what it changes, see
-    `with_amendments`; a row of shares 0 changes a price alone.
+    billion USD is no price: price and value are null. An amendment has rows for what it changes, marked
+    as a ``correction``: they belong into sums and are no trades of their own. See `with_amendments`.
 
     Parameters
     ----------
@@ -132,6 +132,7 @@ def _plausible(lines: pl.DataFrame) -> pl.DataFrame:
         traded=pl.when(age.is_between(0, _OLDEST)).then("traded"),
         owner=pl.col("owner"),
         amended=pl.col("form").str.ends_with("/A"),
+        correction=pl.lit(0.0),
     )
 
 

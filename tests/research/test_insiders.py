@@ -172,10 +172,14 @@ LINES = [{"shares": 100, "price": 10}, {"shares": 200, "price": 11}]
         ([], [], (300, 3200)),
         (LINES, [], (300, 3200)),
         ([LINES[0], {"shares": 250, "price": 11}], [(50, 550)], (350, 3750)),
-        ([{"shares": 200, "price": 12}], [(0, 200)], (300, 3400)),
+        ([{"shares": 200, "price": 12}], [(-200, -2200), (200, 2400)], (300, 3400)),
         ([*LINES, {"shares": 5, "price": 9}], [(5, 45)], (305, 3245)),
         ([{"shares": 10, "price": 9, "day": "2024-01-04"}], [(10, 90)], (310, 3290)),
-        ([{"shares": 90, "price": 9}, {"shares": 210, "price": 8}], [(-10, -190), (10, -520)], (300, 2490)),
+        (
+            [{"shares": 90, "price": 9}, {"shares": 210, "price": 8}],
+            [(-10, -190), (-200, -2200), (210, 1680)],
+            (300, 2490),
+        ),
     ],
 )
 def test_an_amendment_adds_what_it_changes(amendment, added, sums):
@@ -184,6 +188,9 @@ def test_an_amendment_adds_what_it_changes(amendment, added, sums):
     assert first.select("shares", "value").rows() == [(100, 1000), (200, 2200)]
     assert later.select("shares", "value").rows() == added
     assert table.select(pl.col("shares", "value").sum()).row(0) == sums
+    assert (first["correction"] == 0).all() and (table["shares"].sign() == table["value"].sign()).all()
+    earlier = amendment and amendment[0].get("day", "2024-01-05") == "2024-01-05" and len(amendment) < 3
+    assert (later["correction"] == (1 if earlier else 0)).all()
 
 
 def test_an_amendment_of_an_amendment_changes_what_the_first_one_left():

@@ -32,15 +32,17 @@ def with_amendments(rows: pl.DataFrame) -> pl.DataFrame:
     """Replace the lines of amendments by what they change.
 
     An amendment (4/A, 5/A) states lines of an earlier form again. A line that is the same changes nothing and has no
-    row; one that differs has a row with the difference of shares and value; one without an earlier line counts in
-    full. Lines are matched within owner, issuer, day and direction: first those with equal shares and price, then
-    with equal shares, then with equal price, then in order. Lines that an amendment leaves out stay as they are. Sums
-    over all rows known at a time are those of the latest statement of each line, then.
+    row; one that differs has a row with the difference of shares and value (or two, which take the earlier line back
+    and state the new one) with a ``correction`` of 1; one without an earlier line counts in full. Lines are matched
+    within owner, issuer, day and direction: first those with equal shares and price, then with equal shares, then with
+    equal price, then in order. Lines that an amendment leaves out stay as they are. Sums over all rows known at a time
+    are those of the latest statement of each line, then.
 
     Parameters
     ----------
     rows : DataFrame
-        `GROUP`, accession, line, known, amended (Boolean), signed shares, signed value and price.
+        `GROUP`, accession, line, known, amended (Boolean), signed shares, signed value, price and
+        correction (0).
 
     Returns
     -------
@@ -102,13 +104,17 @@ def _matched(lines: list[dict[str, Any]], candidates: list[_Entry]) -> list[_Ent
 
 
 def _difference(line: dict[str, Any], entry: _Entry) -> list[dict[str, Any]]:
-    """The row of a line that differs from its earlier statement."""
-    shares = line["shares"] - entry.shares
-    value = (line["value"] or 0.0) - (entry.value or 0.0)
-    known = line["value"] is not None or entry.value is not None
-    if _same(line["shares"], entry.shares) and (not known or _same(line["value"], entry.value)):
+    """Rows of a line that differs from its earlier statement: the difference, or where its shares and value have not
+    the same sign, the earlier line taken back and the new one.
+    """
+    if _same(line["shares"], entry.shares) and _same(line["value"], entry.value):
         return []
-    return [{**line, "shares": shares, "value": value if known else None}]
+    corrected = line | {"correction": 1.0}
+    shares = line["shares"] - entry.shares
+    if line["value"] is not None and entry.value is not None and shares * (line["value"] - entry.value) > 0:
+        return [corrected | {"shares": shares, "value": line["value"] - entry.value}]
+    taken_back = None if entry.value is None else -entry.value
+    return [corrected | {"shares": -entry.shares, "value": taken_back, "price": entry.price}, corrected]
 
 
 def _same(a: float | None, b: float | None) -> bool:

@@ -129,10 +129,33 @@ def read(root: Path, source: str) -> pl.DataFrame:
         If one is sealed by another process meanwhile.
     """
     parts = [of_log(path).filter(pl.col("source") == source) for path in segments.log_files(root)]
+    return merged(pl.concat([sealed(root, source), *parts]))
+
+
+def sealed(root: Path, source: str) -> pl.DataFrame:
+    """What was asked of a source, without what lies in the log.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store.
+    source : str
+
+    Returns
+    -------
+    DataFrame
+        Columns of `ASKED`, merged.
+
+    Raises
+    ------
+    StageError, FileNotFoundError
+        As `read`.
+    """
+    parts = [pl.DataFrame(schema=ASKED)]
     for path in segments.ask_files(root, source):
         with segments.reading(path):
             parts.append(pl.read_parquet(path, glob=False, hive_partitioning=False).select(ASKED.keys()))
-    return merged(pl.concat([pl.DataFrame(schema=ASKED), *parts]))
+    return merged(pl.concat(parts))
 
 
 def write(root: Path, table: pl.DataFrame) -> None:

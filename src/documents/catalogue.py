@@ -170,6 +170,20 @@ class Catalogue:
             parts += [self._logged[path].filter(pl.col("source") == source) for path in sorted(self._logged)]
         return pl.concat([pl.DataFrame(schema=OBSERVED), *(part.select(OBSERVED.keys()) for part in parts)])
 
+    def sealed_sizes(self, source: str) -> dict[Path, int]:
+        """Bytes of bodies in each segment of a source; those that can't be read are left out.
+
+        Parameters
+        ----------
+        source : str
+
+        Returns
+        -------
+        dict of Path to int
+        """
+        self.observed(source, sealed=True)
+        return {path: int(frame["size"].sum()) for path, frame in self._sealed[source].items()}
+
     def resolved(self, source: str) -> pl.DataFrame:
         """Each content of a source once, with the revision and the times that count.
 

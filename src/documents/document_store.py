@@ -1,7 +1,8 @@
-"""Store of documents: added to and never changed, so that the stores of two machines join by copying files.
+"""Store of documents: they are added and never changed, so that the stores of two machines join by copying files.
 
 A run first writes small files to a log, one a batch, and seals them into segments of one source and month; the name of
-each file is the hash of its content. What a kill leaves in the log is sealed by the next run. The folder::
+each file is the hash of its content. What a kill leaves in the log is sealed by the next run, and small segments are
+united into larger ones. The folder::
 
     log/<hash>.parquet                   batches of a run that has not ended
     <source>/<yyyy-mm>/<hash>.parquet    segments, by the month in which their documents were first seen

@@ -15,6 +15,7 @@ import polars as pl
 from src.core.errors import StageError
 from src.documents import asks, segments
 from src.documents.catalogue import Catalogue, content_numbers, keys, retried
+from src.documents.folding import fold
 from src.storage import atomic
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ def _seal(catalogue: Catalogue) -> None:
                 left[path].discard((source, month))
             _remove(left)
     atomic.sync_folder(root / segments.LOG)
+    for source in segments.sources(root):
+        fold(catalogue, source)
 
 
 def _readable(files: list[Path]) -> Iterator[tuple[Path, set[Part]]]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.core.errors import StageError
-from src.documents import batches, document_store, segments
+from src.documents import batches, document_store, folding, segments
 from src.documents.document import Ask, Document
 from src.documents.document_store import DocumentStore
 from tests.documents.naive_store import NaiveStore, at
@@ -372,6 +372,60 @@ def test_a_kill_between_any_two_operations_on_files_loses_and_doubles_nothing(tm
         assert not segments.log_files(root)
         moment += 1
     assert moment > 20
+
+
+def runs(root, count):
+    for i in range(count):
+        store = DocumentStore(root)
+        store.append([document(f"d{i % 5}", 24 * 9 * i, b"%d" % i)], [Ask("news", "s", at(24 * 11 * i))])
+        store.seal()
+
+
+def test_small_segments_of_many_runs_are_united_and_read_the_same(tmp_path, monkeypatch):
+    runs(tmp_path / "apart", 12)
+    monkeypatch.setattr(folding, "FEW", 1)
+    monkeypatch.setattr(folding, "MANY", 3)
+    runs(tmp_path / "united", 12)
+    apart, united = DocumentStore(tmp_path / "apart"), DocumentStore(tmp_path / "united")
+    assert rows(united) == rows(apart) and united.digest() == apart.digest()
+    assert united.coverage("news").equals(apart.coverage("news")) and apart.coverage("news").height == 12
+    files = segments.segments(tmp_path / "united", "news")
+    assert len(files) <= 6 < len(segments.segments(tmp_path / "apart", "news"))
+    assert sum(segments.read_columns(path, ["id"]).height for path in files) == 12
+    assert len(segments.ask_files(tmp_path / "united", "news")) <= 4
+    copy(tmp_path / "apart", tmp_path / "united")
+    assert rows(DocumentStore(tmp_path / "united")) == rows(apart)
+
+
+def test_a_kill_while_segments_are_united_loses_nothing(tmp_path, monkeypatch):
+    runs(tmp_path / "whole", 4)
+    expected = rows(DocumentStore(tmp_path / "whole"))
+    monkeypatch.setattr(folding, "FEW", 0)
+    monkeypatch.setattr(folding, "MANY", 1)
+    moment, ended = 0, False
+    while not ended:
+        root = tmp_path / str(moment)
+        copy(tmp_path / "whole", root)
+        with monkeypatch.context() as patch:
+            killed_at(patch, moment)
+            try:
+                folding.fold(DocumentStore(root)._catalogue, "news")
+                ended = True
+            except Killed:
+                pass
+        assert rows(DocumentStore(root)) == expected
+        moment += 1
+    assert moment > 5
+
+
+def test_a_damaged_body_is_not_carried_into_a_united_segment(tmp_path, monkeypatch):
+    runs(tmp_path, 4)
+    monkeypatch.setattr(folding, "FEW", 0)
+    files = segments.segments(tmp_path, "news")
+    with monkeypatch.context() as patch:
+        patch.setattr(segments, "body_hash", lambda _body: "damaged")
+        folding.fold(DocumentStore(tmp_path)._catalogue, "news")
+    assert segments.segments(tmp_path, "news") == files
 
 
 def test_a_reader_goes_on_while_another_process_seals(tmp_path, monkeypatch):

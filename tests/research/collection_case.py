@@ -25,7 +25,7 @@ from src.research.unit_records import UnitRecords
 from tests.loopback.wire import JSON, Request
 from tests.loopback.wire import Reply as Sent
 
-QUICK = {"pause": 0.02, "max_pause": 0.1, "retry_hours": 6.0, "timeout": 0.5, "patience_hours": 1.0}
+QUICK = {"pause": 0.02, "max_pause": 0.1, "retry_hours": 6.0, "timeout": 60.0, "patience_hours": 1.0}
 RATE = 1e5
 
 

@@ -19,6 +19,8 @@ from tests.loopback.wire import Reply, Request
 from tests.process_case import HANG
 
 Answer = Callable[[Request], Reply]
+SOON = {"timeout": 0.3}
+"""For answers that never come."""
 XML = "application/xml; charset=utf-8"
 
 
@@ -121,8 +123,8 @@ class Doorman:
 
 
 def patient(**changes) -> LiveSource:
-    """Settings of a client that does not wait long for an answer that never comes."""
-    return LiveSource(**({"timeout": 0.3, "contact": "ann@example.org"} | changes))
+    """Settings of a client that waits for an answer as long as a busy machine takes, unless it never comes."""
+    return LiveSource(**({"timeout": HANG, "contact": "ann@example.org"} | changes))
 
 
 def client(gate: Doorman | None = None, **changes) -> HttpClient:

@@ -6,7 +6,7 @@ from itertools import repeat
 
 import pytest
 
-from src.fetching.obstacle import REFUSED, SILENCE
+from src.fetching.obstacle import CERTIFICATE, PROXY, REFUSED, SILENCE
 from src.fetching.provider import (
     Malformed,
     ProviderError,
@@ -19,9 +19,10 @@ from src.fetching.provider import (
 )
 from src.research.http_body import collected, is_html
 from src.research.http_client import validators
+from tests.fetching.proxy_case import GOOD, PORTAL, proxy, server
 from tests.loopback.wire import HTML, TEXT, Reply
 from tests.process_case import free_port
-from tests.research.site_case import XML, Doorman, always, client, page, site
+from tests.research.site_case import SOON, XML, Doorman, always, client, page, site
 
 DATA = b"<rss>" + b"x" * 5000 + b"</rss>"
 PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
@@ -29,7 +30,7 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
 
 def asked(reply: Reply, gate: Doorman | None = None, **context):
     with site(always(reply)) as made:
-        return client(gate).fetch(page(made.url, **context))
+        return client(gate, **(SOON if reply.stall else {})).fetch(page(made.url, **context))
 
 
 @pytest.mark.parametrize(
@@ -190,6 +191,32 @@ def test_another_host_hears_no_secret() -> None:
     assert heard["accept"] == "text/xml" and not {"authorization", "x-api-key"} & heard.keys()
 
 
+def test_a_proxy_that_opens_tls_is_used_with_its_certificates(tmp_path) -> None:
+    pem = tmp_path / "own.pem"
+    inside = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 6\r\n\r\n<rss/>"
+    with proxy(GOOD, server("feeds.example.com", trusted=pem), inside) as address:
+        asking = client(proxy=address, ca_file=str(pem))
+        assert asking.fetch(page("https://feeds.example.com/x")).body == b"<rss/>"
+        with pytest.raises(Unreachable) as caught:
+            client(proxy=address).fetch(page("https://feeds.example.com/x"))
+    assert (caught.value.obstacle, caught.value.host) == (CERTIFICATE, "feeds.example.com")
+
+
+@pytest.mark.parametrize("url", ["https://feeds.example.com/x", "http://feeds.example.com/x"])
+def test_a_proxy_that_wants_a_password_is_named_without_it(url: str) -> None:
+    with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as address:
+        asking = client(proxy=address.replace("//", "//ann:T0psecret@"))
+        with pytest.raises(Unreachable) as caught:
+            asking.fetch(page(url))
+    assert caught.value.obstacle == PROXY and "T0psecret" not in str(caught.value)
+
+
+def test_a_page_of_the_network_is_no_feed() -> None:
+    with proxy(PORTAL) as address, pytest.raises(WebPage) as caught:
+        client(proxy=address).fetch(page("http://feeds.example.com/x"))
+    assert caught.value.host == "feeds.example.com"
+
+
 def test_cookies_are_not_kept() -> None:
     with site(always(Reply(200, DATA, XML, {"Set-Cookie": "sid=1; Path=/"}))) as made:
         asking = client()
@@ -205,7 +232,8 @@ def test_cookies_are_not_kept() -> None:
 )
 def test_an_error_shows_no_secret(reply: Reply) -> None:
     with site(always(reply)) as made, pytest.raises(ProviderError) as caught:
-        client().fetch(page(f"{made.url}/feed?token=T0psecret&x=1", {"Authorization": "Bearer T0psecretB34rer"}))
+        impatient = client(**(SOON if reply.stall else {}))
+        impatient.fetch(page(f"{made.url}/feed?token=T0psecret&x=1", {"Authorization": "Bearer T0psecretB34rer"}))
     shown = (
         f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__ if caught.value.__context__ else ''}"
     )

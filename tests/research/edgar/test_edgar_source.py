@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ DAILY = "https://www.sec.gov/Archives/edgar/daily-index/2026/QTR4/master.{}.idx"
 
 @pytest.fixture
 def edgar() -> Edgar:
-    return Edgar(companies=8)
+    return Edgar(companies=6)
 
 
 @pytest.fixture
@@ -148,6 +149,28 @@ def test_a_filing_that_the_index_lists_twice_is_asked_once(desk, edgar):
     desk.run()
     assert sum(n for url, n in desk.asked.items() if form.accession in url) == 1
     assert desk.fields(form.accession)["entity"] == f"CIK:{edgar.companies[1].cik:010d}"
+
+
+def test_a_filing_is_asked_at_its_path_which_may_have_the_cik_of_another_filer(desk, edgar):
+    desk.run()
+    owner, company = edgar.insiders[0], edgar.companies[1]
+    form = edgar.insider(company, next_day(edgar), owner)
+    report = edgar.report(company, next_day(edgar), "8-K", items=("2.02",))
+    report.owners = [owner]
+    answer = edgar.answer
+
+    def moved(path, headers):
+        reply = answer(path, {})
+        body = reply.body.replace(f"edgar/data/{company.cik}/".encode(), f"edgar/data/{owner.cik}/".encode())
+        return dataclasses.replace(reply, body=body) if path.endswith("20261130.idx") else reply
+
+    edgar.answer = moved
+    desk.run()
+    assert {form.accession, report.accession} <= set(desk.documents()["id"])
+    names = (form.accession, report.accession, report.accession.replace("-", ""))
+    asked = [url for url in desk.asked if any(name in url for name in names)]
+    assert len(asked) == 3
+    assert all(f"/data/{owner.cik}/" in url for url in asked)
 
 
 def test_an_amendment_is_a_filing_of_its_own(desk, edgar):

@@ -113,11 +113,13 @@ def document_page(context: CollectContext, said: Mapping[str, Any], order: str =
     ----------
     context : CollectContext
     said : mapping
-        What is known of the filing: cik, accession, document (file name), form, ...
+        What is known of the filing: cik, accession, document (file name), form, ...; ``place`` is the CIK in its
+        address if that is another.
     order : str
         A key of `ORDER`.
     """
-    url = addresses.document(context.settings.edgar, said["cik"], said["accession"], said["document"])
+    place = said.get("place", said["cik"])
+    url = addresses.document(context.settings.edgar, place, said["accession"], said["document"])
     about = {**said, "what": "document", "html": True}
     return Page(NAME, f"filing/{said['accession']}", url, ORDER[order], about)
 
@@ -144,6 +146,7 @@ def _said(header: FilingHeader, page: Page) -> dict[str, Any]:
     cik = page.context["cik"] if page.context["cik"] in about else about[0]
     return {
         "cik": page.context["cik"],
+        "place": page.context.get("place", page.context["cik"]),
         "accession": header.accession,
         "form": header.form or page.context["form"],
         "name": page.context["name"] if cik == page.context["cik"] else addresses.company(cik),

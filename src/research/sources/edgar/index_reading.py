@@ -126,19 +126,24 @@ def _submissions_taken(cik: int, context: CollectContext) -> dt.date | None:
 
 
 def _whole_text(row: dict[str, Any], context: CollectContext) -> Page:
-    url = addresses.whole_text(context.settings.edgar, row["cik"], row["accession"])
+    url = addresses.whole_text(context.settings.edgar, _place(row), row["accession"])
     return Page(NAME, f"filing/{row['accession']}", url, ORDER["filing"], {"what": "whole", **_about(row)})
 
 
 def _header(row: dict[str, Any], context: CollectContext) -> Page:
-    url = addresses.header(context.settings.edgar, row["cik"], row["accession"])
+    url = addresses.header(context.settings.edgar, _place(row), row["accession"])
     about = {"what": "header", "html": True, **_about(row)}
     return Page(NAME, f"header/{row['accession']}", url, ORDER["filing"], about)
 
 
 def _about(row: dict[str, Any]) -> dict[str, Any]:
     names = ("cik", "accession", "form", "name")
-    return {name: row[name] for name in names} | {"filed": row["filed"].isoformat()}
+    return {name: row[name] for name in names} | {"filed": row["filed"].isoformat(), "place": _place(row)}
+
+
+def _place(row: dict[str, Any]) -> int:
+    """The CIK in a filing's path: that of another of its filers, for some."""
+    return int(row["path"].split("/")[2])
 
 
 def _day(page: Page) -> dt.date:

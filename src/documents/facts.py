@@ -35,7 +35,7 @@ FACTS: dict[str, dict[str, str]] = {  # kind: field: what it is
     },
     "insider_trades": {
         "shares": "shares bought (positive) or sold (negative) in the open market (codes P and S)",
-        "value": "USD of these shares at the price stated",
+        "value": "USD of these shares at the price stated, negative for a sale",
         "price": "USD a share",
         "held": "shares that the owner holds after it",
         "owner": "CIK of the owner",

@@ -18,6 +18,7 @@ STREAMS = {  # source, and the stream whose intervals count for all instruments,
     "insider_trades": (("edgar", "index"), ("edgar", "insider-sets"), ("simulated", "filings")),
     "statements": (("edgar", "fundamentals"), ("simulated", "filings")),
 }
+TEXTS = ("edgar", "news", "papers", "gdelt", "own", "stocktwits", "reddit", "simulated")  # sources that have texts
 _MOMENT = pl.Datetime("us", "UTC")
 _SPAN: dict[str, Any] = {"since": _MOMENT, "until": _MOMENT}
 
@@ -25,8 +26,9 @@ _SPAN: dict[str, Any] = {"since": _MOMENT, "until": _MOMENT}
 def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instruments: pl.DataFrame) -> pl.DataFrame:
     """Intervals of each instrument and kind of fact.
 
-    What a source tells of all companies counts for every instrument whose company has a number there. Texts and option
-    chains say nothing by their absence: they count from an instrument's first to its last fact.
+    What a source tells of all companies counts for every instrument whose company has a number there. Texts count for
+    an instrument from its first one on, while a source of texts is asked. Option chains say nothing by their absence.
+    No interval ends where a later fact would prolong it: what was covered at a close stays so.
 
     Insiders' trades are known from an index only since it is watched, because its history lists forms that were not
     read; the quarterly sets cover the quarters up to the last one that is stored.
@@ -50,7 +52,8 @@ def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instrumen
     for kind, streams in STREAMS.items():
         spans = _merged(pl.concat([_of_stream(store, kind, source, stream) for source, stream in streams]))
         parts.append(_of_companies(known, spans, kind))
-    parts += [_from_first_to_last(table, kind) for kind, table in tables.items() if kind not in STREAMS]
+    if "text_scores" in tables:
+        parts.append(_of_texts(store, tables["text_scores"]))
     return pl.concat(parts).sort(*COVERAGE)
 
 
@@ -115,7 +118,9 @@ def _of_companies(known: pl.DataFrame, spans: pl.DataFrame, kind: str) -> pl.Dat
     return inside.select(COVERAGE.keys()).unique()
 
 
-def _from_first_to_last(table: pl.DataFrame, kind: str) -> pl.DataFrame:
-    keys = ["asset_class", "symbol"]
-    spans = table.group_by(keys).agg(since=pl.col("known").min(), until=pl.col("known").max())
-    return spans.with_columns(fact=pl.lit(kind)).select(COVERAGE.keys()).cast(pl.Schema(COVERAGE))
+def _of_texts(store: DocumentStore, table: pl.DataFrame) -> pl.DataFrame:
+    """Intervals in which a source of texts is asked, from the first text of each instrument on."""
+    asked = pl.concat(store.coverage(source).select(*_SPAN).cast(pl.Schema(_SPAN)) for source in TEXTS)
+    first = table.group_by("asset_class", "symbol").agg(first=pl.col("known").min())
+    each = first.join(_merged(asked), how="cross").with_columns(since=pl.max_horizontal("since", "first"))
+    return each.filter(_is_span()).with_columns(fact=pl.lit("text_scores")).select(COVERAGE.keys()).unique()

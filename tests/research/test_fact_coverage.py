@@ -62,11 +62,24 @@ def test_sets_cover_no_more_than_the_last_stored_quarter():
     assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-04-01 02:00"))]
 
 
-def test_texts_and_chains_count_from_the_first_to_the_last_fact():
-    days = [utc("2024-01-02"), utc("2024-03-04"), utc("2024-02-03")]
-    keys = {"asset_class": "stock", "symbol": "ONE", "document": "", "backfilled": False}
+def test_texts_count_from_the_first_on_while_a_source_of_texts_is_asked():
+    """A later text prolongs nothing: the interval was there when an earlier bar closed."""
+    keys = {"asset_class": "stock", "symbol": "ONE", "document": "news:a:0", "backfilled": False}
+    days = [utc("2024-01-05"), utc("2024-02-09")]
     table = pl.DataFrame([keys | {"known": day} for day in days], schema=schema("text_scores"))
-    assert spans(store(), "text_scores", {"text_scores": table}) == [("ONE", days[0], days[1])]
+    asked = store(("news", "feed", "2024-01-01", "2024-03-01"), ("gdelt", "gkg", "2024-04-01", "2024-05-01"))
+    expected = [("ONE", days[0], utc("2024-03-01")), ("ONE", utc("2024-04-01"), utc("2024-05-01"))]
+    assert spans(asked, "text_scores", {"text_scores": table}) == expected
+    assert spans(asked, "text_scores", {"text_scores": table[:1]}) == expected
+    assert spans(store(), "text_scores", {"text_scores": table}) == []
+
+
+def test_option_chains_say_nothing_by_their_absence():
+    keys = {"asset_class": "stock", "symbol": "ONE", "document": "chains:a:0", "backfilled": False}
+    table = pl.DataFrame([keys | {"known": utc("2024-01-05")}], schema=schema("chain_summaries"))
+    assert (
+        spans(store(("news", "feed", "2024-01-01", "2024-03-01")), "chain_summaries", {"chain_summaries": table}) == []
+    )
 
 
 def test_nothing_stored_covers_nothing():

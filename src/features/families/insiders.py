@@ -178,8 +178,8 @@ def insider_purchase_age(insider_trades: Facts) -> Array:
 
 
 def _signed(trades: Facts) -> Array:
-    """USD of each trade, negative for a sale; NaN where the form states no price or no shares."""
-    return np.asarray(np.abs(trades.fields["value"]) * np.sign(trades.fields["shares"]))
+    """USD of each trade, negative for a sale; an amendment counts by what it adds. NaN where no price is stated."""
+    return trades.fields["value"]
 
 
 def _over_traded(trades: Facts, value: Array, dollar_volume: Array, bars: int) -> Array:

@@ -56,7 +56,7 @@ class Then:
 
 
 def usd(trade) -> float:
-    return 0.0 if trade["value"] is None else math.copysign(trade["value"], trade["shares"] or 1.0)
+    return trade["value"] or 0.0
 
 
 def every(_trade):
@@ -64,7 +64,7 @@ def every(_trade):
 
 
 def net(then, bars, keep=every):
-    trades = [trade for trade in then.known("insider_trades", then.bars_ago(bars)) if trade["shares"] is not None]
+    trades = then.known("insider_trades", then.bars_ago(bars))
     return sum(usd(trade) for trade in trades if keep(trade)) / then.money(bars)
 
 
@@ -82,7 +82,7 @@ def breadth(then):
 
 def planned_share(then):
     sold = [t for t in then.known("insider_trades", then.days(180)) if t["planned"] is not None]
-    sold = [t for t in sold if t["shares"] is not None and usd(t) < 0]
+    sold = [t for t in sold if usd(t) < 0]
     return sum(usd(t) for t in sold if t["planned"]) / sum(usd(t) for t in sold) if sold else math.nan
 
 
@@ -229,7 +229,7 @@ ORACLES = {
     "insider_net_buying_21": lambda t: net(t, 21),
     "insider_net_buying_63": lambda t: net(t, 63),
     "insider_net_buying_126": lambda t: net(t, 126),
-    "insider_purchases_63": lambda t: net(t, 63, lambda trade: trade["shares"] > 0),
+    "insider_purchases_63": lambda t: net(t, 63, lambda trade: usd(trade) > 0),
     "insider_opportunistic_buying_63": lambda t: net(t, 63, lambda trade: trade["routine"] == 0),
     "insider_routine_buying_63": lambda t: net(t, 63, lambda trade: trade["routine"] == 1),
     "insider_officer_buying_63": lambda t: net(t, 63, lambda trade: trade["officer"] == 1),

@@ -84,9 +84,9 @@ class SimulatedResearchSection:
 
     enabled: bool = False
     # Correlation of what an insider's purchase says with the instrument's own return over the following 60 sessions.
-    insiders: float = ranged(0.25, low=0, high=1)
+    insiders: float = ranged(0.4, low=0, high=1)
     # Correlation of a news text's tone with the return of the following session.
-    text: float = ranged(0.15, low=0, high=1)
+    text: float = ranged(0.3, low=0, high=1)
     seed: int = ranged(2024, low=0, high=2**32 - 1)
 
 

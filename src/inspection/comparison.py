@@ -27,7 +27,9 @@ from src.storage import atomic
 from src.training.run_store import RunStore
 
 MEASURES = {"auc": "AUC", "net": "net return a year", "ic": "rank IC"}
-_ALIKE = ("label", "split", "model", "seed", "library", "bars", "listings", "eligibility")  # parts of a run's key
+# Parts of a run's key. Its hash of the bars holds the splits where a feature looks at them; measures are taken on the
+# days that both runs have.
+_ALIKE = ("label", "split", "model", "seed", "library", "listings", "eligibility")
 _COLUMNS = ("session_key", *KEY, "family", "features", "parts", "created_at")
 _FEWEST = 20  # decisions of a quarter that its AUC rests on
 
@@ -188,8 +190,8 @@ def _twins(
     twins = found["base"].join(found["other"], on=[*KEY, "family", "alike"]).sort(*KEY, "family")
     if not twins.height:
         raise ConfigError(
-            f"no run of features={other.name} has a twin of features={base.name} with the same bars, label, split, "
-            "model settings and seed: train both with the same settings"
+            f"no run of features={other.name} has a twin of features={base.name} with the same label, split, model "
+            "settings and seed: train both with the same settings"
         )
     return twins
 

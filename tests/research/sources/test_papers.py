@@ -92,7 +92,7 @@ def test_the_first_run_takes_every_paper_from_the_start_on_and_the_next_one_asks
     assert [page.unit for page in later.asked[pages:]] == ["q-fin.*/recent/0", "q-fin.*/recent/200"]
 
 
-@pytest.mark.parametrize("most", range(1, 12))
+@pytest.mark.parametrize("most", [1, 2, 4, 7, 9])
 def test_a_run_that_is_killed_after_any_page_goes_on_and_ends_as_if_it_had_not_been(most: int) -> None:
     whole, killed = crawl().run(Archive(WORLD)), crawl().run(Archive(WORLD), most)
     # What is covered is stored: no ask reaches back beyond a month that is not.

@@ -73,7 +73,7 @@ class Desk:
         with UnitRecords(self.folder / "state", self.folder / "documents") as records:
             store = self.store
             batch = DocumentBatch(
-                store, records, lambda _, appended: run.count(appended), clock=itertools.count().__next__
+                store, records, lambda _, appended: run.count(appended), clock=itertools.count(0.0, 0.4).__next__
             )
             now = self.edgar.now.astimezone(dt.UTC)
             run = SourceRun.of(declared, job, store, records, batch, now, self.instruments, NOBODY)

@@ -198,7 +198,7 @@ def _met(lines: dict[str, _Line]) -> str:
     for name, line in sorted(lines.items()):
         if line.latest is not None:
             hosts.setdefault(line.latest.obstacle, []).append(line.latest.host or name)
-    return "; ".join(f"{', '.join(each)}: {REMEDIES[kind].words}" for kind, each in hosts.items())
+    return "; ".join(f"{', '.join(dict.fromkeys(each))}: {REMEDIES[kind].words}" for kind, each in hosts.items())
 
 
 def _advice(lines: dict[str, _Line]) -> str:

@@ -150,9 +150,8 @@ class Collecting:
                         pool.admit(task.provider, self.lanes.gates[task.provider])
                         pool.add(task)
                     progress.advance(note=outcome.task.provider)
-        except NoNetwork:
-            for name in names:
-                self.runs[name].reason = self.runs[name].reason or self.lanes.absent
+        except NoNetwork as error:
+            log.info("given up: %s", error)
 
     def _tasks(self, run: SourceRun, pages: Sequence[Page]) -> list[FetchTask[Page]]:
         try:
@@ -202,7 +201,8 @@ class Collecting:
         silent = [name for name, run in self.runs.items() if run.silent]
         parts = [run.described(i == 0) for i, run in enumerate(self.runs.values())]
         if silent:
-            parts[-1] += f"; {doctor_hint(silent)}"
+            parts += [self.lanes.absent] if self.lanes.absent else []
+            parts.append(doctor_hint(silent))
         if all(run.missing or run.silent for run in self.runs.values()):
             raise StageError(f"no source of research could be asked: {'; '.join(parts)}")
         return "; ".join(parts)

@@ -225,7 +225,7 @@ class SourceRun:
         if self.missing:
             return f"{name} not asked: {self.missing}"
         if self.silent:
-            return f"{name} never answered ({self.reason})"
+            return f"{name} never answered{f' ({self.reason})' if self.reason else ''}"
         if not self.due:
             return f"{name} nothing due"
         parts = [f"{name} {self.new:,} new{' documents' if is_first else ''}"]

@@ -9,8 +9,11 @@ import pytest
 
 from src.config.research_sections import ScoringSection
 from src.core.errors import ConfigError
+from src.documents.document import Document
+from src.documents.document_store import DocumentStore
 from src.documents.facts import CHANNELS, schema
 from src.market.bars import BarStore
+from src.research.links import companies, mentions
 from src.research.scoring import extracted_texts, text_pieces
 from src.research.scoring.corpus import corpus
 from src.research.scoring.extracted_texts import ExtractedTexts
@@ -265,3 +268,43 @@ def test_lists_and_folders_that_are_not_given_are_asked_for(world):
     for model in ("dictionary", "transformer"):
         with pytest.raises(ConfigError, match=f"research.scoring.model={model} needs research.scoring.{model}"):
             scored(world[1], world[2], ScoringSection(model=model))
+
+
+def test_a_store_of_documents_is_scored_with_the_links_that_texts_themselves_give(world, tmp_path, monkeypatch):
+    """The real store and the real links: an article that a source ties to a stock, and one whose text names it."""
+    monkeypatch.setattr(text_pieces, "mentions", mentions)
+    seen = moment("2024-03-05")
+    store = DocumentStore(tmp_path / "documents", {"default": 1.0})
+    store.append(
+        [
+            Document(
+                "news",
+                "a",
+                "article",
+                seen,
+                b"gaina gainb",
+                "feed",
+                "stock:AAPL",
+                "One",
+                published=moment("2024-03-01"),
+            ),
+            Document("news", "b", "post", seen, b"buying $MSFT and $AAPL today", "feed"),
+            Document("news", "c", "article", seen, b"on no company at all", "feed", title="Weather"),
+            Document("news", "d", "10-K", seen, b"annual report", "feed", "stock:AAPL"),
+        ]
+    )
+    store.append(
+        [Document("news", "a", "article", seen + dt.timedelta(days=1), b"revised", "feed", "stock:AAPL", "One")]
+    )
+    store.seal()
+    instruments = pl.DataFrame({"asset_class": "stock", "symbol": ["AAPL", "MSFT"]})
+    got = text_scores(store, companies(store, instruments), world[2], SETTINGS, 0.7, tmp_path / "state")
+    assert got.select("symbol", "document", "known").rows() == [
+        ("AAPL", "news:a:0", moment("2024-03-01", 16)),
+        ("AAPL", "news:b:0", seen),
+        ("MSFT", "news:b:0", seen),
+    ]
+    assert got["backfilled"].to_list() == [True, False, False]
+    assert got["channel"].to_list() == [CHANNELS["article"], CHANNELS["post"], CHANNELS["post"]]
+    assert got["published"][0] == moment("2024-03-01").timestamp() / 86_400
+    assert got["tone"].null_count() == 3

@@ -146,15 +146,20 @@ def test_a_word_said_of_one_company_alone_gets_no_weight(world):
     assert dense.shape[1] in chosen_weights(lessons_of(np.hstack([dense, shared]), returns)).weights.words
 
 
-def test_settings_are_chosen_without_the_texts_that_are_scored_later(world):
-    """The choice looks at its own texts alone: reordering what is not among them changes nothing."""
-    dense, returns, *_ = world
-    one = chosen_weights(lessons_of(dense, returns).of_texts(np.arange(4000) < 1200))
-    other = np.array(returns)
-    other[1200:] = np.random.default_rng(5).permutation(other[1200:])
-    two = chosen_weights(lessons_of(dense, other).of_texts(np.arange(4000) < 1200))
-    assert np.array_equal(one.weights.good, two.weights.good)
-    assert one.weights.shrinkage == two.weights.shrinkage
+@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.86])
+def test_words_of_fewer_than_five_texts_change_nothing(world, monkeypatch, quantile):
+    """A word that only later texts use often is among the words of a longer history alone."""
+    monkeypatch.setattr("src.research.scoring.weight_choice.QUANTILES", (quantile, quantile))
+    dense, returns, *_ = (each[:900] for each in world)
+    rare = np.zeros((900, 200), dtype=int)
+    random = np.random.default_rng(0)
+    for column in range(200):
+        rare[random.choice(900, 1 + column % 4, replace=False), column] = 1
+    plain, longer = (chosen_weights(lessons_of(each, returns)) for each in (dense, np.hstack([dense, rare])))
+    assert plain.least == longer.least
+    assert plain.loss == longer.loss
+    assert np.array_equal(plain.weights.words, longer.weights.words)
+    assert np.array_equal(plain.weights.good, longer.weights.good)
 
 
 def test_the_later_part_is_no_part_of_what_its_settings_are_judged_on(world, monkeypatch):

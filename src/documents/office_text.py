@@ -76,9 +76,8 @@ def word_text(body: bytes) -> str:
     import docx
     from docx.opc.exceptions import OpcError
     from docx.table import Table
-    from lxml.etree import LxmlError
 
-    damage: tuple[type[Exception], ...] = (OpcError, LxmlError, zipfile.BadZipFile, *_OF_DAMAGE)
+    damage: tuple[type[Exception], ...] = (OpcError, zipfile.BadZipFile, SyntaxError, *_OF_DAMAGE)
     if body.startswith(b"\xd0\xcf\x11\xe0"):
         raise Unreadable("is encrypted, or of the format before 2007: store it as docx without a password")
     try:

@@ -131,10 +131,14 @@ def _show(found: Hits, query: Query, index: SearchIndex) -> None:
     for hit in found.hits:
         answer(_line(hit, width))
     _show_remarks(index)
-    rest = found.total > len(found.hits)
-    more = f"; limit={min(found.total, query.limit * 5, _MOST)} shows more" if rest else ""
-    count = f"{len(found.hits):,} of {found.total:,}" if more else f"{found.total:,}"
-    notice(f"search: {count} documents{', newest first' if found.total else ' hold these words'}{more}")
+    noun = "document" if found.total == 1 else "documents"
+    if not found.total:
+        notice("search: no document holds these words")
+    elif found.total == len(found.hits):
+        notice(f"search: {found.total:,} {noun}, newest first")
+    else:
+        more = min(found.total, query.limit * 5, _MOST)
+        notice(f"search: {len(found.hits):,} of {found.total:,} {noun}, newest first; limit={more} shows more")
 
 
 def _line(hit: Hit, width: int | None) -> str:

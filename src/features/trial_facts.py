@@ -14,7 +14,7 @@ _DATES = {"period": 40.0, "accepted": 0.0, "traded": 2.0, "published": 0.0}  # d
 _CODES = ("form", "channel", "owner", "items")
 _FLAGS = (
     "amended", "earnings", "departure", "distress", "officer", "director", "owner_of_ten_percent", "planned", "routine",
-    "annual",
+    "annual", "correction",
 )  # fmt: skip
 _SIGNED = ("shares", "value", "tone", "skew", "term_slope", "net_income", "operating_cash", "late")
 

@@ -15,7 +15,7 @@ from src.market.bars import BarStore, bucket
 DATES = {"period": 40, "accepted": 0, "traded": 2, "published": 0}  # days before a fact is known
 CODES = {"form": 9, "channel": 6, "owner": 5, "items": 4}
 FLAGS = {"amended": 0.1, "earnings": 0.3, "departure": 0.1, "distress": 0.1, "officer": 0.5, "director": 0.5,
-         "owner_of_ten_percent": 0.2, "planned": 0.4, "routine": 0.5, "annual": 0.25}  # fmt: skip
+         "owner_of_ten_percent": 0.2, "planned": 0.4, "routine": 0.5, "annual": 0.25, "correction": 0.1}  # fmt: skip
 SHARES_OUT = {("statements", "shares"), ("statements", "shares_before")}
 SIGNED = ("shares", "value", "skew", "term_slope", "net_income", "operating_cash", "late")
 GAPS = {"insider_trades": 9.0, "text_scores": 3.0, "filings": 12.0, "statements": 60.0, "chain_summaries": 2.0}  # days
@@ -39,6 +39,8 @@ def one_kind(kind: str, key, random: np.random.Generator, moments, span) -> pl.D
         known = np.sort(known)
     day = known / 86_400e6
     columns = {name: values(kind, name, day, random) for name in FACTS[kind]}
+    if kind == "insider_trades":  # of one sign
+        columns["value"] = np.copysign(columns["value"], columns["shares"])
     return pl.DataFrame(
         {
             "asset_class": [key[0]] * count,

@@ -10,6 +10,7 @@ import numpy as np
 
 from src.features.facts import (
     Facts,
+    Mask,
     count,
     covered_bars,
     covered_for,
@@ -57,7 +58,7 @@ def insider_purchases(insider_trades: Facts, dollar_volume: Array, bars: int) ->
     float64, shape (bars,), at least 0
         0 without a purchase. NaN where forms are not covered, or in a window without volume.
     """
-    return _over_traded(insider_trades, np.maximum(_signed(insider_trades), 0.0), dollar_volume, bars)
+    return _over_traded(insider_trades, _bought(insider_trades), dollar_volume, bars)
 
 
 @feature(
@@ -127,8 +128,8 @@ def insider_purchase_ratio(insider_trades: Facts) -> Array:
     float64, shape (bars,), in [-1, 1]
         0 without a trade. NaN where forms are not covered.
     """
-    shares, start = insider_trades.fields["shares"], within(insider_trades, _HALF)
-    bought, sold = (count(insider_trades, side, start) for side in (shares > 0, shares < 0))
+    start = within(insider_trades, _HALF)
+    bought, sold = (count(insider_trades, side, start) for side in (_is(insider_trades, 1), _is(insider_trades, -1)))
     ratio = (bought - sold) / np.maximum(bought + sold, 1.0)
     return np.where(covered_for(insider_trades, _HALF), ratio, np.nan)
 
@@ -142,9 +143,9 @@ def insider_breadth(insider_trades: Facts) -> Array:
     float64, shape (bars,), any sign
         0 without a trade. NaN where forms are not covered.
     """
-    shares, owner = insider_trades.fields["shares"], insider_trades.fields["owner"]
-    buyers = distinct(insider_trades, shares > 0, owner, _QUARTER)
-    sellers = distinct(insider_trades, shares < 0, owner, _QUARTER)
+    owner = insider_trades.fields["owner"]
+    buyers = distinct(insider_trades, _is(insider_trades, 1), owner, _QUARTER)
+    sellers = distinct(insider_trades, _is(insider_trades, -1), owner, _QUARTER)
     return np.where(covered_for(insider_trades, _QUARTER), buyers - sellers, np.nan)
 
 
@@ -158,7 +159,8 @@ def insider_planned_selling_share(insider_trades: Facts) -> Array:
         NaN without such a sale, or where forms are not covered.
     """
     planned, start = insider_trades.fields["planned"], within(insider_trades, _HALF)
-    sold = np.where(np.isnan(planned), 0.0, np.maximum(-_signed(insider_trades), 0.0))
+    chosen = _is(insider_trades, -1) & ~np.isnan(planned)
+    sold = np.where(chosen, -_signed(insider_trades), 0.0)
     under_plan = flow(insider_trades, np.where(planned == 1, sold, 0.0), start)
     every = flow(insider_trades, sold, start)
     there = covered_for(insider_trades, _HALF) & (every > 0)
@@ -174,12 +176,21 @@ def insider_purchase_age(insider_trades: Facts) -> Array:
     float64, shape (bars,), in [0, 365]
         365 where there was none in a covered year. NaN where forms are not covered.
     """
-    return days_since(insider_trades, insider_trades.fields["shares"] > 0, _YEAR)
+    return days_since(insider_trades, _is(insider_trades, 1), _YEAR)
 
 
 def _signed(trades: Facts) -> Array:
-    """USD of each trade, negative for a sale; an amendment counts by what it adds. NaN where no price is stated."""
+    """USD of each trade, negative for a sale; a correction counts by what it adds. NaN where no price is stated."""
     return trades.fields["value"]
+
+
+def _is(trades: Facts, side: int) -> Mask:
+    """Purchases (1) or sales (-1); a correction of an earlier trade is no trade of its own."""
+    return np.asarray((trades.fields["shares"] * side > 0) & (trades.fields["correction"] != 1))
+
+
+def _bought(trades: Facts) -> Array:
+    return np.where(_is(trades, 1), _signed(trades), 0.0)
 
 
 def _over_traded(trades: Facts, value: Array, dollar_volume: Array, bars: int) -> Array:

@@ -68,22 +68,26 @@ def net(then, bars, keep=every):
     return sum(usd(trade) for trade in trades if keep(trade)) / then.money(bars)
 
 
+def own_trades(then, after=None):
+    """Without corrections of earlier trades."""
+    trades = then.known("insider_trades", after)
+    return [trade for trade in trades if trade["shares"] is not None and trade["correction"] != 1]
+
+
 def purchase_ratio(then):
-    sides = [
-        trade["shares"] > 0 for trade in then.known("insider_trades", then.days(180)) if trade["shares"] is not None
-    ]
+    sides = [trade["shares"] > 0 for trade in own_trades(then, then.days(180))]
     return (2 * sum(sides) - len(sides)) / len(sides) if sides else 0.0
 
 
 def breadth(then):
-    trades = [trade for trade in then.known("insider_trades", then.days(90)) if trade["shares"] is not None]
+    trades = own_trades(then, then.days(90))
     return len({t["owner"] for t in trades if t["shares"] > 0}) - len({t["owner"] for t in trades if t["shares"] < 0})
 
 
 def planned_share(then):
-    sold = [t for t in then.known("insider_trades", then.days(180)) if t["planned"] is not None]
-    sold = [t for t in sold if usd(t) < 0]
-    return sum(usd(t) for t in sold if t["planned"]) / sum(usd(t) for t in sold) if sold else math.nan
+    sold = [t for t in own_trades(then, then.days(180)) if t["planned"] is not None and t["shares"] < 0]
+    every = sum(usd(t) for t in sold)
+    return sum(usd(t) for t in sold if t["planned"]) / every if every else math.nan
 
 
 def since(then, found, most):
@@ -229,14 +233,14 @@ ORACLES = {
     "insider_net_buying_21": lambda t: net(t, 21),
     "insider_net_buying_63": lambda t: net(t, 63),
     "insider_net_buying_126": lambda t: net(t, 126),
-    "insider_purchases_63": lambda t: net(t, 63, lambda trade: usd(trade) > 0),
+    "insider_purchases_63": lambda t: net(t, 63, lambda trade: (trade["shares"] or 0) > 0 and trade["correction"] != 1),
     "insider_opportunistic_buying_63": lambda t: net(t, 63, lambda trade: trade["routine"] == 0),
     "insider_routine_buying_63": lambda t: net(t, 63, lambda trade: trade["routine"] == 1),
     "insider_officer_buying_63": lambda t: net(t, 63, lambda trade: trade["officer"] == 1),
     "insider_purchase_ratio": purchase_ratio,
     "insider_breadth": breadth,
     "insider_planned_selling_share": planned_share,
-    "insider_purchase_age": lambda t: since(t, [f for f in t.known("insider_trades") if (f["shares"] or 0) > 0], 365),
+    "insider_purchase_age": lambda t: since(t, [f for f in own_trades(t) if f["shares"] > 0], 365),
     "accruals": lambda t: ratio(t, minus("net_income", "operating_cash"), mean_assets),
     "gross_profitability": lambda t: ratio(t, of("gross_profit"), of("assets")),
     "return_on_equity": lambda t: ratio(t, of("net_income"), of("equity")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -47,6 +48,44 @@ def test_first_run_stores_a_document_of_each_kind_and_a_rerun_asks_nothing(desk,
     desk.run()
     assert desk.asked.total() == asked
     assert max(desk.asked.values()) == 1
+
+
+def test_the_texts_of_a_company_come_before_the_next_company(desk, edgar):
+    desk.run()
+    urls = [url for url in desk.asked if "/submissions/" in url or url.endswith(".htm")]
+    names = [
+        url.split("/data/")[1].split("/")[0] if url.endswith(".htm") else url.split("CIK")[1][6:10] for url in urls
+    ]
+    assert [name for name, _ in itertools.groupby(names)] == [str(each.cik) for each in reversed(edgar.companies)]
+
+
+def test_a_fund_without_facts_is_complete_and_asked_again_after_a_report(desk, edgar):
+    fund, answer = edgar.companies[0], edgar.answer
+    url = f"https://data.sec.gov/api/xbrl/companyfacts/CIK{fund.cik:010d}.json"
+    edgar.answer = lambda path, headers: answer("/nothing" if path in url else path, headers)
+    desk.run()
+    assert "fundamentals" in set(desk.store.coverage("edgar")["stream"])
+    edgar.answer = answer
+    edgar.report(fund, next_day(edgar), "10-K")
+    desk.run()
+    assert desk.asked[url] == 2
+    assert desk.documents("companyfacts").filter(pl.col("id").str.ends_with(str(fund.cik))).height == 1
+
+
+def test_an_insider_set_is_looked_for_in_both_folders_and_again_the_next_day(desk, edgar):
+    answer = edgar.answer
+    edgar.answer = lambda path, headers: answer("/nothing" if "2026q3_form345" in path else path, headers)
+    desk.run()
+    sets = [url for url in desk.asked if "2026q3_form345" in url]
+    assert ["datastandardsinnovation" in url for url in sets] == [True, False]
+    edgar.answer = lambda path, headers: answer(path.replace("datastandardsinnovation", "structureddata"), headers)
+    edgar.now += dt.timedelta(days=1)
+    desk.run()
+    assert "2026q3" in set(desk.documents("insider-set")["id"])
+    asked = desk.asked.total()
+    edgar.now += dt.timedelta(hours=1)
+    desk.run()
+    assert desk.asked.total() == asked
 
 
 def test_all_streams_are_complete_since_the_first_day_of_the_first_quarter(desk):

@@ -23,8 +23,9 @@ from src.research.sources.edgar.state import (
 
 _LARGE = 1 << 28  # bytes that a quarter's index, an insider set or a company's facts may have
 _PUBLISHED = dt.timedelta(days=15)  # after the end of a quarter its insider set is looked for
-# Order of asking: what decides today comes before history, small before large.
-ORDER = {"tickers": 0, "day": 1, "set": 2, "quarter": 3, "filing": 4, "submissions": 5, "facts": 6, "text": 7}
+# Order of asking: what decides today comes before history. The texts of a company come before the next company's
+# submissions: otherwise those of all companies, a million pages, would wait at once.
+ORDER = {"tickers": 0, "day": 1, "set": 2, "quarter": 3, "filing": 4, "facts": 5, "text": 6, "submissions": 7}
 
 
 def tickers_page(context: CollectContext) -> Page:
@@ -201,7 +202,8 @@ def bulk_page(context: CollectContext, kind: str) -> Page:
         A key of `addresses.BULK`.
     """
     about = {"what": "bulk", "kind": kind, "to_file": True}
-    return Page(NAME, f"bulk/{kind}", addresses.bulk(context.settings.edgar, kind), ORDER["submissions"], about)
+    order = ORDER["submissions" if kind == "submissions" else "facts"]
+    return Page(NAME, f"bulk/{kind}", addresses.bulk(context.settings.edgar, kind), order, about)
 
 
 def set_is_due(quarter: Quarter, now: dt.datetime) -> bool:

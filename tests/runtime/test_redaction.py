@@ -301,3 +301,11 @@ def test_settings_are_kept_without_a_password_that_yaml_folds() -> None:
 def test_a_command_line_is_masked_argument_by_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "tracking.uri=postgresql://ann:12 34@db/x", "universe=full"])
     assert lock.command_line() == 'train.py "tracking.uri=postgresql://***@db/x" universe=full'
+
+
+def test_the_address_of_a_person_is_a_secret_as_a_whole_and_its_words_are_none() -> None:
+    live = LiveSource(contact="research@example.org")
+    redaction.remember_settings(live)
+    assert masked("alpha-loop research@example.org asks for research") == "alpha-loop *** asks for research"
+    assert masked_setting("source.live.contact", "research@example.org") == "***"
+    assert masked_values(live)["contact"] == "***" and masked_values(LiveSource())["contact"] is None

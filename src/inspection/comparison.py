@@ -31,6 +31,7 @@ MEASURES = {"auc": "AUC", "net": "net return a year", "ic": "rank IC"}
 # days that both runs have.
 _ALIKE = ("label", "split", "model", "seed", "library", "listings", "eligibility")
 _COLUMNS = ("session_key", *KEY, "family", "features", "parts", "created_at")
+_CATEGORY = "category."
 _FEWEST = 20  # decisions of a quarter that its AUC rests on
 
 
@@ -197,7 +198,8 @@ def _twins(
 
 
 def _normal(names: str) -> str:
-    return json.dumps(json.loads(names))
+    """Names of declared features: the categories of pooled models are no choice."""
+    return json.dumps([name for name in json.loads(names) if not name.startswith(_CATEGORY)])
 
 
 def _alike(parts: str) -> str:

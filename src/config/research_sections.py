@@ -47,7 +47,7 @@ class GdeltSection:
     """GDELT's global knowledge graph, by its files of 15 minutes."""
 
     enabled: bool = False
-    address: str = "http://data.gdeltproject.org/gdeltv2"
+    address: str = "https://data.gdeltproject.org/gdeltv2"
     days: float = ranged(2.0, low=0, high=4000, unit="days")  # before the first run that are taken too
     themes: list[str] = field(default_factory=lambda: ["ECON_STOCKMARKET", "ECON_EARNINGSREPORT"])
 

@@ -126,7 +126,9 @@ def main() -> None:
     text_pieces.mentions = by_entity
     step(f"{options.texts:,} texts, {options.instruments:,} instruments, {options.bars:,} bars")
     companies, state = pl.DataFrame({"symbol": ["S0"]}), options.folder / "state"
+    texts = None
     for how in ("read and counted", "counted in an earlier run"):
+        del texts
         texts = corpora.corpus(text_pieces.pieces(store, companies, 0.7, state, with_words=True))
         step(f"{texts.counts.columns.size:,} words {how}")
     lessons = refits.lessons_of(texts, bars, 1)

@@ -24,7 +24,7 @@ from src.storage.atomic import read_errors
 log = logging.getLogger(__name__)
 
 _SHORT, _LONG = 30, 90  # days
-_AT_ONCE = 64  # snapshots in memory
+_AT_ONCE = 32  # snapshots in memory
 _NOT_COUNTED = ("malformed", "duplicate", "adjusted", "foreign", "expired")  # contracts without a volume of their own
 _COLUMNS = [
     "asset_class", "underlying", "captured", "expiry", "type", "strike", "volume", "open_interest", "forward", "years",

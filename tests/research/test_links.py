@@ -1,6 +1,7 @@
 """Links between texts and instruments, against sentences labelled by hand, and symbols that change their company."""
 
 import csv
+import itertools
 import json
 import logging
 import random
@@ -79,11 +80,14 @@ def accuracy(cases, known=KNOWN):
 
 def test_sentences_labelled_by_hand_are_linked_as_labelled():
     precision, recall = accuracy(CASES)
-    assert len(CASES) >= 180
+    assert len(CASES) >= 200
     assert precision >= 0.99 and recall >= 0.98
+    wrong = [text for text, want in CASES if linked(text) != want]
+    assert wrong == ["Lululemon shares slump", "Brokerage Maintains Buy on Apple, Raises Price Target to $250"]
 
 
-def test_sentences_that_no_rule_was_made_for_are_linked_nearly_as_well():
+def test_further_sentences_are_linked_nearly_as_well():
+    """Written before the rules were refined; those of the first day had a precision of 0.985 and a recall of 0.942."""
     cases = labelled("links_unseen.tsv")
     precision, recall = accuracy(cases)
     assert len(cases) >= 80
@@ -183,6 +187,13 @@ def test_a_symbol_in_two_classes_is_doubtful_unless_the_source_says_which():
     assert table.select("asset_class", "confidence").rows() == [("etf", 0.95 * 0.6), ("stock", 0.95 * 0.6)]
     table = mentions(documents(1, "etf:QQQX"), pl.Series([""]), both)
     assert table.select("asset_class", "confidence").rows() == [("etf", 1.0)]
+
+
+def test_a_name_of_two_companies_links_neither():
+    two = company_table([(1, "stock", "XAAA", "Quantaxis Inc"), (2, "stock", "XBBB", "Quantaxis Ltd")])
+    found = links_of(["Quantaxis Inc said"], two)[0]
+    assert found == {"XAAA": (0.95 / 2, "name"), "XBBB": (0.95 / 2, "name")}
+    assert linked("Quantaxis (NYSE: XAAA) said", two) == {"XAAA"}
 
 
 def test_a_coin_that_shares_its_symbol_with_a_fund():
@@ -377,8 +388,8 @@ def test_former_names_hold_in_their_dates():
     body = {
         "cik": "0000000002", "tickers": ["META"],
         "formerNames": [
-            {"name": "Old B", "from": "2015-01-01T00:00:00.000Z", "to": "2020-05-01T00:00:00.000Z"},
-            {"name": "Old A", "from": "2010-01-01T00:00:00.000Z", "to": "2015-01-01T00:00:00.000Z"},
+            {"name": "Alpha", "from": "2015-01-01T00:00:00.000Z", "to": "2020-05-01T00:00:00.000Z"},
+            {"name": "Zeta", "from": "2010-01-01T00:00:00.000Z", "to": "2015-01-01T00:00:00.000Z"},
         ],
         "filings": {"recent": {}},
     }  # fmt: skip
@@ -387,8 +398,8 @@ def test_former_names_hold_in_their_dates():
     store.put("submissions/CIK2-001", "submissions", '{"accessionNumber": []}', known=utc("2024-02-01"))
     store.put("submissions/CIK3", "submissions", '{"cik": 3, "formerNames": [7', known=utc("2024-02-01"))
     assert rows_of(companies(store, STOCKS.filter(symbol="META"))) == [
-        ("META", 2, "Old A", None, utc("2015-01-01")),
-        ("META", 2, "Old B", utc("2015-01-01"), utc("2020-05-01")),
+        ("META", 2, "Zeta", None, utc("2015-01-01")),
+        ("META", 2, "Alpha", utc("2015-01-01"), utc("2020-05-01")),
         ("META", 2, "Round Fund", utc("2020-05-01"), None),
     ]
 
@@ -414,6 +425,8 @@ def test_spans_of_a_symbol_follow_each_other_without_overlap():
         assert part["since"][0] is None and part["until"][-1] is None
         assert part["since"].to_list()[1:] == part["until"].to_list()[:-1]
         assert all(a < b for a, b in zip(part["until"][:-1], part["until"][1:-1], strict=False))
+        companies_ = part.select("cik", "name").rows()
+        assert all(one != other for one, other in itertools.pairwise(companies_))
 
 
 def test_moments_of_links_are_those_of_publication():

@@ -259,13 +259,18 @@ class _Reader:
         return _Spot(at, end, meanings, CONFIDENCE[sign], "symbol", raisable and line.style == "sentence")
 
     def _symbol_sign(self, line: TextLine, at: int, symbol: str) -> str:
-        if line.style == "capitals" and len(line.tokens) > 2:
+        if line.style == "capitals" and len(line.tokens) > 2 and not self._listing(line):
             return "doubtful symbol"
         if ambiguous_symbol(symbol):
             return "context" if symbol not in ACRONYMS and self._traded(line, at) else "doubtful symbol"
         if len(symbol) > 3 or any(meaning.kind == "coin" for meaning in self.index.symbols[canonical(symbol)]):
             return "symbol"
         return "symbol" if self._traded(line, at) else "doubtful symbol"
+
+    def _listing(self, line: TextLine) -> bool:
+        """Whether at least half of a line are symbols that mean nothing else."""
+        known = [token.text in self.index.symbols and not ambiguous_symbol(token.text) for token in line.tokens]
+        return 2 * sum(known) >= len(known)
 
     def _traded(self, line: TextLine, at: int) -> bool:
         """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``HD sales drop``, ``bought GME``."""

@@ -143,6 +143,16 @@ def test_history_is_known_at_its_stamp_plus_the_lag_of_its_source_and_news_when_
     assert store.lag("edgar") == dt.timedelta(hours=2) and store.lag("gdelt") == dt.timedelta(hours=24)
 
 
+def test_a_stream_that_is_first_asked_later_is_watched_from_then_on(tmp_path):
+    store = DocumentStore(tmp_path)
+    store.append([], [Ask("news", "s", at(100))])
+    store.append([], [Ask("news", "t", at(120))])
+    store.append([document("before", 200, stream="t", published=at(110))])
+    store.append([document("after", 200, stream="t", published=at(130))])
+    assert store.documents().select("id", "known").rows() == [("before", at(134)), ("after", at(200))]
+    assert DocumentStore(tmp_path).coverage("news")["stream"].to_list() == ["s", "t"]
+
+
 def test_a_revision_is_never_history_even_where_another_machine_took_it_for_history(tmp_path):
     one, two = DocumentStore(tmp_path / "one"), DocumentStore(tmp_path / "two")
     one.append([document("a", 100, b"first", published=at(10))], [Ask("news", "s", at(100))])

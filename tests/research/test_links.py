@@ -189,6 +189,19 @@ def test_a_symbol_in_two_classes_is_doubtful_unless_the_source_says_which():
     assert table.select("asset_class", "confidence").rows() == [("etf", 1.0)]
 
 
+def test_a_longer_name_that_is_not_known_is_not_the_shorter_one():
+    without = KNOWN.filter(pl.col("symbol") != "APLE")
+    assert linked("The hotel owner Apple Hospitality raised its dividend", without) == set()
+    assert linked("The phone maker Apple raised its dividend", without) == {"AAPL"}
+
+
+def test_names_of_indices_and_months_need_a_legal_form_or_a_tag():
+    rows = [(1, "stock", "NDAQ", "Nasdaq, Inc."), (2, "stock", "DOW", "DOW INC."), (3, "stock", "NOV", "NOV Inc.")]
+    known = company_table(rows)
+    assert linked("Nasdaq shares fell 2% and Dow stocks rallied; Nov sales rose", known) == set()
+    assert linked("Dow Inc. cuts jobs; Nasdaq (NDAQ.O) and $NOV rise", known) == {"DOW", "NDAQ", "NOV"}
+
+
 def test_a_name_of_two_companies_links_neither():
     two = company_table([(1, "stock", "XAAA", "Quantaxis Inc"), (2, "stock", "XBBB", "Quantaxis Ltd")])
     found = links_of(["Quantaxis Inc said"], two)[0]

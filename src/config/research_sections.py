@@ -111,6 +111,8 @@ class ResearchConfig:
     start: str = dated("2014-01-01")  # first date wanted of sources that have a past
     # Hours added to the publisher's time where history is back-filled, by source.
     lag_hours: dict[str, float] = ranged(_LAG, low=0, high=10_000, unit="hours")
+    # Longest time that a run asks; what is still due then waits for the next one. null: until all is asked.
+    minutes: float | None = ranged(None, low=0, high=100_000, unit="minutes", above=True)
     # Symbols that are asked for one by one (social sources, feeds with {symbol}), "AAPL" or "stock:AAPL".
     watch: list[str] = field(default_factory=list)
     watch_limit: int = ranged(50, low=1, high=1000, unit="symbols")  # of the watchlist; never the whole universe

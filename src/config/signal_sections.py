@@ -73,5 +73,7 @@ class DailyConfig:
     wait: bool = True  # for the close of a session that is due today; false begins at once
     delay_minutes: float = ranged(60.0, low=0, high=10_000, unit="minutes")  # after the close, before bars are fetched
     patience_hours: float = ranged(12.0, low=0, high=1000, unit="hours")  # for the bars of the session
+    # For documents of research; what is due then waits for the next day.
+    research_minutes: float = ranged(30.0, low=0, high=10_000, unit="minutes", above=True)
     notify: str = one_of("changes", ("always", "changes", "failures", "never"))
     heartbeat_hours: float = ranged(30.0, low=1, high=10_000, unit="hours")  # without a run before `status` says so

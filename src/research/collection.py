@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -99,6 +100,7 @@ class Collecting:
         }
         self.lanes = lanes or Lanes(job.research, job.live)
         self._settings = job.research
+        self._began = time.monotonic()
         self._pool: Pool[Page, Reply] | None = None
 
     def run(self) -> str:
@@ -145,6 +147,9 @@ class Collecting:
             with self.lanes.closing(), pool:
                 for outcome in pool.results(tasks, self.lanes.fetch, look):
                     following = self._take(outcome)
+                    if self._is_over():
+                        self._cut()
+                        break
                     progress.extend(len(following))
                     for task in self._tasks(self.runs[outcome.task.request.source], following):
                         pool.admit(task.provider, self.lanes.gates[task.provider])
@@ -152,6 +157,15 @@ class Collecting:
                     progress.advance(note=outcome.task.provider)
         except NoNetwork as error:
             log.info("given up: %s", error)
+
+    def _is_over(self) -> bool:
+        """Whether the time that the settings give a run is over."""
+        minutes = self._settings.minutes
+        return minutes is not None and time.monotonic() - self._began >= 60 * minutes
+
+    def _cut(self) -> None:
+        for run in self.runs.values():
+            run.cut = run.left > 0
 
     def _tasks(self, run: SourceRun, pages: Sequence[Page]) -> list[FetchTask[Page]]:
         try:
@@ -200,6 +214,8 @@ class Collecting:
         """The counts of all sources, or an error if none could be asked."""
         silent = [name for name, run in self.runs.items() if run.silent]
         parts = [run.described(i == 0) for i, run in enumerate(self.runs.values())]
+        if any(run.cut for run in self.runs.values()):
+            parts.append(f"ended after research.minutes={self._settings.minutes:g}")
         if silent:
             parts += [self.lanes.absent] if self.lanes.absent else []
             parts.append(doctor_hint(silent))

@@ -53,6 +53,7 @@ class SourceRun:
     new: int = 0
     revised: int = 0
     remarks: int = 0
+    cut: bool = False  # whether the time of the run was over before its pages
     reason: str = ""  # of the latest page without a usable answer
     context: CollectContext = field(init=False)
     _fresh: set[str] = field(default_factory=set)  # ids in the batch
@@ -103,7 +104,7 @@ class SourceRun:
     @property
     def silent(self) -> bool:
         """Whether pages were due and none was answered in any way."""
-        return bool(self.left and not self.answered and not self.failed)
+        return bool(self.left and not self.answered and not self.failed and not self.cut)
 
     def plan(self) -> list[Page]:
         """Pages that are due: those that the source names, and those that follow from earlier answers."""

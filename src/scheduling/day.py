@@ -154,7 +154,9 @@ class Day:
         """Run the steps; return whether the monitor found something, or promote refused some versions."""
         self._hydrate(begin)
         if self._job.research:
-            self._steps.run("ingest", tolerated=True)  # without news there is a book, too
+            minutes = f"research.minutes={self._job.choice.research_minutes:g}"
+            words = [] if any(word.startswith("research.minutes=") for word in self._job.typed) else [minutes]
+            self._steps.run("ingest", *words, tolerated=True)  # without news there is a book, too
         self._steps.run("featurize")
         job, states = self._job, self._states()
         challengers = Challengers(job.paths, job.refit, job.pinned, job.params)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -284,6 +285,18 @@ def test_a_run_that_is_interrupted_keeps_what_was_read_and_what_follows(world, t
     before = len(world.paths)
     assert collect(of) == f"news {45 - 9} new documents"
     assert not {f"/{each}" for each in kept} & set(world.paths[before:])
+    assert sorted(stored(of)["id"]) == expected(5)
+
+
+def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(world, tmp_path, monkeypatch) -> None:
+    of = job(tmp_path, workers=1)
+    use(monkeypatch, numbered(lambda: world.url, 5))
+    short = dataclasses.replace(of, research=dataclasses.replace(of.research, minutes=1e-9))
+    said = collect(short)
+    assert re.fullmatch(
+        r"news 3 new documents, \d+ pages left for the next run; ended after research.minutes=1e-09", said
+    )
+    assert collect(of) == f"news {45 - 3} new documents"
     assert sorted(stored(of)["id"]) == expected(5)
 
 

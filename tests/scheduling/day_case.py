@@ -43,6 +43,7 @@ class Made:
     pings: list[bool] = field(default_factory=list)
     choice: DailyConfig = field(default_factory=DailyConfig)
     live: bool = True
+    research: bool = False
     refit: str | None = None
     pinned: str | None = "2024-12-31"
     typed: list[str] = field(default_factory=lambda: ["universe=quick", "source=auto"])
@@ -95,8 +96,9 @@ class Made:
 
     def day(self) -> str:
         job = DayJob(
-            self.paths, ["stock", "etf"], self.choice, self.refit, self.pinned, self.live, self.typed, self.params
-        )
+            self.paths, ["stock", "etf"], self.choice, self.refit, self.pinned, self.live, self.typed, self.params,
+            self.research,
+        )  # fmt: skip
         send = lambda title, body: self.sent.append((title, body))  # noqa: E731
         world = World(self.run, lambda: self.now, self.sleep, self.shown.append, send, self.pings.append)
         self.called.clear()

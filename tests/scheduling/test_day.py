@@ -27,6 +27,18 @@ def test_the_steps_run_in_order_with_the_settings_that_were_typed(made: Made) ->
     assert given == [["universe=quick", "source=auto", "data.root=/x"]] * len(STEPS)
 
 
+def test_documents_of_research_come_between_bars_and_features_and_may_fail(made: Made) -> None:
+    made.research = True
+    made.acts = {"ingest": lambda _words: StageEnd(1, "")}
+    made.day()
+    assert made.called == ["hydrate", "ingest research.minutes=30", *STEPS[1:]]
+    made.typed.append("research.minutes=5")
+    made.instruments = {key: day + dt.timedelta(days=3) for key, day in made.instruments.items()}
+    made.now += dt.timedelta(days=3)
+    made.day()
+    assert made.called[1] == "ingest"
+
+
 def test_each_step_shows_its_closing_line_and_its_seconds(made: Made) -> None:
     made.day()
     assert made.shown == [f"{step}: done (10 s)" for step in STEPS]

@@ -59,8 +59,21 @@ def _seal(catalogue: Catalogue) -> None:
                 left[path].discard((source, month))
             _remove(left)
     atomic.sync_folder(root / segments.LOG)
+    if is_carried(root):
+        return
     for source in segments.sources(root):
         fold(catalogue, source)
+
+
+def is_carried(root: Path) -> bool:
+    """Whether DVC carries the folder to other machines: its files are then only added, so that DVC can join two lists.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store.
+    """
+    return root.with_name(f"{root.name}.dvc").is_file()
 
 
 def _readable(files: list[Path]) -> Iterator[tuple[Path, set[Part]]]:

@@ -407,6 +407,24 @@ def test_small_segments_of_many_runs_are_united_and_read_the_same(tmp_path, monk
     assert rows(DocumentStore(tmp_path / "united")) == rows(apart)
 
 
+def test_a_folder_that_dvc_carries_is_only_added_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(folding, "FEW", 1)
+    monkeypatch.setattr(folding, "MANY", 1)
+    root, before = tmp_path / "documents", set()
+    (tmp_path / "documents.dvc").write_text("outs: []", encoding="utf-8")
+    for i in range(5):
+        store = DocumentStore(root)
+        store.append([document(f"d{i}", 24 * 40 * i)], [Ask("news", "s", at(24 * 40 * i))])
+        store.seal()
+        files = {path for path in root.rglob("*.parquet")}
+        assert before < files
+        before = files
+    (tmp_path / "documents.dvc").unlink()
+    store.append([document("last", 24 * 220)])
+    store.seal()
+    assert not before <= set(root.rglob("*.parquet"))
+
+
 def test_a_kill_while_segments_are_united_loses_nothing(tmp_path, monkeypatch):
     runs(tmp_path / "whole", 4)
     expected = rows(DocumentStore(tmp_path / "whole"))

@@ -14,7 +14,7 @@ from src.research.scoring.word_weights import WordWeights, learned, ranks, scree
 
 EACH_SIDE = (25, 50, 100)  # words; the paper's grid
 QUANTILES = (0.0, 0.5, 0.86, 0.94)  # of the numbers of texts that use a word: kappa; the paper's begin at 0.86
-SHRINKAGES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # lambda; the paper's are 1, 5 and 10
+SHRINKAGES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # lambda; the paper's are 1, 5 and 10
 VALIDATED = 1 / 3  # of the texts, the last ones: the paper's five years of fifteen
 _MOST_VALIDATED = 100_000  # texts
 _LEAST_VALIDATED = 30  # below them the values in the middle of the grids are taken
@@ -135,7 +135,7 @@ def _settings(lessons: Lessons) -> tuple[int, float, float, float | None, float 
     """Words a side, quantile of kappa and shrinkage with the smallest loss on the later texts, and the losses."""
     texts = lessons.returns.size
     later = np.arange(texts) >= texts - min(int(texts * VALIDATED), _MOST_VALIDATED)
-    middle = (EACH_SIDE[1], QUANTILES[1], SHRINKAGES[3])
+    middle = (EACH_SIDE[1], QUANTILES[1], SHRINKAGES[5])
     if later.sum() < _LEAST_VALIDATED:
         return (*middle, None, None)
     earlier = lessons.of_texts(~later & (lessons.complete <= lessons.known[later][0]))

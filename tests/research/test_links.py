@@ -281,7 +281,7 @@ def test_the_order_of_the_known_companies_does_not_matter():
     assert links_of(texts, KNOWN.sample(fraction=1, shuffle=True, seed=3)) == links_of(texts)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=80))
 def test_any_text_is_read_without_an_error_and_confidences_lie_in_their_range(text):
     for confidence, sign in links_of([text])[0].values():

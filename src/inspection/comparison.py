@@ -29,10 +29,11 @@ from src.training.run_store import RunStore
 MEASURES = {"auc": "AUC", "net": "net return a year", "ic": "rank IC"}
 # Parts of a run's key. Its hash of the bars holds the splits where a feature looks at them; measures are taken on the
 # days that both runs have.
-_ALIKE = ("label", "split", "model", "seed", "library", "listings", "eligibility")
+_ALIKE = ("label", "split", "model", "seed", "library", "listings", "eligibility", "scope")
 _COLUMNS = ("session_key", *KEY, "family", "features", "parts", "created_at")
 _CATEGORY = "category."
-_FEWEST = 20  # decisions of a quarter that its AUC rests on
+_UNLIKE = "its portfolios are gone, or were traded by other settings: train both sets with the same ones"
+_FEWEST = 20  # decisions of a quarter that its measures rest on
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class FeatureComparison:
     quarters : DataFrame
         quarter (its first day), pairs, and for each measure that the scope has ``<measure>_base``, ``<measure>_other``:
         means over the pairs.
+    left_out : int
+        Pairs that could not be compared.
+    reason : str
+        Why, of one of them.
     """
 
     base: str
@@ -58,6 +63,8 @@ class FeatureComparison:
     instruments: int
     passed: tuple[int, int]
     quarters: pl.DataFrame
+    left_out: int = 0
+    reason: str = ""
 
     def interval(self, measure: str) -> tuple[float, float, float, float, float] | None:
         """Mean over quarters of both, and of the difference with its 95% interval.
@@ -110,25 +117,25 @@ def compare_instruments(
     ConfigError
         If one of the sets was not trained, or no run has a twin: says what to type.
     """
-    twins = _twins(RunStore(paths.runs), base, other, interval, paths)
-    record_ids = {side: twins[f"{side}_id"].to_list() for side in ("base", "other")}
-    sides = {record_id: side for side, ids in record_ids.items() for record_id in ids}
-    sessions = {row[f"{side}_id"]: row[f"{side}_session"] for row in twins.iter_rows(named=True) for side in record_ids}
-    rows = pl.concat([twins.select(*KEY, record_id=f"{side}_id") for side in record_ids])
-    graded = rows.with_columns(graded_by=pl.Series([sessions[each] for each in rows["record_id"]], dtype=pl.String))
-    twin = dict(twins.select("base_id", "other_id").iter_rows())
-    parts, used = [], 0
-    for runs in GradedRuns(paths).read(graded):
-        of_id = {run.record_id: run for run in runs}
-        for record_id, run in of_id.items():
-            if sides[record_id] == "base" and twin[record_id] in of_id:
-                parts.append(_by_quarter(run, of_id[twin[record_id]]))
-                used += 1
-    measures = ("auc", "net")
-    quarters = _averaged(parts, measures)
-    return FeatureComparison(
-        base.name, other.name, used, twins.select(KEY).n_unique(), _passed(paths.grades, record_ids, paths), quarters
+    store, reader = RunStore(paths.runs), GradedRuns(paths)
+    twins = _twins(store, base, other, interval, paths)
+    # The strategy is no part of a run's key: both runs of a pair are traded by that of the other set's session.
+    graded = pl.concat(
+        [twins.select(*KEY, record_id=f"{side}_id", graded_by="other_session") for side in ("base", "other")]
     )
+    twin = dict(twins.select("base_id", "other_id").iter_rows())
+    parts, used = [], []
+    for runs in reader.read(graded):
+        of_id = {run.record_id: run for run in runs}
+        for record_id in of_id.keys() & twin.keys():
+            if twin[record_id] in of_id:
+                parts.append(_by_quarter(of_id[record_id], of_id[twin[record_id]]))
+                used.append(record_id)
+    compared = twins.filter(pl.col("base_id").is_in(used))
+    return FeatureComparison(
+        base.name, other.name, compared.height, compared.select(KEY).n_unique(), _passed(store, compared),
+        _averaged(parts, ("auc", "net")), twins.height - compared.height, next(iter(reader.left_out.values()), ""),
+    )  # fmt: skip
 
 
 def compare_portfolios(
@@ -150,20 +157,20 @@ def compare_portfolios(
     ConfigError
         As `compare_instruments`.
     """
-    twins = _twins(RunStore(paths.portfolios), base, other, interval, paths)
+    store = RunStore(paths.portfolios)
+    twins = _twins(store, base, other, interval, paths)
     parts, used = [], []
     for row in twins.iter_rows(named=True):
         tables = [_daily(paths, row[f"{side}_id"]) for side in ("base", "other")]
-        if all(table is not None for table in tables):
-            joined = tables[0].join(tables[1], on="stamp", suffix="_other")  # type: ignore[union-attr, arg-type]
-            parts.append(joined.group_by(quarter=pl.col("stamp").dt.truncate("1q").cast(pl.Date)).agg(
-                net_base=pl.col("net").mean() * 252, net_other=pl.col("net_other").mean() * 252,
-                ic_base=pl.col("ic").mean(), ic_other=pl.col("ic_other").mean(),
-            ))  # fmt: skip
-            used.append(row)
-    record_ids = {side: [row[f"{side}_id"] for row in used] for side in ("base", "other")}
-    passed = _passed(paths.portfolio_grades, record_ids, paths)
-    return FeatureComparison(base.name, other.name, len(used), len(used), passed, _averaged(parts, ("net", "ic")))
+        if tables[0] is not None and tables[1] is not None and tables[0][1] == tables[1][1]:
+            yearly = 365.0 if row["symbol"].startswith("crypto") else 252.0
+            parts.append(_portfolio_quarters(tables[0][0], tables[1][0], yearly))
+            used.append(row["base_id"])
+    compared = twins.filter(pl.col("base_id").is_in(used))
+    return FeatureComparison(
+        base.name, other.name, compared.height, compared.height, _passed(store, compared),
+        _averaged(parts, ("net", "ic")), twins.height - compared.height, _UNLIKE,
+    )  # fmt: skip
 
 
 def _twins(
@@ -227,8 +234,19 @@ def _measured(rows: pl.DataFrame) -> dict[str, float | None]:
         label, score = rows[f"label_{side}"].to_numpy(), rows[f"score_{side}"].to_numpy()
         known = np.isfinite(label)
         found[f"auc_{side}"] = auc(label[known], score[known]) if known.sum() >= _FEWEST else None
-        found[f"net_{side}"] = float(np.mean(rows[f"net_{side}"].to_numpy()))
+        found[f"net_{side}"] = float(np.mean(rows[f"net_{side}"].to_numpy())) if rows.height >= _FEWEST else None
     return found
+
+
+def _portfolio_quarters(base: pl.DataFrame, other: pl.DataFrame, yearly: float) -> pl.DataFrame:
+    """Measures of a pair of portfolios in each quarter, on the days that both have."""
+    days = base.join(other, on="stamp", suffix="_other").fill_nan(None)
+    sums = {f"{name}_{side}": pl.col(f"{name}{end}").drop_nulls().mean() * factor
+            for name, factor in (("net", yearly), ("ic", 1.0))
+            for side, end in (("base", ""), ("other", "_other"))}  # fmt: skip
+    enough = pl.len() >= _FEWEST
+    means = [pl.when(enough).then(mean).alias(name) for name, mean in sums.items()]
+    return days.group_by(quarter=pl.col("stamp").dt.truncate("1q").cast(pl.Date)).agg(means)
 
 
 def _averaged(parts: list[pl.DataFrame], measures: tuple[str, ...]) -> pl.DataFrame:
@@ -245,18 +263,27 @@ def _averaged(parts: list[pl.DataFrame], measures: tuple[str, ...]) -> pl.DataFr
     return rows.group_by("quarter").agg(pl.len().alias("pairs"), *means).sort("quarter")
 
 
-def _daily(paths: DatasetPaths, record_id: str) -> pl.DataFrame | None:
-    path = paths.portfolios / record_id / "daily.parquet"
-    if not path.is_file():
+def _daily(paths: DatasetPaths, record_id: str) -> tuple[pl.DataFrame, str] | None:
+    """Days of a portfolio, and the key of what traded it."""
+    folder = paths.portfolios / record_id
+    path, note = folder / "daily.parquet", folder / "tables.json"
+    if not path.is_file() or not note.is_file():
         return None
     with atomic.read_errors(path, f"run `{command('train', 'scope=pooled', stored=paths.dataset)}`, which writes it"):
-        return pl.read_parquet(path, columns=["stamp", "net", "ic"], glob=False)
+        days = pl.read_parquet(path, columns=["stamp", "net", "ic"], glob=False)
+    return days, str(atomic.read_json(note).get("grade_key"))
 
 
-def _passed(grades: Any, record_ids: dict[str, list[str]], paths: DatasetPaths) -> tuple[int, int]:
+def _passed(store: RunStore, twins: pl.DataFrame) -> tuple[int, int]:
     """How many runs of each side cleared the thresholds, by the grade of the session that trained them."""
-    store = RunStore(paths.portfolios if grades == paths.portfolio_grades else paths.runs)
-    rows = [store.grades(session).select("record_id", "passed") for session in sorted(store.graded_sessions())]
-    passed = {row[0] for table in rows for row in table.iter_rows() if row[1]}
-    base, other = (sum(each in passed for each in record_ids[side]) for side in ("base", "other"))
-    return base, other
+    return _cleared(store, twins, "base"), _cleared(store, twins, "other")
+
+
+def _cleared(store: RunStore, twins: pl.DataFrame, side: str) -> int:
+    count = 0
+    for (session,), rows in twins.group_by(f"{side}_session"):
+        grades = store.grades(str(session))
+        if grades.height:
+            own = grades.filter(pl.col("record_id").is_in(rows[f"{side}_id"].to_list()), pl.col("passed"))
+            count += own["record_id"].n_unique()
+    return count

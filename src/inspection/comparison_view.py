@@ -27,6 +27,9 @@ def lines(found: FeatureComparison, scope: str, dataset: str) -> Iterator[str]:
         f"features={found.other} against features={found.base} on {dataset}, scope={scope}: {found.pairs:,} pairs of "
         f"runs ({found.instruments:,} {what}{'s' if found.instruments != 1 else ''}), {span}"
     )
+    if found.left_out:
+        noun = "pair is" if found.left_out == 1 else "pairs are"
+        yield f"{found.left_out:,} {noun} left out{f': {found.reason}' if found.reason else ''}"
     yield f"{'':20}{found.base:>16}{found.other:>16}{'difference':>13}   95% interval over quarters"
     for measure, title in MEASURES.items():
         if (figures := found.interval(measure)) is not None:

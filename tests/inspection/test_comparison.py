@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from sklearn.metrics import roc_auc_score
 
 from src.config.schema import Config, FeaturesConfig
 from src.core.errors import ConfigError
+from src.inspection import comparison
 from src.inspection.comparison import FeatureComparison, compare_instruments
 from src.inspection.comparison_view import lines, verdict
+from src.training.run_store import RunStore
 from tests.signals.trained_case import configured, hydrated, train
 
 BASE = FeaturesConfig(name="short", families=["price"])
@@ -36,8 +39,6 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def test_the_difference_is_that_of_each_pair_in_each_quarter(both: Config) -> None:
     found = compare_instruments(both.paths, BASE, OTHER, DAILY)
     assert (found.pairs, found.instruments) == (3, 3)
-    from src.training.run_store import RunStore
-
     store = RunStore(both.paths.runs)
     runs = store.runs(["symbol", "features"])
     naive: dict[dt.date, list[tuple[float, float]]] = {}
@@ -91,11 +92,59 @@ def test_a_set_that_was_not_trained_is_named_with_what_to_type(both: Config) -> 
 
 
 def test_runs_with_another_seed_are_no_twins(both: Config, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(both.data.root, tmp_path / "data")
     config = dataclasses.replace(both, data=dataclasses.replace(both.data, root=str(tmp_path / "data")), seed=8)
     third = FeaturesConfig(name="momentum", families=["momentum"])
     train(dataclasses.replace(config, features=third), "ridge")
     with pytest.raises(ConfigError, match="no run of features=momentum has a twin of features=short"):
         compare_instruments(config.paths, BASE, third, DAILY)
+
+
+def test_both_sets_are_traded_by_one_strategy(both: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The strategy is no part of a run's key: two sessions that differ in it have twins all the same."""
+    asked: list[pl.DataFrame] = []
+    read = comparison.GradedRuns.read
+
+    def noted(self: comparison.GradedRuns, graded: pl.DataFrame):  # type: ignore[no-untyped-def]
+        asked.append(graded)
+        return read(self, graded)
+
+    monkeypatch.setattr(comparison.GradedRuns, "read", noted)
+    compare_instruments(both.paths, BASE, OTHER, DAILY)
+    assert asked[0].height == 6
+    assert asked[0]["graded_by"].n_unique() == 1
+
+
+def test_passes_are_those_of_the_session_that_trained_and_of_what_is_compared(both: Config, tmp_path: Path) -> None:
+    shutil.copytree(both.data.root, tmp_path / "data")
+    config = dataclasses.replace(both, data=dataclasses.replace(both.data, root=str(tmp_path / "data")))
+    store = RunStore(config.paths.runs)
+    before = compare_instruments(config.paths, BASE, OTHER, DAILY)
+    shard = sorted(store.root.glob("b*.grades.parquet"))[0]
+    grades = pl.read_parquet(shard).with_columns(passed=pl.lit(value=True))
+    grades.write_parquet(shard.with_name(f"{shard.name.partition('-')[0]}-0123abcd.grades.parquet"))
+    assert compare_instruments(config.paths, BASE, OTHER, DAILY).passed == before.passed
+
+
+def test_pairs_that_can_not_be_read_are_counted(both: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = comparison.GradedRuns._of_instrument
+
+    def read(self, key, _bars, rows, *others):  # type: ignore[no-untyped-def]
+        if key[0] != "crypto":
+            return whole(self, key, _bars, rows, *others)
+        self.left_out |= {row["record_id"]: "its bars were restated" for row in rows}
+        return []
+
+    monkeypatch.setattr(comparison.GradedRuns, "_of_instrument", read)
+    found = compare_instruments(both.paths, BASE, OTHER, DAILY)
+    assert (found.pairs, found.instruments, found.left_out) == (2, 2, 1)
+    assert "1 pair is left out: its bars were restated" in list(lines(found, "instrument", "quick"))
+
+
+def test_portfolios_in_a_quarter_of_few_days_say_nothing() -> None:
+    days = [dt.datetime(2024, 1, 1) + dt.timedelta(days=n) for n in range(100)]
+    own = pl.DataFrame({"stamp": days, "net": 0.001, "ic": [float("nan"), *[0.02] * 99]})
+    table = comparison._portfolio_quarters(own, own.with_columns(net=pl.lit(0.002)), 365.0).sort("quarter")
+    assert table["quarter"].to_list() == [dt.date(2024, 1, 1), dt.date(2024, 4, 1)]
+    assert np.allclose(table.drop("quarter").row(0), (0.365, 0.73, 0.02, 0.02))
+    assert table.drop("quarter").row(1) == (None,) * 4

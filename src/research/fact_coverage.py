@@ -31,7 +31,8 @@ def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instrumen
     No interval ends where a later fact would prolong it: what was covered at a close stays so.
 
     Insiders' trades are known from an index only since it is watched, because its history lists forms that were not
-    read; the quarterly sets cover the quarters up to the last one that is stored.
+    read. The quarterly sets cover the quarters up to the last one that is stored, as far as they are history: what
+    comes in a set later is known when the set is, so that it says nothing of the bars before.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def _of_stream(store: DocumentStore, kind: str, source: str, stream: str) -> pl.
         before = quarters.filter(pl.col("end") <= index)["end"].max() if index is not None else None
         begun = before or index
         return spans.with_columns(since=pl.max_horizontal("since", pl.lit(begun, _MOMENT))).filter(_is_span())
-    last = quarters["end"].max()
+    last = min(quarters["end"].max(), quarters["first_seen"].min()) if quarters.height else None
     return spans.with_columns(until=pl.min_horizontal("until", pl.lit(last, _MOMENT))).filter(_is_span())
 
 

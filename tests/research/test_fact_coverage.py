@@ -62,6 +62,18 @@ def test_sets_cover_no_more_than_the_last_stored_quarter():
     assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-04-01 02:00"))]
 
 
+def test_a_set_that_comes_later_covers_no_bar_before_it():
+    """Its trades are known when it is seen, so that there is nothing at the bars of its quarter: not even a zero."""
+    held = store(("edgar", "insider-sets", "2014-01-01", "2024-08-01"))
+    held.put("2023q4", "insider-set", "", known=utc("2024-02-10"))
+    before = spans(held, "insider_trades")
+    held.put("2024q1", "insider-set", "", known=utc("2024-04-20")).put(
+        "2024q2", "insider-set", "", known=utc("2024-07-20")
+    )
+    assert before == [("ONE", utc("2014-01-01"), utc("2024-01-01 03:00"))]
+    assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-02-10"))]
+
+
 def test_texts_count_from_the_first_on_while_a_source_of_texts_is_asked():
     """A later text prolongs nothing: the interval was there when an earlier bar closed."""
     keys = {"asset_class": "stock", "symbol": "ONE", "document": "news:a:0", "backfilled": False}

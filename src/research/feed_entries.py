@@ -39,6 +39,8 @@ class FeedEntry:
         The date as written, if it is not believed.
     fields : mapping
         Author, tags and the time of the last update, as far as given.
+    changed : datetime or None
+        Time of the last update, where it is after the publication.
     """
 
     guid: str
@@ -48,6 +50,7 @@ class FeedEntry:
     published: dt.datetime | None
     date: str
     fields: Mapping[str, Any]
+    changed: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,9 @@ def _entry(entry: dict[str, Any], arrived: dt.datetime) -> FeedEntry:
     updated = _moment(dict.get(entry, "updated_parsed"))
     if updated and published and updated != published:
         fields["updated"] = updated.isoformat()
-    return FeedEntry(
-        _value(entry, "id").strip(), bare_link(_value(entry, "link")), title, text, published, date, fields
-    )
+    changed = min(updated, arrived) if updated and published and updated > published else None
+    link = bare_link(_value(entry, "link"))
+    return FeedEntry(_value(entry, "id").strip(), link, title, text, published, date, fields, changed)
 
 
 def _published(entry: dict[str, Any], arrived: dt.datetime) -> tuple[dt.datetime | None, str]:

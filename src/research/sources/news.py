@@ -44,8 +44,13 @@ def pages(context: CollectContext) -> Iterator[Page]:
             if units[unit] > 1:  # the same but for a secret, or for the class of the symbol
                 unit = f"{unit}#{units[unit]}"
             # A web page is let through: it is this feed's fault, and says nothing about the network.
-            known = {"entity": entity, "html": True} | _validators(context, unit)
+            known = {"entity": entity, "html": True, "seen": _is_watched(context, unit)} | _validators(context, unit)
             yield Page(NAME, unit, url, context=known, headers=_ACCEPT)
+
+
+def _is_watched(context: CollectContext, unit: str) -> bool:
+    """Whether the feed was read before: what is new in it was not there then, whatever date it carries."""
+    return bool(context.notes(unit).get("looked"))
 
 
 def _validators(context: CollectContext, unit: str) -> dict[str, str]:
@@ -90,7 +95,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
         if entry.date:
             remarks.append(f"{id}: its date is not believed: {entry.date[:60]!r}")
         documents.append(_document(entry, id, feed, page, reply.arrived))
-    return Harvest(documents, asks=asks, again=again, notes=validators(reply), remarks=remarks)
+    return Harvest(documents, asks=asks, again=again, notes={"looked": True, **validators(reply)}, remarks=remarks)
 
 
 def _identified(feed: Feed, page: Page) -> Iterator[tuple[FeedEntry, str]]:
@@ -111,13 +116,14 @@ def _identified(feed: Feed, page: Page) -> Iterator[tuple[FeedEntry, str]]:
 
 
 def _document(entry: FeedEntry, id: str, feed: Feed, page: Page, seen: dt.datetime) -> Document:
+    """An article. At the first look its text is that of its last change; after it, what is new was not there before."""
     fields = {"feed": feed.title, "guid": masked(entry.guid), **entry.fields}
     if entry.date:
         fields["date"] = entry.date
     return Document(
         NAME, id, "article", seen, (entry.text or entry.title).encode("utf-8", "replace"), page.unit,
         str(page.context.get("entity") or ""), entry.title, masked(entry.link),
-        published=entry.published, fields=fields,
+        published=entry.published, accepted=seen if page.context["seen"] else entry.changed, fields=fields,
     )  # fmt: skip
 
 

@@ -200,7 +200,20 @@ def test_a_feed_is_asked_again_after_its_minutes_with_what_it_said_of_its_versio
     world.at(later).run(lambda _page: Reply(b"", later, unchanged=True))
     assert world.asked[-1].context["etag"] == '"v1"' and len(world.documents) == 1
     assert [ask.asked for ask in world.asks] == [NOW, later], "an unchanged feed was watched too"
-    assert world.units[FEED] == (later + dt.timedelta(minutes=90), {"etag": '"v1"'})
+    assert world.units[FEED] == (later + dt.timedelta(minutes=90), {"looked": True, "etag": '"v1"'})
+
+
+@pytest.mark.parametrize(
+    ("watched", "expected"),
+    [(False, dt.datetime(2024, 3, 19, 14, tzinfo=dt.UTC)), (True, NOW + dt.timedelta(days=1))],
+)
+def test_a_text_is_known_no_earlier_than_it_was_written_and_seen(watched: bool, expected: dt.datetime) -> None:
+    """At the first look the text is that of the last change; later, an old date does not make it history."""
+    world = crawl()
+    if watched:
+        world.run(lambda _page: served(rss(item())))
+    world.at(NOW + dt.timedelta(days=1)).run(lambda _page: served(ATOM))
+    assert world.documents[-1].accepted == expected
 
 
 def test_broken_xml_is_read_as_far_as_it_goes_and_remarked() -> None:

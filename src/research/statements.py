@@ -34,8 +34,8 @@ def statements(store: DocumentStore, companies: pl.DataFrame, cache: Path | None
 
     One row for each annual or quarterly report. Flows are those of the last twelve months: as a report states them, or
     the last fiscal year, plus the current one so far, less the last one so far. Figures in other units than USD are
-    left out and counted, so are figures that are a thousand or a million times their neighbours; gross profit is
-    revenue less its cost where it is not stated. Amended reports have no rows.
+    left out and counted, so are figures that are a thousand or a million times their neighbours, and those of periods
+    that end after their filing, which would count as the newest for years; gross profit is revenue less its cost where it is not stated. Amended reports have no rows.
 
     Parameters
     ----------
@@ -68,7 +68,10 @@ def statements(store: DocumentStore, companies: pl.DataFrame, cache: Path | None
             refused += company.refused
     log.info("statements: %s figures in other units than USD are left out", f"{foreign:,}")
     if refused:
-        log.warning("statements: %s figures are in another unit than their neighbours, and left out", f"{refused:,}")
+        log.warning(
+            "statements: %s figures are in another unit than their neighbours or of a time to come: left out",
+            f"{refused:,}",
+        )
     return of_instruments(_table(rows), companies).select(
         pl.col(name).cast(kind) for name, kind in schema("statements").items()
     )

@@ -60,6 +60,11 @@ def test_twelve_months_are_last_year_and_this_one_so_far_less_the_last_one_so_fa
     assert facts(YEARS)["revenue"].to_list() == [400, None, 440, 480]
 
 
+def test_a_period_that_ends_after_its_filing_is_a_slip_and_stands_before_no_later_report():
+    entries = [*YEARS, moment("2032-12-31", 7, Y22), flow("2032-01-01", "2032-12-31", 8, Y22)]
+    assert facts(entries).drop("document").equals(facts(YEARS).drop("document"))
+
+
 def test_a_fiscal_year_of_52_weeks_counts_as_a_year():
     a, q, p = ("A", "10-K", "2023-10-01"), ("Q", "10-Q", "2024-02-01"), ("P", "10-Q", "2023-02-01")
     entries = [

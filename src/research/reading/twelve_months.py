@@ -16,6 +16,7 @@ _YEAR, _NEAR = 365, 25  # days; 52 and 53 weeks, and quarters that end on a week
 _LONGEST_QUARTERS = 300  # days of a fiscal year to date
 _LEVELS = tuple(_PLACES[name] for name in ("assets", "revenue", "cost", "gross_profit", "shares"))
 _SHARES = _PLACES["shares"]
+_AHEAD = 7  # days by which the end of a period may be after its filing: a later one is a slip of the pen
 _KEPT = 4  # earlier values that a new one is compared with
 
 
@@ -92,7 +93,9 @@ class Company:
             end = begin
             while end < len(figures) and figures[end].known == figures[begin].known:
                 end += 1
-            batch = sorted(figures[begin:end], key=lambda each: (each.filed, each.accession, each.end, each.start or 0))
+            sound = [each for each in figures[begin:end] if each.end <= each.filed + _AHEAD]
+            self.refused += end - begin - len(sound)
+            batch = sorted(sound, key=lambda each: (each.filed, each.accession, each.end, each.start or 0))
             for filed in _by_filing(batch):
                 self._add(filed)
                 report = self._report(filed)

@@ -28,6 +28,8 @@ from src.research.job import ResearchJob
 from src.research.links import companies
 from src.research.scoring.text_scores import text_scores
 from src.research.statements import statements
+from src.research.unit_records import folder_digest
+from src.runtime.lock import dataset_lock
 from src.runtime.progress import Progress
 from src.storage import atomic
 
@@ -73,7 +75,7 @@ def derive(job: ResearchJob) -> DerivedFacts:
     """
     bars, facts = BarStore(job.paths.bars), FactStore(job.paths.facts)
     instruments = wanted(job)
-    tables = dict(_tables(job, bars, instruments))
+    tables = _read(job, bars, instruments)
     intervals = coverage(DocumentStore(job.paths.documents), tables, instruments)
     buckets = bars.manifest.buckets
     facts.drop_obsolete(buckets)
@@ -89,6 +91,16 @@ def derive(job: ResearchJob) -> DerivedFacts:
     states = _states(bars, tables)
     atomic.write_parquet(states, job.paths.states("ingest"))
     return DerivedFacts(counts, states.filter(pl.col("rows") > 0).height, changed)
+
+
+def _read(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Facts by kind. What was read of documents is kept for all datasets, so that one command reads at a time."""
+
+    def wait(holder: str) -> None:
+        log.warning("the documents are read by another command (%s): waiting for its end", holder)
+
+    with dataset_lock("derive", f"documents-{folder_digest(job.paths.research_state)}", wait):
+        return dict(_tables(job, bars, instruments))
 
 
 def _states(bars: BarStore, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

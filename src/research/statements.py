@@ -35,7 +35,8 @@ def statements(store: DocumentStore, companies: pl.DataFrame, cache: Path | None
     One row for each annual or quarterly report. Flows are those of the last twelve months: as a report states them, or
     the last fiscal year, plus the current one so far, less the last one so far. Figures in other units than USD are
     left out and counted, so are figures that are a thousand or a million times their neighbours, and those of periods
-    that end after their filing, which would count as the newest for years; gross profit is revenue less its cost where it is not stated. Amended reports have no rows.
+    that end after their filing, which would count as the newest for years. Gross profit is revenue less its cost where
+    it is not stated. Amended reports have no rows.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ from src.storage.atomic import jsonable
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
+_SLOWEST_CLOCK = dt.timedelta(days=90)  # behind the archive's; where a stamp is further ahead, it is the stamp
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def batch(
             counts[2] += 1
             continue
         revision = len({each for each, _ in before})
-        seen = max(_microseconds(document.seen), *(moment for _, moment in before), -(2**62))
+        seen = max(_first_sight(document), *(moment for _, moment in before), -(2**62))
         since = watched(source).get(document.stream)
         result.rows.append(_row(document, name, digest, revision, _moment(seen), since, lag(source)))
         fresh[source, key].append((content, seen))
@@ -101,6 +102,13 @@ def batch(
         counts[min(revision, 1)] += 1
     result.appended = Appended(*counts)
     return result
+
+
+def _first_sight(document: Document) -> int:
+    """When a document was seen: not before its archive had it, whatever the clock of this machine says."""
+    seen, accepted = document.seen, document.accepted
+    slow = accepted is not None and seen < accepted <= seen + _SLOWEST_CLOCK
+    return _microseconds(accepted if slow and accepted is not None else seen)
 
 
 def log_name(table: pl.DataFrame, asks: pl.DataFrame) -> str:

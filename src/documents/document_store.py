@@ -83,7 +83,8 @@ class DocumentStore:
         ----------
         documents : sequence of Document
             Of one source or several; contents that are stored already are passed over. One that arrives by a clock
-            that was set back counts as seen when the content that it revises was.
+            that was set back counts as seen when the content that it revises was, and no document before its archive
+            accepted it.
         asks : sequence of Ask
             What was asked, in the same batch: a stream counts as watched from its first ask on.
 

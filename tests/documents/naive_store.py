@@ -42,7 +42,9 @@ class NaiveStore:
                 continue
             place = len({each.body for each in before})
             counts[1 if place else 0] += 1
-            first_seen = max([document.seen, *(each.first_seen for each in before)])
+            slow = document.accepted is not None and document.accepted - document.seen <= dt.timedelta(days=90)
+            seen = max(document.seen, document.accepted) if slow else document.seen
+            first_seen = max([seen, *(each.first_seen for each in before)])
             stamp = document.accepted if document.accepted is not None else document.published
             streams = [a.asked for a in self.asks if (a.source, a.stream) == (document.source, document.stream)]
             watched = min(streams) if streams else first_seen

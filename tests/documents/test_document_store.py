@@ -143,6 +143,13 @@ def test_history_is_known_at_its_stamp_plus_the_lag_of_its_source_and_news_when_
     assert store.lag("edgar") == dt.timedelta(hours=2) and store.lag("gdelt") == dt.timedelta(hours=24)
 
 
+def test_nothing_is_known_before_its_archive_had_it_where_this_machines_clock_is_slow(tmp_path):
+    store = DocumentStore(tmp_path)
+    store.append([], [Ask("news", "s", at(1))])
+    store.append([document("slow", 100, accepted=at(125)), document("stamp", 100, accepted=at(90_000))])
+    assert dict(store.documents().select("id", "known").rows()) == {"slow": at(125), "stamp": at(100)}
+
+
 def test_a_stream_that_is_first_asked_later_is_watched_from_then_on(tmp_path):
     store = DocumentStore(tmp_path)
     store.append([], [Ask("news", "s", at(100))])

@@ -61,6 +61,12 @@ def test_what_is_something_else_is_refused(read, body):
         read(body)
 
 
+def test_a_set_that_unpacks_to_too_much_is_refused_unread(monkeypatch):
+    monkeypatch.setattr("src.research.reading.insider_sets._UNPACKED", 1000)
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        set_trades(BODIES[set_trades])
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"items": 5}', '{"items": null, "period": 7}'])
 def test_fields_that_say_nothing_are_not_known(text):
     assert stated_fields(text) == (None, None, "", None)

@@ -19,6 +19,7 @@ _LINES = (
 )  # fmt: skip
 _SUBMISSIONS = ("ACCESSION_NUMBER", "FILING_DATE", "DOCUMENT_TYPE", "ISSUERCIK", "AFF10B5ONE")
 _OWNERS = ("ACCESSION_NUMBER", "RPTOWNERCIK", "RPTOWNER_RELATIONSHIP")
+_UNPACKED = 1 << 30  # bytes of a quarter's tables together; real ones have 0.1 GB
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -39,9 +40,11 @@ def set_trades(body: bytes) -> pl.DataFrame:
     Raises
     ------
     ValueError, KeyError, BadZipFile
-        If it is no such set.
+        If it is no such set, or unpacks to more than 1 GiB.
     """
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        if sum(each.file_size for each in archive.infolist()) > _UNPACKED:
+            raise ValueError(f"it unpacks to more than {_UNPACKED >> 20:,} MiB")
         names = {name.rsplit("/", 1)[-1].upper(): name for name in archive.namelist()}
         lines = _table(archive, names["NONDERIV_TRANS.TSV"], _LINES, _NOTES)
         submissions = _table(archive, names["SUBMISSION.TSV"], _SUBMISSIONS)

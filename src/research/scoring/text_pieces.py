@@ -23,6 +23,7 @@ KINDS = {"article": "article", "post": "post", "paper": "paper", "file": "file",
 """Channel of each kind of document that is scored."""
 _AT_ONCE = 20_000  # documents whose texts are in memory
 _SHORTEST_TITLE = 4  # words: shorter ones, such as "8-K", name no text
+_REPEATED = ("article", "paper", "post")  # filings and files of one form begin alike, whatever they say further on
 _LISTED = (*KEY, "confidence")
 _DOCUMENT = ("source", "id", "revision")
 _NEEDED = [
@@ -158,12 +159,16 @@ def _piece(rows: pl.DataFrame, bodies: pl.Series, companies: pl.DataFrame, min_c
 
 
 def _title_keys(rows: pl.DataFrame, texts: pl.Series) -> pl.Series:
-    """What texts that say the same share: words of the title, or of the text where the title is short or a form's."""
+    """What texts that say the same share: words of the title, or of the text's beginning where the title is short.
+
+    Filings and files share it where their content is the same.
+    """
     titles, whole = _plain(rows["title"].fill_null("")), _plain(texts)
     named = (titles.str.count_matches(" ") >= _SHORTEST_TITLE - 1) & rows["kind"].is_in(["article", "paper"])
     key = pl.select(pl.when(named).then(titles).otherwise(whole)).to_series()
     own = rows["kind"] + ":" + rows["content_hash"]
-    shared = pl.select(pl.when(key.str.count_matches(" ") >= _SHORTEST_TITLE - 1).then(key).otherwise(own)).to_series()
+    repeatable = rows["kind"].is_in(_REPEATED) & (key.str.count_matches(" ") >= _SHORTEST_TITLE - 1)
+    shared = pl.select(pl.when(repeatable).then(key).otherwise(own)).to_series()
     digests = (hashlib.blake2b(each.encode(), digest_size=8).digest() for each in shared)
     return pl.Series([int.from_bytes(each, "big") for each in digests], dtype=pl.UInt64)
 

@@ -175,6 +175,14 @@ def test_each_text_counts_once_for_an_instrument():
     assert got.texts.filter(pl.col("id") == rows[0]["id"])["words"].item() == 8
 
 
+def test_two_filings_of_a_day_with_one_cover_page_are_two():
+    at, cover = moment("2024-03-04"), "securities and exchange commission current report of acme " * 30
+    said = [cover + "item 2.02", cover + "item 5.02", cover + "item 2.02"]
+    rows = [text("S00", at, words, kind="8-K", title="8-K of Acme", n=n) for n, words in enumerate(said)]
+    got = corpus(text_pieces.pieces(Documents(rows), COMPANIES, 0.7))
+    assert [int(each.rsplit("/", 1)[1]) for each in got.texts["id"]] == [0, 1]
+
+
 def test_a_link_below_the_confidence_asked_for_gives_no_score(world, monkeypatch):
     monkeypatch.setattr(text_pieces, "mentions", lambda *rest: by_entity(*rest).with_columns(confidence=pl.lit(0.5)))
     assert scored(world[1], world[2]).height == 0

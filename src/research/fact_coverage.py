@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from src.documents.asks import GAP
 from src.documents.document_store import DocumentStore
 from src.documents.facts import COVERAGE
 from src.research.links import companies
@@ -23,6 +24,11 @@ _MOMENT = pl.Datetime("us", "UTC")
 _SPAN: dict[str, Any] = {"since": _MOMENT, "until": _MOMENT}
 
 
+_NO_SPANS = pl.DataFrame(schema={"cik": pl.Int64(), **_SPAN})
+_INDEX = ("edgar", "index")
+_FIRST_RUN = pl.duration(days=2)  # from the first index to the submissions of a company that was there from the start
+
+
 def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instruments: pl.DataFrame) -> pl.DataFrame:
     """Intervals of each instrument and kind of fact.
 
@@ -31,8 +37,10 @@ def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instrumen
     No interval ends where a later fact would prolong it: what was covered at a close stays so.
 
     Insiders' trades are known from an index only since it is watched, because its history lists forms that were not
-    read. The quarterly sets cover the quarters up to the last one that is stored, as far as they are history: what
-    comes in a set later is known when the set is, so that it says nothing of the bars before.
+    read. A company whose submissions were taken later than that joined the universe later: its forms and the items of
+    its 8-Ks were not read in between, and those of a company without submissions never. The quarterly sets cover the
+    quarters up to the last one that is stored, as far as they are history: what comes in a set later is known when the
+    set is, so that it says nothing of the bars before.
 
     Parameters
     ----------
@@ -48,11 +56,13 @@ def coverage(store: DocumentStore, tables: Mapping[str, pl.DataFrame], instrumen
         Columns of `COVERAGE`.
     """
     named = companies(store, instruments).filter(pl.col("cik").is_not_null())
-    known = named.select("asset_class", "symbol", first="since", last="until")
+    known = named.select("cik", "asset_class", "symbol", first="since", last="until")
     parts = [pl.DataFrame(schema=COVERAGE)]
     for kind, streams in STREAMS.items():
-        spans = _merged(pl.concat([_of_stream(store, kind, source, stream) for source, stream in streams]))
-        parts.append(_of_companies(known, spans, kind))
+        spans = [_of_stream(store, kind, source, stream) for source, stream in streams if (source, stream) != _INDEX]
+        of_all = known.select("cik").unique().join(_merged(pl.concat(spans)), how="cross") if spans else _NO_SPANS
+        own = _of_index(store, kind) if _INDEX in streams else _NO_SPANS
+        parts.append(_of_companies(known, pl.concat([of_all, own]), kind))
     if "text_scores" in tables:
         parts.append(_of_texts(store, tables["text_scores"]))
     return pl.concat(parts).sort(*COVERAGE)
@@ -72,6 +82,20 @@ def _of_stream(store: DocumentStore, kind: str, source: str, stream: str) -> pl.
         return spans.with_columns(since=pl.max_horizontal("since", pl.lit(begun, _MOMENT))).filter(_is_span())
     last = min(quarters["end"].max(), quarters["first_seen"].min()) if quarters.height else None
     return spans.with_columns(until=pl.min_horizontal("until", pl.lit(last, _MOMENT))).filter(_is_span())
+
+
+def _of_index(store: DocumentStore, kind: str) -> pl.DataFrame:
+    """Intervals of the index by company: those that joined later are not covered from its first reading until then."""
+    spans = _merged(_of_stream(store, kind, *_INDEX))
+    begun = store.documents("edgar", ["index"])["first_seen"].min()
+    number = pl.col("entity").str.extract(r"^CIK:0*(\d+)$").cast(pl.Int64)
+    taken = store.documents("edgar", ["submissions"]).group_by(cik=number).agg(taken=pl.col("first_seen").min())
+    each = taken.drop_nulls().join(spans, how="cross")
+    late = pl.col("taken") > pl.lit(begun, _MOMENT) + _FIRST_RUN
+    ended = pl.lit(begun, _MOMENT) - GAP  # an interval counts for so long after its end
+    before = each.filter(late).with_columns(until=pl.min_horizontal("until", ended))
+    after = each.with_columns(since=pl.when(late).then(pl.max_horizontal("since", "taken")).otherwise("since"))
+    return pl.concat([before, after]).filter(_is_span()).select(_NO_SPANS.columns)
 
 
 def quarter_end(name: pl.Expr) -> pl.Expr:
@@ -112,11 +136,13 @@ def _joined(spans: list[tuple[dt.datetime, dt.datetime]]) -> Iterator[tuple[dt.d
 
 def _of_companies(known: pl.DataFrame, spans: pl.DataFrame, kind: str) -> pl.DataFrame:
     """Intervals of each instrument, within the time that its company stood behind it."""
-    each = known.join(spans, how="cross").with_columns(
+    each = known.join(spans, on="cik", how="inner").with_columns(
         since=pl.max_horizontal("since", "first"), until=pl.min_horizontal("until", "last")
     )
-    inside = each.filter(_is_span()).with_columns(fact=pl.lit(kind))
-    return inside.select(COVERAGE.keys()).unique()
+    inside = each.filter(_is_span()).select("asset_class", "symbol", *_SPAN)
+    keys = inside.partition_by("asset_class", "symbol", as_dict=True, include_key=False)
+    rows = [(*key, kind, *span) for key, own in keys.items() for span in _merged(own).rows()]
+    return pl.DataFrame(rows, schema=COVERAGE, orient="row")
 
 
 def _of_texts(store: DocumentStore, table: pl.DataFrame) -> pl.DataFrame:

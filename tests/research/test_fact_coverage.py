@@ -12,10 +12,12 @@ from tests.research.reading_case import SEEN, HeldStore, utc
 ONE = pl.DataFrame({"asset_class": ["stock", "stock"], "symbol": ["ONE", "NONE"]})
 
 
-def store(*intervals):
-    """A store that knows ONE, with intervals of (source, stream, since, until)."""
+def store(*intervals, taken="2014-01-01"):
+    """A store that knows ONE and when its submissions were taken, with intervals of (source, stream, since, until)."""
     table = {"fields": ["cik", "name", "ticker", "exchange"], "data": [[1, "One Inc.", "ONE", "NYSE"]]}
     held = HeldStore().put("company_tickers_exchange", "tickers", json.dumps(table), known=utc("2020-01-01"))
+    if taken:
+        held.put("submissions/CIK0000000001", "submissions", "{}", known=utc(taken), entity="CIK:0000000001")
     held.intervals = [(source, stream, utc(since), utc(until)) for source, stream, since, until in intervals]
     return held
 
@@ -72,6 +74,23 @@ def test_a_set_that_comes_later_covers_no_bar_before_it():
     )
     assert before == [("ONE", utc("2014-01-01"), utc("2024-01-01 03:00"))]
     assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-02-10"))]
+
+
+@pytest.mark.parametrize(
+    ("taken", "filings", "trades"),
+    [
+        ("2026-11-30", [("2014-01-01", "2027-02-01")], [("2026-11-29 12:00", "2027-02-01")]),
+        ("2027-01-15", [("2014-01-01", "2026-11-19 12:00"), ("2027-01-15", "2027-02-01")],
+         [("2027-01-15", "2027-02-01")]),
+        (None, [], []),
+    ],
+)  # fmt: skip
+def test_a_company_that_was_not_collected_is_not_covered(taken, filings, trades):
+    """No one read its forms and the items of its 8-Ks meanwhile: their absence says nothing."""
+    held = store(("edgar", "index", "2014-01-01", "2027-02-01"), taken=taken)
+    held.put("index/2026Q4", "index", "", known=SEEN)
+    for kind, expected in (("filings", filings), ("insider_trades", trades)):
+        assert spans(held, kind) == [("ONE", utc(since), utc(until)) for since, until in expected]
 
 
 def test_texts_count_from_the_first_on_while_a_source_of_texts_is_asked():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from src.core.text import escaped
 from src.documents.fact_store import FactStore
 from src.documents.facts import FACTS
 from src.inspection.files import read_table
@@ -106,7 +107,7 @@ def fact_lines(facts: dict[str, Json]) -> Iterator[str]:
         yield f"  research    {known}{', the last:' if content['last'] else ''}"
         for row in content["last"]:
             values = [_shown(name, value) for name, value in row.items() if name not in _LEADING and value is not None]
-            yield f"    known {row['known'][:16]}  {' '.join(values)}  ({row['document']})"
+            yield f"    known {row['known'][:16]}  {' '.join(values)}  ({escaped(row['document'])})"
 
 
 def _shown(name: str, value: float) -> str:

@@ -80,7 +80,7 @@ def _of_stream(store: DocumentStore, kind: str, source: str, stream: str) -> pl.
         before = quarters.filter(pl.col("end") <= index)["end"].max() if index is not None else None
         begun = before or index
         return spans.with_columns(since=pl.max_horizontal("since", pl.lit(begun, _MOMENT))).filter(_is_span())
-    last = min(quarters["end"].max(), quarters["first_seen"].min()) if quarters.height else None
+    last = quarters.select(pl.min_horizontal(pl.col("end").max(), pl.col("first_seen").min())).item()
     return spans.with_columns(until=pl.min_horizontal("until", pl.lit(last, _MOMENT))).filter(_is_span())
 
 

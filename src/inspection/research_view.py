@@ -102,8 +102,9 @@ def fact_lines(facts: dict[str, Json]) -> Iterator[str]:
         One line.
     """
     for kind, content in facts.items():
-        span = f", covered {content['covered'][0]['since'][:10]} to {content['covered'][-1]['until'][:10]}"
-        known = f"{content['count']:,} {kind.replace('_', ' ')}{span if content['covered'] else ''}"
+        covered = content["covered"]
+        span = f", covered {covered[0]['since'][:10]} to {covered[-1]['until'][:10]}" if covered else ""
+        known = f"{content['count']:,} {kind.replace('_', ' ')}{span}"
         yield f"  research    {known}{', the last:' if content['last'] else ''}"
         for row in content["last"]:
             values = [_shown(name, value) for name, value in row.items() if name not in _LEADING and value is not None]

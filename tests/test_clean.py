@@ -151,7 +151,7 @@ def test_a_dataset_without_champions_is_removed_whole_and_the_others_stay(
     write_text("x", tmp_path / "data" / "journal" / "full.head.json")
     clean(Config(), {})
     assert "dataset full stays; drop=full would remove it" in capsys.readouterr().out
-    assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 9 things, 14.0 KB")
+    assert clean(Config(), {"drop": "full", "yes": "true"}).startswith("clean: removed 10 things, 16.0 KB")
     assert {path.parent.name for path in tmp_path.glob("data/*/*/manifest.json")} == {"quick"}
     assert not (tmp_path / "reports" / "full").exists()
     assert len(list((tmp_path / "data" / "journal").rglob("*.json*"))) == 2  # the one record of what was said

@@ -30,6 +30,8 @@ INSTEAD = (
     (r"^(\w+=\S+ )?(ray|mlflow|dvc) ", "parsed", "a server, a cluster, or a whole pipeline"),
     (r"source=auto|src\.(enlist|quote)\b", "composed", "asks live providers"),
     (r"universe=quick", "composed", "the same as universe=full, with other instruments"),
+    (r"src\.(search|compare)\b", "named", "looks at what was collected or trained before: tests of their own run them"),
+    (r"features=all\+research", "composed", "looks at facts that have to be collected before"),
     (r"engine=ray", "composed", "starts a cluster or needs one"),
     (r"src\.tune\b|placebo=|follow=true", "composed", "takes long, or goes on until it is stopped"),
 )

@@ -110,8 +110,8 @@ FILE_NAME = Pattern(
 )
 """Names that can be part of a file's or a registered model's name on every system."""
 OPTION_NAME = Pattern(
-    re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"),
-    "letters, digits, -, _ and +, as all+research (it is the name of a file of conf/)",
+    re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"),
+    "letters, digits, -, _ and + (it becomes a file name on every system)",
 )
 """Names of options that combine others and become part of no other name."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from filelock import FileLock, Timeout
 
 from src.research import derive
 from src.runtime import lock
@@ -15,20 +15,17 @@ from tests.research.sources.feed_case import collection
 
 
 def test_one_command_reads_documents_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, steps, entered = collection(tmp_path / "data"), [], threading.Event()
+    job, held = collection(tmp_path / "data"), []
     monkeypatch.setattr(lock.paths, "locks", lambda: tmp_path / "locks")
 
-    def tables(_job: Any, _bars: Any, name: Any) -> list[tuple[str, pl.DataFrame]]:
-        steps.append(f"{name} begins")
-        entered.set()
-        threading.Event().wait(0.2)
-        steps.append(f"{name} ends")
+    def tables(*_: Any) -> list[tuple[str, pl.DataFrame]]:
+        (path,) = (tmp_path / "locks").glob("derive-*.lock")
+        with pytest.raises(Timeout):
+            FileLock(path).acquire(blocking=False)
+        held.append(path)
         return []
 
     monkeypatch.setattr(derive, "_tables", tables)
-    other = threading.Thread(target=derive._read, args=(job, None, "first"))
-    other.start()
-    assert entered.wait(5)
-    derive._read(job, None, "second")  # type: ignore[arg-type]
-    other.join()
-    assert steps == ["first begins", "first ends", "second begins", "second ends"]
+    assert derive._read(job, None, pl.DataFrame()) == {}  # type: ignore[arg-type]
+    with FileLock(held[0]).acquire(blocking=False):
+        assert len(held) == 1

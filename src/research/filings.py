@@ -129,7 +129,9 @@ def _rows(every: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(name).drop_nulls().first() for name in (*_HEADER, "length", "similarity")),
         *(pl.col(name).first() for name in _TIMES),
     )
-    after = joined.filter((pl.col("rank") == 0) & (pl.col("known") > pl.col("first")))
+    said = whole.select(*_FILING, said=pl.col("items").is_not_null())
+    after = joined.filter((pl.col("rank") == 0) & (pl.col("known") > pl.col("first"))).join(said, on=_FILING)
+    after = after.with_columns(items=pl.when(~pl.col("said")).then("items")).drop("said")  # announced once
     return pl.concat(
         [whole.with_columns(late_text=pl.lit(value=False)), after.with_columns(late_text=pl.lit(value=True))],
         how="diagonal",

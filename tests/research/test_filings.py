@@ -82,6 +82,16 @@ def test_a_document_that_comes_after_the_row_of_its_index_adds_a_row_without_a_f
     ]  # fmt: skip
 
 
+def test_a_text_that_comes_later_announces_nothing_once_more():
+    """The items were known from the submissions: the age of the results must not begin again."""
+    entry = {"accession": "A", "form": "8-K", "filed": "2024-03-01", "accepted": "2024-03-01T21:20:00", "items": "2.02"}
+    store = HeldStore().put("submissions/CIK0000000001", "submissions", submissions([entry]), known=SEEN)
+    with_document(store, "8-K", known=SEEN + dt.timedelta(days=9), items=["2.02"])
+    table = filings(store, COMPANY).sort("known")
+    assert table["earnings"].to_list() == [1, None] and table["items"].to_list() == [1, None]
+    assert table["length"].to_list() == [None, 2]
+
+
 def test_submissions_add_times_periods_and_items():
     rows = [{"accession": "A", "form": "8-K", "filed": "2024-03-01", "accepted": "2024-03-01T06:05:00",
              "period": "2024-02-28", "items": "2.02,5.02,9.01"},

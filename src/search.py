@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import difflib
 import shutil
 import sys
 from collections.abc import Sequence
 
 from src.config.commands import command, is_setting, setting
+from src.config.text_values import field_type
 from src.core.errors import ConfigError, StageError
 from src.core.instruments import ASSET_CLASSES
 from src.core.text import escaped
@@ -62,6 +64,7 @@ def search(arguments: Sequence[str]) -> int:
     if "folder" in own:
         overrides.append(setting("research.folder", own["folder"]))
     try:
+        _refuse_slips(overrides)
         query = _query(own, " ".join(word for word in rest if not is_setting(word)))
         paths = compose(overrides).paths
     except ConfigError as error:
@@ -78,6 +81,15 @@ def search(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _refuse_slips(words: Sequence[str]) -> None:
+    """Refuse what looks like one of the command's own arguments, misspelt."""
+    for word in words:
+        name = word.partition("=")[0]
+        near = difflib.get_close_matches(name, _OWN, n=1, cutoff=0.7)
+        if near and field_type(name) is None:
+            raise ConfigError(f"{name}= is no argument of search: did you mean {near[0]}=? ({', '.join(_OWN)})")
+
+
 def _query(own: dict[str, str], text: str) -> Query:
     """The query of a command line.
 
@@ -92,12 +104,14 @@ def _query(own: dict[str, str], text: str) -> Query:
     limit = own.get("limit", str(_LIMIT))
     if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
         raise ConfigError(f"limit must be a whole number from 1 to {_MOST}, got {limit}")
-    until = _day("until", own)
+    since, until = _day("since", own), _day("until", own)
+    if since and until and until < since:
+        raise ConfigError(f"until={own['until']} is before since={own['since']}: exchange them")
     return Query(
         found,
         source=own.get("source"),
         kind=own.get("kind"),
-        since=_day("since", own),
+        since=since,
         until=until + dt.timedelta(days=1) if until else None,
         limit=int(limit),
     )
@@ -133,7 +147,8 @@ def _show(found: Hits, query: Query, index: SearchIndex) -> None:
     _show_remarks(index)
     noun = "document" if found.total == 1 else "documents"
     if not found.total:
-        notice("search: no document holds these words")
+        narrowed = any((query.source, query.kind, query.since, query.until, query.entities))
+        notice(f"search: no document holds these words{' within these limits' if narrowed else ''}")
     elif found.total == len(found.hits):
         notice(f"search: {found.total:,} {noun}, newest first")
     else:

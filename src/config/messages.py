@@ -10,6 +10,7 @@ from typing import Any
 from src.config.commands import command
 from src.config.mistyped import known_word
 from src.core.errors import ConfigError
+from src.core.project import ROOT
 from src.models.registry import FAMILIES
 
 _TYPES = {
@@ -137,7 +138,8 @@ def _no_such_option(error: Any) -> str:
     if not group:
         return str(error).splitlines()[0]
     written = f"{command('tune', 'model=all')} writes it; " if group == "model" and option.startswith("tuned") else ""
-    return f"{group}={option}: there is no conf/{missing}.yaml; {written}{near(option, error.options or ())}"
+    options = error.options or sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+    return f"{group}={option}: there is no conf/{missing}.yaml; {written}{near(option, options)}"
 
 
 def _setting(error: Any) -> str:

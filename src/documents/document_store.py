@@ -26,6 +26,7 @@ from src.documents.batches import Appended, BatchRows, batch, log_name
 from src.documents.catalogue import Catalogue, keys, retried
 from src.documents.contents import Contents
 from src.documents.document import DOCUMENTS, Ask, Document
+from src.documents.kept_lags import KeptLags
 from src.documents.sealing import seal
 from src.storage import atomic
 
@@ -54,25 +55,23 @@ class DocumentStore:
 
     def __init__(self, root: Path, lags: Mapping[str, float] | None = None) -> None:
         self.root = Path(root)
-        self._lags = dict(lags or {})
         self._catalogue = Catalogue(self.root)
         self._contents: dict[str, Contents] = {}
         self._watched: dict[str, dict[str, dt.datetime]] = {}
         self._ids: dict[tuple[str, str | None], tuple[list[Path], frozenset[str]]] = {}
+        self._kept = KeptLags(self.root, lags or {})
         self._logged: list[int] | None = None  # files and bytes in the log
 
     def lag(self, source: str) -> dt.timedelta:
         """What is added to the stamp of a source's history, for readers of documents that hold many filings.
 
+        It is the one by which the source's first documents were dated, whatever the settings say later.
+
         Parameters
         ----------
         source : str
-
-        Returns
-        -------
-        timedelta
         """
-        return dt.timedelta(hours=self._lags.get(source, self._lags.get("default", 24.0)))
+        return self._kept.hours(source)
 
     def append(self, documents: Sequence[Document], asks: Sequence[Ask] = ()) -> Appended:
         """Store a batch; durable on return, whole or not at all.
@@ -103,6 +102,8 @@ class DocumentStore:
             if not segments.is_source(name):
                 raise ValueError(f"a source's name must be lower-case letters, digits, _ and -, got {name!r}")
         self._seal_large_log()
+        for name in {each.source for each in documents}:
+            self._kept.keep(name)
         table = asked.table_of(asks)
         watched = self._watched_with(table, {each.source for each in documents})
         found = batch(documents, self._contents_of, watched.__getitem__, self.lag)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from src.chains.store import OptionStore
+from src.core.errors import StageError
 from src.core.instruments import KEY
 from src.documents.document_store import DocumentStore
 from src.documents.fact_store import FactStore
-from src.documents.facts import COVERAGE, schema
+from src.documents.facts import COVERAGE, FACTS, schema
+from src.documents.segments import log_files, sources
 from src.market.bars import BarStore
 from src.market.bars import bucket as bucket_of
 from src.research.chain_summaries import chain_summaries
@@ -34,6 +36,7 @@ from src.runtime.progress import Progress
 from src.storage import atomic
 
 log = logging.getLogger(__name__)
+_OF_DOCUMENTS = frozenset(FACTS) - {"chain_summaries"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def derive(job: ResearchJob) -> DerivedFacts:
     DerivedFacts
     """
     bars, facts = BarStore(job.paths.bars), FactStore(job.paths.facts)
+    _require_documents(job, facts)
     instruments = wanted(job)
     tables = _read(job, bars, instruments)
     intervals = coverage(DocumentStore(job.paths.documents), tables, instruments)
@@ -101,6 +105,20 @@ def _read(job: ResearchJob, bars: BarStore, instruments: pl.DataFrame) -> dict[s
 
     with dataset_lock("derive", f"documents-{folder_digest(job.paths.research_state)}", wait):
         return dict(_tables(job, bars, instruments))
+
+
+def _require_documents(job: ResearchJob, facts: FactStore) -> None:
+    """Refuse to take an absent or empty folder, such as a share that is not mounted, for the end of all documents."""
+    documents = job.paths.documents
+    if sources(documents) or log_files(documents):
+        return
+    stored = {kind for b in facts.ledger.units() for kind in (facts.ledger.fact(b, "digests") or {})}
+    if stored & _OF_DOCUMENTS:
+        raise StageError(
+            f"there are no documents in {documents.as_posix()}, from which the facts of {job.paths.dataset} were "
+            "derived: mount the folder or name it in research.folder; nothing was changed (remove "
+            f"{job.paths.facts.as_posix()} if the facts are to go)"
+        )
 
 
 def _states(bars: BarStore, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -123,6 +123,8 @@ class CollectContext:
     latest : callable
         ``latest(kind) -> list[(Document row as dict, body)]``: newest revision of each document of a kind of this
         source, such as its table of tickers.
+    asked : callable
+        ``asked(stream)``: whether the stream was ever asked, by any machine whose documents are stored here.
     bars : SourceConfig or None
         Where the bars come from: a source that generates documents generates them about these.
     until : str or None
@@ -137,6 +139,7 @@ class CollectContext:
     stored: Callable[[str], bool]
     notes: Callable[[str], Mapping[str, Any]]
     latest: Callable[[str], list[tuple[dict[str, Any], bytes]]]
+    asked: Callable[[str], bool] = lambda _stream: False
     bars: SourceConfig | None = None
     until: str | None = None
 

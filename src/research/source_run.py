@@ -92,6 +92,7 @@ class SourceRun:
         run.context = CollectContext(
             job.research, job.live, now, instruments, watched,
             stored=run.is_stored, notes=lambda unit: records.notes(source.name, unit), latest=run.latest,
+            asked=lambda stream: stream in store.coverage(source.name)["stream"].to_list(),
             bars=job.source, until=job.until,
         )  # fmt: skip
         return run
@@ -231,10 +232,9 @@ class SourceRun:
             return f"{name} nothing due"
         parts = [f"{name} {self.new:,} new{' documents' if is_first else ''}"]
         parts += [f"{self.revised:,} revised"] if self.revised else []
-        counts = {"failed": self.failed, "left for the next run": self.left}
+        why = f" ({self.reason})" if self.failed == 1 or not self.answered else ""
+        counts = {f"failed{why}": self.failed, "left for the next run": self.left}
         parts += [f"{_pages(n)} {words}" for words, n in counts.items() if n]
-        if self.failed and not self.answered:
-            parts[-1] += f" ({self.reason})"
         parts += [f"{self.remarks:,} remark{'' if self.remarks == 1 else 's'} in the log"] if self.remarks else []
         return ", ".join(parts)
 

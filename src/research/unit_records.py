@@ -172,6 +172,8 @@ class UnitRecords:
     def _opened(self) -> sqlite3.Connection:
         try:
             return _connected(self.path)
+        except sqlite3.OperationalError:  # the folder's rights or a full disk, and no damage
+            raise
         except sqlite3.DatabaseError as error:
             aside = self.path.with_suffix(".damaged")
             log.warning("%s can't be read (%s): set aside as %s; what is due is asked again", self.path, error, aside)

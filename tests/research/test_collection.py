@@ -365,7 +365,7 @@ def test_files_are_read_without_a_network(tmp_path, monkeypatch) -> None:
     closed = []
     source = numbered(lambda: "", 3, name="own", offline=True, connect=lambda _settings, _live, _gate: Files())
     use(monkeypatch, source)
-    assert collect(of) == "own 12 new documents, 1 page failed" and closed
+    assert collect(of) == "own 12 new documents, 1 page failed (unavailable: u1 is open in another program)" and closed
 
 
 def test_a_key_in_an_address_or_a_header_is_in_no_file(world, tmp_path, monkeypatch) -> None:

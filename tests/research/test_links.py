@@ -290,7 +290,7 @@ def test_any_text_is_read_without_an_error_and_confidences_lie_in_their_range(te
 
 @pytest.mark.parametrize("piece", ["$", "A.", "AAPL:", "NYSE: A, ", "Apple's ", "(", "Bank of ", "A " * 3, "-"])
 def test_long_repetitions_take_linear_time(piece):
-    assert links_of([piece * 6_000]) is not None
+    assert links_of([piece * 2_000]) is not None
 
 
 # Companies

@@ -115,6 +115,7 @@ class _Reader:
         self.found: dict[int, TextSigns] = {}
         self.taken: set[int] = set()  # places that a tag explains
         self._business: bool | None = None
+        self._listed: tuple[TextLine, bool] | None = None  # the last line that was asked for
 
     def read(self) -> dict[int, TextSigns]:
         self._tags()
@@ -269,8 +270,10 @@ class _Reader:
 
     def _listing(self, line: TextLine) -> bool:
         """Whether at least half of a line are symbols that mean nothing else."""
-        known = [token.text in self.index.symbols and not ambiguous_symbol(token.text) for token in line.tokens]
-        return 2 * sum(known) >= len(known)
+        if self._listed is None or self._listed[0] is not line:
+            known = [token.text in self.index.symbols and not ambiguous_symbol(token.text) for token in line.tokens]
+            self._listed = line, 2 * sum(known) >= len(known)
+        return self._listed[1]
 
     def _traded(self, line: TextLine, at: int) -> bool:
         """Whether a doubtful symbol stands where a share stands: ``GM shares``, ``HD sales drop``, ``bought GME``."""

@@ -152,7 +152,8 @@ def _files(reply: Reply, context: CollectContext) -> Harvest:
         listed, remarks = listing["files"], [str(each) for each in listing["remarks"]]
     except (ValueError, KeyError, TypeError) as error:
         raise Malformed(f"the list of the folder can't be read: {error}") from error
-    stream, first = context.settings.own.path, not context.notes(_LOOKED)
+    stream = context.settings.own.path
+    first = not (context.notes(_LOOKED) or context.asked(stream))
     more = []
     for path, name, size, changed in listed[:_MOST_FILES]:
         unit = f"{name}?{size}-{changed}"

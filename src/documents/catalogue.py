@@ -252,7 +252,8 @@ class Catalogue:
 def resolved(observed: pl.DataFrame) -> pl.DataFrame:
     """Make of all observations what counts.
 
-    Of one content the earliest first sight and the earliest known time count. The contents of an id are its revisions,
+    Of one content the earliest first sight and the earliest known time count; where a machine that watched saw it, its
+    time, and not what another one that came later took for history. The contents of an id are its revisions,
     in the order of their first sight; where that is equal, in the order in which the machine stored them. Only the
     first content can be history, so a later one is known when it is first seen.
 
@@ -269,7 +270,7 @@ def resolved(observed: pl.DataFrame) -> pl.DataFrame:
     content = ["key", "content"]
     ordered = observed.sort(*content, "first_seen", "revision", "known", "backfilled", maintain_order=True)
     if ordered.select(pl.struct(content).rle_id().max()).item() not in (None, ordered.height - 1):
-        earliest = ordered.sort(*content, "known", "backfilled").unique(content, keep="first", maintain_order=True)
+        earliest = ordered.sort(*content, "backfilled", "known").unique(content, keep="first", maintain_order=True)
         ordered = ordered.unique(content, keep="first", maintain_order=True).with_columns(
             earliest["known"], earliest["backfilled"]
         )

@@ -28,7 +28,7 @@ from src.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 _WAIT = 60.0  # seconds for another search that is updating the index
 _PART = 16 * 2**20  # bytes of bodies in memory
 _ROWS = 5000  # documents of one transaction
@@ -36,7 +36,8 @@ _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
     number INTEGER PRIMARY KEY, source TEXT, id TEXT, content_hash TEXT, kind TEXT, entity TEXT, title TEXT, name TEXT,
-    first_seen INTEGER, place INTEGER, history INTEGER, file TEXT, row INTEGER, revision INTEGER, known INTEGER,
+    first_seen INTEGER, place INTEGER, history INTEGER, backfilled INTEGER, file TEXT, row INTEGER, revision INTEGER,
+    known INTEGER,
     UNIQUE (source, id, content_hash)
 );
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
@@ -45,14 +46,16 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
 PRAGMA user_version = {_VERSION};
 """
 _INSERT = """
-INSERT INTO documents (source, id, content_hash, kind, entity, title, name, first_seen, place, history, file, row,
-    revision, known)
-VALUES (:source, :id, :content_hash, :kind, :entity, :title, :name, :first_seen, :place, :history, :file, :row,
-    0, :history)
+INSERT INTO documents (source, id, content_hash, kind, entity, title, name, first_seen, place, history, backfilled,
+    file, row, revision, known)
+VALUES (:source, :id, :content_hash, :kind, :entity, :title, :name, :first_seen, :place, :history, :backfilled,
+    :file, :row, 0, :history)
 ON CONFLICT (source, id, content_hash) DO NOTHING
 """
 _AGAIN = """
-UPDATE documents SET history = min(history, :history),
+UPDATE documents SET
+    history = CASE WHEN (:backfilled, :history) < (backfilled, history) THEN :history ELSE history END,
+    backfilled = min(backfilled, :backfilled),
     file = CASE WHEN :sealed THEN :file ELSE file END, row = CASE WHEN :sealed THEN :row ELSE row END,
     place = CASE WHEN (:first_seen, :place) < (first_seen, place) THEN :place ELSE place END,
     first_seen = min(first_seen, :first_seen)

@@ -70,9 +70,11 @@ class NaiveStore:
             for body in {each.body for each in of_id}:
                 same = [each for each in of_id if each.body == body]
                 first_seen, place = min((each.first_seen, each.place) for each in same)
-                contents.append((first_seen, place, hashed(body), body, min((e.known, e.backfilled) for e in same)))
+                contents.append((first_seen, place, hashed(body), body, min((e.backfilled, e.known) for e in same)))
             for revision, (first_seen, _place, _hash, body, dated) in enumerate(sorted(contents)):
-                rows.append((source, name, revision, body, first_seen, *((first_seen, False) if revision else dated)))
+                rows.append(
+                    (source, name, revision, body, first_seen, *((first_seen, False) if revision else dated[::-1]))
+                )
         return sorted(rows, key=lambda row: (row[5], *row[:3]))
 
     def coverage(self, source):

@@ -170,6 +170,17 @@ def test_a_revision_is_never_history_even_where_another_machine_took_it_for_hist
     assert found == [(0, at(100), at(34), True), (1, at(200), at(200), False)]
 
 
+def test_what_a_watching_machine_saw_is_no_history_although_another_took_it_for_history(tmp_path):
+    """The other one's first look came later, and would have it known before anyone had it."""
+    one, two = DocumentStore(tmp_path / "one"), DocumentStore(tmp_path / "two")
+    one.append([document("a", 100, published=at(20))], [Ask("news", "s", at(10))])
+    two.append([document("a", 200, published=at(20))], [Ask("news", "s", at(200))])
+    assert two.documents()["known"].to_list() == [at(44)]
+    one.seal(), two.seal()
+    copy(tmp_path / "one", tmp_path / "two")
+    assert two.documents().select("first_seen", "known", "backfilled").rows() == [(at(100), at(100), False)]
+
+
 def test_what_is_asked_for_is_narrowed_by_source_kind_time_and_first_content(tmp_path):
     store = DocumentStore(tmp_path)
     store.append(

@@ -93,7 +93,8 @@ def _of_index(store: DocumentStore, kind: str) -> pl.DataFrame:
     each = taken.drop_nulls().join(spans, how="cross")
     late = pl.col("taken") > pl.lit(begun, _MOMENT) + _FIRST_RUN
     ended = pl.lit(begun, _MOMENT) - GAP  # an interval counts for so long after its end
-    before = each.filter(late).with_columns(until=pl.min_horizontal("until", ended))
+    listed = each.filter(late) if kind == "filings" else each.clear()  # submissions list filings, and no trades
+    before = listed.with_columns(until=pl.min_horizontal("until", ended))
     after = each.with_columns(since=pl.when(late).then(pl.max_horizontal("since", "taken")).otherwise("since"))
     return pl.concat([before, after]).filter(_is_span()).select(_NO_SPANS.columns)
 

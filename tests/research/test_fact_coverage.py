@@ -89,8 +89,13 @@ def test_a_company_that_was_not_collected_is_not_covered(taken, filings, trades)
     """No one read its forms and the items of its 8-Ks meanwhile: their absence says nothing."""
     held = store(("edgar", "index", "2014-01-01", "2027-02-01"), taken=taken)
     held.put("index/2026Q4", "index", "", known=SEEN)
-    for kind, expected in (("filings", filings), ("insider_trades", trades)):
-        assert spans(held, kind) == [("ONE", utc(since), utc(until)) for since, until in expected]
+    for sets in ((), ("2026q3",)):
+        for name in sets:
+            held.put(name, "insider-set", "", known=SEEN)
+        for kind, expected in (("filings", filings), ("insider_trades", trades)):
+            begun = utc("2026-10-01 02:00") if sets and kind == "insider_trades" and taken == "2026-11-30" else None
+            rows = [("ONE", begun or utc(since), utc(until)) for since, until in expected]
+            assert spans(held, kind) == rows
 
 
 def test_texts_count_from_the_first_on_while_a_source_of_texts_is_asked():

@@ -81,9 +81,9 @@ def search(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _refuse_slips(words: Sequence[str]) -> None:
+def _refuse_slips(typed: Sequence[str]) -> None:
     """Refuse what looks like one of the command's own arguments, misspelt."""
-    for word in words:
+    for word in typed:
         name = word.partition("=")[0]
         near = difflib.get_close_matches(name, _OWN, n=1, cutoff=0.7)
         if near and field_type(name) is None:

@@ -31,6 +31,9 @@ MEASURES = {"auc": "AUC", "net": "net return a year", "ic": "rank IC"}
 # days that both runs have.
 _ALIKE = ("label", "split", "model", "seed", "library", "listings", "eligibility", "scope")
 _COLUMNS = ("session_key", *KEY, "family", "features", "parts", "created_at")
+_GRADED: dict[str, Any] = {
+    "record_id": pl.String(), "passed": pl.Boolean(), "graded_by": pl.String(), "graded_at": pl.Datetime("us", "UTC"),
+}  # fmt: skip
 _CATEGORY = "category."
 _UNLIKE = "its portfolios are gone, or were traded by other settings: train both sets with the same ones"
 _FEWEST = 20  # decisions of a quarter that its measures rest on
@@ -133,7 +136,7 @@ def compare_instruments(
                 used.append(record_id)
     compared = twins.filter(pl.col("base_id").is_in(used))
     return FeatureComparison(
-        base.name, other.name, compared.height, compared.select(KEY).n_unique(), _passed(store, compared),
+        base.name, other.name, compared.height, compared.select(KEY).n_unique(), _passed(compared),
         _averaged(parts, ("auc", "net")), twins.height - compared.height, next(iter(reader.left_out.values()), ""),
     )  # fmt: skip
 
@@ -168,7 +171,7 @@ def compare_portfolios(
             used.append(row["base_id"])
     compared = twins.filter(pl.col("base_id").is_in(used))
     return FeatureComparison(
-        base.name, other.name, compared.height, compared.height, _passed(store, compared),
+        base.name, other.name, compared.height, compared.height, _passed(compared),
         _averaged(parts, ("net", "ic")), twins.height - compared.height, _UNLIKE,
     )  # fmt: skip
 
@@ -176,8 +179,12 @@ def compare_portfolios(
 def _twins(
     store: RunStore, base: FeaturesConfig, other: FeaturesConfig, interval: str, paths: DatasetPaths
 ) -> pl.DataFrame:
-    """Runs of both sets that are alike in all else: one row a pair, the newest of each."""
-    runs = store.runs(_COLUMNS).filter(~pl.col("superseded"))
+    """Runs of both sets that are alike in all else: one row a pair, those that were graded last.
+
+    A run that no grade stands for any more, since its facts or bars changed and another took its place, is left out.
+    """
+    graded = _graded(store)
+    runs = store.runs(_COLUMNS).filter(~pl.col("superseded")).join(graded, on="record_id")
     found = {}
     for side, features in (("base", base), ("other", other)):
         names = json.dumps([item.name for item in select(features, interval)])
@@ -190,10 +197,11 @@ def _twins(
                 f"`{command('train', f'features={features.name}', scope)}` first"
             )
         alike = own["parts"].map_elements(_alike, return_dtype=pl.String).alias("alike")
-        newest = own.with_columns(alike).sort("created_at").unique([*KEY, "family", "alike"], keep="last")
+        order = ["graded_at", "created_at"]
+        newest = own.with_columns(alike).sort(order).unique([*KEY, "family", "alike"], keep="last")
         found[side] = newest.select(
             *KEY, "family", "alike", pl.col("record_id").alias(f"{side}_id"),
-            pl.col("session_key").alias(f"{side}_session"),
+            pl.col("graded_by").alias(f"{side}_session"), pl.col("passed").alias(f"{side}_passed"),
         )  # fmt: skip
     twins = found["base"].join(found["other"], on=[*KEY, "family", "alike"]).sort(*KEY, "family")
     if not twins.height:
@@ -202,6 +210,20 @@ def _twins(
             "settings and seed: train both with the same settings"
         )
     return twins
+
+
+def _graded(store: RunStore) -> pl.DataFrame:
+    """Whether each run passed, by the session that graded it last, and when that was."""
+    parts = [pl.DataFrame(schema=_GRADED)]
+    for session in sorted(store.graded_sessions()):
+        rows = store.grades(session).select("record_id", "passed", "graded_by")
+        parts.append(rows.with_columns(graded_at=pl.lit(store.graded_at(session), _GRADED["graded_at"])))
+    return pl.concat(parts).sort("graded_at").unique("record_id", keep="last")
+
+
+def _passed(twins: pl.DataFrame) -> tuple[int, int]:
+    """How many runs of each side cleared the thresholds, by the session that graded them last."""
+    return int(twins["base_passed"].sum()), int(twins["other_passed"].sum())
 
 
 def _normal(names: str) -> str:
@@ -272,18 +294,3 @@ def _daily(paths: DatasetPaths, record_id: str) -> tuple[pl.DataFrame, str] | No
     with atomic.read_errors(path, f"run `{command('train', 'scope=pooled', stored=paths.dataset)}`, which writes it"):
         days = pl.read_parquet(path, columns=["stamp", "net", "ic"], glob=False)
     return days, str(atomic.read_json(note).get("grade_key"))
-
-
-def _passed(store: RunStore, twins: pl.DataFrame) -> tuple[int, int]:
-    """How many runs of each side cleared the thresholds, by the grade of the session that trained them."""
-    return _cleared(store, twins, "base"), _cleared(store, twins, "other")
-
-
-def _cleared(store: RunStore, twins: pl.DataFrame, side: str) -> int:
-    count = 0
-    for (session,), rows in twins.group_by(f"{side}_session"):
-        grades = store.grades(str(session))
-        if grades.height:
-            own = grades.filter(pl.col("record_id").is_in(rows[f"{side}_id"].to_list()), pl.col("passed"))
-            count += own["record_id"].n_unique()
-    return count

@@ -148,3 +148,15 @@ def test_portfolios_in_a_quarter_of_few_days_say_nothing() -> None:
     assert table["quarter"].to_list() == [dt.date(2024, 1, 1), dt.date(2024, 4, 1)]
     assert np.allclose(table.drop("quarter").row(0), (0.365, 0.73, 0.02, 0.02))
     assert table.drop("quarter").row(1) == (None,) * 4
+
+
+def test_a_run_that_no_grade_stands_for_is_not_compared(both: Config, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(both.data.root, tmp_path / "data")
+    config = dataclasses.replace(both, data=dataclasses.replace(both.data, root=str(tmp_path / "data")))
+    for path in sorted(config.paths.runs.glob("b*.grades.parquet"))[:1]:
+        rows = pl.read_parquet(path)
+        rows.head(0).write_parquet(path)
+        gone = rows.select("asset_class", "symbol").n_unique()
+    assert compare_instruments(config.paths, BASE, OTHER, DAILY).pairs == 3 - gone

@@ -26,6 +26,8 @@ _BLOCKS = re.compile(
     "address|article|aside|blockquote|br|dd|div|dl|dt|figure|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|"
     "table|td|th|tr|ul"
 )
+FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+"""Settings at the top of a Markdown file, which are no part of its text."""
 _MARKUP = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+(?=\S)|```.*$|\|?(?:[ \t]*:?-{3,}:?[ \t]*\|)+.*$)", re.MULTILINE
 )
@@ -88,7 +90,7 @@ def readable_text(body: bytes, name: str) -> str:
     if ending in (".htm", ".html", ".xhtml") or _is_html(body, ending):
         return _plain(_without_tags(text))
     if ending in (".md", ".markdown"):
-        return _plain(_MARKUP.sub("", _LINK.sub(r"\1", text)))
+        return _plain(_MARKUP.sub("", _LINK.sub(r"\1", FRONT_MATTER.sub("", text))))
     return _plain(text)
 
 

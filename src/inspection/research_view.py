@@ -114,6 +114,8 @@ def fact_lines(facts: dict[str, Json]) -> Iterator[str]:
 def _shown(name: str, value: float) -> str:
     if name in _DAYS:
         return f"{name}={dt.date(1970, 1, 1) + dt.timedelta(days=int(value))}"
+    if name == "owner":  # a number of the SEC's, and no quantity
+        return f"{name}={value:.0f}"
     return f"{name}={value:.6g}" if abs(value) < 1e6 else f"{name}={value:,.0f}"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
-from src.documents.text import decoded, text_of
+from src.documents.text import FRONT_MATTER, decoded, text_of
 
 _NEW_YORK, _EVENING = ZoneInfo("America/New_York"), dt.time(22)
 _NAMES = {
@@ -22,7 +22,6 @@ _NAMES = {
     "text": ("text", "body", "content", "summary", "abstract", "note", "notes", "comment", "description", "article"),
 }
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_. ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
-_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _LINE = re.compile(r"^([A-Za-z][\w -]{0,40}?)[ \t]*:[ \t]*(.*)$")
 _ITEM = re.compile(r"^[ \t]*-[ \t]+(.+)$")
 _META = re.compile(
@@ -230,7 +229,7 @@ def _delimiter(text: str) -> str:
 
 def _front(head: str) -> dict[str, str]:
     """Date, symbols and title of the lines between two rules at the top of a file."""
-    match = _FRONT.match(head)
+    match = FRONT_MATTER.match(head)
     values: dict[str, list[str]] = {}
     name = ""
     for line in match[1].splitlines() if match else ():

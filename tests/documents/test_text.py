@@ -45,3 +45,8 @@ def test_a_declared_encoding_counts_if_the_body_is_not_utf_8():
 def test_a_declared_encoding_that_is_not_to_be_had_does_not_stop_it(name):
     assert isinstance(decoded(f"encoding={name} ".encode() + b"\xff\x00\xfe"), str)
     assert "\0" not in decoded(b"a\0b")
+
+
+def test_settings_at_the_top_of_a_markdown_file_are_no_text():
+    body = b"---\ntitle: Mine\nsymbol: AAPL\n---\n# Heading\nWords --- and more.\n"
+    assert text_of(body, "a.md") == "Heading\nWords --- and more."

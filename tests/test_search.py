@@ -54,7 +54,10 @@ def test_each_hit_is_one_line_and_a_stranger_s_title_moves_no_cursor(folder, cap
 def test_hits_are_narrowed_and_counted(folder, capsys):
     assert len(lines(folder, capsys, "probe", "symbol=BF.B")[0]) == 2
     assert len(lines(folder, capsys, "probe", "symbol=stock:MARS")[0]) == 1
-    assert lines(folder, capsys, "probe", "symbol=crypto:BF.B") == ([], "search: no document holds these words")
+    assert lines(folder, capsys, "probe", "symbol=crypto:BF.B") == (
+        [],
+        "search: no document holds these words within these limits",
+    )
     assert len(lines(folder, capsys, "probe", "source=edgar")[0]) == 1
     assert len(lines(folder, capsys, "probe", "-mars", "kind=article")[0]) == 1
     assert len(lines(folder, capsys, "probe", "since=2024-03-02", "until=2024-03-02")[0]) == 1

@@ -25,7 +25,7 @@ def context(*overrides: str) -> CollectContext:
     config = compose(["research=simulated", *overrides])
     return CollectContext(
         config.research, config.source.live, NOW, NOTHING, NOTHING, lambda _id: False, lambda _unit: {},
-        lambda _kind: [], config.source, config.data.until,
+        lambda _kind: [], bars=config.source, until=config.data.until,
     )  # fmt: skip
 
 

@@ -218,7 +218,7 @@ def _graded(store: RunStore) -> pl.DataFrame:
     for session in sorted(store.graded_sessions()):
         rows = store.grades(session).select("record_id", "passed", "graded_by")
         parts.append(rows.with_columns(graded_at=pl.lit(store.graded_at(session), _GRADED["graded_at"])))
-    return pl.concat(parts).sort("graded_at").unique("record_id", keep="last")
+    return pl.concat(parts).sort("graded_at", "graded_by").unique("record_id", keep="last")
 
 
 def _passed(twins: pl.DataFrame) -> tuple[int, int]:

@@ -26,6 +26,7 @@ _SPAN: dict[str, Any] = {"since": _MOMENT, "until": _MOMENT}
 
 _NO_SPANS = pl.DataFrame(schema={"cik": pl.Int64(), **_SPAN})
 _INDEX = ("edgar", "index")
+# `GAP` is taken off where nothing more is read: readers of coverage let an interval count for so long after its end.
 _FIRST_RUN = pl.duration(days=2)  # from the first index to the submissions of a company that was there from the start
 
 
@@ -81,7 +82,7 @@ def _of_stream(store: DocumentStore, kind: str, source: str, stream: str) -> pl.
         begun = before or index
         return spans.with_columns(since=pl.max_horizontal("since", pl.lit(begun, _MOMENT))).filter(_is_span())
     last = quarters.select(pl.min_horizontal(pl.col("end").max(), pl.col("first_seen").min())).item()
-    return spans.with_columns(until=pl.min_horizontal("until", pl.lit(last, _MOMENT))).filter(_is_span())
+    return spans.with_columns(until=pl.min_horizontal("until", pl.lit(last, _MOMENT) - GAP)).filter(_is_span())
 
 
 def _of_index(store: DocumentStore, kind: str) -> pl.DataFrame:
@@ -92,7 +93,7 @@ def _of_index(store: DocumentStore, kind: str) -> pl.DataFrame:
     taken = store.documents("edgar", ["submissions"]).group_by(cik=number).agg(taken=pl.col("first_seen").min())
     each = taken.drop_nulls().join(spans, how="cross")
     late = pl.col("taken") > pl.lit(begun, _MOMENT) + _FIRST_RUN
-    ended = pl.lit(begun, _MOMENT) - GAP  # an interval counts for so long after its end
+    ended = pl.lit(begun, _MOMENT) - GAP
     listed = each.filter(late) if kind == "filings" else each.clear()  # submissions list filings, and no trades
     before = listed.with_columns(until=pl.min_horizontal("until", ended))
     after = each.with_columns(since=pl.when(late).then(pl.max_horizontal("since", "taken")).otherwise("since"))

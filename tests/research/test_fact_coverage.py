@@ -1,11 +1,13 @@
 """Intervals in which facts are complete."""
 
+import datetime as dt
 import json
 
 import polars as pl
 import pytest
 
 from src.documents.facts import COVERAGE, schema
+from src.features.fact_lookup import FactLookup
 from src.research.fact_coverage import coverage
 from tests.research.reading_case import SEEN, HeldStore, utc
 
@@ -46,8 +48,8 @@ def test_intervals_of_several_sources_are_joined():
     ("sets", "expected"),
     [
         ([], [("2026-11-29 12:00", "2027-02-01")]),
-        (["2026q2", "2026q3"], [("2014-01-01", "2027-02-01")]),
-        (["2026q2"], [("2014-01-01", "2027-02-01")]),
+        (["2026q2", "2026q3"], [("2014-01-01", "2026-09-21 02:00"), ("2026-10-01 02:00", "2027-02-01")]),
+        (["2026q2"], [("2014-01-01", "2026-06-21 02:00"), ("2026-07-01 02:00", "2027-02-01")]),
     ],
 )
 def test_trades_of_insiders_are_covered_by_sets_and_by_the_index_since_it_is_watched(sets, expected):
@@ -61,7 +63,7 @@ def test_trades_of_insiders_are_covered_by_sets_and_by_the_index_since_it_is_wat
 
 def test_sets_cover_no_more_than_the_last_stored_quarter():
     held = store(("edgar", "insider-sets", "2014-01-01", "2027-02-01")).put("2024q1", "insider-set", "", known=SEEN)
-    assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-04-01 02:00"))]
+    assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-03-22 02:00"))]
 
 
 def test_a_set_that_comes_later_covers_no_bar_before_it():
@@ -72,8 +74,8 @@ def test_a_set_that_comes_later_covers_no_bar_before_it():
     held.put("2024q1", "insider-set", "", known=utc("2024-04-20")).put(
         "2024q2", "insider-set", "", known=utc("2024-07-20")
     )
-    assert before == [("ONE", utc("2014-01-01"), utc("2024-01-01 03:00"))]
-    assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-02-10"))]
+    assert before == [("ONE", utc("2014-01-01"), utc("2023-12-22 03:00"))]
+    assert spans(held, "insider_trades") == [("ONE", utc("2014-01-01"), utc("2024-01-31"))]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,21 @@ def test_a_company_that_was_not_collected_is_not_covered(taken, filings, trades)
             begun = utc("2026-10-01 02:00") if sets and kind == "insider_trades" and taken == "2026-11-30" else None
             rows = [("ONE", begun or utc(since), utc(until)) for since, until in expected]
             assert spans(held, kind) == rows
+
+
+def test_bars_after_the_last_set_are_not_covered_and_the_index_goes_on_without_a_gap():
+    held = store(("edgar", "insider-sets", "2014-01-01", "2027-02-01")).put("2026q3", "insider-set", "", known=SEEN)
+    day = pl.Series([dt.date(2026, 9, 30), dt.date(2026, 10, 1), dt.date(2026, 10, 9)])
+
+    def covered():
+        lookup = FactLookup({"insider_trades": pl.DataFrame(schema=schema("insider_trades"))}, coverage(held, {}, ONE))
+        return lookup.at(("stock", "ONE"), day, ["insider_trades"])["insider_trades"].covered.tolist()
+
+    assert covered() == [True, False, False]
+    held.put("index/2026Q4", "index", "", known=SEEN).intervals.append(
+        ("edgar", "index", utc("2014-01-01"), utc("2027-02-01"))
+    )
+    assert covered() == [True, True, True]
 
 
 def test_texts_count_from_the_first_on_while_a_source_of_texts_is_asked():

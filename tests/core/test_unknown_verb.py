@@ -32,7 +32,7 @@ def test_the_nearest_verb_is_named(typed: str, meant: str) -> None:
     assert meant in verbs()
 
 
-@pytest.mark.parametrize("typed", ["src.__main__", "src.xyzzy", "src.engine.__main__"])
+@pytest.mark.parametrize("typed", ["src.__main__", "src.xyzzy", "src.signals.__main__"])
 def test_where_no_verb_is_near_all_are_named(typed: str) -> None:
     assert answer(typed).endswith(", ".join(verbs()))
 

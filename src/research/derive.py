@@ -61,7 +61,7 @@ class DerivedFacts:
         counts = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in self.facts.items() if count]
         if not counts:
             return "no facts: nothing is stored about these instruments"
-        return f"{', '.join(counts)} about {self.instruments:,} instruments"
+        return f"{', '.join(counts)} about {self.instruments:,} instrument{'' if self.instruments == 1 else 's'}"
 
 
 def derive(job: ResearchJob) -> DerivedFacts:

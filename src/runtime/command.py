@@ -37,7 +37,7 @@ __all__ = ["StageError", "main", "run_command", "run_verb"]
 
 _LOG_NAMES = {"train": "training"}
 # Verbs that know neither parts nor a fresh start.
-_WHOLE = ("daily", "report", "promote", "predict", "monitor", "sync", "enlist", "clean")
+_WHOLE = ("compare", "daily", "ingest", "report", "promote", "predict", "monitor", "sync", "enlist", "clean")
 _FORCED_STOP = 3  # the Ctrl+C that ends the process at once
 _FULL_DISK = ("No space left on device", "database or disk is full", "os error 112", "Disk quota exceeded")
 

@@ -96,7 +96,7 @@ def _query(own: dict[str, str], text: str) -> Query:
     Raises
     ------
     ConfigError
-        Without words, and for a day or a number that is none.
+        Without words, and for a malformed day or number.
     """
     found = words(text)
     if not found.wanted:

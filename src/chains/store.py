@@ -150,16 +150,14 @@ def contracts(
         "SPY" or "etf:SPY", or several; None takes all.
     expiry, moneyness
         Lowest and highest that are wanted, both included; None on a side leaves it open. Moneyness is strike / spot.
-    type
-        "call" or "put"; None takes both.
+    type : "call" or "put"; None takes both.
     as_of
         Nothing captured later: a moment (without a zone: UTC), or a day, to its end in UTC.
     snapshots
         "latest" of each underlying, or "all" of them.
     flags
         Flags of `quotes.FLAGS`, or "clean", and whether they must be up: ``{"clean": True, "wide": False}``.
-    columns
-        Of `quotes.SCHEMA`, in this order; None takes all.
+    columns : of `quotes.SCHEMA`, in this order; None takes all.
 
     Returns
     -------

@@ -85,7 +85,7 @@ class FactStore:
         Returns
         -------
         DataFrame
-            Columns of `schema` (or `COVERAGE`); empty where there are none.
+            Columns of `schema` (or `COVERAGE`); empty without facts.
 
         Raises
         ------

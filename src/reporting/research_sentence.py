@@ -8,8 +8,7 @@ import polars as pl
 
 from src.config.paths import DatasetPaths
 from src.documents.fact_store import FactStore
-from src.documents.facts import FACTS
-from src.features.catalog import declared
+from src.features.catalog import declared, kinds_of
 
 _GROUP = "research"
 
@@ -36,7 +35,8 @@ def research_sentence(paths: DatasetPaths, importance: pl.DataFrame, settings: M
     if not used:
         return ""
     store = FactStore(paths.facts)
-    marks = [store.read(b, kind)["backfilled"] for b in store.ledger.units() for kind in FACTS]
+    kinds = kinds_of(every[name] for name in used)
+    marks = [store.read(b, kind)["backfilled"] for b in store.ledger.units() for kind in kinds]
     flags = pl.concat([pl.Series("backfilled", [], pl.Boolean), *marks])
     text = f"{len(used)} of {len(names)} features look at filings, texts or option chains"
     if not flags.len():

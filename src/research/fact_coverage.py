@@ -106,7 +106,7 @@ def quarter_end(name: pl.Expr) -> pl.Expr:
     Parameters
     ----------
     name : Expr of String
-        Such as ``2024q1``; null where it is none.
+        Such as ``2024q1``; null for another name.
     """
     month = name.str.extract(r"^\d{4}q([1-4])$").cast(pl.Int32) * 3
     year = name.str.extract(r"^(\d{4})q[1-4]$").cast(pl.Int32)

@@ -134,7 +134,7 @@ def bare_link(link: str) -> str:
 
 
 def _fault(parsed: Mapping[str, Any]) -> str:
-    """What is wrong with the XML; another encoding than declared and another media type are none of it."""
+    """What is wrong with the XML; another encoding than declared and another media type don't count."""
     import feedparser
 
     error = parsed.get("bozo_exception") if parsed.get("bozo") else None

@@ -98,7 +98,7 @@ def decoded(body: bytes, encoding: str | None, most: int) -> bytes:
 
 
 def is_html(body: bytes) -> bool:
-    """Whether a body is a page for people; XML of other kinds, such as feeds and filings, is none.
+    """Whether a body is a page for people; XML of other kinds, such as feeds and filings, is not.
 
     Parameters
     ----------

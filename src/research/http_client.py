@@ -160,7 +160,7 @@ class HttpClient:
             )
         except ConfigError:
             raise
-        except ValueError as error:  # also what requests raises for addresses that are none
+        except ValueError as error:  # also what requests raises for malformed addresses
             raise Unfit(f"{masked(url)} is no address that can be asked ({type(error).__name__})") from None
         except requests.RequestException as error:
             words = masked(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Is the effect of research found where it was planted, and nothing where there is none?
+"""Is the effect of research found where it was planted, and nothing where it was left out?
 
 ``python -m tests.benchmarks.study_research --seeds 3`` makes simulated universes without any edge in their prices and,
 for each, a research world with the effects of conf/research/simulated.yaml and one without. The real commands hydrate,

@@ -16,7 +16,7 @@ from src.reporting.research_sentence import research_sentence
 from tests.reporting.synthetic import report_data
 
 KNOWN = dt.datetime(2024, 3, 1, 21, tzinfo=dt.UTC)
-OF_RESEARCH = next(name for name, item in declared().items() if item.group == "research")
+OF_RESEARCH = next(name for name, item in declared().items() if item.family == "insiders")
 OF_BARS = next(name for name, item in declared().items() if item.group != "research")
 SETTINGS = {"research.lag_hours.default": 24.0, "research.lag_hours.simulated": 0.0}
 
@@ -46,4 +46,5 @@ def test_without_such_features_it_says_nothing(tmp_path: Path) -> None:
     paths = DatasetPaths(tmp_path / "data", "quick")
     assert research_sentence(paths, importance(OF_BARS), SETTINGS) == ""
     assert research_sentence(paths, pl.DataFrame(), SETTINGS) == ""
+    FactStore(paths.facts).write(0, {"filings": pl.DataFrame(schema=schema("filings"))}, pl.DataFrame(schema=COVERAGE))
     assert "missing everywhere" in research_sentence(paths, importance(OF_RESEARCH), SETTINGS)

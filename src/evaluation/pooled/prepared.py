@@ -120,15 +120,9 @@ def prepare(
     ----------
     days : slice
         Rows of decisions; those whose return is not complete by the last session are left out.
-    section : CrossSection
+    section, styles, choice
     eligible : bool, shape (T, N)
-    styles : Styles
-    choice : PortfolioConfig
     delisting_return : float, at most 0
-
-    Returns
-    -------
-    Prepared
 
     Raises
     ------

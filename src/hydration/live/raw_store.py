@@ -112,16 +112,9 @@ class RawStore:
         if state not in STATES:
             raise ValueError(f"state must be one of {', '.join(STATES)}, got {state}")
         entry: dict[str, Any] = {
-            "asset_class": key[0],
-            "symbol": key[1],
-            "provider": provider,
-            "name": name,
-            "state": state,
-            "tries": tries,
-            "next_attempt": answer_merge.iso(next_attempt),
-            "error_class": error_class,
-            "reason": reason,
-        }
+            "asset_class": key[0], "symbol": key[1], "provider": provider, "name": name, "state": state, "tries": tries,
+            "next_attempt": answer_merge.iso(next_attempt), "error_class": error_class, "reason": reason,
+        }  # fmt: skip
         if answer is None:
             bars, events = pl.DataFrame(schema=self.schema), pl.DataFrame(schema=EVENTS)
             self.log.append(self.bucket(key), LoggedAnswer(bars, events, entry, "failure"))

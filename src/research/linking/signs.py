@@ -206,7 +206,7 @@ class _Reader:
         return None
 
     def _name_sign(self, line: TextLine, at: int, end: int, entry: NameEntry, holding: tuple[Meaning, ...]) -> str:
-        """Which row of `CONFIDENCE` a name has; empty if it is none."""
+        """Which row of `CONFIDENCE` a name has; empty if the words are no name."""
         tokens = [token.text for token in line.tokens[at:end]]
         if not entry.common and any(meaning.kind == "coin" for meaning in holding):
             return "name"

@@ -103,7 +103,7 @@ def with_predecessors(filings: pl.DataFrame) -> pl.DataFrame:
     -------
     DataFrame
         The rows with earlier_source, earlier_id, earlier_revision, earlier_hash, earlier_size, earlier_name (null
-        where there is none) and ``pair``, a name of both contents.
+        without one) and ``pair``, a name of both contents.
     """
     dates = pl.coalesce("period", pl.col("accepted").dt.date())
     rows = filings.with_columns(end=dates).sort("known", "source", "id").with_row_index("place")

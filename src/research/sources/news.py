@@ -50,7 +50,7 @@ def pages(context: CollectContext) -> Iterator[Page]:
 
 def _is_watched(context: CollectContext, unit: str) -> bool:
     """Whether the feed was read before: what is new in it was not there then, whatever date it carries."""
-    return bool(context.notes(unit).get("looked"))
+    return bool(context.notes(unit).get("looked")) or context.asked(unit)
 
 
 def _validators(context: CollectContext, unit: str) -> dict[str, str]:
@@ -71,7 +71,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
     Returns
     -------
     Harvest
-        An article for each entry; its body is the text without markup, or the title where there is none.
+        An article for each entry; its body is the text without markup, or the title of an entry without text.
 
     Raises
     ------

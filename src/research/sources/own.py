@@ -126,7 +126,7 @@ def read(page: Page, reply: Reply, context: CollectContext) -> Harvest:
     Raises
     ------
     Malformed
-        If the list is none.
+        If the list can't be read.
     """
     if page.unit == _FOLDER:
         return _files(reply, context)

@@ -232,7 +232,7 @@ def _document(entry: _PaperVersion, page: Page, reply: Reply) -> Document:
 
 
 def _feed(page: Page, reply: Reply) -> Element:
-    """The feed, unless it is none, or empty although entries are left."""
+    """The feed; refused if it is another document, or empty although entries are left."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 

@@ -59,6 +59,7 @@ class Crawl:
             stored=lambda id: any(each.id == id for each in self.documents),
             notes=lambda unit: self.units[unit][1] if unit in self.units else {},
             latest=lambda _kind: [],
+            asked=lambda stream: any(ask.stream == stream for ask in self.asks),
         )
 
     def run(self, serve: Serve, most: int = 10_000) -> Crawl:

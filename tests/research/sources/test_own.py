@@ -105,6 +105,15 @@ def test_a_date_that_a_file_states_counts_at_the_first_look_alone(tmp_path: Path
     assert known(done, "2024-01-10 old.txt") == dt.datetime(2024, 1, 12, 3, tzinfo=dt.UTC)
 
 
+def test_a_machine_that_lost_its_state_or_is_another_one_takes_no_later_file_for_history(tmp_path: Path) -> None:
+    (tmp_path / "2024-01-10 old.txt").write_text("Old", encoding="utf-8")
+    done = look(crawl(tmp_path))
+    done.units.clear()
+    (tmp_path / "2024-01-11 late.txt").write_text("Put there later", encoding="utf-8")
+    tomorrow = NOW + dt.timedelta(days=1)
+    assert known(look(done, tomorrow), "2024-01-11 late.txt") == tomorrow
+
+
 def test_the_time_of_a_file_is_no_date(tmp_path: Path) -> None:
     path = tmp_path / "undated.txt"
     path.write_text("Text", encoding="utf-8")

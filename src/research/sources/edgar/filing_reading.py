@@ -161,7 +161,7 @@ def _said(header: FilingHeader, page: Page) -> dict[str, Any]:
 
 
 def _main(listed: list[ListedDocument]) -> str:
-    """File name of the main document; empty if there is none, as of a filing on paper."""
+    """File name of the main document; empty without one, as of a filing on paper."""
     return min(listed, key=lambda each: each.sequence or len(listed) + 1).name if listed else ""
 
 

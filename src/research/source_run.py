@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -92,10 +93,15 @@ class SourceRun:
         run.context = CollectContext(
             job.research, job.live, now, instruments, watched,
             stored=run.is_stored, notes=lambda unit: records.notes(source.name, unit), latest=run.latest,
-            asked=lambda stream: stream in store.coverage(source.name)["stream"].to_list(),
+            asked=lambda stream: stream in run._streams,
             bars=job.source, until=job.until,
         )  # fmt: skip
         return run
+
+    @cached_property
+    def _streams(self) -> frozenset[str]:
+        """Streams that were asked before this run."""
+        return frozenset(self.store.coverage(self.source.name)["stream"])
 
     @property
     def left(self) -> int:

@@ -104,7 +104,7 @@ def read(config: Config) -> ReportData:
         data,
         equity=loading.read_equity(paths, best_runs(data)),
         importance=importance,
-        research=research_sentence(paths, importance, data.settings),
+        research=research_sentence(paths, importance),
         overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon),
     )
 

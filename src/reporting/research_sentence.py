@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from src.config.paths import DatasetPaths
 from src.documents.fact_store import FactStore
+from src.documents.kept_lags import KeptLags
+from src.documents.segments import sources
 from src.features.catalog import declared, kinds_of
 
 _GROUP = "research"
 
 
-def research_sentence(paths: DatasetPaths, importance: pl.DataFrame, settings: Mapping[str, object]) -> str:
+def research_sentence(paths: DatasetPaths, importance: pl.DataFrame) -> str:
     """Say how many features look at facts of research, and how much of these is history that was fetched later.
 
     Parameters
@@ -21,8 +21,6 @@ def research_sentence(paths: DatasetPaths, importance: pl.DataFrame, settings: M
     paths : DatasetPaths
     importance : DataFrame
         A row for each feature of the runs, as `src.reporting.loading.read_importance` gives it.
-    settings : mapping
-        Values of the configuration by dotted key.
 
     Returns
     -------
@@ -44,13 +42,14 @@ def research_sentence(paths: DatasetPaths, importance: pl.DataFrame, settings: M
     share = float(flags.mean() or 0.0)  # type: ignore[arg-type]
     return (
         f"{text}. Of their {flags.len():,} facts, {share:.0%} are history that was fetched later: they count as known "
-        f"at the publisher's time plus a lag ({_lags(settings)}), which is an assumption; the others since they were "
+        f"at the publisher's time plus a lag ({_lags(paths)}), which is an assumption; the others since they were "
         "first seen. Companies that left the market before their filings were fetched may be missing among them."
     )
 
 
-def _lags(settings: Mapping[str, object]) -> str:
-    prefix = "research.lag_hours."
-    hours = {name.removeprefix(prefix): value for name, value in settings.items() if name.startswith(prefix)}
-    shown = [f"{value:g} hours" if name == "default" else f"{name} {value:g}" for name, value in sorted(hours.items())]
-    return ", ".join(shown) or "24 hours"
+def _lags(paths: DatasetPaths) -> str:
+    """Lags by which the stored documents were dated, by source."""
+    kept = KeptLags(paths.documents, {})
+    hours = {source: kept.hours(source).total_seconds() / 3600 for source in sources(paths.documents)}
+    shown = ", ".join(f"{source} {value:g}" for source, value in hours.items())
+    return f"{shown} hours" if shown else "whose hours lie with the documents, on another machine"

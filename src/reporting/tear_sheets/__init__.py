@@ -1,0 +1,1 @@
+"""A page for one run: what it earned, when, why, and how much of it is luck."""

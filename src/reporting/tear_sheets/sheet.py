@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Figure:
+class SheetFigure:
     """One figure of a sheet.
 
     Attributes
@@ -77,7 +77,7 @@ class TearSheet:
         First and last out-of-sample day.
     benchmark_name : str
         Such as ``stock.SPY bought and held`` or ``equal weight of the day's stocks``; empty where there is none.
-    figures : tuple of Figure
+    figures : tuple of SheetFigure
         The most important first.
     days : DataFrame
         date, net, gross, position (exposure of equity, -1 to 1; of a portfolio its net exposure), turnover, cost,
@@ -125,7 +125,7 @@ class TearSheet:
     first: dt.date
     last: dt.date
     benchmark_name: str
-    figures: tuple[Figure, ...]
+    figures: tuple[SheetFigure, ...]
     days: pl.DataFrame
     drawdowns: pl.DataFrame
     months: pl.DataFrame

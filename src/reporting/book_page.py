@@ -21,7 +21,7 @@ from src.reporting.formatting import (
     three_decimals,
     two_decimals,
 )
-from src.reporting.page import Section, framed
+from src.reporting.frame import Section, framed
 from src.reporting.rendering import render, trusted
 from src.reporting.tables import Column, Row, Table, table
 from src.storage import atomic
@@ -53,10 +53,10 @@ def book_page(data: BookData) -> str:
     Returns
     -------
     str
-        HTML in the frame of `src.reporting.page.page`, with its guarantees.
+        HTML, see `src.reporting.frame.framed`.
     """
-    lead, other = "What the champions decide, and what came of it.", ("index.html", "What was trained.")
-    return framed(f"Alpha Loop: book of {data.dataset}", lead, _headline(data), SECTIONS, data, other)
+    lead, links = "What the champions decide, and what came of it.", [("index.html", "What was trained")]
+    return framed(f"Alpha Loop: book of {data.dataset}", lead, _headline(data), SECTIONS, data, links)
 
 
 def _headline(data: BookData) -> str:

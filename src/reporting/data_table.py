@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
+MARK = "data-grid"
+"""What the HTML of every `data_table` contains, so that a page with one gets its script and style."""
+
 
 @dataclass(frozen=True)
 class DataColumn:

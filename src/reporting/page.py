@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, TypeVar
-
 from src.reporting.accounting import accounting_section
 from src.reporting.distributions import distributions_section
 from src.reporting.evidence import evidence_section
+from src.reporting.frame import Section, framed
 from src.reporting.headline import headline_section
 from src.reporting.importance import importance_section
 from src.reporting.methodology import limits_section, method_section
@@ -21,34 +15,7 @@ from src.reporting.pooled_section import pooled_section
 from src.reporting.quality import parts_section, quality_headline, rules_section
 from src.reporting.quality_instruments import instruments_section
 from src.reporting.quality_worst import worst_section
-from src.reporting.rendering import render
 from src.reporting.report_data import ReportData
-
-HERE = Path(__file__).parent
-Shown = TypeVar("Shown")
-
-
-@dataclass(frozen=True)
-class Section(Generic[Shown]):
-    """A section of the page.
-
-    Attributes
-    ----------
-    anchor : str
-        Its id.
-    name : str
-        Its entry in the menu.
-    heading : str
-        Its heading.
-    write : callable
-        Gives its HTML from what the page shows; a section whose HTML is empty is left out.
-    """
-
-    anchor: str
-    name: str
-    heading: str
-    write: Callable[[Shown], str]
-
 
 SECTIONS = (
     Section("evidence", "Evidence", "What to believe", evidence_section),
@@ -92,7 +59,7 @@ def page(data: ReportData) -> str:
     """
     lead = "Which runs passed, and how many passes are luck."
     shown = [section for section in SECTIONS if not (data.pooled_only and section.anchor in OF_INSTRUMENTS)]
-    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), shown, data, None)
+    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), shown, data)
 
 
 def quality_page(data: ReportData) -> str:
@@ -108,56 +75,6 @@ def quality_page(data: ReportData) -> str:
     str
         HTML in the frame of `page`, with its guarantees.
     """
-    lead, other = (
-        "What hydration found in the bars, and what was done about it.",
-        ("index.html", "What was trained on them."),
-    )
-    return framed(f"Alpha Loop: bars of {data.dataset}", lead, quality_headline(data), QUALITY_SECTIONS, data, other)
-
-
-def framed(
-    title: str, lead: str, headline: str, parts: Sequence[Section[Shown]], data: Shown, other: tuple[str, str] | None
-) -> str:
-    """Put sections into the frame that all pages have.
-
-    Parameters
-    ----------
-    title, lead : str
-        Name of the page, and the line below it.
-    headline : str
-        HTML of its top.
-    parts : sequence of Section
-        In their order; those whose HTML is empty are left out.
-    data : object
-        What they show.
-    other : (str, str), optional
-        Address and text of a link to the other page.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
-    written = [(section, section.write(data)) for section in parts]
-    sections = [
-        {"anchor": section.anchor, "name": section.name, "heading": section.heading, "body": body}
-        for section, body in written
-        if body
-    ]
-    return str(
-        render(
-            "page", policy=_policy(script), style=style, script=script, title=title, lead=lead, other=other,
-            headline=headline, sections=sections,
-        )
-    )  # fmt: skip
-
-
-def _policy(script: str) -> str:
-    """Allow this script by its hash, inline styles, and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-
-
-def _asset(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
+    lead = "What hydration found in the bars, and what was done about it."
+    links = [("index.html", "What was trained on them")]
+    return framed(f"Alpha Loop: bars of {data.dataset}", lead, quality_headline(data), QUALITY_SECTIONS, data, links)

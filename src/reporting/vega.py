@@ -18,6 +18,8 @@ from src.reporting.rendering import render, trusted
 if TYPE_CHECKING:
     import polars as pl
 
+MARK = '<figure class="chart"'
+"""What the HTML of every `figure` contains, so that a page with one gets `charts_script`."""
 _START = Path(__file__).parent / "charts.js"
 _GLOBALS = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
 

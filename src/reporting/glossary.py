@@ -1,27 +1,27 @@
-"""One definition of every figure: the page, the sheets, MLflow's descriptions and the docs quote it."""
+"""Figures with their definitions where the word stands: on hover, on keyboard focus, and for screen readers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from src.evaluation.glossary import TERMS, Term, definition, term
+from src.reporting.rendering import render
+
+__all__ = ["TERMS", "Term", "definition", "explained", "term"]
 
 
-@dataclass(frozen=True)
-class Term:
-    """A figure and what it is.
+def explained(name: str, text: str = "") -> str:
+    """Write a figure's name so that its definition shows on hover and on focus.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Its column in the tables.
-    title : str
-        As pages write it.
-    definition : str
-        One sentence, under 30 words.
+    text : str
+        What stands there; the title by default.
+
+    Returns
+    -------
+    str
+        HTML; the bare text where the glossary has no such figure.
     """
-
-    name: str
-    title: str
-    definition: str
-
-
-TERMS: tuple[Term, ...] = ()
+    meaning = definition(name)
+    return render("term", text=text or (term(name).title if meaning else name), definition=meaning)

@@ -1,7 +1,7 @@
 """What a tear sheet shows of one run: an instrument's, or a portfolio's.
 
 Every figure is of the out-of-sample days that were graded, net of costs where nothing else is said, and recomputed from
-the stored predictions: a sheet whose recomputed grade is not the stored one is refused (`read_sheet`).
+the stored predictions: where the recomputed grade is not the stored one there is no sheet (`read_sheets`).
 """
 
 from __future__ import annotations
@@ -74,17 +74,19 @@ class TearSheet:
     champion : str
         A sentence on its version that is champion; empty where none is.
     first, last : date
-        First and last out-of-sample day.
+        First and last out-of-sample decision.
     benchmark_name : str
         Such as ``stock.SPY bought and held`` or ``equal weight of the day's stocks``; empty where there is none.
     figures : tuple of SheetFigure
         The most important first.
     days : DataFrame
-        date, net, gross, position (exposure of equity, -1 to 1; of a portfolio its net exposure), turnover, cost,
-        equity, always_long, benchmark (equities starting at 1; null where there is none), drawdown (0 to -1),
-        rolling_sharpe (one year), rolling_auc (one year); a portfolio also gross_exposure, net_exposure, names.
+        date (a day on which returns are booked, also of a dataset of hours), net, gross, position (exposure of equity,
+        -1 to 1; of a portfolio its net exposure), turnover, cost (of a portfolio with what borrowing costs), equity,
+        always_long, benchmark (equities starting at 1; null where there is none), drawdown (0 to -1), rolling_sharpe,
+        rolling_auc (one year; null before it is full); a portfolio also gross_exposure, net_exposure, names.
     drawdowns : DataFrame
-        The five worst: start, bottom, end (null where not yet made good), depth (0 to 1), days.
+        The five worst: start, bottom, end (null where not yet made good), depth (0 to 1), days (of the calendar, from
+        start to end).
     months : DataFrame
         year, month, net (compounded).
     years : DataFrame
@@ -92,19 +94,27 @@ class TearSheet:
     folds : DataFrame
         fold, first, last, n_oos, n_train, auc, accuracy, sharpe, max_drawdown, net.
     distribution : DataFrame
-        of daily net returns: from, to, days, normal (days that a normal law of the same mean and variance would give).
+        Of daily net returns: from, to, days, normal (days that a normal law of the same mean and variance would give).
     calibration : DataFrame
         predicted (mean probability of the bin), observed (share that rose), n, low, high (Wilson's 95% interval); empty
         for scores that are no probabilities.
     contributions : DataFrame
-        feature, mean_absolute (SHAP, log-odds), direction (correlation of value and contribution), gain (share of the
-        gain over folds); the largest first. Empty where no native model is stored.
+        feature, mean_absolute (SHAP, log-odds), direction (rank correlation of value and contribution), gain (share of
+        the gain over folds); the largest first. Without a native model, or of a portfolio, the first two are null.
     contribution_points : DataFrame
-        feature, value_rank (0 to 1 among the sampled days), contribution: a sample for the summary plot.
+        feature, value_rank (0 to 1 among the sampled days), contribution: a sample for the summary plot of the features
+        that contribute most. Empty where no native model is stored.
+    contribution_note : str
+        Which model and which days contributions are of; empty where there are none.
     luck : LuckPicture, optional
     trades : DataFrame
-        entry, exit (null where open), side (``long``, ``short``), bars, exposure (mean), net, cost; of a portfolio: its
-        largest positions' contributions instead (symbol, days, weight, net).
+        entry, exit (null where the last day still holds it), side (``long``, ``short``), bars, exposure (mean
+        position), net, cost: sums of daily fractions of the capital, so that those of all trades add up to those of all
+        days. Of a portfolio the contributions of its names instead, the largest first: symbol, days, weight (mean of
+        the days held, short ones negative), gross.
+    predictions : DataFrame
+        date (or time) of the decision, stamp, fold, probability, label (null where the outcome is zero), position;
+        empty of a portfolio.
     information : DataFrame
         Of a portfolio: date, ic (rank IC), ic_mean (rolling, one year); else empty.
     score_groups : DataFrame
@@ -135,8 +145,10 @@ class TearSheet:
     calibration: pl.DataFrame
     contributions: pl.DataFrame
     contribution_points: pl.DataFrame
+    contribution_note: str
     luck: LuckPicture | None
     trades: pl.DataFrame
+    predictions: pl.DataFrame = field(default_factory=pl.DataFrame)
     information: pl.DataFrame = field(default_factory=pl.DataFrame)
     score_groups: pl.DataFrame = field(default_factory=pl.DataFrame)
     conventions: tuple[str, ...] = ()

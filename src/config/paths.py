@@ -213,6 +213,11 @@ class DatasetPaths:
         return self.root / "cache" / f"hydrate-{self.dataset}"
 
     @property
+    def report_cache(self) -> Path:
+        """Folder of what the report computed from much data, by digest of the inputs; it may be removed."""
+        return self.root / "cache" / f"report-{self.dataset}"
+
+    @property
     def fingerprint(self) -> Path:
         """Record of a source's files when they were last read."""
         return self.root / "cache" / f"hydrate-{self.dataset}.json"

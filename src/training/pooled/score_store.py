@@ -107,6 +107,33 @@ class ScoreStore:
             out[start + days, names] = scores
         return out
 
+    def rows(self, fit_key: str, dates: DateArray, offsets: IntArray) -> Matrix | None:
+        """Read the scores of all folds of a fit as one column.
+
+        Parameters
+        ----------
+        fit_key : str
+        dates : datetime64[D], shape (T,)
+        offsets : int64, shape (T + 1,)
+            As for `of_day`.
+
+        Returns
+        -------
+        float32, shape (offsets[-1],), or None
+            NaN on days before the first fold. None where no fold is stored, or the eligible names have changed since.
+        """
+        folds = self.folds(fit_key)
+        if not folds:
+            return None
+        starts = offsets[np.searchsorted(dates, np.array(folds, dtype="datetime64[D]"))]
+        out = np.full(int(offsets[-1]), np.nan, dtype=np.float32)
+        for fold, start, end in zip(folds, starts, [*starts[1:], offsets[-1]], strict=True):
+            scores = _read(self._path(fit_key, fold, ".npy"), "make it again")
+            if scores.size != end - start:
+                return None
+            out[start:end] = scores
+        return out
+
     def folds(self, fit_key: str) -> list[str]:
         """Boundaries of the folds that a fit has scored, ascending, as YYYY-MM-DD."""
         return sorted(path.stem for path in (self.root / fit_key[:32]).glob("????-??-??.npy"))

@@ -49,7 +49,7 @@ KINDS = (*NUMERIC, "text", "date", "flag")
 _SAFE_ADDRESS = r"(?i)^(https?://|[^:]*$|[^:]*[/?#])"
 _EXPORTS = re.compile(r"export\s*\{([^{}]*)\};?\s*(?=(/\*|//|$))")
 
-MARK = "data-grid"
+MARK = '<div class="data-table"'
 """What the HTML of every `data_table` contains, so that a page with one gets its script and style."""
 
 

@@ -103,6 +103,11 @@ _GRADE = (
     Term("turnover", "turnover", "Position changes traded per year, as a multiple of equity."),
     Term("passed", "passed", "Clears all four thresholds: AUC, accuracy, Sharpe ratio and drawdown."),
     Term("registrable", "registrable", "Passed, with enough out-of-sample bars, and not flagged."),
+    Term(
+        "champion",
+        "champion",
+        "The registered version that an instrument's, or a portfolio's, decisions come from; made by promotion.",
+    ),
     Term("reasons", "misses", "The thresholds that the run misses, with its values."),
     Term(
         "suspicious",

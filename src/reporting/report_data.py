@@ -22,6 +22,8 @@ POOLED = "pooled"
 STEPDOWN_LEVEL = 0.05
 """Family-wise error rate at which a run stands out of its session."""
 STATES = ("done", "skipped", "quarantined", "failed")
+CREDIBLE_Q = 0.10
+"""q-value below which an instrument stands out."""
 _CREDIBILITY = ["q_value", "p_value", "luck_rate", "sharpe", "asset_class", "symbol", "family"]
 
 
@@ -197,6 +199,10 @@ class ReportData:
         What to type to hydrate the dataset.
     research : str
         What is to be said of facts of research that features look at; empty where none does.
+    champions : int
+        Registered models with a champion, as promotions left them.
+    sheets : mapping of str to str
+        Address of the tear sheet of a run, by ``record_id``, relative to the page; without those that have none.
     """
 
     dataset: str
@@ -219,6 +225,8 @@ class ReportData:
     pooled: PooledResults | None = None
     train_commands: Mapping[str, str] = field(default_factory=dict)
     research: str = ""
+    champions: int = 0
+    sheets: Mapping[str, str] = field(default_factory=dict)
 
     def reasons(self, stage: str) -> pl.DataFrame:
         """Reasons of a stage's states, one a row, as `src.storage.state_counts.reason_groups` takes them."""

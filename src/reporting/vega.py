@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 MARK = '<figure class="chart"'
 """What the HTML of every `figure` contains, so that a page with one gets `charts_script`."""
+ZOOM = {
+    "name": "zoom",
+    "select": {
+        "type": "interval", "encodings": ["x"], "zoom": "wheel![event.ctrlKey || event.metaKey]",
+        "translate": "[pointerdown, window:pointerup] > window:pointermove!",
+    },
+    "bind": "scales",
+}  # fmt: skip
+"""Parameter of a chart over time: Ctrl and the wheel zoom, dragging moves, a double click shows all again. The wheel
+alone scrolls the page."""
 _START = Path(__file__).parent / "charts.js"
 _GLOBALS = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
 

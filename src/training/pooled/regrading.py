@@ -136,6 +136,35 @@ class PooledRegrader:
             except (StageError, InsufficientData, ValueError) as error:  # scores that are gone, or of other bars
                 yield GradeCheck(*identity, missing=f"its scores can't be graded: {error}")
 
+    def graded_days(self, row: Mapping[str, Any]) -> GradedDays:
+        """Give the out-of-sample days of a portfolio as they were graded, with its stored scores.
+
+        Parameters
+        ----------
+        row : mapping
+            Of grades, as stored.
+
+        Returns
+        -------
+        GradedDays
+
+        Raises
+        ------
+        StageError
+            If its record, its scores or its bars are gone, or it was graded by other settings than are recorded.
+        """
+        stored = self._store.runs(record_ids=[row["record_id"]]).to_dicts()
+        if not stored:
+            raise StageError(f"data/portfolios has no record {row['record_id']}")
+        parts = json.loads(stored[0]["parts"])
+        candidates = [choices.settings(self._paths, parts) for choices in self._choices(row["graded_by"])]
+        candidates = [each for each in candidates if keys.portfolio_key(each) == row["strategy_key"]]
+        data = self._data(stored[0], parts, candidates) if candidates else None
+        if data is None:
+            raise StageError(_RESTATED if candidates else "the settings that it was graded by are not recorded")
+        run, settings = self._run(parts, data, candidates[0]), candidates[0]
+        return GradedDays(run, settings.portfolio, settings.eligibility.delisting_return)
+
     def _check(self, row: Mapping[str, Any], run: Mapping[str, Any]) -> GradeCheck:
         identity, parts = (row["record_id"], row["strategy_key"]), json.loads(run["parts"])
         candidates = [choices.settings(self._paths, parts) for choices in self._choices(row["graded_by"])]
@@ -159,19 +188,23 @@ class PooledRegrader:
         self, parts: Mapping[str, Any], data: ClassData, settings: PooledSettings, n_trials: int, *, whole: bool
     ) -> Mapping[str, Any]:
         """Figures of a run, from its stored scores: all of them, or those of the gate alone."""
-        dates, split, horizon = data.section.dates, settings.training.split, settings.label.horizon
-        folds = pooled_folds(dates, data.bars.asset_class, split, horizon, settings.scope.train_every)
-        names = [fold.first.isoformat() for fold in folds]
-        tables = {kind: self._scores.table(key, names, dates, data.eligible) for kind, key in parts["fits"].items()}
-        days = slice(folds[0].score.start, folds[-1].score.start + folds[-1].graded)
-        scores = combined(tables, data.eligible)[days]
-        run = PooledRun(data.section, data.eligible, data.styles, data.targets, scores, days)
+        run = self._run(parts, data, settings)
         if not whole:
             return _gate_figures(run, settings)
         return assess_pooled(
             run, settings.portfolio, settings.eligibility, settings.training.grade,
             trials=n_trials, seed=settings.training.seed,
         ).values  # fmt: skip
+
+    def _run(self, parts: Mapping[str, Any], data: ClassData, settings: PooledSettings) -> PooledRun:
+        """Put the stored scores of a run on the calendar of its class."""
+        dates, split, horizon = data.section.dates, settings.training.split, settings.label.horizon
+        folds = pooled_folds(dates, data.bars.asset_class, split, horizon, settings.scope.train_every)
+        names = [fold.first.isoformat() for fold in folds]
+        tables = {kind: self._scores.table(key, names, dates, data.eligible) for kind, key in parts["fits"].items()}
+        days = slice(folds[0].score.start, folds[-1].score.start + folds[-1].graded)
+        scores = combined(tables, data.eligible)[days]
+        return PooledRun(data.section, data.eligible, data.styles, data.targets, scores, days)
 
     # settings and bars --------------------------------------------------------------------------------------------
 

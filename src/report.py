@@ -105,7 +105,7 @@ def read(config: Config) -> ReportData:
         equity=loading.read_equity(paths, best_runs(data)),
         importance=importance,
         research=research_sentence(paths, importance),
-        overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon),
+        overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon, paths.report_cache),
     )
 
 

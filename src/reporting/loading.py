@@ -11,6 +11,7 @@ import polars as pl
 
 from src.config.commands import command
 from src.config.paths import DatasetPaths
+from src.core.arrays import FloatArray
 from src.core.errors import StageError
 from src.core.instruments import Key
 from src.evaluation.multiple_testing import session_evidence
@@ -233,10 +234,16 @@ def read_importance(paths: DatasetPaths, grades: pl.DataFrame) -> pl.DataFrame:
 def _mean_importance(runs: pl.DataFrame, name: str) -> pl.DataFrame:
     """Average the runs' importance vectors, which may list different features, into a column `name`."""
     sums = [
-        pl.DataFrame({"feature": json.loads(features), name: np.sum(part["importance"].to_list(), axis=0)})
+        pl.DataFrame({"feature": json.loads(features), name: _summed(part["importance"])})
         for (features,), part in runs.group_by("features", maintain_order=True)
     ]
     return pl.concat(sums).group_by("feature").agg(pl.col(name).sum()).with_columns(pl.col(name) / runs.height)
+
+
+def _summed(vectors: pl.Series) -> FloatArray:
+    """Sum lists of one length, element by element."""
+    total: FloatArray = vectors.explode().to_numpy().reshape(len(vectors), -1).sum(axis=0, dtype=np.float64)
+    return total
 
 
 def passes_against_luck(grades: pl.DataFrame) -> Luck:

@@ -10,6 +10,7 @@ import pytest
 from src.config.paths import DatasetPaths
 from src.reporting import loading
 from src.reporting.importance import by_feature_family, importance_section
+from src.reporting.importance_chart import features_chart
 from src.training.run_store import RunStore
 from src.training.run_tables import run_table
 from tests.reporting.synthetic import grades, report_data
@@ -34,10 +35,18 @@ def test_a_family_has_the_sum_of_its_features_and_its_share_of_the_columns() -> 
     assert momentum["lightgbm"] == pytest.approx(0.7)
 
 
-def test_the_page_names_families_and_leading_features_and_escapes_them() -> None:
+def test_a_feature_has_one_row_for_each_model_family_with_its_rank_there() -> None:
+    chart = features_chart(GAINS, ["lightgbm", "all runs"], ["momentum", "volatility", "own"])
+    rows = chart.tables["features"]
+    assert rows.filter(pl.col("model") == "all runs")["feature"].to_list() == ["rsi_14", "atr_14", "roc_5", "mine"]
+    assert rows.filter(pl.col("model") == "lightgbm")["gain"].to_list() == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    assert "rsi_14 50.0%" in chart.alternative
+
+
+def test_the_page_shows_families_and_features_and_escapes_them() -> None:
     evil = GAINS.with_columns(pl.Series("feature", ["<script>", "roc_5", "atr_14", "mine"]))
     page = importance_section(report_data(importance=evil))
-    assert "momentum" in page and "&lt;script&gt; 50.0%" in page
+    assert "momentum" in page and "&lt;script&gt; 50.0%" in page and "\\u003cscript>" in page
     assert "<script>" not in page
 
 

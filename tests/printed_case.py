@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from src.core.project import ROOT
+from src.core.unknown_verb import verbs
 
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 PAGES += (ROOT / "data" / "source" / "README.md",)
@@ -54,10 +55,15 @@ def block_commands() -> list[Printed]:
     for page in PAGES:
         for first, block in blocks(page, ""):
             joined = block.replace("\\\n", "  ")
-            if is_command(joined):
+            if is_command(spelt_out(joined)):
                 for number, line in enumerate(joined.splitlines()):
-                    found.append(Printed(page, first + number, line.partition(" #")[0].rstrip()))
+                    found.append(Printed(page, first + number, spelt_out(line.partition(" #")[0].rstrip())))
     return found
+
+
+def spelt_out(text: str) -> str:
+    """``alpha train`` as ``python -m src.train``, which it stands for."""
+    return re.sub(rf"^alpha (?=(?:{'|'.join(verbs())})\b)", "python -m src.", text)
 
 
 def inline_commands() -> list[Printed]:
@@ -74,7 +80,7 @@ def spans() -> Iterator[Printed]:
     for page in PAGES:
         text = FENCE.sub(lambda found: "\n" * found.group(0).count("\n"), page.read_text(encoding="utf-8"))
         for found in re.finditer(r"`([^`]+)`", text):
-            yield Printed(page, text.count("\n", 0, found.start()) + 1, " ".join(found.group(1).split()))
+            yield Printed(page, text.count("\n", 0, found.start()) + 1, spelt_out(" ".join(found.group(1).split())))
 
 
 def is_command(text: str) -> bool:

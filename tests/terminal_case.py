@@ -52,6 +52,10 @@ class Session:
             assert self._read(), f"ended without it: {self.text!r}"
         return self.text
 
+    def type(self, text: str) -> None:
+        """Type at the keyboard; the Tab key is a tab."""
+        os.write(self._master, text.encode())
+
     def end(self, signal: int | None = None) -> int:
         """Send a signal, if any, read all that is left, and return the exit status."""
         if signal is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from src.core.project import ROOT
+from src.core.unknown_verb import verbs
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 MADE_BY_THE_READER = {"conf/features/my_features.py", "conf/model/tuned.yaml"}
@@ -45,9 +46,11 @@ def missing_names(text: str) -> list[str]:
     paths |= {"scripts/" + name for name in re.findall(r"scripts\\(\w+\.bat)", text)}
     modules = set(re.findall(r"(?:-m |from |import )((?:src|tests)(?:\.\w+)+)", text))
     targets = set(re.findall(r"`make ([\w-]+)", text)) | set(re.findall(r"(?m)^make ([\w-]+)", text))
+    commands = set(re.findall(r"(?m)(?:`|^|\$\()alpha ([a-z]\w*)", text)) - {*verbs(), "completion"}
     known = set(re.findall(r"(?m)^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     missing = [path for path in paths - MADE_BY_THE_READER if not (ROOT / path).exists()]
     missing += [name for name in modules - MISSPELT if find_spec(name) is None]
+    missing += [f"alpha {command}" for command in commands]
     return sorted([*missing, *(f"make {target}" for target in targets - known)])
 
 
@@ -68,8 +71,8 @@ def test_every_python_example_of_a_page_compiles(page: Path) -> None:
 
 
 def test_names_that_do_not_exist_are_reported() -> None:
-    text = "`src/gone.py`, `python -m src.gone`, `make gone`, scripts\\GONE.bat; `src/models/<family>.py` is no file"
-    assert missing_names(text) == ["make gone", "scripts/GONE.bat", "src.gone", "src/gone.py"]
+    text = "`src/gone.py`, `python -m src.gone`, `make gone`, `alpha gone`, scripts\\GONE.bat; `src/models/<family>.py`"
+    assert missing_names(text) == ["alpha gone", "make gone", "scripts/GONE.bat", "src.gone", "src/gone.py"]
 
 
 def test_a_link_to_a_heading_that_does_not_exist_is_reported(tmp_path: Path) -> None:

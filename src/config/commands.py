@@ -18,7 +18,7 @@ _SAME_IN_EVERY_SHELL = re.compile(r"[^\"$`\\!%\n\r]*")
 _PLAIN_FOR_HYDRA = re.compile(r"(?!true$|false$|null$)[A-Za-z_/.-][\w./@%*?|-]*(?::[\w./@%*?|-]+)*", re.ASCII | re.I)
 _LEADING = ("universe", "data")
 _POOLED = ("eligibility", "portfolio")
-_ALSO = {
+SECTIONS = {
     "hydrate": ("source",),
     "quote": ("source", "options"),
     "ingest": ("source", "research"),
@@ -216,7 +216,7 @@ def typed_keys(arguments: Iterable[str] | None = None) -> list[str]:
 
 def _typed(verb: str, replaced: set[str]) -> list[str]:
     """Settings of this process that the verb needs, to be used of the same dataset."""
-    sections = (*_LEADING, *_ALSO.get(verb, ()))
+    sections = (*_LEADING, *SECTIONS.get(verb, ()))
     return [
         _LOGIN.sub("***@", word) if _key(word).startswith("tracking.") else word
         for word in typed_words()

@@ -10,7 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_IMPORTED = ("results",)  # modules at the root that are no commands
 _PACKAGES = {  # where a package has the verb's place in people's minds
     "config": "doctor", "engine": "train", "evaluation": "report", "features": "featurize", "fetching": "hydrate",
     "hydration": "hydrate", "inspection": "status", "listings": "enlist", "models": "train", "options": "quote",
@@ -61,31 +66,60 @@ def answer(name: str) -> str:
     >>> print(answer("src.trian"))
     there is no python -m src.trian: did you mean python -m src.train?
     """
-    import difflib
-
     typed = name.removesuffix(".__main__")
-    word = typed.removeprefix("src").lstrip(".")
-    known = verbs()
-    meant = _PACKAGES.get(word.lower().partition(".")[0]) or next(
-        iter(difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.65)), None
-    )
-    every = ", ".join(known)
+    meant = meant_verb(typed.removeprefix("src").lstrip("."))
     if meant is None:
+        every = ", ".join(verbs())
         return f"there is no command python -m {typed}: write python -m src.<verb> with a verb of {every}"
     return f"there is no python -m {typed}: did you mean python -m src.{meant}?"
 
 
+def meant_verb(word: str) -> str | None:
+    """Find the verb that was meant.
+
+    Parameters
+    ----------
+    word : str
+        As typed, such as ``trian`` or the name of a package.
+
+    Returns
+    -------
+    str or None
+        None if no verb is near.
+    """
+    import difflib
+
+    near = difflib.get_close_matches(word.lower(), verbs(), n=1, cutoff=0.65)
+    return _PACKAGES.get(word.lower().partition(".")[0]) or next(iter(near), None)
+
+
 def verbs() -> list[str]:
-    """Names of the commands, which are the modules at the root of `src`.
+    """Names of the commands, which are the modules at the root of `src` but for the one that is imported.
 
     Returns
     -------
     list of str
         Sorted.
     """
+    return sorted(path.stem for path in _modules())
+
+
+def purposes() -> dict[str, str]:
+    """Say in one line what each verb is for: the first line of its module, without the command in it.
+
+    Returns
+    -------
+    dict of str to str
+        By verb, sorted.
+    """
+    lines = {path.stem: path.open(encoding="utf-8").readline() for path in _modules()}
+    return {verb: line.strip().strip('"').partition(": ``")[0].rstrip(".:") for verb, line in sorted(lines.items())}
+
+
+def _modules() -> list[Path]:
     from src.core.project import ROOT
 
-    return sorted(path.stem for path in (ROOT / "src").glob("[!_]*.py"))
+    return [path for path in (ROOT / "src").glob("[!_]*.py") if path.stem not in _IMPORTED]
 
 
 def _is_asked_for(name: str) -> bool:

@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 import polars.selectors as cs
 
+from src.evaluation.glossary import definition
 from src.reporting.formatting import (
     DASH,
     integer,
@@ -32,12 +33,12 @@ from src.reporting.formatting import (
     three_decimals,
     two_decimals,
 )
-from src.reporting.glossary import TERMS
 from src.reporting.rendering import render, trusted
 
 HERE = Path(__file__).parent
 DIGITS = 6
 """Significant digits with which numbers travel: they sort and filter by these, and show fewer."""
+ID_LETTERS = 8
 NUMERIC: Mapping[str, Callable[[Any], str]] = {
     "ratio": two_decimals,
     "three": three_decimals,
@@ -45,11 +46,11 @@ NUMERIC: Mapping[str, Callable[[Any], str]] = {
     "probability": probability,
     "count": integer,
 }
-KINDS = (*NUMERIC, "text", "date", "flag")
+KINDS = (*NUMERIC, "text", "date", "flag", "id")
 _SAFE_ADDRESS = r"(?i)^(https?://|[^:]*$|[^:]*[/?#])"
 _EXPORTS = re.compile(r"export\s*\{([^{}]*)\};?\s*(?=(/\*|//|$))")
 
-MARK = '<div class="data-table"'
+MARK = 'class="data-table"'
 """What the HTML of every `data_table` contains, so that a page with one gets its script and style."""
 
 
@@ -65,7 +66,7 @@ class DataColumn:
         Its heading.
     kind : str
         How values are written: ``text``, ``ratio`` (two decimals), ``three`` (three decimals), ``percent``,
-        ``probability``, ``count``, ``date``, ``flag`` (yes or empty).
+        ``probability``, ``count``, ``date``, ``flag`` (yes or empty), ``id`` (its first letters).
     hint : str
         Its definition, shown on hover; from the glossary by default.
     link : str
@@ -74,6 +75,8 @@ class DataColumn:
         Whether the column can be filtered by its values, such as a family.
     shown : bool
         Whether it is shown before the reader asks for it.
+    appears_with : str
+        A flag column: while its filter is on, this column is shown as well; empty for none.
     """
 
     name: str
@@ -83,6 +86,7 @@ class DataColumn:
     link: str = ""
     choices: bool = False
     shown: bool = True
+    appears_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -247,13 +251,9 @@ def _declared(table: DataTable) -> str:
 def _head(column: DataColumn) -> dict[str, Any]:
     return {
         "name": column.name, "title": column.title, "kind": column.kind, "link": column.link,
-        "choices": column.choices, "shown": column.shown, "hint": column.hint or _definitions().get(column.name, ""),
+        "choices": column.choices, "shown": column.shown, "appears": column.appears_with,
+        "hint": column.hint or definition(column.name),
     }  # fmt: skip
-
-
-@cache
-def _definitions() -> dict[str, str]:
-    return {term.name: term.definition for term in TERMS}
 
 
 def _static_row(table: DataTable, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,6 +288,8 @@ def written(value: Any, kind: str) -> str:
         return NUMERIC[kind](value)
     if kind == "flag":
         return "yes" if value else ""
+    if kind == "id":
+        return str(value or "")[:ID_LETTERS]
     if value is None:
         return DASH if kind == "date" else ""
     return str(value)

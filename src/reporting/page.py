@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from src.reporting.accounting import accounting_section
+from src.reporting.all_runs import runs_section
 from src.reporting.distributions import distributions_section
 from src.reporting.evidence import evidence_section
 from src.reporting.frame import Section, framed
 from src.reporting.headline import headline_section
 from src.reporting.importance import importance_section
 from src.reporting.methodology import limits_section, method_section
-from src.reporting.passing_runs import equity_section, flagged_section, passing_runs_section
+from src.reporting.passing_runs import equity_section
 from src.reporting.planted_edges import planted_section
 from src.reporting.pooled_section import pooled_section
 from src.reporting.quality import parts_section, quality_headline, rules_section
@@ -23,15 +24,14 @@ SECTIONS = (
     Section("metrics", "Metrics", "The metrics and their thresholds", distributions_section),
     Section("best", "Best passes", "The best passes", equity_section),
     Section("planted", "Planted edges", "Planted edges found and missed", planted_section),
-    Section("runs", "All passes", "All passing runs", passing_runs_section),
-    Section("flagged", "Flagged", "Flagged as too good to be true", flagged_section),
+    Section("runs", "All runs", "All runs", runs_section),
     Section("importance", "Features", "Which features the models use", importance_section),
     Section("accounting", "Accounting", "Every instrument accounted for", accounting_section),
     Section("limits", "Limits", "What this page can't tell you", limits_section),
     Section("method", "Method", "How the results were made", method_section),
 )
 
-OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "flagged", "importance")
+OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "importance")
 """Sections on models of one instrument, which are left out where pooled models alone were trained."""
 
 QUALITY_SECTIONS = (

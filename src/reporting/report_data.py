@@ -203,6 +203,10 @@ class ReportData:
         Registered models with a champion, as promotions left them.
     sheets : mapping of str to str
         Address of the tear sheet of a run, by ``record_id``, relative to the page; without those that have none.
+    run_pages : mapping of str to str
+        Address of a run in MLflow, by ``record_id``; without those that MLflow does not have.
+    champion_runs : frozenset of str
+        ``record_id`` of the runs whose version is champion.
     """
 
     dataset: str
@@ -227,6 +231,8 @@ class ReportData:
     research: str = ""
     champions: int = 0
     sheets: Mapping[str, str] = field(default_factory=dict)
+    run_pages: Mapping[str, str] = field(default_factory=dict)
+    champion_runs: frozenset[str] = frozenset()
 
     def reasons(self, stage: str) -> pl.DataFrame:
         """Reasons of a stage's states, one a row, as `src.storage.state_counts.reason_groups` takes them."""

@@ -25,6 +25,7 @@
   const written = (value, kind) => {
     if (kind in NUMERIC) return value === null ? DASH : NUMERIC[kind](value);
     if (kind === "flag") return value ? "yes" : "";
+    if (kind === "id") return (value ?? "").slice(0, 8);
     return value === null ? (kind === "date" ? DASH : "") : value;
   };
 
@@ -165,7 +166,7 @@
     tools.append(searchField(declared, state, apply));
     if (Object.keys(declared.filters).length) tools.append(quickFilters(view, state, apply));
     heads.filter((head) => head.choices).forEach((head) => tools.append(choice(head, columns, state, apply)));
-    tools.append(ranges(heads, state, apply), visibility(heads, grid), exports(view, status), status);
+    tools.append(ranges(heads, state, apply), visibility(view), exports(view, status), status);
     return tools;
   };
 
@@ -182,7 +183,8 @@
     return element("label", {}, "Search ", input);
   };
 
-  const quickFilters = ({ declared, columns }, state, apply) => {
+  const quickFilters = (view, state, apply) => {
+    const { declared, columns, heads } = view;
     const group = element("span", { className: "quick" });
     group.setAttribute("role", "group");
     group.setAttribute("aria-label", "Show only");
@@ -194,6 +196,7 @@
       button.addEventListener("click", () => {
         if (!state.flags.delete(name)) state.flags.add(name);
         button.setAttribute("aria-pressed", String(state.flags.has(name)));
+        heads.filter((head) => head.appears === name).forEach((head) => view.show(head.name, state.flags.has(name)));
         apply();
       });
       group.append(button);
@@ -236,11 +239,17 @@
     return element("details", {}, element("summary", { textContent: "Ranges" }), box);
   };
 
-  const visibility = (heads, grid) => {
+  const visibility = (view) => {
+    const { heads, grid } = view;
     const box = element("div", { className: "columns" });
+    view.show = (name, on) => {
+      const place = heads.findIndex((head) => head.name === name);
+      box.querySelectorAll("input")[place].checked = on;
+      grid.column(place).visible(on);
+    };
     heads.forEach((head, place) => {
       const input = element("input", { type: "checkbox", checked: head.shown, disabled: place === 0 });
-      input.addEventListener("change", () => grid.column(place).visible(input.checked));
+      input.addEventListener("change", () => view.show(head.name, input.checked));
       box.append(element("label", {}, input, ` ${head.title}`));
     });
     return element("details", {}, element("summary", { textContent: "Columns" }), box);
@@ -270,8 +279,8 @@
 
   // A link to a row opens the page that it stands on.
   const jump = async () => {
-    const id = decodeURI(location.hash.slice(1));
-    if (!id) return;
+    const id = location.hash.slice(1); // ids are escaped like addresses
+    if (!id || document.getElementById(id)) return;
     for (const frame of frames) {
       if (!JSON.parse(frame.querySelector(".declared").textContent).anchors) continue;
       const { declared, columns, grid } = await start(frame);

@@ -122,7 +122,7 @@ schema.GradeConfig = dataclasses.make_dataclass("GradeConfig", limit, bases=(sch
 import numpy as np, polars as pl
 from src.evaluation import assessment
 from src.inspection import dossier_view, instrument
-from src.reporting import binning, formatting, passing_runs, report_data
+from src.reporting import all_runs, binning, formatting, report_data
 from src.tracking import gate_triggers, registry_gate
 from src.training import code_keys
 from src.training.session_summary import run_line
@@ -144,7 +144,7 @@ print(json.dumps({
     "dossier": "worst_return" in instrument._GRADES,
     "report": [thresholds[-1].name, formatting.METRIC_FORMATS["worst_return"](0.0456)],
     "limit": formatting.threshold_value("worst_return", 0.03),
-    "report's table": "worst" in [column.title for column in passing_runs._columns()],
+    "report's table": "worst" in [column.title for column in all_runs.columns(has_bars=True)],
     "histogram": len(binning.bin_edges(thresholds[-1])),
     "registry": "worst_return" in registry_gate.GATED,
     "database": "max_worst_return" in gate_triggers._meets(added),

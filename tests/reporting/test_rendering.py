@@ -132,7 +132,7 @@ def test_only_the_pages_own_style_and_script_are_taken_as_they_are() -> None:
 def test_a_cell_holds_the_number_it_sorts_by_and_null_holds_none() -> None:
     columns = [Column("name", lambda r: r["name"]), Column("AUC", lambda _: "-", lambda r: r["auc"])]
     rows = [{"name": "a", "auc": 0.123456789}, {"name": "b", "auc": None}, {"name": "c", "auc": float("nan")}]
-    text = render("flagged", flagged=table(columns, rows, "a caption"))
+    text = render("quality_parts", intro="", listings=[table(columns, rows, "a caption")])
     assert re.findall(r'<th scope="row">(\w)</th><td class="number"( data-v="0.123457")?>-</td>', text) == [
         ("a", ' data-v="0.123457"'), ("b", ""), ("c", ""),
     ]  # fmt: skip

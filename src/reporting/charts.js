@@ -30,8 +30,8 @@
     background: "transparent",
     font: getComputedStyle(document.body).fontFamily,
     view: { stroke: null },
-    axis: { labelColor: colour("--soft"), titleColor: colour("--soft"), gridColor: colour("--rule"), domainColor: colour("--rule"), tickColor: colour("--rule"), titleFontWeight: "normal" },
-    legend: { labelColor: colour("--soft"), titleColor: colour("--soft"), orient: "top", title: null },
+    axis: { labelColor: colour("--soft"), titleColor: colour("--soft"), gridColor: colour("--rule"), domainColor: colour("--rule"), tickColor: colour("--rule"), titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 11.5 },
+    legend: { labelFontSize: 12, labelLimit: 260, columnPadding: 18, labelColor: colour("--soft"), titleColor: colour("--soft"), orient: "top", title: null },
     title: { color: colour("--ink"), subtitleColor: colour("--soft"), anchor: "start" },
   });
   // Charts with the same data-zoom show the same days.

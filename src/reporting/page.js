@@ -4,7 +4,7 @@ const { compare } = new Intl.Collator();
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   if (table.closest(".data-table")) continue; // tables.js serves it
-  if (body.rows.length < 2 || table.classList.contains("confusion") || table.classList.contains("states")) continue;
+  if (body.rows.length < 2 || ["plain", "confusion", "states"].some((kind) => table.classList.contains(kind))) continue;
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
     const button = document.createElement("button");

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
 
 OUTRIGHT = LabelConfig()
-_LISTS = ("oos_date", "oos_probability")
+_LISTS = ("oos_date", "oos_probability", "oos_fold")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class GradedRun:
     label : LabelConfig
     conditions : TradingConditions
         Of the decisions, as they were graded.
+    fold : int64, shape (m,)
+        Number of the fold that predicted each.
     """
 
     record_id: str
@@ -65,6 +67,7 @@ class GradedRun:
     gate: GradeConfig
     label: LabelConfig
     conditions: TradingConditions
+    fold: IntArray
 
     @property
     def direction(self) -> FloatArray:
@@ -199,9 +202,11 @@ class GradedRuns:
             if span not in met:
                 met[span] = trading_conditions(positions, decisions, settings.strategy)
             outright = _outright(decisions, bars)
-            by, known = settings, own["oos_probability"]
+            by, known, fold = settings, own["oos_probability"], own["oos_fold"].astype(np.int64)
             out.append(
-                GradedRun(record_id, key, outright, decisions, positions, known, by.strategy, by.gate, label, met[span])
+                GradedRun(
+                    record_id, key, outright, decisions, positions, known, by.strategy, by.gate, label, met[span], fold
+                )
             )
         return out
 

@@ -5,7 +5,7 @@ FOUND := $(shell for python in python3.12 python3.13 python3.11 python3 python; 
 LAUNCH := $(or $(FOUND),$(error no Python found: install Python 3.12 and run make again)) scripts/launch.py
 
 # What is typed and is no target, also the name of a folder, gets an answer from the launcher.
-TARGETS := demo hydrate-quick hydrate-full train-massive ingest daily status test bench soak lint ui doctor setup lock clean
+TARGETS := demo hydrate-quick hydrate-full train-massive ingest daily status test bench soak lint ui notebook docs doctor setup lock clean
 UNKNOWN := $(filter-out $(TARGETS),$(MAKECMDGOALS))
 
 .PHONY: $(TARGETS) $(UNKNOWN)
@@ -45,6 +45,12 @@ lint: ## ruff, mypy and import-linter alone
 
 ui: ## MLflow's pages on the runs and models
 	@$(LAUNCH) ui
+
+notebook: ## JupyterLab on notebooks/
+	@$(LAUNCH) notebook
+
+docs: ## the pages of docs/ as a site that opens from disk, in site/
+	@$(LAUNCH) docs
 
 doctor: ## what on this machine may be in the way
 	@$(LAUNCH) doctor

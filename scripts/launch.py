@@ -1,7 +1,7 @@
 """Launcher for make, double clicks and shells: find Python, make .venv from the lock file, run a command in it.
 
     python scripts/launch.py setup | demo | hydrate_quick | hydrate_full_universe | ingest | train_massive | daily
-    python scripts/launch.py status | ui | doctor
+    python scripts/launch.py status | ui | doctor | notebook | docs
     python scripts/launch.py test | bench | soak | lint | clean | run <command ...>
 
 It uses the standard library only. Any Python from 3.8 on can start it; it finds a Python 3.11 to 3.13 by itself.
@@ -35,6 +35,12 @@ PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 # Paths of another Python; and what keeps compiled modules from being written, which doubles the start of each command.
 LEFT_OUT = ("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 QUIET = ("--failures-only", "-o", "console_output_style=classic")
+LAB = (  # JupyterLab without news, updates and a list of extensions; of its log, the address
+    "--ServerApp.log_level=ERROR",
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+)
 LINT = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -57,6 +63,7 @@ def main(arguments: list) -> int:
     verbs["train_massive"] = train_massive
     verbs["daily"] = daily
     verbs["ingest"] = ingest
+    verbs.update({"notebook": notebook, "docs": docs})
     if not arguments or arguments[0] not in verbs:
         say(unknown(arguments[0] if arguments else "", list(verbs)))
         return 2
@@ -145,6 +152,21 @@ def soak(rest: list) -> int:
 def lint(_rest: list, quiet: bool = False) -> int:
     """Check style, formatting, types and the direction of imports; if `quiet`, show only the checks that fail."""
     return max([(call_quietly if quiet else call)(*command) for command in LINT])
+
+
+def notebook(rest: list) -> int:
+    """Open JupyterLab on the notebooks, with the kernel of .venv; it asks no other machine for anything."""
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # a kernel of the same name in the home folder stays out
+    return call("jupyter", "lab", *LAB, *rest, "notebooks")
+
+
+def docs(rest: list) -> int:
+    """Build the pages of docs/ as a site that opens from disk; a dead link fails."""
+    os.environ["NO_MKDOCS_2_WARNING"] = "1"
+    status = call("mkdocs", "build", "--strict", "--quiet", *rest)
+    if status == 0:
+        say(f"docs: {ROOT / 'site' / 'index.html'}")
+    return status
 
 
 def run(rest: list) -> int:

@@ -268,6 +268,27 @@ def test_the_live_scripts_are_thin_calls_of_the_verbs(launch: ModuleType, typed:
     ]
 
 
+def test_the_notebooks_open_with_settings_that_jupyterlab_knows(launch: ModuleType, typed: list[str]) -> None:
+    assert launch.main(["notebook", "--no-browser"]) == 0
+    program, *words = typed.pop().split()
+    assert (program, words[0], words[-2:]) == ("jupyter", "lab", ["--no-browser", "notebooks"])
+    from jupyterlab.labapp import LabApp
+
+    app = LabApp()
+    app.parse_command_line(words[1:-2])
+    app.update_config(app.cli_config)
+    assert (app.news_url, app.extension_manager) == (None, "readonly")
+    assert app.check_for_updates_class.__name__ == "NeverCheckForUpdate"
+
+
+def test_the_site_of_the_pages_is_built_strictly_and_named(
+    launch: ModuleType, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert launch.main(["docs"]) == 0
+    assert typed == ["mkdocs build --strict --quiet"]
+    assert capsys.readouterr().err == f"docs: {launch.ROOT / 'site' / 'index.html'}\n"
+
+
 END = "model=all follow=true"
 
 
@@ -376,7 +397,8 @@ def test_the_day_gets_private_addresses_from_a_file_that_git_ignores(
 def test_every_double_click_has_a_shell_twin_and_both_call_the_one_launcher() -> None:
     clicks = {path.stem.lower() for path in SCRIPTS.glob("*.bat")}
     live = {"hydrate_quick", "hydrate_full_universe", "ingest", "train_massive", "daily", "status"}
-    assert clicks == {path.stem.lower() for path in SCRIPTS.glob("*.sh")} == {"demo", "test", "ui", "launch"} | live
+    others = {"demo", "test", "ui", "notebook", "launch"}
+    assert clicks == {path.stem.lower() for path in SCRIPTS.glob("*.sh")} == others | live
     for verb in clicks - {"launch"}:
         click = (SCRIPTS / f"{verb.upper()}.bat").read_bytes()
         assert click == f'@echo off\r\ncall "%~dp0launch.bat" {verb} %*\r\nexit /b %ERRORLEVEL%\r\n'.encode()
@@ -404,7 +426,8 @@ def test_every_make_target_is_a_verb_of_the_launcher(launch: ModuleType) -> None
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     used = set(re.findall(r"\$\(LAUNCH\) (\w+)", text))
     live = {"hydrate_quick", "hydrate_full_universe", "ingest", "train_massive", "daily", "status"}
-    assert used == live | {"demo", "test", "bench", "soak", "lint", "ui", "doctor", "setup", "run", "clean"}
+    others = {"demo", "test", "bench", "soak", "lint", "ui", "doctor", "setup", "run", "clean", "notebook", "docs"}
+    assert used == live | others
     source = (SCRIPTS / "launch.py").read_text(encoding="utf-8")
     assert all(f'"{verb}"' in source for verb in used)
 

@@ -1,0 +1,3 @@
+@echo off
+call "%~dp0launch.bat" notebook %*
+exit /b %ERRORLEVEL%

@@ -15,6 +15,7 @@ from src.core.dotted import dotted
 from src.market.survivors import survivorship
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.schemas import daily_table, pooled_grades_table
+from src.reporting.tear_sheets.pooled_curves import information, score_groups
 from src.storage import atomic
 
 
@@ -83,7 +84,10 @@ def _portfolio(paths: DatasetPaths, row: dict[str, Any], several: bool) -> Grade
     folder = paths.portfolios / row["record_id"]
     by_year, decay = (_optional(folder / f"{name}.parquet") for name in ("by_year", "decay"))
     title = f"{row['symbol']} {row['family']}" if several else row["symbol"]
-    return GradedPortfolio(row, title, daily_table(_optional(folder / "daily.parquet")), by_year, decay)
+    daily, groups = _optional(folder / "daily.parquet"), pl.DataFrame()
+    if row["first_oos"] is not None and row["last_oos"] is not None:
+        groups = score_groups(paths, row["record_id"], row["first_oos"], row["last_oos"])
+    return GradedPortfolio(row, title, daily_table(daily), by_year, decay, daily, information(daily), groups)
 
 
 def _optional(path: Path) -> pl.DataFrame:

@@ -23,6 +23,10 @@ class GradedPortfolio:
         ``stock.neutral``, with the family where several families have one of this name.
     daily, by_year, decay : DataFrame
         Returns of each day; figures of each year; figures by horizon.
+    held : DataFrame
+        Exposures, turnover and number of names of each day.
+    information, groups : DataFrame
+        IC over time and returns by score group, from `src.reporting.tear_sheets.pooled_curves`.
     """
 
     row: Mapping[str, Any]
@@ -30,6 +34,9 @@ class GradedPortfolio:
     daily: pl.DataFrame
     by_year: pl.DataFrame
     decay: pl.DataFrame
+    held: pl.DataFrame = field(default_factory=pl.DataFrame)
+    information: pl.DataFrame = field(default_factory=pl.DataFrame)
+    groups: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def asset_class(self) -> str:

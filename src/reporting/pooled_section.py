@@ -21,6 +21,7 @@ from src.reporting.formatting import (
     two_decimals,
 )
 from src.reporting.pooled_by_instrument import by_instrument_section
+from src.reporting.pooled_charts import portfolio_charts
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.pooled_sentences import borrowing, strength, verdict
 from src.reporting.pooled_tables import decay_table, year_table
@@ -74,7 +75,7 @@ def pooled_section(data: ReportData) -> str:
         return render("pooled", cards=None, untrained=data.train_commands.get("pooled"))
     return render(
         "pooled",
-        cards=[_card(each, data.thresholds) for each in results.portfolios],
+        cards=[_card(f"portfolio-{k}", each, data.thresholds) for k, each in enumerate(results.portfolios)],
         recipe=_recipe(results),
         planted=_planted(data, results),
         reservations=[*(each.sentence() for each in results.survivorship.values()), borrowing(results)],
@@ -108,7 +109,7 @@ def _planted(data: ReportData, results: PooledResults) -> str:
     return f"{found} Of {counted(all_, 'stock')} without an edge of its own, {lucky:,} passed with models of one stock."
 
 
-def _card(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> dict[str, Any]:
+def _card(anchor: str, portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> dict[str, Any]:
     row, daily = portfolio.row, portfolio.daily
     return {
         "name": f"{row['symbol']} · {row['family']}",
@@ -117,6 +118,7 @@ def _card(portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> dict[s
         "strength": strength(row),
         "metrics": _metrics(portfolio, thresholds),
         "chart": trusted(net_and_gross(daily, portfolio.title)) if daily.height > 1 else None,
+        "charts": portfolio_charts(anchor, portfolio),
         "facts": [*_evidence(row), *_trading(row)],
         "tables": [each for each in (year_table(portfolio.by_year), decay_table(portfolio.decay)) if each is not None],
     }

@@ -21,8 +21,9 @@ COMMANDS = {"instrument": "python -m src.train universe=demo", "pooled": "python
 
 
 def shown(text):
-    """The text of a page, without markup and repeated spaces."""
-    return re.sub(r"\s+", " ", " ".join(read(text).text))
+    """The text of a page, without markup, scripts, styles and repeated spaces."""
+    seen = re.sub(r"<(script|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", " ".join(read(seen).text))
 
 
 @pytest.fixture

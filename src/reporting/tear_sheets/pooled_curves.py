@@ -26,7 +26,7 @@ from src.training.run_store import RunStore
 
 GROUPS = 5
 YEAR = 252
-"""Days of the rolling mean of the IC, and fewest of them: a quarter of it."""
+"""Days of the rolling mean of the IC, of which a quarter is enough."""
 GROUP_SCHEMA = {"date": pl.Date, "group": pl.Int64, "names": pl.Int64, "return": pl.Float64, "equity": pl.Float64}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from src.evaluation.sheet_terms import SHEET_TERMS
+
 
 @dataclass(frozen=True)
 class Term:
@@ -287,5 +289,5 @@ _SHEET = (
     Term("benchmark", "benchmark", "What one would have held instead, on the same days."),
     Term("trade", "trade", "From the first bar of a position to the bar on which it is flat or changes its side."),
 )
-TERMS: tuple[Term, ...] = (*_GRADE, *_EVIDENCE, *_POOLED, *_SHEET)
+TERMS: tuple[Term, ...] = (*_GRADE, *_EVIDENCE, *_POOLED, *_SHEET, *(Term(*each) for each in SHEET_TERMS))
 _BY_NAME = {each.name: each for each in TERMS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -45,10 +46,10 @@ def write_data_files(sheet: TearSheet, folder: Path) -> None:
         Created where it is missing.
     """
     for name, content in data_files(sheet).items():
-        atomic.write_atomic(folder / name, lambda path, content=content: _put(path, content))
+        atomic.write_atomic(folder / name, partial(_put, content))
 
 
-def _put(path: Path, content: bytes) -> None:
+def _put(content: bytes, path: Path) -> None:
     path.write_bytes(content)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from src.core.project import ROOT
 
@@ -69,7 +69,7 @@ def command(
     keys = set(map(_key, (*typed, *words)))
     lead = []
     if not keys & {"universe", "universe.name"}:
-        lead = [universe_setting(dataset)] if dataset else _stored_settings(stored, keys) if stored else []
+        lead = [universe_setting(dataset)] if dataset else stored_settings(stored, keys) if stored else []
     return " ".join([f"python -m src.{verb}", *map(shell_word, [*lead, *typed, *words])])
 
 
@@ -227,8 +227,21 @@ def _typed(verb: str, replaced: set[str]) -> list[str]:
     ]
 
 
-def _stored_settings(stored: str, keys: set[str]) -> list[str]:
-    """Settings that choose stored tables by their name."""
+def stored_settings(stored: str, keys: Collection[str] = ()) -> list[str]:
+    """Write the settings that choose stored tables by their name.
+
+    Parameters
+    ----------
+    stored : str
+        Name of a dataset, such as ``quick-1h``.
+    keys : collection of str
+        Keys of settings that are chosen already.
+
+    Returns
+    -------
+    list of str
+        Such as ``universe=quick universe.interval=1h``.
+    """
     parts = None if has_file("universe", stored) else _INTERVAL.fullmatch(stored)
     if parts is None:
         return [universe_setting(stored)]

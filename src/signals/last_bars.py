@@ -120,6 +120,25 @@ class LastBars:
     table: Callable[[], pl.DataFrame]
     is_daily: bool
 
+    @classmethod
+    def of(cls, bars: pl.DataFrame, *, is_daily: bool) -> LastBars:
+        """Take the bars of one instrument from a table.
+
+        Parameters
+        ----------
+        bars : DataFrame
+            Columns of ``bars.SCHEMA``, sorted by date.
+        is_daily : bool
+        """
+        day = bar_day(pl.col("date"), pl.col("asset_class"), bars.schema["date"])
+        made = bars.select(day=day, tradable=tradable(), **{name: _number(name) for name in _NUMBERS})
+        columns = {name: made[name].to_numpy() for name in made.columns}
+        return cls(
+            (bars.item(0, "asset_class"), bars.item(0, "symbol")), bars["date"].to_numpy().astype("datetime64[us]"),
+            columns["day"].astype("datetime64[D]"), columns["tradable"], {name: columns[name] for name in _NUMBERS},
+            lambda: bars, is_daily,
+        )  # fmt: skip
+
     def prices(self, row: int) -> FloatArray:
         """Open, high, low, close and factor of a bar, as stored."""
         return np.array([self.numbers[name][row] for name in PRICES])

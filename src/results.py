@@ -6,7 +6,7 @@
 Each function reads what the stages stored under the project's folder, and of it the part alone that is asked for.
 ``universe`` names the dataset, such as ``quick`` or ``quick-1h``; without it, that of ``params.yaml`` is read. The
 project is the one at or above the working directory, unless ``root`` or the variable ``ALPHA_LOOP_ROOT`` names another.
-Frames are of Polars, and with ``frame="pandas"`` of pandas; their columns are named as in the stored tables. Errors of
+Frames are of Polars, or of pandas if `frame` says so; their columns are named as in the stored tables. Errors of
 the caller are `ConfigError`, a stage that has not run or a damaged file is a `StageError`; both say what to type.
 """
 

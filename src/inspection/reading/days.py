@@ -57,7 +57,7 @@ def book(
 
     Examples
     --------
-    >>> results.book("demo").sort(pl.col("weight").abs(), descending=True).head(10)  # doctest: +SKIP
+    >>> results.book("demo").sort("weight").tail(10)  # doctest: +SKIP
     """
     at = place(universe, root)
     return as_frame(_read(at.paths.signals / f"{_date(at, date)}-book.parquet", at), frame)

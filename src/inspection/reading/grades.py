@@ -71,7 +71,7 @@ def grades(
 
     Examples
     --------
-    >>> results.grades("demo").sort("z", descending=True, nulls_last=True).head(5)  # doctest: +SKIP
+    >>> results.grades("demo").drop_nulls("z").sort("z").tail(5)  # doctest: +SKIP
     """
     return as_frame(grades_of(place(universe, root), scope, session), frame)
 
@@ -224,7 +224,7 @@ def _key(at: Place, scope: str, store: RunStore, session: str) -> str:
     if len(found) != 1 or not session:
         there = ", ".join(sorted(known)) or "none"
         what = f"means {len(found)} sessions" if found and session else "is no session"
-        raise ConfigError(f"session={session} {what} of scope={scope} in universe={at.dataset}: there are {there}")
+        raise ConfigError(f"session {session!r} {what} of scope={scope} in universe={at.dataset}: there are {there}")
     return found[0]
 
 

@@ -131,7 +131,9 @@ def project(root: Folder) -> Path:
         folder = Path(given).expanduser().absolute()
         if not data_of(folder).is_dir():
             what = "root" if root is not None else ROOT_VARIABLE
-            raise ConfigError(f"{what}={folder.as_posix()} is no project: it has no folder {data_of(folder).name}")
+            raise ConfigError(
+                f"{what} is {folder.as_posix()}, which is no project: it has no folder {data_of(folder).name}"
+            )
         return folder
     here = Path.cwd()
     for folder in (here, *here.parents):

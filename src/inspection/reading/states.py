@@ -61,7 +61,7 @@ def states(
     tables = _tables(at)
     if stage not in tables:
         there = ", ".join(tables) or "none"
-        raise ConfigError(f"stage={stage} has stored no states of universe={at.dataset}: there are those of {there}")
+        raise ConfigError(f"stage {stage!r} has stored no states of universe={at.dataset}: there are those of {there}")
     return as_frame(_read(tables[stage]), frame)
 
 

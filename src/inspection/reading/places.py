@@ -139,9 +139,7 @@ def project(root: Folder) -> Path:
     for folder in (here, *here.parents):
         if (folder / "params.yaml").is_file() and (folder / "conf").is_dir():
             return folder
-    raise ConfigError(
-        f"no project at or above {here.as_posix()}: pass root=<folder of the project>, or set {ROOT_VARIABLE}"
-    )
+    raise ConfigError(f"no project at or above {here.as_posix()}: pass its folder as `root`, or set {ROOT_VARIABLE}")
 
 
 def datasets(folder: Path) -> list[str]:
@@ -172,7 +170,7 @@ def data_of(folder: Path) -> Path:
 def _chosen(folder: Path) -> str:
     name = _yaml(folder / "params.yaml").get("universe")
     if not isinstance(name, str):
-        raise ConfigError(f"{(folder / 'params.yaml').as_posix()} names no universe: pass universe=<name>")
+        raise ConfigError(f"{(folder / 'params.yaml').as_posix()} names no universe: name one")
     return name
 
 

@@ -6,11 +6,29 @@
     const count = names.length ? columns[names[0]].length : 0;
     return Array.from({ length: count }, (_, i) => Object.fromEntries(names.map((name) => [name, columns[name][i]])));
   };
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  // Whole numbers as differences, five bits a letter and the sign first; a full stop is an undefined one.
+  const numbers = (text) => {
+    const found = [];
+    let last = 0, rest = 0, bits = 0;
+    for (const letter of text) {
+      if (letter === ".") { found.push(null); continue; }
+      const part = letters.indexOf(letter);
+      rest += (part & 31) * 2 ** bits;
+      bits += 5;
+      if (part & 32) continue;
+      last += (rest % 2 ? -1 : 1) * Math.floor(rest / 2);
+      found.push(last);
+      rest = bits = 0;
+    }
+    return found;
+  };
+  window.unpackedColumn = ({ kind, values }) => (kind === "text" ? values : numbers(values));
   const unpacked = (columns) => {
     const plain = {};
-    for (const [name, { kind, places, values }] of Object.entries(columns)) {
-      let last = 0;
-      const whole = kind === "text" ? values : values.map((step) => (step === null ? null : (last += step)));
+    for (const [name, column] of Object.entries(columns)) {
+      const { kind, places } = column;
+      const whole = window.unpackedColumn(column);
       if (kind === "day") {
         plain[name] = whole.map((day) => (day === null ? null : day * 864e5));
         plain.day = plain[name].map((time) => (time === null ? null : new Date(time).toISOString().slice(0, 10)));

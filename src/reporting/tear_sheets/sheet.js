@@ -12,16 +12,13 @@
     percent: (n) => minus(`${(100 * n).toFixed(1)}%`),
     fine: (n) => minus(`${(100 * n).toFixed(3)}%`),
   };
-  const column = ({ kind, places, values, form }) => {
-    let last = 0;
-    return values.map((step) => {
-      if (kind === "text") return { text: step ?? "\u2013" };
-      if (step === null) return { text: kind === "day" ? "open" : "\u2013" };
-      last += step;
-      if (kind === "day") return { text: new Date(last * 864e5).toISOString().slice(0, 10) };
-      return { text: forms[form](last / 10 ** places), order: last / 10 ** places };
-    });
-  };
+  const column = (packed) => window.unpackedColumn(packed).map((value) => {
+    if (packed.kind === "text") return { text: value ?? "\u2013" };
+    if (value === null) return { text: packed.kind === "day" ? "open" : "\u2013" };
+    if (packed.kind === "day") return { text: new Date(value * 864e5).toISOString().slice(0, 10) };
+    const number = value / 10 ** packed.places;
+    return { text: forms[packed.form](number), order: number };
+  });
   for (const button of document.querySelectorAll(".all-trades")) {
     button.addEventListener("click", () => {
       const columns = Object.values(JSON.parse(document.getElementById("data-trades").textContent)).map(column);

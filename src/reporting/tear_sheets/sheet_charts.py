@@ -68,11 +68,12 @@ def year_chart(sheet: TearSheet) -> Chart:
     """
     names = {"net": "this run, net", "always_long": "always long", "benchmark": "benchmark"}
     columns = [name for name in names if sheet.years[name].null_count() < sheet.years.height]
+    colours = {"net": RUN, "always_long": LONG, "benchmark": BENCHMARK}
     table = sheet.years.unpivot(columns, index=["year", "days"], variable_name="of", value_name="earned")
     table = table.with_columns(of=pl.col("of").replace_strict(names))
     shown_names = [names[column] for column in columns]
     colour = {"field": "of", "type": "nominal", "sort": shown_names,
-              "scale": {"domain": shown_names, "range": [RUN, LONG, BENCHMARK][: len(columns)]}}  # fmt: skip
+              "scale": {"domain": shown_names, "range": [colours[column] for column in columns]}}  # fmt: skip
     tooltip = [shown("year", "year"), shown("of", "of"), shown("earned", "return", "+.1%"), shown("days", "days", "d")]
     encoding: Spec = {
         "x": {"field": "year", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}},

@@ -14,9 +14,11 @@ from src.reporting.tear_sheets import time_charts
 from src.reporting.tear_sheets.sheet import TearSheet
 from src.reporting.tear_sheets.sheet_figures import figures_section, first_figures
 from src.reporting.tear_sheets.sheet_tables import drawdown_listing, fold_listing, trades_section
+from src.tracking.links import model_address
 
 HERE = Path(__file__).parent
 RANGES = (("all", 0), ("5 years", 1826), ("3 years", 1096), ("1 year", 365), ("3 months", 91))
+_FINER = {"net": 4, "costs": 4, "contribution": 4, "offset": 2, "value_rank": 2, "place": 0, "names": 0}
 Link = tuple[str, str]
 """Address and text."""
 
@@ -33,13 +35,16 @@ class Surroundings:
     pages : tuple of (str, str)
         Addresses and texts of the report's pages, and of sheets of the same instrument.
     tracked : tuple of (str, str)
-        Of the run and its model in MLflow.
+        Of the run in MLflow.
+    models : str
+        Address of the server that shows the registered model of a champion; empty where there is none.
     """
 
     dataset: str = ""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     pages: tuple[Link, ...] = ()
     tracked: tuple[Link, ...] = ()
+    models: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,19 +87,19 @@ def sheet_page(sheet: TearSheet, around: Surroundings, scripts: Scripts, digest:
             around=around, sheet=sheet, period=charts.period(sheet), tiles=first_figures(sheet),
             ranges=[(text, days) for text, days in RANGES if days < sheet.days.height * 1.5],
             data=_shared(sheet), sections=[part for part in _sections(sheet, around.thresholds) if part[2]],
-            identity=_identity(sheet),
+            identity=_identity(sheet), tracked=_tracked(sheet, around),
         )
     )  # fmt: skip
 
 
 def _shared(sheet: TearSheet) -> str:
     """Data sets that several charts draw."""
-    tables = [(time_charts.DAYS, time_charts.day_table(sheet), 4), ("points", charts.contribution_points(sheet), 4)]
+    tables = [(time_charts.DAYS, time_charts.day_table(sheet)), ("points", charts.contribution_points(sheet))]
     if sheet.information.height:
-        tables.append(("information", sheet.information.rename({"ic": "rank_ic"}), 3))
+        tables.append(("information", sheet.information.rename({"ic": "rank_ic"})))
     if sheet.score_groups.height:
-        tables.append(("groups", time_charts.group_table(sheet), 3))
-    return trusted("".join(vega.shared_data(name, table, places) for name, table, places in tables if table.height))
+        tables.append(("groups", time_charts.group_table(sheet)))
+    return trusted("".join(vega.shared_data(name, table, finer=_FINER) for name, table in tables if table.height))
 
 
 def _sections(sheet: TearSheet, limits: Mapping[str, float]) -> list[tuple[str, str, str]]:
@@ -167,6 +172,13 @@ def _pair(*parts: str, wide_first: bool = False) -> str:
     """Parts side by side where the window is wide enough."""
     shown = [part for part in parts if part]
     return render("sheet_pair", parts=shown, wide_first=wide_first) if shown else ""
+
+
+def _tracked(sheet: TearSheet, around: Surroundings) -> tuple[Link, ...]:
+    """Pages of MLflow."""
+    if not around.models:
+        return around.tracked
+    return (*around.tracked, (model_address(sheet.registered_name, server=around.models), "the registered model"))
 
 
 def _identity(sheet: TearSheet) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 from functools import cache
+from pathlib import Path
 
 from src.reporting.tear_sheets.sheet_page import HERE, Scripts
 from src.reporting.vega import charts_script
@@ -22,6 +23,30 @@ _UNPACK = """
   document.body.append(script);
 })();
 """
+
+
+def marked_script(digest: str) -> str:
+    """Give the script with a first line that says what it is made from, see `is_marked`.
+
+    Parameters
+    ----------
+    digest : str
+    """
+    return f"// {digest}\n{script()}"
+
+
+def is_marked(path: Path, digest: str) -> bool:
+    """Whether a script was made from these sources: making it only to compare it takes seconds.
+
+    Parameters
+    ----------
+    path : Path
+    digest : str
+    """
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8") as stream:
+        return stream.readline().strip() == f"// {digest}"
 
 
 @cache

@@ -41,7 +41,7 @@ def day_table(sheet: TearSheet) -> pl.DataFrame:
     sheet : TearSheet
     """
     days = sheet.days.with_columns(costs=pl.col("cost").cum_sum())
-    drawn = ["date", "net", "position", "turnover", "costs", "equity", "always_long", "benchmark", "drawdown",
+    drawn = ["date", "net", "position", "costs", "equity", "always_long", "benchmark", "drawdown",
              "rolling_sharpe", "rolling_auc", "gross_exposure", "net_exposure", "names"]  # fmt: skip
     return days.select(name for name in drawn if name in days.columns and days[name].null_count() < days.height)
 
@@ -153,7 +153,7 @@ def exposure_charts(sheet: TearSheet) -> list[Chart]:
     sheet : TearSheet
     """
     days = sheet.days
-    tooltip = [_DAY, shown("position", "exposure", ".1%"), shown("turnover", "turnover", ".1%")]
+    tooltip = [_DAY, shown("position", "exposure", ".1%")]
     area = mark("area", DAYS, {"x": time(), "y": quantity("position", ".0%"), "color": {"value": RUN}},
                 interpolate="step-after", opacity=0.5)  # fmt: skip
     layers = [area]

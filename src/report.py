@@ -69,12 +69,8 @@ def read(config: Config) -> ReportData:
         If there are no grades, or a stored table can't be read.
     """
     from src.reporting import loading
-    from src.reporting.passing_runs import best_runs
     from src.reporting.pooled_loading import read_pooled
     from src.reporting.report_data import ReportData, groups, thresholds
-    from src.reporting.research_sentence import research_sentence
-    from src.reporting.several_settings import overfitting
-    from src.training.run_store import RunStore
 
     paths = config.paths
     grades = loading.read_grades(paths)
@@ -99,11 +95,28 @@ def read(config: Config) -> ReportData:
         pooled=read_pooled(paths, states, simulated=bars.simulated),
         train_commands=train_commands(config),
     )
+    return _with_runs(data, config)
+
+
+def _with_runs(data: ReportData, config: Config) -> ReportData:
+    """Add what is read of single runs: curves of the best, features, MLflow's pages, settings that were tried."""
+    from src.reporting import loading
+    from src.reporting.passing_runs import best_runs
+    from src.reporting.research_sentence import research_sentence
+    from src.reporting.run_pages import recorded
+    from src.reporting.several_settings import overfitting
+    from src.tracking.settings import TrackedDataset
+    from src.training.run_store import RunStore
+
+    paths = config.paths
     importance = loading.read_importance(paths, data.grades)
+    in_mlflow = recorded(TrackedDataset.of(config))
     return dataclasses.replace(
         data,
         equity=loading.read_equity(paths, best_runs(data)),
         importance=importance,
+        run_pages=in_mlflow.pages,
+        champion_runs=in_mlflow.champions,
         research=research_sentence(paths, importance),
         overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon, paths.report_cache),
     )

@@ -29,12 +29,11 @@
     return value === null ? (kind === "date" ? DASH : "") : value;
   };
 
-  const { compare } = new Intl.Collator("en");
   const absent = (value) => value === null || value === "";
-  const ordered = (difference) => (x, y) => (absent(x) || absent(y) ? absent(x) - absent(y) : difference(x, y));
+  const last = (x, y) => (x === null) - (y === null);
   Object.assign(DataTable.ext.type.order, {
-    "value-asc": ordered((x, y) => x - y), "value-desc": ordered((x, y) => y - x),
-    "words-asc": ordered((x, y) => compare(x, y)), "words-desc": ordered((x, y) => compare(y, x)),
+    "value-asc": (x, y) => (x === null || y === null ? last(x, y) : x - y),
+    "value-desc": (x, y) => (x === null || y === null ? last(x, y) : y - x),
   });
   DataTable.ext.errMode = "throw";
 
@@ -53,6 +52,13 @@
       if (!Array.isArray(values)) columns[name] = values.at.map((place) => values.of[place]);
     }
     return columns;
+  };
+
+  // What a column sorts by: its numbers, or the places of its texts among each other.
+  const keys = (values, kind) => {
+    if (kind in NUMERIC || kind === "flag") return values;
+    const place = new Map([...new Set(values)].filter((value) => !absent(value)).sort().map((value, i) => [value, i]));
+    return values.map((value) => place.get(value) ?? null);
   };
 
   // Which rows the form leaves: one byte a row.
@@ -102,17 +108,17 @@
     return view;
   };
 
-  const options = (declared, columns) => ({
+  const options = (declared, columns, sorted = []) => ({
     data: Array.from({ length: declared.rows }, (_, row) => [row]),
     columns: declared.columns.map((head, place) => ({
       title: undefined,
-      type: head.kind in NUMERIC || head.kind === "flag" ? "value" : "words",
+      type: "value",
       className: head.kind in NUMERIC ? "number" : "",
       cellType: place === 0 ? "th" : "td",
       orderSequence: head.kind in NUMERIC && head.kind !== "probability" ? ["desc", "asc", ""] : ["asc", "desc", ""],
       searchable: false,
       visible: head.shown,
-      data: ([row], type) => (type === "display" ? shown(head, columns, row) : columns[head.name][row]),
+      data: ([row], type) => (type === "display" ? shown(head, columns, row) : (sorted[place] ??= keys(columns[head.name], head.kind))[row]),
     })),
     createdRow: (tr, [row]) => {
       tr.cells[0]?.setAttribute("scope", "row");
@@ -158,15 +164,22 @@
       view.mask = leaves(state, columns, texts, declared.rows);
       grid.draw();
       const left = grid.page.info().recordsDisplay;
+      clear.hidden = !(state.flags.size || state.choices.size || state.ranges.size || state.terms.length);
       status.textContent = left === declared.rows ? "" : `${left.toLocaleString("en-US")} of ${declared.rows.toLocaleString("en-US")} ${declared.noun}`;
     };
-    view.state = state;
-    view.apply = apply;
     const tools = element("div", { className: "tools" });
+    const clear = element("button", { type: "button", textContent: "Show all", hidden: true });
+    clear.addEventListener("click", () => {
+      for (const name of state.flags) heads.filter((head) => head.appears === name).forEach((head) => view.show(head.name, head.shown));
+      Object.assign(state, { flags: new Set(), choices: new Map(), ranges: new Map(), terms: [] });
+      tools.querySelectorAll("[aria-pressed]").forEach((button) => button.setAttribute("aria-pressed", "false"));
+      tools.querySelectorAll("select, input:not([type=checkbox])").forEach((input) => { input.value = ""; });
+      apply();
+    });
     tools.append(searchField(declared, state, apply));
     if (Object.keys(declared.filters).length) tools.append(quickFilters(view, state, apply));
     heads.filter((head) => head.choices).forEach((head) => tools.append(choice(head, columns, state, apply)));
-    tools.append(ranges(heads, state, apply), visibility(view), exports(view, status), status);
+    tools.append(ranges(heads, state, apply), visibility(view), exports(view, status), clear, status);
     return tools;
   };
 
@@ -207,7 +220,7 @@
   const choice = (head, columns, state, apply) => {
     const select = element("select", {}, element("option", { value: "", textContent: "all" }));
     select.name = head.name;
-    const values = [...new Set(columns[head.name])].filter((value) => !absent(value)).map(String).sort(compare);
+    const values = [...new Set(columns[head.name])].filter((value) => !absent(value)).map(String).sort();
     select.append(...values.map((value) => element("option", { value, textContent: value })));
     select.addEventListener("change", () => {
       if (select.value) state.choices.set(head.name, select.value);

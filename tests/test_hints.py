@@ -40,7 +40,7 @@ SPELT_OUT = {
 """Modules whose strings hold a command of this project that is no hint about a dataset, and why."""
 SETTING = re.compile(r"(?<![\w.\-/?&*^$%{}(])(?:\+{0,2})([a-z_]+(?:\.[a-z_]+)*)=(?!=)([^\s`;)]*)")
 OWN = {*REQUEST_KEYS, "dataset", "why", "host", "port", "key", "group", "max_q_value", "min_auc", "clear", "name"}
-OWN |= {"version", "withdraw", "acknowledge", "kind", "since", "until", "limit", "base", "folder"}
+OWN |= {"version", "open", "withdraw", "acknowledge", "kind", "since", "until", "limit", "base", "folder"}
 """Arguments of single verbs, and the words of ``key=value`` itself."""
 NO_SETTINGS = {
     "bars", "bucket", "class", "class_", "columnsize", "content", "crumb", "date", "device", "dtype", "extra", "flags",

@@ -50,7 +50,8 @@ REFUSED = {
 """Commands of the text that may say here that something is amiss, and why."""
 NO_SETTINGS = {
     "yes=true": "an argument of clean", "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
-    "alpha.superseded=doubled": "a tag", "host=0.0.0.0": "an argument of ui", "data.root=...": "any folder",
+    "alpha.superseded=doubled": "a tag", "host=0.0.0.0": "an argument of ui", "open=false": "the same",
+    "data.root=...": "any folder",
     "asset_class=stock": "a folder's name", "sep=;": "a line of Excel's", "history=true": "an argument of promote",
     "undo=true": "the same", 'why="..."': "the same", "max_q_value=0.05": "the same",
     "name=... version=...": "the same",

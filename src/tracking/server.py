@@ -11,7 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from src.config.commands import command
@@ -20,13 +23,16 @@ from src.runtime.redaction import masked
 from src.tracking import environment
 from src.tracking.database import wait_for_database
 from src.tracking.location import StoreLocation
+from src.tracking.server_app import NAME, START
 from src.tracking.server_auth import ADMIN, auth_environment, is_loopback
 
 HOST = "127.0.0.1"
 PORT = 5000
 
 
-def serve(location: StoreLocation, port: int, show: Callable[[str], None], host: str = HOST) -> int:
+def serve(
+    location: StoreLocation, port: int, show: Callable[[str], None], host: str = HOST, start: StartPage | None = None
+) -> int:
     """Run MLflow's server until it is stopped.
 
     Parameters
@@ -37,6 +43,8 @@ def serve(location: StoreLocation, port: int, show: Callable[[str], None], host:
         Takes the line that says where the server starts.
     host : str
         Address to listen at. One that other machines reach needs a password, see `src.tracking.server_auth`.
+    start : StartPage, optional
+        What to say of the pages, and which of them to open.
 
     Returns
     -------
@@ -60,7 +68,7 @@ def serve(location: StoreLocation, port: int, show: Callable[[str], None], host:
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     process = subprocess.Popen(
         server_command(location, port) if host == HOST else server_command(location, port, host),
-        env={**server_environment(), **store_variables(location), **users},
+        env={**server_environment(), **store_variables(location), **users, START: start.fragment if start else ""},
         creationflags=flags,
         start_new_session=os.name != "nt",
     )
@@ -68,11 +76,67 @@ def serve(location: StoreLocation, port: int, show: Callable[[str], None], host:
         store = location.database or masked(location.uri)
         asks = f"; it asks for the password of {ADMIN}" if users else ""
         show(f"MLflow on {store} starts at http://{host}:{port}/#/experiments{asks} (Ctrl+C ends it)")
+        if start is not None:
+            start.show(show, process, port)
         return process.wait()
     except KeyboardInterrupt:
         return 0
     finally:
         _stop(process)
+
+
+@dataclass(frozen=True)
+class StartPage:
+    """The pages that a server is started for.
+
+    Attributes
+    ----------
+    lines : tuple of str
+        A line for each page.
+    address : str
+        Of the page that a browser gets first; empty for MLflow's own.
+    opens : bool
+        Whether to open it in a browser.
+    """
+
+    lines: tuple[str, ...] = ()
+    address: str = ""
+    opens: bool = False
+
+    @property
+    def fragment(self) -> str:
+        """The part of the address that MLflow's page reads itself."""
+        return self.address.partition("#")[2]
+
+    def show(self, show: Callable[[str], None], process: subprocess.Popen[bytes], port: int) -> None:
+        """Say where the pages are, and open the first once the server answers.
+
+        Parameters
+        ----------
+        show : callable
+            Takes one line.
+        process : Popen
+            The server.
+        port : int
+        """
+        for line in self.lines:
+            show(line)
+        if self.opens and self.address:
+            threading.Thread(target=self._open, args=(process, port), daemon=True).start()
+
+    def _open(self, process: subprocess.Popen[bytes], port: int) -> None:
+        import webbrowser
+
+        while process.poll() is None and not _answers(HOST, port):
+            time.sleep(0.3)
+        if process.poll() is None:
+            webbrowser.open(self.address)
+
+
+def has_browser() -> bool:
+    """Whether a person at a terminal with a display started this process."""
+    is_shown = os.name == "nt" or sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    return sys.stderr.isatty() and is_shown
 
 
 def server_command(location: StoreLocation, port: int, host: str = HOST) -> list[str]:
@@ -85,7 +149,8 @@ def server_command(location: StoreLocation, port: int, host: str = HOST) -> list
     host : str
         Address to listen at.
     """
-    users = [] if is_loopback(host) else ["--app-name", "basic-auth"]
+    ours = ["--app-name", NAME] if NAME in environment.gated_schemes("mlflow.app") else []
+    users = ours if is_loopback(host) else ["--app-name", "basic-auth"]
     files = ["--default-artifact-root", str(location.artifacts), "--no-serve-artifacts"]
     network = ["--host", host.strip("[]"), "--port", str(port), "--workers", "1"]
     return [sys.executable, "-m", "mlflow", "server", *files, *network, *users]

@@ -164,6 +164,20 @@ class BulkRuns:
         _insert_metrics(connection, run_id, points)
 
 
+def tag_experiments(database: Path, tags: Mapping[str, Mapping[str, str]]) -> None:
+    """Set tags of experiments.
+
+    Parameters
+    ----------
+    database : Path
+    tags : mapping
+        Tags by id of the experiment.
+    """
+    rows = [(key, value, int(number)) for number, own in tags.items() for key, value in own.items()]
+    with _writing(database) as connection:
+        connection.executemany("REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)", rows)
+
+
 def revision(database: Path) -> str | None:
     """Read the revision of MLflow's schema.
 

@@ -29,6 +29,7 @@ from src.tracking.run_record import RunContent
 from src.tracking.search import runs_by_id, version_numbers
 from src.tracking.settings import TrackedDataset
 from src.tracking.sqlite_runs import BulkRuns
+from src.tracking.view_state import lacking_tags, view_tags
 from src.tracking.writer_tag import WRITER, writer_tag
 
 if TYPE_CHECKING:
@@ -289,10 +290,12 @@ class MlflowStore:
         if experiment is None:
             artifacts = self.location.artifacts
             place = None if artifacts is None else f"{artifacts}/{quote(self.settings.dataset)}"
-            number = self.client.create_experiment(name, place, tags={"alpha.dataset": self.settings.dataset})
-            experiment = self.client.get_experiment(number)
+            tags = {"alpha.dataset": self.settings.dataset, **view_tags()}
+            experiment = self.client.get_experiment(self.client.create_experiment(name, place, tags=tags))
         elif experiment.lifecycle_stage != "active":
             self.client.restore_experiment(experiment.experiment_id)
+        for key, value in lacking_tags(experiment.tags).items():
+            self.client.set_experiment_tag(experiment.experiment_id, key, value)
         return str(experiment.experiment_id), str(experiment.artifact_location)
 
     def _runs(self) -> ExperimentRuns:

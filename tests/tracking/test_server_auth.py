@@ -57,8 +57,8 @@ def test_the_password_is_never_an_argument() -> None:
     for argument in (f"password={PASSWORD}", f"{VARIABLE}={PASSWORD}", "host=", "host=a b", "host=--workers"):
         with pytest.raises(ConfigError):
             parse([argument])
-    assert parse(["host=0.0.0.0"])[2] == "0.0.0.0"
-    assert parse([])[2] == "127.0.0.1"
+    assert parse(["host=0.0.0.0"]).host == "0.0.0.0"
+    assert parse([]).host == "127.0.0.1"
 
 
 def test_the_password_comes_from_a_file_and_may_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,20 @@ def tag_experiments(database: Path, tags: Mapping[str, Mapping[str, str]]) -> No
         connection.executemany("REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)", rows)
 
 
+def tag_runs(database: Path, tags: Mapping[str, Mapping[str, str]]) -> None:
+    """Set tags of runs.
+
+    Parameters
+    ----------
+    database : Path
+    tags : mapping
+        Tags by run id.
+    """
+    rows = [(key, value, run_id) for run_id, own in tags.items() for key, value in own.items()]
+    with _writing(database) as connection:
+        connection.executemany("REPLACE INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", rows)
+
+
 def revision(database: Path) -> str | None:
     """Read the revision of MLflow's schema.
 

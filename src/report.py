@@ -39,6 +39,7 @@ def report(config: Config) -> str:
     """Write the report of the configured dataset and return the closing line."""
     from src.market.choices import settled
     from src.reporting.book_page import write_book_page
+    from src.reporting.dvc_plots import write_plots_script
     from src.reporting.page import page, quality_page
     from src.reporting.quality import QUALITY_PAGE
     from src.reporting.summary import plot_tables, summary
@@ -57,6 +58,7 @@ def report(config: Config) -> str:
     write_text(quality_page(data), folder / QUALITY_PAGE)
     write_text(summary_image(data), folder / "summary.svg")
     write_book_page(config.paths)
+    write_plots_script(folder.parent)
     return closing_line(data, folder / "index.html")
 
 

@@ -196,8 +196,14 @@ def rows(table: pl.DataFrame) -> dict[str, list[Any]]:
 
 
 @cache
-def charts_script() -> str:
-    """Give the script that draws every `figure` of a page; about 900 KB, of other people's code for the most part."""
+def library_script() -> str:
+    """Give the script of Vega, Vega-Lite and Vega-Embed, which becomes ``window.vegaEmbed``; about 900 KB."""
     import vl_convert
 
-    return f"{vl_convert.javascript_bundle(_GLOBALS)}\n{_START.read_text(encoding='utf-8')}"
+    return str(vl_convert.javascript_bundle(_GLOBALS))
+
+
+@cache
+def charts_script() -> str:
+    """Give the script that draws every `figure` of a page, with the libraries that it needs."""
+    return f"{library_script()}\n{_START.read_text(encoding='utf-8')}"

@@ -40,7 +40,8 @@ def report(config: Config) -> str:
     from src.market.choices import settled
     from src.reporting.book_page import write_book_page
     from src.reporting.dvc_plots import write_plots_script
-    from src.reporting.page import page, quality_page
+    from src.reporting.methodology import METHOD_PAGE
+    from src.reporting.page import method_page, page, quality_page
     from src.reporting.quality import QUALITY_PAGE
     from src.reporting.summary import plot_tables, summary
     from src.reporting.summary_image import summary_image
@@ -56,6 +57,7 @@ def report(config: Config) -> str:
         write_text(table.write_csv(), folder / "plots" / f"{name}.csv")
     write_text(page(data), folder / "index.html")
     write_text(quality_page(data), folder / QUALITY_PAGE)
+    write_text(method_page(data), folder / METHOD_PAGE)
     write_text(summary_image(data), folder / "summary.svg")
     write_book_page(config.paths)
     write_plots_script(folder.parent)
@@ -103,7 +105,7 @@ def read(config: Config) -> ReportData:
 def _with_runs(data: ReportData, config: Config) -> ReportData:
     """Add what is read of single runs: curves of the best, features, MLflow's pages, settings that were tried."""
     from src.reporting import loading
-    from src.reporting.passing_runs import best_runs
+    from src.reporting.best_passes import best_runs
     from src.reporting.research_sentence import research_sentence
     from src.reporting.run_pages import recorded
     from src.reporting.several_settings import overfitting

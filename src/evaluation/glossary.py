@@ -63,7 +63,7 @@ def definition(name: str) -> str:
     return found.definition if found else ""
 
 
-_GRADE = (
+GRADE_TERMS = (
     Term(
         "auc", "AUC", "Probability that a bar that rose has a higher score than a bar that fell; 0.5 is no information."
     ),
@@ -117,7 +117,11 @@ _GRADE = (
         "Better than this kind of data allows, or gone one bar later, or passed on repaired or stale prices. Never "
         "registered until a person clears it.",
     ),
-    Term("n_oos", "bars", "Out-of-sample bars: each predicted by a model that was fitted on earlier bars only."),
+    Term(
+        "n_oos",
+        "bars out of sample",
+        "Out-of-sample bars: each predicted by a model that was fitted on earlier bars only.",
+    ),
     Term("first_oos", "first day", "First out-of-sample day."),
     Term("last_oos", "last day", "Last out-of-sample day."),
     Term("family", "family", "Kind of model, such as LightGBM, XGBoost or CatBoost."),
@@ -128,7 +132,7 @@ _GRADE = (
     ),
     Term("late_sharpe", "Sharpe a bar late", "Sharpe ratio with every decision carried out one bar late."),
 )
-_EVIDENCE = (
+EVIDENCE_TERMS = (
     Term(
         "luck_rate",
         "luck rate",
@@ -191,7 +195,7 @@ _EVIDENCE = (
     ),
     Term("placebo", "placebo", "Models trained once more on features rotated in time, which can't foretell anything."),
 )
-_POOLED = (
+POOLED_TERMS = (
     Term(
         "ic",
         "rank IC",
@@ -253,7 +257,7 @@ _POOLED = (
         "score_group", "score group", "Names of a day grouped by score, the first group lowest, each equally weighted."
     ),
 )
-_SHEET = (
+_CURVES = (
     Term("net", "net", "Return or equity after all costs."),
     Term("gross", "before costs", "Return or equity before costs."),
     Term("total_return", "total return", "Growth of net equity over all out-of-sample days."),
@@ -289,5 +293,11 @@ _SHEET = (
     Term("benchmark", "benchmark", "What one would have held instead, on the same days."),
     Term("trade", "trade", "From the first bar of a position to the bar on which it is flat or changes its side."),
 )
-TERMS: tuple[Term, ...] = (*_GRADE, *_EVIDENCE, *_POOLED, *_SHEET, *(Term(*each) for each in SHEET_TERMS))
+TERMS: tuple[Term, ...] = (
+    *GRADE_TERMS,
+    *EVIDENCE_TERMS,
+    *POOLED_TERMS,
+    *_CURVES,
+    *(Term(*each) for each in SHEET_TERMS),
+)
 _BY_NAME = {each.name: each for each in TERMS}

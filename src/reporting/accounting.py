@@ -5,14 +5,18 @@ from __future__ import annotations
 import polars as pl
 
 from src.core.instruments import KEY
+from src.reporting.charts import states_chart
 from src.reporting.formatting import counted, integer, joined
+from src.reporting.quality import QUALITY_PAGE, affected
 from src.reporting.rendering import render
 from src.reporting.report_data import STATES, ReportData
 from src.reporting.summary import state_counts
 from src.reporting.tables import Column, Row, Table, table
+from src.reporting.vega import figure
 from src.storage.state_counts import reason_groups
 
 MOST_REASONS = 25
+ADDS_UP = "adds up"
 
 
 def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
@@ -38,7 +42,7 @@ def balance(states: pl.DataFrame, universe: pl.DataFrame) -> str:
         (states.join(universe, on=KEY, how="anti").height, "not in the universe"),
         (states.filter(~pl.col("state").is_in(STATES)).height, "in an unknown state"),
     ]
-    return "; ".join(f"{n:,} {fault}" for n, fault in faults if n) or "adds up"
+    return "; ".join(f"{n:,} {fault}" for n, fault in faults if n) or ADDS_UP
 
 
 def accounting_section(data: ReportData) -> str:
@@ -53,14 +57,25 @@ def accounting_section(data: ReportData) -> str:
         return render("accounting", overall=None)
     universe = data.states[data.stages[0]].select(KEY).unique()
     overall, by_class = _state_tables(data, universe)
+    counts = {stage: state_counts(data.states[stage]) for stage in data.stages}
     listings = (_reason_table(stage, data.reasons(stage)) for stage in data.stages)
     return render(
         "accounting",
         universe=counted(universe.height, "instrument"),
+        faults=_faults(data, universe),
+        chart=figure(states_chart(counts)),
+        bars=affected(data),
+        quality_page=QUALITY_PAGE,
         overall=overall,
         by_class=by_class,
         reasons=[listing for listing in listings if listing],
     )
+
+
+def _faults(data: ReportData, universe: pl.DataFrame) -> str:
+    """Stages whose counts differ from the universe; empty where all add up."""
+    found = {stage: balance(data.states[stage], universe) for stage in data.stages}
+    return " ".join(f"{stage}: {fault}." for stage, fault in found.items() if fault != ADDS_UP)
 
 
 def _state_tables(data: ReportData, universe: pl.DataFrame) -> tuple[Table, Table]:

@@ -10,7 +10,6 @@ import polars as pl
 
 from src.config.commands import command
 from src.reporting.book_data import BOOK_PAGE, BookData, read_book
-from src.reporting.charts import net_and_gross
 from src.reporting.formatting import (
     DASH,
     Number,
@@ -22,8 +21,11 @@ from src.reporting.formatting import (
     two_decimals,
 )
 from src.reporting.frame import Section, framed
-from src.reporting.rendering import render, trusted
+from src.reporting.methodology import METHOD_PAGE
+from src.reporting.rendering import render
 from src.reporting.tables import Column, Row, Table, table
+from src.reporting.time_charts import net_and_gross
+from src.reporting.vega import figure
 from src.storage import atomic
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def book_page(data: BookData) -> str:
     str
         HTML, see `src.reporting.frame.framed`.
     """
-    lead, links = "What the champions decide, and what came of it.", [("index.html", "What was trained")]
+    lead, links = "What the champions decide, and what came of it.", [("index.html", "Report"), (METHOD_PAGE, "Method")]
     return framed(f"Alpha Loop: book of {data.dataset}", lead, _headline(data), SECTIONS, data, links)
 
 
@@ -151,8 +153,8 @@ def journal_section(data: BookData) -> str:
     days = data.days.filter(pl.col("subject") == "book").sort("date")
     chart = None
     if days.height > 1:
-        curve = days.select("date", stamp="date", net="net", gross="gross")
-        chart = trusted(net_and_gross(curve, f"the book of {data.dataset}"))
+        curve = days.select(stamp="date", net="net", gross="gross")
+        chart = figure(net_and_gross("book-chart", curve, f"the book of {data.dataset}"))
     columns = [
         Column("of", lambda r: f"{r['subject']}, {r['kind']}"),
         Column("verdict", _verdict),

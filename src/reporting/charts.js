@@ -44,14 +44,7 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   // A specification names colours as the style sheet does, such as var(--observed).
   const coloured = (spec) => JSON.parse(JSON.stringify(spec).replace(/var\((--[\w-]+)\)/g, (_, name) => colour(name)));
-  const theme = () => ({
-    background: "transparent",
-    font: getComputedStyle(document.body).fontFamily,
-    view: { stroke: null },
-    axis: { labelColor: colour("--soft"), titleColor: colour("--soft"), gridColor: colour("--rule"), domainColor: colour("--rule"), tickColor: colour("--rule"), titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 11.5 },
-    legend: { labelFontSize: 12, labelLimit: 260, columnPadding: 18, labelColor: colour("--soft"), titleColor: colour("--soft"), orient: "top", title: null },
-    title: { color: colour("--ink"), subtitleColor: colour("--soft"), anchor: "start" },
-  });
+  const theme = () => ({ ...coloured(THEME), font: getComputedStyle(document.body).fontFamily });
   // Charts with the same data-zoom show the same days.
   const groups = new Map();
   const group = (name) => {

@@ -5,8 +5,10 @@ from __future__ import annotations
 from src.reporting.binning import distribution
 from src.reporting.charts import histogram
 from src.reporting.formatting import METRIC_FORMATS, percent
-from src.reporting.rendering import render, trusted
+from src.reporting.glossary import explained
+from src.reporting.rendering import render
 from src.reporting.report_data import ReportData
+from src.reporting.vega import figure
 
 
 def distributions_section(data: ReportData) -> str:
@@ -21,6 +23,8 @@ def distributions_section(data: ReportData) -> str:
     for threshold in data.thresholds if data.grades.height else ():
         shape, formatted = distribution(data.grades, threshold), METRIC_FORMATS[threshold.metric]
         undefined = f"; undefined in {shape.undefined:,}" if shape.undefined else ""
-        caption = f"{percent(shape.clearing)} of runs clear it; median {formatted(shape.median)}{undefined}."
-        figures.append({"name": threshold.name, "chart": trusted(histogram(shape)), "caption": caption})
+        caption = f"{percent(shape.clearing)} clear it; median {formatted(shape.median)}{undefined}"
+        figures.append(
+            {"name": explained(threshold.metric, threshold.name), "chart": figure(histogram(shape)), "caption": caption}
+        )
     return render("distributions", figures=figures)

@@ -1,18 +1,32 @@
-"""The top of the page: the result in one or two sentences, its chart, and the counts behind it."""
+"""The first screen: the verdict, passes against luck, five figures, and what to do next."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from src.core.instruments import KEY
-from src.evaluation.multiple_testing import session_clause
-from src.reporting.book_data import BOOK_PAGE
-from src.reporting.formatting import about, counted, integer, percent, probability
+from src.evaluation.multiple_testing import passes_at_shifts, session_clause
+from src.reporting.formatting import (
+    about,
+    counted,
+    expected_count,
+    integer,
+    joined,
+    percent,
+    three_decimals,
+    two_decimals,
+)
+from src.reporting.glossary import explained
 from src.reporting.luck_chart import luck_chart
+from src.reporting.next_steps import next_steps
+from src.reporting.pooled_results import PooledResults
 from src.reporting.pooled_sentences import pooled_sentence
-from src.reporting.quality import QUALITY_PAGE, affected
-from src.reporting.rendering import render, trusted
-from src.reporting.report_data import Luck, ReportData
+from src.reporting.rendering import render
+from src.reporting.report_data import CREDIBLE_Q, Luck, ReportData
+from src.reporting.vega import figure
+
+Fact = tuple[str, str, str]
+"""Name (HTML), value and what stands below it."""
 
 
 def sentence(luck: Luck) -> str:
@@ -56,77 +70,109 @@ def first_line(data: ReportData) -> str:
     return " ".join([*instruments, *pooled])
 
 
-def interpretation(luck: Luck, runs: int) -> str:
-    """Say what the number of passes means beside the range of luck.
+def verdict(data: ReportData) -> str:
+    """Say in one short sentence what the session comes to.
 
     Parameters
     ----------
-    luck : Luck
-        Of all runs.
-    runs : int
-        Number of graded runs.
+    data : ReportData
 
     Returns
     -------
     str
-        A sign of skill is claimed only above the range.
+        A sign of skill is claimed only above the range of luck.
     """
-    if not runs:
+    if data.pooled_only and data.pooled is not None:
+        return _portfolios(data.pooled)
+    luck = data.luck
+    if not data.grades.height:
         return "No run was graded, so there is nothing to interpret yet."
     if luck.expected is None or luck.low is None or luck.high is None:
         return "The range of luck is not computed, so these passes can't be interpreted."
     if luck.passes > luck.high:
-        surplus = luck.passes - luck.expected
-        return (
-            f"More runs passed than luck alone explains, by {about(surplus)}. This doesn't show which ones have skill: "
-            "look at the q-values before you believe any single pass."
-        )
+        return "More runs passed than luck alone explains."
     if luck.passes < luck.low:
-        return "Fewer runs passed than luck alone would give: there is no sign of skill in any model."
-    return "Luck alone explains this many passes: the count shows no sign of skill."
+        return "Fewer runs passed than luck alone would give: the count shows no skill."
+    return "Luck alone explains this many passes."
+
+
+def _portfolios(pooled: PooledResults) -> str:
+    strong = sum(each.passed and not each.weak for each in pooled.portfolios)
+    if strong:
+        return f"{counted(strong, 'pooled portfolio')} passed with strong evidence."
+    if pooled.passed:
+        return f"{counted(pooled.passed, 'pooled portfolio')} passed; the evidence is weak."
+    return "No pooled portfolio passed."
 
 
 def headline_section(data: ReportData) -> str:
-    """Write the top of the page.
+    """Write the first screen.
 
     Returns
     -------
     str
         HTML.
     """
+    chart = None if data.pooled_only else figure(luck_chart(data.luck, passes_at_shifts(data.grades)))
+    facts = _portfolio_facts(data.pooled) if data.pooled_only and data.pooled is not None else _facts(data)
     return render(
         "headline",
         simulated=data.simulated,
+        verdict=verdict(data),
         sentence=first_line(data),
-        chart=None if data.pooled_only else trusted(luck_chart(data.luck)),
-        interpretation=interpretation(data.luck, data.grades.height),
-        untrained=data.train_commands.get("instrument") if data.pooled_only else None,
-        facts=_facts(data),
-        bars=affected(data),
-        quality_page=QUALITY_PAGE,
-        book_page=BOOK_PAGE,
+        chart=chart,
+        facts=[*facts, _champions(data)],
+        steps=next_steps(data),
     )
 
 
-def _facts(data: ReportData) -> list[tuple[str, str]]:
-    """Counts behind the sentence; of a scope that was not trained none."""
-    luck, grades = data.luck, data.grades
-    trained = grades.select(KEY).unique().height
-    facts = [("instruments", integer(data.universe_size or trained))]
-    if not data.pooled_only:
-        passed = f"{integer(luck.passes)} ({percent(luck.passes / grades.height)})" if grades.height else "0"
-        facts += [
-            ("instruments trained", integer(trained)),
-            ("runs graded", integer(grades.height)),
-            ("runs passed", passed),
-            ("registrable runs", integer(int(grades["registrable"].fill_null(False).sum()))),
-            ("lowest q-value", probability(_lowest_q(grades))),
-        ]
-    if data.pooled is not None:
-        facts.append(("pooled portfolios passed", f"{data.pooled.passed:,} of {len(data.pooled.portfolios):,}"))
-    return facts
+def _facts(data: ReportData) -> list[Fact]:
+    """What stands beside the picture."""
+    luck, runs = data.luck, data.grades.height
+    rate = f"{percent(luck.passes / runs)} of {integer(runs)} runs" if runs else "of no runs"
+    span = "range not computed"
+    if luck.low is not None and luck.high is not None:
+        span = f"90% range {integer(luck.low)} to {integer(luck.high)}"
+    return [
+        (explained("passed", "passes"), integer(luck.passes), rate),
+        (explained("expected_lucky_passes"), expected_count(luck.expected), span),
+        (
+            explained("registrable"),
+            integer(luck.registrable),
+            f"on {counted(luck.instruments, 'instrument')} with a pass",
+        ),
+        _credible(data.grades),
+    ]
 
 
-def _lowest_q(grades: pl.DataFrame) -> float | None:
-    lowest: float | None = grades.select(pl.col("q_value").min()).item()
-    return lowest
+def _credible(grades: pl.DataFrame) -> Fact:
+    """Instruments that stand out, flagged ones apart."""
+    known = grades.filter(pl.col("q_value").is_not_null(), pl.col("suspicious").is_null()).sort("q_value", *KEY)
+    lowest = known.unique(KEY, keep="first", maintain_order=True)
+    credible = lowest.filter(pl.col("q_value") < CREDIBLE_Q)
+    names = joined(credible["symbol"].to_list(), 1) if credible.height else "no instrument"
+    number = integer(credible.height) if lowest.height else integer(None)
+    return explained("q_value", f"q below {CREDIBLE_Q:.2f}"), number, names if lowest.height else "not computed"
+
+
+def _portfolio_facts(pooled: PooledResults) -> list[Fact]:
+    """The same where pooled models alone were trained: the best portfolio's figures."""
+    passed = ("portfolios passed", f"{pooled.passed:,}", f"of {len(pooled.portfolios):,}")
+    if not pooled.portfolios:
+        return [passed]
+    row = pooled.portfolios[0].row
+    name = str(row["symbol"])
+    return [
+        passed,
+        (explained("sharpe"), two_decimals(row["sharpe"]), name),
+        (explained("adjusted_t"), two_decimals(row["adjusted_t"]), counted(row["n_trials"] or 0, "trial")),
+        (explained("auc"), three_decimals(row["auc"]), name),
+    ]
+
+
+def _champions(data: ReportData) -> Fact:
+    return (
+        explained("champion", "champions"),
+        integer(len(data.champion_runs)),
+        "promoted" if len(data.champion_runs) else "none promoted yet",
+    )

@@ -7,75 +7,13 @@ from collections.abc import Mapping
 import polars as pl
 
 from src.core.instruments import ASSET_CLASSES
+from src.evaluation.glossary import EVIDENCE_TERMS, GRADE_TERMS, POOLED_TERMS
 from src.reporting.formatting import DASH, integer, iso_date, significant, threshold_value
 from src.reporting.rendering import render
 from src.reporting.report_data import ReportData, Threshold
 
-MEANINGS = (
-    (
-        "out of sample",
-        "Predictions of the walk-forward folds put end to end, each made by a model that was fitted on earlier bars "
-        "only. Every figure of a grade is computed on these.",
-    ),
-    ("AUC", "Probability that a bar that rose has a higher score than a bar that fell; 0.5 means no information."),
-    ("accuracy", "Share of bars whose direction was predicted correctly, at a probability of one half."),
-    ("majority", "Accuracy of always predicting the more common direction of the same bars."),
-    (
-        "Sharpe ratio",
-        "Mean over standard deviation of daily net returns, annualised (252 bars; crypto 365), including flat days, "
-        "with cash at zero.",
-    ),
-    ("max drawdown", "Deepest fall of net equity from a peak, as a share of that peak. The start counts as a peak."),
-    ("always long", "The same instrument held on the same days with the same sizing and costs, without a model."),
-    ("turnover", "Traded position changes per year, as a multiple of equity."),
-    (
-        "luck rate",
-        "Share of circular shifts of the run's predictions against its returns that clear all thresholds: how often "
-        "the same model would pass without skill. Sizes and costs stay with their dates.",
-    ),
-    ("z", "The run's AUC minus the mean AUC of its shifts, divided by their standard deviation."),
-    (
-        "p-value",
-        "Probability of an AUC this far above its shifts without skill: Student's t on z, with as many degrees of "
-        "freedom as the shifts are worth, since neighbours are alike; 1 below the bars that registration demands. The "
-        "q-value charges it for every trial on the instrument's series, under whatever name.",
-    ),
-    (
-        "p-value of the Sharpe ratio",
-        "The same for money: of the run's Sharpe ratio among those of its shifts, net of costs.",
-    ),
-    (
-        "q-value",
-        "Benjamini-Hochberg over all graded instruments: of those below 0.10, at most about one in ten is luck.",
-    ),
-    (
-        "deflated Sharpe ratio",
-        "Probability that the true Sharpe ratio of the active return is above zero, given the number of trials (Bailey "
-        "and Lopez de Prado 2014).",
-    ),
-    (
-        "stepdown p",
-        "Probability that any of the session's runs has a z this high without skill, once the runs with a higher z are "
-        "set aside (Romano and Wolf 2005, over the shifts common to all runs).",
-    ),
-    (
-        "expected lucky passes",
-        "Sum of luck rates. Its range comes from shifts common to all runs, because instruments move together and "
-        "passes come in bursts.",
-    ),
-    (
-        "flagged",
-        "Better than this kind of data allows (an AUC, a Sharpe ratio, or a z together with an AUC above the limits of "
-        "the gate's settings), gone one bar later as what a fault of the data shows would be, or passed on repaired or "
-        "stale prices. A flagged run is not registered until a person clears it.",
-    ),
-    (
-        "one bar later",
-        "AUC against the sign of the next one-bar return, with every prediction used one bar late. Data that look one "
-        "bar ahead keep at most 12% of the excess over 0.5, real passes about half.",
-    ),
-    ("registrable", "Passed, with enough out-of-sample bars, and not flagged."),
-)
+METHOD_PAGE = "method.html"
+_EXPLAINED = (*GRADE_TERMS, *EVIDENCE_TERMS)
 _FOLD_SETTINGS = ("split.first_train_bars", "split.fold_months", "split.embargo", "label.horizon")
 
 
@@ -105,7 +43,31 @@ def universe_selection(settings: Mapping[str, object]) -> str:
 
 
 def limits_section(data: ReportData) -> str:
-    """Write what the reader must know before trading on any of this.
+    """Write what the reader must know before trading on any of this, in brief.
+
+    Returns
+    -------
+    str
+        HTML; the method page has the whole of it.
+    """
+    missing = (
+        "Simulated bars lack no instrument. A real universe taken from today's listing does, and is biased upwards."
+        if data.simulated
+        else "Most delisted names are missing, so results are biased upwards. Compare with always long, not with zero."
+    )
+    assumed = "Some features rest on filings, texts or option chains, whose dates are in part assumed."
+    brief = [
+        missing,
+        *([assumed] if data.research else []),
+        "A grade is of the procedure. The registered model is refitted on all data and is itself untested.",
+        "Costs are estimates, without market impact, taxes and outages. Borrowing has an assumed rate.",
+        "Luck rates are slightly too high. Runs on one instrument, and on one market, depend on each other.",
+    ]
+    return render("limits", limits=brief, method=METHOD_PAGE)
+
+
+def limits_in_full(data: ReportData) -> str:
+    """Write the limits with their reasons.
 
     Returns
     -------
@@ -120,24 +82,23 @@ def limits_section(data: ReportData) -> str:
         "did better than the names that are missing, so results here are biased upwards, including those of always "
         "long. Compare with always long rather than with zero."
     )
-    return render(
-        "limits",
-        limits=[
-            universe_selection(data.settings),
-            survivorship,
-            *([data.research] if data.research else []),
-            "A grade applies to the procedure (walk-forward refits). A registered model is refitted on all data and "
-            "has not itself been tested on unseen bars.",
-            "Luck rates are slightly too high: simulated models without skill passed 0.9 to 1 times as often as "
-            "expected. Runs on one instrument, and instruments of one market, are not independent.",
-            "Costs are estimates. They exclude the impact of large orders, taxes and outages, and borrowing except for "
-            "an assumed rate in pooled portfolios.",
-        ],
-    )
+    limits = [
+        universe_selection(data.settings),
+        survivorship,
+        *([data.research] if data.research else []),
+        "A grade applies to the procedure (walk-forward refits). A registered model is refitted on all data and "
+        "has not itself been tested on unseen bars.",
+        "Luck rates are slightly too high: simulated models without skill passed 0.9 to 1 times as often as "
+        "expected. Runs on one instrument, and instruments of one market, are not independent.",
+        "Costs are estimates. They exclude the impact of large orders, taxes and outages, and borrowing except for "
+        "an assumed rate in pooled portfolios.",
+        "The best of many, selected after the fact, look better than they are: expect less of them from now on.",
+    ]
+    return render("limits", limits=limits, method="")
 
 
-def method_section(data: ReportData) -> str:
-    """Write how the session was made: data, dates, thresholds, costs, meanings, and all settings.
+def made_section(data: ReportData) -> str:
+    """Write how the session was made: data, dates, folds, thresholds and costs.
 
     Returns
     -------
@@ -156,8 +117,32 @@ def method_section(data: ReportData) -> str:
         *([("tuning", tuning)] if tuning else []),
         ("sessions", ", ".join(grades["session_key"].drop_nulls().unique().sort().to_list()[:5]) or DASH),
     ]
-    lines = "\n".join(f"{key}: {_setting(value)}" for key, value in sorted(settings.items()))
-    return render("method", facts=facts, meanings=MEANINGS, settings=lines)
+    return render("definitions", pairs=facts, class_="made")
+
+
+def figures_section(data: ReportData) -> str:
+    """Write what each figure of the pages means.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    terms = (*_EXPLAINED, *(POOLED_TERMS if data.pooled is not None else ()))
+    return render("definitions", pairs=[(each.title, each.definition) for each in terms], class_="meanings")
+
+
+def settings_section(data: ReportData) -> str:
+    """Write all settings that shape the figures.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    return render(
+        "settings", settings="\n".join(f"{key}: {_setting(value)}" for key, value in sorted(data.settings.items()))
+    )
 
 
 def _out_of_sample(grades: pl.DataFrame) -> list[tuple[str, str]]:

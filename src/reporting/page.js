@@ -4,12 +4,14 @@ const { compare } = new Intl.Collator();
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   if (table.closest(".data-table")) continue; // tables.js serves it
-  if (body.rows.length < 2 || ["plain", "confusion", "states"].some((kind) => table.classList.contains(kind))) continue;
+  if (!table.tHead || body.rows.length < 2 || ["plain", "confusion", "states"].some((kind) => table.classList.contains(kind))) continue;
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = head.textContent;
+    const word = head.querySelector("[data-tip]");
+    if (word) button.dataset.tip = word.dataset.tip;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
       const numeric = head.classList.contains("number");
@@ -60,4 +62,33 @@ for (const table of document.querySelectorAll("table.runs")) {
     count.textContent = terms.length ? `${shown} of ${rows.length} ${noun}` : "";
   });
 }
+// Definitions where the word stands: under the pointer, and with the keyboard's focus. Escape hides them.
+const tip = document.createElement("div");
+tip.id = "tip";
+tip.className = "tip";
+tip.role = "tooltip";
+tip.hidden = true;
+document.body.append(tip);
+const hideTip = () => {
+  document.querySelector("[aria-describedby=tip]")?.removeAttribute("aria-describedby");
+  tip.hidden = true;
+};
+const showTip = (event) => {
+  const word = event.target.closest?.("[data-tip]");
+  if (!word) return;
+  hideTip();
+  tip.textContent = word.dataset.tip;
+  word.setAttribute("aria-describedby", "tip");
+  tip.hidden = false;
+  const at = word.getBoundingClientRect(), size = tip.getBoundingClientRect();
+  const left = Math.min(at.left, document.documentElement.clientWidth - size.width - 12);
+  const above = at.top - size.height - 6;
+  tip.style.left = `${Math.max(8, left)}px`;
+  tip.style.top = `${at.bottom + 6 + size.height > innerHeight && above > 0 ? above : at.bottom + 6}px`;
+};
+for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, showTip);
+document.addEventListener("mouseout", (event) => { if (event.target.closest?.("[data-tip]")) hideTip(); });
+document.addEventListener("focusout", hideTip);
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+addEventListener("scroll", hideTip, { passive: true, capture: true });
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from src.reporting.accounting import accounting_section
 from src.reporting.all_runs import runs_section
+from src.reporting.best_passes import best_passes_section
+from src.reporting.book_data import BOOK_PAGE
 from src.reporting.distributions import distributions_section
 from src.reporting.evidence import evidence_section
-from src.reporting.frame import Section, framed
+from src.reporting.frame import Link, Section, framed
 from src.reporting.headline import headline_section
 from src.reporting.importance import importance_section
-from src.reporting.methodology import limits_section, method_section
-from src.reporting.passing_runs import equity_section
+from src.reporting.methodology import (
+    METHOD_PAGE,
+    figures_section,
+    limits_in_full,
+    limits_section,
+    made_section,
+    settings_section,
+)
 from src.reporting.planted_edges import planted_section
 from src.reporting.pooled_section import pooled_section
-from src.reporting.quality import parts_section, quality_headline, rules_section
+from src.reporting.quality import QUALITY_PAGE, parts_section, quality_headline, rules_section
 from src.reporting.quality_instruments import instruments_section
 from src.reporting.quality_worst import worst_section
 from src.reporting.report_data import ReportData
@@ -22,17 +30,23 @@ SECTIONS = (
     Section("evidence", "Evidence", "What to believe", evidence_section),
     Section("pooled", "Pooled", "Pooled models", pooled_section),
     Section("metrics", "Metrics", "The metrics and their thresholds", distributions_section),
-    Section("best", "Best passes", "The best passes", equity_section),
+    Section("best", "Best passes", "The best passes", best_passes_section),
     Section("planted", "Planted edges", "Planted edges found and missed", planted_section),
     Section("runs", "All runs", "All runs", runs_section),
     Section("importance", "Features", "Which features the models use", importance_section),
     Section("accounting", "Accounting", "Every instrument accounted for", accounting_section),
     Section("limits", "Limits", "What this page can't tell you", limits_section),
-    Section("method", "Method", "How the results were made", method_section),
 )
 
 OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "importance")
 """Sections on models of one instrument, which are left out where pooled models alone were trained."""
+
+METHOD_SECTIONS = (
+    Section("made", "How", "How the results were made", made_section),
+    Section("limits", "Limits", "What these pages can't tell you", limits_in_full),
+    Section("figures", "Figures", "What each figure means", figures_section),
+    Section("settings", "Settings", "All settings", settings_section),
+)
 
 QUALITY_SECTIONS = (
     Section("worst", "Worst", "The ten worst to look at", worst_section),
@@ -59,7 +73,44 @@ def page(data: ReportData) -> str:
     """
     lead = "Which runs passed, and how many passes are luck."
     shown = [section for section in SECTIONS if not (data.pooled_only and section.anchor in OF_INSTRUMENTS)]
-    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), shown, data)
+    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), shown, data, links(data, ""))
+
+
+def links(data: ReportData, here: str) -> list[Link]:
+    """List the other pages of a report.
+
+    Parameters
+    ----------
+    data : ReportData
+    here : str
+        File of the page that they stand on; empty for the report itself.
+
+    Returns
+    -------
+    list of (str, str)
+        Address and text.
+    """
+    pages = [("index.html", "Report"), (BOOK_PAGE, "Book"), (METHOD_PAGE, "Method")]
+    if data.quality is not None:
+        pages.insert(1, (QUALITY_PAGE, "Bars"))
+    return [(address, text) for address, text in pages if address != (here or "index.html")]
+
+
+def method_page(data: ReportData) -> str:
+    """Write how the results were made, what they can't tell, and what each figure means.
+
+    Parameters
+    ----------
+    data : ReportData
+        The session.
+
+    Returns
+    -------
+    str
+        HTML in the frame of `page`, with its guarantees.
+    """
+    lead = "How the results were made, and what they can't tell."
+    return framed(f"Alpha Loop: method of {data.dataset}", lead, "", METHOD_SECTIONS, data, links(data, METHOD_PAGE))
 
 
 def quality_page(data: ReportData) -> str:
@@ -76,5 +127,11 @@ def quality_page(data: ReportData) -> str:
         HTML in the frame of `page`, with its guarantees.
     """
     lead = "What hydration found in the bars, and what was done about it."
-    links = [("index.html", "What was trained on them")]
-    return framed(f"Alpha Loop: bars of {data.dataset}", lead, quality_headline(data), QUALITY_SECTIONS, data, links)
+    return framed(
+        f"Alpha Loop: bars of {data.dataset}",
+        lead,
+        quality_headline(data),
+        QUALITY_SECTIONS,
+        data,
+        links(data, QUALITY_PAGE),
+    )

@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from src.reporting.charts import net_and_gross
 from src.reporting.formatting import (
     DASH,
     METRIC_FORMATS,
@@ -25,9 +24,11 @@ from src.reporting.pooled_charts import portfolio_charts
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.pooled_sentences import borrowing, strength, verdict
 from src.reporting.pooled_tables import decay_table, year_table
-from src.reporting.rendering import render, trusted
+from src.reporting.rendering import render
 from src.reporting.report_data import ReportData, Threshold
 from src.reporting.tables import Column, Row, Table, table
+from src.reporting.time_charts import net_and_gross
+from src.reporting.vega import figure
 
 MEANINGS = (
     (
@@ -117,7 +118,7 @@ def _card(anchor: str, portfolio: GradedPortfolio, thresholds: Sequence[Threshol
         "weak": portfolio.weak,
         "strength": strength(row),
         "metrics": _metrics(portfolio, thresholds),
-        "chart": trusted(net_and_gross(daily, portfolio.title)) if daily.height > 1 else None,
+        "chart": figure(net_and_gross(anchor, daily, portfolio.title)) if daily.height > 1 else None,
         "charts": portfolio_charts(anchor, portfolio),
         "facts": [*_evidence(row), *_trading(row)],
         "tables": [each for each in (year_table(portfolio.by_year), decay_table(portfolio.decay)) if each is not None],

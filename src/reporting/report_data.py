@@ -199,8 +199,6 @@ class ReportData:
         What to type to hydrate the dataset.
     research : str
         What is to be said of facts of research that features look at; empty where none does.
-    champions : int
-        Registered models with a champion, as promotions left them.
     sheets : mapping of str to str
         Address of the tear sheet of a run, by ``record_id``, relative to the page; without those that have none.
     run_pages : mapping of str to str
@@ -229,7 +227,6 @@ class ReportData:
     pooled: PooledResults | None = None
     train_commands: Mapping[str, str] = field(default_factory=dict)
     research: str = ""
-    champions: int = 0
     sheets: Mapping[str, str] = field(default_factory=dict)
     run_pages: Mapping[str, str] = field(default_factory=dict)
     champion_runs: frozenset[str] = frozenset()

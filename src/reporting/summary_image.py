@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
-from src.reporting import svg
+import polars as pl
+
+from src.evaluation.multiple_testing import passes_at_shifts
+from src.reporting.best_passes import best_runs
 from src.reporting.binning import distribution
-from src.reporting.charts import equity_curve, histogram
-from src.reporting.formatting import METRIC_FORMATS, percent, probability
+from src.reporting.charts import histogram
+from src.reporting.formatting import METRIC_FORMATS, percent, printable, probability
 from src.reporting.headline import first_line
 from src.reporting.luck_chart import luck_chart
-from src.reporting.passing_runs import best_runs
 from src.reporting.report_data import ReportData
+from src.reporting.time_charts import equity_curve
+from src.reporting.vega import Chart, drawing, still
 
-WIDTH, MARGIN, GAP = 1120.0, 36.0, 24.0
-LINE_LETTERS = 78
-CURVES = 3
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-STYLE = """
-.result { font-size: 24px; font-weight: 600; fill: var(--ink); letter-spacing: -.01em; }
-.name { font-size: 14px; font-weight: 600; fill: var(--ink); }
-.small { font-size: 12.5px; fill: var(--soft); }
-.paper { fill: var(--paper); }
-"""
+WIDTH, GAP = 1040.0, 28.0
+LINE_LETTERS = 82
+CURVES, CURVE_POINTS = 3, 240
+FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 
 
 def summary_image(data: ReportData) -> str:
@@ -39,81 +39,95 @@ def summary_image(data: ReportData) -> str:
     str
         A standalone SVG document. Its colours follow the reader's light or dark setting.
     """
-    result = first_line(data)
-    lines = textwrap.wrap(result, LINE_LETTERS)
-    parts = [svg.text(line, MARGIN, 52 + 32 * k, class_="result") for k, line in enumerate(lines)]
-    top = 52.0 + 32 * len(lines) + 4
-    inner = WIDTH - 2 * MARGIN
-    if not data.pooled_only:
-        parts.append(_placed(luck_chart(data.luck), MARGIN, top, inner, 138))
-        top += 138 + GAP
-    if data.grades.height:
-        drawn, height = _histograms(data, top)
-        parts += drawn
-        top += height + GAP
-    curves, height = _curves(data, top)
-    parts += curves
-    total = top + height + (MARGIN if height else 0)
-    sheet = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-    return (
-        svg.element(
-            "svg",
-            svg.element("style", sheet + STYLE),
-            svg.element("rect", width=WIDTH, height=total, rx=10, class_="paper"),
-            *parts,
-            xmlns="http://www.w3.org/2000/svg",
-            viewBox=f"0 0 {svg.number(WIDTH)} {svg.number(total)}",
-            font_family=FONT,
-            role="img",
-            aria_label=result,
-        )
-        + "\n"
-    )
+    result = printable(first_line(data))
+    rows = [_luck(data), _histograms(data), _curves(data)]
+    spec = {
+        "title": {
+            "text": textwrap.wrap(result, LINE_LETTERS),
+            "fontSize": 22,
+            "lineHeight": 30,
+            "offset": 22,
+            "font": FONT,
+        },
+        "background": "var(--paper)",
+        "padding": 32,
+        "spacing": GAP,
+        "vconcat": [row for row in rows if row] or [_nothing()],
+        "config": {"font": FONT},
+    }
+    image = drawing(spec)
+    label = f' role="img" aria-label="{_attribute(result)}">'
+    return image.replace(">", f"{label}<style>{_colours()}</style>", 1) + "\n"
 
 
-def _histograms(data: ReportData, top: float) -> tuple[list[str], float]:
-    """Draw the distributions in a row; return them with the height of the row."""
-    columns = len(data.thresholds)
-    width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
-    height = width * 150 / 260
-    parts = []
-    for k, threshold in enumerate(data.thresholds):
-        shape, left = distribution(data.grades, threshold), MARGIN + k * (width + GAP)
-        caption = f"{percent(shape.clearing)} clear it; median {METRIC_FORMATS[threshold.metric](shape.median)}"
-        parts += [
-            svg.text(threshold.name, left, top + 12, class_="name"),
-            _placed(histogram(shape), left, top + 20, width, height),
-            svg.text(caption, left, top + 36 + height, class_="small"),
-        ]
-    return parts, height + 44
+def _luck(data: ReportData) -> dict[str, Any] | None:
+    if data.pooled_only:
+        return None
+    return still(luck_chart(data.luck, passes_at_shifts(data.grades)), WIDTH)
 
 
-def _curves(data: ReportData, top: float) -> tuple[list[str], float]:
-    """Draw the equity of the best passes in a row; return them with the height of the row, zero without any."""
-    best = best_runs(data, CURVES)
+def _histograms(data: ReportData) -> dict[str, Any] | None:
+    """The distributions in a row."""
+    if not data.grades.height:
+        return None
+    shapes = [distribution(data.grades, threshold) for threshold in data.thresholds]
+    titles = [
+        f"{percent(each.clearing)} clear it; median {METRIC_FORMATS[each.threshold.metric](each.median)}"
+        for each in shapes
+    ]
+    names = [each.threshold.name for each in shapes]
+    return _row([histogram(each) for each in shapes], names, titles)
+
+
+def _curves(data: ReportData) -> dict[str, Any] | None:
+    """The equity of the best passes in a row."""
     curve_of = data.equity.partition_by("record_id", as_dict=True)
-    width = (WIDTH - 2 * MARGIN - (CURVES - 1) * GAP) / CURVES
-    height = width * 190 / 340
-    parts: list[str] = []
-    for row in best.iter_rows(named=True):
+    charts: list[Chart] = []
+    names, notes = [], []
+    for row in best_runs(data, CURVES).iter_rows(named=True):
         curve = curve_of.get((row["record_id"],))
         if curve is None or curve.height < 2:
             continue
-        left = MARGIN + len(parts) // 3 * (width + GAP)
-        name = f"{row['symbol']} · {row['asset_class']} · {row['family']}"
-        caption = f"luck rate {percent(row['luck_rate'])}, q {probability(row['q_value'])}; grey: always long"
-        parts += [
-            svg.text(name, left, top + 12, class_="name"),
-            _placed(equity_curve(curve, name), left, top + 18, width, height),
-            svg.text(caption, left, top + 34 + height, class_="small"),
-        ]
-    return parts, height + 44 if parts else 0.0
+        names.append(printable(f"{row['symbol']} · {row['asset_class']} · {row['family']}"))
+        notes.append(f"luck rate {percent(row['luck_rate'])}, q {probability(row['q_value'])}; dashed: always long")
+        thinned = (
+            pl.concat([curve.gather_every(-(-curve.height // CURVE_POINTS)), curve.tail(1)])
+            .unique("stamp")
+            .sort("stamp")
+        )
+        charts.append(equity_curve(f"best-{len(charts)}", thinned, names[-1]))
+    return _row(charts, names, notes, least=CURVES) if charts else None
 
 
-def _placed(drawing: str, x: float, y: float, width: float, height: float) -> str:
-    """Place a finished drawing inside another one."""
-    opened = drawing.replace(' class="figure"', "", 1).replace(' width="100%"', "", 1)
-    if "viewBox" not in opened.split(">", 1)[0]:
-        opened = opened.replace(f' height="{svg.number(height)}"', "", 1)
-    place = f'<svg x="{svg.number(x)}" y="{svg.number(y)}" width="{svg.number(width)}" height="{svg.number(height)}"'
-    return opened.replace("<svg", place, 1)
+def _row(charts: list[Chart], names: list[str], notes: list[str], least: int = 0) -> dict[str, Any]:
+    """Charts side by side, each with its name and a line below it."""
+    columns = max(len(charts), least)
+    width = (WIDTH - (columns - 1) * (GAP + 24)) / columns
+    titled = [
+        {**still(chart, width), "title": {"text": name, "subtitle": note, "subtitleFontSize": 12}}
+        for chart, name, note in zip(charts, names, notes, strict=True)
+    ]
+    return {"hconcat": titled, "spacing": GAP}
+
+
+def _nothing() -> dict[str, Any]:
+    return {
+        "data": {"values": [{}]},
+        "mark": "point",
+        "width": WIDTH,
+        "height": 1,
+        "encoding": {"opacity": {"value": 0}},
+    }
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _colours() -> str:
+    """The colours of the page: the rules on its root, light and dark."""
+    sheet = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+    found = re.match(r":root \{.*?\n\}\n@media screen and \(prefers-color-scheme: dark\) \{.*?\n\}\n", sheet, re.DOTALL)
+    if found is None:
+        raise ValueError("page.css must begin with its colours, light and then dark")
+    return found[0]

@@ -7,6 +7,7 @@ are interpreted, not compiled, so that the page's policy may forbid ``eval``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -32,6 +33,8 @@ ZOOM = {
 alone scrolls the page."""
 _START = Path(__file__).parent / "charts.js"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_THEME = Path(__file__).parent / "vega_theme.json"
+_CLIP = re.compile(r"(?<=[\"#])clip\d+")
 _GLOBALS = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
 
 
@@ -196,6 +199,75 @@ def rows(table: pl.DataFrame) -> dict[str, list[Any]]:
 
 
 @cache
+def theme() -> dict[str, Any]:
+    """Give the configuration that all charts share; its colours are those of page.css."""
+    found: dict[str, Any] = json.loads(_THEME.read_text(encoding="utf-8"))
+    return found
+
+
+def still(chart: Chart, width: float) -> dict[str, Any]:
+    """Give a chart as a specification of its own that needs no page: with its data, without what reacts to a pointer.
+
+    Parameters
+    ----------
+    chart : Chart
+    width : float
+        In pixels.
+
+    Returns
+    -------
+    dict
+        Vega-Lite, which may be part of a larger drawing.
+    """
+    values = {name: table_values(table) for name, table in chart.tables.items()}
+    spec: dict[str, Any] = _without_pointer(chart.spec, values)
+    return {**spec, "width": width}
+
+
+def drawing(spec: Mapping[str, Any]) -> str:
+    """Draw a specification as SVG, with the theme of all charts.
+
+    Parameters
+    ----------
+    spec : mapping
+        Vega-Lite, such as a combination of `still` charts.
+
+    Returns
+    -------
+    str
+        Colours are left as they are named, such as ``var(--observed)``; the same specification gives the same text.
+    """
+    import vl_convert
+
+    drawn = str(vl_convert.vegalite_to_svg(dict(spec), config=theme()))
+    known: dict[str, str] = {}  # the renderer numbers clipping paths on from its last drawing
+    return _CLIP.sub(lambda match: known.setdefault(match[0], f"clip{len(known)}"), drawn)
+
+
+def table_values(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Give a table as the rows that Vega-Lite takes; see `rows`."""
+    columns = rows(table)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _without_pointer(part: Any, values: Mapping[str, list[dict[str, Any]]]) -> Any:
+    """Put data in the place of their names, and leave out selections and what depends on them."""
+    if isinstance(part, list):
+        return [_without_pointer(each, values) for each in part if not _reacts(each)]
+    if not isinstance(part, Mapping):
+        return part
+    if set(part) == {"name"} and part["name"] in values:
+        return {"values": values[part["name"]]}
+    return {key: _without_pointer(each, values) for key, each in part.items() if key not in ("params", "tooltip")}
+
+
+def _reacts(layer: Any) -> bool:
+    """Whether a layer is seen under the pointer alone."""
+    opacity = layer.get("encoding", {}).get("opacity", {}) if isinstance(layer, Mapping) else {}
+    return "param" in opacity.get("condition", {})
+
+
+@cache
 def library_script() -> str:
     """Give the script of Vega, Vega-Lite and Vega-Embed, which becomes ``window.vegaEmbed``; about 900 KB."""
     import vl_convert
@@ -206,4 +278,5 @@ def library_script() -> str:
 @cache
 def charts_script() -> str:
     """Give the script that draws every `figure` of a page, with the libraries that it needs."""
-    return f"{library_script()}\n{_START.read_text(encoding='utf-8')}"
+    start = f"const THEME = {embedded(theme())};\n{_START.read_text(encoding='utf-8')}"
+    return f"{library_script()}\n{start}"

@@ -1,41 +1,53 @@
-import re
-import xml.etree.ElementTree as ET
-
+import numpy as np
 import pytest
 
-from src.reporting.luck_chart import axis_end, luck_chart, luck_sparkline
+from src.reporting.luck_chart import group_table, groups_chart, luck_bins, luck_chart
 from src.reporting.report_data import Luck
-from tests.reporting.test_charts import parts
+from tests.reporting.synthetic import report_data
 
 LUCK = Luck(57, 41, 31.0, 12.0, 66.0)
+DRAWS = np.random.default_rng(0).poisson(31, 200)
 
 
-def percent(value):
-    return float(value.rstrip("%"))
+def test_every_draw_is_in_the_bar_of_its_count():
+    bins = luck_bins(LUCK, DRAWS)
+    assert bins["draws"].sum() == 200
+    for low, high, _, draws, usual in bins.iter_rows():
+        assert draws == ((low < DRAWS) & (high > DRAWS)).sum()
+        assert usual == any(12 <= count <= 66 for count in range(int(low + 0.5), int(high + 0.5)))
 
 
-def test_the_chart_places_passes_and_range_on_one_scale():
-    drawing = luck_chart(LUCK)
-    (dot,), (band,), (middle,) = (
-        parts(drawing, "circle", "observed"),
-        parts(drawing, "rect", "luck"),
-        parts(drawing, "line", "luck-line"),
-    )
-    start, end = percent(band.get("x")), percent(band.get("x")) + percent(band.get("width"))
-    unit = (end - start) / (66 - 12)
-    assert percent(dot.get("cx")) == pytest.approx(start + unit * (57 - 12), abs=0.05)
-    assert percent(middle.get("x1")) == pytest.approx(start + unit * (31 - 12), abs=0.05)
+def test_many_passes_share_a_bar():
+    bins = luck_bins(Luck(900, 1, 500.0, 400.0, 600.0), np.arange(300, 700))
+    assert bins.height <= 40 and bins["draws"].sum() == 400
+    assert bins["passes"][0].split(" to ")[0] <= "300"
 
 
-def test_the_chart_has_a_label_with_its_numbers():
-    label = ET.fromstring(luck_chart(LUCK)).get("aria-label")
-    assert label == "57 runs passed; luck alone gives about 31 (90% range 12 to 66)"
+def test_passes_and_expectation_stand_on_one_scale_with_the_draws():
+    chart = luck_chart(LUCK, DRAWS)
+    (low, high) = chart.spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    row = chart.tables["labels"].row(0, named=True)
+    assert (row["passes"], row["expected"], row["seen"]) == (57, 31.0, "57 runs passed")
+    assert row["luck"] == "luck alone: about 31 (12 to 66)"
+    assert low <= 0 and high > max(66, DRAWS.max())
 
 
-@pytest.mark.parametrize(
-    "luck", [LUCK, Luck(0, 0, 0.0, 0.0, 0.0), Luck(9, 9, None, None, None), Luck(9999, 1, 1.0, 0.0, 2.0)]
-)
-def test_everything_drawn_lies_inside_the_chart(luck):
-    for drawing in (luck_chart(luck), luck_sparkline(luck, axis_end([luck]))):
-        places = [percent(p) for p in re.findall(r'(?:x|x1|x2|cx)="([\d.]+%)"', drawing)]
-        assert places and all(0 <= p <= 100 for p in places)
+@pytest.mark.parametrize("luck", [Luck(9, 9, None, None, None), Luck(9, 9, 3.0, None, None)])
+def test_luck_that_is_not_computed_is_named_and_not_drawn(luck):
+    chart = luck_chart(luck, np.array([], dtype=np.int64))
+    assert chart.tables["luck"].is_empty()
+    marks = [layer["mark"]["type"] for layer in chart.spec["layer"]]
+    assert marks.count("rule") == 1 + (luck.expected is not None)
+
+
+def test_the_chart_has_an_alternative_with_its_numbers():
+    assert luck_chart(LUCK, DRAWS).alternative == "57 runs passed; luck alone gives about 31 (90% range 12 to 66)"
+
+
+def test_groups_are_drawn_as_they_are_counted():
+    data = report_data(planted=20)
+    table = group_table(data.groups)
+    for group, row in zip(data.groups, table.iter_rows(named=True), strict=True):
+        runs = data.grades.filter(data.grades[group.column] == group.name)
+        assert (row["group"], row["runs"], row["passes"]) == (group.name, runs.height, runs["passed"].sum())
+    assert all(group.name in groups_chart(data.groups).alternative for group in data.groups)

@@ -87,7 +87,7 @@ def test_where_pooled_models_alone_were_trained_the_other_part_is_one_sentence(p
     states = {"hydrate": pooled_case.hydrated()}
     empty = report_data(pl.DataFrame(), states=states, pooled=pooled, luck=nothing, groups=(), train_commands=COMMANDS)
     text = shown(page(empty))
-    assert f"No model of one instrument was trained: {COMMANDS['instrument']} trains them." in text
+    assert f"Train a model for each instrument, too: {COMMANDS['instrument']}" in text
     gone = [section.heading for section in SECTIONS if section.anchor in OF_INSTRUMENTS]
     assert len(gone) == len(OF_INSTRUMENTS) and not [heading for heading in gone if heading in text]
     assert "0 of 0 runs" not in text and summary_image(empty).startswith("<svg")

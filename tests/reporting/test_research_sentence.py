@@ -12,7 +12,7 @@ from src.documents.fact_store import FactStore
 from src.documents.facts import COVERAGE, FACTS, schema
 from src.documents.kept_lags import KeptLags
 from src.features.catalog import declared
-from src.reporting.methodology import limits_section
+from src.reporting.methodology import limits_in_full
 from src.reporting.research_sentence import research_sentence
 from tests.reporting.synthetic import report_data
 
@@ -42,7 +42,7 @@ def test_it_counts_history_that_was_fetched_later(tmp_path: Path) -> None:
     for source, hours in (("edgar", 24.0), ("simulated", 0.0)):
         KeptLags(paths.documents, {source: hours}).keep(source)
     assert "(edgar 24, simulated 0 hours)" in research_sentence(paths, importance(OF_BARS, OF_RESEARCH))
-    assert "75% are history that was fetched later" in limits_section(report_data(research=shown))
+    assert "75% are history that was fetched later" in limits_in_full(report_data(research=shown))
 
 
 def test_without_such_features_it_says_nothing(tmp_path: Path) -> None:

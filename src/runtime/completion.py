@@ -33,7 +33,7 @@ OWN: dict[str, dict[str, Sequence[str]]] = {
     "monitor": {"acknowledge": ("book", "champions", "all"), "why": ()},
     "promote": {**dict.fromkeys(("name", "version", "withdraw", "clear", "why"), ()), "undo": _YES, "history": _YES},
     "search": dict.fromkeys(("symbol", "source", "kind", "since", "until", "limit", "folder"), ()),
-    "ui": {"host": ("127.0.0.1", "0.0.0.0"), "port": ("5000", "5001")},
+    "ui": {"host": ("127.0.0.1", "0.0.0.0"), "port": ("5000", "5001"), "open": _YES},
 }
 """Arguments that belong to a verb itself, with the values that are known."""
 _SINGLE = {
@@ -45,7 +45,9 @@ _SINGLE = {
     "promote": ("dry_run",),
     "daily": ("refit", "daily", "source", "research", "book", "monitor", "tracking"),
     "compare": ("features", "scope"),
+    "ui": ("tracking",),
 }
+_NO_OTHERS = ("ui",)  # refuses the settings that are not for it
 _PLACES = ("path", "file", "folder", "root", "reports", "logs", "holdings", "pinned", "ca_file", "shared_journal")
 _KEPT = Path(__file__).parent / "__pycache__" / "completion.json"
 _WATCHED = ("src/config", "src/models", "src/core")
@@ -133,15 +135,12 @@ def _keys(verb: str, current: str) -> Iterator[Candidate]:
         own.append(("loosen", "let the registry demand less"))
     settings = [each for each in _settings(current) if each[0].startswith(current)]
     meant = [each for each in settings if _is_for(verb, each[0].rstrip("=.").partition(".")[0])]
-    if verb == "ui":
-        meant = settings = [each for each in meant if each[0] in ("tracking.", "tracking.uri=", "tracking.artifacts=")]
     yield from own
-    yield from meant if meant or own else settings
+    yield from meant if meant or own or verb in _NO_OTHERS else settings
 
 
 def _is_for(verb: str, section: str) -> bool:
-    shared = ("tracking",) if verb == "ui" else ("universe", "data")
-    return section in (*shared, *SECTIONS.get(verb, ()), *_SINGLE.get(verb, ()))
+    return section in ("universe", "data", *SECTIONS.get(verb, ()), *_SINGLE.get(verb, ()))
 
 
 def _settings(current: str) -> Iterator[Candidate]:

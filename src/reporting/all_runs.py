@@ -67,8 +67,8 @@ def columns(*, has_bars: bool) -> tuple[DataColumn, ...]:
         DataColumn("n_oos", "bars", "count", hint="Out-of-sample bars"),
         DataColumn("passed", "passed", "flag", shown=False),
         DataColumn("standing", "registrable", choices=True),
-        DataColumn("suspicious", "flagged", shown=False, appears_with="is_flagged"),
-        DataColumn("misses", "misses", shown=False, appears_with="near_miss"),
+        DataColumn("suspicious", "flagged", "prose", shown=False, appears_with="is_flagged"),
+        DataColumn("misses", "misses", "prose", shown=False, appears_with="near_miss"),
         *([bars] if has_bars else []),
         DataColumn("record_id", "run", "id", hint="Leads to the run in MLflow", link="run_page"),
     )

@@ -46,7 +46,7 @@ NUMERIC: Mapping[str, Callable[[Any], str]] = {
     "probability": probability,
     "count": integer,
 }
-KINDS = (*NUMERIC, "text", "date", "flag", "id")
+KINDS = (*NUMERIC, "text", "prose", "date", "flag", "id")
 _SAFE_ADDRESS = r"(?i)^(https?://|[^:]*$|[^:]*[/?#])"
 _EXPORTS = re.compile(r"export\s*\{([^{}]*)\};?\s*(?=(/\*|//|$))")
 
@@ -65,8 +65,9 @@ class DataColumn:
     title : str
         Its heading.
     kind : str
-        How values are written: ``text``, ``ratio`` (two decimals), ``three`` (three decimals), ``percent``,
-        ``probability``, ``count``, ``date``, ``flag`` (yes or empty), ``id`` (its first letters).
+        How values are written: ``text``, ``prose`` (text that wraps), ``ratio`` (two decimals), ``three`` (three
+        decimals), ``percent``, ``probability``, ``count``, ``date``, ``flag`` (yes or empty), ``id`` (its first
+        letters).
     hint : str
         Its definition, shown on hover; from the glossary by default.
     link : str
@@ -145,7 +146,7 @@ def data_table(table: DataTable) -> str:
     first = rows.head(table.page_length)
     return render(
         "data_table", anchor=table.name, caption=table.caption, noun=table.noun, total=rows.height,
-        heads=[{**_head(column), "number": column.kind in NUMERIC} for column in table.columns],
+        heads=[{**_head(column), "class": cell_class(column.kind)} for column in table.columns],
         rows=[_static_row(table, row) for row in first.iter_rows(named=True)], more=rows.height > first.height,
         declared=trusted(_declared(table)), packed=trusted(_packed(rows)),
     )  # fmt: skip
@@ -261,12 +262,17 @@ def _static_row(table: DataTable, row: Mapping[str, Any]) -> dict[str, Any]:
     cells = [
         {
             "text": written(row[column.name], column.kind),
-            "number": column.kind in NUMERIC,
+            "class": cell_class(column.kind),
             "link": row[column.link] if column.link else None,
         }
         for column in table.columns
     ]
     return {"anchor": row[table.anchors] if table.anchors else "", "cells": cells}
+
+
+def cell_class(kind: str) -> str:
+    """Class of a kind's cells; empty for none."""
+    return "number" if kind in NUMERIC else kind if kind == "prose" else ""
 
 
 def written(value: Any, kind: str) -> str:

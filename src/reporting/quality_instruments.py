@@ -1,12 +1,7 @@
-"""The table of every instrument: what became of it, where it came from, and what was found.
-
-It may have 10,000 rows: its template is a plain loop, which writes an empty cell where there is nothing to say, and the
-instruments of which nothing was found are folded, so that a browser need not lay them out before they are asked for.
-"""
+"""The table of every instrument: what became of it, where it came from, and what was found."""
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -14,16 +9,28 @@ import polars as pl
 from src.config.commands import command
 from src.core.instruments import KEY
 from src.hydration.quality import Quality
-from src.reporting.formatting import counted, integer, percent
+from src.reporting.data_table import DataColumn, DataTable, data_table
+from src.reporting.formatting import counted
 from src.reporting.quality import rule_name
-from src.reporting.rendering import render, trusted
+from src.reporting.rendering import render
 from src.reporting.report_data import ReportData
 
+NAME = "all-instruments"
+"""Id of the table."""
 _LONGEST = 200  # characters of what was found of one instrument; src.data shows all
-_HEADS = (
-    ("instrument", False), ("class", False), ("source", False), ("outcome", False), ("bars", True), ("repaired", True),
-    ("share", True), ("dropped", True), ("$ a day", True), ("what was found", False),
-)  # fmt: skip
+_COLUMNS = (
+    DataColumn("symbol", "instrument"),
+    DataColumn("asset_class", "class", choices=True),
+    DataColumn("origin", "source", choices=True),
+    DataColumn("outcome", "outcome", hint="What hydration did about it", choices=True),
+    DataColumn("rows", "bars", "count", hint="Bars in use, or those that came where it is set aside"),
+    DataColumn("repaired", "repaired", "count", hint="Bars repaired"),
+    DataColumn("share", "share", "percent", hint="Repaired bars as a share of its bars"),
+    DataColumn("dropped", "dropped", "count", hint="Rows dropped"),
+    DataColumn("dollar_volume", "$ a day", "count", hint="Median daily dollar volume, by its own prices"),
+    DataColumn("rules", "rules", hint="Rules of hydration that found something"),
+    DataColumn("found", "what was found", "prose"),
+)
 
 
 def anchor(asset_class: str, symbol: str) -> str:
@@ -53,16 +60,12 @@ def instruments_section(data: ReportData) -> str:
     quality = data.quality
     if quality is None or quality.instruments.is_empty():
         return ""
-    heads = [{"title": title, "numeric": numeric} for title, numeric in _HEADS]
     rows = _rows(quality)
-    is_found = pl.col("text").is_not_null()
-    found, clean = (
-        list(map(_row, part.iter_rows(named=True))) for part in (rows.filter(is_found), rows.filter(~is_found))
-    )
-    tables = [("Instruments of which something was found, those to look at first on top", found, True)]
-    tables.append((f"{counted(len(clean), 'instrument')} of which nothing was found", clean, not found))
+    caption = f"{counted(rows.height, 'instrument')}, those to look at first on top"
+    filters = {"something found": "is_found"}
+    table = DataTable(NAME, caption, _COLUMNS, rows, filters, anchors="anchor", noun="instruments")
     look = command("data", "SYMBOL", stored=data.dataset)
-    return render("quality_instruments", heads=heads, tables=[each for each in tables if each[1]], look=look)
+    return render("quality_instruments", table=data_table(table), look=look)
 
 
 def _rows(quality: Quality) -> pl.DataFrame:
@@ -72,24 +75,16 @@ def _rows(quality: Quality) -> pl.DataFrame:
     )
     rows = quality.instruments.join(texts, on=KEY, how="left", maintain_order="left")
     aside = pl.col("state").replace_strict({"failed": 0, "quarantined": 1, "skipped": 2}, default=3)
-    return rows.sort(aside, pl.col("text").is_null(), -pl.col("repaired") / pl.col("rows"), *KEY, nulls_last=True)
-
-
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """What the template writes of one instrument; a number that is zero or unknown is left out."""
-    share = row["repaired"] / row["rows"] if row["rows"] and row["repaired"] else None
-    numbers = (
-        (row["rows"], integer), (row["repaired"], integer), (share, percent), (row["dropped"], integer),
-        (row["dollar_volume"], integer),
-    )  # fmt: skip
-    return {
-        "anchor": anchor(row["asset_class"], row["symbol"]),
-        "symbol": row["symbol"],
-        "words": (row["asset_class"], row["origin"], row["outcome"]),
-        "numbers": [(trusted(f"{value:.6g}"), trusted(form(value))) if value else None for value, form in numbers],
-        "rules": ", ".join(rule_name(rule) for rule in row["rule"] or ()),
-        "text": shortened(row["text"] or ""),
-    }
+    ordered = rows.sort(aside, pl.col("text").is_null(), -pl.col("repaired") / pl.col("rows"), *KEY, nulls_last=True)
+    return ordered.with_columns(
+        share=pl.when(pl.col("rows") > 0).then(pl.col("repaired") / pl.col("rows")),
+        is_found=pl.col("text").is_not_null(),
+        anchor=pl.Series([anchor(*key) for key in ordered.select(KEY).iter_rows()], dtype=pl.String),
+        rules=pl.Series(
+            [", ".join(map(rule_name, rules or ())) for rules in ordered["rule"].to_list()], dtype=pl.String
+        ),
+        found=pl.Series([shortened(text or "") for text in ordered["text"].to_list()], dtype=pl.String),
+    )
 
 
 def shortened(text: str) -> str:

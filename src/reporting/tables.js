@@ -113,7 +113,7 @@
     columns: declared.columns.map((head, place) => ({
       title: undefined,
       type: "value",
-      className: head.kind in NUMERIC ? "number" : "",
+      className: { prose: "prose" }[head.kind] ?? (head.kind in NUMERIC ? "number" : ""),
       cellType: place === 0 ? "th" : "td",
       orderSequence: head.kind in NUMERIC && head.kind !== "probability" ? ["desc", "asc", ""] : ["asc", "desc", ""],
       searchable: false,
@@ -169,13 +169,14 @@
     };
     const tools = element("div", { className: "tools" });
     const clear = element("button", { type: "button", textContent: "Show all", hidden: true });
-    clear.addEventListener("click", () => {
+    view.clear = () => {
       for (const name of state.flags) heads.filter((head) => head.appears === name).forEach((head) => view.show(head.name, head.shown));
       Object.assign(state, { flags: new Set(), choices: new Map(), ranges: new Map(), terms: [] });
       tools.querySelectorAll("[aria-pressed]").forEach((button) => button.setAttribute("aria-pressed", "false"));
       tools.querySelectorAll("select, input:not([type=checkbox])").forEach((input) => { input.value = ""; });
       apply();
-    });
+    };
+    clear.addEventListener("click", view.clear);
     tools.append(searchField(declared, state, apply));
     if (Object.keys(declared.filters).length) tools.append(quickFilters(view, state, apply));
     heads.filter((head) => head.choices).forEach((head) => tools.append(choice(head, columns, state, apply)));
@@ -296,12 +297,12 @@
     if (!id || document.getElementById(id)) return;
     for (const frame of frames) {
       if (!JSON.parse(frame.querySelector(".declared").textContent).anchors) continue;
-      const { declared, columns, grid } = await start(frame);
+      const { declared, columns, grid, mask, clear } = await start(frame);
       const row = columns[declared.anchors].indexOf(id);
       if (row < 0) continue;
+      if (!mask[row]) clear();
       for (let part = frame.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
       const place = grid.rows({ search: "applied", order: "applied" }).indexes().toArray().indexOf(row);
-      if (place < 0) continue;
       grid.page(Math.floor(place / grid.page.len())).draw("page");
       const found = document.getElementById(id);
       found.classList.add("sought");

@@ -43,6 +43,8 @@ def report(config: Config) -> str:
     from src.reporting.methodology import METHOD_PAGE
     from src.reporting.page import method_page, page, quality_page
     from src.reporting.quality import QUALITY_PAGE
+    from src.reporting.sessions_page import sessions_page
+    from src.reporting.sessions_section import SESSIONS_PAGE
     from src.reporting.summary import plot_tables, summary
     from src.reporting.summary_image import summary_image
     from src.storage.atomic import write_json, write_text
@@ -58,6 +60,7 @@ def report(config: Config) -> str:
     write_text(page(data), folder / "index.html")
     write_text(quality_page(data), folder / QUALITY_PAGE)
     write_text(method_page(data), folder / METHOD_PAGE)
+    write_text(sessions_page(data), folder / SESSIONS_PAGE)
     write_text(summary_image(data), folder / "summary.svg")
     write_book_page(config.paths)
     write_plots_script(folder.parent)
@@ -108,6 +111,7 @@ def _with_runs(data: ReportData, config: Config) -> ReportData:
     from src.reporting.best_passes import best_runs
     from src.reporting.research_sentence import research_sentence
     from src.reporting.run_pages import recorded
+    from src.reporting.sessions import read_sessions
     from src.reporting.several_settings import overfitting
     from src.tracking.settings import TrackedDataset
     from src.training.run_store import RunStore
@@ -122,6 +126,7 @@ def _with_runs(data: ReportData, config: Config) -> ReportData:
         run_pages=in_mlflow.pages,
         champion_runs=in_mlflow.champions,
         research=research_sentence(paths, importance),
+        sessions=read_sessions(paths, data.grades),
         overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon, paths.report_cache),
     )
 
@@ -156,14 +161,17 @@ def train_commands(config: Config) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        By scope: ``instrument`` and ``pooled``.
+        By scope: ``instrument`` and ``pooled``; ``second``: a session that trades the same fits by another strategy.
     """
     name = config.universe.name
     pooled = command("train", "experiment=pooled", dataset=name, without=_POOLED_KEYS)
+    other = f"strategy={'long_flat' if config.strategy.name == 'long_short' else 'long_short'}"
     if config.scope.kind == "instrument":
-        return {"instrument": command("train", dataset=name), "pooled": pooled}
-    own = command("train", "scope=instrument", dataset=name, without=("experiment", *_POOLED_KEYS))
-    return {"instrument": own, "pooled": pooled}
+        second = command("train", other, dataset=name)
+        return {"instrument": command("train", dataset=name), "pooled": pooled, "second": second}
+    apart = ("experiment", *_POOLED_KEYS)
+    own, second = (command("train", "scope=instrument", *more, dataset=name, without=apart) for more in ((), (other,)))
+    return {"instrument": own, "pooled": pooled, "second": second}
 
 
 def settings(config: Config) -> dict[str, object]:

@@ -23,7 +23,7 @@ from tests.reporting import pooled_case, synthetic
 SESSION = "5e551011"
 FILES = ["book.html", "index.html", "method.html", "metrics.json", "plots/accuracy.csv", "plots/auc.csv",
          "plots/max_drawdown.csv", "plots/pass_rates.csv", "plots/sharpe.csv", "quality.html",
-         "summary.svg"]  # fmt: skip
+         "sessions.html", "summary.svg"]  # fmt: skip
 
 
 def graded(table: pl.DataFrame, curves: pl.DataFrame) -> pl.DataFrame:

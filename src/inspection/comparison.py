@@ -1,8 +1,7 @@
 """Does one set of features help? The runs of two sets on the same instruments, days, labels and seeds, pair by pair.
 
-Skill comes in bursts that instruments share, so pairs of one quarter are not independent, and quarters nearly are: the
-interval is that of a mean over calendar quarters (Fama and MacBeth 1973, Risk, return and equilibrium, JPE 81:607, eq.
-8; their months are quarters here).
+Skill comes in bursts that instruments share: the interval is that of a mean over calendar quarters
+(`src.evaluation.quarters`).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from src.config.schema import FeaturesConfig
 from src.core.errors import ConfigError
 from src.core.instruments import KEY
 from src.evaluation.metrics import auc
+from src.evaluation.quarters import mean_over_quarters
 from src.evaluation.strategy import net_returns
 from src.features.selection import select
 from src.signals.own_decisions import GradedRun, GradedRuns
@@ -87,14 +87,8 @@ class FeatureComparison:
         if columns[0] not in self.quarters.columns:
             return None
         rows = self.quarters.select(columns).drop_nulls().to_numpy()
-        if len(rows) < 3:
-            return None
-        from scipy.stats import t
-
-        gain = rows[:, 1] - rows[:, 0]
-        reach = float(t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain)))
-        mean = float(gain.mean())
-        return float(rows[:, 0].mean()), float(rows[:, 1].mean()), mean, mean - reach, mean + reach
+        gain = mean_over_quarters(rows[:, 1] - rows[:, 0])
+        return None if gain is None else (float(rows[:, 0].mean()), float(rows[:, 1].mean()), *gain)
 
 
 def compare_instruments(

@@ -25,6 +25,7 @@ from src.reporting.quality import QUALITY_PAGE, parts_section, quality_headline,
 from src.reporting.quality_instruments import instruments_section
 from src.reporting.quality_worst import worst_section
 from src.reporting.report_data import ReportData
+from src.reporting.sessions_section import compared_section
 
 SECTIONS = (
     Section("evidence", "Evidence", "What to believe", evidence_section),
@@ -34,11 +35,12 @@ SECTIONS = (
     Section("planted", "Planted edges", "Planted edges found and missed", planted_section),
     Section("runs", "All runs", "All runs", runs_section),
     Section("importance", "Features", "Which features the models use", importance_section),
+    Section("compared", "Compared", "Sessions and model families compared", compared_section),
     Section("accounting", "Accounting", "Every instrument accounted for", accounting_section),
     Section("limits", "Limits", "What this page can't tell you", limits_section),
 )
 
-OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "importance")
+OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "importance", "compared")
 """Sections on models of one instrument, which are left out where pooled models alone were trained."""
 
 METHOD_SECTIONS = (

@@ -15,6 +15,7 @@ from src.hydration.quality import Quality, reason_rows
 from src.models.registry import FAMILIES
 from src.reporting.pooled_results import PooledResults
 from src.reporting.schemas import EQUITY_SCHEMA
+from src.reporting.sessions import SessionsCompared
 
 STAGES = ("hydrate", "featurize", "train")
 POOLED = "pooled"
@@ -199,6 +200,8 @@ class ReportData:
         What to type to hydrate the dataset.
     research : str
         What is to be said of facts of research that features look at; empty where none does.
+    sessions : SessionsCompared, optional
+        This session beside the others; None where the session of the grades is not known.
     sheets : mapping of str to str
         Address of the tear sheet of a run, by ``record_id``, relative to the page; without those that have none.
     run_pages : mapping of str to str
@@ -227,6 +230,7 @@ class ReportData:
     pooled: PooledResults | None = None
     train_commands: Mapping[str, str] = field(default_factory=dict)
     research: str = ""
+    sessions: SessionsCompared | None = None
     sheets: Mapping[str, str] = field(default_factory=dict)
     run_pages: Mapping[str, str] = field(default_factory=dict)
     champion_runs: frozenset[str] = frozenset()

@@ -14,7 +14,8 @@ METRICS = tuple(metric.name for metric in GATE_METRICS)
 
 GRADE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(
-        ("asset_class", "symbol", "family", "record_id", "session_key", "graded_by", "suspicious"), pl.String()
+        ("asset_class", "symbol", "family", "record_id", "session_key", "strategy_key", "graded_by", "suspicious"),
+        pl.String(),
     ),
     **dict.fromkeys(("first_oos", "last_oos"), pl.Date()),
     **dict.fromkeys(("n_oos", "n_trials", "n_folds", "tuning_trials", "session_number"), pl.Int64()),

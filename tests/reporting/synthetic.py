@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from src.config.schema import GradeConfig
+from src.reporting.compared import DIFFERENCES
 from src.reporting.report_data import Luck, ReportData, groups, thresholds
 from src.reporting.schemas import equity_table, grades_table, states_table
+from src.reporting.sessions import SessionsCompared
 
 FAMILIES = ("lightgbm", "xgboost", "catboost")
 FIRST = dt.date(2017, 1, 3)
@@ -167,6 +169,32 @@ def importance() -> pl.DataFrame:
     return pl.DataFrame({"feature": names, "group": groups, **even, "all runs": [0.4, 0.1, 0.3, 0.2]})
 
 
+def sessions(table: pl.DataFrame) -> SessionsCompared | None:
+    """The session of some grades beside another, which passed what this one failed."""
+    if table.is_empty():
+        return None
+    sides = {name: pl.col(name) for name in ("auc", "sharpe", "max_drawdown")}
+    change = pl.when("passed").then(pl.lit("gained")).otherwise(pl.lit("lost"))
+    pairs = table.select(
+        "asset_class", "symbol", "family", change.alias("change"), *sides,
+        *(value.alias(f"{name}_last") for name, value in sides.items()),
+    )  # fmt: skip
+    listed = [
+        {"session": key, "name": "demo", "runs": table.height, "passed": 3, "auc": 0.51, "sharpe": 0.2}
+        for key in ("5e551010", "5e551011")
+    ]
+    rows = [
+        {"kind": kind, "base": base, "other": other, "measure": measure, "pairs": 9, "instruments": 3, "quarters": 20,
+         "base_mean": 0.5, "other_mean": 0.51, "difference": 0.01, "low": 0.002, "high": 0.018}
+        for kind, base, other in (("session", "last session", "this session"), ("family", *FAMILIES[:2]))
+        for measure in ("auc", "net")
+    ]  # fmt: skip
+    settings = pl.DataFrame({"setting": ["seed"], "last": ["7"], "this": ["8"]})
+    return SessionsCompared(
+        pl.DataFrame(listed), "5e551011", "5e551010", pairs, 0, settings, pl.DataFrame(rows, schema=DIFFERENCES)
+    )
+
+
 def report_data(table: pl.DataFrame | None = None, planted: int = 0, **changes: object) -> ReportData:
     """All that a report shows, invented."""
     raw = grades(planted=planted) if table is None else table
@@ -181,6 +209,7 @@ def report_data(table: pl.DataFrame | None = None, planted: int = 0, **changes: 
         "thresholds": thresholds(GradeConfig()),
         "equity": changes["equity"] if "equity" in changes else equity_table(equity(table)),
         "importance": importance(),
+        "sessions": sessions(table),
         "planted": frozenset(keys[:planted]) if planted else None,
         "simulated": bool(planted),
         "settings": {"strategy.cost_bps.stock": 5.0, "strategy.cost_bps.crypto": 10.0, "seed": 7, "data.until": None},

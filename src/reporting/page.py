@@ -25,7 +25,7 @@ from src.reporting.quality import QUALITY_PAGE, parts_section, quality_headline,
 from src.reporting.quality_instruments import instruments_section
 from src.reporting.quality_worst import worst_section
 from src.reporting.report_data import ReportData
-from src.reporting.sessions_section import compared_section
+from src.reporting.sessions_section import SESSIONS_PAGE, compared_section
 
 SECTIONS = (
     Section("evidence", "Evidence", "What to believe", evidence_section),
@@ -93,6 +93,8 @@ def links(data: ReportData, here: str) -> list[Link]:
         Address and text.
     """
     pages = [("index.html", "Report"), (BOOK_PAGE, "Book"), (METHOD_PAGE, "Method")]
+    if data.sessions is not None:
+        pages.insert(1, (SESSIONS_PAGE, "Sessions"))
     if data.quality is not None:
         pages.insert(1, (QUALITY_PAGE, "Bars"))
     return [(address, text) for address, text in pages if address != (here or "index.html")]

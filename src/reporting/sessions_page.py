@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from src.reporting.frame import Section, framed
+from src.reporting.page import links
 from src.reporting.report_data import ReportData
 from src.reporting.sessions_section import (
+    SESSIONS_PAGE,
     changes_section,
     differences_section,
     listed_section,
@@ -33,5 +35,5 @@ def sessions_page(data: ReportData) -> str:
         HTML in the frame of the report, with its guarantees.
     """
     lead = "This session against the last, run by run."
-    links = [("index.html", "Report")]
-    return framed(f"Alpha Loop: sessions of {data.dataset}", lead, sessions_headline(data), SECTIONS, data, links)
+    title = f"Alpha Loop: sessions of {data.dataset}"
+    return framed(title, lead, sessions_headline(data), SECTIONS, data, links(data, SESSIONS_PAGE))

@@ -9,6 +9,7 @@ from src.reporting.methodology import METHOD_PAGE
 from src.reporting.page import SECTIONS, page
 from src.reporting.report_data import Luck
 from src.reporting.schemas import equity_table
+from src.reporting.sessions_section import SESSIONS_PAGE
 from src.reporting.summary_image import summary_image
 from tests.reporting.synthetic import equity, grades, luck, report_data, states
 
@@ -88,7 +89,7 @@ def test_the_page_asks_nothing_of_the_network(data, reader):
     text = re.sub(r"<script>.*?</script>", "", page(data), flags=re.DOTALL)  # comments of libraries name their homes
     assert not re.findall(r"https?://|//[a-z]+\.|@import|url\(", text)
     assert not values(reader, "src")
-    pages = {BOOK_PAGE, METHOD_PAGE, f"{METHOD_PAGE}#limits"}
+    pages = {BOOK_PAGE, METHOD_PAGE, SESSIONS_PAGE, f"{METHOD_PAGE}#limits"}
     assert all(h.startswith("#") or h in pages for h in values(reader, "href"))
 
 

@@ -16,7 +16,7 @@ from src.core.errors import ConfigError, StageError
 from src.inspection.reading.chains import facts, options
 from src.inspection.reading.champions import champion, champions
 from src.inspection.reading.days import book, journal, lines, monitor
-from src.inspection.reading.grades import grades, runs, sessions
+from src.inspection.reading.grades import grades, runs, sessions, verdict
 from src.inspection.reading.portfolios import portfolios, returns, weights
 from src.inspection.reading.predictions import equity, predictions, scan_predictions
 from src.inspection.reading.series import bars, features, scan_bars, scan_features
@@ -47,5 +47,6 @@ __all__ = [
     "scan_predictions",
     "sessions",
     "states",
+    "verdict",
     "weights",
 ]

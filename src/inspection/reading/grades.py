@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from src.core.errors import ConfigError, StageError
 from src.inspection.reading.frames import Frame, Pandas, Polars, as_frame
@@ -76,6 +76,32 @@ def grades(
     return as_frame(grades_of(place(universe, root), scope, session), frame)
 
 
+def verdict(universe: str | None = None, *, session: str | None = None, root: Folder = None) -> str:
+    """Say how many runs of single instruments passed, and how many would if no model had any skill.
+
+    Parameters
+    ----------
+    universe, session, root
+        As `grades` takes them.
+
+    Returns
+    -------
+    str
+        The sentence with which the report opens.
+
+    Examples
+    --------
+    >>> print(results.verdict("demo"))  # doctest: +SKIP
+    """
+    import polars as pl
+
+    from src.evaluation.multiple_testing import session_evidence
+
+    at = place(universe, root)
+    table = grades_of(at, "instrument", session, hidden=False)
+    return session_evidence(table.with_columns(pl.col("passed", "registrable").fill_null(False))).sentence()
+
+
 @overload
 def sessions(
     universe: str | None = None, *, frame: Polars = "polars", root: Folder = None
@@ -140,7 +166,9 @@ def runs(
     return as_frame(at.runs(scope).runs(), frame)
 
 
-def grades_of(at: Place, scope: str, session: str | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+def grades_of(
+    at: Place, scope: str, session: str | None, columns: Sequence[str] | None = None, *, hidden: bool = True
+) -> pl.DataFrame:
     """Read grades of a dataset.
 
     Parameters
@@ -149,17 +177,22 @@ def grades_of(at: Place, scope: str, session: str | None, columns: Sequence[str]
     scope : {'instrument', 'pooled'}
     session : str or None
     columns : sequence of str, optional
-        Those that are read; all but `LEFT_OUT` by default.
+        Those that are read; all by default.
+    hidden : bool
+        Whether `LEFT_OUT` are among those that are left out by default.
     """
     import polars as pl
+
+    from src.storage.atomic import read_errors
 
     _require_scope(scope)
     path = at.paths.portfolio_grades if scope == "pooled" else at.paths.grades
     if session is not None:
-        return _of_session(at, scope, session, path, columns)
+        return _of_session(at, scope, session, path).select(_wanted(columns, hidden=hidden))
     if not path.is_file():
         raise StageError(f"no grades of scope={scope} in universe={at.dataset}: run `{_training(at, scope)}`")
-    return _read(pl.scan_parquet(path, glob=False), path, columns)
+    with read_errors(path, f"run `{_training(at, scope)}`, which writes it again"):
+        return pl.scan_parquet(path, glob=False).select(_wanted(columns, hidden=hidden)).collect()
 
 
 def sessions_of(at: Place) -> pl.DataFrame:
@@ -202,20 +235,26 @@ def _described(at: Place, scope: str) -> list[dict[str, object]]:
     return found
 
 
-def _of_session(at: Place, scope: str, session: str, path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
+def _of_session(at: Place, scope: str, session: str, path: Path) -> pl.DataFrame:
     """Grades that a session gave, with the columns of the grades table; q-values are those of the session."""
     import polars as pl
 
     from src.evaluation.multiple_testing import with_q_values
 
     store = at.runs(scope)
-    key = _key(at, scope, store, session)
-    given = _shards(store, key).select(pl.exclude(LEFT_OUT)).collect()
+    given = _shards(store, _key(at, scope, store, session)).collect()
     given = with_q_values(given.with_columns(pl.col("n_trials").fill_null(1)))
     schema = pl.read_parquet_schema(path) if path.is_file() else given.schema
-    wanted = [name for name in schema if name not in LEFT_OUT]
-    found = pl.concat([given, pl.DataFrame(schema={name: schema[name] for name in wanted})], how="diagonal_relaxed")
-    return found.select(wanted if columns is None else list(columns))
+    return pl.concat([given, pl.DataFrame(schema=schema)], how="diagonal_relaxed").select(schema.names())
+
+
+def _wanted(columns: Sequence[str] | None, *, hidden: bool) -> Any:
+    """The columns that are named, else all of a table, but for those that are hidden."""
+    import polars as pl
+
+    if columns is not None:
+        return list(columns)
+    return pl.exclude(LEFT_OUT) if hidden else pl.all()
 
 
 def _key(at: Place, scope: str, store: RunStore, session: str) -> str:
@@ -234,15 +273,6 @@ def _shards(store: RunStore, session: str) -> pl.LazyFrame:
 
     files = sorted(store.root.glob(f"b*-{session[:8]}.grades.parquet"))
     return pl.scan_parquet(files, glob=False, missing_columns="insert", extra_columns="ignore")
-
-
-def _read(scan: pl.LazyFrame, path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
-    import polars as pl
-
-    from src.storage.atomic import read_errors
-
-    with read_errors(path, "run the training again, which writes it"):
-        return scan.select(pl.exclude(LEFT_OUT) if columns is None else list(columns)).collect()
 
 
 def _training(at: Place, scope: str) -> str:

@@ -20,6 +20,7 @@ from src.inspection.reading.grades import grades, runs, sessions, verdict
 from src.inspection.reading.portfolios import portfolios, returns, weights
 from src.inspection.reading.predictions import equity, predictions, scan_predictions
 from src.inspection.reading.series import bars, features, scan_bars, scan_features
+from src.inspection.reading.sheets import tear_sheet
 from src.inspection.reading.states import reasons, states
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "scan_predictions",
     "sessions",
     "states",
+    "tear_sheet",
     "verdict",
     "weights",
 ]

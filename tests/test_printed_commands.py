@@ -8,9 +8,12 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from src.chains.store import OptionStore
 from src.config.schema import SimulatedSource
@@ -55,6 +58,8 @@ NO_SETTINGS = {
     "asset_class=stock": "a folder's name", "sep=;": "a line of Excel's", "history=true": "an argument of promote",
     "undo=true": "the same", 'why="..."': "the same", "max_q_value=0.05": "the same",
     "name=... version=...": "the same",
+    'frame="pandas"': "an argument in Python", 'root="/path/to/the/checkout"': "the same",
+    'flags={"clean": True}': "the same",
     "acknowledge=book": "an argument of monitor", "acknowledge=champions": "the same", "acknowledge=all": "the same",
 }  # fmt: skip
 BESIDE = {"placebo_only=true": "placebo=0.2", "engine.data=": "engine=ray"}
@@ -100,7 +105,7 @@ def shown(command: Printed) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with a small demo, trained, beside a file of bars; all block commands were run in it."""
     root = tmp_path_factory.mktemp("printed") / "alpha-loop"
-    for name in ("src", "conf"):
+    for name in ("src", "conf", "notebooks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", "dvc.yaml", "data/source/README.md"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +122,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     line = {"book_date": dt.date(2026, 1, 5), "name": "stock.A", "asset_class": "stock", "symbol": "A", "state": "said"}
     line |= {"decided_on": dt.datetime(2026, 1, 5)}
     Journal(root / "data/journal/quick").append("book", lines_frame([line]), book_frame([]), {})
-    for verb in ORDER:
+    for verb in (*ORDER, "promote", "predict"):
         must(root, "-m", f"src.{verb}")
     return root
 
@@ -216,6 +221,46 @@ def test_a_snippet_of_python_runs_as_printed(project: Path, snippet: Printed, tm
     program.write_text((NAMES if snippet.page.name == "architecture.md" else "") + snippet.text, encoding="utf-8")
     said = must(project, str(program), PYTHONPATH=str(project))
     assert "print(" not in snippet.text or said.strip()
+
+
+@pytest.fixture
+def in_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the project's notebooks; kernels that are started import the project's copy."""
+    monkeypatch.setenv("PYTHONPATH", str(project))
+    for name in ("DVC_ROOT", "DVC_STAGE"):
+        monkeypatch.delenv(name, raising=False)
+    return project / "notebooks"
+
+
+def executed(folder: Path, name: str) -> str:
+    """Run a notebook from top to bottom; what its cells print."""
+    notebook = nbformat.read(folder / name, as_version=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        NotebookClient(notebook, timeout=process_case.HANG, resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    return "\n".join(output.get("text", "") for output in outputs)
+
+
+def test_the_notebooks_run_from_top_to_bottom(in_project: Path) -> None:
+    first = executed(in_project, "first_look.ipynb")
+    assert "the line of the book is the same, to the last bit" in first
+    assert "runs passed" in first or "run passed" in first
+    assert "there is one session" in executed(in_project, "compare_sessions.ipynb")
+    must(in_project.parent, "-m", "src.train", "model=lightgbm", "split.embargo=10")
+    compared = executed(in_project, "compare_sessions.ipynb")
+    assert "1 runs are in both, 2 in the first alone, 0 in the second alone" in compared
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda each: each.name)
+def test_a_notebook_is_committed_without_what_it_printed(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    nbformat.validate(notebook)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    assert all(not cell["metadata"] for cell in notebook["cells"])
 
 
 def test_commands_of_dvc_are_read_by_it() -> None:

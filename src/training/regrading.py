@@ -34,7 +34,6 @@ from src.training.walk_forward import InstrumentTask
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
-    from src.evaluation.assessment import Assessment
 
 CHECKED = (
     *(metric.name for metric in GATE_METRICS), "n_oos", "z", "p_value", "sharpe_p_value", "deflated_sharpe",
@@ -167,7 +166,7 @@ class Regrader:
         keys = [json_digest([run_key.grade_key(each.strategy, each.grade), marks]) for each in candidates]
         is_current = row["grade_key"] in keys
         settings = candidates[keys.index(row["grade_key"]) if is_current else 0]
-        found = self._graded(run, parts, predicted, bars, settings, row["n_trials"] or 1).row()
+        found = self._graded(run, parts, predicted, bars, settings, row["n_trials"] or 1)
         return GradeCheck(*identity, differing=tuple(differences(row, found)), is_current=is_current)
 
     def _graded(
@@ -178,7 +177,7 @@ class Regrader:
         bars: pl.DataFrame,
         settings: _Settings,
         n_trials: int,
-    ) -> Assessment:
+    ) -> dict[str, Any]:
         label, split = section(LabelConfig, parts["label"]), section(SplitConfig, parts["split"])
         market = self._market(label, settings.until)
         task = InstrumentTask(
@@ -187,7 +186,7 @@ class Regrader:
         )  # fmt: skip
         yearly = walk_forward.bars_per_year(bars, run["asset_class"])
         decisions = labels.decisions(bars, label, market, yearly)
-        return walk_forward.grade_stored(predicted, task, decisions)
+        return walk_forward.grade_stored(predicted, task, decisions).row()
 
     # settings -----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from src.core.errors import StageError
 from src.core.instruments import Key
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from src.signals.own_decisions import GradedRun
+
 RUN = ("record_id", "asset_class", "symbol", "family")
-_GRADED = (*RUN, "graded_by", "passed", "max_drawdown", "strategy_key", "grade_key", "n_trials")
+_GRADED = (*RUN, "graded_by", "auc", "accuracy", "sharpe", "max_drawdown")
 
 
 @overload
@@ -152,7 +154,7 @@ def equity(
     ConfigError
         For an unknown name, family or session: the message says what there is.
     StageError
-        If a run can't be graded again, because its bars are gone or were restated.
+        If a run can't be traded again as it was graded, because its bars are gone or were restated.
 
     Examples
     --------
@@ -166,8 +168,7 @@ def equity(
     curves = [store.equity(part["record_id"].to_list(), key) for (key,), part in graded.group_by("graded_by")]
     stored = pl.concat([each.with_columns(pl.col("stamp").cast(pl.Datetime("us"))) for each in curves])
     missing = graded.join(stored, on="record_id", how="anti")
-    again = [_curve_again(at, row) for row in missing.iter_rows(named=True)]
-    rows = pl.concat([stored, *again])
+    rows = pl.concat([stored, *_curves_again(at, missing)])
     found = graded.select(RUN).join(rows, on="record_id").sort("family", "record_id", "stamp")
     return as_frame(_as_dates(found), frame)
 
@@ -212,23 +213,43 @@ def _long(table: pl.LazyFrame) -> pl.LazyFrame:
     return long.rename({name: name.removeprefix("oos_") for name in OOS_SCHEMA}).filter(pl.col("date").is_not_null())
 
 
-def _curve_again(at: Place, row: dict[str, object]) -> pl.DataFrame:
-    """Equity of a run whose curve is not stored, by grading it again."""
-    import numpy as np
+def _curves_again(at: Place, graded: pl.DataFrame) -> list[pl.DataFrame]:
+    """Equity of runs whose curve is not stored, by trading their predictions again."""
+    from src.signals.own_decisions import GradedRuns
+
+    if graded.is_empty():
+        return []
+    rows = {row["record_id"]: row for row in graded.iter_rows(named=True)}
+    reader = GradedRuns(at.paths)
+    curves = [_curve(run, rows[run.record_id], at) for runs in reader.read(graded) for run in runs]
+    for record_id, reason in reader.left_out.items():
+        raise _not_again(at, rows[record_id], reason)
+    return curves
+
+
+def _curve(run: GradedRun, row: dict[str, Any], at: Place) -> pl.DataFrame:
     import polars as pl
 
-    from src.config.schema import GradeConfig, StrategyConfig
     from src.evaluation.metrics import equity as equity_of
-    from src.training.repeated_grade import RepeatedGrades
+    from src.reporting.tear_sheets.instrument_sheets import TradedRun
 
-    found = RepeatedGrades(at.paths, StrategyConfig(), GradeConfig()).assessment(row)
+    traded = TradedRun.of(run, None)
+    for name, value in traded.grade().items():
+        stored = row[name]
+        if (value is None) != (stored is None) or abs((value or 0.0) - (stored or 0.0)) > 1e-9:
+            raise _not_again(at, row, f"{name} {stored} is stored, and its predictions give {value}")
     return pl.DataFrame({
-        "record_id": row["record_id"],
-        "stamp": found.stamps.astype("datetime64[us]"),
-        "net": np.asarray(found.net, dtype=np.float64),
-        "equity": found.equity,
-        "always_long": equity_of(found.always_net),
+        "record_id": run.record_id,
+        "stamp": traded.stamps.astype("datetime64[us]"),
+        "net": traded.earned.net,
+        "equity": equity_of(traded.earned.net),
+        "always_long": equity_of(traded.always.net),
     })  # fmt: skip
+
+
+def _not_again(at: Place, row: dict[str, Any], reason: str) -> StageError:
+    run = f"{row['asset_class']}.{row['symbol']} {row['family']}"
+    return StageError(f"{run} can't be traded again ({reason}): run `{at.command('train')}`, which grades again")
 
 
 def _bucket(at: Place, key: Key) -> int | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ from src.runtime.command import main
 if TYPE_CHECKING:
     from src.config.schema import Config
     from src.reporting.report_data import ReportData
+    from src.reporting.tear_sheets.plan import PlannedSheet
+    from src.reporting.tear_sheets.writing import Written
+
+log = logging.getLogger("src.report")  # also where this module is the command
 
 # Sections that shape the figures; engine and tracking do not.
 _SECTIONS = (
@@ -47,6 +52,7 @@ def report(config: Config) -> str:
     from src.reporting.sessions_section import SESSIONS_PAGE
     from src.reporting.summary import plot_tables, summary
     from src.reporting.summary_image import summary_image
+    from src.reporting.tear_sheets.plan import sheet_links
     from src.storage.atomic import write_json, write_text
     from src.training.session_choices import require_session
 
@@ -54,6 +60,8 @@ def report(config: Config) -> str:
     require_session("report", config)
     folder = config.paths.reports
     data = read(config)
+    plans = _sheets(data, config)
+    data = dataclasses.replace(data, sheets=sheet_links(plans))
     write_json(summary(data), folder / "metrics.json")
     for name, table in plot_tables(data).items():
         write_text(table.write_csv(), folder / "plots" / f"{name}.csv")
@@ -64,7 +72,43 @@ def report(config: Config) -> str:
     write_text(summary_image(data), folder / "summary.svg")
     write_book_page(config.paths)
     write_plots_script(folder.parent)
+    written = _write_sheets(plans, config)
+    if written.missing:
+        there = {record: address for record, address in data.sheets.items() if record not in written.missing}
+        write_text(page(dataclasses.replace(data, sheets=there)), folder / "index.html")
+    _record(written, data, config)
     return closing_line(data, folder / "index.html")
+
+
+def _sheets(data: ReportData, config: Config) -> list[PlannedSheet]:
+    """Tear sheets that the dataset should have."""
+    from src.reporting.tear_sheets.plan import SheetSettings, planned_sheets
+
+    limits = {threshold.metric: threshold.limit for threshold in data.thresholds}
+    return planned_sheets(config.paths, SheetSettings(limits, data.run_pages))
+
+
+def _write_sheets(plans: list[PlannedSheet], config: Config) -> Written:
+    """Write the tear sheets that changed."""
+    from src.reporting.formatting import counted
+    from src.reporting.tear_sheets.plan import sheets_folder
+    from src.reporting.tear_sheets.writing import write_sheets
+
+    written = write_sheets(config.paths, plans, config.engine)
+    folder = sheets_folder(config.paths).as_posix()
+    log.info("%s in %s, %d of them written now", counted(len(written.plans), "tear sheet"), folder, len(written.made))
+    return written
+
+
+def _record(written: Written, data: ReportData, config: Config) -> None:
+    """Log the tear sheets, and the report of one session, to MLflow."""
+    from src.reporting.formatting import counted
+    from src.reporting.tear_sheets.recording import record_sheets
+
+    sessions = data.grades["graded_by"].drop_nulls().unique().to_list() if "graded_by" in data.grades.columns else []
+    session = sessions[0] if len(sessions) == 1 else None
+    if runs := record_sheets(config.paths, config.tracking, written, session):
+        log.info("files of %s are new in MLflow", counted(runs, "run"))
 
 
 def read(config: Config) -> ReportData:

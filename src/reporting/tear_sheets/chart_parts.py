@@ -145,5 +145,5 @@ def named_colour(name: str, names: Sequence[str], colours: Sequence[str]) -> Spe
     names, colours : sequence of str
         Of all series of the chart.
     """
-    legend = {"symbolType": "stroke", "symbolStrokeWidth": 3, "columns": {"expr": "width < 480 ? 2 : 5"}}
+    legend = {"symbolType": "stroke", "symbolStrokeWidth": 3, "columns": {"expr": "width < 480 ? 1 : 5"}}
     return {"datum": name, "scale": {"domain": list(names), "range": list(colours)}, "legend": legend}

@@ -19,29 +19,12 @@ from src.reporting.quality import QUALITY_PAGE
 from src.reporting.quality_instruments import anchor
 from src.reporting.tear_sheets.reading import runs_with_sheets
 from src.reporting.tear_sheets.sheet_page import HERE, Link, Surroundings
-from src.tracking.links import LOCAL, run_address
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
 
 FOLDER = "sheets"
 _SOURCES = ("page.css", "page.js", "charts.js", "vega.py", "formatting.py", "tables.py")
-
-
-@dataclass(frozen=True)
-class TrackedIn:
-    """Where the runs of a dataset are in MLflow.
-
-    Attributes
-    ----------
-    experiment : str
-        Its id.
-    server : str
-        Where its pages are.
-    """
-
-    experiment: str
-    server: str = LOCAL
 
 
 @dataclass(frozen=True)
@@ -77,12 +60,12 @@ class SheetSettings:
     ----------
     thresholds : mapping of str to float
         By metric.
-    tracked : TrackedIn, optional
-        None where no store holds the runs.
+    run_pages : mapping of str to str
+        Addresses of runs in MLflow by ``record_id``.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    tracked: TrackedIn | None = None
+    run_pages: Mapping[str, str] = field(default_factory=dict)
 
 
 def sheets_folder(paths: DatasetPaths) -> Path:
@@ -135,8 +118,9 @@ def planned_sheets(paths: DatasetPaths, settings: SheetSettings) -> list[Planned
 def _planned(
     row: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]], settings: SheetSettings, dataset: str
 ) -> PlannedSheet:
-    server = settings.tracked.server if settings.tracked and row["champion"] else ""
-    pages, tracked = _pages(row, siblings, dataset), _tracked(row, settings.tracked)
+    page = settings.run_pages.get(row["record_id"], "")
+    pages, tracked = _pages(row, siblings, dataset), ((page, "the run"),) if page else ()
+    server = page.partition("/#/")[0] if row["champion"] else ""
     around = Surroundings(dataset, settings.thresholds, pages, tracked, server)
     alone = [row["digest"], sorted(settings.thresholds.items()), made_with()]
     return PlannedSheet(
@@ -159,12 +143,6 @@ def _pages(row: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]], datase
                 (quote(other["sheet"]), f"By {other['family']}{' ' + other['record_id'][:8] if several else ''}")
             )
     return tuple(pages)
-
-
-def _tracked(row: Mapping[str, Any], tracked: TrackedIn | None) -> tuple[Link, ...]:
-    if tracked is None or not row["mlflow_run_id"]:
-        return ()
-    return ((run_address(tracked.experiment, row["mlflow_run_id"], tracked.server), "the run"),)
 
 
 @cache

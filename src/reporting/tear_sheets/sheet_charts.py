@@ -135,7 +135,7 @@ def distribution_chart(sheet: TearSheet) -> Chart:
         "type": "quantitative",
         "bin": "binned",
         "title": "net return of a day",
-        "axis": {"format": ".1%"},
+        "axis": {"format": ".1%", "tickCount": 6},
     }
     y = quantity("days", "d", "days")
     bars = mark("bar", "returns", {"x": x, "x2": {"field": "high"}, "y": y, "color": {"value": GAIN},

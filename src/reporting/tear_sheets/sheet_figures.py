@@ -19,24 +19,28 @@ from src.reporting.rendering import render
 from src.reporting.tear_sheets.sheet import SheetFigure, TearSheet
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Grade": ("auc", "accuracy", "majority_accuracy", "sharpe", "max_drawdown", "n_oos", "first_oos", "last_oos"),
-    "Return": (
-        "total_return", "annual_return", "cagr", "annual_volatility", "active_sharpe", "active_return", "alpha", "beta",
-        "best_day", "best_day_date", "worst_day", "worst_day_date", "hit_rate", "stability", "benchmark",
+    "Grade": ("sharpe", "auc", "accuracy", "max_drawdown", "active_sharpe", "majority_accuracy", "late_auc",
+              "late_sharpe", "unsized_drawdown", "n_oos"),
+    "Evidence": ("q_value", "luck_rate", "z", "p_value", "sharpe_p_value", "deflated_sharpe", "stepdown_p", "n_trials",
+                 "ic", "ic_t", "net_t", "adjusted_t", "adjusted_p", "sharpe_low", "sharpe_high", "low_volatility_auc"),
+    "Return": ("annual_return", "total_return", "stability", "alpha", "benchmark_beta", "benchmark_correlation",
+               "information_ratio", "best_day", "best_day_date", "worst_day", "worst_day_date", "best_month",
+               "worst_month", "best_year", "worst_year", "winning_months", "winning_years"),
+    "Risk": ("annual_volatility", "sortino", "calmar", "omega", "recovery_factor", "ulcer_index", "longest_drawdown",
+             "mean_drawdown", "time_under_water", "value_at_risk", "expected_shortfall", "tail_ratio", "skew",
+             "kurtosis"),
+    "Positions and trades": (
+        "time_in_market", "exposure", "mean_position", "hit_rate", "trades", "trade_win_rate", "mean_trade_bars",
+        "profit_factor", "payoff_ratio", "mean_win", "mean_loss", "best_trade", "worst_trade", "longest_win_streak",
+        "longest_loss_streak", "kelly", "names", "gross_exposure", "net_exposure", "beta", "volatility_exposure",
+        "size_exposure", "capacity",
     ),
-    "Risk": (
-        "unsized_drawdown", "longest_drawdown", "sortino", "calmar", "omega", "tail_ratio", "value_at_risk",
-        "expected_shortfall", "skew", "kurtosis", "volatility",
-    ),
-    "Trading": (
-        "exposure", "time_in_market", "gross_exposure", "net_exposure", "names", "turnover", "cost", "cost_a_year",
-        "trades", "mean_trade", "trade_win_rate", "break_even_bps", "capacity", "gross_sharpe", "late_auc",
-        "late_sharpe", "buy_hold_sharpe",
-    ),
+    "Costs": ("turnover", "cost_a_year", "cost_drag", "gross_annual_return", "gross_sharpe", "break_even_bps",
+              "borrow_a_year"),
 }  # fmt: skip
-EVIDENCE = "Evidence"
+"""Figures by what they are about; any other stands last."""
+OTHER = "More"
 FIRST = 6  # shown as large numbers
-_SIGNED = {"annual_return", "total_return", "cagr", "best_day", "worst_day"}
 
 
 def figure_text(figure: SheetFigure, value: Number | str) -> str:
@@ -99,9 +103,9 @@ def figures_section(sheet: TearSheet) -> str:
         HTML.
     """
     group_of = {name: group for group, names in GROUPS.items() for name in names}
-    groups: dict[str, list[SheetFigure]] = {name: [] for name in (*GROUPS, EVIDENCE)}
+    groups: dict[str, list[SheetFigure]] = {name: [] for name in (*GROUPS, OTHER)}
     for figure in sheet.figures:
-        groups[group_of.get(figure.name, EVIDENCE)].append(figure)
+        groups[group_of.get(figure.name, OTHER)].append(figure)
     tables = [
         {
             "name": name,

@@ -121,7 +121,7 @@ def _sections(sheet: TearSheet, limits: Mapping[str, float]) -> list[tuple[str, 
         ("exposure", "Exposure and costs", _drawn(time_charts.exposure_charts(sheet))),
         ("information", "Rank correlation of scores and returns", _information(sheet)),
         ("groups", "Names by score", _groups(sheet)),
-        ("distribution", "Returns and calibration", _distribution(sheet)),
+        ("distribution", "Returns and calibration" if sheet.calibration.height else "Returns", _distribution(sheet)),
         ("features", "Features", _features(sheet)),
         ("trades", "Trades" if "entry" in sheet.trades.columns else "Names", trades_section(sheet)),
     ]

@@ -40,14 +40,14 @@ class Written:
     ----------
     plans : tuple of PlannedSheet
         Sheets that are there now.
-    made : int
-        How many of them were written by this command.
+    made : frozenset of str
+        Record ids of those that this command wrote.
     missing : tuple of str
         Record ids of runs whose sheet can't be made.
     """
 
     plans: tuple[PlannedSheet, ...] = ()
-    made: int = 0
+    made: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
 
 
@@ -104,9 +104,8 @@ def write_sheets(paths: DatasetPaths, plans: Sequence[PlannedSheet], engine: Eng
     if not any(folder.glob("*.html")):
         atomic.remove(folder / sheet_scripts.SCRIPT_FILE)
     there = tuple(plan for plan in plans if (folder / plan.name).is_file())
-    fresh = {plan.name for plan in due}
     missing = tuple(plan.record_id for plan in plans if plan not in there)
-    return Written(there, sum(plan.name in fresh for plan in there), missing)
+    return Written(there, frozenset(plan.record_id for plan in due if plan in there), missing)
 
 
 def _outcomes(

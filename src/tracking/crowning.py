@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from src.core.errors import StageError
+from src.tracking.model_cards import markdown_text, with_champion
 from src.tracking.promotion_history import Change, PromotionEntry
 from src.tracking.registry_gate import CHAMPION
 from src.tracking.search import all_pages
@@ -71,20 +73,45 @@ def show_change(store: MlflowStore, change: Change, entry: PromotionEntry) -> No
     """
     if change.after is not None:
         said = dict(zip(PROMOTED, (entry.who, entry.at, entry.why or entry.kind), strict=True))
-        _tag(store, change.name, change.after, said, (DEMOTED,))
+        _tag(store, change.name, change.after, said, (DEMOTED,), _reason(entry))
+        _tag_model(store, change, entry)
     if change.before is not None and change.before != change.after:
         successor = (
             f"replaced by version {change.after}" if change.after is not None else f"{entry.kind} by {entry.who}"
         )
         said = {DEMOTED: f"{entry.at}: {successor}{f': {entry.why}' if entry.why else ''}"}
-        _tag(store, change.name, change.before, said, PROMOTED)
+        _tag(store, change.name, change.before, said, PROMOTED, None)
 
 
-def _tag(store: MlflowStore, name: str, number: int, said: dict[str, str], dropped: Iterable[str]) -> None:
-    """Replace tags of a version; one that is gone has none."""
+def _reason(entry: PromotionEntry) -> str:
+    """Why a version is champion, for its card."""
+    given = f"Reason given: {markdown_text(entry.why)}. " if entry.why else ""
+    demanded = ", ".join(f"{scope}: {demand}" for scope, demand in entry.demands.items() if demand)
+    return (
+        f"Champion by {markdown_text(entry.kind)} of {entry.at}, by {markdown_text(entry.who)}. {given}"
+        "Versions that clear the gate are ranked by the z of their AUC, then by their Sharpe ratio; a person may name "
+        f"another.{f' Evidence demanded of {markdown_text(demanded)}.' if demanded else ''}"
+    )
+
+
+def _tag_model(store: MlflowStore, change: Change, entry: PromotionEntry) -> None:
+    """Say at the registered model which version is champion, and since when."""
+    why = f": {entry.why}" if entry.why else ""
+    with contextlib.suppress(StageError), store.refusals():
+        text = f"version {change.after}, {entry.kind} of {entry.at} by {entry.who}{why}"
+        store.client.set_registered_model_tag(change.name, "champion", text)
+
+
+def _tag(
+    store: MlflowStore, name: str, number: int, said: dict[str, str], dropped: Iterable[str], section: str | None
+) -> None:
+    """Replace tags of a version and the last section of its card; a version that is gone has none."""
     try:
         with store.refusals():
-            known = store.client.get_model_version(name, str(number)).tags
+            version = store.client.get_model_version(name, str(number))
+            known, text = version.tags, with_champion(version.description, section)
+            if text != (version.description or ""):
+                store.client.update_model_version(name, str(number), text)
             for key, value in said.items():
                 store.client.set_model_version_tag(name, str(number), key, value)
             for key in dropped:

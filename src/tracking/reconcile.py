@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from src.core.errors import StageError
 from src.evaluation.grade import Thresholds, grade
+from src.tracking.card_writing import CardWriter
 from src.tracking.model_package import ModelFolder
 from src.tracking.native_models import NativeModels
 from src.tracking.registry_gate import GATED
@@ -84,7 +85,7 @@ class ProjectionTarget(Protocol):
 
     def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str: ...  # noqa: D102 (see the class)
 
-    def register(self, run_id: str, model_id: str, name: str) -> str: ...  # noqa: D102 (see the class)
+    def register(self, run_id: str, model_id: str, name: str, cards: Any = None) -> str: ...  # noqa: D102 (see the class)
 
 
 def reconcile(
@@ -134,9 +135,11 @@ def reconcile(
     for content in passing:
         models.bring(content, recorded)
     versions = _versions(target, passing, recorded)
+    cards = CardWriter(target, session, is_sync=repairs is not None)
     for content in passing:
         if content.key not in unconfirmed:
-            _register(target, content, recorded[content.key], versions, models)
+            _register(target, content, recorded[content.key], versions, models, cards)
+    cards.write(passing, recorded)
     return {content.record_id: recorded[key] for key, content in wanted.items()}
 
 
@@ -272,6 +275,7 @@ def _register(
     run: RecordedRun,
     versions: Mapping[str, Mapping[str, str]],
     models: NativeModels,
+    cards: CardWriter,
 ) -> None:
     """Register the run's model, unless it is registered or the gate is expected to refuse it."""
     name = content.params["registered_name"]
@@ -280,7 +284,7 @@ def _register(
     if not is_registrable(content, run, target.thresholds):
         return
     try:
-        number = target.register(run.run_id, run.model_id, name)
+        number = target.register(run.run_id, run.model_id, name, cards.of(content, run.run_id))
     except StageError as error:
         log.warning("%s", error)
         if models.repairs is not None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from src.core.instruments import POOLED
+from src.tracking.model_cards import markdown_text
 from src.tracking.pooled_record import flattened, pooled_params, portfolio_settings
 from src.tracking.registry_gate import GATED
 
@@ -27,14 +28,15 @@ Point = tuple[int, int, float]
 """Step in months since January 1970 (negative before), timestamp in milliseconds, value."""
 
 EQUITY = "net_equity"
+NOTE = "mlflow.note.content"
+"""Tag that MLflow shows as the description of a run."""
+
 _NOT_METRICS = ("attempt", "planted", "passed", "registrable", "superseded", "tuning_trials", "session_number")
-_PARTS = {
-    "bars": "data_hash",
-    "features": "feature_hash",
-    "panel": "panel_hash",
-    "facts": "facts_hash",
-    "code": "code_hash",
-}
+_PARTS = {"bars": "data", "features": "feature", "panel": "panel", "facts": "facts", "code": "code"}
+_HASH = "alpha.hash."
+_FIRST = ("auc", "accuracy", "sharpe", "max_drawdown", "z", "q_value", "luck_rate", "deflated_sharpe", "n_oos")
+_LAST = ("n_train", "n_folds", "tuning_trials", "fit_seconds")
+"""Metrics that a run's page shows first and last: MLflow keeps the order in which they are written, as of tags."""
 _SHOWN = ("asset_class", "symbol", "family", "run_key", "record_id", "library_version")
 _ESCAPED_IN_NAMES = "/:%?@#;\\\"'"
 _MAX_PARAM = 6000  # characters of a value that MLflow keeps
@@ -147,7 +149,9 @@ def _content(settings: TrackedDataset, row: Mapping[str, Any], figures: list[str
     values = {**{name: row[name] for name in figures}, **{name: row[name] for name in ("n_train", "n_folds")}}
     values["tuning_trials"] = row.get("tuning_trials") or None  # a metric: it may grow
     values["fit_seconds"] = row.get("fit_seconds_of_run", row.get("fit_seconds"))
-    metrics = {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+    order = dict.fromkeys((*_FIRST, *(name for name in values if name not in _LAST), *_LAST))
+    known = ((name, values.get(name)) for name in order)
+    metrics = {name: float(value) for name, value in known if value is not None and math.isfinite(value)}
     end = _milliseconds(row["created_at"])
     arm = f"{parts['arm']} " if "arm" in parts else ""
     return RunContent(
@@ -189,6 +193,17 @@ def _tags(
         "mlflow.source.name": "src.train",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": row["git_commit"],
+        "asset_class": row["asset_class"],
+        "symbol": row["symbol"],
+        "family": row["family"],
+        "alpha.passed": "true" if row["passed"] else "false",
+        "alpha.reasons": "; ".join(row["reasons"] or []),
+        "alpha.suspicious": row.get("suspicious"),
+        "alpha.undefined": ", ".join(undefined),
+        "alpha.superseded": "true" if row.get("superseded") else None,
+        "alpha.last_oos": row.get("last_oos"),
+        "alpha.dataset": settings.dataset,
+        "alpha.library_version": row["library_version"],
         "alpha.record_id": row["record_id"],
         "alpha.run_key": row["run_key"],
         "alpha.strategy_key": row["strategy_key"],
@@ -196,22 +211,22 @@ def _tags(
         if row["asset_class"] == POOLED
         else strategy_settings(settings.strategy),
         "alpha.session_key": row["session_key"],
-        "alpha.dataset": settings.dataset,
-        "alpha.passed": "true" if row["passed"] else "false",
-        "alpha.reasons": "; ".join(row["reasons"] or []),
-        "alpha.suspicious": row.get("suspicious"),
-        "alpha.undefined": ", ".join(undefined),
-        "alpha.superseded": "true" if row.get("superseded") else None,
         "alpha.git_commit": row["git_commit"],
-        "alpha.library_version": row["library_version"],
-        "alpha.config_hash": _digest(options),
-        **{f"alpha.{name}": str(parts[part]) for part, name in _PARTS.items() if parts.get(part) is not None},
-        "asset_class": row["asset_class"],
-        "symbol": row["symbol"],
-        "family": row["family"],
+        f"{_HASH}config": _digest(options),
+        **{f"{_HASH}{name}": str(parts[part]) for part, name in _PARTS.items() if parts.get(part) is not None},
     }
     tags |= _placebo_tags(row, parts) if "arm" in parts else {}
-    return {key: str(value) for key, value in tags.items() if value not in (None, "")}
+    shown = {key: str(value) for key, value in tags.items() if value not in (None, "")}
+    return shown | {NOTE: _note(shown)}
+
+
+def _note(tags: Mapping[str, str]) -> str:
+    """Verdict and reasons, as MLflow's page shows them under the run's name."""
+    reasons = markdown_text(tags.get("alpha.reasons", ""))
+    verdict = "**Passed** the four thresholds out of sample." if tags["alpha.passed"] == "true" else "**Did not pass.**"
+    doubt = tags.get("alpha.suspicious")
+    parts = [verdict, f"{reasons}." if reasons else "", f"**Suspicious**: {markdown_text(doubt)}." if doubt else ""]
+    return " ".join(filter(None, parts))
 
 
 def _placebo_tags(row: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.tracking.duplicates import DOUBLED, SUPERSEDED
-from src.tracking.run_record import EQUITY, RunContent
+from src.tracking.run_record import EQUITY, NOTE, RunContent
 
 REVISIONS = {"dc11669786a5": "3.17", "f4a9b2c7d1e6": "3.18"}
 """Alembic revisions of the schema that the statements below were tested with, and the MLflow of each.
@@ -28,7 +28,10 @@ REVISIONS = {"dc11669786a5": "3.17", "f4a9b2c7d1e6": "3.18"}
 3.18 adds tables for skills and issues; those of runs and models are the same in both.
 """
 
-MUTABLE_TAGS = ("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded", "alpha.strategy_settings")
+MUTABLE_TAGS = (
+    *("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded", "alpha.strategy_settings"),
+    *("alpha.last_oos", NOTE),
+)
 """Tags that a later grade of the same returns may change."""
 
 _BUSY_SECONDS = 60.0
@@ -192,6 +195,29 @@ def tag_runs(database: Path, tags: Mapping[str, Mapping[str, str]]) -> None:
         connection.executemany("REPLACE INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", rows)
 
 
+def describe_versions(database: Path, described: Mapping[tuple[str, str], tuple[str, Mapping[str, str]]]) -> None:
+    """Set description and tags of registered versions.
+
+    Parameters
+    ----------
+    database : Path
+    described : mapping
+        Description and tags by name and number of the version.
+    """
+    now = int(1000 * time.time())
+    texts = [(text, now, name, int(number)) for (name, number), (text, _) in described.items()]
+    tags = [(k, v, name, int(number)) for (name, number), (_, own) in described.items() for k, v in own.items()]
+    with _writing(database) as connection:
+        connection.executemany(
+            "UPDATE model_versions SET description = ?, last_updated_time = ? WHERE name = ? AND version = ?", texts
+        )
+        connection.executemany(
+            "REPLACE INTO model_version_tags (key, value, name, version, workspace) SELECT ?, ?, name, version, "
+            "workspace FROM model_versions WHERE name = ? AND version = ?",
+            tags,
+        )
+
+
 def revision(database: Path) -> str | None:
     """Read the revision of MLflow's schema.
 
@@ -228,7 +254,9 @@ def analyze(database: Path) -> None:
 def _read_values(connection: sqlite3.Connection, by_id: Mapping[str, RecordedRun], batch: Sequence[str]) -> None:
     """Fill in tags, latest metrics and model id of some runs."""
     marks = ", ".join("?" * len(batch))
-    tags = f"SELECT run_uuid, key, value FROM tags WHERE run_uuid IN ({marks}) AND key LIKE 'alpha.%'"
+    tags = (
+        f"SELECT run_uuid, key, value FROM tags WHERE run_uuid IN ({marks}) AND (key LIKE 'alpha.%' OR key = '{NOTE}')"
+    )
     for run_id, key, value in connection.execute(tags, batch):
         by_id[run_id].tags[key] = value
     latest = f"SELECT run_uuid, key, value FROM latest_metrics WHERE run_uuid IN ({marks}) AND is_nan = 0"

@@ -23,6 +23,7 @@ from src.tracking.connection import connect
 from src.tracking.database import wait_for_database
 from src.tracking.errors import TrackingError, locked_error, schema_error
 from src.tracking.location import StoreLocation, local_folder, store_location
+from src.tracking.model_cards import Card
 from src.tracking.reconcile import ExperimentRuns
 from src.tracking.recorded_folders import remember_folder
 from src.tracking.run_record import RunContent
@@ -223,7 +224,7 @@ class MlflowStore:
         self.client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
         return str(model.model_id)
 
-    def register(self, run_id: str, model_id: str, name: str) -> str:
+    def register(self, run_id: str, model_id: str, name: str, cards: tuple[Card, Card] | None = None) -> str:
         """Register a run's model, unless it is registered already.
 
         Parameters
@@ -232,6 +233,8 @@ class MlflowStore:
         model_id : str
         name : str
             Of the registered model.
+        cards : (Card, Card), optional
+            What the registry says of the version, and of a registered model that is new.
 
         Returns
         -------
@@ -245,7 +248,7 @@ class MlflowStore:
         """
         number = version_numbers(self.client, [run_id]).get(run_id, {}).get(name, "")
         with self.refusals():
-            number = number or self._new_version(run_id, model_id, name)
+            number = number or self._new_version(run_id, model_id, name, cards)
         self.client.set_tag(run_id, "alpha.registered", f"{name}/{number}")
         return number
 
@@ -312,17 +315,18 @@ class MlflowStore:
                 )
         return ClientRuns(self.client, self.experiment, 1 if database is not None else _CONCURRENT_REQUESTS)
 
-    def _new_version(self, run_id: str, model_id: str, name: str) -> str:
+    def _new_version(self, run_id: str, model_id: str, name: str, cards: tuple[Card, Card] | None) -> str:
         from mlflow.exceptions import MlflowException
 
+        refit = Card(f"A refit on all data; the grade of run {run_id} is of the walk-forward procedure.", {})
+        of_version, of_model = cards or (refit, Card("", {}))
         try:
-            self.client.create_registered_model(name)
+            self.client.create_registered_model(name, of_model.tags, of_model.description or None)
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
                 raise
-        description = f"A refit on all data; the grade of run {run_id} is of the walk-forward procedure."
         version = self.client.create_model_version(
-            name, f"models:/{model_id}", run_id, description=description, model_id=model_id
+            name, f"models:/{model_id}", run_id, of_version.tags, description=of_version.description, model_id=model_id
         )
         listed = json.dumps([{"name": name, "version": int(version.version)}])
         self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": listed})

@@ -57,7 +57,7 @@ def test_a_run_is_shown_with_its_metrics_verdict_and_lineage(made: Case) -> None
     assert tags["alpha.reasons"] == "accuracy is undefined; sharpe 0.31 is below 0.50"
     assert tags["alpha.undefined"] == "accuracy"
     assert (tags["asset_class"], tags["symbol"], tags["family"]) == ("stock", "AAPL", "lightgbm")
-    assert (tags["alpha.data_hash"], tags["alpha.feature_hash"]) == ("b" * 24, "f" * 24)
+    assert (tags["alpha.hash.data"], tags["alpha.hash.feature"]) == ("b" * 24, "f" * 24)
     assert tags["mlflow.source.git.commit"] == "c" * 40
     assert tags["alpha.run_key"] == record.split(".")[0]
     assert run.data.params["model.rounds"] == "5"

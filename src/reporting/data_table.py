@@ -37,7 +37,8 @@ from src.reporting.rendering import render, trusted
 
 HERE = Path(__file__).parent
 DIGITS = 6
-"""Significant digits with which numbers travel: they sort and filter by these, and show fewer."""
+COUNT_DIGITS = 12
+"""Significant digits with which numbers and counts travel: they sort and filter by these, and show fewer."""
 ID_LETTERS = 8
 NUMERIC: Mapping[str, Callable[[Any], str]] = {
     "ratio": two_decimals,
@@ -162,20 +163,26 @@ def plain_rows(table: DataTable) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Numbers to `DIGITS` significant digits, days as ISO text, NaN and infinities as null, and addresses of another
-        scheme than http and https as null.
+        Numbers to `DIGITS` significant digits and counts to `COUNT_DIGITS`, days as ISO text, NaN and infinities as
+        null, and addresses of another scheme than http and https as null.
     """
     links = {column.link for column in table.columns if column.link}
     named = [column.name for column in table.columns]
     others = [*links, *table.filters.values(), *([table.anchors] if table.anchors else [])]
     rows = table.rows.select(list(dict.fromkeys([*named, *sorted(others)])))
+    counts = cs.float() & cs.by_name([c.name for c in table.columns if c.kind == "count"], require_all=False)
     return rows.with_columns(
-        pl.when(cs.float().is_finite()).then(cs.float().cast(pl.Float64).round_sig_figs(DIGITS)),
+        _rounded(counts, COUNT_DIGITS),
+        _rounded(cs.float() - counts, DIGITS),
         cs.date().dt.to_string("%Y-%m-%d"),
         cs.datetime().dt.to_string("%Y-%m-%dT%H:%M"),
-    ).with_columns(
-        pl.when(pl.col(link).str.contains(_SAFE_ADDRESS)).then(pl.col(link)).alias(link) for link in sorted(links)
+        *(pl.when(pl.col(link).str.contains(_SAFE_ADDRESS)).then(pl.col(link)) for link in sorted(links)),
     )
+
+
+def _rounded(floats: pl.Expr, digits: int) -> pl.Expr:
+    """Finite numbers to a number of significant digits, others null."""
+    return pl.when(floats.is_finite()).then(floats.cast(pl.Float64).round_sig_figs(digits))
 
 
 @cache

@@ -28,7 +28,7 @@ _COLUMNS = (
     DataColumn("share", "share", "percent", hint="Repaired bars as a share of its bars"),
     DataColumn("dropped", "dropped", "count", hint="Rows dropped"),
     DataColumn("dollar_volume", "$ a day", "count", hint="Median daily dollar volume, by its own prices"),
-    DataColumn("rules", "rules", hint="Rules of hydration that found something"),
+    DataColumn("rules", "rules", "prose", hint="Rules of hydration that found something"),
     DataColumn("found", "what was found", "prose"),
 )
 

@@ -232,7 +232,7 @@
   };
 
   const ranges = (heads, state, apply) => {
-    const box = element("div", { className: "ranges" });
+    const box = element("div", { className: "bounds" });
     for (const head of heads.filter(({ kind }) => kind in NUMERIC)) {
       const scale = head.kind === "percent" ? 100 : 1;
       const bounds = ["at least", "at most"].map((side) => {
@@ -255,7 +255,7 @@
 
   const visibility = (view) => {
     const { heads, grid } = view;
-    const box = element("div", { className: "columns" });
+    const box = element("div", { className: "chosen" });
     view.show = (name, on) => {
       const place = heads.findIndex((head) => head.name === name);
       box.querySelectorAll("input")[place].checked = on;

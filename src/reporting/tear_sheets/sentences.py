@@ -76,31 +76,28 @@ def conventions(bars_per_year: float, *, pooled: bool) -> tuple[str, ...]:
     tuple of str
     """
     year = f"{bars_per_year:,.0f}"
-    first = (
-        f"A year has {year} returns here; empyrical and QuantStats take 252 unless asked otherwise, and QuantStats' "
-        "growth a year goes by the calendar."
-    )
     stated = (
-        first,
+        f"A year has {year} returns here; empyrical and QuantStats take 252 unless asked otherwise.",
         "Returns are simple and net of costs, days without a position included; cash earns nothing, and no risk-free "
         "rate is subtracted.",
         "Volatility and Sharpe ratio divide by n - 1; skewness and kurtosis are those of the sample, where QuantStats "
         "corrects for its size.",
-        "Drawdowns and growth compound and count the starting capital as a peak; depths are positive, while empyrical "
-        "and QuantStats give negative ones.",
-        "Value at risk is the 5% quantile of the daily returns and expected shortfall the mean below it, both negative "
-        "for a loss; QuantStats takes the quantile of a normal law.",
+        "Growth and drawdowns compound, and the starting capital counts as a peak; depths are positive, while "
+        "empyrical and QuantStats give negative ones.",
+        "Value at risk is the 5% quantile of the daily returns and expected shortfall the mean of those at or below "
+        "it, both negative for a loss; QuantStats takes the quantile of a normal law.",
         "Alpha compounds the mean daily alpha over a year, as empyrical does; QuantStats multiplies it.",
-        "The Omega ratio is taken at a return of zero, where it equals the profit factor of days.",
-        "A Sharpe ratio of a run that never trades is 0, as in the grade; empyrical leaves it undefined.",
+        "The information ratio is annualised; QuantStats leaves it daily. The recovery factor compounds the total "
+        "return; QuantStats adds it up.",
+        "A Sharpe ratio without any trade is 0, as in the grade; empyrical and QuantStats leave it undefined.",
     )
     if pooled:
         return (*stated, "Costs include what borrowing is assumed to cost; the benchmark has no costs.")
     return (
         *stated,
-        "Trades add up daily returns without compounding, so that all trades sum to all days; QuantStats' win rate and "
-        "payoff ratio are of days.",
-        "Kelly's share assumes that gains and losses of the past are known to go on; it is an upper bound, not a size.",
+        "Trades add up daily returns without compounding, so that all trades sum to all days; profit factor and payoff "
+        "ratio are of trades, where QuantStats counts days.",
+        "The Kelly share takes the odds of past days for known; it is an upper bound and no advice on size.",
     )
 
 

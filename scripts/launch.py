@@ -163,7 +163,7 @@ def notebook(rest: list) -> int:
 def docs(rest: list) -> int:
     """Build the pages of docs/ as a site that opens from disk; a dead link fails."""
     os.environ["NO_MKDOCS_2_WARNING"] = "1"
-    status = call("mkdocs", "build", "--strict", "--quiet", *rest)
+    status = call("mkdocs", "build", "--strict", *rest)
     if status == 0:
         say(f"docs: {ROOT / 'site' / 'index.html'}")
     return status

@@ -285,7 +285,7 @@ def test_the_site_of_the_pages_is_built_strictly_and_named(
     launch: ModuleType, typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert launch.main(["docs"]) == 0
-    assert typed == ["mkdocs build --strict --quiet"]
+    assert typed == ["mkdocs build --strict"]
     assert capsys.readouterr().err == f"docs: {launch.ROOT / 'site' / 'index.html'}\n"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from src.core.errors import ConfigError, StageError
@@ -48,10 +47,15 @@ class SheetOfRun:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a link to the page."""
-        title = escape(f"Tear sheet of {self.sheet.registered_name} by {self.sheet.family}")
+        from xml.etree import ElementTree as Tree
+
+        title = f"Tear sheet of {self.sheet.registered_name} by {self.sheet.family}"
+        shown = Tree.Element("p")
         if self.path is None:
-            return f"<p>{title}: run the report to have its page</p>"
-        return f'<p><a href="{escape(self.path.as_uri())}" target="_blank">{title}</a></p>'
+            shown.text = f"{title}: the report writes its page"
+        else:
+            Tree.SubElement(shown, "a", {"href": self.path.as_uri(), "target": "_blank"}).text = title
+        return Tree.tostring(shown, encoding="unicode")
 
 
 def tear_sheet(

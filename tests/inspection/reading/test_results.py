@@ -296,6 +296,22 @@ def test_states_reasons_and_facts(case: Trained, root: Path, dataset: str) -> No
     assert "kind must be one of" in refusal(lambda: results.facts(dataset, "SIM01", "rumours", root=root))
 
 
+def test_a_tear_sheet_has_its_page_and_its_tables(case: Trained, root: Path, dataset: str) -> None:
+    passed = results.grades(dataset, root=root).filter("passed").row(0, named=True)
+    key, family = (passed["asset_class"], passed["symbol"]), passed["family"]
+    bare = results.tear_sheet(dataset, key, family, root=root)
+    curve = results.equity(dataset, key, family, root=root)
+    days = bare.frames["days"]
+    assert days["equity"].to_list() == pytest.approx(curve["equity"].to_list())
+    assert bare.path is None and "href" not in bare._repr_html_()
+    (page,) = [case.config.paths.reports / "sheets" / f"{'.'.join(key)}.{family}.html"]
+    page.parent.mkdir(parents=True)
+    page.write_text("page", encoding="utf-8")
+    linked = results.tear_sheet(dataset, key, family, root=root)
+    assert linked.path == page and page.as_uri() in linked._repr_html_()
+    assert "has no tear sheet" in refusal(lambda: results.tear_sheet(dataset, key, "catboost", root=root))
+
+
 # names and places ------------------------------------------------------------------------------------------------
 
 

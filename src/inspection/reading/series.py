@@ -10,7 +10,7 @@ from src.core.instruments import KEY, Key
 from src.inspection.reading.frames import Frame, Pandas, Polars, as_frame
 from src.inspection.reading.names import Symbol, instruments
 from src.inspection.reading.places import Folder, Place, place
-from src.inspection.reading.shards import Day, chosen_columns, read, scan
+from src.inspection.reading.shards import Day, read, scan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,9 +72,8 @@ def bars(
     """
     at = place(universe, root)
     keys = instruments(at, symbol)
-    wanted = scan_of_bars(at, keys, since, until)
-    names = chosen_columns(wanted.collect_schema().names(), columns, "results.scan_bars().collect_schema() has all")
-    found = read(wanted.select(names), at.paths.bars, at.command("hydrate"))
+    scanned, hint = scan_of_bars(at, keys, since, until), "results.scan_bars().collect_schema() has all"
+    found = read(scanned, columns, hint, at.paths.bars, at.command("hydrate"))
     if since is until is None:
         _require_rows(at, keys, found)
     return as_frame(found, frame)
@@ -126,9 +125,8 @@ def features(
     >>> results.features("demo", "SIM01", ["rsi_14", "volatility_21"])  # doctest: +SKIP
     """
     at = place(universe, root)
-    wanted = scan_of_features(at, instruments(at, symbol), since, until)
-    names = chosen_columns(wanted.collect_schema().names(), columns, "docs/features.md lists the features")
-    return as_frame(read(wanted.select(names), at.paths.features, at.command("featurize")), frame)
+    scanned, hint = scan_of_features(at, instruments(at, symbol), since, until), "docs/features.md lists the features"
+    return as_frame(read(scanned, columns, hint, at.paths.features, at.command("featurize")), frame)
 
 
 def scan_bars(

@@ -82,40 +82,17 @@ def scan(
     return found.filter(conditions) if conditions else found
 
 
-def chosen_columns(there: Iterable[str], columns: Sequence[str] | None, hint: str) -> list[str]:
-    """The key columns and those that are wanted, in this order; all where none is named.
+def read(scanned: pl.LazyFrame, columns: Sequence[str] | None, hint: str, root: Path, remedy: str) -> pl.DataFrame:
+    """Read what a scan chose: the key columns and those that are wanted, sorted by key and date.
 
     Parameters
     ----------
-    there : iterable of str
-        Columns of the table.
+    scanned : LazyFrame
+        Of `scan`.
     columns : sequence of str, or None
+        All where none is named.
     hint : str
         What says which columns there are.
-
-    Raises
-    ------
-    ConfigError
-        If the table lacks one: names close matches.
-    """
-    import difflib
-
-    names = list(there)
-    wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        close = difflib.get_close_matches(missing[0], names, n=3)
-        near = f" (close: {', '.join(close)})" if close else ""
-        raise ConfigError(f"there is no column {missing[0]}{near}: {hint}")
-    return list(dict.fromkeys([*KEY, "date", *wanted]))
-
-
-def read(wanted: pl.LazyFrame, root: Path, remedy: str) -> pl.DataFrame:
-    """Read what a scan chose, sorted by key and date.
-
-    Parameters
-    ----------
-    wanted : LazyFrame
     root : Path
         Folder of the shards.
     remedy : str
@@ -123,15 +100,30 @@ def read(wanted: pl.LazyFrame, root: Path, remedy: str) -> pl.DataFrame:
 
     Raises
     ------
+    ConfigError
+        If the table lacks a column: names close matches.
     StageError
         If a file can't be read.
     """
     import polars as pl
 
     try:
-        return wanted.sort(*KEY, "date").collect()
+        wanted = _chosen(scanned.collect_schema().names(), columns, hint)
+        return scanned.select(wanted).sort(*KEY, "date").collect()
     except (pl.exceptions.ComputeError, OSError) as error:
         raise StageError(f"shards in {root.as_posix()} can't be read ({error}): run `{remedy}`") from error
+
+
+def _chosen(there: list[str], columns: Sequence[str] | None, hint: str) -> list[str]:
+    import difflib
+
+    wanted = there if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        close = difflib.get_close_matches(missing[0], there, n=3)
+        near = f" (close: {', '.join(close)})" if close else ""
+        raise ConfigError(f"there is no column {missing[0]}{near}: {hint}")
+    return list(dict.fromkeys([*KEY, "date", *wanted]))
 
 
 def _files(root: Path, buckets: Iterable[int]) -> list[tuple[int, Path]]:

@@ -135,6 +135,7 @@ def test_only_the_files_of_the_instrument_and_the_years_are_read(case: Trained, 
     assert read.equals(results.bars(name, "SIM01", ["close"], since="2020-01-01", root=root))
     assert results.features(name, "SIM01", ["rsi_14"], since="2020-01-01", root=copied).height == read.height
     assert "can't be read" in refusal(lambda: results.bars(name, "SIM01", ["close"], root=copied))
+    assert "can't be read" in refusal(lambda: results.bars(name, "SIM01", since="2019-03-01", root=copied))
 
 
 # grades, predictions, equity -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.core.arrays import DateArray, FloatArray
-from src.core.instruments import Key
+from src.core.instruments import KEY, Key
 from src.evaluation.labels import unhedged
 from src.market.bars import BarStore, bucket
 from src.signals.own_decisions import OUTRIGHT, GradedRun
@@ -112,6 +112,28 @@ class Benchmarks:
             return None
         level = np.concatenate(([1.0], np.cumprod(1.0 + found.bar_return[:-2])))
         return MarketLevel(key, found.dates[1:], level)
+
+
+def stored_markets(bars: BarStore) -> list[Key]:
+    """List the markets that a dataset has, without reading their bars.
+
+    Parameters
+    ----------
+    bars : BarStore
+
+    Returns
+    -------
+    list of (asset_class, symbol)
+        Sorted.
+    """
+    if not bars.exists():
+        return []
+    found, complete = [], set(bars.buckets())
+    for key in sorted({key for keys in MARKETS.values() for key in keys}):
+        number = bucket(*key, bars.manifest.buckets)
+        if number in complete and bars.ledger.states(number).filter(state="done").select(*KEY).rows().count(key):
+            found.append(key)
+    return found
 
 
 def _named(key: Key) -> str:

@@ -92,6 +92,7 @@ def sheet_figures(
     own |= day_figures(booked.net, booked.position) | cost_figures(booked)
     if pooled:
         own = {name: value for name, value in own.items() if name not in _OF_TRADES}
+        own["time_in_market"] = defined((sheet_tables["days"]["gross_exposure"] > 0.0).mean())
     else:
         own |= trade_figures(sheet_tables["trades"])
     own |= {name: _plain(grade.get(name)) for name in (*_GRADED, *(_POOLED if pooled else ()))}

@@ -16,7 +16,7 @@ from src.core.errors import StageError
 from src.core.hashing import json_digest, text_digest
 from src.core.instruments import KEY, POOLED, Key
 from src.market.bars import BarStore, bucket
-from src.reporting.tear_sheets.benchmarks import Benchmarks
+from src.reporting.tear_sheets.benchmarks import Benchmarks, stored_markets
 from src.reporting.tear_sheets.data_files import write_data_files
 from src.reporting.tear_sheets.explained import ExplainedRuns, FittedRun
 from src.reporting.tear_sheets.instrument_sheets import SheetIdentity, TradedRun, instrument_sheet
@@ -60,8 +60,8 @@ def runs_with_sheets(paths: DatasetPaths) -> pl.DataFrame:
         without computing it.
     """
     versions, interval = _champions(paths), _interval(paths)
-    code = code_digest(instrument_sheet, PortfolioSheets)
-    rows = []
+    shared = [interval, code_digest(instrument_sheet, PortfolioSheets), stored_markets(BarStore(paths.bars))]
+    store, rows = RunStore(paths.runs), []
     for row in _graded(paths, versions).iter_rows(named=True):
         name = registered_name(row["asset_class"], row["symbol"], interval)
         version = versions.get(row["record_id"])
@@ -70,7 +70,7 @@ def runs_with_sheets(paths: DatasetPaths) -> pl.DataFrame:
             **{key: row[key] for key in ("record_id", *KEY, "family", "mlflow_run_id", "passed")},
             "champion": version is not None,
             "sheet": sheet_name(name, row["family"]),
-            "digest": json_digest([shown, version, interval, code]),
+            "digest": json_digest([shown, version, store.model_path(row["record_id"]) is not None, *shared]),
         })  # fmt: skip
     return _with_names_of_their_own(pl.DataFrame(rows, schema=RUNS, orient="row"))
 

@@ -62,6 +62,7 @@ def test_its_days_are_those_that_training_stored(project: Project, sheet: TearSh
     assert gap.abs().max() == pytest.approx(0.0, abs=1e-15)  # borrowing counts as a cost
     assert figure(sheet, "sharpe").benchmark == pytest.approx(row["buy_hold_sharpe"])
     assert figure(sheet, "auc").value == row["auc"] and figure(sheet, "trades") is None
+    assert figure(sheet, "time_in_market").value == pytest.approx((daily["gross_exposure"] > 0).mean())
     assert sheet.benchmark_name == "equal weight of the day's stocks" and sheet.luck is None
     assert not any(isinstance(each.value, float) and not math.isfinite(each.value) for each in sheet.figures)
 

@@ -21,7 +21,7 @@ from src.features.store import FeatureStore
 from src.market.bars import BarStore, bucket
 from src.models import registry
 from src.reporting.tear_sheets import benchmarks, reading
-from src.reporting.tear_sheets.benchmarks import Benchmarks, MarketLevel
+from src.reporting.tear_sheets.benchmarks import Benchmarks, MarketLevel, stored_markets
 from src.reporting.tear_sheets.data_files import data_files, write_data_files
 from src.reporting.tear_sheets.explained import ExplainedRuns, FittedRun
 from src.reporting.tear_sheets.figures import KINDS, figure
@@ -177,8 +177,16 @@ def test_a_digest_changes_with_what_a_sheet_shows_and_with_nothing_else(
     rewrite(paths, grades.with_columns(q_value=pl.when(first).then(0.123).otherwise("q_value"), fit_seconds=9.0))
     after = runs_with_sheets(paths)
     assert (after["digest"] != before["digest"]).to_list() == (before["record_id"] == before["record_id"][0]).to_list()
-    monkeypatch.setattr(reading, "code_digest", lambda *_: "other code")
-    assert (runs_with_sheets(paths)["digest"] != after["digest"]).all()
+    model = own.runs.model_path(before["record_id"][1])
+    model.unlink()
+    lost = runs_with_sheets(paths)
+    assert (lost["digest"] != after["digest"]).arg_true().to_list() == [1]
+    with monkeypatch.context() as patched:
+        patched.setattr(reading, "code_digest", lambda *_: "other code")
+        assert (runs_with_sheets(paths)["digest"] != lost["digest"]).all()
+    monkeypatch.setitem(benchmarks.MARKETS, "stock", (("stock", "SIM01"), ("stock", "GONE")))
+    assert stored_markets(BarStore(paths.bars)) == [("stock", "SIM01")]
+    assert (runs_with_sheets(paths)["digest"] != lost["digest"]).all()
 
 
 def test_a_run_that_was_trained_again_has_no_sheet(case: Trained, tmp_path: Path) -> None:

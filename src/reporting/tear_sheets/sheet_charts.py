@@ -37,7 +37,7 @@ def month_chart(sheet: TearSheet) -> Chart:
     sheet : TearSheet
     """
     table = sheet.months.with_columns(percents=100 * pl.col("net"))
-    reach = max(float(table["net"].abs().max() or 0), 1e-6)  # type: ignore[arg-type]
+    reach = max(float(table["net"].abs().fill_nan(None).max() or 0), 1e-6)  # type: ignore[arg-type]
     months = list(range(1, 13))
     place: Spec = {
         "x": {"field": "month", "type": "ordinal", "title": None, "scale": {"domain": months},

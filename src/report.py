@@ -153,6 +153,7 @@ def _with_runs(data: ReportData, config: Config) -> ReportData:
     """Add what is read of single runs: curves of the best, features, MLflow's pages, settings that were tried."""
     from src.reporting import loading
     from src.reporting.best_passes import best_runs
+    from src.reporting.drift import read_drift
     from src.reporting.research_sentence import research_sentence
     from src.reporting.run_pages import recorded
     from src.reporting.sessions import read_sessions
@@ -170,6 +171,7 @@ def _with_runs(data: ReportData, config: Config) -> ReportData:
         run_pages=in_mlflow.pages,
         champion_runs=in_mlflow.champions,
         research=research_sentence(paths, importance),
+        drift=read_drift(paths, data.grades, config.seed),
         sessions=read_sessions(paths, data.grades),
         overfitting=overfitting(RunStore(paths.runs), config.strategy, config.label.horizon, paths.report_cache),
     )

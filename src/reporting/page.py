@@ -7,6 +7,7 @@ from src.reporting.all_runs import runs_section
 from src.reporting.best_passes import best_passes_section
 from src.reporting.book_data import BOOK_PAGE
 from src.reporting.distributions import distributions_section
+from src.reporting.drift_section import drift_section
 from src.reporting.evidence import evidence_section
 from src.reporting.frame import Link, Section, framed
 from src.reporting.headline import headline_section
@@ -35,12 +36,13 @@ SECTIONS = (
     Section("planted", "Planted edges", "Planted edges found and missed", planted_section),
     Section("runs", "All runs", "All runs", runs_section),
     Section("importance", "Features", "Which features the models use", importance_section),
+    Section("drift", "Drift", "Whether features drift between training and test", drift_section),
     Section("compared", "Compared", "Sessions and model families compared", compared_section),
     Section("accounting", "Accounting", "Every instrument accounted for", accounting_section),
     Section("limits", "Limits", "What this page can't tell you", limits_section),
 )
 
-OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "importance", "compared")
+OF_INSTRUMENTS = ("evidence", "metrics", "best", "planted", "runs", "importance", "drift", "compared")
 """Sections on models of one instrument, which are left out where pooled models alone were trained."""
 
 METHOD_SECTIONS = (

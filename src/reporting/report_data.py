@@ -200,6 +200,8 @@ class ReportData:
         What to type to hydrate the dataset.
     research : str
         What is to be said of facts of research that features look at; empty where none does.
+    drift : DataFrame
+        Drift of features between training and test, in `src.reporting.drift.DRIFT`.
     sessions : SessionsCompared, optional
         This session beside the others; None where the session of the grades is not known.
     sheets : mapping of str to str
@@ -230,6 +232,7 @@ class ReportData:
     pooled: PooledResults | None = None
     train_commands: Mapping[str, str] = field(default_factory=dict)
     research: str = ""
+    drift: pl.DataFrame = field(default_factory=pl.DataFrame)
     sessions: SessionsCompared | None = None
     sheets: Mapping[str, str] = field(default_factory=dict)
     run_pages: Mapping[str, str] = field(default_factory=dict)

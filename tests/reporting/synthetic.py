@@ -10,6 +10,7 @@ import polars as pl
 
 from src.config.schema import GradeConfig
 from src.reporting.compared import DIFFERENCES
+from src.reporting.drift import DRIFT
 from src.reporting.report_data import Luck, ReportData, groups, thresholds
 from src.reporting.schemas import equity_table, grades_table, states_table
 from src.reporting.sessions import SessionsCompared
@@ -169,6 +170,16 @@ def importance() -> pl.DataFrame:
     return pl.DataFrame({"feature": names, "group": groups, **even, "all runs": [0.4, 0.1, 0.3, 0.2]})
 
 
+def drift() -> pl.DataFrame:
+    """Two features, of which one drifts."""
+    same = {"group": "price", "usual": 0.05, "limit": 0.1, "folds": 4, "much_usual": 0.0, "instruments": 8}
+    rows = [
+        {"feature": "return_1", "psi": 0.3, "above": 3, "much": 0.5, **same},
+        {"feature": "rsi_14", "psi": 0.04, "above": 0, "much": 0.0, **same},
+    ]
+    return pl.DataFrame(rows).select(pl.col(name).cast(kind) for name, kind in DRIFT.items())
+
+
 def sessions(table: pl.DataFrame) -> SessionsCompared | None:
     """The session of some grades beside another, which passed what this one failed."""
     if table.is_empty():
@@ -209,6 +220,7 @@ def report_data(table: pl.DataFrame | None = None, planted: int = 0, **changes: 
         "thresholds": thresholds(GradeConfig()),
         "equity": changes["equity"] if "equity" in changes else equity_table(equity(table)),
         "importance": importance(),
+        "drift": drift(),
         "sessions": sessions(table),
         "planted": frozenset(keys[:planted]) if planted else None,
         "simulated": bool(planted),

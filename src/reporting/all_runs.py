@@ -109,8 +109,8 @@ def run_rows(data: ReportData) -> pl.DataFrame:
         is_flagged=pl.col("suspicious").is_not_null(),
         standing=_standing(),
         champion=pl.col("record_id").is_in(sorted(data.champion_runs)),
-        sheet=_addresses(data.sheets),
-        run_page=_addresses(data.run_pages),
+        sheet=addresses(data.sheets),
+        run_page=addresses(data.run_pages),
     ).join(_bars(data), on=KEY, how="left", maintain_order="left")
 
 
@@ -129,7 +129,19 @@ def _standing() -> pl.Expr:
     )
 
 
-def _addresses(pages: Mapping[str, str]) -> pl.Expr:
+def addresses(pages: Mapping[str, str]) -> pl.Expr:
+    """Look up the page of each run.
+
+    Parameters
+    ----------
+    pages : mapping of str to str
+        Address by ``record_id``.
+
+    Returns
+    -------
+    Expr
+        Null for a run without one.
+    """
     return pl.col("record_id").replace_strict(
         list(pages), list(pages.values()), default=None, return_dtype=pl.String
     )  # fmt: skip

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from src.core.instruments import KEY
-from src.reporting.formatting import DASH, counted, percent, probability, three_decimals, two_decimals
+from src.reporting.all_runs import addresses
+from src.reporting.data_table import DataColumn, DataTable, data_table
+from src.reporting.formatting import counted
 from src.reporting.rendering import render
 from src.reporting.report_data import ReportData
 from src.reporting.summary import planted_counts
-from src.reporting.tables import Column, Row, Table, table
+from src.reporting.tables import Column, Table, table
 
-MOST_ROWS = 200
+NAME = "planted-edges"
+"""Id of the table."""
+_COLUMNS = (
+    DataColumn("symbol", "symbol", hint="Leads to the tear sheet where there is one", link="sheet"),
+    DataColumn("asset_class", "class", choices=True),
+    DataColumn("result", "result", choices=True),
+    DataColumn("family", "best family", choices=True),
+    DataColumn("auc", "AUC", "three"),
+    DataColumn("sharpe", "Sharpe", "ratio"),
+    DataColumn("luck_rate", "luck rate", "percent"),
+    DataColumn("q_value", "q", "probability"),
+    DataColumn("misses", "misses", "prose"),
+)
 
 
 def detection(trained: bool, planted: bool, passed: bool) -> str:
@@ -30,31 +46,28 @@ def detection(trained: bool, planted: bool, passed: bool) -> str:
     return "lucky" if passed else "rightly failed"
 
 
-def detections(data: ReportData) -> list[Row]:
+def detections(data: ReportData) -> pl.DataFrame:
     """List the instruments that have a planted edge or a passing run.
 
     Returns
     -------
-    list of mapping
-        One row per instrument, planted ones first: the grade of its best run, and `result`. The grade is None if it was
-        not trained.
+    DataFrame
+        One row per instrument, planted ones first: the grade of its best run, `result`, `misses` and the address of its
+        `sheet`. The grade is null if it was not trained.
     """
     planted = data.planted or frozenset()
     best = data.grades.sort(
         "passed", "q_value", "p_value", "auc", "family", descending=[True, False, False, True, False], nulls_last=True
     ).unique(KEY, keep="first", maintain_order=True)
-    best_run = {(row["asset_class"], row["symbol"]): row for row in best.iter_rows(named=True)}
-    passed = {key for key, row in best_run.items() if row["passed"]}
-    untrained = dict.fromkeys(best.columns)
-    return [
-        {
-            **(best_run.get(key) or untrained),
-            "asset_class": key[0],
-            "symbol": key[1],
-            "result": detection(key in best_run, key in planted, key in passed),
-        }
-        for key in [*sorted(planted), *sorted(passed - planted)]
-    ]
+    trained, passed = (set(rows.select(KEY).iter_rows()) for rows in (best, best.filter("passed")))
+    keys = [*sorted(planted), *sorted(passed - planted)]
+    results = [detection(key in trained, key in planted, key in passed) for key in keys]
+    listed = pl.DataFrame(keys, schema=dict.fromkeys(KEY, pl.String), orient="row")
+    return (
+        listed.with_columns(result=pl.Series(results, dtype=pl.String))
+        .join(best, on=KEY, how="left", maintain_order="left")
+        .with_columns(misses=pl.col("reasons").list.join("; "), sheet=addresses(data.sheets))
+    )
 
 
 def planted_section(data: ReportData) -> str:
@@ -76,22 +89,12 @@ def planted_section(data: ReportData) -> str:
         f"{counted(counts['without_skill'], 'instrument')} without an edge, {counts['lucky']:,} passed by luck."
     )
     rows = detections(data)
-    columns = [
-        Column("symbol", lambda r: r["symbol"]),
-        Column("class", lambda r: r["asset_class"]),
-        Column("result", lambda r: r["result"], mark=lambda r: r["result"].partition(":")[0]),
-        Column("best family", lambda r: r["family"] or DASH),
-        Column("AUC", lambda r: three_decimals(r["auc"]), lambda r: r["auc"]),
-        Column("Sharpe", lambda r: two_decimals(r["sharpe"]), lambda r: r["sharpe"]),
-        Column("luck rate", lambda r: percent(r["luck_rate"]), lambda r: r["luck_rate"]),
-        Column("q", lambda r: probability(r["q_value"]), lambda r: r["q_value"]),
-        Column("misses", lambda r: "; ".join(r["reasons"] or [])),
-    ]
     caption = "Instruments with a planted edge, and instruments without an edge that passed"
-    if len(rows) > MOST_ROWS:
-        caption += f" (the first {MOST_ROWS:,} of {len(rows):,})"
-    listing = table(columns, rows[:MOST_ROWS], caption, "detections") if rows else None
-    return render("planted", counts=counted_edges, confusion=_confusion_table(counts), listing=listing)
+    listing = DataTable(NAME, caption, _COLUMNS, rows, page_length=10, noun="instruments")
+    return render(
+        "planted", counts=counted_edges, confusion=_confusion_table(counts),
+        listing=data_table(listing) if rows.height else "",
+    )  # fmt: skip
 
 
 def _confusion_table(counts: dict[str, int]) -> Table:

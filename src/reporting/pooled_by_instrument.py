@@ -6,11 +6,14 @@ import polars as pl
 
 from src.evaluation.grade import GATE_METRICS
 from src.evaluation.pooled.by_instrument import Count, FoundInstruments
-from src.reporting.formatting import DASH, METRIC_FORMATS, counted, expected_count, integer, percent
+from src.reporting.all_runs import metric_kind
+from src.reporting.data_table import DataColumn, DataTable, data_table
+from src.reporting.formatting import DASH, counted, expected_count, integer
 from src.reporting.rendering import render
 from src.reporting.tables import Column, Row, Table, table
 
-MOST_ROWS = 200
+NAME = "found-by-instrument"
+"""Id of the table."""
 _NEITHER = "neither"
 
 
@@ -32,13 +35,15 @@ def by_instrument_section(found: pl.DataFrame, untrained: str | None) -> str:
     if found.is_empty():
         return ""
     counts = FoundInstruments.of(found)
+    listing = _listing(found.filter(pl.col("found_by") != _NEITHER))
     has_own = found["own_family"].is_not_null().any()
     return render(
         "pooled_by_instrument",
         sentence=counts.sentence() if has_own else None,
         untrained=untrained,
         counts=_count_table(counts, found, has_own=has_own),
-        listing=_listing(found.filter(pl.col("found_by") != _NEITHER)),
+        caption=listing.caption if listing else "",
+        listing=data_table(listing) if listing else "",
     )
 
 
@@ -84,28 +89,22 @@ def _range(row: Row) -> str:
     return DASH if row["low"] is None else f"{integer(row['low'])} to {integer(row['high'])}"
 
 
-def _listing(found: pl.DataFrame) -> Table | None:
+def _listing(found: pl.DataFrame) -> DataTable | None:
     """The instruments that were found, those of the pooled scores first."""
     if found.is_empty():
         return None
     order = pl.col("found_by").replace_strict({"both": 0, "pooled": 1, "own": 2}, default=3)
     rows = found.sort(order, pl.max_horizontal("sharpe", "own_sharpe"), descending=[False, True], nulls_last=True)
-    columns = [
-        Column("symbol", lambda r: r["symbol"]),
-        Column("class", lambda r: r["asset_class"]),
-        Column("found by", lambda r: r["found_by"]),
-        *(_metric(f"pooled {metric.short_title}", metric.name, metric.name) for metric in GATE_METRICS[:3:2]),
-        Column("luck rate", lambda r: percent(r["luck_rate"]), lambda r: r["luck_rate"]),
-        Column("own family", lambda r: r["own_family"] or DASH),
-        *(_metric(f"own {metric.short_title}", f"own_{metric.name}", metric.name) for metric in GATE_METRICS[:3:2]),
-        Column("own luck rate", lambda r: percent(r["own_luck_rate"]), lambda r: r["own_luck_rate"]),
-        Column("days", lambda r: integer(r["n_days"]), lambda r: r["n_days"]),
-    ]
-    caption = f"{counted(rows.height, 'instrument')} found"
-    if rows.height > MOST_ROWS:
-        caption += f" (the first {MOST_ROWS:,} shown)"
-    return table(columns, rows.head(MOST_ROWS).iter_rows(named=True), caption)
-
-
-def _metric(title: str, column: str, metric: str) -> Column:
-    return Column(title, lambda r: METRIC_FORMATS[metric](r[column]), lambda r: r[column])
+    metrics = [(metric.name, metric.short_title, metric_kind(metric.form)) for metric in GATE_METRICS[:3:2]]
+    columns = (
+        DataColumn("symbol", "symbol"),
+        DataColumn("asset_class", "class", choices=True),
+        DataColumn("found_by", "found by", choices=True),
+        *(DataColumn(name, f"pooled {title}", kind) for name, title, kind in metrics),
+        DataColumn("luck_rate", "luck rate", "percent"),
+        DataColumn("own_family", "own family", choices=True),
+        *(DataColumn(f"own_{name}", f"own {title}", kind) for name, title, kind in metrics),
+        DataColumn("own_luck_rate", "own luck rate", "percent"),
+        DataColumn("n_days", "days", "count"),
+    )
+    return DataTable(NAME, f"{counted(rows.height, 'instrument')} found", columns, rows, noun="instruments")

@@ -1,8 +1,8 @@
 """Tables of any length that sort, filter and search in the browser: DataTables, as itables carries it.
 
 DataTables sorts, pages and draws; `tables.js` puts a form above it (search, quick filters, ranges, columns, export) and
-decides which rows it shows. A table travels as columns of JSON, compressed: 30,000 runs with long names and links
-take 2 to 3 MiB, of which 1 MiB is the random letters of their ids. A query engine such as DuckDB-Wasm is larger than the
+decides which rows it shows. A table travels as columns of JSON, compressed: 30,000 runs with long names and links take
+2 to 3 MiB, of which 1 MiB is the random letters of their ids. A query engine such as DuckDB-Wasm is larger than the
 whole page may be, and asks for a policy that lets WebAssembly be compiled. The stylesheet of DataTables stays unused:
 its colours and pictures neither follow the page's dark mode nor pass its policy.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from typing import Any
 
 import polars as pl
 
@@ -35,7 +36,13 @@ DIFFERENCES = {
     "instruments": pl.Int64, "quarters": pl.Int64, "base_mean": pl.Float64, "other_mean": pl.Float64,
     "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64,
 }  # fmt: skip
-_DAYS = {"record_id": pl.String, "date": pl.Date, "label": pl.Float64, "score": pl.Float64, "net": pl.Float64}
+_DAYS: dict[str, Any] = {
+    "record_id": pl.String,
+    "date": pl.Datetime("us"),
+    "label": pl.Float64,
+    "score": pl.Float64,
+    "net": pl.Float64,
+}
 _RUN = [*KEY, "family", "record_id", "graded_by", "strategy_key"]
 
 
@@ -63,7 +70,7 @@ def differences(paths: DatasetPaths, current: pl.DataFrame, last: pl.DataFrame) 
     chosen = sampled(pl.concat([pair.select(KEY) for pair in pairs]).unique() if pairs else current.select(KEY), store)
     pairs = [pair.join(chosen, on=KEY, how="semi").sort(*KEY, "base", "other") for pair in pairs]
     ids = [pair.select("base", "other", "base_by", "other_by").rows() for pair in pairs]
-    made_from = [json_digest(ids), code_digest(days_of), code_digest(compared)]
+    made_from = [json_digest(ids), code_digest(run_days), code_digest(compared)]
 
     def compute() -> pl.DataFrame:
         wanted = pl.concat([current.select(_RUN), last.select(_RUN)]) if last.height else current.select(_RUN)
@@ -114,7 +121,7 @@ def days_of(paths: DatasetPaths, graded: pl.DataFrame) -> pl.DataFrame:
     for (session,), runs in graded.group_by("graded_by", maintain_order=True):
         for each in _read(paths, runs):
             parts.append(
-                _days(each).with_columns(run=pl.lit(_run(each.record_id, str(session)))).select(parts[0].columns)
+                run_days(each).with_columns(run=pl.lit(_run(each.record_id, str(session)))).select(parts[0].columns)
             )
     return pl.concat(parts)
 
@@ -124,8 +131,19 @@ def _read(paths: DatasetPaths, graded: pl.DataFrame) -> Iterator[GradedRun]:
         yield from runs
 
 
-def _days(run: GradedRun) -> pl.DataFrame:
-    stamps = run.decisions.stamps[run.positions].astype("datetime64[D]")
+def run_days(run: GradedRun) -> pl.DataFrame:
+    """Give the decisions of a run: date (with its hour where bars are shorter than a day), label, score and net.
+
+    Parameters
+    ----------
+    run : GradedRun
+
+    Returns
+    -------
+    DataFrame
+        The net return is that of the decision times the bars of a year.
+    """
+    stamps = run.decisions.stamps[run.positions].astype("datetime64[us]")
     net = net_returns(run.position, run.conditions) * run.decisions.bars_per_year
     columns = {"date": stamps, "label": run.outcome, "score": run.probability, "net": net}
     return pl.DataFrame(columns).cast({name: _DAYS[name] for name in columns})

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.stats import ttest_1samp
 from sklearn.metrics import roc_auc_score
 
 from src.config.paths import DatasetPaths
-from src.reporting.compared import DIFFERENCES, FEWEST, compared
+from src.reporting.compared import DIFFERENCES, FEWEST, compared, run_days
 from src.reporting.compared_chart import difference_sentence, differences_chart
 from src.reporting.sessions import GAINED, KEPT, LOST, read_sessions
 from src.reporting.sessions_page import sessions_page
@@ -145,3 +146,15 @@ def test_the_page_says_what_changed_and_how_to_make_a_second_session(both: Any) 
     text = sessions_page(report_data(sessions=found))
     assert "1 pass gained, 1 lost, 1 kept" in text and "session 7" in text
     assert compared_section(report_data(sessions=None)) == ""
+
+
+def test_decisions_of_one_day_are_no_one_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two decisions of a day must not be joined crosswise."""
+    stamps = np.array(["2020-01-02T10", "2020-01-02T11"], dtype="datetime64[us]")
+    decisions = SimpleNamespace(stamps=stamps, bars_per_year=1638.0)
+    run = SimpleNamespace(
+        decisions=decisions, positions=np.arange(2), outcome=np.ones(2), probability=np.ones(2), position=np.ones(2),
+        conditions=None,
+    )  # fmt: skip
+    monkeypatch.setattr("src.reporting.compared.net_returns", lambda *_: np.array([0.1, 0.2]))
+    assert run_days(run)["date"].n_unique() == 2  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def differences_chart(anchor: str, table: pl.DataFrame, measure: str) -> Chart |
         name=pl.format("{} \N{MINUS SIGN} {}", "other", "base"), clear=(pl.col("low") > 0) | (pl.col("high") < 0)
     )
     form, mean = FORMS[measure], _MEANS[measure]
-    axis = {"format": form, "tickCount": 4, "labelOverlap": True}
+    axis = {"format": form[0] + "~" + form[-1], "tickCount": 4, "labelOverlap": True}
     x: dict[str, Any] = {"type": "quantitative", "title": f"difference of {MEASURES[measure]}", "axis": axis,
                          "scale": {"padding": 12}}  # fmt: skip
     y = {"field": "name", "type": "nominal", "sort": rows["name"].to_list(), "title": None, "axis": {"labelLimit": 190}}

@@ -16,12 +16,15 @@ from scipy.stats import ttest_1samp
 from sklearn.metrics import roc_auc_score
 
 from src.config.paths import DatasetPaths
-from src.reporting.compared import DIFFERENCES, FEWEST, compared, run_days
+from src.reporting.compared import DIFFERENCES, FEWEST, compared, differences, run_days
 from src.reporting.compared_chart import difference_sentence, differences_chart
 from src.reporting.sessions import GAINED, KEPT, LOST, read_sessions
 from src.reporting.sessions_page import sessions_page
 from src.reporting.sessions_section import compared_section
 from src.storage import atomic
+from src.training.run_store import RunStore
+from tests.monitoring.monitor_case import SESSION as CASE_SESSION
+from tests.monitoring.monitor_case import Watched
 from tests.reporting.synthetic import grades, report_data
 
 PAIRS, DAYS = 3, 400
@@ -158,3 +161,27 @@ def test_decisions_of_one_day_are_no_one_decision(monkeypatch: pytest.MonkeyPatc
     )  # fmt: skip
     monkeypatch.setattr("src.reporting.compared.net_returns", lambda *_: np.array([0.1, 0.2]))
     assert run_days(run)["date"].n_unique() == 2  # type: ignore[arg-type]
+
+
+def test_runs_are_read_as_they_were_graded_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path).with_bars().with_runs()
+    current = RunStore(watched.paths.runs).grades(CASE_SESSION).with_columns(strategy_key=pl.lit("one"))
+    last = current.with_columns(strategy_key=pl.lit("two"))
+    found = differences(watched.paths, current, last)
+    assert found["measure"].to_list() == ["auc", "net"] and found["pairs"].to_list() == [3, 3]
+    assert found.select("difference", "low", "high").rows() == [(0.0, 0.0, 0.0)] * 2
+    quarters = defaultdict(list)
+    for key in watched.keys:
+        days = watched.decisions(key)
+        own = RunStore(watched.paths.runs).oos([watched.record(key)]).filter(pl.col("label").is_finite())
+        stamps = dict(
+            zip(days.dates.astype("datetime64[D]").tolist(), days.stamps.astype("datetime64[D]").tolist(), strict=True)
+        )
+        for (quarter,), rows in own.with_columns(
+            q=pl.col("date").replace_strict(stamps, return_dtype=pl.Date).dt.truncate("1q")
+        ).group_by("q"):
+            if rows.height >= FEWEST:
+                quarters[quarter].append(roc_auc_score(rows["label"], rows["probability"]))
+    assert found["base_mean"][0] == pytest.approx(np.mean([np.mean(each) for each in quarters.values()]))
+    monkeypatch.setattr("src.reporting.compared.GradedRuns", None)
+    assert differences(watched.paths, current, last).equals(found)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from src.signals.own_decisions import GradedRun
 
 RUN = ("record_id", "asset_class", "symbol", "family")
-_GRADED = (*RUN, "graded_by", "auc", "accuracy", "sharpe", "max_drawdown")
+_GRADED = (*RUN, "graded_by", "sharpe", "max_drawdown")
 
 
 @overload
@@ -228,22 +228,26 @@ def _curves_again(at: Place, graded: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _curve(run: GradedRun, row: dict[str, Any], at: Place) -> pl.DataFrame:
+    """Equity of a run, where trading it gives the figures that are stored."""
+    import numpy as np
     import polars as pl
 
-    from src.evaluation.metrics import equity as equity_of
-    from src.reporting.tear_sheets.instrument_sheets import TradedRun
+    from src.evaluation import metrics
+    from src.evaluation.strategy import exposures, performance
 
-    traded = TradedRun.of(run, None)
-    for name, value in traded.grade().items():
+    net = performance(exposures(run.direction, run.decisions.horizon), run.conditions).net
+    always = performance(np.ones(run.positions.size), run.conditions).net
+    again = {"sharpe": metrics.sharpe(net, run.decisions.bars_per_year), "max_drawdown": metrics.max_drawdown(net)}
+    for name, value in again.items():
         stored = row[name]
         if (value is None) != (stored is None) or abs((value or 0.0) - (stored or 0.0)) > 1e-9:
             raise _not_again(at, row, f"{name} {stored} is stored, and its predictions give {value}")
     return pl.DataFrame({
         "record_id": run.record_id,
-        "stamp": traded.stamps.astype("datetime64[us]"),
-        "net": traded.earned.net,
-        "equity": equity_of(traded.earned.net),
-        "always_long": equity_of(traded.always.net),
+        "stamp": run.decisions.stamps[run.positions].astype("datetime64[us]"),
+        "net": net,
+        "equity": metrics.equity(net),
+        "always_long": metrics.equity(always),
     })  # fmt: skip
 
 

@@ -185,6 +185,16 @@ def test_equity_has_the_figures_of_the_grade_whether_the_run_passed_or_not(root:
         assert sharpe(always, yearly) == pytest.approx(row["buy_hold_sharpe"], rel=1e-6)
 
 
+def test_a_curve_that_does_not_give_the_stored_grade_is_refused(case: Trained, root: Path, tmp_path: Path) -> None:
+    other = case.copy(tmp_path)
+    table = pl.read_parquet(other.config.paths.grades)
+    failed = table.filter(~pl.col("passed")).row(0, named=True)
+    atomic.write_parquet(table.with_columns(sharpe=pl.col("sharpe") + 0.1), other.config.paths.grades)
+    key = (failed["asset_class"], failed["symbol"])
+    why = refusal(lambda: results.equity(case.config.dataset, key, failed["family"], root=tmp_path))
+    assert "its predictions give" in why and "src.train" in why
+
+
 def test_reading_grades_takes_no_mlflow_and_importing_takes_no_polars(root: Path, dataset: str) -> None:
     code = (
         "import sys; from src import results; assert 'polars' not in sys.modules; "

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from src.features.store import FeatureStore, Filled
+from src.market.bars import BarStore
 from src.monitoring.psi import CELLS, Cuts
-from src.reporting.drift import DRAWS, DRIFT, LEAST_TRAIN, Windows, blocks, measured, summarised, windows
+from src.reporting.drift import DRAWS, DRIFT, LEAST_TRAIN, Windows, blocks, measured, read_drift, summarised, windows
 from src.reporting.drift_section import drift_chart, drift_section, drift_sentence
+from tests.monitoring.monitor_case import Watched
 from tests.reporting.synthetic import drift, report_data
 
 NAMES = ("moves", "rests")
@@ -101,3 +105,25 @@ def test_the_section_says_how_much_drift_there_is_without_any() -> None:
     chart = drift_chart(drift())
     assert chart.tables["drift"]["beyond"].to_list() == [True, False]
     assert drift_section(report_data(drift=pl.DataFrame(schema=DRIFT))) == ""
+
+
+def test_folds_of_stored_runs_are_measured_on_stored_features_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.reporting.drift.LEAST_TRAIN", 50)
+    case = Watched(tmp_path).with_bars().with_runs()
+    store, bars = FeatureStore(case.paths.features), BarStore(case.paths.bars)
+    rows = bars.read_bucket(0).select("asset_class", "symbol", "date")
+    later = rows.select(pl.int_range(pl.len()).over("symbol") >= 100).to_series().to_numpy()
+    rng = np.random.default_rng(5)
+    values = {name: rng.standard_normal(rows.height) for name in ("momentum", "range")}
+    values["momentum"] += 2.0 * later
+    store.write_bucket(0, rows.with_columns(**{name: each.astype(np.float32) for name, each in values.items()}))
+    store.record(0, bars, Filled(rows.height, {}), "", dict.fromkeys(values, "code"))
+    grades = pl.read_parquet(case.paths.grades)
+    found = {row["feature"]: row for row in read_drift(case.paths, grades, 7).iter_rows(named=True)}
+    assert found["momentum"]["above"] == 1 and found["momentum"]["instruments"] == 3
+    assert found["range"]["psi"] < found["momentum"]["psi"] / 5
+    monkeypatch.setattr("src.reporting.drift.RunStore", None)
+    assert read_drift(case.paths, grades, 7).height == 2
+    assert read_drift(case.paths, grades.head(0), 7).is_empty()

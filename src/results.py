@@ -14,17 +14,21 @@ from __future__ import annotations
 
 from src.core.errors import ConfigError, StageError
 from src.inspection.reading.chains import facts, options
+from src.inspection.reading.champion import Champion, PooledChampion
 from src.inspection.reading.champions import champion, champions
 from src.inspection.reading.days import book, journal, lines, monitor
 from src.inspection.reading.grades import grades, runs, sessions, verdict
 from src.inspection.reading.portfolios import portfolios, returns, weights
 from src.inspection.reading.predictions import equity, predictions, scan_predictions
 from src.inspection.reading.series import bars, features, scan_bars, scan_features
-from src.inspection.reading.sheets import tear_sheet
+from src.inspection.reading.sheets import SheetOfRun, tear_sheet
 from src.inspection.reading.states import reasons, states
 
 __all__ = [
+    "Champion",
     "ConfigError",
+    "PooledChampion",
+    "SheetOfRun",
     "StageError",
     "bars",
     "book",

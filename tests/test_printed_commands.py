@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -52,7 +53,7 @@ REFUSED = {
 }
 """Commands of the text that may say here that something is amiss, and why."""
 NO_SETTINGS = {
-    "yes=true": "an argument of clean", "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
+    "key=value": "the form of every setting", "yes=true": "an argument of clean", "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
     "alpha.superseded=doubled": "a tag", "host=0.0.0.0": "an argument of ui", "open=false": "the same",
     "data.root=...": "any folder",
     "asset_class=stock": "a folder's name", "sep=;": "a line of Excel's", "history=true": "an argument of promote",
@@ -186,12 +187,42 @@ def test_the_choices_of_the_text_are_files_of_conf() -> None:
 
 def test_the_settings_of_the_text_compose(project: Path) -> None:
     found = {each.text: each for each in printed.inline_settings() if each.text not in NO_SETTINGS}
-    words = {}
-    for each in (each for each in found.values() if not CHOICE.fullmatch(each.text)):
-        verb = "quote" if each.text.startswith("options.") else "hydrate" if each.text.startswith("retry") else "train"
-        words[each] = [f"src.{verb}", *(filled(each.text).split() if "{" not in each.text else [each.text])]
-        words[each] += [more for start, more in BESIDE.items() if each.text.startswith(start)]
-    assert faults(carried_out(project, words)) == []
+    settings = [each for each in found.values() if not CHOICE.fullmatch(each.text)]
+    assert refused_settings(project, settings) == []
+
+
+def refused_settings(project: Path, settings: list[Printed]) -> list[str]:
+    """What a stage says to those that it refuses: one by one where it refuses several that were typed together."""
+    together: dict[Printed, list[str]] = {}
+    parts: dict[Printed, list[Printed]] = {}
+    for (verb, number), group in typed_together(settings).items():
+        command = Printed(group[0].page, group[0].line, f"{verb} {number}")
+        together[command], parts[command] = [verb, *(word for each in group for word in typed(each))], group
+    refused = {each for each, ended in carried_out(project, together).items() if faults({each: ended})}
+    alone = {each: [verb_of(each), *typed(each)] for command in refused for each in parts[command]}
+    return faults(carried_out(project, alone)) if alone else []
+
+
+def typed_together(settings: list[Printed]) -> dict[tuple[str, int], list[Printed]]:
+    """Settings of a stage, no key twice in a group."""
+    groups: dict[tuple[str, int], list[Printed]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for each in settings:
+        keys = [(verb_of(each), word.partition("=")[0]) for word in typed(each)]
+        number = max(seen[key] for key in keys)
+        seen.update(dict.fromkeys(keys, 1))
+        groups.setdefault((verb_of(each), number), []).append(each)
+    return groups
+
+
+def verb_of(setting: Printed) -> str:
+    text = setting.text
+    return "src.quote" if text.startswith("options.") else "src.hydrate" if text.startswith("retry") else "src.train"
+
+
+def typed(setting: Printed) -> list[str]:
+    words = filled(setting.text).split() if "{" not in setting.text else [setting.text]
+    return [*words, *(more for start, more in BESIDE.items() if setting.text.startswith(start))]
 
 
 def test_a_wrong_command_and_a_wrong_setting_are_seen(project: Path) -> None:
@@ -203,6 +234,8 @@ def test_a_wrong_command_and_a_wrong_setting_are_seen(project: Path) -> None:
         Printed(page, 4, "no such flag"): ["src.status", "--watches"],
     }
     assert len(faults(carried_out(project, planted))) == len(planted)
+    among = [Printed(page, 5, "split.embargo=7"), Printed(page, 6, "split.embargos=1"), Printed(page, 7, "seed=3")]
+    assert [each.partition(" ended")[0] for each in refused_settings(project, among)] == [str(among[1])]
 
 
 def snippets() -> list[Printed]:

@@ -7,6 +7,7 @@ reads it, by the field's type and not by its name.
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 import types
@@ -54,6 +55,11 @@ def yaml_values(text: str, kind: Any, name: str = "") -> Any:
     yaml.YAMLError
         If it is not valid YAML, or has a key twice.
     """
+    return copy.deepcopy(_yaml_values(text, kind, name))
+
+
+@functools.lru_cache(maxsize=256)  # Hydra reads a file several times in one composition
+def _yaml_values(text: str, kind: Any, name: str) -> Any:
     from omegaconf._utils import get_yaml_loader
 
     loader = get_yaml_loader()(text)

@@ -7,12 +7,18 @@ and may run beside any other command. A name that exists in two classes shows bo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from src.config.commands import command, is_setting
-from src.core.errors import ConfigError
+from src.core.errors import ConfigError, StageError
 from src.runtime.terminal import answer, notice
+
+if TYPE_CHECKING:
+    from src.config.schema import Config
+    from src.core.instruments import Key
 
 
 def data(arguments: Sequence[str]) -> int:
@@ -43,10 +49,22 @@ def data(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         notice(f"data: {error}")
         return 2
-    dossiers = [dossier(config.paths, key, chosen.bars) for key in dict.fromkeys(hits)]
+    dossiers = [{**dossier(config.paths, key, chosen.bars), **_page(config, key)} for key in dict.fromkeys(hits)]
     texts = ("\n".join(dossier_view.lines(content)) for content in dossiers)
     answer(json.dumps(dossiers, indent=2) if chosen.json else "\n\n".join(texts))
     return 0
+
+
+def _page(config: Config, key: Key) -> dict[str, str | None]:
+    """Where MLflow compares the runs of an instrument; a tracking server is not asked, as that takes seconds."""
+    from src.inspection.run_links import comparison
+    from src.tracking.location import store_location
+
+    found = None
+    with contextlib.suppress(StageError):
+        if config.tracking.enabled and not store_location(config.tracking).is_server:
+            found = comparison(config, key)
+    return {"compare": found[1] if found else None}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -49,6 +49,8 @@ def lines(dossier: Json) -> Iterator[str]:
     yield from _failures(dossier["failures"])
     if dossier["runs"]:
         yield _runs(dossier["runs"])
+    if dossier.get("compare"):
+        yield f"  in MLflow   {dossier['compare']} (python -m src.ui shows it)"
 
 
 def _asked(entry: Json) -> Iterator[str]:

@@ -168,7 +168,9 @@ class Champions:
         """
         versions = {version.number: version for version in self._versions.get(name, [])}
         if number not in versions:
-            raise StageError(f"{name} has no version {number} (it has: {', '.join(map(str, versions)) or 'none'})")
+            raise StageError(
+                f"{name} has no version {number} (it has: {', '.join(map(str, sorted(versions, reverse=True))) or 'none'})"
+            )
         return versions[number]
 
     def objections(self, version: RegisteredVersion) -> tuple[Objection, ...]:

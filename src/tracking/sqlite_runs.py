@@ -196,7 +196,7 @@ def tag_runs(database: Path, tags: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def describe_versions(database: Path, described: Mapping[tuple[str, str], tuple[str, Mapping[str, str]]]) -> None:
-    """Set description and tags of registered versions.
+    """Set description and tags of registered versions; they keep the time of their last change by a person.
 
     Parameters
     ----------
@@ -204,13 +204,10 @@ def describe_versions(database: Path, described: Mapping[tuple[str, str], tuple[
     described : mapping
         Description and tags by name and number of the version.
     """
-    now = int(1000 * time.time())
-    texts = [(text, now, name, int(number)) for (name, number), (text, _) in described.items()]
+    texts = [(text, name, int(number)) for (name, number), (text, _) in described.items()]
     tags = [(k, v, name, int(number)) for (name, number), (_, own) in described.items() for k, v in own.items()]
     with _writing(database) as connection:
-        connection.executemany(
-            "UPDATE model_versions SET description = ?, last_updated_time = ? WHERE name = ? AND version = ?", texts
-        )
+        connection.executemany("UPDATE model_versions SET description = ? WHERE name = ? AND version = ?", texts)
         connection.executemany(
             "REPLACE INTO model_version_tags (key, value, name, version, workspace) SELECT ?, ?, name, version, "
             "workspace FROM model_versions WHERE name = ? AND version = ?",

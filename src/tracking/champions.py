@@ -168,9 +168,8 @@ class Champions:
         """
         versions = {version.number: version for version in self._versions.get(name, [])}
         if number not in versions:
-            raise StageError(
-                f"{name} has no version {number} (it has: {', '.join(map(str, sorted(versions, reverse=True))) or 'none'})"
-            )
+            known = ", ".join(map(str, sorted(versions, reverse=True))) or "none"
+            raise StageError(f"{name} has no version {number} (it has: {known})")
         return versions[number]
 
     def objections(self, version: RegisteredVersion) -> tuple[Objection, ...]:

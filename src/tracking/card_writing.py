@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.core.instruments import Key
 from src.tracking import sqlite_runs
-from src.tracking.model_cards import Card, champion_section, model_card, version_card, with_champion
+from src.tracking.model_cards import Card, champion_reason, champion_section, model_card, version_card, with_champion
 from src.tracking.search import all_pages, versions_by_run
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class CardWriter:
             for version in versions:
                 if version.name == by_run[run_id].params["registered_name"]:
                     card = self.of(by_run[run_id], run_id)[0]
-                    text = with_champion(card.description, champion_section(version.description))
+                    text = with_champion(card.description, _section(version))
                     tags = {key: value for key, value in card.tags.items() if version.tags.get(key) != value}
                     if tags or text != version.description:
                         changed[version.name, str(version.version)] = (text, tags)
@@ -102,3 +102,13 @@ class CardWriter:
         stored = {key: run.data.metrics[key] for key in _SESSION_FIGURES if key in run.data.metrics}
         given = {key: self._given[key] for key in ("name", *_SESSION_FIGURES) if self._given.get(key) is not None}
         return {"name": run.info.run_name} | stored | given
+
+
+def _section(version: Any) -> str | None:
+    """What a card says of the champion: what is there, or what an earlier release left in tags."""
+    section, tags = champion_section(version.description), version.tags
+    if section is None and "alpha.promoted_by" in tags:
+        why = tags.get("alpha.promoted_why", "")
+        kind, given = ("promote", why) if why not in ("promote", "undo") else (why, "")
+        return champion_reason(kind, tags.get("alpha.promoted_at", ""), tags["alpha.promoted_by"], given)
+    return section

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from src.core.errors import StageError
-from src.tracking.model_cards import markdown_text, with_champion
+from src.tracking.model_cards import champion_reason, with_champion
 from src.tracking.promotion_history import Change, PromotionEntry
 from src.tracking.registry_gate import CHAMPION
 from src.tracking.search import all_pages
@@ -85,13 +85,12 @@ def show_change(store: MlflowStore, change: Change, entry: PromotionEntry) -> No
 
 def _reason(entry: PromotionEntry) -> str:
     """Why a version is champion, for its card."""
-    given = f"Reason given: {markdown_text(entry.why)}. " if entry.why else ""
-    demanded = ", ".join(f"{scope}: {demand}" for scope, demand in entry.demands.items() if demand)
-    return (
-        f"Champion by {markdown_text(entry.kind)} of {entry.at}, by {markdown_text(entry.who)}. {given}"
-        "Versions that clear the gate are ranked by the z of their AUC, then by their Sharpe ratio; a person may name "
-        f"another.{f' Evidence demanded of {markdown_text(demanded)}.' if demanded else ''}"
+    demands = {scope: limits for scope, limits in entry.demands.items() if limits}
+    demanded = "; ".join(
+        f"{scope}: {', '.join(f'{name}={limit:g}' for name, limit in limits.items())}"
+        for scope, limits in demands.items()
     )
+    return champion_reason(entry.kind, entry.at, entry.who, entry.why, demanded)
 
 
 def _tag_model(store: MlflowStore, change: Change, entry: PromotionEntry) -> None:

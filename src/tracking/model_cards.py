@@ -53,7 +53,7 @@ def version_card(content: RunContent, run_id: str, thresholds: Thresholds, sessi
     params, metrics = content.params, content.metrics
     name, to = params["registered_name"], content.tags.get("alpha.last_oos", "")
     parts = [
-        f"**{markdown_text(content.name)}**: {_prediction(params)}",
+        f"{markdown_text(content.name)}, {markdown_text(params['library_version'])}: {_prediction(params)}",
         _table(metrics, thresholds),
         _luck(session),
         f"Graded on {_count(metrics.get('n_oos'))} out-of-sample bars{f' up to {to}' if to else ''}, by run "
@@ -64,7 +64,7 @@ def version_card(content: RunContent, run_id: str, thresholds: Thresholds, sessi
         "\n```\n`python -m src.predict` does this for every champion, with the features of today's bars.",
     ]
     figures = {key: metrics[key] for key in (*(metric.name for metric in GATE_METRICS), *EVIDENCE) if key in metrics}
-    tags = {key: shown_figure(key, value) for key, value in figures.items()}
+    tags = {key: _shown(key, value) for key, value in figures.items()}
     tags |= {"family": params["family"], "dataset": params["dataset"], "n_oos": _count(metrics.get("n_oos"))}
     tags |= {"data_to": to, "session": str(session.get("name") or content.session_key), "run_id": run_id}
     return Card("\n\n".join(filter(None, parts)), {key: value for key, value in tags.items() if value})
@@ -81,7 +81,7 @@ def model_card(content: RunContent) -> Card:
     params = content.params
     name = params["registered_name"]
     text = (
-        f"**{markdown_text(name)}**: {_prediction(params)}\n\nEvery version cleared the four thresholds out of sample. "
+        f"{markdown_text(name)}: {_prediction(params)}\n\nEvery version cleared the four thresholds out of sample. "
         "The alias `champion` names the one that `python -m src.predict` asks; `python -m src.promote` chooses it by "
         "the strength of the evidence."
     )
@@ -101,6 +101,28 @@ def with_champion(description: str | None, section: str | None) -> str:
     return base if section is None else f"{base}{CHAMPION}{section}"
 
 
+def champion_reason(kind: str, at: str, who: str, why: str = "", demanded: str = "") -> str:
+    """Say why a version is champion.
+
+    Parameters
+    ----------
+    kind : str
+        ``promote`` or ``undo``.
+    at, who : str
+        When, and by whom.
+    why : str
+        The reason that was given; may be empty.
+    demanded : str
+        Evidence that was demanded; may be empty.
+    """
+    said = [f"Champion by {kind} of {at}, by {who}."]
+    said += [f"Reason given: {why}."] if why else []
+    said += ["Versions that clear the gate are ranked by the z of their AUC, then by their Sharpe ratio; a person may "]
+    said[-1] += "name another."
+    said += [f"Evidence demanded of {demanded}."] if demanded else []
+    return markdown_text(" ".join(said))
+
+
 def champion_section(description: str | None) -> str | None:
     """Give the section on the champion of a description; None where it has none.
 
@@ -115,16 +137,13 @@ def champion_section(description: str | None) -> str | None:
 def _prediction(params: Mapping[str, str]) -> str:
     """What the model says, in one sentence."""
     horizon = params.get("label.horizon", "1")
-    days = "next bar" if horizon == "1" else f"next {horizon} bars"
     if params["asset_class"] == POOLED:
         kind, portfolio, families = (
             markdown_text(params.get(name, "")) for name in ("universe_class", "portfolio", "families")
         )
-        return f"ranks {kind} names by their return over the {days}, for the {portfolio} portfolio: {families}."
-    return (
-        f"the probability that {markdown_text(params['symbol'])} rises over the {days}, from tomorrow's open on, by "
-        f"{markdown_text(params['family'])} ({markdown_text(params['library_version'])})."
-    )
+        return f"ranks {kind} names by their return over {horizon} bars, for the {portfolio} portfolio: {families}."
+    later = "the open after it" if horizon == "1" else f"the open {horizon} bars later"
+    return f"the probability that {markdown_text(params['symbol'])} rises from the next bar's open to {later}."
 
 
 def _table(metrics: Mapping[str, float], thresholds: Thresholds) -> str:
@@ -134,13 +153,18 @@ def _table(metrics: Mapping[str, float], thresholds: Thresholds) -> str:
     return "\n".join([*lines, *(_line(name, metrics, "") for name in EVIDENCE)])
 
 
+def _shown(name: str, value: float) -> str:
+    """A figure for a person; a probability that is not quite 1 is not shown as 1."""
+    return ">0.999" if name == "deflated_sharpe" and 0.9995 <= value < 1 else shown_figure(name, value)
+
+
 def _demanded(metric: GateMetric, thresholds: Thresholds) -> str:
     limit = shown_figure(metric.name, thresholds.limit(metric))
     return f"{'at least' if metric.at_least else 'at most'} {limit}"
 
 
 def _line(name: str, metrics: Mapping[str, float], demanded: str) -> str:
-    value = f"{shown_figure(name, metrics[name])}" if name in metrics else "-"
+    value = _shown(name, metrics[name]) if name in metrics else "-"
     return f"| {term(name).title} | {value} | {demanded} | {term(name).definition} |"
 
 

@@ -26,8 +26,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
-LOOKS = (("", 1400, 900, "light"), ("-dark", 1400, 900, "dark"), ("-phone", 400, 800, "light"))
-SECONDS = 120  # for a page or the server to come up
+LOOKS = {
+    "light": ("", 1400, 900, "light"),
+    "dark": ("-dark", 1400, 900, "dark"),
+    "phone": ("-phone", 400, 800, "light"),
+}
+SECONDS, PART_SECONDS = 120, 40  # for a page or the server to come up, and for what a page shows
 COLOURS = 128
 
 
@@ -54,7 +58,7 @@ def main(arguments: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     with _server(settings) as server:
         shots = [each for each in _shots(checkout, settings, server) if chosen.only in each.name]
-        _take(browser, shots, out, LOOKS[:1] if chosen.quick else LOOKS)
+        _take(browser, shots, out, [LOOKS[chosen.look]] if chosen.look else list(LOOKS.values()))
     return 0
 
 
@@ -64,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--universe", default="demo", help="dataset that is shown")
     parser.add_argument("--out", default="docs/pictures", help="folder of the pictures")
     parser.add_argument("--only", default="", metavar="WORD", help="pages whose name has this word")
-    parser.add_argument("--quick", action="store_true", help="1,400 pixels in light alone")
+    parser.add_argument("--look", choices=LOOKS, help="this look alone")
     return parser
 
 
@@ -114,7 +118,7 @@ def _shots(checkout: Path, settings: list[str], server: str) -> Iterator[Shot]:
     with registry_query(location) as query:
         found = query(_STRONGEST, (int(number),)) if query is not None and number else []
     if found:
-        name, version, run_id, asset_class, symbol, has_sheet = found[0]
+        name, version, run_id, asset_class, symbol, has_sheet, _ = found[0]
         compared = comparison(config, (asset_class, symbol), server)
         if compared is not None:
             yield Shot("mlflow-compare", compared[1], "text=Run details", "text=Run details")
@@ -129,22 +133,23 @@ def _shots(checkout: Path, settings: list[str], server: str) -> Iterator[Shot]:
     if report.is_file():
         yield Shot("report", report.as_uri(), "main")
     sheets = sorted((reports / "sheets").glob("*.html"))
-    wanted = [each for each in sheets if found and each.name.startswith(f"{found[0][3]}.{found[0][4]}")]
+    wanted = [each for each in sheets if found and each.name.startswith(f"{found[0][3]}.{found[0][4]}.{found[0][6]}")]
     if sheets:
         yield Shot("tear-sheet", (wanted or sheets)[0].as_uri(), "main")
 
 
 _STRONGEST = (
     "SELECT v.name, v.version, v.run_id, c.value, s.value, EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = v.run_id "
-    "AND t.key = 'alpha.artifacts') FROM model_versions v JOIN runs r ON r.run_uuid = v.run_id "
+    "AND t.key = 'alpha.artifacts'), f.value FROM model_versions v JOIN runs r ON r.run_uuid = v.run_id "
     "JOIN tags c ON c.run_uuid = v.run_id AND c.key = 'asset_class' JOIN tags s ON s.run_uuid = v.run_id "
-    "AND s.key = 'symbol' LEFT JOIN latest_metrics z ON z.run_uuid = v.run_id AND z.key = 'z' LEFT JOIN "
+    "AND s.key = 'symbol' JOIN tags f ON f.run_uuid = v.run_id AND f.key = 'family' "
+    "LEFT JOIN latest_metrics z ON z.run_uuid = v.run_id AND z.key = 'z' LEFT JOIN "
     "registered_model_aliases a ON a.name = v.name AND a.version = v.version WHERE r.experiment_id = ? "
     "AND c.value <> 'pooled' AND v.current_stage <> 'Deleted_Internal' ORDER BY a.alias IS NULL, z.value DESC LIMIT 1"
 )
 
 
-def _take(browser: str, shots: list[Shot], out: Path, looks: tuple[tuple[str, int, int, str], ...]) -> None:
+def _take(browser: str, shots: list[Shot], out: Path, looks: list[tuple[str, int, int, str]]) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -163,14 +168,17 @@ def _take(browser: str, shots: list[Shot], out: Path, looks: tuple[tuple[str, in
 
 
 def _picture(context: Any, shot: Shot) -> bytes:
+    from playwright.sync_api import TimeoutError
+
     page = context.new_page()
     try:
         page.goto(shot.address, timeout=1000 * SECONDS)
-        page.wait_for_selector(shot.shows, timeout=1000 * SECONDS)
-        with contextlib.suppress(Exception):  # a page that keeps asking its server is taken as it is
+        with contextlib.suppress(TimeoutError):  # at 400 pixels MLflow leaves parts out
+            page.wait_for_selector(shot.shows, state="attached", timeout=1000 * PART_SECONDS)
+        with contextlib.suppress(TimeoutError):  # a page that keeps asking its server is taken as it is
             page.wait_for_load_state("networkidle", timeout=10_000)
         page.wait_for_timeout(1500)
-        if shot.scroll:
+        if shot.scroll and page.locator(shot.scroll).count():
             page.locator(shot.scroll).first.scroll_into_view_if_needed()
             page.evaluate("document.activeElement?.blur()")
             page.wait_for_timeout(300)

@@ -26,7 +26,7 @@ def test_the_script_takes_a_picture_of_the_runs_and_ends_its_server(
     made.add("crypto", "BTC-USD")
     made.project()
     out = tmp_path / "pictures"
-    words = ["--checkout", str(tmp_path), "--out", str(out), "--only", "mlflow-runs", "--quick"]
+    words = ["--checkout", str(tmp_path), "--out", str(out), "--only", "mlflow-runs", "--look", "light"]
     done = run([*SCRIPT, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert [path.name for path in out.iterdir()] == ["mlflow-runs.png"]

@@ -29,7 +29,7 @@ from src.reporting.tear_sheets.sheet import FloatArray, TearSheet
 from src.reporting.vega import Chart
 
 DAYS = "days"
-_DAY = shown("day", "day")
+_DAY = {"field": "date", "type": "temporal", "timeUnit": "utcyearmonthdate", "format": "%Y-%m-%d", "title": "day"}
 _GROUPS = ("var(--luck-line)", "var(--luck)", "var(--baseline)", "var(--clears)", "var(--observed)")
 
 
@@ -99,7 +99,7 @@ def drawdown_chart(sheet: TearSheet) -> Chart:
     sheet : TearSheet
     """
     worst = sheet.drawdowns.select(
-        date=pl.col("start"), until=pl.col("end").fill_null(sheet.last), depth="depth", days="days",
+        date=_milliseconds("start"), until=_milliseconds(pl.col("end").fill_null(sheet.last)), depth="depth", days="days",
         ended=pl.col("end").dt.to_string("%Y-%m-%d").fill_null("not made good yet"),
         began=pl.col("start").dt.to_string("%Y-%m-%d"),
     )  # fmt: skip
@@ -226,6 +226,12 @@ def group_chart(sheet: TearSheet) -> Chart:
     spec = layered([*lines[:-1], zooming(lines[-1]), hover("groups", tooltip)], 260)
     alternative = f"Equity of each group of scores before costs, starting at 1. At the end: {ends}."
     return Chart("groups", spec, alternative, shared=("groups",), zoom=TIME_ZOOM)
+
+
+def _milliseconds(day: str | pl.Expr) -> pl.Expr:
+    """Days as charts in universal time take them."""
+    column = pl.col(day) if isinstance(day, str) else day
+    return column.cast(pl.Datetime("ms")).cast(pl.Int64)
 
 
 def _known(table: pl.DataFrame, column: str) -> FloatArray:

@@ -70,7 +70,7 @@ def test_a_fall_that_is_not_made_good_is_shaded_to_the_last_day() -> None:
     sheet = instrument_sheet(300)
     worst = sheet.drawdowns.head(1).with_columns(end=pl.lit(None, pl.Date))
     shaded = time_charts.drawdown_chart(replace(sheet, drawdowns=worst)).tables["worst"]
-    assert shaded["until"].to_list() == [sheet.last]
+    assert shaded["until"].cast(pl.Datetime("ms")).cast(pl.Date).to_list() == [sheet.last]
     assert shaded["ended"].to_list() == ["not made good yet"]
 
 

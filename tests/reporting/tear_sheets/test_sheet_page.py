@@ -117,6 +117,19 @@ def test_charts_along_time_zoom_together(seen: Seen) -> None:
 
 
 @needs_chromium
+def test_the_pointer_shows_the_figures_of_a_day(seen: Seen, sheet: TearSheet) -> None:
+    box = seen.page.locator("figure#equity .drawing").bounding_box()
+    seen.page.locator("figure#equity").hover(position={"x": 0.6 * box["width"], "y": 0.5 * box["height"]})
+    seen.page.wait_for_selector("#vg-tooltip-element.visible")
+    keys, values = (
+        seen.page.locator(f"#vg-tooltip-element td.{part}").all_text_contents() for part in ("key", "value")
+    )
+    shown = dict(zip(keys, values, strict=True))
+    (row,) = sheet.days.filter(pl.col("date").cast(pl.String) == shown["day"]).iter_rows(named=True)
+    assert shown["this run, net"] == f"{row['equity']:.3f}"
+
+
+@needs_chromium
 def test_the_logarithmic_scale_is_drawn_when_it_is_chosen(seen: Seen) -> None:
     seen.page.get_by_label("logarithmic").check()
     seen.page.wait_for_selector("#equity-log.drawn", timeout=30_000)

@@ -99,7 +99,8 @@ def drawdown_chart(sheet: TearSheet) -> Chart:
     sheet : TearSheet
     """
     worst = sheet.drawdowns.select(
-        date=_milliseconds("start"), until=_milliseconds(pl.col("end").fill_null(sheet.last)), depth="depth", days="days",
+        date=_milliseconds("start"), until=_milliseconds(pl.col("end").fill_null(sheet.last)),
+        depth="depth", days="days",
         ended=pl.col("end").dt.to_string("%Y-%m-%d").fill_null("not made good yet"),
         began=pl.col("start").dt.to_string("%Y-%m-%d"),
     )  # fmt: skip

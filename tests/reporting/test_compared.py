@@ -27,7 +27,7 @@ from tests.monitoring.monitor_case import SESSION as CASE_SESSION
 from tests.monitoring.monitor_case import Watched
 from tests.reporting.synthetic import grades, report_data
 
-PAIRS, DAYS = 3, 400
+PAIRS, DAYS = 3, 361  # the last quarter has ten of them
 FIRST = dt.date(2020, 1, 15)
 THIS, LAST = "b" * 24, "a" * 24
 

@@ -92,8 +92,8 @@ def scan_predictions(universe: str | None = None, *, root: Folder = None) -> pl.
     Returns
     -------
     LazyFrame
-        Columns of `predictions`, with times for dates. Join it with ``grades(...)`` on record_id to keep the graded
-        runs.
+        Columns of `predictions`; dates are times without a zone, in UTC. Join it with ``grades(...)`` on record_id to
+        keep the graded runs.
 
     Raises
     ------
@@ -264,9 +264,10 @@ def _bucket(at: Place, key: Key) -> int | None:
 
 
 def _as_dates(rows: pl.DataFrame) -> pl.DataFrame:
-    """Dates in place of times where all are at midnight."""
+    """Dates in place of times where all are at midnight, else times in UTC, as bars have them."""
     import polars as pl
 
     times = [name for name in ("date", "stamp") if name in rows.columns]
-    daily = [name for name in times if (rows[name] == rows[name].dt.truncate("1d")).all()]
-    return rows.with_columns(pl.col(daily).cast(pl.Date))
+    if all((rows[name] == rows[name].dt.truncate("1d")).all() for name in times):
+        return rows.with_columns(pl.col(times).cast(pl.Date))
+    return rows.with_columns(pl.col(times).dt.replace_time_zone("UTC"))

@@ -22,6 +22,7 @@ from src.evaluation.metrics import max_drawdown, sharpe
 from src.inspection.reading.champion import Champion, PooledChampion
 from src.inspection.reading.names import instrument
 from src.inspection.reading.places import Place, place
+from src.inspection.reading.predictions import _as_dates
 from src.signals.tables import book_frame, lines_frame
 from src.storage import atomic
 from src.storage.ledger import Ledger
@@ -202,6 +203,12 @@ def test_reading_grades_takes_no_mlflow_and_importing_takes_no_polars(root: Path
         "assert 'hydra' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_times_of_hourly_runs_join_those_of_bars() -> None:
+    half = dt.datetime(2024, 1, 2, 14, 30)
+    assert _as_dates(pl.DataFrame({"stamp": [half]}))["stamp"].to_list() == [half.replace(tzinfo=dt.UTC)]
+    assert _as_dates(pl.DataFrame({"stamp": [half.replace(hour=0, minute=0)]}))["stamp"].to_list() == [half.date()]
 
 
 # champions -------------------------------------------------------------------------------------------------------

@@ -79,7 +79,8 @@ def drift_chart(table: pl.DataFrame) -> Chart:
                          "scale": {"type": "sqrt"}}  # fmt: skip
     colour = {"condition": {"test": "datum.beyond", "value": "var(--observed)"}, "value": "var(--baseline)"}
     tips = [
-        {"field": "feature"}, {"field": "group", "title": "feature family"}, _tip("psi", "PSI", ".3f"),
+        {"field": "feature", "type": "nominal"}, {"field": "group", "type": "nominal", "title": "feature family"},
+        _tip("psi", "PSI", ".3f"),
         _tip("usual", "without drift", ".3f"), _tip("limit", "limit (95%)", ".3f"),
         _tip("above", "folds beyond", ","), _tip("folds", "of", ","),
     ]  # fmt: skip

@@ -92,7 +92,8 @@ def features_chart(gains: pl.DataFrame, models: Sequence[str], groups: Sequence[
     x = {"field": "gain", "type": "quantitative", "title": "share of gain", "axis": {"format": ".1%", "tickCount": 5}}
     colour = {"field": "group", "type": "nominal", "sort": known, "scale": {"scheme": "tableau20"}, "title": None,
               "legend": {"orient": "bottom", "columns": 3}}  # fmt: skip
-    tips = [{"field": "feature"}, {"field": "group", "title": _GROUP}, {"field": "model", "title": "models"},
+    tips = [{"field": "feature", "type": "nominal"}, {"field": "group", "type": "nominal", "title": _GROUP},
+            {"field": "model", "type": "nominal", "title": "models"},
             _percent("gain", "share of gain"), {"field": "rank", "type": "quantitative"}]  # fmt: skip
     spec = {
         "width": "container", "height": ROW * parts[0].height, "data": {"name": "features"}, "padding": PADDING,

@@ -21,8 +21,14 @@ HELD = {
 _MONTHS = 63  # days over which turnover is averaged
 _BAND = 1.96
 _LAG = 5
-_X: dict[str, Any] = {"field": "date", "type": "temporal", "title": None, "axis": {"tickCount": 6, "grid": False}}
-_DAY: dict[str, Any] = {"field": "date", "type": "temporal", "title": "day", "format": "%Y-%m-%d"}
+# Days have no time zone.
+_X: dict[str, Any] = {
+    "field": "date", "type": "temporal", "title": None, "scale": {"type": "utc"},
+    "axis": {"tickCount": 6, "grid": False},
+}  # fmt: skip
+_DAY: dict[str, Any] = {
+    "field": "date", "type": "temporal", "timeUnit": "utcyearmonthdate", "format": "%Y-%m-%d", "title": "day",
+}  # fmt: skip
 
 
 def portfolio_charts(anchor: str, portfolio: GradedPortfolio) -> list[tuple[str, str]]:
@@ -109,7 +115,7 @@ def groups_chart(anchor: str, portfolio: GradedPortfolio) -> Chart | None:
               "scale": {"domain": lines, "range": [*shades, "var(--ink)"]}, "legend": {"columns": 3}}  # fmt: skip
     dash = {"condition": {"test": f"datum.line === '{lines[-1]}'", "value": [5, 3]}, "value": [1, 0]}
     y = {"field": "excess", "type": "quantitative", "title": "beyond the mean", "axis": {"format": "%", "tickCount": 5}}
-    tips = [_DAY, *(_tip(name, name, ".1%") for name in lines)]
+    tips = [_DAY, *(_tip(name, f"group {name}" if name[0].isdigit() else name, ".1%") for name in lines)]
     line = {"mark": "line", "params": [ZOOM], "transform": [{"fold": lines, "as": ["line", "excess"]}],
             "encoding": {"x": _X, "y": y, "color": colour, "strokeDash": dash}}  # fmt: skip
     spec = _framed([line, _hover(tips)], "groups")
@@ -196,7 +202,7 @@ def holdings_chart(anchor: str, portfolio: GradedPortfolio) -> Chart | None:
     chosen = {"name": "measure", "value": options[0], "bind": {"input": "select", "options": options, "name": "show "}}
     y = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 5}}
     line = {"mark": {"type": "line", "color": "var(--observed)"}, "params": [ZOOM], "encoding": {"x": _X, "y": y}}
-    hover = _hover([_DAY, {"field": "measure"}, _tip("value", "value", ".3f")])
+    hover = _hover([_DAY, _tip("value", "value", ".3f")])
     spec = _framed([line, hover], "held") | {
         "transform": [{"fold": options, "as": ["measure", "value"]}, {"filter": "datum.measure === measure"}]
     }

@@ -125,6 +125,7 @@ def test_filters_ranges_choices_and_words_leave_the_rows_that_polars_leaves(fres
         assert column(fresh, "symbol") == left["symbol"][:25].to_list()
     fresh.page.click(f"{TABLE} >> text=Show all")
     assert info(fresh) == "1 to 25 of 30,000 runs"
+    assert not fresh.page.is_visible(f"{TABLE} >> text=Show all")
 
 
 def test_a_filter_shows_the_column_that_explains_it(fresh: Seen, rows: pl.DataFrame) -> None:

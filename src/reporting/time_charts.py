@@ -108,9 +108,12 @@ def over_time(
     Chart
         It zooms by Ctrl and the wheel and moves by dragging; a double click shows all again.
     """
-    x = {"field": "date", "type": "temporal", "title": None, "axis": {"tickCount": 5, "grid": False}}
+    axis = {"tickCount": 5, "grid": False}
+    x = {"field": "date", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": axis}
     shown = [each for each in curves if table[each.column].count()]
-    tooltip = [{"field": "date", "type": "temporal", "title": "day", "format": "%Y-%m-%d"}]
+    tooltip: list[dict[str, Any]] = [
+        {"field": "date", "type": "temporal", "timeUnit": "utcyearmonthdate", "title": "day", "format": "%Y-%m-%d"}
+    ]
     tooltip += [{"field": each.column, "title": each.title, "format": ".3f"} for each in shown]
     hover = {
         "name": "hover",

@@ -32,6 +32,7 @@ SPELT_OUT = {
     "src/gate.py": "acts on a store, not on a dataset",
     "src/tracking/connection.py": "a store's gate, and a command for the server's own machine",
     "src/tracking/gate_view.py": "a command for the server's own machine",
+    "src/tracking/model_cards.py": "stays in a registry, whatever the settings of this process",
     "src/tracking/server.py": "names another process",
     "src/tuning/winner_files.py": "names the program that wrote a file",
     "src/runtime/lock.py": "the command line of this process",

@@ -50,7 +50,7 @@ def lines(dossier: Json) -> Iterator[str]:
     if dossier["runs"]:
         yield _runs(dossier["runs"])
     if dossier.get("compare"):
-        yield f"  in MLflow   {dossier['compare']} (python -m src.ui shows it)"
+        yield f"  in MLflow   {dossier['compare']}"
 
 
 def _asked(entry: Json) -> Iterator[str]:

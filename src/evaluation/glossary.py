@@ -197,6 +197,18 @@ EVIDENCE_TERMS = (
 )
 POOLED_TERMS = (
     Term(
+        "pooled_auc",
+        "AUC and accuracy, pooled",
+        "Of the sign of the neutralised outcome: above the median of the names of like volatility on that day, over "
+        "all names and days.",
+    ),
+    Term(
+        "draws",
+        "luck rate, pooled",
+        "Share of draws without skill that pass: the scores moved in time and between names of like volatility, "
+        "traded at the same costs.",
+    ),
+    Term(
         "ic",
         "rank IC",
         "Rank correlation of a day's scores and outcomes, both free of beta, volatility and size; its mean.",

@@ -55,24 +55,22 @@ def _selection(shown: int, passing: pl.DataFrame) -> str:
     """Say which runs the cards show."""
     instruments = passing.select(KEY).unique().height
     if shown < instruments:
-        return f"The best pass of each of the {shown} most credible instruments, of {instruments:,}."
+        return f"The {shown} most credible of {instruments:,} instruments with a pass."
     return f"The best pass of {'the only' if shown == 1 else 'each'} instrument that has one."
 
 
 def _card(anchor: str, row: dict[str, Any], curve: pl.DataFrame | None, data: ReportData) -> dict[str, Any]:
-    name = f"{row['symbol']} · {row['asset_class']} · {row['family']}"
+    name = f"{row['symbol']}, {row['asset_class']}, {row['family']}"
     drawn = curve is not None and curve.height > 1
-    luck = "no shift passes" if row["luck_rate"] == 0 else f"luck {percent(row['luck_rate'])}"
     facts = (
         f"Sharpe {two_decimals(row['sharpe'])} (always long {two_decimals(row['buy_hold_sharpe'])})",
         f"drawdown {percent(row['max_drawdown'])}",
         f"q {probability(row['q_value'])}",
-        luck,
     )
     return {
         "name": name,
         "link": data.sheets.get(row["record_id"], ""),
         "chart": figure(equity_curve(anchor, curve, name)) if drawn and curve is not None else None,
-        "facts": " · ".join(facts),
+        "facts": ", ".join(facts),
         "flag": row["suspicious"],
     }

@@ -85,6 +85,7 @@ def histogram_table(shape: Distribution) -> pl.DataFrame:
     middle = (left + right) / 2
     clears = middle >= threshold.limit if threshold.at_least else middle <= threshold.limit
     values = [f"{formatted(low)} to {formatted(high)}" for low, high in zip(left.tolist(), right.tolist(), strict=True)]
+    values[0], values[-1] = f"{formatted(float(right[0]))} or less", f"{formatted(float(left[-1]))} or more"
     columns = {
         "from": left.round(9),
         "to": right.round(9),

@@ -27,7 +27,7 @@ from src.reporting.report_data import CREDIBLE_Q, STEPDOWN_LEVEL, Group, Luck, O
 from src.reporting.tables import Column, Row, Table, table
 from src.reporting.vega import figure
 
-_NAMED = 6
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,9 @@ def _q_check(grades: pl.DataFrame) -> Check:
         )
         return Check(name, found, note)
     passed = credible.join(grades.filter("passed"), on=KEY, how="semi").height
-    return Check(name, found, f"{joined(credible['symbol'].to_list(), _NAMED)}. {passed:,} of them passed.")
+    flagged = credible["suspicious"].count()
+    marked = f", {flagged:,} flagged" if flagged else ""
+    return Check(name, found, f"{joined(credible['symbol'].to_list(), _NAMED)}: {passed:,} passed{marked}.")
 
 
 def _stepdown_check(grades: pl.DataFrame) -> list[Check]:

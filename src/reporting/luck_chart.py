@@ -210,10 +210,12 @@ def _expected(luck: Luck, x: dict[str, Any], end: float) -> list[dict[str, Any]]
     if luck.expected is None:
         return []
     at = {"x": {**x, "field": "expected"}, "tooltip": {"field": "luck"}}
+    share = luck.expected / end
+    to_left = share > (0.3 if luck.passes > luck.expected else 0.7)
     line = {"type": "rule", "color": "var(--luck-line)", "size": 2, "strokeDash": [4, 3], "y": 20, "y2": "height"}
     return [
         {"mark": line, "encoding": at},
-        {"mark": _text(luck.expected / end, "var(--luck-line)", 20, 12), "encoding": {**at, "text": {"field": "luck"}}},
+        {"mark": _text(to_left, "var(--luck-line)", 20, 12), "encoding": {**at, "text": {"field": "luck"}}},
     ]  # fmt: skip
 
 
@@ -225,11 +227,12 @@ def _seen(luck: Luck, x: dict[str, Any], end: float) -> list[dict[str, Any]]:
     return [
         {"mark": line, "encoding": at},
         {"mark": dot, "encoding": at},
-        {"mark": _text(luck.passes / end, "var(--observed)", 2, 14), "encoding": {**at, "text": {"field": "seen"}}},
+        {"mark": _text(luck.passes / end > 0.7, "var(--observed)", 2, 14),
+         "encoding": {**at, "text": {"field": "seen"}}},
     ]  # fmt: skip
 
 
-def _text(share: float, colour: str, y: int, size: int) -> dict[str, Any]:
-    """A label beside a line, on the side with more room."""
-    side = {"align": "left", "dx": 7} if share < 0.5 else {"align": "right", "dx": -7}
+def _text(to_left: bool, colour: str, y: int, size: int) -> dict[str, Any]:
+    """A label beside a line."""
+    side = {"align": "right", "dx": -7} if to_left else {"align": "left", "dx": 7}
     return {"type": "text", "fill": colour, "y": y, "fontSize": size, "fontWeight": 600, "baseline": "top", **side}

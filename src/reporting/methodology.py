@@ -51,7 +51,7 @@ def limits_section(data: ReportData) -> str:
         HTML; the method page has the whole of it.
     """
     missing = (
-        "Simulated bars lack no instrument. A real universe taken from today's listing does, and is biased upwards."
+        "Simulated bars lack no instrument. Real listings lack delisted names, which biases results upwards."
         if data.simulated
         else "Most delisted names are missing, so results are biased upwards. Compare with always long, not with zero."
     )
@@ -61,7 +61,7 @@ def limits_section(data: ReportData) -> str:
         *([assumed] if data.research else []),
         "A grade is of the procedure. The registered model is refitted on all data and is itself untested.",
         "Costs are estimates, without market impact, taxes and outages. Borrowing has an assumed rate.",
-        "Luck rates are slightly too high. Runs on one instrument, and on one market, depend on each other.",
+        "Luck rates are slightly too high. Runs on one market depend on each other.",
     ]
     return render("limits", limits=brief, method=METHOD_PAGE)
 

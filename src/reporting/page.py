@@ -75,9 +75,8 @@ def page(data: ReportData) -> str:
         gives the same bytes. Its content security policy allows only its own script, so that markup in a symbol or a
         reason could not run even if it were not escaped.
     """
-    lead = "Which runs passed, and how many passes are luck."
     shown = [section for section in SECTIONS if not (data.pooled_only and section.anchor in OF_INSTRUMENTS)]
-    return framed(f"Alpha Loop: {data.dataset}", lead, headline_section(data), shown, data, links(data, ""))
+    return framed(f"Alpha Loop: {data.dataset}", "", headline_section(data), shown, data, links(data, ""))
 
 
 def links(data: ReportData, here: str) -> list[Link]:

@@ -19,6 +19,7 @@ from src.reporting.formatting import (
     threshold_value,
     two_decimals,
 )
+from src.reporting.glossary import explained
 from src.reporting.pooled_by_instrument import by_instrument_section
 from src.reporting.pooled_charts import portfolio_charts
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
@@ -29,33 +30,6 @@ from src.reporting.report_data import ReportData, Threshold
 from src.reporting.tables import Column, Row, Table, table
 from src.reporting.time_charts import net_and_gross
 from src.reporting.vega import figure
-
-MEANINGS = (
-    (
-        "AUC and accuracy",
-        "Of the sign of the neutralised outcome (above the median of the names of like volatility on that day), over "
-        "all names and days. What the untrained low-volatility sort reaches is no skill.",
-    ),
-    (
-        "IC",
-        "Rank correlation of a day's scores and outcomes, both free of beta, volatility and traded volume; its mean.",
-    ),
-    (
-        "luck rate",
-        "Share of draws without skill that clear all thresholds: the scores moved in time and between names of like "
-        "volatility, then traded at the same costs.",
-    ),
-    ("p of the net profit", "Chance of such a mean net return without skill, by resampling blocks of days."),
-    ("t after trials", "The t of the net profit, once the number of recipes tried is allowed for. Below 3 is weak."),
-    ("break-even", "Cost per unit traded at which nothing is left."),
-    (
-        "exposure",
-        "Mean rank of what is long less that of what is short: 1 where all that is long is the highest. Beta is "
-        "against the mean of all eligible names.",
-    ),
-    ("capacity", "Equity at which the portfolio would trade the allowed share of each name's volume."),
-    ("a day late", "Every decision carried out one day later."),
-)
 
 
 def pooled_section(data: ReportData) -> str:
@@ -81,7 +55,6 @@ def pooled_section(data: ReportData) -> str:
         planted=_planted(data, results),
         reservations=[*(each.sentence() for each in results.survivorship.values()), borrowing(results)],
         found=by_instrument_section(results.by_instrument, data.train_commands.get("instrument")),
-        meanings=MEANINGS,
     )
 
 
@@ -150,14 +123,19 @@ def _limit(threshold: Threshold) -> str:
 
 def _evidence(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What says how likely the result is luck."""
+    interval = f"{two_decimals(row['sharpe_low'])} to {two_decimals(row['sharpe_high'])}"
+    information = f"IC {three_decimals(row['ic'])}, t {two_decimals(row['ic_t'])}"
     prior = f", {row['prior_trials']:,} of them before this project's own" if row["prior_trials"] else ""
     return [
-        ("luck rate", "no draw passes" if row["luck_rate"] == 0 else percent(row["luck_rate"])),
-        ("Sharpe, 90% interval", f"{two_decimals(row['sharpe_low'])} to {two_decimals(row['sharpe_high'])}"),
-        ("p of the net profit", f"{probability(row['net_p'])} (t {two_decimals(row['net_t'])})"),
-        ("p of the IC", f"{probability(row['ic_p'])} (IC {three_decimals(row['ic'])}, t {two_decimals(row['ic_t'])})"),
-        ("trials", f"{integer(row['n_trials'])}{prior}"),
-        ("after trials", f"t {two_decimals(row['adjusted_t'])}, p {probability(row['adjusted_p'])}"),
+        (explained("draws", "luck rate"), "no draw passes" if row["luck_rate"] == 0 else percent(row["luck_rate"])),
+        (explained("sharpe_low", "Sharpe, 90% interval"), interval),
+        (explained("net_p"), f"{probability(row['net_p'])} (t {two_decimals(row['net_t'])})"),
+        (
+            explained("ic_p"),
+            f"{probability(row['ic_p'])} ({information})",
+        ),
+        (explained("n_trials"), f"{integer(row['n_trials'])}{prior}"),
+        (explained("adjusted_t"), f"t {two_decimals(row['adjusted_t'])}, p {probability(row['adjusted_p'])}"),
     ]
 
 
@@ -165,19 +143,21 @@ def _trading(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the portfolio holds, trades and pays."""
     names = ("beta", "volatility_exposure", "size_exposure", "gross_exposure", "net_exposure")
     beta, volatility, size, gross, net = (two_decimals(row[name]) for name in names)
+    break_even = DASH if row["break_even_bps"] is None else f"{two_decimals(row['break_even_bps'])} bp"
+    late = f"AUC {three_decimals(row['late_auc'])}, Sharpe {two_decimals(row['late_sharpe'])}"
     first, last = iso_date(row["first_oos"]), iso_date(row["last_oos"])
     return [
         (
             "out of sample",
             f"{counted(row['n_oos'], 'day')}, {first} to {last}",
         ),
-        ("break-even", DASH if row["break_even_bps"] is None else f"{two_decimals(row['break_even_bps'])} bp"),
-        ("costs a year", f"{percent(row['cost_a_year'])}, and {percent(row['borrow_a_year'])} for borrowing"),
-        ("turnover", f"{integer(row['turnover'])} times equity a year"),
+        (explained("break_even_bps"), break_even),
+        (explained("cost_a_year"), f"{percent(row['cost_a_year'])}, and {percent(row['borrow_a_year'])} for borrowing"),
+        (explained("turnover"), f"{integer(row['turnover'])} times equity a year"),
         ("held", f"{integer(row['names'])} names; gross {gross}, net {net}"),
-        ("exposure", f"beta {beta}, volatility {volatility}, traded volume {size}"),
-        ("capacity", _dollars(row["capacity"])),
-        ("a day late", f"AUC {three_decimals(row['late_auc'])}, Sharpe {two_decimals(row['late_sharpe'])}"),
+        (explained("volatility_exposure", "exposure"), f"beta {beta}, volatility {volatility}, traded volume {size}"),
+        (explained("capacity"), _dollars(row["capacity"])),
+        (explained("late_auc", "a day late"), late),
     ]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
 
 FOLDER = "sheets"
-_SOURCES = ("page.css", "page.js", "charts.js", "vega.py", "formatting.py", "tables.py")
+_SOURCES = ("page.css", "page.js", "charts.js", "vega_theme.json", "vega.py", "formatting.py", "tables.py")
 
 
 @dataclass(frozen=True)

@@ -64,20 +64,20 @@ _RULES = (
         "majority_accuracy",
         pl.col("accuracy") > pl.col("majority_accuracy"),
         "majority_accuracy",
-        "more accurate than the majority",
+        "passes above the majority",
     ),
     _Rule(
         "buy_hold_sharpe",
         pl.col("sharpe") > pl.col("buy_hold_sharpe"),
         "buy_hold_sharpe",
-        "higher Sharpe than always long",
+        "passes above always long",
     ),
-    _Rule("luck_rate", pl.col("luck_rate") <= 0.05, "luck_rate", "luck rate of at most 5%"),
+    _Rule("luck_rate", pl.col("luck_rate") <= 0.05, "luck_rate", "luck rate up to 5%"),
     _Rule(
         "deflated_sharpe",
         pl.col("deflated_sharpe") >= CREDIBLE_DEFLATED_SHARPE,
         "deflated_sharpe",
-        f"deflated Sharpe of {CREDIBLE_DEFLATED_SHARPE} or more",
+        f"deflated Sharpe from {CREDIBLE_DEFLATED_SHARPE}",
     ),
 )
 
@@ -147,7 +147,7 @@ def _stepdown_check(grades: pl.DataFrame) -> list[Check]:
     if known.is_empty():
         return []
     out = known.filter(pl.col("stepdown_p") <= STEPDOWN_LEVEL).select(KEY).unique().sort(KEY)
-    name = explained("stepdown_p", f"stepdown p of at most {STEPDOWN_LEVEL:.0%}")
+    name = explained("stepdown_p", f"stepdown p up to {STEPDOWN_LEVEL:.0%}")
     return [Check(name, counted(out.height, "instrument"), joined(out["symbol"].to_list(), _NAMED))]
 
 
@@ -179,9 +179,7 @@ def _overfitting_check(found: Overfitting | None) -> list[Check]:
     if found is None:
         return []
     sample = "" if found.instruments == found.total else f", a sample of {found.total:,}"
-    note = (
-        f"Mean {found.mean:.2f}, over {counted(found.instruments, 'instrument')} tried with several settings{sample}."
-    )
+    note = f"Mean {found.mean:.2f}, over {counted(found.instruments, 'instrument')}{sample}."
     return [Check(explained("overfitting"), f"median {found.median:.2f}", note)]
 
 
@@ -194,8 +192,8 @@ def _pass_checks(data: ReportData) -> list[Check]:
     for rule in _RULES:
         measured = passing.filter(pl.col(rule.column).is_not_null())
         if measured.height:
-            of = "passes" if measured.height == passing.height else "passes measured"
-            found = f"{measured.filter(rule.rule).height:,} of {measured.height:,} {of}"
+            of = "" if measured.height == passing.height else " passes measured"
+            found = f"{measured.filter(rule.rule).height:,} of {measured.height:,}{of}"
             rows.append(
                 Check(
                     explained(rule.term, rule.name),
@@ -205,7 +203,7 @@ def _pass_checks(data: ReportData) -> list[Check]:
             )
     flagged = passing["suspicious"].count()
     if flagged:
-        rows.append(Check(explained("suspicious"), f"{flagged:,} of {passing.height:,} passes", "See below."))
+        rows.append(Check(explained("suspicious"), f"{flagged:,} of {passing.height:,}"))
     return rows
 
 

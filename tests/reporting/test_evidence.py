@@ -36,9 +36,9 @@ def test_baselines_are_counted_as_a_naive_loop_counts_them():
     accurate = sum(r["accuracy"] > r["majority_accuracy"] for r in passing)
     better = sum(r["sharpe"] > r["buy_hold_sharpe"] for r in passing)
     rarely = sum(r["luck_rate"] <= 0.05 for r in passing)
-    assert check(data, "majority")[0] == f"{accurate} of {len(passing)} passes"
-    assert check(data, "always long")[0] == f"{better} of {len(passing)} passes"
-    assert check(data, "luck rate")[0] == f"{rarely} of {len(passing)} passes"
+    assert check(data, "majority")[0] == f"{accurate} of {len(passing)}"
+    assert check(data, "always long")[0] == f"{better} of {len(passing)}"
+    assert check(data, "luck rate")[0] == f"{rarely} of {len(passing)}"
 
 
 def test_evidence_that_is_missing_for_some_is_counted_over_the_rest():
@@ -85,6 +85,6 @@ def test_credible_deflated_sharpe_ratios_stand_beside_those_of_luck():
 def test_overfitting_is_stated_with_its_sample():
     found, note = check(report_data(overfitting=Overfitting(0.461, 0.52, 200, 9_000, 3.0)), "overfitting")
     assert found == "median 0.46"
-    assert note == "Mean 0.52, over 200 instruments tried with several settings, a sample of 9,000."
+    assert note == "Mean 0.52, over 200 instruments, a sample of 9,000."
     assert "sample" not in check(report_data(overfitting=Overfitting(0.4, 0.5, 1, 1, 2.0)), "overfitting")[1]
     assert check(report_data(), "overfitting") is None

@@ -44,10 +44,10 @@ OWN = {*REQUEST_KEYS, "dataset", "why", "host", "port", "key", "group", "max_q_v
 OWN |= {"version", "open", "withdraw", "acknowledge", "kind", "since", "until", "limit", "base", "folder"}
 """Arguments of single verbs, and the words of ``key=value`` itself."""
 NO_SETTINGS = {
-    "bars", "bucket", "class", "class_", "columnsize", "content", "crumb", "date", "device", "dtype", "extra", "flags",
-    "height", "high", "interval", "journal_mode", "low", "moneyness", "oldest_days", "order", "pwd", "q", "scale",
-    "sep", "sig", "symbol", "synchronous", "tokenize", "tolerance", "tzinfo", "whole", "width", "window", "windows",
-    "x", "y",
+    "bars", "bucket", "class", "class_", "columnsize", "content", "crumb", "date", "device", "dtype", "extra",
+    "flags", "height", "high", "id", "interval", "journal_mode", "low", "moneyness", "oldest_days", "order", "pwd",
+    "q", "role", "scale", "sep", "sig", "src", "symbol", "synchronous", "tokenize", "tolerance", "type", "tzinfo",
+    "whole", "width", "window", "windows", "x", "y",
 }  # fmt: skip
 """What stands before = in code, SQL, SVG, folders and addresses."""
 UNLIKE = {

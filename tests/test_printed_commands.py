@@ -53,7 +53,8 @@ REFUSED = {
 }
 """Commands of the text that may say here that something is amiss, and why."""
 NO_SETTINGS = {
-    "key=value": "the form of every setting", "yes=true": "an argument of clean", "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
+    "key=value": "the form of every setting", "yes=true": "an argument of clean",
+    "interval=1h": "short for universe.interval=1h", "arm=placebo": "a tag",
     "alpha.superseded=doubled": "a tag", "host=0.0.0.0": "an argument of ui", "open=false": "the same",
     "data.root=...": "any folder",
     "asset_class=stock": "a folder's name", "sep=;": "a line of Excel's", "history=true": "an argument of promote",

@@ -67,6 +67,6 @@ def _runs(paths: DatasetPaths) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for file in (paths.grades, paths.portfolio_grades):
         names = ("record_id", "mlflow_run_id")
-        if file.exists() and set(names) <= set(pl.read_parquet_schema(file)):
-            found += pl.read_parquet(file, columns=list(names)).drop_nulls().iter_rows()
+        if file.exists() and set(names) <= set((rows := pl.scan_parquet(file, glob=False)).collect_schema()):
+            found += rows.select(names).drop_nulls().collect().iter_rows()
     return found

@@ -79,7 +79,7 @@ def resolved(location: str, served: str = "") -> str:
     path = f"{host}{path if is_plain else _unquoted(path)}"
     if drive := _DRIVE.match(path.lower()):
         return _folded(_normal(f"/{drive[1]}:{path[drive.end() :]}"))
-    return _folded(_normal(os.path.realpath(path).replace("\\", "/")))  # noqa: PTH (a path of another system stays text)
+    return _folded(_normal(os.path.realpath(path).replace("\\", "/")))  # a path of another system stays text
 
 
 def _unquoted(path: str) -> str:

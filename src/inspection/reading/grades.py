@@ -244,7 +244,7 @@ def _of_session(at: Place, scope: str, session: str, path: Path) -> pl.DataFrame
     store = at.runs(scope)
     given = _shards(store, _key(at, scope, store, session)).collect()
     given = with_q_values(given.with_columns(pl.col("n_trials").fill_null(1)))
-    schema = pl.read_parquet_schema(path) if path.is_file() else given.schema
+    schema = pl.scan_parquet(path, glob=False).collect_schema() if path.is_file() else given.schema
     return pl.concat([given, pl.DataFrame(schema=schema)], how="diagonal_relaxed").select(list(schema))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from src.config.commands import command
 from src.reporting import vega
 from src.reporting.glossary import explained
 from src.reporting.rendering import render, trusted
@@ -87,7 +88,7 @@ def sheet_page(sheet: TearSheet, around: Surroundings, scripts: Scripts, digest:
             around=around, sheet=sheet, period=charts.period(sheet), tiles=first_figures(sheet),
             ranges=[(text, days) for text, days in RANGES if days < sheet.days.height * 1.5],
             data=_shared(sheet), sections=[part for part in _sections(sheet, around.thresholds) if part[2]],
-            identity=_identity(sheet), tracked=_tracked(sheet, around),
+            identity=_identity(sheet), tracked=_tracked(sheet, around), ui=command("ui", stored=around.dataset),
         )
     )  # fmt: skip
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from src.signals.tables import book_frame, lines_frame
 from src.storage import atomic
 from src.storage.ledger import Ledger
 from src.tracking.crowned_versions import CrownedVersion
+from tests import process_case
 from tests.chains.test_store import rows as option_rows
 from tests.options.oracles import CAPTURED
 from tests.signals.journal_case import filled
@@ -202,7 +202,7 @@ def test_reading_grades_takes_no_mlflow_and_importing_takes_no_polars(root: Path
         f"results.grades({dataset!r}, root={str(root)!r}); assert 'mlflow' not in sys.modules; "
         "assert 'hydra' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    process_case.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_times_of_hourly_runs_join_those_of_bars() -> None:

@@ -23,7 +23,7 @@ from src.tracking.registry_sql import has_tables, registry_query
 from src.tracking.search import all_pages, runs_by_id
 
 Files = Mapping[str, bytes]
-"""Content by path among the run's artifacts, such as ``tear_sheet.html`` or ``data/days.csv``."""
+"""Content by path among the run's artifacts, such as ``tear_sheet.html`` or ``data/equity.csv``."""
 
 DIGEST = "alpha.artifacts"
 _BATCH = 400  # run ids of one statement

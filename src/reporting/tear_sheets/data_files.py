@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import io
-from functools import partial
-from pathlib import Path
 
 import polars as pl
 
 from src.reporting.tear_sheets.sheet import TearSheet
-from src.storage import atomic
 
 
 def data_files(sheet: TearSheet) -> dict[str, bytes]:
@@ -22,11 +19,11 @@ def data_files(sheet: TearSheet) -> dict[str, bytes]:
     Returns
     -------
     dict of str to bytes
-        By name: days.csv and days.parquet (with equity and drawdown), folds.csv, importances.csv, trades.csv and, of
-        one instrument, predictions.parquet. The same sheet gives the same bytes.
+        By name: equity.csv (with drawdown, to eight decimals), folds.csv, importances.csv, trades.csv, days.parquet (all
+        columns, exact) and, of one instrument, predictions.parquet. The same sheet gives the same bytes.
     """
     tables = {
-        "days": sheet.days,
+        "equity": sheet.days.select("date", pl.col("net", "equity", "drawdown").round(8)),
         "folds": sheet.folds,
         "importances": sheet.contributions,
         "trades": sheet.trades,
@@ -34,23 +31,6 @@ def data_files(sheet: TearSheet) -> dict[str, bytes]:
     files = {f"{name}.csv": table.write_csv(line_terminator="\n").encode("utf-8") for name, table in tables.items()}
     long = {"days": sheet.days, "predictions": sheet.predictions}
     return files | {f"{name}.parquet": _parquet(table) for name, table in long.items() if table.width}
-
-
-def write_data_files(sheet: TearSheet, folder: Path) -> None:
-    """Write the tables of a sheet, see `data_files`.
-
-    Parameters
-    ----------
-    sheet : TearSheet
-    folder : Path
-        Created where it is missing.
-    """
-    for name, content in data_files(sheet).items():
-        atomic.write_atomic(folder / name, partial(_put, content))
-
-
-def _put(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
 
 
 def _parquet(table: pl.DataFrame) -> bytes:

@@ -117,7 +117,7 @@ def test_each_run_gets_its_sheet_and_tables_and_the_session_its_report(
     assert set(made) == {"run of A", "run of B", "session run"}
     digest, files = made["run of A"]
     assert digest == "shown d1"
-    assert {"tear_sheet.html", "data/days.csv", "data/folds.csv", "data/predictions.parquet"} <= set(files)
+    assert {"tear_sheet.html", "data/equity.csv", "data/folds.csv", "data/predictions.parquet"} <= set(files)
     assert b"stock.A by lightgbm" in files["tear_sheet.html"]
     assert made["session run"][1] == {"index.html": b"page"}
 

@@ -19,8 +19,8 @@ def data_files(sheet: TearSheet) -> dict[str, bytes]:
     Returns
     -------
     dict of str to bytes
-        By name: equity.csv (with drawdown, to eight decimals), folds.csv, importances.csv, trades.csv, days.parquet (all
-        columns, exact) and, of one instrument, predictions.parquet. The same sheet gives the same bytes.
+        By name: equity.csv (with drawdown, to eight decimals), folds.csv, importances.csv, trades.csv, days.parquet
+        (all columns, exact) and, of one instrument, predictions.parquet. The same sheet gives the same bytes.
     """
     tables = {
         "equity": sheet.days.select("date", pl.col("net", "equity", "drawdown").round(8)),

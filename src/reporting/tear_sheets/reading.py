@@ -17,7 +17,6 @@ from src.core.hashing import json_digest, text_digest
 from src.core.instruments import KEY, POOLED, Key
 from src.market.bars import BarStore, bucket
 from src.reporting.tear_sheets.benchmarks import Benchmarks, stored_markets
-from src.reporting.tear_sheets.data_files import write_data_files
 from src.reporting.tear_sheets.explained import ExplainedRuns, FittedRun
 from src.reporting.tear_sheets.instrument_sheets import SheetIdentity, TradedRun, instrument_sheet
 from src.reporting.tear_sheets.portfolio_sheets import PortfolioSheets
@@ -30,7 +29,7 @@ from src.training.run_store import RunStore
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
 
-__all__ = ["read_sheets", "runs_with_sheets", "sheet_name", "write_data_files"]
+__all__ = ["read_sheets", "runs_with_sheets", "sheet_name"]
 
 log = logging.getLogger(__name__)
 RUNS = {

@@ -16,7 +16,7 @@ from src.engine import dispatch
 from src.engine.cores import worker_count
 from src.reporting.tear_sheets import sheet_scripts
 from src.reporting.tear_sheets.plan import PlannedSheet, made_with, sheets_folder
-from src.reporting.tear_sheets.reading import read_sheets, runs_with_sheets
+from src.reporting.tear_sheets.reading import read_sheets
 from src.reporting.tear_sheets.sheet import TearSheet
 from src.reporting.tear_sheets.sheet_page import Surroundings, sheet_page
 from src.runtime.progress import Progress
@@ -185,23 +185,6 @@ def standalone(sheet: TearSheet, around: Surroundings | None = None) -> str:
     """
     kept = Surroundings(around.dataset, around.thresholds) if around else Surroundings()
     return sheet_page(sheet, kept, sheet_scripts.inside())
-
-
-def sheet_file(paths: DatasetPaths, record_id: str) -> Path:
-    """Give the file of a run's sheet, whether it exists or not.
-
-    Parameters
-    ----------
-    paths : DatasetPaths
-    record_id : str
-
-    Raises
-    ------
-    KeyError
-        If the run has no sheet.
-    """
-    names = dict(runs_with_sheets(paths).select("record_id", "sheet").iter_rows())
-    return sheets_folder(paths) / str(names[record_id])
 
 
 def _remove_stale(folder: Path, names: set[str]) -> None:

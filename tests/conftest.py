@@ -6,6 +6,7 @@ No test depends on the clock, and the run fails if a process that a test started
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -18,7 +19,7 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import process_case
+from tests import process_case, warm_case
 
 HERE = Path(__file__).parent
 LONGEST = (
@@ -68,6 +69,7 @@ def _commands_end_with_their_test() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     process_case.end_begun()  # by a fixture of several tests that was interrupted
+    warm_case.end()
     if hasattr(session.config, "workerinput"):  # of pytest-xdist: the process that started it looks when all have ended
         return
     started = process_case.marked(process_case.RUN, os.environ[process_case.RUN])
@@ -99,6 +101,16 @@ def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, s
     if quiet and report.when == "call" and report.passed:
         return "passed", "", "PASSED"
     return ("skipped", "", "SKIPPED") if quiet and report.skipped else None
+
+
+def pytest_collection() -> None:
+    gc.disable()  # until all is collected: what is imported and collected stays to the end
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of every later search for garbage, which would take most of its time."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,7 +19,8 @@ import psutil
 from src.core.project import ROOT
 from src.storage.atomic import stale_temporaries
 from src.training.run_store import RunStore
-from tests.process_case import HANG, begin
+from tests import warm_case
+from tests.process_case import begin
 
 SMALL = (
     "universe=demo",
@@ -31,6 +32,7 @@ SMALL = (
     "features=technical",
     "engine.workers=2",
 )
+WITHOUT_WORKERS = "from tests.soak.faulted_command import work_in_this_process; work_in_this_process()"
 VOLATILE = ("fit_seconds", "mlflow_run_id")
 """Columns of the grades that differ from one undisturbed session to the next."""
 
@@ -68,25 +70,33 @@ class Project:
         return self._started(self.arguments(verb, *overrides))
 
     def run(self, verb: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-        return _ended(self.start(verb, *overrides))
+        """Run a command to its end, in a process whose libraries are imported already."""
+        return warm_case.run(self.arguments(verb, *overrides)[1:], self.code, self.environment)
+
+    def alone(self, verb: str, *overrides: str) -> str:
+        """Run a command that has to succeed and does the work of its workers itself; returns its last line."""
+        words = self.arguments(verb, *overrides)[1:]
+        return _last_line(warm_case.run(words, self.code, self.environment, before=WITHOUT_WORKERS))
 
     def impatient(self, verb: str, *overrides: str) -> subprocess.CompletedProcess[str]:
         """Run a command that waits for a locked MLflow database a moment only, instead of half a minute."""
-        python, _, _, *rest = self.arguments(verb, *overrides)
+        _, _, _, *rest = self.arguments(verb, *overrides)
         code = f"from src import {verb}; from src.runtime import command; from src.tracking import database; "
         code += "database.LOCK_SECONDS = 0.2; "
-        return _ended(self._started([python, "-c", f"{code}command.main({verb!r}, {verb}.{verb})", *rest]))
+        words = ["-c", f"{code}command.main({verb!r}, {verb}.{verb})", *rest]
+        return warm_case.run(words, self.code, self.environment, before=WITHOUT_WORKERS)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
 
     def _started(self, command: list[str]) -> subprocess.Popen[str]:
-        environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
         pipe = subprocess.PIPE
-        return begin(command, cwd=self.code, env=environment, text=True, stdout=pipe, stderr=pipe)
+        return begin(command, cwd=self.code, env=self.environment, text=True, stdout=pipe, stderr=pipe)
 
     def must(self, verb: str, *overrides: str) -> str:
         """Run a command that has to succeed; returns its last line."""
-        done = self.run(verb, *overrides)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip().splitlines()[-1]
+        return _last_line(self.run(verb, *overrides))
 
     def grades(self) -> pl.DataFrame:
         return pl.read_parquet(self.root / "data" / "grades" / "demo.parquet")
@@ -123,9 +133,9 @@ class Project:
         return pl.read_parquet(self.root / "data" / "states" / "demo" / f"{stage}.parquet")
 
 
-def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    out, error = process.communicate(timeout=HANG)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
 
 
 def kill(process: subprocess.Popen[str], victim: str, moments: random.Random) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +23,7 @@ from src.tracking.errors import TrackingError
 from src.tracking.location import store_location
 from src.tracking.settings import registry_grade
 from src.tracking.store import open_store
-from tests import process_case
+from tests import warm_case
 from tests.tracking import postgresql_case
 from tests.tracking.tracking_case import BAD, Case, case
 
@@ -111,11 +110,8 @@ def test_no_command_loosens_a_store_by_its_folder_or_its_settings(
     empty.mkdir()
     loose = ["grade.min_auc=0.3", "grade.min_sharpe=0.1", "grade.max_drawdown=0.9", "grade.min_oos=10"]
     place = [f"data.root={made.config.data.root}", f"data.logs={tmp_path / 'logs'}", f"tracking.uri={made.uri}"]
-    done = process_case.run(
-        [sys.executable, "-m", f"src.{command}", "universe=demo", *loose, *place],
-        cwd=ROOT, env={**os.environ, "DVC_ROOT": str(empty), "DVC_STAGE": "test"}, capture_output=True, check=False,
-        text=True,
-    )  # fmt: skip
+    env = {**os.environ, "DVC_ROOT": str(empty), "DVC_STAGE": "test"}
+    done = warm_case.run(["-m", f"src.{command}", "universe=demo", *loose, *place], ROOT, env)
     assert done.returncode == 0 or command == "train", done.stderr  # there are no features to train from
     assert demanded(made)["min_auc"] == 0.52
     assert demanded(made)["min_sharpe"] == 0.5

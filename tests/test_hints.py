@@ -7,9 +7,11 @@ dataset. That such commands work as printed, tests/test_hint_commands.py types i
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hydra.errors import HydraException
@@ -83,14 +85,14 @@ def texts() -> Iterator[Text]:
 
 
 def texts_of(name: str, source: str) -> Iterator[Text]:
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     documentation, parts = set(), set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             documentation.add(node.value)
         if isinstance(node, ast.JoinedStr):
             parts |= {part for part in ast.walk(node) if part is not node and isinstance(part, ast.Constant)}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             whole = "".join(str(part.value) if isinstance(part, ast.Constant) else GAP for part in node.values)
             yield Text(name, node.lineno, whole, is_documentation=False)
@@ -98,7 +100,9 @@ def texts_of(name: str, source: str) -> Iterator[Text]:
             yield Text(name, node.lineno, node.value, is_documentation=node in documentation)
 
 
-ALL = list(texts())
+@functools.cache
+def every() -> list[Text]:
+    return list(texts())
 
 
 def spelt_out(found: list[Text]) -> list[str]:
@@ -107,13 +111,13 @@ def spelt_out(found: list[Text]) -> list[str]:
 
 
 def test_no_message_spells_a_command_out() -> None:
-    assert [place for place in spelt_out(ALL) if place.partition(":")[0] not in SPELT_OUT] == []
+    assert [place for place in spelt_out(every()) if place.partition(":")[0] not in SPELT_OUT] == []
     planted = [*texts_of("src/x.py", 'raise StageError(f"run `python -m src.train` for {name}")')]
     assert spelt_out(planted) == ["src/x.py:1"]
 
 
 def test_every_module_that_may_spell_one_out_still_does() -> None:
-    assert {place.partition(":")[0] for place in spelt_out(ALL)} >= set(SPELT_OUT)
+    assert {place.partition(":")[0] for place in spelt_out(every())} >= set(SPELT_OUT)
 
 
 def unknown_commands(found: list[Text]) -> list[str]:
@@ -134,7 +138,7 @@ def unknown_commands(found: list[Text]) -> list[str]:
 
 
 def test_every_verb_flag_and_target_exists() -> None:
-    assert unknown_commands(ALL) == []
+    assert unknown_commands(every()) == []
     planted = 'print("run python -m src.trains", "see python -m src.status --watches", "run make setups")'
     assert len(unknown_commands([*texts_of("src/x.py", planted)])) == len("abc")
 
@@ -142,7 +146,8 @@ def test_every_verb_flag_and_target_exists() -> None:
 def built() -> Iterator[tuple[str, list[str]]]:
     """Every call that writes a command: its place and the words that are known."""
     for path in sorted((ROOT / "src").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)) if "command(" in source else ():
             writes = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("command", "shell_command")
             if writes and isinstance(node.args[0], ast.Constant):
                 words = [each.value for each in node.args if isinstance(each, ast.Constant)]
@@ -189,11 +194,13 @@ def refused_settings(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return []
 
 
-KNOWN = _composed([])
+@functools.cache
+def usual() -> Any:
+    return _composed([])
 
 
 def key_exists(key: str) -> bool:
-    node = KNOWN
+    node = usual()
     for part in key.split("."):
         if key.startswith("source.columns"):
             return True
@@ -204,7 +211,7 @@ def key_exists(key: str) -> bool:
 
 
 def test_every_setting_of_the_text_exists_and_composes() -> None:
-    assert wrong_settings(ALL) == []
+    assert wrong_settings(every()) == []
 
 
 @pytest.mark.parametrize("planted", ["split.embargos=1", "universe=fulll", "data.roots={root}", "sead=1", "seed=x"])

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import os
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +16,7 @@ from src.hydration.validation import validate
 from src.market.bars import BarStore, bucket
 from src.runtime import disk_space
 from src.sources import folder, registry
-from tests import process_case
+from tests import warm_case
 from tests.market_case import MARKET, config, scale, series, write
 
 NAMES = ["AAA", "BBB", "CCC", "NA", "TRUE", "NEAR", "BAD", "LATE"]
@@ -126,8 +125,7 @@ print(hydrate(config(Path(sys.argv[1]), **settings)))
 
 def killed(tmp_path: Path, after: int, *flags: str) -> int:
     """Hydrate in a process that dies, as by kill -9, at the n-th file it writes into the dataset."""
-    line = [sys.executable, "-c", KILLED, str(tmp_path), str(after), *flags]
-    return process_case.run(line, cwd=ROOT, check=False, capture_output=True).returncode
+    return warm_case.run(["-c", KILLED, str(tmp_path), str(after), *flags], ROOT).returncode
 
 
 def test_a_killed_hydration_goes_on_and_ends_like_an_uninterrupted_one(tmp_path):

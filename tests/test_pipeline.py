@@ -15,7 +15,7 @@ import yaml
 
 from src.core.project import ROOT
 from src.signals.journal import Journal
-from tests import process_case
+from tests import process_case, warm_case
 from tests.signals.journal_case import filled, line, say
 
 STAGES = ("hydrate", "ingest", "featurize", "train", "train_pooled", "report")
@@ -169,9 +169,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def dvc(root: Path, *arguments: str, status: int = 0) -> str:
-    done = process_case.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = warm_case.run(["-m", "dvc", *arguments], ROOT, cwd=root)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -23,8 +22,9 @@ from src.signals.journal import Journal
 from src.signals.tables import book_frame, lines_frame
 from src.sources.simulated import instrument
 from tests import printed_case as printed
-from tests import process_case
+from tests import process_case, warm_case
 from tests.chains.test_store import rows as option_rows
+from tests.pipeline_case import WITHOUT_WORKERS
 from tests.printed_case import Printed
 
 INSTEAD = (
@@ -129,11 +129,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def must(root: Path, *words: str, **environment: str) -> str:
-    done = process_case.run(
-        [sys.executable, *words], cwd=root, capture_output=True, text=True, encoding="utf-8",
-        env={**without("PYTHONPATH", "DVC_ROOT", "DVC_STAGE"), "PYTHONUTF8": "1", **environment},
-    )  # fmt: skip
+def must(root: Path, *words: str, before: str = "", **environment: str) -> str:
+    env = {**without("PYTHONPATH", "DVC_ROOT", "DVC_STAGE"), "PYTHONUTF8": "1", **environment}
+    done = warm_case.run([*words], root, env, before=before)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
     return str(done.stdout)
 
@@ -146,16 +144,15 @@ def without(*names: str) -> dict[str, str]:
 def test_a_command_of_a_block_runs_as_printed(project: Path, command: Printed) -> None:
     program, *words = printed.Printed(command.page, command.line, filled(command.text)).words
     assert program == "python"
-    must(project, *words)
+    must(project, *words, before=f"import sys; sys.path.append({str(ROOT)!r}); {WITHOUT_WORKERS}")
 
 
 def carried_out(project: Path, commands: dict[Printed, list[str]]) -> dict[Printed, tuple[int, str]]:
     """Status and output of modules with arguments, which one process runs in the copy."""
-    done = process_case.run(
-        [sys.executable, str(ROOT / "tests" / "printed_case.py")], cwd=project, input=json.dumps([*commands.values()]),
-        env=without("DVC_ROOT") | {"DVC_STAGE": "test", "PYTHONUTF8": "1", "PYTHONPATH": str(project)}, check=True,
-        capture_output=True, text=True, encoding="utf-8",
-    )  # fmt: skip
+    env = without("DVC_ROOT") | {"DVC_STAGE": "test", "PYTHONUTF8": "1", "PYTHONPATH": str(project)}
+    program = str(ROOT / "tests" / "printed_case.py")
+    done = warm_case.run([program], project, env, given=json.dumps([*commands.values()]))
+    assert done.returncode == 0, done.stderr
     return dict(zip(commands, json.loads(done.stdout), strict=True))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests import process_case
+from tests import warm_case
 from tests.loopback.wire import Reply, Request
 from tests.pipeline_case import Project
 from tests.research.site_case import XML, site
@@ -93,9 +93,7 @@ class Planted(Project):
     def said(self, command: list[str]) -> str:
         """Run a command that has to succeed; all that it writes to the terminal."""
         environment = {**os.environ, **ENVIRONMENT, "DVC_STAGE": "test", "DVC_ROOT": str(self.root)}
-        done = process_case.run(
-            command, cwd=self.code, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
-        )
+        done = warm_case.run(command[1:], self.code, environment)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 

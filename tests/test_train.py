@@ -61,7 +61,7 @@ def test_only_passing_runs_carry_a_model(trained: Project) -> None:
 def test_a_second_run_of_the_same_command_trains_nothing(trained: Project, tmp_path: Path) -> None:
     project = trained.copy(tmp_path / "p")
     before = {path: path.stat().st_mtime_ns for path in project.runs.rglob("*.parquet")}
-    line = project.must("train")
+    line = project.alone("train")
     runs = project.grades().height
     assert f"of {runs} runs passed (" in line and f"; {runs} runs reused, " in line
     assert {path: path.stat().st_mtime_ns for path in project.runs.rglob("*.parquet")} == before
@@ -113,7 +113,7 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_with_130(featurized: Project, t
 
 def test_other_costs_grade_again_without_fitting(trained: Project, tmp_path: Path) -> None:
     project = trained.copy(tmp_path / "p")
-    line = project.must("train", "strategy.cost_bps={stock: 50, etf: 50, crypto: 50}", NO_MLFLOW)
+    line = project.alone("train", "strategy.cost_bps={stock: 50, etf: 50, crypto: 50}", NO_MLFLOW)
     grades = project.grades()
     assert f"of {grades.height} runs passed (" in line and f"; {grades.height} runs reused, " in line
     both = trained.grades().join(grades, on="record_id", suffix="_dear")
@@ -126,7 +126,7 @@ def test_other_costs_grade_again_without_fitting(trained: Project, tmp_path: Pat
 
 def test_a_stricter_threshold_fails_runs_with_its_reason(trained: Project, tmp_path: Path) -> None:
     project = trained.copy(tmp_path / "p")
-    project.must("train", "grade.min_auc=0.99", NO_MLFLOW)
+    project.alone("train", "grade.min_auc=0.99", NO_MLFLOW)
     grades = project.grades()
     assert not grades["passed"].any()
     assert all(any("below 0.99" in reason for reason in reasons) for reasons in grades["reasons"])
@@ -135,7 +135,7 @@ def test_a_stricter_threshold_fails_runs_with_its_reason(trained: Project, tmp_p
 
 def test_fresh_trains_a_further_attempt_and_counts_as_no_further_trial(trained: Project, tmp_path: Path) -> None:
     project = trained.copy(tmp_path / "p")
-    project.must("train", "fresh=true", "model=lightgbm", NO_MLFLOW)
+    project.alone("train", "fresh=true", "model=lightgbm", NO_MLFLOW)
     runs = RunStore(project.runs).runs()
     assert runs.filter(pl.col("superseded"))["family"].unique().to_list() == ["lightgbm"]
     again = project.grades()
@@ -149,14 +149,14 @@ def test_fresh_trains_a_further_attempt_and_counts_as_no_further_trial(trained: 
 
 def test_more_settings_count_as_more_trials(trained: Project, tmp_path: Path) -> None:
     project = trained.copy(tmp_path / "p")
-    project.must("train", "model=lightgbm", "seed=8", NO_MLFLOW)
+    project.alone("train", "model=lightgbm", "seed=8", NO_MLFLOW)
     assert project.grades()["n_trials"].unique().to_list() == [4]  # three families before, one more seed now
 
 
 def test_only_narrows_the_work_and_says_so(featurized: Project, tmp_path: Path) -> None:
     project = featurized.copy(tmp_path / "p")
     symbol = project.states("featurize").filter(pl.col("state") == "done")["symbol"][0]
-    project.must("train", f"only=[{symbol}]", "model=lightgbm", NO_MLFLOW)
+    project.alone("train", f"only=[{symbol}]", "model=lightgbm", NO_MLFLOW)
     assert project.grades()["symbol"].unique().to_list() == [symbol]
     left = project.states("train").filter(pl.col("reason").str.contains("left out by only"))
     assert left.height >= 4
@@ -179,7 +179,7 @@ def test_a_locked_mlflow_database_loses_nothing(featurized: Project, tmp_path: P
     assert done.returncode == 1
     assert "locked" in done.stderr
     assert project.grades().height > 0
-    project.must("train", "model=lightgbm")
+    project.alone("train", "model=lightgbm")
     assert len(project.tracked()) == project.grades().height
 
 

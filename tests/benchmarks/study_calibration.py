@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.stats import rankdata
 
 from src.core.arrays import FloatArray
@@ -49,6 +48,8 @@ class Series:
 
 def skill_less(series: int, bars: int, persistence: float, horizon: int, rng: np.random.Generator) -> Series:
     """Draw runs whose scores know nothing of the returns."""
+    from scipy.signal import lfilter  # which takes a second to import
+
     noise = rng.normal(size=(series, bars))
     noise[:, 0] /= np.sqrt(1.0 - persistence**2)
     score = lfilter([1.0], [1.0, -persistence], noise, axis=1)

@@ -64,8 +64,8 @@ def _windows_arguments(line: str) -> list[str]:
 
 @pytest.mark.parametrize("text", ODD)
 def test_hydra_reads_a_setting_as_it_was_meant(text: str) -> None:
-    assert compose([setting("source.path", text), setting("universe.file", text)]).source.path == text
-    assert compose([setting("only", [text, "AAPL"])]).only == [text, "AAPL"]
+    found = compose([setting("source.path", text), setting("universe.file", text), setting("only", [text, "AAPL"])])
+    assert (found.source.path, found.universe.file, found.only) == (text, text, [text, "AAPL"])
 
 
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="$\n\r\0", exclude_categories=["C"]), min_size=1))

@@ -9,6 +9,7 @@ import pytest
 from src.config.compose import _options, compose, configurations
 from src.config.mistyped import repaired, slip
 from src.core.errors import ConfigError
+from tests.composed_case import composed
 
 ARROW = ": "
 
@@ -60,7 +61,7 @@ def test_what_to_type_is_named_and_works(typed: list[str], meant: list[str]) -> 
     message = str(caught.value)
     assert message.startswith(f"can't read {typed[0]!r}: ")
     assert shlex.split(message.removeprefix(f"can't read {typed[0]!r}: ").split(ARROW, 1)[1]) == meant
-    compose(meant)
+    composed(*meant)
 
 
 @pytest.mark.parametrize(

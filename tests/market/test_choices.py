@@ -7,18 +7,20 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from src.config.compose import compose
 from src.config.schema import Config
 from src.core.errors import ConfigError
 from src.market.bars import BarStore, Manifest
 from src.market.choices import NARROWED, settled
+from tests.composed_case import composed
 
 HELD = [("etf", "SPY"), ("stock", "AAPL"), ("stock", "ON"), ("stock", "SPY")]
 LATER = ["featurize", "train", "quote", "tune", "report", "promote", "sync", "status"]
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset, and a list of one's own; tests change neither."""
+    tmp_path = tmp_path_factory.mktemp("choices")
     store = BarStore(tmp_path / "bars" / "full")
     chosen = {"stock": 500, "etf": None, "panel": 100, "types": ["common", "adr", "fund"]}
     store.write_manifest(
@@ -27,12 +29,13 @@ def root(tmp_path: Path) -> Path:
     rows = [(*key, True, "") for key in HELD] + [("stock", "OUT", False, "rank 501 of 500 taken")]
     schema = ["asset_class", "symbol", "included", "reason"]
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(store.root / "universe.parquet")
+    (tmp_path / "mine.csv").write_text("symbol\nON\n", encoding="utf-8")
     return tmp_path
 
 
 def chosen(root: Path, verb: str, *typed: str) -> Config:
     words = ["universe=full", f"data.root={root}", *typed]
-    return settled(verb, compose(words), words)
+    return settled(verb, composed(*words), words)
 
 
 @pytest.mark.parametrize("verb", NARROWED)
@@ -50,7 +53,6 @@ def test_symbols_narrow_a_later_stage_as_only_does(root: Path, verb: str, symbol
 
 
 def test_a_list_of_ones_own_narrows_a_later_stage(root: Path) -> None:
-    (root / "mine.csv").write_text("symbol\nON\n", encoding="utf-8")
     assert chosen(root, "train", f"universe.file={root / 'mine.csv'}").only == ["stock:ON"]
 
 

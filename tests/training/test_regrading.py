@@ -21,8 +21,8 @@ from tests.pipeline_case import Project
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("regrading") / "p")
     for verb in ("hydrate", "featurize"):
-        project.must(verb)
-    project.must("train", "model=lightgbm", "tracking.enabled=false")
+        project.alone(verb)
+    project.alone("train", "model=lightgbm", "tracking.enabled=false")
     return project
 
 

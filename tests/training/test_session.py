@@ -44,8 +44,8 @@ QUICK = ("model=lightgbm", "tracking.enabled=false")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("session") / "p")
     for verb in ("hydrate", "featurize"):
-        project.must(verb)
-    project.must("train", *QUICK)
+        project.alone(verb)
+    project.alone("train", *QUICK)
     return project
 
 
@@ -78,7 +78,7 @@ def bars_of(project: Project) -> BarStore:
 
 def test_an_instrument_without_bars_before_the_last_training_date_has_its_state(project: Project) -> None:
     everything = keys(project.states("train"))
-    line = project.must("train", *QUICK, "split.until=2013-12-31")
+    line = project.alone("train", *QUICK, "split.until=2013-12-31")
     states = project.states("train")
     assert keys(states) == everything
     assert states["state"].unique().to_list() == ["skipped"]
@@ -90,7 +90,7 @@ def test_what_has_no_features_yet_waits_and_the_rest_is_trained(project: Project
     waiting = keys(bars_of(project).ledger.states(0))
     (project.root / "data" / "features" / "demo" / "b000.json").unlink()
     everything = keys(project.states("train"))
-    project.must("train", *QUICK)
+    project.alone("train", *QUICK)
     states = project.states("train")
     assert keys(states) == everything
     assert keys(states.filter(pl.col("state") == "done")) == everything - waiting == keys(project.grades())
@@ -102,8 +102,8 @@ def test_a_bucket_with_only_quarantined_instruments_does_not_stop_the_others(pro
     states = store.ledger.states(0).with_columns(state=pl.lit("quarantined"), reason=pl.lit("a frozen series"))
     empty = store.read_bucket(0).clear()
     store.ledger.record(0, str(store.ledger.fact(0)), states, digest=store.write_bucket(0, empty))
-    project.must("featurize")
-    project.must("train", *QUICK)
+    project.alone("featurize")
+    project.alone("train", *QUICK)
     left = project.states("train").filter(pl.col("state") == "skipped")
     assert keys(left) == keys(states)
     assert left["reason"].str.contains("a frozen series").all()
@@ -113,7 +113,7 @@ def test_a_bucket_with_only_quarantined_instruments_does_not_stop_the_others(pro
 def test_fresh_for_one_symbol_keeps_the_grades_of_the_others(project: Project) -> None:
     before = project.grades()
     symbol = before["symbol"][0]
-    project.must("train", *QUICK, "fresh=true", f"only=[{symbol}]")
+    project.alone("train", *QUICK, "fresh=true", f"only=[{symbol}]")
     after = project.grades()
     assert keys(after) == keys(before)
     again = after.filter(pl.col("record_id").str.ends_with(".1"))
@@ -363,11 +363,11 @@ def test_bars_that_are_newer_than_their_features_wait_and_the_rest_is_trained(pr
     rows = store.read_bucket(bucket)[:-1]
     store.ledger.record(bucket, str(store.ledger.fact(bucket)), store.ledger.states(bucket),
                         digest=store.write_bucket(bucket, rows))  # fmt: skip
-    project.must("train", *QUICK)
+    project.alone("train", *QUICK)
     states = project.states("train")
     assert keys(states.filter(pl.col("reason") == WAITING)) == keys(store.ledger.states(bucket))
-    project.must("featurize")
-    project.must("train", *QUICK)
+    project.alone("featurize")
+    project.alone("train", *QUICK)
     assert not (project.states("train")["reason"] == WAITING).any()
 
 
@@ -437,8 +437,8 @@ def test_another_split_history_grades_again_without_fitting(project: Project) ->
     for b in store.buckets():
         rows = store.read_bucket(b).with_columns(split=pl.lit(0.01))  # half a cent over a hundredth of the price
         store.ledger.record(b, str(store.ledger.fact(b)), store.ledger.states(b), digest=store.write_bucket(b, rows))
-    project.must("featurize")
-    line = project.must("train", *QUICK)
+    project.alone("featurize")
+    line = project.alone("train", *QUICK)
     after = project.grades()
     assert f"of {after.height} runs passed (" in line and f"; {after.height} runs reused, " in line
     both = before.join(after, on="record_id", suffix="_dear").filter(pl.col("asset_class") != "crypto")

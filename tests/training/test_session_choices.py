@@ -9,23 +9,24 @@ import polars as pl
 import pytest
 import yaml
 
-from src.config.compose import compose
 from src.core.errors import ConfigError
 from src.runtime.redaction import masked_values
 from src.training import run_tables
 from src.training.session_choices import require_session
+from tests.composed_case import composed
 
 
 def chosen(root: Path, verb: str, *typed: str) -> None:
     words = ["universe=full", f"data.root={root}", *typed]
-    require_session(verb, compose(words), words)
+    require_session(verb, composed(*words), words)
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("trained")
     runs = tmp_path / "runs" / "full"
     runs.mkdir(parents=True)
-    config = compose(["universe=full", f"data.root={tmp_path}", "model=xgboost"])
+    config = composed("universe=full", f"data.root={tmp_path}", "model=xgboost")
     session = {"key": "5" * 24, "config_yaml": yaml.safe_dump(masked_values(config))}
     (runs / "session-55555555.json").write_text(json.dumps(session), encoding="utf-8")
     row = dict.fromkeys(run_tables.GRADE_SCHEMA) | {"graded_by": "5" * 24}
@@ -59,11 +60,12 @@ def test_settings_of_the_session_itself_are_taken(trained: Path, verb: str) -> N
     chosen(trained / "elsewhere", verb, "model=all")
 
 
-@pytest.fixture
-def pooled(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("pooled")
     runs = tmp_path / "portfolios" / "full"
     runs.mkdir(parents=True)
-    config = compose(["universe=full", f"data.root={tmp_path}", "experiment=pooled"])
+    config = composed("universe=full", f"data.root={tmp_path}", "experiment=pooled")
     session = {"key": "6" * 24, "config_yaml": yaml.safe_dump(masked_values(config))}
     (runs / "session-66666666.json").write_text(json.dumps(session), encoding="utf-8")
     pl.DataFrame({"record_id": ["a"]}).write_parquet(runs / "b000-66666666.grades.parquet")

@@ -44,6 +44,7 @@ CLOCKS = {
 } | {"asyncio.sleep", "os.times"}  # fmt: skip
 PROCESSES = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")} | {"os.system"}
 WAITS = {"wait", "join", "result", "communicate", "wait_procs", "wait_for", "acquire", "Timer", "timeout"}
+MOMENTS = {"now", "today", "utcnow", "time", "time_ns", "getpid", "urandom", "uuid1", "uuid4", "mkdtemp", "default_rng"}
 SETTINGS_OF_THE_PROFILE = {"deadline", "suppress_health_check"}
 
 
@@ -85,6 +86,17 @@ def clock_reads(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield from ((rule, node.lineno) for rule in program_waits(node.value))
 
 
+def moments_in_parameters(tree: ast.Module) -> Iterator[int]:
+    """Lines of parameters that differ from process to process: those of pytest-xdist then collect different tests."""
+    for function in ast.walk(tree):
+        for decorator in getattr(function, "decorator_list", []):
+            for node in (each for each in ast.walk(decorator) if isinstance(each, ast.Call)):
+                called = dotted(node.func)
+                unstamped = called == "gzip.compress" and all(word.arg != "mtime" for word in node.keywords)
+                if unstamped or called.rpartition(".")[2] in MOMENTS or called.startswith(("random.", "secrets.")):
+                    yield node.lineno
+
+
 def call_limits(called: str, node: ast.Call) -> Iterator[str]:
     """Limits of a call that are numbers: the limit of all is `HANG`, by its name."""
     last = called.rpartition(".")[2]
@@ -111,6 +123,17 @@ def refused(path: Path) -> list[str]:
     allowed = ALLOWED.get(name(path), {})
     found = clock_reads(ast.parse(path.read_text(encoding="utf-8")))
     return [f"{name(path)}:{line}: {rule}" for rule, line in found if rule not in allowed]
+
+
+@pytest.mark.parametrize("path", files(), ids=name)
+def test_every_process_collects_the_same_tests(path: Path) -> None:
+    assert list(moments_in_parameters(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_a_moment_in_a_parameter_is_seen() -> None:
+    code = "@parametrize('x', [gzip.compress(b''), dt.datetime.now()])\ndef test(x): gzip.compress(b'')"
+    assert list(moments_in_parameters(ast.parse(code))) == [1, 1]
+    assert not [*moments_in_parameters(ast.parse("@parametrize('x', [gzip.compress(b'', mtime=0)])\ndef test(x): ..."))]
 
 
 @pytest.mark.parametrize("path", files(), ids=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import re
@@ -93,11 +94,28 @@ def carry_out(commands: list[list[str]]) -> list[tuple[int, str]]:
 
     Stages stop where their work would begin: the command line is read, composed and checked.
     """
+    from src.config import compose
     from src.runtime import command
 
     command._attempt = lambda *_arguments: 0
+    compose.configurations = once_composed(compose.configurations)
     sys.path.insert(0, "")  # the copy of the project in whose folder this runs
     return [carried_out(module, arguments) for module, *arguments in commands]
+
+
+def once_composed(configurations: Callable[..., Any]) -> Callable[..., Any]:
+    """`configurations` that composes equal settings of several commands once."""
+    known: dict[tuple[str, ...], Any] = {}
+
+    def composed(verb: str, show: Callable[[str], None]) -> Any:
+        words = tuple(sys.argv[1:])
+        if any(word.startswith("-") for word in words):
+            return configurations(verb, show)
+        if words not in known:
+            known[words] = configurations(verb, show)
+        return copy.deepcopy(known[words])
+
+    return composed
 
 
 def carried_out(module: str, arguments: list[str]) -> tuple[int, str]:

@@ -34,10 +34,12 @@ def expanded_paths(text):
             yield node.lineno
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.stem)
-def test_polars_never_takes_a_path_as_a_pattern(path):
-    found = list(expanded_paths(path.read_text(encoding="utf-8")))
-    assert not found, f"{path.name}: lines {found}: add glob=False"
+def test_polars_never_takes_a_path_as_a_pattern():
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")}
+    looked_at = {path: text for path, text in texts.items() if any(name in text for name in PATTERNS + EXPANDING)}
+    assert len(looked_at) > 30
+    found = {path.name: list(expanded_paths(text)) for path, text in looked_at.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}, "add glob=False"
 
 
 def test_the_search_for_patterns_finds_them():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -51,15 +52,32 @@ def test_there_are_options_of_every_group_of_the_schema() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_composes_and_passes_every_rule(option: str) -> None:
-    group, name = option.split("/")
-    pooled = option == "model/ensemble" or option.startswith("label/neutral")
-    config = compose([f"{group}={name}", *(["scope=pooled"] if pooled else [])])
+def together() -> list[dict[str, str]]:
+    """Options by group, each in one of the sets: one of every group in a set, those of experiments and scopes alone."""
+    sets: dict[tuple[str, int], dict[str, str]] = {}
+    seen: Counter[str] = Counter()
+    for option in OPTIONS:
+        group, name = option.split("/")
+        pooled = option == "model/ensemble" or option.startswith("label/neutral")
+        kind = "pooled" if pooled else option if group in ("experiment", "scope") else ""
+        number = seen[f"{kind} {group}"]
+        seen[f"{kind} {group}"] += 1
+        sets.setdefault((kind, number), {"scope": "pooled"} if pooled else {})[group] = name
+    return list(sets.values())
+
+
+@pytest.mark.parametrize("chosen", together(), ids=lambda chosen: "-".join(chosen.values()))
+def test_every_option_composes_and_passes_every_rule(chosen: dict[str, str]) -> None:
+    config = compose([f"{group}={name}" for group, name in chosen.items()])
     assert config.dataset
-    if group not in ("engine", "experiment", "model", "source"):
-        assert getattr(config, group).name == name, "one word from the command line to the file"
+    for group, name in chosen.items():
+        if group not in ("engine", "experiment", "model", "source"):
+            assert getattr(config, group).name == name, "one word from the command line to the file"
     assert [model.family for model in families(config)]
+
+
+def test_no_option_is_left_out() -> None:
+    assert {f"{group}/{name}" for chosen in together() for group, name in chosen.items()} == set(OPTIONS)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))

@@ -23,6 +23,7 @@ WORDS = [
     "ON", "NO", "OFF", "Y", "N", "YES", "TRUE", "true", "FALSE", "NULL", "null", "0700", "0o7", "0x1F", "1E5", "1_000",
     "12:30", "2020-01-01", "NAN", "INF", "1.10", "005930", "-1", "1e-5",
 ]  # fmt: skip
+COLUMNS = ["date", "open", "high", "low", "close", "volume", "symbol", "asset_class"]
 ONLY_IN_YAML = ["~", ".inf", ".NaN", "1:2:3"]
 
 
@@ -90,11 +91,15 @@ def test_a_word_that_is_typed_is_a_text_for_every_setting_of_text(word: str) -> 
 
 
 @pytest.mark.parametrize("word", [*WORDS, *ONLY_IN_YAML])
-def test_names_of_columns_are_texts_on_both_sides(word: str) -> None:
+def test_names_of_columns_in_a_file_are_texts_on_both_sides(word: str) -> None:
     written = yaml_values(f"source:\n  columns: {{date: {word}, {word}: close}}\n", Config)["source"]["columns"]
     assert written == {"date": word, word: "close"}
-    if word not in ONLY_IN_YAML:
-        assert compose([f"source.columns.date={word}"]).source.columns == {"date": word}
+
+
+def test_names_of_columns_that_are_typed_are_texts() -> None:
+    for start in range(0, len(WORDS), len(COLUMNS)):
+        named = dict(zip(COLUMNS, WORDS[start:], strict=False))
+        assert compose([f"source.columns.{name}={word}" for name, word in named.items()]).source.columns == named
 
 
 @pytest.mark.parametrize("prefix", ["", "+", "++"])

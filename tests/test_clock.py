@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ SETTINGS_OF_THE_PROFILE = {"deadline", "suppress_health_check"}
 def files() -> list[Path]:
     found = sorted(TESTS.rglob("*.py"))
     return [path for path in found if not set(path.relative_to(TESTS).parts) & set(BY_THE_CLOCK)]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def name(path: Path) -> str:
@@ -121,15 +127,12 @@ def program_waits(text: str) -> Iterator[str]:
 
 def refused(path: Path) -> list[str]:
     allowed = ALLOWED.get(name(path), {})
-    found = clock_reads(ast.parse(path.read_text(encoding="utf-8")))
+    found = clock_reads(tree(path))
     return [f"{name(path)}:{line}: {rule}" for rule, line in found if rule not in allowed]
 
 
 def test_every_process_collects_the_same_tests() -> None:
-    texts = {name(path): path.read_text(encoding="utf-8") for path in files()}
-    with_parameters = {place: text for place, text in texts.items() if "parametrize" in text or "params" in text}
-    assert len(with_parameters) > 100
-    found = {place: list(moments_in_parameters(ast.parse(text))) for place, text in with_parameters.items()}
+    found = {name(path): list(moments_in_parameters(tree(path))) for path in files()}
     assert {place: lines for place, lines in found.items() if lines} == {}
 
 

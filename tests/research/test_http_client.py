@@ -59,7 +59,8 @@ def test_a_whole_answer_arrives_decompressed(encoding: str, sent: bytes) -> None
     [
         (Reply(200, DATA, XML, sent=2000), Unavailable, "cut"),
         (Reply(200, DATA, XML, reset=True), Unavailable, "cut"),
-        (Reply(200, gzip.compress(DATA, mtime=0)[:-9], XML, {"Content-Encoding": "gzip"}), Unavailable, "compressed .* cut"),
+        (Reply(200, gzip.compress(DATA, mtime=0)[:-9], XML, {"Content-Encoding": "gzip"}),
+         Unavailable, "compressed .* cut"),
         (Reply(200, DATA, XML, {"Content-Encoding": "gzip"}), Unavailable, "compressed answer is broken"),
         (Reply(200, DATA, XML, {"Content-Encoding": "br"}), Malformed, "encoded as br"),
         (Reply(200, PAGE, XML), WebPage, "a web page came"),

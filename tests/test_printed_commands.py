@@ -196,15 +196,19 @@ def test_the_settings_of_the_text_compose(project: Path) -> None:
 
 
 def refused_settings(project: Path, settings: list[Printed]) -> list[str]:
-    """What a stage says to those that it refuses: one by one where it refuses several that were typed together."""
-    together: dict[Printed, list[str]] = {}
-    parts: dict[Printed, list[Printed]] = {}
-    for (verb, number), group in typed_together(settings).items():
-        command = Printed(group[0].page, group[0].line, f"{verb} {number}")
-        together[command], parts[command] = [verb, *(word for each in group for word in typed(each))], group
-    refused = {each for each, ended in carried_out(project, together).items() if faults({each: ended})}
-    alone = {each: [verb_of(each), *typed(each)] for command in refused for each in parts[command]}
-    return faults(carried_out(project, alone)) if alone else []
+    """What a stage says to those that it refuses; halves of halves where it refuses some that were typed together."""
+    left, said = [*typed_together(settings).values()], list[str]()
+    while left:
+        ended = carried_out(project, {group[0]: [verb_of(group[0]), *words_typed(group)] for group in left})
+        wrong = {group: faults({group[0]: ended[group[0]]}) for group in map(tuple, left)}
+        said += [each for group, found in wrong.items() if len(group) == 1 for each in found]
+        refused = [list(group) for group, found in wrong.items() if found and len(group) > 1]
+        left = [half for each in refused for half in (each[: len(each) // 2], each[len(each) // 2 :])]
+    return said
+
+
+def words_typed(group: list[Printed]) -> list[str]:
+    return [word for each in group for word in typed(each)]
 
 
 def typed_together(settings: list[Printed]) -> dict[tuple[str, int], list[Printed]]:

@@ -62,11 +62,9 @@ def run(
 
     env, cwd = dict(os.environ if env is None else env), cwd or code
     if sys.platform != "linux":
-        assert not before or words[0] == "-m"
-        main = (
-            f"import runpy, sys; sys.argv[1:] = {words[2:]!r}; runpy.run_module({words[1]!r}, None, '__main__', True)"
-        )
-        words = ["-c", f"{before}\n{main}"] if before else words
+        if before:
+            module = f"import runpy; runpy.run_module({words[1]!r}, None, '__main__', True)"
+            words = ["-c", f"{before}\n{module if words[0] == '-m' else words[1]}", *words[2:]]
         return process_case.run(
             [sys.executable, *words], cwd=cwd, env=env, input=given, capture_output=True, text=True, encoding="utf-8"
         )
@@ -77,9 +75,10 @@ def run(
         server = _server(code)
         server.stdin.write(json.dumps(asked) + "\n")
         server.stdin.flush()
-        status = int(server.stdout.readline())
+        answer = server.stdout.readline()
+        assert answer, f"the process that forks has ended with {server.poll()}"
         out, error = (path.read_text(encoding="utf-8", errors="replace") for path in streams[1:])
-    return subprocess.CompletedProcess(words, status, out, error)
+    return subprocess.CompletedProcess(words, int(answer), out, error)
 
 
 def _server(code: Path) -> Any:
@@ -89,7 +88,7 @@ def _server(code: Path) -> Any:
     if code not in _servers:
         hidden = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
         env = {name: value for name, value in os.environ.items() if name not in hidden} | _AT_IMPORT
-        command = [sys.executable, "-P", __file__, str(code)]
+        command = [sys.executable, "-P", __file__, str(code), *LIBRARIES]
         pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
         _servers[code] = process_case.Command(command, cwd=code, env=env, text=True, encoding="utf-8", **pipes)
     return _servers[code]
@@ -144,7 +143,7 @@ def _become(
 if __name__ == "__main__":
     library = list(sys.path)
     sys.path.insert(0, sys.argv[1])  # MLflow imports the project's stores
-    for name in LIBRARIES:
+    for name in sys.argv[2:]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()

@@ -135,6 +135,26 @@ def _client(location: StoreLocation) -> MlflowClient:
     return mlflow.MlflowClient(location.uri, location.uri)
 
 
+def server_client(location: StoreLocation) -> MlflowClient:
+    """Give MLflow's client of a tracking server, after one question without retries.
+
+    Parameters
+    ----------
+    location : StoreLocation
+        Of a server.
+
+    Raises
+    ------
+    StoreUnreachable
+        If no server answers.
+    TrackingError
+        If its registry has no gate.
+    """
+    environment.set_environment(location)
+    server_thresholds(location)
+    return _client(location)
+
+
 def _require_gated_plugin(location: StoreLocation) -> None:
     from mlflow.tracking._model_registry.utils import _get_store
 

@@ -113,8 +113,8 @@ def experiment_id(location: StoreLocation, experiment: str) -> str | None:
 
     Raises
     ------
-    StoreUnreachable
-        If PostgreSQL does not answer.
+    TrackingError
+        If PostgreSQL or the server does not answer, or the server's registry has no gate.
     """
     return experiment_ids(location).get(experiment)
 
@@ -133,8 +133,8 @@ def experiment_ids(location: StoreLocation) -> dict[str, str]:
 
     Raises
     ------
-    StoreUnreachable
-        If PostgreSQL does not answer.
+    TrackingError
+        If PostgreSQL or the server does not answer, or the server's registry has no gate.
     """
     if location.is_server:
         return _of_server(location)
@@ -146,11 +146,10 @@ def experiment_ids(location: StoreLocation) -> dict[str, str]:
 
 
 def _of_server(location: StoreLocation) -> dict[str, str]:
-    from mlflow import MlflowClient
-
+    from src.tracking.connection import server_client
     from src.tracking.search import all_pages
 
-    search = MlflowClient(location.uri, location.uri).search_experiments
+    search = server_client(location).search_experiments
     found = all_pages(lambda token: search(max_results=1000, page_token=token))
     return {each.name: str(each.experiment_id) for each in found}
 

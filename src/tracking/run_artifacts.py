@@ -18,6 +18,7 @@ from typing import Any
 from src.core.errors import StageError
 from src.storage import atomic
 from src.tracking import environment, sqlite_runs
+from src.tracking.connection import server_client
 from src.tracking.location import StoreLocation, local_folder
 from src.tracking.registry_sql import has_tables, registry_query
 from src.tracking.search import all_pages, runs_by_id
@@ -162,7 +163,7 @@ def _tag(location: StoreLocation, run_id: str, digest: str) -> None:
 
 def _server_experiments(location: StoreLocation, dataset: str) -> list[str]:
     escaped = dataset.replace("'", "''")
-    found = _client(location).search_experiments(filter_string=f"tags.`alpha.dataset` = '{escaped}'")
+    found = server_client(location).search_experiments(filter_string=f"tags.`alpha.dataset` = '{escaped}'")
     return [str(experiment.experiment_id) for experiment in found]
 
 

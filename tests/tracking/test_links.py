@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 import pytest
 
+from src.tracking.errors import StoreUnreachable
 from src.tracking.links import compare_address, experiment_id, experiment_ids, model_address, run_address
 from src.tracking.location import StoreLocation
 
@@ -39,6 +41,14 @@ def test_an_experiment_is_found_by_its_name_unless_it_was_deleted(store: StoreLo
 def test_a_store_that_is_not_there_yet_has_no_experiment_and_is_not_made_by_the_question(tmp_path: Path) -> None:
     assert experiment_id(_store(tmp_path), "alpha-loop/demo") is None
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_server_that_does_not_answer_is_named() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(StoreUnreachable, match=f"no MLflow server answers at {address}"):
+        experiment_id(StoreLocation(address, None, None), "alpha-loop/demo")
 
 
 def test_a_comparison_names_its_runs_and_experiment_as_the_page_reads_them() -> None:

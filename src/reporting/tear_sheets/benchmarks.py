@@ -15,9 +15,9 @@ from src.signals.own_decisions import OUTRIGHT, GradedRun
 MARKETS: dict[str, tuple[Key, ...]] = {
     "stock": (("etf", "SPY"), ("stock", "SPY")),
     "etf": (("etf", "SPY"), ("stock", "SPY")),
-    "crypto": (("crypto", "BTC-USD"),),
+    "crypto": (("crypto", "BTC-USD"), ("crypto", "BTC-USDT"), ("crypto", "BTC")),
 }
-"""Markets of each asset class, the first that the dataset has."""
+"""Markets of each asset class, the first that the dataset has; files of one's own name coins as they like."""
 _STALE = np.timedelta64(10, "D")
 
 

@@ -289,6 +289,19 @@ def test_a_market_is_held_from_open_to_open_where_the_dataset_has_it(
     assert found[:40].tolist() == pytest.approx(naive, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["BTC-USD", "BTC-USDT", "BTC"])
+def test_a_coin_is_compared_with_bitcoin_by_the_names_that_files_give_it(
+    case: Trained, runs: list[GradedRun], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run = next(run for run in runs if run.key[0] == "crypto")
+    dates = run.decisions.dates
+    level = MarketLevel(("crypto", name), dates, np.exp(0.01 * np.arange(dates.size)))
+    monkeypatch.setattr(Benchmarks, "_level", lambda _, key: level if key == level.key else None)
+    named, found = Benchmarks(BarStore(case.config.paths.bars)).of(run)
+    assert named == f"crypto.{name} bought and held"
+    assert found.tolist() == pytest.approx([math.expm1(0.01)] * run.positions.size)
+
+
 def test_a_market_that_ends_before_the_run_is_no_benchmark() -> None:
     days = np.datetime64("2020-01-01") + np.arange(40)
     level = MarketLevel(("etf", "SPY"), days[:20], np.linspace(1, 2, 20))

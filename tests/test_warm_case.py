@@ -35,15 +35,17 @@ def _without_libraries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_without_libraries")
 def test_a_forked_command_is_as_a_started_one(tmp_path: Path) -> None:
-    (tmp_path / "planted.py").write_text(PROGRAM, encoding="utf-8")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "planted.py").write_text(PROGRAM, encoding="utf-8")
     env = {name: value for name, value in os.environ.items() if name != "LEFT_OUT"} | {"ADDED": "\u00e9"}
-    for words in (["-m", "planted", "a", "-b"], ["-c", PROGRAM, "a"], [str(tmp_path / "planted.py"), "x=1"]):
-        forked = warm_case.run(words, tmp_path, env, given="typed\n")
+    for words in (["-m", "planted", "a", "-b"], ["-c", PROGRAM, "a"], [str(here / "planted.py"), "x=1"]):
+        forked = warm_case.run(words, tmp_path, env, given="typed\n", cwd=here)
         begun = process_case.run(
-            [sys.executable, *words], cwd=tmp_path, env=env, input="typed\n", capture_output=True, text=True
+            [sys.executable, *words], cwd=here, env=env, input="typed\n", capture_output=True, text=True
         )
         found, expected = json.loads(forked.stdout), json.loads(begun.stdout)
-        expected["first"] = expected["first"] or str(tmp_path)
+        expected["first"] = expected["first"] or str(here)
         assert found == expected
         assert (forked.returncode, forked.stderr) == (begun.returncode, begun.stderr) == (3, "at the end\n")
     before = warm_case.run(["-c", PROGRAM], tmp_path, env, before="import os; os.environ['BEFORE'] = 'first'")

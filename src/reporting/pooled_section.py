@@ -50,7 +50,7 @@ def pooled_section(data: ReportData) -> str:
         return render("pooled", cards=None, untrained=data.train_commands.get("pooled"))
     return render(
         "pooled",
-        cards=[_card(f"portfolio-{k}", each, data.thresholds) for k, each in enumerate(results.portfolios)],
+        cards=[_card(f"portfolio-{k}", each, data) for k, each in enumerate(results.portfolios)],
         recipe=_recipe(results),
         planted=_planted(data, results),
         reservations=[*(each.sentence() for each in results.survivorship.values()), borrowing(results)],
@@ -83,13 +83,15 @@ def _planted(data: ReportData, results: PooledResults) -> str:
     return f"{found} Of {counted(all_, 'stock')} without an edge of its own, {lucky:,} passed with models of one stock."
 
 
-def _card(anchor: str, portfolio: GradedPortfolio, thresholds: Sequence[Threshold]) -> dict[str, Any]:
-    row, daily = portfolio.row, portfolio.daily
+def _card(anchor: str, portfolio: GradedPortfolio, data: ReportData) -> dict[str, Any]:
+    row, daily, thresholds = portfolio.row, portfolio.daily, data.thresholds
+    pages = ((data.sheets, "Tear sheet"), (data.run_pages, "its run in MLflow"))
     return {
         "name": f"{row['symbol']} · {row['family']}",
         "verdict": verdict(portfolio, thresholds),
         "weak": portfolio.weak,
         "strength": strength(row),
+        "pages": [(known[row["record_id"]], text) for known, text in pages if row["record_id"] in known],
         "metrics": _metrics(portfolio, thresholds),
         "chart": figure(net_and_gross(anchor, daily, portfolio.title)) if daily.height > 1 else None,
         "charts": portfolio_charts(anchor, portfolio),

@@ -10,6 +10,7 @@ from src.reporting.formatting import DASH
 from src.reporting.loading import passes_against_luck
 from src.reporting.page import OF_INSTRUMENTS, SECTIONS, page
 from src.reporting.pooled_loading import read_pooled
+from src.reporting.pooled_section import pooled_section
 from src.reporting.summary import summary
 from src.reporting.summary_image import summary_image
 from src.storage.atomic import write_parquet
@@ -46,6 +47,14 @@ def test_the_page_shows_each_portfolio_with_its_verdict_and_what_speaks_against_
     assert "Survivors only: 0 of 40 names of class stock ended before the last date." in text
     assert "Borrowing is assumed to cost 50 bp a year." in text
     assert "Label neutral_20, eligibility liquid, portfolio neutral." in text
+
+
+def test_a_portfolio_leads_to_its_tear_sheet_and_its_run(data):
+    first, second = (each.row["record_id"] for each in data.pooled.portfolios)
+    known = dataclasses.replace(data, sheets={first: "sheets/a%26b.html"}, run_pages={first: "http://host/#/1"})
+    html = pooled_section(known)
+    assert '<a href="sheets/a%26b.html">Tear sheet</a>, <a href="http://host/#/1">its run in MLflow</a>' in html
+    assert html.count("Tear sheet") == 1 and second != first
 
 
 def test_every_figure_stands_beside_what_it_is_compared_with(data):

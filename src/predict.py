@@ -42,7 +42,7 @@ def predict(config: Config) -> str:
     config = settled("predict", config)
     require_session("predict", config)
     said = say(BookRequest.of(config))
-    write_book_page(config.paths)
+    write_book_page(config.paths, config.book.capital)
     for line in said.table():
         answer(line)
     return f"predict: {said.sentence()}"

@@ -70,9 +70,9 @@ def report(config: Config) -> str:
     write_text(method_page(data), folder / METHOD_PAGE)
     write_text(sessions_page(data), folder / SESSIONS_PAGE)
     write_text(summary_image(data), folder / "summary.svg")
-    write_book_page(config.paths)
     write_plots_script(folder.parent)
     written = _write_sheets(plans, config)
+    write_book_page(config.paths, config.book.capital)  # links to the sheets there are
     if written.missing:
         there = {record: address for record, address in data.sheets.items() if record not in written.missing}
         write_text(page(dataclasses.replace(data, sheets=there)), folder / "index.html")

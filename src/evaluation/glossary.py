@@ -261,7 +261,11 @@ POOLED_TERMS = (
     ),
     Term("names", "names", "Instruments held on a mean day."),
     Term("instrument_days", "instrument-days", "Out-of-sample predictions: one for each eligible name and day."),
-    Term("prior_trials", "prior trials", "Recipes tried before this project's own, which the trials include."),
+    Term(
+        "prior_trials",
+        "prior trials",
+        "Recipes tried on other data before this one was chosen (docs/skill.md), which the trials include.",
+    ),
     Term(
         "luck_turnover", "turnover of luck", "Turnover of the draws without skill; it should be near that of the run."
     ),

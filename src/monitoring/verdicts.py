@@ -15,6 +15,7 @@ from src.config.schema import MonitorConfig
 from src.monitoring.alarms import Alarm
 from src.monitoring.judgement import Judgement
 
+_FIGURES = {"auc": "AUC", "sharpe": "Sharpe", "max_drawdown": "drawdown", "hit_rate": "hit rate"}
 EXPECTED, FLAGGED, YOUNG, ENDED = "expected", "flagged", "young", "ended"
 
 
@@ -124,8 +125,34 @@ def verdict(row: Mapping[str, Any], raised: Alarm | None, choice: MonitorConfig)
         return EXPECTED, f"{_record(row)}; its out-of-sample record is not stored, so there is no band"
     outside = row.get("outside")
     share = 1.0 - choice.band
-    where = f"outside its band in {outside}, as {share:.0%} of sound ones are in each" if outside else "inside its band"
+    where = "inside its band"
+    if outside:
+        sides = outside_by_side(row) or outside
+        where = f"outside its band ({sides}), as {share:.0%} of sound ones are in each figure: no alarm"
     return EXPECTED, f"{_record(row)}; {where}"
+
+
+def outside_by_side(row: Mapping[str, Any]) -> str:
+    """Name the figures outside their bands by side.
+
+    Parameters
+    ----------
+    row : mapping
+        The figures, their bands, and ``outside``.
+
+    Returns
+    -------
+    str
+        ``better: AUC, Sharpe; worse: hit rate``: above the band is better, of a drawdown below it. Empty where none is
+        outside.
+    """
+    sides: dict[str, list[str]] = {"better": [], "worse": []}
+    for name in row["outside"].split(", ") if row.get("outside") else ():
+        value, low = row.get(name), row.get(f"{name}_low")
+        if value is not None and low is not None:
+            is_better = (value < low) == (name == "max_drawdown")
+            sides["better" if is_better else "worse"].append(_FIGURES.get(name, name))
+    return "; ".join(f"{side}: {', '.join(names)}" for side, names in sides.items() if names)
 
 
 def _record(row: Mapping[str, Any]) -> str:

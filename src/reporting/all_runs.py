@@ -31,7 +31,9 @@ def runs_section(data: ReportData) -> str:
     if data.grades.is_empty():
         return ""
     passes = counted(data.luck.passes, "pass", "passes")
-    caption = f"{counted(data.grades.height, 'run')}, the {passes} first, each the most credible first"
+    caption = (
+        f"{counted(data.grades.height, 'run')}, the {passes} first, then by the instrument's evidence, then the run's"
+    )
     return data_table(
         DataTable(NAME, caption, columns(has_bars=data.quality is not None), run_rows(data), FILTERS, noun="runs")
     )

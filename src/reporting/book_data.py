@@ -12,6 +12,9 @@ import polars as pl
 from src.config.commands import command
 from src.market.bars import BarStore
 from src.monitoring import tables as monitored
+from src.reporting.methodology import METHOD_PAGE
+from src.reporting.quality import QUALITY_PAGE
+from src.reporting.sessions_section import SESSIONS_PAGE
 from src.signals.kept_record import stored_record
 from src.signals.own_record import OwnRecord
 from src.signals.tables import BOOK, LINES
@@ -42,6 +45,12 @@ class BookData:
         Columns of `src.monitoring.tables.CHAMPIONS`, `BOOK` and `BOOK_DAYS`; empty where the monitor has not run.
     own : OwnRecord or None
         The out-of-sample record of the champions' book; None where none is stored.
+    capital : float or None
+        That a weight of 1 stands for; None where it is not known.
+    pages : tuple of (str, str)
+        Address and text of the other pages.
+    sheets : frozenset of str
+        File names of the tear sheets there are.
     """
 
     dataset: str
@@ -54,14 +63,19 @@ class BookData:
     records: pl.DataFrame
     days: pl.DataFrame
     own: OwnRecord | None = None
+    capital: float | None = None
+    pages: tuple[tuple[str, str], ...] = ()
+    sheets: frozenset[str] = frozenset()
 
 
-def read_book(paths: DatasetPaths) -> BookData:
+def read_book(paths: DatasetPaths, capital: float | None = None) -> BookData:
     """Read the last book, and what the monitor found.
 
     Parameters
     ----------
     paths : DatasetPaths
+    capital : float, optional
+        That a weight of 1 stands for.
 
     Returns
     -------
@@ -86,7 +100,17 @@ def read_book(paths: DatasetPaths) -> BookData:
         records=_table(paths.monitor / "book.parquet", monitored.BOOK, monitor),
         days=_table(paths.monitor / "book_days.parquet", monitored.BOOK_DAYS, monitor),
         own=stored_record(paths),
+        capital=capital,
+        pages=_pages(paths.reports),
+        sheets=frozenset(path.name for path in paths.reports.glob("sheets/*.html")),
     )
+
+
+def _pages(reports: Path) -> tuple[tuple[str, str], ...]:
+    """The report and its method, and of the others those that are written."""
+    optional = [(name, text) for name, text in ((QUALITY_PAGE, "Bars"), (SESSIONS_PAGE, "Sessions"))
+                if (reports / name).is_file()]  # fmt: skip
+    return (("index.html", "Report"), *optional, (METHOD_PAGE, "Method"))
 
 
 def _table(path: Path, schema: dict[str, Any], maker: str) -> pl.DataFrame:

@@ -174,5 +174,13 @@ def _champions(data: ReportData) -> Fact:
     return (
         explained("champion", "champions"),
         integer(len(data.champion_runs)),
-        "promoted" if len(data.champion_runs) else "none promoted yet",
+        _promoted(data) if len(data.champion_runs) else "none promoted yet",
     )
+
+
+def _promoted(data: ReportData) -> str:
+    """Say how many of the champions are portfolios, which the table of runs does not hold."""
+    rows = data.pooled.portfolios if data.pooled is not None else ()
+    pooled = sum(each.row.get("record_id") in data.champion_runs for each in rows)
+    own = len(data.champion_runs) - pooled
+    return f"{own:,} and {counted(pooled, 'portfolio')}" if own and pooled else "promoted"

@@ -91,7 +91,7 @@ def features_chart(gains: pl.DataFrame, models: Sequence[str], groups: Sequence[
          "axis": {"labelLimit": 135}}  # fmt: skip
     x = {"field": "gain", "type": "quantitative", "title": "share of gain", "axis": {"format": ".1%", "tickCount": 5}}
     colour = {"field": "group", "type": "nominal", "sort": known, "scale": {"scheme": "tableau20"}, "title": None,
-              "legend": {"orient": "bottom", "columns": 3}}  # fmt: skip
+              "legend": {"orient": "bottom", "columns": 2, "labelLimit": 130}}  # fmt: skip
     tips = [{"field": "feature", "type": "nominal"}, {"field": "group", "type": "nominal", "title": _GROUP},
             {"field": "model", "type": "nominal", "title": "models"},
             _percent("gain", "share of gain"), {"field": "rank", "type": "quantitative"}]  # fmt: skip

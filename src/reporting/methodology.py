@@ -51,7 +51,7 @@ def limits_section(data: ReportData) -> str:
         HTML; the method page has the whole of it.
     """
     missing = (
-        "Simulated bars lack no instrument. Real listings lack delisted names, which biases results upwards."
+        "No instrument is missing from simulated bars. Real listings lack delisted names, which biases results upwards."
         if data.simulated
         else "Most delisted names are missing, so results are biased upwards. Compare with always long, not with zero."
     )

@@ -86,15 +86,21 @@ def planted_section(data: ReportData) -> str:
     counted_edges = (
         f"{counted(counts['planted'], 'instrument')} of this simulated universe {verb} a planted edge: "
         f"{counts['found']:,} found, {counts['missed']:,} missed{untrained}. Of "
-        f"{counted(counts['without_skill'], 'instrument')} without an edge, {counts['lucky']:,} passed by luck."
+        f"{counted(counts['without_skill'], 'instrument')} without an edge of their own, "
+        f"{counts['lucky']:,} passed{_by(data)}."
     )
     rows = detections(data)
-    caption = "Instruments with a planted edge, and instruments without an edge that passed"
+    caption = "Instruments with a planted edge of their own, and instruments without one that passed"
     listing = DataTable(NAME, caption, _COLUMNS, rows, page_length=10, noun="instruments")
     return render(
         "planted", counts=counted_edges, confusion=_confusion_table(counts),
         listing=data_table(listing) if rows.height else "",
     )  # fmt: skip
+
+
+def _by(data: ReportData) -> str:
+    """Say that luck made the passes; an edge across the stocks may have made some."""
+    return "" if float(str(data.settings.get("source.simulated.pooled_edge") or 0.0)) > 0 else " by luck"
 
 
 def _confusion_table(counts: dict[str, int]) -> Table:

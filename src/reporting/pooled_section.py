@@ -80,7 +80,8 @@ def _planted(data: ReportData, results: PooledResults) -> str:
     if others.is_empty():
         return found
     lucky, all_ = others.filter("passed")["symbol"].n_unique(), others["symbol"].n_unique()
-    return f"{found} Of {counted(all_, 'stock')} without an edge of its own, {lucky:,} passed with models of one stock."
+    without = f"{counted(all_, 'stock')} without an edge of {'its' if all_ == 1 else 'their'} own"
+    return f"{found} Of {without}, {lucky:,} passed with models of one stock."
 
 
 def _card(anchor: str, portfolio: GradedPortfolio, data: ReportData) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _evidence(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What says how likely the result is luck."""
     interval = f"{two_decimals(row['sharpe_low'])} to {two_decimals(row['sharpe_high'])}"
     information = f"IC {three_decimals(row['ic'])}, t {two_decimals(row['ic_t'])}"
-    prior = f", {row['prior_trials']:,} of them before this project's own" if row["prior_trials"] else ""
+    prior = f", {row['prior_trials']:,} of them before this recipe" if row["prior_trials"] else ""
     return [
         (explained("draws", "luck rate"), "no draw passes" if row["luck_rate"] == 0 else percent(row["luck_rate"])),
         (explained("sharpe_low", "Sharpe, 90% interval"), interval),
@@ -136,7 +137,7 @@ def _evidence(row: Mapping[str, Any]) -> list[tuple[str, str]]:
             explained("ic_p"),
             f"{probability(row['ic_p'])} ({information})",
         ),
-        (explained("n_trials"), f"{integer(row['n_trials'])}{prior}"),
+        (explained("prior_trials" if prior else "n_trials", "trials"), f"{integer(row['n_trials'])}{prior}"),
         (explained("adjusted_t"), f"t {two_decimals(row['adjusted_t'])}, p {probability(row['adjusted_p'])}"),
     ]
 

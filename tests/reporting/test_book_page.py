@@ -114,3 +114,38 @@ def test_a_broken_file_is_named_with_the_command_that_writes_it(tmp_path: Path) 
     (paths.signals / "2025-12-31-book.parquet").write_bytes(b"no table")
     with pytest.raises(StageError, match=r"python -m src\.predict universe=quick"):
         read_book(paths)
+
+
+def test_orders_from_nothing_say_so_with_the_capital_they_fit_and_what_names_the_holdings() -> None:
+    order = {"symbol": "AAA", "asset_class": "stock", "side": "BUY", "quantity": "20.0", "reference_price": "1000.0",
+             "value": "20000.0", "reason": "open"}  # fmt: skip
+    shown = {"book": book_frame([WEIGHT]), "orders": pl.DataFrame([order]), "capital": 100_000.0}
+    html = book_page(data(**shown))
+    assert "start from nothing held with 100,000 of capital" in html
+    assert "python -m src.predict universe=quick book.holdings=holdings.csv" in html
+    assert "of capital" not in book_page(data(**shown | {"capital": 50_000.0}))  # the orders are of another one
+    held = pl.DataFrame([order | {"reason": "increase"}])
+    assert "start from nothing" not in book_page(data(**shown | {"orders": held}))
+
+
+def test_a_champion_outside_its_band_is_no_alarm_and_leads_to_its_sheet() -> None:
+    row = {"name": "stock.AAA", "version": 1, "family": "xgboost", "verdict": "expected", "auc": 0.66, "auc_low": 0.5,
+           "auc_high": 0.6, "max_drawdown": 0.3, "max_drawdown_low": 0.1, "max_drawdown_high": 0.2,
+           "outside": "auc, max_drawdown"}  # fmt: skip
+    shown = data(champions=monitored.frame([row], monitored.CHAMPIONS), sheets=frozenset({"stock.AAA.xgboost.html"}))
+    html = book_page(shown)
+    assert "better: AUC; worse: drawdown" in html
+    assert "no alarm" in html
+    assert '<a href="sheets/stock.AAA.xgboost.html">stock.AAA v1</a>' in html
+
+
+def test_days_that_are_all_replayed_have_one_row_that_says_so() -> None:
+    figures = {"subject": "book", "verdict": "expected", "reason": "in band", "sharpe": 1.25}
+    counts = {"all": 3, "live": 0, "replayed": 3}
+    rows = [figures | {"kind": kind, "days": days} for kind, days in counts.items()]
+    html = book_page(data(records=monitored.frame(rows, monitored.BOOK)))
+    assert "book, replayed" in html
+    assert "book, all" not in html
+    assert "Replayed; no day was live yet" in html
+    rows[1]["days"] = 1
+    assert "book, all" in book_page(data(records=monitored.frame(rows, monitored.BOOK)))

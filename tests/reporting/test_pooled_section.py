@@ -63,7 +63,7 @@ def test_every_figure_stands_beside_what_it_is_compared_with(data):
     assert f"AUC 0.513 ≥ 0.52 misses low-volatility sort, untrained: {DASH}" in text
     assert "Sharpe ratio 0.58 ≥ 0.5 clears before costs: 0.81" in text
     for fact in ("luck rate 0.5%", "luck rate no draw passes", "p of the net return 0.030 (t 1.90)",
-                 "p of the IC 0.010 (IC 0.021, t 2.40)", "trials 66, 65 of them before this project's own",
+                 "p of the IC 0.010 (IC 0.021, t 2.40)", "trials 66, 65 of them before this recipe",
                  "break-even 17.20 bp", "capacity $12.3 million", "a day late AUC 0.521, Sharpe 0.49",
                  "exposure beta 0.01, volatility \u22120.05, traded volume 0.02"):  # fmt: skip
         assert fact in text, fact

@@ -28,7 +28,7 @@ def verdict(grade: Mapping[str, Any]) -> str:
         said = f"Does not pass: {joined(list(grade.get('reasons') or ['a metric is undefined']))}"
     parts = [said]
     if (rate := grade.get("luck_rate")) is not None:
-        parts.append(f"{_share(rate)} {'draws without skill' if pooled else 'its own circular shifts'} would pass")
+        parts.append(f"{_share(rate)} {'the draws without skill' if pooled else 'its own circular shifts'} would pass")
     if (q := grade.get("q_value")) is not None:
         parts.append(f"its q-value among all graded {'portfolios' if pooled else 'instruments'} is {_small(q)}")
     sentence = "; ".join(parts) + "."

@@ -58,7 +58,7 @@ def record_artifacts(
     dataset : str
     files : mapping of str to (str, callable)
         By MLflow run id: a digest of the files, and what makes them. A run that carries the digest is left alone, and
-        nothing is made for it; so is an id that MLflow does not know.
+        nothing is made for it; so is an id that MLflow does not know, and a run of which no file can be made.
 
     Returns
     -------
@@ -72,11 +72,14 @@ def record_artifacts(
     """
     known = _known_runs(location, dataset, files)
     lacking = [run_id for run_id, (digest, _) in files.items() if run_id in known and not known[run_id].has(digest)]
+    written = 0
     for run_id in lacking:
         digest, make = files[run_id]
-        _write(location, run_id, known[run_id], make())
-        _tag(location, run_id, digest)
-    return len(lacking)
+        if content := make():
+            _write(location, run_id, known[run_id], content)
+            _tag(location, run_id, digest)
+            written += 1
+    return written
 
 
 def session_run_ids(location: StoreLocation, dataset: str) -> dict[str, str]:

@@ -40,6 +40,15 @@ def _kept(made: Case, run_id: str) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
+def test_a_run_without_files_does_not_keep_others_from_theirs(made: Case, where: StoreLocation) -> None:
+    bare, whole = made.ids  # type: ignore[attr-defined]
+    before = _kept(made, bare)
+    files = {bare: ("none", dict[str, bytes]), whole: ("some", lambda: FILES)}
+    assert record_artifacts(where, "demo", files) == 1
+    assert (_kept(made, bare), _kept(made, whole)) == (before, FILES)
+    assert run_artifacts.DIGEST not in made.client().get_run(bare).data.tags
+
+
 def test_files_are_made_once_and_again_when_they_change_or_are_lost(made: Case, where: StoreLocation) -> None:
     run_id, counted = made.ids[0], Counter[str]()  # type: ignore[attr-defined]
 

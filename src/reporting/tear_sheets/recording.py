@@ -74,12 +74,14 @@ class _Sheets:
         self._batch_of = {each: new[i - i % _BATCH : i - i % _BATCH + _BATCH] for i, each in enumerate(new)}
 
     def files(self, plan: PlannedSheet) -> Files:
-        """Give the page and the tables of a sheet."""
+        """Give the page and the tables of a sheet; nothing where it can't be computed any more."""
         key = plan.record_id
         if key not in self._ahead:
             batch = self._batch_of.get(key, [key])
             self._ahead = {sheet.record_id: sheet for sheet in read_sheets(self._paths, batch)}
-        sheet = self._ahead.pop(key)
+        sheet = self._ahead.pop(key, None)
+        if sheet is None:  # its bars changed since the page was written; `read_sheets` said so
+            return {}
         tables = {f"data/{name}": content for name, content in data_files(sheet).items()}
         return {SHEET_FILE: standalone(sheet, plan.around).encode("utf-8"), **tables}
 

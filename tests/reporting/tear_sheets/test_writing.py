@@ -122,6 +122,18 @@ def test_each_run_gets_its_sheet_and_tables_and_the_session_its_report(
     assert made["session run"][1] == {"index.html": b"page"}
 
 
+def test_a_sheet_that_its_bars_no_longer_give_leaves_the_others_their_files(
+    paths: DatasetPaths, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, made = recording.read_sheets, {}
+    monkeypatch.setattr(recording, "read_sheets", lambda at, ids: known(at, [each for each in ids if each != "A"]))
+    monkeypatch.setattr(
+        recording, "record_artifacts", lambda *of: made.update({run: len(make()) for run, (_, make) in of[2].items()})
+    )
+    recording.record_sheets(paths, TrackingConfig(), Written((planned("A"), planned("B"))), None)
+    assert made["run of A"] == 0 and made["run of B"] > 0
+
+
 def test_a_store_that_does_not_answer_costs_a_warning(
     paths: DatasetPaths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

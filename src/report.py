@@ -85,7 +85,7 @@ def _sheets(data: ReportData, config: Config) -> list[PlannedSheet]:
     from src.reporting.tear_sheets.plan import SheetSettings, planned_sheets
 
     limits = {threshold.metric: threshold.limit for threshold in data.thresholds}
-    return planned_sheets(config.paths, SheetSettings(limits, data.run_pages))
+    return planned_sheets(config.paths, SheetSettings(limits, data.run_pages, data.simulated))
 
 
 def _write_sheets(plans: list[PlannedSheet], config: Config) -> Written:

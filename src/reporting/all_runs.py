@@ -72,7 +72,13 @@ def columns(*, has_bars: bool) -> tuple[DataColumn, ...]:
         DataColumn("suspicious", "flagged", "prose", shown=False, appears_with="is_flagged"),
         DataColumn("misses", "misses", "prose", shown=False, appears_with="near_miss"),
         *([bars] if has_bars else []),
-        DataColumn("record_id", "run", "id", hint="Leads to the run in MLflow", link="run_page"),
+        DataColumn(
+            "record_id",
+            "run",
+            "id",
+            hint="Leads to the run in MLflow, while its server runs at the address of the link",
+            link="run_page",
+        ),
     )
 
 

@@ -100,7 +100,7 @@ def sessions_headline(data: ReportData) -> str:
     """Write the top of the page of sessions."""
     found = data.sessions
     sentence = session_sentence(found) if found is not None and found.last else "No other session graded these runs."
-    return render("sentence", sentence=sentence)
+    return render("sentence", sentence=sentence, simulated=data.simulated)
 
 
 def listed_section(data: ReportData) -> str:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from src.tracking.run_record import RunContent
 
 EVIDENCE = ("z", "q_value", "luck_rate", "deflated_sharpe")
+SIMULATED = "**Simulated bars**: instruments and profits are invented."
+"""Sentence of every description of a run on simulated bars."""
+_USUAL_STORE = "sqlite:///mlruns/mlflow.db"
 CHAMPION = "\n\n### Champion\n"
 """Heading of the section that promotion writes."""
 
@@ -54,18 +57,24 @@ def version_card(content: RunContent, run_id: str, thresholds: Thresholds, sessi
     name, to = params["registered_name"], content.tags.get("alpha.last_oos", "")
     parts = [
         f"{markdown_text(content.name)}, {markdown_text(params['library_version'])}: {_prediction(params)}",
+        SIMULATED if "alpha.simulated" in content.tags else "",
         _table(metrics, thresholds),
         _luck(session),
         f"Graded on {_count(metrics.get('n_oos'))} out-of-sample bars{f' up to {to}' if to else ''}, by run "
         f"`{run_id}`. The grade is of the walk-forward procedure; this model is a refit on all data and has no "
         "out-of-sample record of its own.",
-        f"### Use\n```python\nimport mlflow\n\nmodel = mlflow.pyfunc.load_model({f'models:/{name}@champion'!r})\n"
+        f"### Use\n```python\nimport mlflow\n\nmlflow.set_tracking_uri({_USUAL_STORE!r})  # or your `tracking.uri`\n"
+        f"model = mlflow.pyfunc.load_model({f'models:/{name}@champion'!r})\n"
         f"model.predict(features)  # a frame with {params['n_features']} feature columns, in the order of its signature"
         "\n```\n`python -m src.predict` does this for every champion, with the features of today's bars.",
     ]
     figures = {key: metrics[key] for key in (*(metric.name for metric in GATE_METRICS), *EVIDENCE) if key in metrics}
     tags = {key: _shown(key, value) for key, value in figures.items()}
-    tags |= {"family": params["family"], "dataset": params["dataset"], "n_oos": _count(metrics.get("n_oos"))}
+    tags |= {
+        "family": params["family"],
+        "dataset": params["dataset"],
+        "n_oos": _count(metrics.get("n_oos")).replace(",", ""),
+    }
     tags |= {"data_to": to, "session": str(session.get("name") or content.session_key), "run_id": run_id}
     return Card("\n\n".join(filter(None, parts)), {key: value for key, value in tags.items() if value})
 
@@ -85,6 +94,7 @@ def model_card(content: RunContent) -> Card:
         "The alias `champion` names the one that `python -m src.predict` asks; `python -m src.promote` chooses it by "
         "the strength of the evidence."
     )
+    text += f"\n\n{SIMULATED}" if "alpha.simulated" in content.tags else ""
     return Card(text, {key: params[key] for key in ("asset_class", "symbol", "dataset")})
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from src.core.instruments import POOLED
-from src.tracking.model_cards import markdown_text
+from src.tracking.model_cards import SIMULATED, markdown_text
 from src.tracking.pooled_record import flattened, pooled_params, portfolio_settings
 from src.tracking.registry_gate import GATED
 
@@ -82,7 +82,9 @@ def run_contents(settings: TrackedDataset, runs: pl.DataFrame, grades: pl.DataFr
     """
     both = grades.join(runs, on="record_id", how="inner", suffix="_of_run")
     figures = [name for name, dtype in grades.schema.items() if dtype.is_numeric() and name not in _NOT_METRICS]
+    simulated = settings.simulated
     for row in both.iter_rows(named=True):
+        row["simulated"] = simulated
         row["suspicious"] = row.get("suspicious") or _too_good(row, settings.grade)
         yield _content(settings, row, figures)
 
@@ -201,6 +203,7 @@ def _tags(
         "alpha.suspicious": row.get("suspicious"),
         "alpha.undefined": ", ".join(undefined),
         "alpha.superseded": "true" if row.get("superseded") else None,
+        "alpha.simulated": "true" if row.get("simulated") else None,
         "alpha.last_oos": row.get("last_oos"),
         "alpha.dataset": settings.dataset,
         "alpha.library_version": row["library_version"],
@@ -217,16 +220,29 @@ def _tags(
     }
     tags |= _placebo_tags(row, parts) if "arm" in parts else {}
     shown = {key: str(value) for key, value in tags.items() if value not in (None, "")}
-    return shown | {NOTE: _note(shown)}
+    return shown | {NOTE: _note(shown, row)}
 
 
-def _note(tags: Mapping[str, str]) -> str:
-    """Verdict and reasons, as MLflow's page shows them under the run's name."""
+def _note(tags: Mapping[str, str], row: Mapping[str, Any]) -> str:
+    """Verdict, reasons and evidence, as MLflow's page shows them under the run's name."""
     reasons = markdown_text(tags.get("alpha.reasons", ""))
     verdict = "**Passed** the four thresholds out of sample." if tags["alpha.passed"] == "true" else "**Did not pass.**"
     doubt = tags.get("alpha.suspicious")
     parts = [verdict, f"{reasons}." if reasons else "", f"**Suspicious**: {markdown_text(doubt)}." if doubt else ""]
+    if tags["alpha.passed"] == "true":
+        parts.append(_evidence(row))
+        parts.append("The tear sheet that `python -m src.report` writes is among the artifacts.")
+    parts += [SIMULATED] if "alpha.simulated" in tags else []
     return " ".join(filter(None, parts))
+
+
+def _evidence(row: Mapping[str, Any]) -> str:
+    """Luck rate and q-value; a rate of 0 is no probability, but says that no draw passed."""
+    luck, q = row.get("luck_rate"), row.get("q_value")
+    draws = "draw without skill" if row["asset_class"] == POOLED else "circular shift"
+    said = [] if luck is None else [f"Luck rate {luck:.3g}." if luck > 0 else f"No {draws} passes."]
+    said += [] if q is None else [f"q-value {q:.3g}."]
+    return " ".join(said)
 
 
 def _placebo_tags(row: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,9 @@ from src.config.schema import (
 from src.core.errors import ConfigError
 from src.core.project import main_checkout
 from src.evaluation.grade import Thresholds
+from src.market.bars import BarStore
 from src.runtime.redaction import masked_address
+from src.sources.registry import is_simulated
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,12 @@ class TrackedDataset:
             sync_command(config.universe, config.tracking, config.data), config.paths, config.split.until,
             config.portfolio, config.eligibility,
         )  # fmt: skip
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the bars at hand are simulated; False where there are none."""
+        store = BarStore(self.paths.bars)
+        return store.exists() and is_simulated(store.manifest.source)
 
     @property
     def thresholds(self) -> Thresholds:

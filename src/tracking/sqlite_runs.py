@@ -30,7 +30,7 @@ REVISIONS = {"dc11669786a5": "3.17", "f4a9b2c7d1e6": "3.18"}
 
 MUTABLE_TAGS = (
     *("alpha.passed", "alpha.reasons", "alpha.suspicious", "alpha.superseded", "alpha.strategy_settings"),
-    *("alpha.last_oos", NOTE),
+    *("alpha.last_oos", "alpha.simulated", NOTE),
 )
 """Tags that a later grade of the same returns may change."""
 

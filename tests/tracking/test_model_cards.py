@@ -11,8 +11,16 @@ import pytest
 
 from src.promote import promote
 from src.sync import sync
-from src.tracking.model_cards import CHAMPION, champion_section, markdown_text, version_card, with_champion
-from src.tracking.run_record import run_contents
+from src.tracking.model_cards import (
+    CHAMPION,
+    champion_section,
+    markdown_text,
+    model_card,
+    version_card,
+    with_champion,
+)
+from src.tracking.run_record import NOTE, run_contents
+from src.tracking.settings import TrackedDataset
 from tests.tracking.routes_case import look_anew
 from tests.tracking.tracking_case import GOOD, Case, case
 
@@ -45,6 +53,16 @@ def test_a_card_has_the_figures_the_limits_the_luck_and_how_to_call_the_model(ma
     assert card.tags["data_to"] == "2025-01-01"
     assert card.tags["session"] == "demo lightgbm"
     assert not {"q_value", "deflated_sharpe"} & card.tags.keys()  # undefined here
+
+
+def test_descriptions_say_that_bars_are_simulated(made: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = _content(made)
+    monkeypatch.setattr(TrackedDataset, "simulated", True)
+    simulated = _content(made)
+    for content, said in ((own, False), (simulated, True)):
+        cards = version_card(content, "abc", made.tracked.thresholds, LUCK), model_card(content)
+        for text in (content.tags[NOTE], *(card.description for card in cards)):
+            assert ("Simulated bars" in text) is said
 
 
 def test_an_unknown_figure_is_a_dash_and_unknown_luck_is_left_out(made: Case) -> None:

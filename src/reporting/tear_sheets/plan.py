@@ -62,10 +62,13 @@ class SheetSettings:
         By metric.
     run_pages : mapping of str to str
         Addresses of runs in MLflow by ``record_id``.
+    simulated : bool
+        Whether the bars are simulated.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
     run_pages: Mapping[str, str] = field(default_factory=dict)
+    simulated: bool = False
 
 
 def sheets_folder(paths: DatasetPaths) -> Path:
@@ -121,8 +124,8 @@ def _planned(
     page = settings.run_pages.get(row["record_id"], "")
     pages, tracked = _pages(row, siblings, dataset), ((page, "the run"),) if page else ()
     server = page.partition("/#/")[0] if row["champion"] else ""
-    around = Surroundings(dataset, settings.thresholds, pages, tracked, server)
-    alone = [row["digest"], sorted(settings.thresholds.items()), made_with()]
+    around = Surroundings(dataset, settings.thresholds, pages, tracked, server, settings.simulated)
+    alone = [row["digest"], sorted(settings.thresholds.items()), made_with(), settings.simulated]
     return PlannedSheet(
         row["record_id"], row["sheet"], json_digest([*alone, pages, tracked, server]), around, row["mlflow_run_id"],
         json_digest(alone),

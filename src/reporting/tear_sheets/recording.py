@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SHEET_FILE = "tear_sheet.html"
 _BATCH = 16  # sheets that are read together
+_TO_FILES = re.compile(r'<a [^>]*?href="(?!#|https?:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
+_OF_TABLES = re.compile(r'"link":"(?:sheet|bars_page)"')  # columns whose rows lead to files
 _OF_SESSION = ("index.html", "quality.html", "metrics.json", "summary.svg")  # of the report
 
 
@@ -92,9 +95,31 @@ def _report_files(
     run_id = session_run_ids(location, paths.dataset).get(session) if session else None
     if run_id is None:
         return {}
-    files = {path.name: path.read_bytes() for path in _existing(paths.reports)}
+    files = {path.name: _alone(path) for path in _existing(paths.reports)}
     digest = json_digest(sorted((name, hashlib.sha256(content).hexdigest()) for name, content in files.items()))
     return {run_id: (digest, lambda: files)}
+
+
+def _alone(path: Path) -> bytes:
+    """Content of a file of the report as it stands beside a run."""
+    content = path.read_bytes()
+    return unlinked(content.decode("utf-8")).encode("utf-8") if path.suffix == ".html" else content
+
+
+def unlinked(page: str) -> str:
+    """Give a page whose links to other files are plain text: in MLflow's frame they lead nowhere.
+
+    Parameters
+    ----------
+    page : str
+        HTML.
+
+    Returns
+    -------
+    str
+        Links inside the page stay.
+    """
+    return _TO_FILES.sub(r"<span>\1</span>", _OF_TABLES.sub('"link":""', page))
 
 
 def _existing(folder: Path) -> list[Path]:

@@ -59,6 +59,8 @@ def figure_text(figure: SheetFigure, value: Number | str) -> str:
     """
     if value is None or isinstance(value, str):
         return value or DASH
+    if figure.name == "luck_rate" and value == 0:
+        return "none pass"  # of a number of draws that is no bound of a probability
     if figure.kind == "ratio":
         return three_decimals(value) if figure.name.endswith("auc") else two_decimals(value)
     if figure.kind == "days":

@@ -39,6 +39,8 @@ class Surroundings:
         Of the run in MLflow.
     models : str
         Address of the server that shows the registered model of a champion; empty where there is none.
+    simulated : bool
+        Whether the bars are simulated.
     """
 
     dataset: str = ""
@@ -46,6 +48,7 @@ class Surroundings:
     pages: tuple[Link, ...] = ()
     tracked: tuple[Link, ...] = ()
     models: str = ""
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def sheet_page(sheet: TearSheet, around: Surroundings, scripts: Scripts, digest:
             around=around, sheet=sheet, period=charts.period(sheet), tiles=first_figures(sheet),
             ranges=[(text, days) for text, days in RANGES if days < sheet.days.height * 1.5],
             data=_shared(sheet), sections=[part for part in _sections(sheet, around.thresholds) if part[2]],
-            identity=_identity(sheet), tracked=_tracked(sheet, around), ui=command("ui", stored=around.dataset),
+            identity=_identity(sheet), tracked=_tracked(sheet, around),
+            ui=command("ui", stored=around.dataset), server=_server(sheet, around),
         )
     )  # fmt: skip
 
@@ -115,7 +119,7 @@ def _sections(sheet: TearSheet, limits: Mapping[str, float]) -> list[tuple[str, 
         ("equity-curve", "Equity", equity),
         ("drawdowns", "Drawdowns", drawdown if sheet.drawdowns.height else ""),
         ("returns-by-month", "Months and years", _months(sheet)),
-        ("rolling", "The last year, day by day", rolling),
+        ("rolling", "Rolling one-year Sharpe ratio and AUC", rolling),
         ("folds", "Folds", folds if sheet.folds.height else ""),
         ("figures", "All figures", figures_section(sheet)),
         ("luck", "The run among its own shifts", _luck(sheet)),
@@ -180,6 +184,12 @@ def _tracked(sheet: TearSheet, around: Surroundings) -> tuple[Link, ...]:
     if not around.models:
         return around.tracked
     return (*around.tracked, (model_address(sheet.registered_name, server=around.models), "the registered model"))
+
+
+def _server(sheet: TearSheet, around: Surroundings) -> str:
+    """Where the pages of MLflow are assumed to be, without ``http://``."""
+    addresses = [address for address, _ in _tracked(sheet, around)]
+    return addresses[0].partition("/#/")[0].removeprefix("http://") if addresses else ""
 
 
 def _identity(sheet: TearSheet) -> list[tuple[str, str]]:

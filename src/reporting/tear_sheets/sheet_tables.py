@@ -54,7 +54,7 @@ def fold_listing(sheet: TearSheet) -> str:
     columns = [
         Column("fold", lambda r: str(r["fold"] + 1), hint=definition("fold")),
         _day("from", "first"), _day("to", "last"),
-        _number("trained on", "n_train", integer, "bars"), _number("bars", "n_oos", integer, definition("n_oos")),
+        _number(*_trained(sheet)), _number("bars", "n_oos", integer, definition("n_oos")),
         _number("AUC", "auc", three_decimals, definition("auc")),
         _number("accuracy", "accuracy", percent, definition("accuracy")),
         _number("Sharpe", "sharpe", two_decimals, definition("sharpe")),
@@ -62,6 +62,13 @@ def fold_listing(sheet: TearSheet) -> str:
         _number("net return", "net", percent, definition("net")),
     ]  # fmt: skip
     return _listing(columns, sheet.folds, "Each fold, out of sample")
+
+
+def _trained(sheet: TearSheet) -> tuple[str, str, Callable[[Number], str], str]:
+    """The column of what a fold was trained on: bars of an instrument, rows of a panel of names."""
+    if "entry" in sheet.trades.columns:
+        return "trained on", "n_train", integer, "bars"
+    return "trained on rows", "n_train", integer, "one for each name and day that it decides on"
 
 
 def trades_section(sheet: TearSheet) -> str:

@@ -183,7 +183,7 @@ def standalone(sheet: TearSheet, around: Surroundings | None = None) -> str:
     str
         HTML.
     """
-    kept = Surroundings(around.dataset, around.thresholds) if around else Surroundings()
+    kept = Surroundings(around.dataset, around.thresholds, simulated=around.simulated) if around else Surroundings()
     return sheet_page(sheet, kept, sheet_scripts.inside())
 
 

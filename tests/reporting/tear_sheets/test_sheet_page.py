@@ -74,6 +74,14 @@ def test_a_sheet_that_stands_alone_links_to_no_file() -> None:
     assert "threshold 0.52" in standalone(instrument_sheet(60), AROUND)
 
 
+def test_simulated_bars_and_the_assumed_address_of_mlflow_are_named() -> None:
+    run = (("http://127.0.0.1:5000/#/experiments/1/runs/ab", "the run"),)
+    around = replace(AROUND, tracked=run, simulated=True)
+    assert "Simulated bars" in standalone(instrument_sheet(60), around)
+    assert "Simulated bars" not in standalone(instrument_sheet(60), AROUND)
+    assert "runs at 127.0.0.1:5000:" in sheet_page(instrument_sheet(60), around, sheet_scripts.beside())
+
+
 @pytest.mark.parametrize("made", [instrument_sheet, portfolio_sheet])
 def test_every_section_of_the_menu_is_there(made: Any) -> None:
     page = sheet_page(made(300), AROUND, sheet_scripts.beside())

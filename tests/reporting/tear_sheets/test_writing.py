@@ -111,7 +111,9 @@ def test_each_run_gets_its_sheet_and_tables_and_the_session_its_report(
     monkeypatch.setattr(recording, "record_artifacts", record)
     monkeypatch.setattr(recording, "session_run_ids", lambda *_: {"5e55": "session run"})
     paths.reports.mkdir(parents=True)
-    (paths.reports / "index.html").write_text("page", encoding="utf-8")
+    (paths.reports / "index.html").write_text(
+        'page <a href="book.html">Book</a> <a href="#top">top</a> {"link":"sheet"}', encoding="utf-8"
+    )
     written = Written((planned("A"), planned("B"), replace(planned("C"), mlflow_run_id=None)), frozenset({"A", "B"}))
     assert recording.record_sheets(paths, TrackingConfig(), written, "5e55") == 3
     assert set(made) == {"run of A", "run of B", "session run"}
@@ -119,7 +121,7 @@ def test_each_run_gets_its_sheet_and_tables_and_the_session_its_report(
     assert digest == "shown d1"
     assert {"tear_sheet.html", "data/equity.csv", "data/folds.csv", "data/predictions.parquet"} <= set(files)
     assert b"stock.A by lightgbm" in files["tear_sheet.html"]
-    assert made["session run"][1] == {"index.html": b"page"}
+    assert made["session run"][1] == {"index.html": b'page <span>Book</span> <a href="#top">top</a> {"link":""}'}
 
 
 def test_a_sheet_that_its_bars_no_longer_give_leaves_the_others_their_files(

@@ -231,7 +231,7 @@ def _note(tags: Mapping[str, str], row: Mapping[str, Any]) -> str:
     parts = [verdict, f"{reasons}." if reasons else "", f"**Suspicious**: {markdown_text(doubt)}." if doubt else ""]
     if tags["alpha.passed"] == "true":
         parts.append(_evidence(row))
-        parts.append("The tear sheet that `python -m src.report` writes is among the artifacts.")
+        parts.append("Once the report is written, its tear sheet is among the artifacts.")
     parts += [SIMULATED] if "alpha.simulated" in tags else []
     return " ".join(filter(None, parts))
 

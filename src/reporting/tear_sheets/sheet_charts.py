@@ -103,7 +103,7 @@ def fold_charts(sheet: TearSheet, thresholds: dict[str, float]) -> list[Chart]:
     charts = []
     for metric, name, form, neutral in (("auc", "AUC", ".2f", 0.5), ("sharpe", "Sharpe ratio", ".1f", 0.0)):
         x = {"field": "begins", "type": "ordinal", "title": f"{name} of the fold that begins",
-             "axis": {"labelAngle": 0, "labelOverlap": True}}  # fmt: skip
+             "axis": {"labelAngle": 0, "labelOverlap": True, "labelSeparation": 8}}  # fmt: skip
         bars = mark("bar", "folds", {"x": x, "y": quantity(metric, form, scale={"zero": False}),
                     "y2": {"datum": neutral}, "color": {"value": RUN}, "tooltip": tooltip}, width={"band": 0.6},
                     clip=False)  # fmt: skip

@@ -40,6 +40,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Figures by what they are about; any other stands last."""
 OTHER = "More"
+_UNITS = {"capacity": "${}", "break_even_bps": "{} bp"}
 FIRST = 6  # shown as large numbers
 
 
@@ -61,6 +62,8 @@ def figure_text(figure: SheetFigure, value: Number | str) -> str:
         return value or DASH
     if figure.name == "luck_rate" and value == 0:
         return "none pass"  # of a number of draws that is no bound of a probability
+    if figure.name in _UNITS and is_finite(value):
+        return _UNITS[figure.name].format(integer(value) if figure.kind == "count" else two_decimals(value))
     if figure.kind == "ratio":
         return three_decimals(value) if figure.name.endswith("auc") else two_decimals(value)
     if figure.kind == "days":
@@ -111,7 +114,8 @@ def figures_section(sheet: TearSheet) -> str:
     tables = [
         {
             "name": name,
-            "compared": any(f.always_long is not None or f.benchmark is not None for f in figures),
+            "always_long": any(figure.always_long is not None for figure in figures),
+            "benchmark": any(figure.benchmark is not None for figure in figures),
             "rows": [_cells(figure) for figure in figures],
         }
         for name, figures in groups.items()

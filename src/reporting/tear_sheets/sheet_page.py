@@ -20,6 +20,7 @@ from src.tracking.links import model_address
 HERE = Path(__file__).parent
 RANGES = (("all", 0), ("5 years", 1826), ("3 years", 1096), ("1 year", 365), ("3 months", 91))
 _FINER = {"net": 4, "costs": 4, "contribution": 4, "offset": 2, "value_rank": 2, "place": 0, "names": 0}
+_LEVELS = "Dashed lines: the threshold, and no skill (AUC 0.5, Sharpe ratio 0)."
 Link = tuple[str, str]
 """Address and text."""
 
@@ -117,10 +118,14 @@ def _sections(sheet: TearSheet, limits: Mapping[str, float]) -> list[tuple[str, 
     folds = _pair(*(vega.figure(each) for each in charts.fold_charts(sheet, thresholds))) + fold_listing(sheet)
     return [
         ("equity-curve", "Equity", equity),
-        ("drawdowns", "Drawdowns", drawdown if sheet.drawdowns.height else ""),
+        (
+            "drawdowns",
+            "Drawdowns",
+            _noted("Orange: the worst, from their peak until made good.", drawdown) if sheet.drawdowns.height else "",
+        ),
         ("returns-by-month", "Months and years", _months(sheet)),
-        ("rolling", "Rolling one-year Sharpe ratio and AUC", rolling),
-        ("folds", "Folds", folds if sheet.folds.height else ""),
+        ("rolling", "Rolling one-year Sharpe ratio and AUC", _noted(_LEVELS, rolling) if rolling else ""),
+        ("folds", "Folds", _noted(_LEVELS, folds) if sheet.folds.height else ""),
         ("figures", "All figures", figures_section(sheet)),
         ("luck", "The run among its own shifts", _luck(sheet)),
         ("exposure-and-costs", "Exposure and costs", _drawn(time_charts.exposure_charts(sheet))),
@@ -133,7 +138,10 @@ def _sections(sheet: TearSheet, limits: Mapping[str, float]) -> list[tuple[str, 
 
 
 def _months(sheet: TearSheet) -> str:
-    return _pair(vega.figure(charts.month_chart(sheet)), vega.figure(charts.year_chart(sheet)), wide_first=True)
+    note = "Net return of each month, in percent."
+    return _noted(
+        note, _pair(vega.figure(charts.month_chart(sheet)), vega.figure(charts.year_chart(sheet)), wide_first=True)
+    )
 
 
 def _luck(sheet: TearSheet) -> str:
@@ -155,7 +163,16 @@ def _groups(sheet: TearSheet) -> str:
 def _distribution(sheet: TearSheet) -> str:
     drawn = [charts.distribution_chart(sheet)] if sheet.distribution.height else []
     drawn += [charts.calibration_chart(sheet)] if sheet.calibration.height else []
-    return _pair(*(vega.figure(each) for each in drawn))
+    note = "Dashed curve: a normal law of the same mean and variance." if sheet.distribution.height else ""
+    note += (
+        " Calibration: upright lines are intervals of 95%; dashed: as predicted." if sheet.calibration.height else ""
+    )
+    return _noted(note.strip(), _pair(*(vega.figure(each) for each in drawn))) if drawn else ""
+
+
+def _noted(note: str, body: str) -> str:
+    """What the colours and lines of a part mean, and the part."""
+    return render("sheet_note", note=note) + body
 
 
 def _features(sheet: TearSheet) -> str:

@@ -127,7 +127,13 @@ def _pooled(pooled: Json | None) -> Iterator[str]:
     graded = pooled["by_instrument"]
     if graded:
         own = f"; {graded['own_family']} {_skill(graded, 'own_')}" if graded["own_family"] else ""
-        yield f"    graded on it alone, hedged: {_skill(graded)}{own}; found by {graded['found_by']}"
+        yield f"    graded on it alone, hedged: {_skill(graded)}{own}; {_found(graded['found_by'])}"
+
+
+def _found(by: str) -> str:
+    if by == "neither":
+        return "neither of the two clears the gate there"
+    return f"found by {by}"
 
 
 def _skill(row: Json, prefix: str = "") -> str:
@@ -159,7 +165,8 @@ def _failures(failures: list[Json]) -> Iterator[str]:
 
 def _runs(runs: list[Json]) -> str:
     superseded = sum(run["superseded"] for run in runs)
-    return f"  runs        {len(runs):,} ever trained, {superseded:,} superseded, the last {runs[-1]['created_at']}"
+    last = str(runs[-1]["created_at"])[:19]
+    return f"  runs        {len(runs):,} ever trained, {superseded:,} superseded, the last {last}"
 
 
 def _metric(value: float | None, style: str) -> str:

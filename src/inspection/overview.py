@@ -40,9 +40,7 @@ FORMAT = 1  # of the result of `overview`: raised if a key changes its meaning o
 _PIPELINE = ("hydrate", "featurize", "train")
 _POOLED_UNIT = "fit"
 _WEEK = dt.timedelta(days=7)
-_ASKED: dict[str, Any] = {
-    **dict.fromkeys((*KEY, "state", "error_class", "reason", "next_attempt", "checked"), pl.String())
-}
+_ASKED: Json = dict.fromkeys((*KEY, "state", "error_class", "reason", "next_attempt", "checked"), pl.String())
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,9 @@ def _stages(data: _Dataset) -> Iterator[Json]:
     for path in sorted(data.paths.states_folder.glob("*.parquet")):
         states = None if path.stem in _PIPELINE else read_table(path)
         if states is not None and set(ROW) <= set(states.columns):  # option chains, say
-            yield _stage(path.stem, states, data, [path], wanted=states.select(KEY))
+            rows = state_counts.judged(states) if path.stem == "promote" else states
+            stage = _stage(path.stem, rows, data, [path], wanted=rows.select(KEY))
+            yield stage | {"reasons": state_counts.reasons(states)}
 
 
 def _stage(

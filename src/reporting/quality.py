@@ -97,7 +97,7 @@ def rules_section(data: ReportData) -> str:
         Column("set aside", lambda r: integer(r["set_aside"]), lambda r: r["set_aside"], "of them not in use"),
         Column("bars", lambda r: integer(r["n"]) if r["n"] else "", lambda r: r["n"] or None, "bars, rows or steps"),
         Column("of their bars", lambda r: percent(r["share"]) if r["n"] else "", lambda r: r["share"]),
-        Column("example", lambda r: f"{r['example']}: {r['text']}"),
+        Column("example", lambda r: f"{r['example']}: {r['text']}", mark=lambda _: "prose"),
     ]
     rows = by_rule(quality).to_dicts()
     intro = (

@@ -49,6 +49,23 @@ def counted(rows: pl.DataFrame, wanted: pl.DataFrame | None) -> Json:
     return _accounts(found, None if waiting is None else _by_class(waiting))
 
 
+def judged(standings: pl.DataFrame) -> pl.DataFrame:
+    """Give the states of promotion by instrument: done where a run was judged, whatever it came to.
+
+    Parameters
+    ----------
+    standings : DataFrame
+        asset_class, symbol: a row a run, whose states are standings, not those of a stage.
+
+    Returns
+    -------
+    DataFrame
+        asset_class, symbol, state, reason: one row an instrument.
+    """
+    done, none = pl.lit("done").alias("state"), pl.lit("").alias("reason")
+    return standings.select(*KEY, done, none).unique(KEY, maintain_order=True)
+
+
 def running_counts(states: dict[str, dict[str, int]], wanted: pl.DataFrame | None) -> Json:
     """Counts of a running command, from its heartbeat.
 

@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from src.storage.state_counts import ROW, reason_groups, reasons
+from src.core.instruments import KEY
+from src.storage.state_counts import ROW, counted, judged, reason_groups, reasons
 
 
 def rows(*lines: tuple[str, ...], kinds: list[str] | None = None) -> pl.DataFrame:
@@ -51,3 +52,9 @@ def test_a_failure_that_quotes_an_earlier_stage_is_this_stages_own():
 
 def test_no_rows_have_no_reasons():
     assert reason_groups(rows()) == [] and reasons(rows()) == []
+
+
+def test_an_instrument_whose_runs_promotion_judged_is_done_once_whatever_they_came_to():
+    found = judged(rows(("stock", "A", "missed", "auc"), ("stock", "A", "champion", ""), ("etf", "B", "behind", "")))
+    counts = counted(found, found.select(KEY))
+    assert (counts["all"]["done"], counts["all"]["total"], counts["classes"]["stock"]["done"]) == (2, 2, 1)

@@ -15,7 +15,6 @@ from src.core.dotted import dotted
 from src.market.survivors import survivorship
 from src.reporting.pooled_results import GradedPortfolio, PooledResults
 from src.reporting.schemas import daily_table, pooled_grades_table
-from src.reporting.tear_sheets.pooled_curves import information, score_groups
 from src.storage import atomic
 
 
@@ -81,6 +80,8 @@ def session_settings(folder: Path, grades: pl.DataFrame) -> dict[str, object]:
 
 
 def _portfolio(paths: DatasetPaths, row: dict[str, Any], several: bool) -> GradedPortfolio:
+    from src.reporting.tear_sheets.pooled_curves import information, score_groups
+
     folder = paths.portfolios / row["record_id"]
     by_year, decay = (_optional(folder / f"{name}.parquet") for name in ("by_year", "decay"))
     title = f"{row['symbol']} {row['family']}" if several else row["symbol"]

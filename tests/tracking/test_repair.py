@@ -214,7 +214,8 @@ def test_an_orphaned_alias_and_a_version_without_a_run_are_cleared_away(
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute("PRAGMA foreign_keys = OFF")
-        connection.execute("DELETE FROM model_versions WHERE name = 'stock.AAA'")
+        for table in ("model_version_tags", "model_versions"):  # tags go with their version: a foreign key says so
+            connection.execute(f"DELETE FROM {table} WHERE name = 'stock.AAA'")
         for table in ("params", "tags", "metrics", "latest_metrics", "runs"):
             connection.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (run,))
         connection.commit()

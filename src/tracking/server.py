@@ -64,6 +64,9 @@ def serve(
     for name in ("SIGTERM", "SIGBREAK", "SIGHUP"):
         if hasattr(signal, name):  # however this process is asked to end, the server ends with it
             signal.signal(getattr(signal, name), signal.default_int_handler)
+    # Polars' own handler of Ctrl+C lets the system go on with a wait; Python's interrupts it.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # A process group of its own: Ctrl+C reaches this process alone, which ends the server without tracebacks.
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     process = subprocess.Popen(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 1000
 _VERDICTS = {"expected": "as its record says", "flagged": "flagged", "young": "too few days", "ended": "ended"}
 _BANDS = (
-    "An alarm takes a fault, drift, or returns that turned. A figure outside its band is none: each is outside by "
+    "An alarm takes a fault, drift, or returns that turned. A figure outside its band is no alarm: each is outside by "
     "chance in some sound champions, and often on the better side."
 )
 

@@ -53,34 +53,28 @@ def options(
     ----------
     symbol : str or (asset_class, symbol)
         ``SPY``, ``etf.SPY`` or ``("etf", "SPY")``.
-    universe : str, optional
-        Name of the dataset; by default that of ``params.yaml``.
     date : date or str, optional
-        Day of the snapshot, UTC: the last one captured on it. By default the last of all.
+        Day in UTC whose last snapshot is read; by default the last of all.
     expiry : (date or str, date or str)
         First and last expiry, both included; None on a side leaves it open.
-    moneyness : (float, float)
-        Lowest and highest strike / spot, both included.
+    moneyness : (float, float), of strike / spot, both included
     type : {'call', 'put'}, optional
     flags : mapping of str to bool, optional
-        Flags of the quotes, or ``clean``, and whether they must be up: ``{"clean": True, "wide": False}``.
+        Whether flags of the quotes, or ``clean``, must be up: ``{"clean": True, "wide": False}``.
     columns : sequence of str, optional
-        All by default.
-    frame : {'polars', 'pandas'}
-    root : str or Path, optional
-        Folder of the project; by default the one at or above the working directory.
+    universe, frame, root
+        As in every function of `src.results`.
 
     Returns
     -------
     DataFrame
-        A row a contract: what the provider said (contract, expiry, strike, type, bid, ask, volume, open_interest), mid,
-        years, spot, forward, moneyness, iv (a year, of the mid), delta, gamma, theta (a year), vega and rho (per 1.00),
-        and the flags. Values are null where no volatility explains the mid.
+        A row a contract: the provider's quote, mid, years, spot, forward, moneyness, iv (a year, of the mid), delta,
+        gamma, theta (a year), vega, rho (per 1.00), flags; null where no volatility explains the mid.
 
     Raises
     ------
     ConfigError
-        For an unknown underlying, day, flag or column: the message says what there is.
+        For an unknown underlying, day, flag or column.
     StageError
         If no snapshot was taken.
 

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from tests import conftest, process_case
-from tests.process_case import HANG, run, started, still_running
+from tests.process_case import HANG, run, started, still_running, until
 
 HANGING = "from tests.process_case import hang; hang()"
 FAMILY = (
@@ -38,6 +39,31 @@ def test_a_group_ends_with_its_block_though_the_test_fails(session: bool) -> Non
         child = psutil.Process(int(process.stdout.readline()))
         raise ZeroDivisionError
     assert process.returncode is not None and not still_running([child], HANG)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows starts a process with its environment")
+def test_a_descendant_whose_program_is_just_being_loaded_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+
+    class Loading(psutil.Process):
+        def environ(self) -> dict[str, str]:
+            return super().environ() if self.pid in seen else {}
+
+        def cmdline(self) -> list[str]:
+            return super().cmdline() if self.pid in seen else []
+
+    with started(family(HANGING, session=True), stdout=subprocess.PIPE, text=True) as process:
+        child = psutil.Process(int(process.stdout.readline()))
+        until(child.environ)
+        actual = psutil.process_iter
+
+        def looked_at() -> Iterator[psutil.Process]:
+            for each in actual():
+                yield Loading(child.pid) if each.pid == child.pid else each
+            seen.add(child.pid)  # the first whole look finds it being loaded
+
+        monkeypatch.setattr(psutil, "process_iter", looked_at)
+    assert not still_running([child], HANG)
 
 
 def test_a_command_that_leaves_a_process_behind_is_named_and_what_it_left_is_ended(

@@ -146,7 +146,37 @@ def evaluate(
 ) -> tuple[pl.DataFrame, dict[Key, Failure]]:
     """Like `compute`, but an instrument on which a formula raises gets null columns and is among the failures.
 
-    `examine` is called with each other instrument, its inputs and its bare values, and may raise to end all.
+    `examine` is as in `evaluate_block`.
+    """
+    block, failed = evaluate_block(bars, graph, panel, examine, facts=facts)
+    columns = [
+        pl.Series(item.name, block[at], dtype=pl.Float32, nan_to_null=True) for at, item in enumerate(graph.features)
+    ]
+    return bars.select(*KEY, "date").with_columns(columns), failed
+
+
+def evaluate_block(
+    bars: pl.DataFrame,
+    graph: FeatureGraph,
+    panel: PanelLookup,
+    examine: Callable[[Key, Arrays, Arrays], None] | None = None,
+    *,
+    facts: FactLookup | None = None,
+) -> tuple[NDArray[np.float32], dict[Key, Failure]]:
+    """Columns of many instruments as one block, a row a feature, in the order of the rows of `bars`.
+
+    Parameters
+    ----------
+    bars, panel, facts : as in `compute`.
+    graph : the features.
+    examine : called with each instrument that has not failed, its inputs and its bare values; may raise to end all.
+
+    Returns
+    -------
+    block : float32, shape (features, rows)
+        NaN where undefined, and everywhere on an instrument that failed.
+    failed : dict
+        Why, by instrument on which a formula raised.
     """
     order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
     in_order = bool((order[1:] > order[:-1]).all())
@@ -172,10 +202,7 @@ def evaluate(
             examine(key, own, bare)
     if not in_order:
         block[:, order] = block.copy()
-    columns = [
-        pl.Series(item.name, block[at], dtype=pl.Float32, nan_to_null=True) for at, item in enumerate(graph.features)
-    ]
-    return bars.select(*KEY, "date").with_columns(columns), failed
+    return block, failed
 
 
 def instruments(table: pl.DataFrame) -> list[tuple[tuple[str, str], slice]]:

@@ -7,7 +7,6 @@ whatever else stands in the table and however the work is spread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,11 +14,10 @@ from numpy.typing import NDArray
 
 from src.core.failure import Failure
 from src.core.instruments import Key
-from src.features.catalog import is_own, kinds_of, lookup, reach
 from src.features.fact_lookup import FactLookup
-from src.features.facts import Facts
+from src.features.graph import Arrays, FeatureGraph
 from src.features.panel_lookup import Members, as_of, row_as_of
-from src.features.registry import KINDS, MARKET, MEMBERS, PANEL, RAW, Feature, FeatureError, inputs
+from src.features.registry import MARKET, MEMBERS, Feature, FeatureError
 from src.features.windows import Array, finish
 
 KEY = ("asset_class", "symbol")
@@ -28,55 +26,8 @@ COLUMNS = {f"raw_{name}": name for name in ("open", "high", "low", "close")} | {
 }
 ALWAYS_OPEN = ("crypto",)  # classes that trade around the clock
 NOTHING = np.empty(0)
-Arrays = dict[str, Any]  # arrays of shape (bars,), `Members` or `Facts`
-Step = tuple[str, Callable[..., Array], tuple[str, ...]]
-
-
-class FeatureGraph:
-    """Features in an order in which each finds its inputs computed; shared intermediate results come once."""
-
-    def __init__(self, features: Sequence[Feature]) -> None:
-        self.features = list(features)
-        self.kinds = kinds_of(self.features)
-        self.guarded = any(is_own(item.name) for item in features)
-        own = {name: entry for item in features for name, entry in item.shelf.items()}
-        own |= {item.name: item for item in features}
-        names = dict.fromkeys(name for item in features for name in reach(item))
-        self.steps: list[Step] = []
-        for name in names:
-            if name not in (*RAW, *PANEL, *KINDS):
-                entry = own.get(name) or lookup(name)
-                self.steps.append((name, entry, inputs(entry.function if isinstance(entry, Feature) else entry)))
-
-    def values(self, arrays: Arrays) -> NDArray[np.float32]:
-        """Columns of one instrument, shape (features, bars), NaN where undefined.
-
-        Raises
-        ------
-        FeatureError
-            A formula raised: names the feature and says why.
-        """
-        return self.finished(self.bare(arrays))
-
-    def finished(self, bare: Arrays) -> NDArray[np.float32]:
-        """Bare values in the form in which they are stored, shape (features, bars)."""
-        with np.errstate(all="ignore"):
-            return finish([bare[item.name] for item in self.features], [item.window for item in self.features])
-
-    def bare(self, arrays: Arrays) -> Arrays:
-        """Values by feature before warm-up and infinities are cut; raises as `values` does.
-
-        Beside features of the user's own, inputs are read-only, so that none can change what another computes from.
-        """
-        lock = _locked if self.guarded else _as_is
-        arrays = {name: lock(values) for name, values in arrays.items()}
-        with np.errstate(all="ignore"):
-            for name, function, needed in self.steps:
-                try:
-                    arrays[name] = lock(function(*[arrays[label] for label in needed]))
-                except Exception as error:
-                    raise FeatureError(f"feature {name} failed: {type(error).__name__}: {error}") from error
-        return {item.name: arrays[item.name] for item in self.features}
+Batch = list[tuple[Key, slice]]
+AT_ONCE = 20_000  # bars of instruments evaluated at once: more no longer fit in a core's cache
 
 
 class PanelLookup:
@@ -180,52 +131,99 @@ def evaluate_block(
     """
     order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
     in_order = bool((order[1:] > order[:-1]).all())
-    table = bars if in_order else bars[order]
-    arrays = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
-    arrays["day"] = day_numbers(table["date"])
-    known = facts or FactLookup()
-    block = np.full((len(graph.features), len(table)), np.nan, dtype=np.float32)
-    failed: dict[Key, Failure] = {}
-    for key, rows in instruments(table):
-        own: Arrays = {name: values[rows] for name, values in arrays.items()}
-        own["always_open"] = np.full(len(own["day"]), float(key[0] in ALWAYS_OPEN))
-        own |= panel.at(key[0], own["day"])
-        if graph.kinds:
-            own |= known.at(key, table["date"][rows], graph.kinds)
-        try:
-            bare = graph.bare(own)
-            block[:, rows] = graph.finished(bare)
-        except FeatureError as error:
-            failed[key] = Failure(str(error))
-            continue
-        if examine:
-            examine(key, own, bare)
+    evaluation = _Evaluation(bars if in_order else bars[order], graph, panel, examine, facts or FactLookup())
+    for batch in batches(instruments(evaluation.table)):
+        evaluation.add(batch)
+    block = evaluation.block
     if not in_order:
         block[:, order] = block.copy()
-    return block, failed
+    return block, evaluation.failed
 
 
-def instruments(table: pl.DataFrame) -> list[tuple[tuple[str, str], slice]]:
+class _Evaluation:
+    """Columns of a sorted table of bars, which come batch by batch."""
+
+    def __init__(
+        self,
+        table: pl.DataFrame,
+        graph: FeatureGraph,
+        panel: PanelLookup,
+        examine: Callable[[Key, Arrays, Arrays], None] | None,
+        facts: FactLookup,
+    ) -> None:
+        self.table, self.graph, self.panel, self.examine, self.facts = table, graph, panel, examine, facts
+        self.arrays: Arrays = {name: table[column].cast(pl.Float64).to_numpy() for name, column in COLUMNS.items()}
+        self.arrays["day"] = day_numbers(table["date"])
+        self.block = np.empty((len(graph.features), len(table)), dtype=np.float32)
+        self.failed: dict[Key, Failure] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Evaluate instruments of one class that stand one after the other; where a formula raises, one by one."""
+        start, stop = batch[0][1].start, batch[-1][1].stop
+        block = self.block[:, start:stop]
+        rows = [slice(own.start - start, own.stop - start) for _, own in batch]
+        shared = self._inputs(batch[0][0][0], slice(start, stop))
+        each = [self._inputs_of(key, own, part, shared) for (key, own), part in zip(batch, rows, strict=True)]
+        try:
+            alone = [self.graph.run(self.graph.alone, own) for own in each]
+            self._write(alone, block, rows)
+            shared |= {
+                name: np.concatenate([own[name] for own in alone], axis=-1)
+                for name, _, _ in self.graph.alone
+                if name in self.graph.shared
+            }
+            self.graph.write_joint(shared, block, rows)
+        except FeatureError as error:
+            if len(batch) > 1:
+                for one in batch:
+                    self.add([one])
+                return
+            block[:] = np.nan
+            self.failed[batch[0][0]] = Failure(str(error))
+            return
+        if self.examine:
+            for (key, _), own, values in zip(batch, each, alone, strict=True):
+                self.examine(key, own, values)
+
+    def _write(self, alone: Sequence[Arrays], block: NDArray[np.float32], rows: Sequence[slice]) -> None:
+        """Write the features that were evaluated on each instrument alone."""
+        names = {name for name, _, _ in self.graph.alone}
+        for at, item in enumerate(self.graph.features):
+            if item.name in names:
+                for own, part in zip(alone, rows, strict=True):
+                    finish(own[item.name], item.window, block[at], [part])
+
+    def _inputs(self, asset_class: str, rows: slice) -> Arrays:
+        arrays = {name: values[rows] for name, values in self.arrays.items()}
+        arrays["always_open"] = np.full(rows.stop - rows.start, float(asset_class in ALWAYS_OPEN))
+        return arrays | self.panel.at(asset_class, arrays["day"])
+
+    def _inputs_of(self, key: Key, rows: slice, part: slice, shared: Arrays) -> Arrays:
+        arrays = {name: values[part] for name, values in shared.items()}
+        if self.graph.kinds:
+            arrays |= self.facts.at(key, self.table["date"][rows], self.graph.kinds)
+        return arrays
+
+
+def batches(found: Sequence[tuple[Key, slice]]) -> list[Batch]:
+    """Instruments by class, in their order, as many together as have `AT_ONCE` bars; a longer one stands alone."""
+    out: list[Batch] = []
+    for key, rows in found:
+        same = out and out[-1][0][0][0] == key[0]
+        if same and rows.stop - out[-1][0][1].start <= AT_ONCE:
+            out[-1].append((key, rows))
+        else:
+            out.append([(key, rows)])
+    return out
+
+
+def instruments(table: pl.DataFrame) -> Batch:
     """Key and rows of each instrument of a table sorted by key."""
     runs = table.select(pl.struct(KEY).rle().alias("run")).unnest("run")
     ends = runs["len"].cast(pl.Int64).cum_sum().to_list()
     starts = [0, *ends][:-1]
     keys = [(value["asset_class"], value["symbol"]) for value in runs["value"].to_list()]
     return [(key, slice(start, end)) for key, start, end in zip(keys, starts, ends, strict=True)]
-
-
-def _as_is(values: Any) -> Any:
-    return values
-
-
-def _locked(values: Any) -> Any:
-    """The same values, which can't be written to."""
-    if isinstance(values, np.ndarray):
-        values = values.view()
-        values.flags.writeable = False
-    if isinstance(values, Facts):
-        return values.locked()
-    return Members(_locked(values.row), _locked(values.values)) if isinstance(values, Members) else values
 
 
 def day_numbers(dates: pl.Series) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from src.features.catalog import kinds_of
-from src.features.compute import Arrays, FeatureGraph
+from src.features.graph import Arrays, FeatureGraph
 from src.features.indicators import Indicator, IndicatorColumn, remedy_ahead
 from src.features.look_ahead import cut_off, first_difference, overturned, sudden_rows
 from src.features.registry import Feature, FeatureError

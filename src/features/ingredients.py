@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from src.features.moments import beta, deviation, regression, shape, variance
-from src.features.registry import ingredient
+from src.features.registry import ingredient, whole_series
 from src.features.ties import tick_free
 from src.features.wilder import directional_indicators
 from src.features.windows import Array, highest, lag, lowest, mean, total
 
 
 @ingredient
+@whole_series
 def adjustment(raw_close: Array, factor: Array) -> Array:
     """Total-return factor times the power of two that brings the first close near 1.
 
@@ -111,6 +112,7 @@ def atr_20(true_range: Array, close: Array) -> Array:
 
 
 @ingredient
+@whole_series
 def directional_14(high: Array, low: Array, close: Array, true_range: Array) -> Array:
     """Wilder's plus DI and minus DI of 14 bars, shape (2, bars)."""
     return directional_indicators(high, low, close, true_range, 14)

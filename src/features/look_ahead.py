@@ -23,8 +23,8 @@ from src.core.code_hash import code_digest
 from src.core.hashing import text_digest
 from src.core.instruments import Key
 from src.features.catalog import is_own, reach
-from src.features.compute import Arrays, FeatureGraph
 from src.features.facts import Facts
+from src.features.graph import Arrays, FeatureGraph
 from src.features.panel_lookup import Members
 from src.features.registry import KINDS, MARKET, MEMBERS, Feature, FeatureError
 from src.features.windows import Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.features.windows import Array, padded, weighted, window_sums
+from src.features.windows import Array, padded, ramp_sums, window_sums
 
 
 def variance(x: Array, bars: int) -> Array:
@@ -180,9 +180,10 @@ def regression(y: Array, bars: int) -> Array:
     float64, shape (2, n)
         Slope in units of y per bar, and R2 in [0, 1]; R2 is NaN in a window of equal values.
     """
-    product = weighted(y, np.arange(bars, dtype=np.float64) - (bars - 1) / 2)
+    product = ramp_sums(y, bars)
     slope = product / (bars * (bars**2 - 1) / 12)
-    return np.stack([slope, slope * product / padded(_scatter(y, window_sums(y, bars), bars), len(y))])
+    explained = slope * product / _scatter(y, window_sums(y, bars), bars)
+    return np.stack([padded(slope, len(y)), padded(explained, len(y))])
 
 
 def standardised_slope(y: Array, x: Array, other: Array, bars: int) -> Array:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from src.core.code_hash import code_digest
 from src.core.hashing import text_digest
 from src.features.catalog import code_hash, declared
-from src.features.compute import COLUMNS, FeatureGraph, PanelLookup, evaluate
+from src.features.compute import COLUMNS, PanelLookup, evaluate
+from src.features.graph import FeatureGraph
 from src.features.ingredients import dollar_volume_growth
 from src.features.registry import MEMBERS, Feature
 from src.market.bars import tradable

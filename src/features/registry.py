@@ -221,6 +221,23 @@ def ingredient(function: F) -> F:
     return function
 
 
+@declaration
+def whole_series(function: F) -> F:
+    """Declare that the function below looks at more than a window of bars: at the first one, or at all before.
+
+    It is then evaluated on each instrument alone, as are features that state a tolerance.
+    """
+    function.__dict__["whole_series"] = True
+    return function
+
+
+def looks_at_all(entry: Feature | Callable[..., Array]) -> bool:
+    """Whether a feature or an ingredient looks at more than a window of bars."""
+    if isinstance(entry, Feature):
+        return entry.tolerance > 0 or looks_at_all(entry.function)
+    return bool(getattr(entry, "whole_series", False))
+
+
 @contextmanager
 def shelf() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
     """Collect what is declared inside the block, instead of adding it to the project's features and ingredients."""

@@ -18,8 +18,9 @@ from src.core.hashing import text_digest
 from src.core.instruments import Key
 from src.documents.fact_store import FactStore
 from src.features.bucket_states import INSTRUMENT, after_hydrate
-from src.features.compute import KEY, FeatureGraph, PanelLookup, evaluate
+from src.features.compute import KEY, PanelLookup, evaluate
 from src.features.fact_lookup import FactLookup
+from src.features.graph import FeatureGraph
 from src.features.look_ahead import TRIALS, Foresight, ForesightError, examiner, stamp
 from src.features.panel_members import standings_code, with_standings
 from src.features.probation import Probation, own_hashes

@@ -70,27 +70,6 @@ def mean(x: Array, bars: int) -> Array:
     return total(x, bars) / bars
 
 
-def weighted(x: Array, weights: Array) -> Array:
-    """Sum of the last ``len(weights)`` values times their weights, oldest first.
-
-    Parameters
-    ----------
-    x : float64, shape (n,)
-    weights : float64, shape (bars,)
-        For the oldest value first.
-
-    Returns
-    -------
-    float64, shape (n,)
-        NaN where the window isn't full or holds a NaN.
-    """
-    bars = len(weights)
-    out = np.full(len(x), np.nan)
-    if bars <= len(x):
-        out[bars - 1 :] = sliding(x, bars) @ weights
-    return out
-
-
 def highest(x: Array, bars: int) -> Array:
     """Largest of the last `bars` values.
 
@@ -221,26 +200,27 @@ def sliding(x: Array, bars: int) -> Array:
     return np.lib.stride_tricks.sliding_window_view(x, bars)
 
 
-def finish(columns: Sequence[Array], windows: Sequence[int]) -> NDArray[np.float32]:
-    """Bring columns to the form in which they are stored.
+def finish(values: Array, window: int, out: NDArray[np.float32], rows: Sequence[slice]) -> None:
+    """Bring a column to the form in which it is stored.
 
     Parameters
     ----------
-    columns : sequence of float64, shape (n,) each
-    windows : sequence of int
-        Declared window of each: the rows before it is full are cut.
-
-    Returns
-    -------
-    float32, shape (columns, n)
-        NaN in each warm-up, and where a value isn't finite.
+    values : float64, shape (n,)
+        The column of instruments that stand one after the other.
+    window : int
+        Declared window: the rows of an instrument before it is full are cut.
+    out : float32
+        Takes the rows; NaN in each warm-up, and where a value isn't finite.
+    rows : sequence of slice
+        Rows of each instrument; `values` begins with the first.
     """
-    out = np.empty((len(columns), len(columns[0])), dtype=np.float32)
-    for row, values, window in zip(out, columns, windows, strict=True):
-        row[:] = values
-        row[: window - 1] = np.nan
-    out[np.isinf(out)] = np.nan
-    return out
+    whole = out[rows[0].start : rows[-1].stop]
+    whole[:] = values
+    undefined = np.flatnonzero(~np.isfinite(whole))
+    if len(undefined):
+        whole[undefined] = np.nan  # one NaN for all: formulas give some with a sign
+    for own in rows:
+        out[own.start : min(own.start + window - 1, own.stop)] = np.nan
 
 
 def window_sums(x: Array, bars: int) -> Array:
@@ -256,6 +236,40 @@ def window_sums(x: Array, bars: int) -> Array:
         if 2 * width > bars:
             return result
         block = block[:-width] + block[width:]
+        width *= 2
+
+
+def ramp_sums(x: Array, bars: int) -> Array:
+    """Sums of each value times its bars from the middle of the window, later ones positive, of all full windows.
+
+    Two blocks side by side have the ramps of both, and the sum of each times its distance from the new middle: equal
+    values have none.
+
+    Returns
+    -------
+    float64, shape (len(x) - bars + 1,)
+        Empty where no window is full.
+    """
+    size = len(x)
+    if bars > size:
+        return x[:0]
+    sums, ramps, width = x, 0.0 * x, 1
+    result, slope, have = x, ramps, 0
+    while True:
+        if bars & width:
+            last = size - have - width + 1
+            if have:
+                older, newer = result[:last], sums[have:]
+                slope = slope[:last] + ramps[have:] + (have / 2 * newer - width / 2 * older)
+                result = older + newer
+            else:
+                result, slope = sums, ramps
+            have += width
+        if 2 * width > bars:
+            return slope
+        older, newer = sums[:-width], sums[width:]
+        ramps = ramps[:-width] + ramps[width:] + width / 2 * (newer - older)
+        sums = older + newer
         width *= 2
 
 

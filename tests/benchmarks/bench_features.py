@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from src.features.catalog import declared
-from src.features.compute import FeatureGraph, PanelLookup, evaluate
+from src.features.compute import PanelLookup, evaluate
+from src.features.graph import FeatureGraph
 from tests.features import facts_case
 from tests.features.series import lively, market
 from tests.features.sets import ON_BARS

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from src.config.schema import FeaturesConfig
-from src.features.compute import FeatureGraph, PanelLookup, evaluate
+from src.features.compute import PanelLookup, evaluate
 from src.features.facts import Facts, at, latest
+from src.features.graph import FeatureGraph
 from src.features.look_ahead import ForesightError, cut_off, examiner, overturned
 from src.features.registry import Feature, FeatureError
 from src.features.selection import select

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from src.features.catalog import declared
-from src.features.compute import FeatureGraph, PanelLookup, evaluate
+from src.features.compute import PanelLookup, evaluate
+from src.features.graph import FeatureGraph
 from src.features.look_ahead import (
     ForesightError,
     cut_off,

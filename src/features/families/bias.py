@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.features.moments import correlation
-from src.features.registry import family, feature
+from src.features.registry import family, feature, whole_series
 from src.features.ties import TIE, above, tick_free
-from src.features.windows import Array, age_of_highest, highest, lag, lowest, mean, sliding, total, weighted
+from src.features.windows import Array, age_of_highest, highest, lag, lowest, mean, padded, ramp_sums, sliding, total
 
 FAMILY = family("bias", group="behavioral", order=120)
 
@@ -64,13 +64,14 @@ def recency_63(log_return: Array, sigma_63: Array) -> Array:
     float64, shape (bars,), any sign
         Above 0 where recent returns are the higher ones. NaN where the price does not move in the window.
     """
-    weights = np.arange(1.0, 64.0)
-    return weighted(log_return, weights / weights.sum() - 1 / 63) / sigma_63
+    tilted = ramp_sums(log_return, 63) / (63 * 64 / 2)  # weights 1 to 63 over their sum, less 1/63
+    return padded(tilted, len(log_return)) / sigma_63
 
 
 @feature(
     FAMILY, window=377, source="Grinblatt and Han (2005), Prospect theory, mental accounting, and momentum, JFE 78:311"
 )
+@whole_series
 def capital_gains_overhang_126(close: Array, volume: Array) -> Array:
     """(C - R) / C, R the mean of 126 closes weighted by the chance that a holder bought then and has not sold since.
 

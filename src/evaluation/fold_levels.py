@@ -55,12 +55,12 @@ class FoldValues:
         -------
         shape (m, n), of the values' type
         """
-        out = np.empty((shifts.size, self.size), dtype=self.values.dtype)
+        parts = []
         for f, first, last in self.spans():
             twice = np.concatenate((self.values[f], self.values[f]))
             windows = np.lib.stride_tricks.sliding_window_view(twice, last - first)
-            out[:, first:last] = windows[self.size - shifts + first]
-        return out
+            parts.append(windows[self.size - shifts + first])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def spans(self) -> list[tuple[int, int, int]]:
         """List each fold with its first bar and the bar after its last."""

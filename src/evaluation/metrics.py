@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.core.arrays import FloatArray
+from src.core.arrays import FloatArray, IntArray
 
 
-def midranks(values: FloatArray) -> FloatArray:
+def midranks(values: FloatArray, order: IntArray | None = None) -> FloatArray:
     """Rank from 1 upwards; equal values share the mean of their ranks.
 
     Parameters
     ----------
     values : float64, shape (n,)
         No NaN.
+    order : int64, shape (n,), optional
+        What sorts the values, where it is known.
 
     Returns
     -------
@@ -27,13 +29,20 @@ def midranks(values: FloatArray) -> FloatArray:
     >>> midranks(np.array([0.3, 0.1, 0.3])).tolist()
     [2.5, 1.0, 2.5]
     """
-    ordered = np.sort(values)
-    below = np.searchsorted(ordered, values, side="left")
-    up_to = np.searchsorted(ordered, values, side="right")
-    return (below + up_to + 1) / 2.0
+    order = np.argsort(values) if order is None else order
+    ranks = np.empty(values.size)
+    ranks[order] = _ascending_midranks(values[order])
+    return ranks
 
 
-def auc(label: FloatArray, score: FloatArray) -> float | None:
+def _ascending_midranks(ordered: FloatArray) -> FloatArray:
+    """Midranks of values in ascending order."""
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))[: ordered.size])
+    ends = np.append(starts[1:], ordered.size)
+    return np.repeat((starts + ends + 1) / 2.0, ends - starts)
+
+
+def auc(label: FloatArray, score: FloatArray, order: IntArray | None = None) -> float | None:
     """Probability that a random up day is scored above a random down day, ties counting one half.
 
     Parameters
@@ -42,6 +51,8 @@ def auc(label: FloatArray, score: FloatArray) -> float | None:
         NaN rows (zero returns, unknown futures) are left out.
     score : float64, shape (n,)
         P(up), or anything that orders like it.
+    order : int64, shape (n,), optional
+        What sorts the scores, where it is known.
 
     Returns
     -------
@@ -63,13 +74,14 @@ def auc(label: FloatArray, score: FloatArray) -> float | None:
     0.75
     """
     _require_numbers(score)
-    known = ~np.isnan(label)
-    up = label[known] == 1.0
-    ups = int(up.sum())
+    order = np.argsort(score) if order is None else order
+    order = order[~np.isnan(label[order])]
+    up = label[order] == 1.0
+    ups = int(np.count_nonzero(up))
     downs = int(up.size - ups)
     if ups == 0 or downs == 0:
         return None
-    rank_sum = float(midranks(score[known])[up].sum())
+    rank_sum = float(_ascending_midranks(score[order])[up].sum())
     return (rank_sum - ups * (ups + 1) / 2.0) / (ups * downs)
 
 

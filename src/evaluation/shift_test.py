@@ -12,6 +12,7 @@ level in each fold, which stays with the calendar (`src.evaluation.fold_levels`)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -164,6 +165,7 @@ def _one_by_one(
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
+@lru_cache(maxsize=256)
 def common_shifts(count: int, admissible: int, bars_per_year: float) -> IntArray:
     """Map the session's calendar displacements to shifts of one run.
 
@@ -180,4 +182,5 @@ def common_shifts(count: int, admissible: int, bars_per_year: float) -> IntArray
     days = COMMON_SPAN_DAYS * np.modf(np.arange(1, count + 1) * GOLDEN)[0]
     bars = np.rint(days * bars_per_year / 365.25).astype(np.int64)
     wrapped: IntArray = 1 + (np.maximum(bars, 1) - 1) % admissible
+    wrapped.flags.writeable = False  # shared by all runs of this length
     return wrapped

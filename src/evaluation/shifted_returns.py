@@ -81,19 +81,17 @@ def _within_folds(direction: FoldValues, horizon: int, conditions: TradingCondit
     n = direction.size
     total, squares = (np.zeros(n // 2 + 1, dtype=np.complex128) for _ in range(2))
     for f, first, last in direction.spans():
-        sums = _rolling_sums(direction.values[f], horizon)
-        levels, code = np.unique(sums, return_inverse=True)
-        pairs, pair = np.unique(np.roll(code, 1) * levels.size + code, return_inverse=True)
-        before, now = levels[pairs // levels.size] / horizon, levels[pairs % levels.size] / horizon
-        trading = (before != 0.0) | (now != 0.0)
-        if first + horizon >= last or not trading.any():
+        code = _rolling_sums(direction.values[f], horizon).astype(np.int64) + horizon
+        levels = 2 * horizon + 1
+        pair = np.roll(code, 1) * levels + code
+        pairs = np.flatnonzero(np.bincount(pair))
+        pairs = pairs[pairs != horizon * levels + horizon]  # out of the market before and now: nothing is earned
+        if first + horizon >= last or not pairs.size:
             continue
-        indicators = (pair == np.flatnonzero(trading)[:, None]).astype(np.float64)
-        met = np.conj(np.fft.rfft(indicators))
-        net = np.zeros((met.shape[0], n))
-        net[:, first + horizon : last] = _pair_returns(
-            before[trading], now[trading], conditions, slice(first + horizon, last)
-        )
+        met = np.conj(np.fft.rfft((pair == pairs[:, None]).astype(np.float64)))
+        before, now = (pairs // levels - horizon) / horizon, (pairs % levels - horizon) / horizon
+        net = np.zeros((pairs.size, n))
+        net[:, first + horizon : last] = _pair_returns(before, now, conditions, slice(first + horizon, last))
         total += (np.fft.rfft(net) * met).sum(axis=0)
         squares += (np.fft.rfft(net**2) * met).sum(axis=0)
     return np.fft.irfft(total, n), np.fft.irfft(squares, n)
@@ -169,10 +167,13 @@ def shifted_drawdown(
     """
     out = np.empty(shifts.size)
     for some in _blocks(shifts.size, direction.size):
-        net = net_returns(shifted_exposures(direction, horizon, shifts[some]) * conditions.size, conditions)
-        curve = np.cumprod(np.maximum(1.0 + net, 0.0), axis=1)
-        peak = np.maximum(np.maximum.accumulate(curve, axis=1), 1.0)
-        out[some] = np.max(1.0 - curve / peak, axis=1)
+        curve = net_returns(shifted_exposures(direction, horizon, shifts[some]) * conditions.size, conditions)
+        curve += 1.0  # in place from here on: the arrays are large
+        np.maximum(curve, 0.0, out=curve)
+        np.cumprod(curve, axis=1, out=curve)
+        peak = np.maximum.accumulate(curve, axis=1)
+        np.maximum(peak, 1.0, out=peak)
+        out[some] = 1.0 - np.min(np.divide(curve, peak, out=curve), axis=1)
     return out
 
 

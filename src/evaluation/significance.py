@@ -32,10 +32,10 @@ def z_score(value: float | None, null: FloatArray) -> float | None:
     float or None
         None where the figure is undefined for the run or at a shift, or does not vary over the shifts.
     """
-    deviations = standardized(null)
-    if value is None or deviations is None:
+    deviation = _deviation(null)
+    if value is None or deviation is None:
         return None
-    return (value - float(np.mean(null))) / float(np.std(null, ddof=1))
+    return (value - float(np.mean(null))) / deviation
 
 
 def standardized(null: FloatArray) -> FloatArray | None:
@@ -51,13 +51,19 @@ def standardized(null: FloatArray) -> FloatArray | None:
     float64, shape (m,), or None
         None where the figure is undefined at a shift, or does not vary.
     """
-    if null.size < 2 or not np.isfinite(null).all():
-        return None
-    deviation = float(np.std(null, ddof=1))
-    if deviation < 1e-12:
+    deviation = _deviation(null)
+    if deviation is None:
         return None
     scaled: FloatArray = (null - np.mean(null)) / deviation
     return scaled
+
+
+def _deviation(null: FloatArray) -> float | None:
+    """Standard deviation over the admissible shifts; None where a figure is undefined, or none of them varies."""
+    if null.size < 2 or not np.isfinite(null).all():
+        return None
+    deviation = float(np.std(null, ddof=1))
+    return None if deviation < 1e-12 else deviation
 
 
 def independent_shifts(null: FloatArray) -> FloatArray:

@@ -79,12 +79,14 @@ def one_bar_later(
     """
     change = conditions.change
     label = np.where(np.abs(change) > ZERO_RETURN, (change > 0.0).astype(np.float64), np.nan)
-    area, late_area = auc(label, score), auc(label[1:], score[:-1])
+    order = np.argsort(score)
+    area, late_area = auc(label, score, order), auc(label[1:], score[:-1], order[order < score.size - 1])
     late = np.concatenate(([0.0], exposure[:-1]))
     ratio = sharpe(performance(late, conditions).net, bars_per_year)
     drop = pace = None
     if area is not None and late_area is not None and score.size >= LEAST_BARS:
-        excess, persistence = shifted_excess(label, score), max(_persistence(score), 0.0)
+        ranks = midranks(score, order)
+        excess, persistence = _excess_of_ranks(label, ranks), max(_persistence(ranks), 0.0)
         admissible = slice(1, score.size - min(exclude_lags, score.size // 4))
         now, after = excess[admissible][:-1], excess[admissible][1:]
         drop = _in_errors(area - late_area, now - after)
@@ -131,17 +133,20 @@ def shifted_excess(label: FloatArray, score: FloatArray) -> FloatArray:
         Exact where every day has a label; days without one are ranked too, which changes little, and one Fourier
         transform serves all shifts.
     """
+    return _excess_of_ranks(label, midranks(score))
+
+
+def _excess_of_ranks(label: FloatArray, ranks: FloatArray) -> FloatArray:
     up, down = label == 1.0, label == 0.0
     weight = up / np.count_nonzero(up) - down / np.count_nonzero(down)
-    ranks = midranks(score) / score.size
-    spectrum = np.fft.rfft(weight) * np.conj(np.fft.rfft(ranks))
-    excess: FloatArray = np.fft.irfft(spectrum, score.size)
+    spectrum = np.fft.rfft(weight) * np.conj(np.fft.rfft(ranks / ranks.size))
+    excess: FloatArray = np.fft.irfft(spectrum, ranks.size)
     return excess
 
 
-def _persistence(score: FloatArray) -> float:
+def _persistence(ranks: FloatArray) -> float:
     """Rank autocorrelation of the score at one bar; 0 where it is constant."""
-    ranks = midranks(score) - (score.size + 1) / 2.0
+    ranks = ranks - (ranks.size + 1) / 2.0
     power = float(ranks @ ranks)
     return float(ranks[1:] @ ranks[:-1]) / power if power > 0.0 else 0.0
 

@@ -30,8 +30,8 @@ def mean_over_quarters(differences: FloatArray) -> tuple[float, float, float] | 
     n = differences.size
     if n < LEAST_QUARTERS:
         return None
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     mean = float(differences.mean())
-    reach = float(t.ppf((1.0 + CONFIDENCE) / 2.0, n - 1) * differences.std(ddof=1) / np.sqrt(n))
+    reach = float(stdtrit(n - 1, (1.0 + CONFIDENCE) / 2.0) * differences.std(ddof=1) / np.sqrt(n))
     return mean, mean - reach, mean + reach

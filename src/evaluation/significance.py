@@ -179,16 +179,17 @@ def q_values(p: FloatArray) -> FloatArray:
     Source
     ------
     Benjamini and Hochberg, "Controlling the False Discovery Rate", Journal of the Royal Statistical Society B 57
-    (1995), p. 293, as ``scipy.stats.false_discovery_control`` computes it.
+    (1995), p. 293; to the bit what ``scipy.stats.false_discovery_control`` gives, whose import takes half a second.
 
     Examples
     --------
     >>> q_values(np.array([0.01, 0.5, 0.04])).round(3).tolist()
     [0.03, 0.5, 0.06]
     """
-    from scipy.stats import false_discovery_control
-
-    adjusted: FloatArray = false_discovery_control(p, method="bh") if p.size else p
+    order = np.argsort(p)
+    scaled = p[order] * (p.size / np.arange(1.0, p.size + 1.0))
+    adjusted = np.empty(p.size)
+    adjusted[order] = np.clip(np.minimum.accumulate(scaled[::-1])[::-1], 0.0, 1.0)
     return adjusted
 
 

@@ -7,8 +7,8 @@ when prices are multiplied. Here they are compared up to a millionth of the pric
 from __future__ import annotations
 
 import numpy as np
-import talib
 
+from src.features.ta_library import talib
 from src.features.ties import above
 from src.features.windows import Array, lag, padded
 

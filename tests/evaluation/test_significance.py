@@ -115,6 +115,7 @@ def test_q_values_are_those_of_a_naive_loop_over_ranks():
             least = min(least, p[order[rank - 1]] * size / rank)
             expected[order[rank - 1]] = least
         np.testing.assert_allclose(significance.q_values(p), expected, rtol=1e-15, atol=0.0)
+        np.testing.assert_array_equal(significance.q_values(p), stats.false_discovery_control(p, method="bh"))
     assert significance.q_values(np.array([])).size == 0
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import talib
 
 from src.features.moments import deviation, mean_deviation
 from src.features.registry import family, feature
+from src.features.ta_library import talib
 from src.features.ties import TIE, tick_free
 from src.features.wilder import STILL, relative_strength_index
 from src.features.windows import Array, highest, lag, lowest, mean, total

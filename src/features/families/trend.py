@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import talib
 
 from src.features.registry import family, feature
+from src.features.ta_library import talib
 from src.features.ties import TIE, tick_free
 from src.features.wilder import average_directional_index
 from src.features.windows import Array, age_of_highest, highest, lag, lowest, mean, total

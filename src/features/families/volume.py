@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import talib
 
 from src.features.moments import correlation, zscore
 from src.features.registry import family, feature
+from src.features.ta_library import talib
 from src.features.windows import Array, mean, total
 
 FAMILY = family("volume", group="technical", order=50)

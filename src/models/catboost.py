@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from src.core.field_rules import ranged
 from src.models.library import LazyModule, Library, shares
 from src.models.pooled_columns import LEVELS, ranked
+from src.models.quantiles import blanked, quantiles
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
+    import catboost as cb
     import numpy as np
 
     from src.core.arrays import Bytes, Matrix, Scores, Vector
@@ -74,6 +76,44 @@ def fit(x: Matrix, y: Vector, params: CatBoostParams, seed: int, names: list[str
     return model.fit(cb.Pool(x, y, feature_names=names, thread_count=1))
 
 
+def fit_windows(
+    x: Matrix, y: Vector, ends: Sequence[int], params: CatBoostParams, seed: int, names: list[str], *, bins: int
+) -> Iterator[Any]:
+    """Fit one model for each expanding window; see `src.models.library.WindowedFamily`.
+
+    All rows are binned once, and each window takes its rows from them. The borders lie halfway between the quantiles
+    of the first `bins` rows; the lowest one sets missing values apart.
+
+    Yields
+    ------
+    catboost.CatBoost
+    """
+    import catboost as cb
+
+    settings, rows = _settings(params, seed, "cpu"), max(ends)
+    values = quantiles(x[:bins], max(params.border_count, 2))
+    whole = cb.Pool(blanked(x[:rows], values), y[:rows], feature_names=names, thread_count=1)
+    _quantize(whole, _borders_between(values))
+    for end in ends:
+        yield cb.CatBoost(settings).fit(whole.slice(np.arange(end)))
+
+
+def _borders_between(values: Matrix) -> str:
+    """Text of CatBoost's file of borders: halfway between the values of each column, missing ones below the first."""
+    middles = values[:-1] + (values[1:] - values[:-1]) / np.float32(2)
+    lowest = float(np.finfo(np.float32).min)
+    borders = [sorted({lowest, *column[~np.isnan(column)].tolist()}) for column in middles.T]
+    return "".join(f"{column}\t{border!r}\tMin\n" for column, each in enumerate(borders) for border in each)
+
+
+def _quantize(data: cb.Pool, borders: str) -> None:
+    """CatBoost reads borders from a file alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "borders.tsv"
+        path.write_text(borders, encoding="utf-8")
+        data.quantize(input_borders=str(path))
+
+
 def _settings(params: CatBoostParams, seed: int, device: str) -> dict[str, Any]:
     settings = {
         "loss_function": "Logloss",
@@ -126,10 +166,7 @@ def fit_pooled(
     by_column = np.asfortranarray(x[:, :used])  # CatBoost reads these bytes where they are, and copies rows to floats
     kinds = list(range(columns, used)) or None
     data = cb.Pool(by_column, y, cat_features=kinds, feature_names=names[:used], thread_count=1)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "borders.tsv"
-        path.write_text(_borders(columns, params.border_count), encoding="utf-8")
-        data.quantize(input_borders=str(path))
+    _quantize(data, _borders(columns, params.border_count))
     del by_column
     return cb.CatBoost(settings).fit(data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
@@ -188,6 +188,42 @@ class Family(Protocol):
         -------
         object
             The model, as `predict` takes it.
+        """
+
+
+class WindowedFamily(Family, Protocol):
+    """What a family defines besides, to share the bins of its features among expanding windows; optional."""
+
+    def fit_windows(
+        self, x: Matrix, y: Vector, ends: Sequence[int], params: Any, seed: int, names: list[str], *, bins: int
+    ) -> Iterator[Any]:
+        """Fit one model on the rows before each end, on the CPU and one thread.
+
+        The bins of every model are those of the first `bins` rows, so a model depends on these and on its own window
+        alone, to the last bit. A column without any value in the first `bins` rows is not used; one that is constant
+        there tells its missing values from the others and nothing more.
+
+        Parameters
+        ----------
+        x : float32, shape (rows, features), C-contiguous
+            Rows of all windows; NaN where a value is missing.
+        y : float64, shape (rows,)
+            0 or 1, both present in each window.
+        ends : sequence of int
+            Number of rows of each window, all from the first row.
+        params : PARAMS
+            Settings.
+        seed : int
+            Seed of everything random, the same for each window.
+        names : list of str
+            Names of the columns of `x`, kept with the model.
+        bins : int
+            Number of first rows whose values decide the bins, at most the least of `ends`.
+
+        Yields
+        ------
+        object
+            A model as `fit` returns it, in the order of `ends`.
         """
 
 

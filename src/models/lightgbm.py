@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.core.field_rules import ranged
 from src.models.library import LazyModule, Library, shares
 from src.models.pooled_columns import LEVELS, ranked
+from src.models.quantiles import quantiles
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
@@ -77,6 +78,32 @@ def fit(x: Matrix, y: Vector, params: LightGBMParams, seed: int, names: list[str
     return _boost(lgb.Dataset(x, y, feature_name=names, params=settings), settings, params.rounds)
 
 
+def fit_windows(
+    x: Matrix, y: Vector, ends: Sequence[int], params: LightGBMParams, seed: int, names: list[str], *, bins: int
+) -> Iterator[Any]:
+    """Fit one booster for each expanding window; see `src.models.library.WindowedFamily`.
+
+    All rows are binned once, and each window takes its rows from them. LightGBM takes the bins from a reference: the
+    quantiles of the first `bins` rows, and a row without any value, so that each column has a bin for missing values,
+    also where the first is missing in a later window.
+
+    Yields
+    ------
+    lightgbm.Booster
+    """
+    import lightgbm as lgb
+
+    count = max(params.max_bin - 2, 2)
+    settings = _settings(params, seed) | _ONE_VALUE_A_BIN | {"max_bin": count + 2}  # missing values and zero have one
+    values = quantiles(x[:bins], count)
+    values = np.vstack([values, np.full((1, x.shape[1]), np.nan, dtype=np.float32)])
+    reference = lgb.Dataset(values, np.zeros(len(values)), feature_name=names, params=settings)
+    rows = max(ends)
+    whole = lgb.Dataset(x[:rows], y[:rows], reference=reference, params=settings).construct()
+    for end in ends:
+        yield _boost(whole.subset(list(range(end))), settings, params.rounds)
+
+
 def _boost(data: lgb.Dataset, settings: dict[str, Any], rounds: int) -> lgb.Booster:
     """Add the trees one by one: `lightgbm.train` ends with a copy of the model through its text."""
     import lightgbm as lgb
@@ -134,14 +161,14 @@ def fit_pooled(
             return x[rows, :columns].astype(np.float64)
 
     columns = ranked(names, categories)
-    settings = _settings(params, seed, device) | _POOLED | {"objective": _OBJECTIVES[objective]}
+    settings = _settings(params, seed, device) | _ONE_VALUE_A_BIN | {"objective": _OBJECTIVES[objective]}
     every = np.repeat(np.arange(LEVELS, dtype=np.float64)[:, np.newaxis], columns, axis=1)
     bins = lgb.Dataset(every, np.zeros(LEVELS), feature_name=names[:columns], params=settings)
     return _boost(lgb.Dataset(Blocks(), y, reference=bins, params=settings), settings, params.rounds)
 
 
 _OBJECTIVES = {"regression": "regression", "classification": "binary"}
-_POOLED = {"min_data_in_bin": 1, "feature_pre_filter": False, "enable_bundle": False}
+_ONE_VALUE_A_BIN = {"min_data_in_bin": 1, "feature_pre_filter": False, "enable_bundle": False}
 
 
 def score(model: Any, x: Bytes) -> Scores:

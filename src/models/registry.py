@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 from typing import Any, cast
 
 from src.core.errors import ConfigError
-from src.models.library import ExplainedFamily, Family, PooledFamily
+from src.models.library import ExplainedFamily, Family, PooledFamily, WindowedFamily
 
 MEMBERS = ("LIBRARY", "FILE", "PARAMS", "SPACE", "cost", "fit", "predict", "importance", "to_bytes", "from_bytes")
 """What a family defines; see `src.models.library.Family`."""
@@ -138,6 +138,18 @@ def pooled_family(name: str) -> PooledFamily:
     if name in FAMILIES and name not in POOLED:
         raise ConfigError(f"model={name}: the family has no pooled fit: choose {', '.join(POOLED)}")
     return cast(PooledFamily, family(name))
+
+
+def windowed_family(name: str) -> WindowedFamily | None:
+    """Return the module of a family whose fits on expanding windows share their bins; None for one that has none.
+
+    Parameters
+    ----------
+    name : str
+        Name of the family.
+    """
+    found = family(name)
+    return cast(WindowedFamily, found) if hasattr(found, "fit_windows") else None
 
 
 def explained_family(name: str) -> ExplainedFamily | None:

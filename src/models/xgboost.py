@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.core.field_rules import ranged
 from src.models.library import LazyModule, Library, shares
 from src.models.pooled_columns import LEVELS, ranked
+from src.models.quantiles import blanked, quantiles
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
@@ -80,6 +81,33 @@ def fit(x: Matrix, y: Vector, params: XGBoostParams, seed: int, names: list[str]
         _require_device(booster, device)
     booster.feature_names = names  # named after the fit: XGBoost would compare the names at every round
     return booster
+
+
+def fit_windows(
+    x: Matrix, y: Vector, ends: Sequence[int], params: XGBoostParams, seed: int, names: list[str], *, bins: int
+) -> Iterator[Any]:
+    """Fit one booster for each expanding window; see `src.models.library.WindowedFamily`.
+
+    All rows are binned once, by the quantiles of the first `bins` rows. In each fit the rows after its window have no
+    weight: the booster is that of a matrix without these rows, to the last bit.
+
+    Yields
+    ------
+    xgboost.Booster
+    """
+    import xgboost as xgb
+
+    settings, rows = _settings(params, seed), max(ends)
+    values = quantiles(x[:bins], params.max_bin)
+    reference = xgb.QuantileDMatrix(values, np.zeros(len(values)), max_bin=params.max_bin, nthread=1)
+    data = xgb.QuantileDMatrix(blanked(x[:rows], values), y[:rows], max_bin=params.max_bin, nthread=1, ref=reference)
+    for end in ends:
+        data.set_weight((np.arange(rows) < end).astype(np.float32))
+        booster = xgb.Booster(settings, [data])
+        for number in range(params.rounds):  # xgboost.train evaluates and calls back between the trees
+            booster.update(data, number)
+        booster.feature_names = names
+        yield booster
 
 
 def _require_device(booster: xgb.Booster, device: str) -> None:

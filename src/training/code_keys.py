@@ -55,7 +55,8 @@ def fit_code(family_name: str, label: str) -> str:
     kind = label_kind(label)
     market = (kind.market,) if kind.market else ()
     hedge = (kind.hedge, labels.hedged, strategy.hedged_conditions) if kind.hedge else ()
-    return code_digest(*_FIT, kind.outcome, *market, *hedge, library.fit, library.predict)
+    shared = (library.fit_windows,) if hasattr(library, "fit_windows") else ()
+    return code_digest(*_FIT, kind.outcome, *market, *hedge, library.fit, *shared, library.predict)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.core.arrays import Matrix, Vector
-from src.models.registry import family
+from src.models.registry import family, windowed_family
 
 if TYPE_CHECKING:
     from src.config.schema import ModelConfig
@@ -56,7 +56,13 @@ def examples(features: Matrix, decisions: Decisions) -> Examples:
 
 
 def window_models(
-    examples: Examples, ends: Sequence[int], model: ModelConfig, feature_names: list[str], seed: int
+    examples: Examples,
+    ends: Sequence[int],
+    model: ModelConfig,
+    feature_names: list[str],
+    seed: int,
+    *,
+    first: int | None = None,
 ) -> Iterator[Any]:
     """Fit a model on the examples before each end, one after the other.
 
@@ -72,12 +78,46 @@ def window_models(
         Names of the columns of ``examples.x``.
     seed : int
         Seed of the fits.
+    first : int, optional
+        Number of decisions in the training window whose values decide the bins of the features, where a family shares
+        them among the windows; the first of `ends` if left out.
 
     Yields
     ------
     model
         The family's own model object, in the order of `ends`.
     """
+    x, y = examples.x, examples.y
+    bins, *rows = np.searchsorted(examples.positions, [ends[0] if first is None else first, *ends]).tolist()
+    windowed = windowed_family(model.family)
+    if windowed is not None and model.device == "cpu":
+        yield from windowed.fit_windows(x, y, rows, model.params, seed, feature_names, bins=bins)
+        return
     library = family(model.family)
-    for rows in np.searchsorted(examples.positions, ends):
-        yield library.fit(examples.x[:rows], examples.y[:rows], model.params, seed, feature_names, model.device)
+    for end in rows:
+        yield library.fit(x[:end], y[:end], model.params, seed, feature_names, model.device)
+
+
+def final_model(examples: Examples, first: int, model: ModelConfig, feature_names: list[str], seed: int) -> Any:
+    """Fit a model on all examples: the graded procedure with one more window.
+
+    Parameters
+    ----------
+    examples : Examples
+        Examples to fit on.
+    first : int
+        Number of decisions in the first training window of the walk-forward.
+    model : ModelConfig
+        Family, hyperparameters and device.
+    feature_names : list of str
+        Names of the columns of ``examples.x``.
+    seed : int
+        Seed of the fit.
+
+    Returns
+    -------
+    model
+        The family's own model object.
+    """
+    whole = int(examples.positions[-1]) + 1
+    return next(window_models(examples, [whole], model, feature_names, seed, first=first))

@@ -245,7 +245,7 @@ def _do(plan: RunPlan, task: InstrumentTask, prepared: _Prepared, result: Traine
     if row["passed"]:
         curve = _curve(graded)
         if plan.needs_model and not plan.has_model:
-            name, content = _final_model(plan.model, task, prepared.examples)
+            name, content = _final_model(plan.model, task, prepared)
             result.models[plan.record_id], sha256 = (name, content), hashlib.sha256(content).hexdigest()
     if run is not None:
         result.runs.append(run)
@@ -329,8 +329,8 @@ def grade_stored(stored: Mapping[str, Any], task: InstrumentTask, decisions: Dec
     return assess(probability, positions, decisions, task.strategy, task.grade, trials=task.n_trials)
 
 
-def _final_model(model: ModelConfig, task: InstrumentTask, examples: Examples) -> tuple[str, bytes]:
+def _final_model(model: ModelConfig, task: InstrumentTask, prepared: _Prepared) -> tuple[str, bytes]:
     """Refit on every decision with a direction: the model to be registered, in its native format."""
-    library = family(model.family)
-    booster = library.fit(examples.x, examples.y, model.params, task.seed, task.feature_names, model.device)
+    library, first = family(model.family), prepared.folds[0].train.size
+    booster = expanding_window.final_model(prepared.examples, first, model, task.feature_names, task.seed)
     return library.FILE, library.to_bytes(booster)

@@ -72,8 +72,7 @@ def test_hourly_decisions_are_those_of_training_to_the_last_bit(case: Trained) -
         decisions, expected = decisions_of(task), stored(case, champion.record_id)
         examples = expanding_window.examples(task.features, decisions)
         fold = folds_of(task)[-1]
-        rows = int(np.searchsorted(examples.positions, fold.train.size))
-        model = fitted("lightgbm", task, examples.x[:rows], examples.y[:rows])
+        model = fitted("lightgbm", task, examples, fold)
         lines = replayed_fold(case, champion, fold, model).filter(pl.col("decided_on") <= max(expected))
         assert lines.height >= 50
         assert lines["score"].to_list() == [expected[time] for time in lines["decided_on"].to_list()]

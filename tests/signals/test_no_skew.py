@@ -47,8 +47,7 @@ def test_each_fold_refitted_from_stored_settings_gives_the_stored_probabilities(
         decisions, expected = decisions_of(task), stored(case, champion.record_id)
         examples = expanding_window.examples(task.features, decisions)
         for fold in folds_of(task):
-            rows = int(np.searchsorted(examples.positions, fold.train.size))
-            model = fitted(family, task, examples.x[:rows], examples.y[:rows])
+            model = fitted(family, task, examples, fold)
             lines = replayed_fold(case, champion, fold, model)
             assert lines["state"].unique().to_list() == ["said"]
             dates = decisions.dates[fold.test].astype("datetime64[us]").tolist()
@@ -87,7 +86,6 @@ def test_hedged_labels_are_traded_as_they_were_graded(tmp_path: Path, label: str
         decisions, expected = decisions_of(task), stored(case, champion.record_id)
         examples = expanding_window.examples(task.features, decisions)
         fold = folds_of(task)[-1]
-        rows = int(np.searchsorted(examples.positions, fold.train.size))
-        lines = replayed_fold(case, champion, fold, fitted("ridge", task, examples.x[:rows], examples.y[:rows]))
+        lines = replayed_fold(case, champion, fold, fitted("ridge", task, examples, fold))
         assert lines["score"].to_list() == [expected[date] for date in lines["decided_on"].to_list()]
         assert_traded_alike(lines, fold.test, decisions, task)

@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -86,8 +85,7 @@ def test_decisions_on_facts_are_those_of_training_to_the_last_bit(case: Trained)
         decisions = decisions_of(task)
         examples = expanding_window.examples(task.features, decisions)
         fold = folds_of(task)[-1]
-        rows = int(np.searchsorted(examples.positions, fold.train.size))
-        lines = replayed_fold(case, champion, fold, fitted("ridge", task, examples.x[:rows], examples.y[:rows]))
+        lines = replayed_fold(case, champion, fold, fitted("ridge", task, examples, fold))
         assert lines["state"].unique().to_list() == ["said"]
         assert lines["score"].to_list() == [expected[date] for date in lines["decided_on"].to_list()]
         checked += lines.height

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from src.config.schema import Config, ModelConfig
@@ -32,6 +33,7 @@ from src.signals.model_threads import model_threads
 from src.tracking.crowned_versions import CrownedVersion
 from src.tracking.evidence import StoredEvidence
 from src.training import expanding_window
+from src.training.expanding_window import Examples
 from src.training.run_store import RunStore
 from src.training.session import Session
 from src.training.settings import TrainingSettings
@@ -88,7 +90,7 @@ class Trained:
         if not path.is_file():
             task = self.tasks[row["symbol"]]
             examples = expanding_window.examples(task.features, decisions_of(task))
-            model = fitted(row["family"], task, examples.x, examples.y)
+            model = fitted(row["family"], task, examples)
             self.runs.write_model(row["record_id"], path.name, family(row["family"]).to_bytes(model))
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -150,9 +152,13 @@ def params_of(name: str) -> Any:
     return PARAMS[name](**({} if name == "ridge" else SMALL))
 
 
-def fitted(name: str, task: InstrumentTask, x: Any, y: Any) -> Any:
-    """A model by the family's own fit."""
-    return family(name).fit(x, y, params_of(name), task.seed, task.feature_names)
+def fitted(name: str, task: InstrumentTask, examples: Examples, fold: Fold | None = None) -> Any:
+    """A model of a fold's training decisions, by a fit that sees no others; of all decisions without a fold."""
+    if fold is not None:
+        rows = int(np.searchsorted(examples.positions, fold.train.size))
+        examples = Examples(examples.x[:rows], examples.y[:rows], examples.positions[:rows])
+    model, first = ModelConfig(name, params=params_of(name)), folds_of(task)[0].train.size
+    return expanding_window.final_model(examples, first, model, task.feature_names, task.seed)
 
 
 def decisions_of(task: InstrumentTask) -> Decisions:

@@ -73,10 +73,11 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, st
         (
             "training.expanding_window",
             "window_models",
-            "model.params, seed",
-            "model.params, seed + 1",
+            "rows, model.params, seed",
+            "rows, model.params, seed + 1",
             {"lightgbm", "xgboost", "relative"},
         ),
+        ("models.xgboost", "fit_windows", "< end", "<= end", {"xgboost"}),
         ("evaluation.label_kinds.portfolio", "_levels", "2 * again", "3 * again", {"relative"}),
         ("evaluation.labels", "hedged", "outright.bar_return - ", "outright.bar_return + ", {"relative"}),
         ("evaluation.strategy", "hedged_conditions", "own.cost + ", "own.cost - ", {"relative"}),

@@ -52,13 +52,14 @@ def task(*names: str, rows: int = 900) -> InstrumentTask:
 def test_a_model_learns_from_decisions_with_a_direction_in_the_training_window_alone(monkeypatch) -> None:
     seen = []
     library = family("lightgbm")
-    fit = library.fit
+    fit_windows = library.fit_windows
 
-    def watched(x, y, *others):
-        seen.append((x, y))
-        return fit(x, y, *others)
+    def watched(x, y, ends, *others, bins):
+        assert bins == ends[0]
+        seen.extend((x[:end], y[:end]) for end in ends)
+        return fit_windows(x, y, ends, *others, bins=bins)
 
-    monkeypatch.setattr(library, "fit", watched)
+    monkeypatch.setattr(library, "fit_windows", watched)
     work = task("lightgbm")
     assert train_instrument(work).runs
     chosen = decisions(work.bars, work.label)
@@ -72,10 +73,10 @@ def test_a_model_learns_from_decisions_with_a_direction_in_the_training_window_a
 
 
 def test_a_family_that_raises_costs_its_run_alone(monkeypatch) -> None:
-    def broken(*_):
+    def broken(*_, bins):
         raise ArithmeticError("no split found")
 
-    monkeypatch.setattr(family("xgboost"), "fit", broken)
+    monkeypatch.setattr(family("xgboost"), "fit_windows", broken)
     done = train_instrument(task("lightgbm", "xgboost", "catboost"))
     assert [row["record_id"] for row in done.grades] == ["lightgbm", "catboost"]
     assert len(done.runs) == 2

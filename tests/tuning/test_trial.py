@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from src.config.schema import ModelConfig
 from src.core.failure import Failure
 from src.evaluation.splits import Fold
+from src.models import lightgbm
 from src.models.lightgbm import LightGBMParams
 from src.models.registry import family
 from src.tuning.sample import BLOCKS, SampledInstrument
@@ -32,9 +33,11 @@ def test_the_score_is_that_of_a_naive_loop() -> None:
     found = attempt(Attempt(0, 0, 0, one, model, NAMES, 7))
     assert isinstance(found, Score)
     truth, guess, block = [], [], []
+    first = np.isfinite(one.label[one.folds[0].train]).sum()
     for fold in one.folds:
         train = [k for k in fold.train if not np.isnan(one.label[k])]
-        booster = family("lightgbm").fit(one.x[train], one.label[train], model.params, 7, list(NAMES))
+        x, y = one.x[train], one.label[train]
+        booster = next(lightgbm.fit_windows(x, y, [len(train)], model.params, 7, list(NAMES), bins=first))
         for k in fold.test:
             if not np.isnan(one.label[k]):
                 truth.append(one.label[k])
@@ -49,7 +52,7 @@ def test_the_score_is_that_of_a_naive_loop() -> None:
 
 
 def test_what_raises_comes_back_as_a_value_and_nothing_to_do_as_nothing() -> None:
-    broken = ModelConfig("lightgbm", params=LightGBMParams(max_bin=-3))
+    broken = ModelConfig("lightgbm", params=LightGBMParams(num_leaves=-3))
     found = attempt(Attempt(0, 0, 0, instrument(), broken, NAMES, 7))
     assert isinstance(found, Failure)
     assert "LightGBMError" in found.reason

@@ -1,4 +1,5 @@
 import datetime as dt
+import logging
 import multiprocessing
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from src.features.store import FeatureStore
 from src.featurize import featurize
 from src.market.bars import SCHEMA, BarStore, Manifest, bucket
 from src.market.panel import panel_hash
+from src.storage import atomic
 from tests import process_case
+from tests.features import stored_case
 from tests.features.series import lively
 
 BUCKETS = 3
@@ -86,7 +89,7 @@ def states(config) -> pl.DataFrame:
 
 
 def written(store: FeatureStore) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in store.root.glob("b*.parquet")}
+    return {path.name: path.stat().st_mtime_ns for path in store.root.glob("b*.npy")}
 
 
 def test_every_instrument_of_the_universe_ends_in_one_state_and_the_line_says_so(config, store):
@@ -154,7 +157,7 @@ def test_a_new_bar_rewrites_the_current_year_of_its_bucket_alone(config, store):
     hydrated(Path(config.data.root) / "bars" / "demo", extended, panel=[])
     featurize(config)
     b, year = bucket("stock", "S0", BUCKETS), extended["date"].max().year
-    assert {name for name, time_ in written(store).items() if before[name] != time_} == {f"b{b:03d}-{year}.parquet"}
+    assert {name for name, time_ in written(store).items() if before[name] != time_} == {f"b{b:03d}-{year}.npy"}
 
 
 def test_changed_code_and_a_changed_panel_compute_what_uses_them(config, store, monkeypatch):
@@ -225,16 +228,35 @@ def test_an_unreadable_bucket_fails_its_instruments_and_is_tried_again(config, s
 
 def test_a_damaged_file_is_named_and_rebuilt_by_fresh(config, store):
     featurize(config)
-    whole = {path: path.read_bytes() for path in sorted(store.root.glob("b*.parquet"))}
+    whole = {path: path.read_bytes() for path in sorted(store.root.glob("b*.npy"))}
     path, b = next(iter(whole)), store.buckets()[0]
     path.write_bytes(whole[path][:500])
     rows = BarStore(Path(config.data.root) / "bars" / config.dataset).read_bucket(b)
-    for read in (lambda: store.read_matrix(b, ["rsi_14"], rows), lambda: store.read_bucket(b)):
+    for read in (lambda: store.read_matrices(b, ["return_1"], rows), lambda: store.read_bucket(b)):
         with pytest.raises(StageError, match=r"can't be read .*src.featurize.*fresh=true"):
             read()
     config.fresh = True
     featurize(config)
     assert {path: path.read_bytes() for path in whole} == whole
+
+
+def test_features_of_an_earlier_form_are_computed_again_and_the_log_says_so(config, store, caplog):
+    featurize(config)
+    whole = {path: path.read_bytes() for path in store.root.glob("b*.npy")}
+    for b in store.buckets():
+        record = store.ledger.read(b)
+        facts = {("features" if name == "columns" else name): value for name, value in record.facts.items()}
+        atomic.write_parquet(store.read_bucket(b), store.root / f"b{b:03d}-2015.parquet")
+        store.ledger.record(b, record.key, record.states, **facts)
+    for path in whole:
+        path.unlink()
+    with pytest.raises(StageError, match="in the form of an earlier version: run `python -m src.featurize"):
+        identity(store, config)
+    caplog.set_level(logging.INFO)
+    featurize(config)
+    assert f"{len(store.buckets())} buckets are stored in the form of an earlier version" in caplog.text
+    assert {path: path.read_bytes() for path in store.root.glob("b*-*")} == whole
+    assert identity(store, config)
 
 
 def test_only_narrows_to_the_buckets_of_the_named_symbols(config, store):
@@ -249,7 +271,7 @@ def test_only_narrows_to_the_buckets_of_the_named_symbols(config, store):
 
 def test_buckets_of_a_former_larger_layout_are_removed(config, store):
     featurize(config)
-    store.write_bucket(7, store.read_bucket(store.buckets()[0]))
+    stored_case.write(store, 7, store.read_bucket(store.buckets()[0]))
     store.ledger.record(7, "", store.ledger.states(store.buckets()[0]))
     featurize(config)
     assert 7 not in store.buckets()
@@ -301,7 +323,7 @@ def test_the_panel_is_not_read_again_while_bars_and_members_stay(config, store, 
 
 def test_a_later_date_is_read_from_its_year(config, store):
     featurize(config)
-    years = {path.stem.split("-")[1] for path in store.root.glob("b*.parquet")}
+    years = {path.stem.split("-")[1] for path in store.root.glob("b*.npy")}
     assert years == {"2015", "2016"}
     assert store.read_bucket(store.buckets()[0])["date"].min() == dt.date(2015, 1, 2)
 
@@ -380,7 +402,7 @@ def test_a_column_that_looks_ahead_on_one_instrument_is_refused_with_its_date(co
     assert "\n" not in str(caught.value)
     assert multiprocessing.active_children() == []
     assert b not in store.buckets()
-    assert not list(store.root.glob(f"b{b:03d}-*.parquet"))
+    assert not list(store.root.glob(f"b{b:03d}-*.npy"))
 
 
 def test_a_refused_column_is_used_of_no_bucket_and_the_others_of_every_bucket(config, beyond):

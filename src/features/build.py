@@ -16,12 +16,13 @@ from src.core.failure import Failure
 from src.core.instruments import KEY
 from src.engine import dispatch
 from src.engine.cores import worker_count
+from src.features.bucket_task import BucketTask, fill
 from src.features.catalog import code_hash, kinds_of, needs_panel
 from src.features.fact_lookup import FactLookup
 from src.features.look_ahead import Foresight, ForesightError, own_features, trials_each
 from src.features.registry import Feature, FeatureError
 from src.features.selection import select
-from src.features.store import BucketTask, FeatureStore, Filled, fill
+from src.features.store import FeatureStore, Filled
 from src.market.bars import BarStore
 from src.runtime import disk_space
 from src.runtime.progress import Progress
@@ -137,6 +138,8 @@ def _stale(
     windows = {item.name: (item.window, item.tolerance) for item in chosen}
     trials = trials_each(sum(bars.ledger.states(b).height for b in bars.buckets())) if own_features(chosen) else 0
     kinds, root = kinds_of(chosen), job.paths.facts
+    if earlier := sum(store.is_of_earlier_form(b) for b in bars.buckets()):
+        log.info("%d buckets are stored in the form of an earlier version: their features are computed again", earlier)
     facts = {b: FactLookup.digests(root, b, kinds) for b in _wanted(bars, job.only)}
     return [
         BucketTask(bars.root, store.root, b, job.features, job.interval, windows, trials, root, digests)
@@ -186,7 +189,7 @@ def _rows(sizes: Mapping[int, pl.DataFrame]) -> int:
 
 
 def _require_space(store: FeatureStore, sizes: Mapping[int, pl.DataFrame], features: int) -> None:
-    """Refuse to begin on a disk that can't hold the columns: four bytes a value, eight for key and date."""
+    """Refuse to begin on a disk that can't hold the columns: four bytes a value, eight a date."""
     instruments = sum(states.height for states in sizes.values())
     disk_space.require(
         store.root, _rows(sizes) * (4 * features + 8), f"{features} features of {instruments:,} instruments"

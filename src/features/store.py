@@ -1,9 +1,10 @@
-"""Stored features of one dataset: Parquet shards by bucket and year, and a record of what each bucket was made from."""
+"""Stored features of one dataset: files by bucket and year, and a record of what each bucket was made from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,13 @@ from src.core.errors import StageError
 from src.core.failure import Failure
 from src.core.hashing import text_digest
 from src.core.instruments import Key
-from src.documents.fact_store import FactStore
+from src.features import feature_files
 from src.features.bucket_states import INSTRUMENT, after_hydrate
-from src.features.compute import KEY, PanelLookup, evaluate
-from src.features.fact_lookup import FactLookup
-from src.features.graph import FeatureGraph
-from src.features.look_ahead import TRIALS, Foresight, ForesightError, examiner, stamp
+from src.features.compute import KEY, instruments
+from src.features.feature_rows import FeatureRows, by_year
+from src.features.look_ahead import stamp
 from src.features.panel_members import standings_code, with_standings
 from src.features.probation import Probation, own_hashes
-from src.features.registry import Windows
-from src.features.selection import select
 from src.market.bars import BarStore
 from src.market.panel import panel_hash, panel_table
 from src.runtime.redaction import shown
@@ -34,27 +32,10 @@ from src.storage.atomic import read_json, remove_temporaries, write_json, write_
 from src.storage.ledger import Ledger
 
 if TYPE_CHECKING:
-    import datetime as dt
-
-    from src.config.schema import FeaturesConfig
     from src.core.arrays import Matrix
 
 PANEL_FILE, PANEL_NOTE = "panel.parquet", "panel.json"
-
-
-@dataclass(frozen=True)
-class BucketTask:
-    """One bucket to compute: plain values, so that any process can take it."""
-
-    bars: Path
-    features: Path
-    bucket: int
-    choice: FeaturesConfig
-    interval: str
-    windows: Windows  # of the chosen features: a worker doesn't check the user's own once more
-    trials: int = TRIALS  # rows of each instrument at which the user's own are tried for look-ahead
-    facts: Path | None = None
-    digests: Mapping[str, str] = field(default_factory=dict)  # of the facts that the chosen features look at, by kind
+_COLUMNS = "columns"  # of a bucket's record: code by column. Earlier forms of the files had it under "features"
 
 
 @dataclass(frozen=True)
@@ -66,7 +47,7 @@ class Filled:
 
 
 class FeatureStore:
-    """Features in ``<root>/b007-2023.parquet``; a bucket's rows are those of the bars' bucket, one to one.
+    """Features in ``<root>/b007-2023.npy``; a bucket's rows are those of the bars' bucket, one to one.
 
     Parameters
     ----------
@@ -89,6 +70,14 @@ class FeatureStore:
         with atomic.read_errors(path, self._remedy()):
             return pl.read_parquet(path, glob=False) if path.is_file() else None
 
+    def codes(self, b: int) -> dict[str, str]:
+        """Code hash of each column of a bucket, by name; empty where it has no record, or one of an earlier form."""
+        return dict(self._facts(b).get(_COLUMNS, {}))
+
+    def is_of_earlier_form(self, b: int) -> bool:
+        """Whether a bucket is stored as earlier versions did, in files that this one doesn't read."""
+        return _COLUMNS not in self._facts(b) and b in self.buckets()
+
     def read_bucket(
         self,
         b: int,
@@ -109,75 +98,94 @@ class FeatureStore:
         StageError
             The bucket isn't featurized.
         """
-        shards = self._shards(b)
-        if b not in self.buckets() or not shards:
-            raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `{self._command()}` first")
-        wanted = pl.all() if columns is None else [*KEY, "date", *columns]
-        ends = since.year if since else 0, before.year if before else 9999
-        paths = [path for year, path in shards.items() if ends[0] <= year <= ends[1]]
-        scan = pl.scan_parquet(paths or [min(shards.items())[1]], hive_partitioning=False, glob=False)
-        if before is not None:
-            scan = scan.filter(pl.col("date").cast(pl.Date) < before)
-        if since is not None:
-            scan = scan.filter(pl.col("date").cast(pl.Date) >= since)
-        if symbols is not None:
-            keys = pl.LazyFrame(symbols, schema=dict.fromkeys(KEY, pl.String()), orient="row")
-            scan = scan.filter(pl.col("symbol").is_in([s for _, s in symbols])).join(keys, on=KEY, how="semi")
-        with atomic.read_errors(self.root, self._remedy()):
-            return scan.select(wanted).sort(*KEY, "date").collect()
+        return self.read_rows(b, columns, symbols, before, since).table()
 
-    def read_matrix(self, b: int, columns: list[str], bars: pl.DataFrame) -> Matrix | None:
-        """Features of one bucket for the given rows, year by year, so that they are never twice in memory.
+    def read_rows(
+        self,
+        b: int,
+        columns: list[str] | None = None,
+        symbols: list[tuple[str, str]] | None = None,
+        before: dt.date | None = None,
+        since: dt.date | None = None,
+    ) -> FeatureRows:
+        """What `read_bucket` gives, as arrays row by row."""
+        paths = self.files(b)
+        if not paths or _COLUMNS not in self._facts(b):
+            raise StageError(f"bucket {b} of {self.root.name} is not featurized: run `{self._command()}` first")
+        ends = since.year if since else 0, before.year if before else 9999
+        wanted = [path for year, path in paths.items() if ends[0] <= year <= ends[1]] or list(paths.values())[-1:]
+        with atomic.read_errors(self.root, self._remedy()):
+            return feature_files.read(wanted, columns, symbols, since, before)
+
+    def read_matrices(
+        self, b: int, columns: list[str], bars: pl.DataFrame, wanted: Collection[Key] | None = None
+    ) -> dict[Key, Matrix] | None:
+        """Features of instruments of one bucket, row by row those of their bars, each in memory of its own.
 
         Parameters
         ----------
         bars
             The bucket's bars, sorted by key and date; rows after their last day are left out of the features.
+        wanted
+            Instruments; all by default.
 
         Returns
         -------
-        float32, shape (rows of `bars`, columns)
+        dict of float32 arrays, shape (bars of the instrument, columns)
             NaN where undefined; None where the features are of other rows.
         """
-        matrix = np.empty((bars.height, len(columns)), dtype=np.float32)
-        years, last, seen = bars["date"].dt.year(), bars["date"].max(), 0
-        for year, path in self._shards(b).items():
-            with atomic.read_errors(path, self._remedy()):
-                rows = pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False, glob=False)
-            rows = rows.filter(pl.col("date") <= last)
-            where = (years == year).arg_true()
-            if not rows.select(*KEY, "date").equals(bars.select(*KEY, "date")[where]):
-                return None
-            matrix[where.to_numpy()] = rows.select(columns).to_numpy()
-            seen += rows.height
-        return matrix if seen == bars.height else None
+        last = bars["date"].cast(pl.Date).max()
+        if not isinstance(last, dt.date):
+            return {}
+        paths = [path for year, path in self.files(b).items() if year <= last.year]
+        with atomic.read_errors(self.root, self._remedy()):
+            before = last + dt.timedelta(days=1)
+            found = feature_files.read(paths, columns, wanted, before=before, apart=True) if paths else None
+        chosen = None if wanted is None else set(wanted)
+        expected = [(key, rows) for key, rows in instruments(bars) if chosen is None or key in chosen]
+        if found is None or [key for key, _ in expected] != [key for key, _ in found.instruments]:
+            return None
+        dates = bars["date"].to_numpy()
+        pairs = zip(expected, found.instruments, strict=True)
+        if not all(np.array_equal(dates[rows], found.dates[stored]) for (_, rows), (_, stored) in pairs):
+            return None
+        return dict(zip(dict(expected), found.blocks, strict=True))
 
-    def read_year(self, b: int, year: int, columns: list[str]) -> pl.DataFrame | None:
-        """Features of one bucket and calendar year with their keys and dates; None where it has no row of that year.
+    def read_year(self, b: int, year: int, columns: list[str]) -> FeatureRows | None:
+        """Features of one bucket and calendar year; None where it has no row of that year.
 
         Raises
         ------
         StageError
-            The shard can't be read, or lacks a column.
+            The file can't be read, or lacks a column.
         """
-        path = self._shards(b).get(year)
+        path = self.files(b).get(year)
         if path is None:
             return None
         with atomic.read_errors(path, self._remedy()):
-            return pl.read_parquet(path, columns=[*KEY, "date", *columns], hive_partitioning=False, glob=False)
+            return feature_files.read([path], columns)
 
-    def write_bucket(self, b: int, frame: pl.DataFrame) -> None:
-        """Replace one bucket; a year whose values didn't change keeps its file."""
-        old = self._shards(b)
-        parts = frame.with_columns(pl.col("date").dt.year().alias("year")).partition_by(
-            "year", as_dict=True, include_key=False
-        )
-        for (year,), part in parts.items():
-            path = self.root / f"b{b:03d}-{year:04d}.parquet"
-            if old.pop(int(str(year)), None) is None or not _same(path, part):
-                write_parquet(part, path)
-        for path in old.values():
-            path.unlink()
+    def write_bucket(self, b: int, names: list[str], rows: pl.DataFrame, block: Matrix) -> None:
+        """Replace one bucket; a year whose values didn't change keeps its file.
+
+        Parameters
+        ----------
+        names
+            The columns.
+        rows
+            asset_class, symbol and date, sorted.
+        block : float32, shape (columns, rows)
+            NaN where undefined.
+        """
+        former = set(self._files(b))
+        for part in by_year(rows, block):
+            path = self.root / f"b{b:03d}-{part.year:04d}{feature_files.SUFFIX}"
+            feature_files.write(path, names, part.instruments, part.dates, part.values)
+            former.discard(path)
+        if self.root.is_dir():
+            atomic.sync_folder(self.root)
+        for path in former:
+            atomic.remove(path)
 
     def is_current(
         self, b: int, bars: str, panel: str | None, hashes: dict[str, str], facts: Mapping[str, str] | None = None
@@ -197,19 +205,20 @@ class FeatureStore:
         A `panel` of None says that no column looks at it, and `facts` holds the digests of the kinds that are looked
         at. A column of the user's own counts where it was checked too.
         """
-        stored, checked = self.ledger.fact(b, "features") or {}, self.ledger.fact(b, "checked") or {}
-        same = self.ledger.fact(b, "bars") == bars and all(stored.get(name) == code for name, code in hashes.items())
+        made_from = self._facts(b)
+        stored, checked, known = (made_from.get(name) or {} for name in (_COLUMNS, "checked", "facts"))
+        same = made_from.get("bars") == bars and all(stored.get(name) == code for name, code in hashes.items())
         passed = all(checked.get(name) == stamp(code) for name, code in own_hashes(hashes).items())
-        same &= self._of_facts(b, facts)
-        return same and passed and (panel is None or self.ledger.fact(b, "panel") == panel)
+        same &= all(known.get(kind) == digest for kind, digest in (facts or {}).items())
+        return same and passed and (panel is None or made_from.get("panel") == panel)
 
     def drop_obsolete(self, buckets: int) -> None:
         """Remove buckets beyond the dataset's number of them: left from another universe of the same name."""
         for b in self.buckets():
             if b >= buckets:
                 self.ledger.forget(b)
-                for path in self._shards(b).values():
-                    path.unlink()
+                for path in self._files(b):
+                    atomic.remove(path)
 
     def record(
         self,
@@ -225,7 +234,7 @@ class FeatureStore:
         states = after_hydrate(bars.ledger.states(b), reasons)
         checked = {name: stamp(code) for name, code in own_hashes(hashes).items()}
         made_from: dict[str, Any] = {"bars": bars.digest(b), "panel": panel} | ({"facts": {**facts}} if facts else {})
-        self.ledger.record(b, "", states, **made_from, features=hashes, checked=checked)
+        self.ledger.record(b, "", states, **made_from | {_COLUMNS: hashes}, checked=checked)
 
     def states(self, bars: BarStore, lost: Mapping[int, Failure]) -> pl.DataFrame:
         """One row an instrument of the universe: its state here, with the reason.
@@ -289,8 +298,12 @@ class FeatureStore:
             It does not: featurize has to run first. Names the universe and the remedy.
         """
         remedy = f"run `{self._command()}` first"
-        stored = self.ledger.fact(b, "features") or {}
-        checked = self.ledger.fact(b, "checked") or {}
+        made_from = self._facts(b)
+        stored, checked, known = (made_from.get(name) or {} for name in (_COLUMNS, "checked", "facts"))
+        if self.is_of_earlier_form(b):
+            raise StageError(
+                f"features of universe={self.root.name} are stored in the form of an earlier version: {remedy}"
+            )
         changed = [name for name, code in hashes.items() if stored.get(name) != code]
         changed += [name for name, code in own_hashes(hashes).items() if checked.get(name) != stamp(code)]
         if changed:
@@ -298,18 +311,19 @@ class FeatureStore:
                 f"features of universe={self.root.name} lack {changed[0]} as it is declared now "
                 f"({len(changed)} of {len(hashes)} such): {remedy}"
             )
-        if self.ledger.fact(b, "bars") != bars:
+        if made_from.get("bars") != bars:
             raise StageError(f"features of universe={self.root.name} are older than its bars: {remedy}")
         if held := self.probation.reason(hashes):
             raise StageError(f"features of universe={self.root.name}: {held}: {remedy}")
-        if not self._of_facts(b, facts):
+        if any(known.get(kind) != digest for kind, digest in (facts or {}).items()):
             raise StageError(f"features of universe={self.root.name} are older than its facts of research: {remedy}")
         if not self.is_current(b, bars, self.pinned() if looks else None, hashes, facts):
             raise StageError(f"features of universe={self.root.name} were computed with another panel: {remedy}")
 
-    def _of_facts(self, b: int, facts: Mapping[str, str] | None) -> bool:
-        stored = self.ledger.fact(b, "facts") or {}
-        return all(stored.get(kind) == digest for kind, digest in (facts or {}).items())
+    def _facts(self, b: int) -> dict[str, Any]:
+        """What is recorded of a bucket."""
+        record = self.ledger.read(b)
+        return record.facts if record else {}
 
     def _command(self, *words: str) -> str:
         return command("featurize", *words, stored=self.root.name)
@@ -317,33 +331,11 @@ class FeatureStore:
     def _remedy(self) -> str:
         return f"run `{self._command('fresh=true')}`, which computes it again"
 
-    def _shards(self, b: int) -> dict[int, Path]:
-        return {int(path.stem.split("-")[1]): path for path in sorted(self.root.glob(f"b{b:03d}-*.parquet"))}
+    def files(self, b: int) -> dict[int, Path]:
+        """Files of a bucket by year, ascending."""
+        found = ((int(path.stem.split("-")[1]), path) for path in self._files(b) if path.suffix == feature_files.SUFFIX)
+        return dict(sorted(found))
 
-
-def fill(task: BucketTask) -> Filled | Foresight:
-    """Compute and write one bucket; the record that it is done is left to the caller.
-
-    Returns
-    -------
-    Filled or Foresight
-        What was found where a column of the user's own looks ahead; nothing is written then.
-    """
-    store = FeatureStore(task.features)
-    bars = BarStore(task.bars).read_bucket(task.bucket)
-    graph = FeatureGraph(select(task.choice, task.interval, task.windows))
-    facts = FactLookup.of(FactStore(task.facts), task.bucket, graph.kinds, task.interval) if task.facts else None
-    try:
-        examine = examiner(graph.features, task.trials)
-        table, failed = evaluate(bars, graph, PanelLookup(store.panel()), examine, facts=facts)
-    except ForesightError as error:
-        return error.found
-    store.write_bucket(task.bucket, table)
-    return Filled(table.height, failed)
-
-
-def _same(path: Path, frame: pl.DataFrame) -> bool:
-    try:
-        return pl.read_parquet(path, hive_partitioning=False, glob=False).equals(frame)
-    except (pl.exceptions.PolarsError, OSError):
-        return False  # unreadable: written again
+    def _files(self, b: int) -> list[Path]:
+        """Files of a bucket, those of earlier forms too."""
+        return [path for suffix in (feature_files.SUFFIX, ".parquet") for path in self.root.glob(f"b{b:03d}-*{suffix}")]

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from src.features.fact_units import in_other_units
 from src.features.compute import PanelLookup
+from src.features.fact_units import in_other_units
 from src.features.graph import Arrays
 from src.features.look_ahead import cut_off, later_facts
 from src.features.panel_lookup import Members

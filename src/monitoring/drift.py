@@ -240,7 +240,7 @@ def _pooled_rows(
 
 
 def _read(store: FeatureStore, number: int, names: list[str], keys: list[Key]) -> pl.DataFrame:
-    stored = (store.ledger.fact(number, "features") or {}).keys()
+    stored = store.codes(number)
     known = [name for name in names if name in stored]  # one that is not declared any more can't be compared
     return store.read_bucket(number, known, keys)
 

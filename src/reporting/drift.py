@@ -67,7 +67,7 @@ def read_drift(paths: DatasetPaths, grades: pl.DataFrame, seed: int) -> pl.DataF
     runs = grades.join(chosen, on=KEY, how="semi").sort(*KEY, "family").unique(KEY, keep="first", maintain_order=True)
     numbers = {_bucket(row, bars) for row in runs.select(KEY).iter_rows(named=True)}
     used = sorted(numbers & set(store.buckets()))
-    stored = [[store.ledger.fact(b, name) for name in ("bars", "features")] for b in used]
+    stored = [[store.ledger.fact(b, "bars"), store.codes(b)] for b in used]
     made_from = [runs["record_id"].to_list(), stored, seed, *map(code_digest, (measured, blocks, summarised, windows))]
 
     def compute() -> pl.DataFrame:
@@ -179,7 +179,7 @@ def _instruments(
     listed = dict(stored.runs(("features",), runs["record_id"]).select("record_id", "features").iter_rows())
     for number in used:
         own = [row for row in runs.iter_rows(named=True) if _bucket(row, bars) == number and row["record_id"] in listed]
-        known = (store.ledger.fact(number, "features") or {}).keys()
+        known = store.codes(number).keys()
         names = sorted({name for row in own for name in json.loads(listed[row["record_id"]])} & known)
         keys = [(row["asset_class"], row["symbol"]) for row in own]
         tables = store.read_bucket(number, names, keys).partition_by(KEY, as_dict=True) if names else {}

@@ -77,15 +77,12 @@ class BucketFeatures:
             If a file can't be read, or another command replaces the bucket.
         """
         names = list(chosen.hashes)
-        rows = self._features.read_bucket(self._bucket, names, list(keys), since=since)
+        rows = self._features.read_rows(self._bucket, names, list(keys), since=since)
         if self._bars.digest(self._bucket) != self._digest or self._reason(chosen):
             raise StageError("bars or features are being replaced: let that command end, then run this one again")
-        places, start = {}, 0
-        times = rows["date"].to_numpy().astype("datetime64[us]")
-        for kind, symbol, count in rows.group_by(KEY, maintain_order=True).len().iter_rows():
-            places[kind, symbol] = start, times[start : start + count]
-            start += count
-        self._read[chosen.digest] = rows.select(names).to_numpy().astype(np.float32, copy=False), places
+        times = rows.dates.astype("datetime64[us]")
+        places = {key: (own.start, times[own]) for key, own in rows.instruments}
+        self._read[chosen.digest] = rows.values, places
 
     def rows(self, key: Key, chosen: ChosenFeatures, times: DateArray) -> tuple[Matrix, BoolArray]:
         """Return the rows of an instrument's bars.

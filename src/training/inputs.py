@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import TypeVar
 
@@ -127,8 +127,10 @@ class Inputs:
         bars = self._unless_changed(bucket, digest, lambda: self._cut(self.bars.read_bucket(bucket)))
         return None if bars is None else (bars, digest)
 
-    def read_features(self, bucket: int, bars: pl.DataFrame, digest: str) -> Matrix | None:
-        """Read the features of a bucket.
+    def read_features(
+        self, bucket: int, bars: pl.DataFrame, digest: str, keys: Collection[Key]
+    ) -> dict[Key, Matrix] | None:
+        """Read the features of instruments of a bucket.
 
         Parameters
         ----------
@@ -136,11 +138,14 @@ class Inputs:
             One of `buckets`.
         bars, digest
             What `read_bars` returned for it.
+        keys : collection of (asset_class, symbol)
+            Instruments that have such bars.
 
         Returns
         -------
-        float32 array, shape (bars, features), or None
-            Row by row the features of the bars; None if another command is replacing the bucket.
+        dict of float32 arrays, shape (bars of the instrument, features), or None
+            Row by row the features of its bars, each in memory of its own; None if another command is replacing the
+            bucket.
 
         Raises
         ------
@@ -148,17 +153,17 @@ class Inputs:
             If bars and features do not fit each other although no record says that they changed.
         """
         read = self._unless_changed(
-            bucket, digest, lambda: (self.features.read_matrix(bucket, self.feature_names, bars),)
+            bucket, digest, lambda: (self.features.read_matrices(bucket, self.feature_names, bars, keys),)
         )
         if read is None:
             return None
-        (matrix,) = read
-        if matrix is None:
+        (matrices,) = read
+        if matrices is None:
             raise StageError(
                 f"bars or features of {self.paths.dataset} changed while training read them: let hydrate and "
                 "featurize end, then run the same command"
             )
-        return matrix
+        return matrices
 
     def bucket(self, key: Key) -> int:
         """Return the bucket that an instrument belongs to."""

@@ -143,8 +143,8 @@ class PlaceboArm:
         bars, digest = read
         self._planner.read_grades(bucket)
         work = list(self._work(bucket, bars, wanted))
-        matrix = self.inputs.read_features(bucket, bars, digest) if work else None
-        if matrix is None:
+        matrices = self.inputs.read_features(bucket, bars, digest, [key for key, *_ in work]) if work else None
+        if matrices is None:
             return
         self._in_flight.update(key for key, *_ in work)
         plans = self._planner.with_predictions(bucket, [plan for *_, plans in work for plan in plans])
@@ -152,7 +152,7 @@ class PlaceboArm:
         settings = self.settings
         for key, rows, planned in work:
             yield InstrumentTask(
-                *key, bucket, bars[rows], placebo.rotated(matrix[rows], self.offset), self.inputs.feature_names,
+                *key, bucket, bars[rows], placebo.rotated(matrices.pop(key), self.offset), self.inputs.feature_names,
                 [by_id[plan.record_id] for plan in planned], len(settings.models), settings.seed, settings.label,
                 settings.split, settings.strategy, settings.grade, self.inputs.panel_returns,
             )  # fmt: skip

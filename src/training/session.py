@@ -123,8 +123,8 @@ class Session:
         work = self._work(bucket, bars)
         if not work:
             return
-        matrix = self.inputs.read_features(bucket, bars, digest)
-        if matrix is None:
+        matrices = self.inputs.read_features(bucket, bars, digest, [key for key, *_ in work])
+        if matrices is None:
             self._wait(bucket)
             return
         self._in_flight.update(key for key, *_ in work)
@@ -132,8 +132,8 @@ class Session:
         by_id = {plan.record_id: plan for plan in stored}
         for key, rows, wanted, n_trials in work:
             plans = [by_id[plan.record_id] for plan in wanted]
-            # A copy: a task in flight would otherwise keep the whole bucket in memory beside the next.
-            yield self._task(key, bucket, bars[rows], matrix[rows].copy(), plans, n_trials)
+            # Taken out: what is kept here would stay in memory until the bucket's last task has been taken.
+            yield self._task(key, bucket, bars[rows], matrices.pop(key), plans, n_trials)
 
     def _work(self, bucket: int, bars: pl.DataFrame) -> list[tuple[Key, slice, list[RunPlan], int]]:
         """Return key, rows, plans and number of trials of the bucket's instruments that need something."""

@@ -188,9 +188,9 @@ def features(root: Path, found: CrossSection, columns: list[str], buckets: int =
             "date": np.tile(found.dates, len(symbols)),
         }
         size = len(keys["date"])
-        values = {name: random.standard_normal(size, dtype=np.float32) for name in columns}
-        store.write_bucket(b, pl.DataFrame(keys | values))
-        store.ledger.record(b, "", [], bars=str(b), panel="", features={}, checked={})
+        block = random.standard_normal((len(columns), size), dtype=np.float32)
+        store.write_bucket(b, columns, pl.DataFrame(keys), block)
+        store.ledger.record(b, "", [], bars=str(b), panel="", columns={}, checked={})
     return store
 
 

@@ -143,10 +143,10 @@ def write_features(
     days, random = DAYS[np.datetime64("2025-01-01") <= DAYS], np.random.default_rng(number)
     values = random.standard_normal((len(hashes), len(days) * len(symbols))).astype(np.float32)
     keys = {"asset_class": ["stock"] * values.shape[1], "symbol": np.repeat(symbols, len(days))}
-    frame = pl.DataFrame(keys | {"date": np.tile(days, len(symbols))} | dict(zip(hashes, values, strict=True)))
-    store.write_bucket(number, frame.sort("symbol", "date"))
+    rows = pl.DataFrame(keys | {"date": np.tile(days, len(symbols))})
+    store.write_bucket(number, list(hashes), rows, values)
     states = bars.ledger.states(number).select(list(store.ledger.schema))
-    store.ledger.record(number, "", states, bars=bars.digest(number), panel="p", features=hashes, checked={})
+    store.ledger.record(number, "", states, bars=bars.digest(number), panel="p", columns=hashes, checked={})
 
 
 def write_runs(config: Config, names: list[str], hashes: dict[str, str]) -> None:

@@ -51,7 +51,7 @@ def write(root: Path) -> None:
         states = pl.DataFrame(rows, schema=bars.schema, orient="row")
         every.append(states.select(features.schema.keys()))
         bars.record(b, "", states, digest="d")
-        features.record(b, "", every[-1], bars="d", panel="p", features=hashes)
+        features.record(b, "", every[-1], bars="d", panel="p", columns=hashes)
         entries = [{**dict(zip(("asset_class", "symbol"), key, strict=True)), **ENTRY} for key in keys]
         write_json({"key": "", "states": entries}, root / "bars" / "full" / "raw" / f"b{b:03d}.json")
     write_parquet(pl.concat(every), root / "states" / "full" / "train.parquet")

@@ -24,6 +24,7 @@ from src.monitoring.alarms import Alarm, AlarmState, acknowledge
 from src.monitoring.closing import SHOWN, closing_line, is_flagged, table_lines
 from src.monitoring.review import MonitorRequest, Review, review
 from src.tracking.crowned_versions import CrownedVersion
+from tests.features import stored_case
 from tests.monitoring.monitor_case import KEYS, UNTIL, Watched, watched
 
 AAA = KEYS[0]
@@ -146,7 +147,7 @@ def features(case: Watched, moved: float) -> None:
     random = np.random.default_rng(5)
     shift = rows.select((pl.col("symbol") == "AAA") & (pl.col("date") > UNTIL)).to_series().to_numpy() * moved
     named = {name: (random.standard_normal(rows.height) + shift).astype(np.float32) for name in ("momentum", "range")}
-    store.write_bucket(0, rows.with_columns(**named))
+    stored_case.write(store, 0, rows.with_columns(**named))
     store.record(0, bars, Filled(rows.height, {}), "", dict.fromkeys(named, "code"))
 
 

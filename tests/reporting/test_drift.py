@@ -15,6 +15,7 @@ from src.market.bars import BarStore
 from src.monitoring.psi import CELLS, Cuts
 from src.reporting.drift import DRAWS, DRIFT, LEAST_TRAIN, Windows, blocks, measured, read_drift, summarised, windows
 from src.reporting.drift_section import drift_chart, drift_section, drift_sentence
+from tests.features import stored_case
 from tests.monitoring.monitor_case import Watched
 from tests.reporting.synthetic import drift, report_data
 
@@ -118,7 +119,7 @@ def test_folds_of_stored_runs_are_measured_on_stored_features_once(
     rng = np.random.default_rng(5)
     values = {name: rng.standard_normal(rows.height) for name in ("momentum", "range")}
     values["momentum"] += 2.0 * later
-    store.write_bucket(0, rows.with_columns(**{name: each.astype(np.float32) for name, each in values.items()}))
+    stored_case.write(store, 0, rows.with_columns(**values))
     store.record(0, bars, Filled(rows.height, {}), "", dict.fromkeys(values, "code"))
     grades = pl.read_parquet(case.paths.grades)
     found = {row["feature"]: row for row in read_drift(case.paths, grades, 7).iter_rows(named=True)}

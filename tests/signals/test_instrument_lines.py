@@ -23,6 +23,7 @@ from src.signals import graded_settings
 from src.signals.instrument_lines import instrument_lines
 from src.signals.tables import LINES
 from src.storage import atomic
+from tests.features import stored_case
 from tests.signals.trained_case import END, UNTIL, Trained, configured, days, hydrated, train, trained
 
 NAMES = ["rsi_14", "return_5", "residual_return"]
@@ -217,7 +218,7 @@ def test_features_that_featurize_computed_by_other_code_are_refused(own: Trained
     path = own.config.paths.features / "b000.json"
     for path in own.config.paths.features.glob("b*.json"):
         record = json.loads(path.read_text())
-        record["features"]["rsi_14"] = "0" * 32
+        record["columns"]["rsi_14"] = "0" * 32
         path.write_text(json.dumps(record))
     reason = refusal(own)
     assert reason.startswith("features of universe=demo lack rsi_14 as it is declared now (1 of 3 such): run `python")
@@ -239,10 +240,12 @@ def refusal_free(case: Trained, name: str) -> bool:
 
 
 def test_a_missing_row_of_features_is_refused(own: Trained) -> None:
-    for path in own.config.paths.features.glob("b*-2023.parquet"):
-        rows = pl.read_parquet(path)
-        gone = (pl.col("symbol") == "SIM01") & (pl.col("date") == dt.date(2023, 12, 28))
-        atomic.write_parquet(rows.filter(~gone), path)
+    gone, store = (
+        (pl.col("symbol") == "SIM01") & (pl.col("date") == dt.date(2023, 12, 28)),
+        FeatureStore(own.config.paths.features),
+    )
+    for number in store.buckets():
+        stored_case.write(store, number, store.read_bucket(number).filter(~gone))
     lines = own.lines("2023-12-20", LAST, "SIM01 ridge").unique("decided_on", keep="first", maintain_order=True)
     assert lines["state"].to_list() == ["said"] * 5 + ["refused"] * 2, "the position is a mean over three bars"
     assert "features have no row for its bar" in lines["reason"][-1] and lines["holds"][-1]
@@ -305,7 +308,7 @@ def test_bars_that_cant_be_read_refuse_the_lines_of_their_bucket_alone(own: Trai
 
 
 def test_features_that_cant_be_read_refuse_the_lines_of_their_bucket_alone(own: Trained) -> None:
-    (own.config.paths.features / "b001-2023.parquet").write_bytes(b"no parquet")
+    (own.config.paths.features / "b001-2023.npy").write_bytes(b"no features")
     lines = own.lines(LAST)
     refused = lines.filter(state="refused")
     assert 0 < refused.height < lines.height

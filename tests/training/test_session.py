@@ -386,11 +386,14 @@ def test_a_matrix_read_year_by_year_is_the_bucket_in_the_order_of_its_bars(proje
     store, names = FeatureStore(project.root / "data" / "features" / "demo"), ["rsi_14", "return_5"]
     bars = bars_of(project).read_bucket(0).filter(pl.col("date") <= pl.date(2021, 3, 3))
     expected = store.read_bucket(0, names).filter(pl.col("date") <= pl.date(2021, 3, 3)).select(names).to_numpy()
-    found = store.read_matrix(0, names, bars)
-    assert found is not None and found.flags.c_contiguous
-    np.testing.assert_array_equal(found, expected)
-    assert np.isnan(found).any()
-    assert store.read_matrix(0, names, bars[1:]) is None
+    found = store.read_matrices(0, names, bars)
+    assert found is not None and all(block.flags.c_contiguous for block in found.values())
+    np.testing.assert_array_equal(np.concatenate(list(found.values())), expected)
+    assert np.isnan(expected).any() and [*found] == bars.select("asset_class", "symbol").unique().sort(pl.all()).rows()
+    assert store.read_matrices(0, names, bars[1:]) is None
+    key = list(found)[-1]
+    alone = store.read_matrices(0, names, bars, [key])
+    assert alone is not None and [*alone] == [key] and np.array_equal(alone[key], found[key], equal_nan=True)
 
 
 def test_nothing_to_do_reads_no_features(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from src.core.errors import StageError
 from src.core.instruments import KEY, Key
+from src.inspection.reading import feature_scan
 from src.inspection.reading.frames import Frame, Pandas, Polars, as_frame
 from src.inspection.reading.names import Symbol, instruments
 from src.inspection.reading.places import Folder, Place, place
@@ -210,7 +211,7 @@ def scan_of_features(at: Place, keys: list[Key] | None, since: Day = None, until
     keys : list of (asset_class, symbol), or None
     since, until : date, str or None
     """
-    return scan(at.paths.features, keys, _buckets(at, keys), since, until, at.command("featurize"))
+    return feature_scan.scan(at.paths.features, keys, _buckets(at, keys), since, until, at.command("featurize"))
 
 
 def _buckets(at: Place, keys: list[Key] | None) -> list[int]:

@@ -1,4 +1,4 @@
-"""Scans of the shards of bars and features: the files of the buckets and years that are asked for, and no other."""
+"""Scans of the shards of bars: the files of the buckets and years that are asked for, and no other."""
 
 from __future__ import annotations
 

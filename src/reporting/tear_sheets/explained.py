@@ -130,7 +130,7 @@ class ExplainedRuns:
     def _is_stored(self, run: FittedRun) -> bool:
         """Whether the bucket has the features of a run by the code that it was trained with."""
         assert self._bucket is not None
-        codes = self._features.ledger.fact(self._bucket, "features") or {}
+        codes = self._features.codes(self._bucket)
         return json_digest({name: codes.get(name) for name in run.features}) == run.parts.get("features")
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from src.core.arrays import BoolArray, DateArray, IntArray, Matrix
+from src.features.feature_rows import FeatureRows
 from src.features.store import FeatureStore
 from src.market.cross_section import CrossSection
 from src.training.pooled.day_ranks import Codes, codes
@@ -123,8 +123,7 @@ def values_of_year(store: FeatureStore, rows: EligibleRows, days: slice, columns
         if part is None:
             continue
         source, target = _matched(part, rows, days, number, places)
-        for j, column in enumerate(columns):
-            values[j, target] = part[column].to_numpy()[source]
+        values[:, target] = part.values[source].T
     return values
 
 
@@ -135,15 +134,14 @@ def _places(eligible: BoolArray) -> npt.NDArray[np.int32]:
 
 
 def _matched(
-    part: pl.DataFrame, rows: EligibleRows, days: slice, number: dict[str, int], places: npt.NDArray[np.int32]
+    part: FeatureRows, rows: EligibleRows, days: slice, number: dict[str, int], places: npt.NDArray[np.int32]
 ) -> tuple[IntArray, IntArray]:
     """Positions of a shard's eligible rows, in the shard and in the year."""
-    runs = part["symbol"].rle().struct
-    names = np.array([number.get(symbol, -1) for symbol in runs.field("value").to_list()], dtype=np.int64)
-    name = np.repeat(names, runs.field("len").to_numpy())
-    dates = part["date"].cast(pl.Date).to_numpy().astype("datetime64[D]")
+    names = [number.get(symbol, -1) if kind == rows.asset_class else -1 for (kind, symbol), _ in part.instruments]
+    name = np.repeat(np.array(names, dtype=np.int64), [own.stop - own.start for _, own in part.instruments])
+    dates = part.dates.astype("datetime64[D]")
     day = np.minimum(np.searchsorted(rows.dates[days], dates), len(places) - 1)
-    ours = (part["asset_class"] == rows.asset_class).to_numpy() & (name >= 0) & (rows.dates[days][day] == dates)
+    ours = (name >= 0) & (rows.dates[days][day] == dates)
     place = np.where(ours, places[day, name], -1)
     source = np.flatnonzero(place >= 0)
     return source, place[source].astype(np.int64)

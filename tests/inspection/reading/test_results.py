@@ -28,6 +28,7 @@ from src.storage.ledger import Ledger
 from src.tracking.crowned_versions import CrownedVersion
 from tests import process_case
 from tests.chains.test_store import rows as option_rows
+from tests.features import stored_case
 from tests.options.oracles import CAPTURED
 from tests.signals.journal_case import filled
 from tests.signals.trained_case import END, Trained, configured, trained
@@ -76,6 +77,7 @@ def write_portfolios(folder: Path) -> None:
 def stored(folder: Path, symbol: str) -> pl.DataFrame:
     """Rows of an instrument in all shards of a folder, read one by one."""
     parts = [pl.read_parquet(path) for path in sorted(folder.glob("b*-*.parquet"))]
+    parts += [stored_case.read(path) for path in sorted(folder.glob("b*-*.npy"))]
     return pl.concat(parts).filter(pl.col("symbol") == symbol).sort("date")
 
 
@@ -129,7 +131,7 @@ def test_only_the_files_of_the_instrument_and_the_years_are_read(case: Trained, 
 
     mine = bucket("stock", "SIM01", own.manifest.buckets)
     for folder in ("bars", "features"):
-        for path in (copied / "data" / folder / name).glob("b*-*.parquet"):
+        for path in (copied / "data" / folder / name).glob("b*-*.*"):
             if not path.name.startswith(f"b{mine:03d}-") or "-2019" in path.name:
                 path.write_bytes(b"damaged")
     read = results.bars(name, "SIM01", ["close"], since="2020-01-01", root=copied)
@@ -137,6 +139,7 @@ def test_only_the_files_of_the_instrument_and_the_years_are_read(case: Trained, 
     assert results.features(name, "SIM01", ["rsi_14"], since="2020-01-01", root=copied).height == read.height
     assert "can't be read" in refusal(lambda: results.bars(name, "SIM01", ["close"], root=copied))
     assert "can't be read" in refusal(lambda: results.bars(name, "SIM01", since="2019-03-01", root=copied))
+    assert "can't be read" in refusal(lambda: results.features(name, "SIM01", root=copied))
 
 
 # grades, predictions, equity -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import polars as pl
 from src.features.store import FeatureStore
 from src.market.bars import bucket
 from src.market.cross_section import CrossSection
+from tests.features import stored_case
 
 COLUMNS = [f"f{j:02d}" for j in range(20)]
 
@@ -51,6 +52,6 @@ def store(root: Path, found: CrossSection, buckets: int, columns: list[str] | No
         parts[bucket(kind, symbol, buckets)].append(frame.with_columns(pl.col(columns).fill_nan(None)))
     for b, frames in parts.items():
         if frames:
-            made.write_bucket(b, pl.concat(frames).sort("asset_class", "symbol", "date"))
-        made.ledger.record(b, "", [], bars=f"bars of {b}", panel="", features={}, checked={})
+            stored_case.write(made, b, pl.concat(frames).sort("asset_class", "symbol", "date"))
+        made.ledger.record(b, "", [], bars=f"bars of {b}", panel="", columns={}, checked={})
     return made

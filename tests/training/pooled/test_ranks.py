@@ -16,6 +16,7 @@ from src.training.pooled import ranks as module
 from src.training.pooled.categories import categories
 from src.training.pooled.day_ranks import codes, day_ranks
 from src.training.pooled.ranks import RankTable, rank_table
+from tests.features import stored_case
 from tests.training.pooled import rank_case
 from tests.training.pooled.rank_case import COLUMNS
 
@@ -141,7 +142,7 @@ def test_a_changed_dataset_drops_the_stale_files(change: str, whole: CrossSectio
     rank_table(tmp_path / "ranks", whole, eligible, store, {"f00": "a"}, 7)
     stale = {path.name for path in (tmp_path / "ranks").glob("*.np[yz]")}
     if change == "bars":
-        store.ledger.record(0, "", [], bars="others", panel="", features={}, checked={})
+        store.ledger.record(0, "", [], bars="others", panel="", columns={}, checked={})
     if change == "rows":
         eligible[100] = ~eligible[100]
     rank_table(tmp_path / "ranks", whole, eligible, store, {"f00": "a"}, 8 if change == "seed" else 7)
@@ -181,7 +182,7 @@ def test_a_name_without_stored_features_is_missing_everywhere(whole: CrossSectio
     fewer = dataclasses.replace(whole, symbols=whole.symbols)
     store = rank_case.store(tmp_path / "features", fewer, 1)
     frame = store.read_bucket(0).filter(pl.col("symbol") != "S03")
-    store.write_bucket(0, frame)
+    stored_case.write(store, 0, frame)
     table = build(tmp_path / "ranks", whole, store, {"f00": "a", "f07": "b"})
     gone = table.names == SYMBOLS.index("S03")
     values = table.read(slice(None))

@@ -27,17 +27,14 @@ from src.core.failure import Failure
 from src.core.project import ROOT
 from src.engine import dispatch
 from src.engine.cores import worker_count
-from src.evaluation.labels import Decisions, decisions
-from src.evaluation.splits import Fold, InsufficientData, walk_forward
-from src.models.registry import family
 from src.training.session import Session
 from src.training.settings import TrainingSettings
-from src.training.walk_forward import InstrumentTask, bars_per_year
+from src.training.walk_forward import InstrumentTask
+from tests.benchmarks.bare_fits import bare, bare_by_fold, folds_of
 from tests.market_case import MARKET
 
 pytestmark = pytest.mark.timeout(1800)
 INSTRUMENTS, FIRST = 72, 8
-FAMILIES = ("lightgbm", "xgboost", "catboost")
 TREES = {"lightgbm": 400, "xgboost": 300, "catboost": 300}  # of the trainer that this project replaces
 
 
@@ -146,47 +143,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 # what it is held against ----------------------------------------------------------------------------------------------
 
 
-def folds_of(task: InstrumentTask) -> tuple[Decisions, list[Fold]] | None:
-    """An instrument's decisions and folds, as training cuts them; None where it is skipped."""
-    yearly = bars_per_year(task.bars, task.asset_class)
-    chosen = decisions(task.bars, task.label, task.panel_returns, yearly)
-    try:
-        return chosen, walk_forward(chosen.dates, task.asset_class, task.split, task.label.horizon, yearly)
-    except InsufficientData:
-        return None
-
-
-def bare(task: InstrumentTask) -> float | None:
-    """CPU seconds of the libraries' own calls for the same folds and settings, nothing else; None where skipped."""
-    import catboost
-    import lightgbm
-    import xgboost
-
-    cut = folds_of(task)
-    if cut is None:
-        return None
-    chosen, folds = cut
-    params = {plan.model.family: plan.model.params for plan in task.plans}
-    settings: dict[str, Any] = {
-        name: family(name)._settings(params[name], task.seed, "cpu")  # type: ignore[attr-defined]
-        for name in FAMILIES
-    }
-    started = time.process_time()
-    for fold in folds:
-        known = fold.train[np.isfinite(chosen.label[fold.train])]
-        x, y = task.features[chosen.rows[known]], chosen.label[known]
-        later = task.features[chosen.rows[fold.test]]
-        rows = lightgbm.Dataset(x, y, feature_name=task.feature_names, params=settings["lightgbm"])
-        lightgbm.train(settings["lightgbm"], rows, params["lightgbm"].rounds).predict(later, num_threads=1)
-        matrix = xgboost.QuantileDMatrix(
-            x, y, feature_names=task.feature_names, max_bin=params["xgboost"].max_bin, nthread=1
-        )
-        xgboost.train(settings["xgboost"], matrix, params["xgboost"].rounds).inplace_predict(later)
-        pool = catboost.Pool(x, y, feature_names=task.feature_names, thread_count=1)
-        catboost.CatBoost(settings["catboost"]).fit(pool).predict(later, thread_count=1)
-    return time.process_time() - started
-
-
 def usual(task: InstrumentTask) -> float | None:
     """CPU seconds of the loop that one writes first: scikit-learn's split, the libraries' defaults, and a refit."""
     from catboost import CatBoostClassifier
@@ -241,8 +197,12 @@ def test_instruments_an_hour_and_what_they_cost(bench: Bench) -> None:
         f"{3600 * done / seconds:,.0f} instruments an hour beyond the start (guide: 500 to 1,000, aim 5,000), "
         f"{3600 * len(fits) / whole.seconds:,.0f} with it; {cost / done:.2f} s of CPU an instrument; {whole.line}"
     )
-    ratio = cost / done / np.mean(fits)
-    say(f"CPU of training over bare fits of the same folds, {np.mean(fits):.2f} s: {ratio:.2f} (budget 1.15)")
+    alone = cpu_of(bare_by_fold, rest)
+    say(
+        f"CPU of training over bare fits of the same folds: {cost / done / np.mean(fits):.2f} where folds share their "
+        f"bins, {np.mean(fits):.2f} s (budget 1.15); {cost / done / np.mean(alone):.2f} where each fold bins its rows, "
+        f"{np.mean(alone):.2f} s"
+    )
     say(
         f"memory at most: {whole.total:,.0f} MiB in total (budget 4,096), parent {whole.parent:,.0f}, "
         f"largest worker {whole.worker:,.0f}"

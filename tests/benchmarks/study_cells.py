@@ -26,6 +26,7 @@ from src.features.selection import select
 from src.features.store import FeatureStore
 from src.market.bars import BarStore
 from src.storage import atomic
+from src.training import expanding_window
 from tests.benchmarks.candidates import Shape, fitted
 from tests.benchmarks.paired import DayArray, daily_rank_ic
 
@@ -111,12 +112,12 @@ def members(
 def walked(instrument: Instrument, shape: Shape) -> tuple[FloatArray, float]:
     """Probabilities of every out-of-sample decision, one row for each number of rounds, and the seconds of CPU."""
     chosen, parts, started = instrument.chosen, [], time.process_time()
-    for fold in instrument.folds:
-        train = fold.train[np.isfinite(chosen.label[fold.train])]
+    examples = expanding_window.examples(instrument.features, chosen)
+    ends = [fold.train.size for fold in instrument.folds]
+    models = expanding_window.window_models(examples, ends, shape.model, instrument.names, SEED)
+    for fold, model in zip(instrument.folds, models, strict=True):
         test = fold.test[np.isfinite(chosen.bar_return[fold.test])]
         if test.size:
-            x = np.ascontiguousarray(instrument.features[chosen.rows[train]])
-            model = fitted(shape, x, chosen.label[train], instrument.names, SEED)
             parts.append(shape.probabilities(model, np.ascontiguousarray(instrument.features[chosen.rows[test]])))
     return np.concatenate(parts, axis=1), time.process_time() - started
 

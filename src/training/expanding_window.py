@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from src.models.registry import family, windowed_family
 
 if TYPE_CHECKING:
     from src.config.schema import ModelConfig
-    from src.core.arrays import IntArray
+    from src.core.arrays import BoolArray, IntArray
     from src.evaluation.labels import Decisions
 
 
@@ -62,7 +64,7 @@ def window_models(
     feature_names: list[str],
     seed: int,
     *,
-    first: int | None = None,
+    before: Sequence[int] = (),
 ) -> Iterator[Any]:
     """Fit a model on the examples before each end, one after the other.
 
@@ -78,9 +80,8 @@ def window_models(
         Names of the columns of ``examples.x``.
     seed : int
         Seed of the fits.
-    first : int, optional
-        Number of decisions in the training window whose values decide the bins of the features, where a family shares
-        them among the windows; the first of `ends` if left out.
+    before : sequence of int, optional
+        Ends of the windows of the same walk-forward that come before: they count in `binned_rows`.
 
     Yields
     ------
@@ -88,25 +89,64 @@ def window_models(
         The family's own model object, in the order of `ends`.
     """
     x, y = examples.x, examples.y
-    bins, *rows = np.searchsorted(examples.positions, [ends[0] if first is None else first, *ends]).tolist()
+    every = np.searchsorted(examples.positions, [*before, *ends]).tolist()
     windowed = windowed_family(model.family)
     if windowed is not None and model.device == "cpu":
-        yield from windowed.fit_windows(x, y, rows, model.params, seed, feature_names, bins=bins)
+        windows = zip(binned_rows(x, every)[len(before) :], every[len(before) :], strict=True)
+        for bins, group in groupby(windows, key=itemgetter(0)):
+            rows = [end for _, end in group]
+            yield from windowed.fit_windows(x, y, rows, model.params, seed, feature_names, bins=bins)
         return
     library = family(model.family)
-    for end in rows:
+    for end in every[len(before) :]:
         yield library.fit(x[:end], y[:end], model.params, seed, feature_names, model.device)
 
 
-def final_model(examples: Examples, first: int, model: ModelConfig, feature_names: list[str], seed: int) -> Any:
+def binned_rows(x: Matrix, ends: Sequence[int]) -> list[int]:
+    """Return for each window the number of first rows whose values decide the bins of its features.
+
+    These are the rows of the first window, until a column that had a single value or none has two, such as a column of
+    facts that were first collected later: from then on they are the rows of that window. So a window's bins depend on
+    no row after it.
+
+    Parameters
+    ----------
+    x : float32, shape (rows, columns)
+        NaN where a value is missing.
+    ends : sequence of int
+        Number of rows of each window, ascending.
+
+    Returns
+    -------
+    list of int
+        In the order of `ends`, each at most the end of its window.
+    """
+    found = [ends[0]]
+    flat = _flat(x[: ends[0]])
+    for end in ends[1:]:
+        still = flat.copy()
+        still[flat] = _flat(x[:end, flat])
+        found.append(end if (still != flat).any() else found[-1])
+        flat = still
+    return found
+
+
+def _flat(x: Matrix) -> BoolArray:
+    """Whether a column has a single value or none."""
+    return ~(np.fmin.reduce(x, axis=0) < np.fmax.reduce(x, axis=0))
+
+
+def final_model(
+    examples: Examples, ends: Sequence[int], model: ModelConfig, feature_names: list[str], seed: int
+) -> Any:
     """Fit a model on all examples: the graded procedure with one more window.
 
     Parameters
     ----------
     examples : Examples
         Examples to fit on.
-    first : int
-        Number of decisions in the first training window of the walk-forward.
+    ends : sequence of int
+        Number of decisions in each training window of the walk-forward.
     model : ModelConfig
         Family, hyperparameters and device.
     feature_names : list of str
@@ -120,4 +160,4 @@ def final_model(examples: Examples, first: int, model: ModelConfig, feature_name
         The family's own model object.
     """
     whole = int(examples.positions[-1]) + 1
-    return next(window_models(examples, [whole], model, feature_names, seed, first=first))
+    return next(window_models(examples, [whole], model, feature_names, seed, before=ends))

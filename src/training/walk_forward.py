@@ -331,6 +331,6 @@ def grade_stored(stored: Mapping[str, Any], task: InstrumentTask, decisions: Dec
 
 def _final_model(model: ModelConfig, task: InstrumentTask, prepared: _Prepared) -> tuple[str, bytes]:
     """Refit on every decision with a direction: the model to be registered, in its native format."""
-    library, first = family(model.family), prepared.folds[0].train.size
-    booster = expanding_window.final_model(prepared.examples, first, model, task.feature_names, task.seed)
+    library, ends = family(model.family), [fold.train.size for fold in prepared.folds]
+    booster = expanding_window.final_model(prepared.examples, ends, model, task.feature_names, task.seed)
     return library.FILE, library.to_bytes(booster)

@@ -157,8 +157,9 @@ def fitted(name: str, task: InstrumentTask, examples: Examples, fold: Fold | Non
     if fold is not None:
         rows = int(np.searchsorted(examples.positions, fold.train.size))
         examples = Examples(examples.x[:rows], examples.y[:rows], examples.positions[:rows])
-    model, first = ModelConfig(name, params=params_of(name)), folds_of(task)[0].train.size
-    return expanding_window.final_model(examples, first, model, task.feature_names, task.seed)
+    folds, model = folds_of(task), ModelConfig(name, params=params_of(name))
+    ends = [each.train.size for each in folds if fold is None or each.train.size <= fold.train.size]
+    return expanding_window.final_model(examples, ends, model, task.feature_names, task.seed)
 
 
 def decisions_of(task: InstrumentTask) -> Decisions:

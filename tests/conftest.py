@@ -33,6 +33,9 @@ OF_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 LEFT = pytest.StashKey[list[str]]()
 LAST_MOMENTS = 30.0  # seconds that a process may take to end after the last test
 
+OBJECTS = 50_000
+"""Objects between two searches for garbage: at Python's 700 a tenth of all imports and compositions is searching."""
+
 settings.register_profile(
     "tests", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
 )
@@ -54,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark every process that the tests start, and let an interruption of any kind end them with their groups."""
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist keeps the mark of the run
         os.environ[process_case.RUN] = uuid.uuid4().hex
+    gc.set_threshold(OBJECTS)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a command in the background; its children inherit that

@@ -21,9 +21,9 @@ NO_MLFLOW = "tracking.enabled=false"
 @pytest.fixture(scope="module")
 def featurized(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("featurized") / "a project")
-    project.must("hydrate")
-    project.must("featurize")
-    project.must("sync")  # makes MLflow's tables, once for all
+    for verb in ("hydrate", "featurize"):
+        project.alone(verb)
+    project.alone("sync")  # makes MLflow's tables, once for all
     return project
 
 
@@ -94,7 +94,7 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
         if victim == "command":
             process.communicate()
             process = None
-    project.must("train")
+    project.alone("train")
     assert {"worker", "command"} <= set(killed), killed
     assert differences(project, trained) == []
 

@@ -141,6 +141,7 @@ def _become(
 
 
 if __name__ == "__main__":
+    gc.set_threshold(50_000)  # as in the tests themselves
     library = list(sys.path)
     sys.path.insert(0, sys.argv[1])  # MLflow imports the project's stores
     for name in sys.argv[2:]:

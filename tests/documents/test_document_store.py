@@ -99,7 +99,7 @@ class Machines:
             assert store.ids(source) == {row[1] for row in expected if row[0] == source}
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.lists(STEPS, max_size=12))
 def test_any_history_of_two_machines_reads_as_the_naive_store_does(steps):
     with tempfile.TemporaryDirectory() as folder:

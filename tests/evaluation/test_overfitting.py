@@ -32,7 +32,7 @@ def test_it_equals_the_papers_algorithm(settings, days):
 @pytest.mark.parametrize("settings", [2, 3, 10])
 def test_pure_noise_gives_one_half(settings):
     rng = np.random.default_rng(10)
-    found = [backtest_overfitting(rng.normal(size=(320, settings))) for _ in range(300)]
+    found = [backtest_overfitting(rng.normal(size=(320, settings))) for _ in range(100)]
     assert np.mean(found) == pytest.approx(0.5, abs=4 * np.std(found) / np.sqrt(len(found)))
 
 

@@ -19,7 +19,7 @@ from src.sources import folder
 from src.sources.declaration import Selection
 from tests.sources.dialects import DATES, NUMBERS, Dialect, known_bars, written
 
-EXAMPLES = int(os.environ.get("DIALECTS", "120"))  # DIALECTS=5000 takes minutes
+EXAMPLES = int(os.environ.get("DIALECTS", "60"))  # DIALECTS=5000 takes minutes
 PREAMBLES = ((), ("# written by hand",), ("Symbol: ZZA", "Currency: USD"), ("sep={sep}",), ("History of ZZA", ""))
 FOOTERS = ((), ("",), ("Total",), ("Downloaded from a vendor as of 04-21-2023",), ("# end",), ("", "", ""))
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from src.core.project import ROOT
-from tests.process_case import HANG, begin, until
+from tests import warm_case
+from tests.process_case import begin, until
 
 MAKE = """
 import sys
@@ -50,6 +51,6 @@ def test_a_database_whose_creation_was_killed_is_created_again(tmp_path: Path) -
     process.kill()
     process.communicate()
     assert not database.exists()
-    start(tmp_path).communicate(timeout=HANG)
+    warm_case.run(["-c", MAKE, str(tmp_path)], ROOT)
     assert {"model_versions", "runs", "logged_models"} <= tables(database)
     assert not list(tmp_path.glob(".tmp-*"))  # what the killed process left is swept

@@ -100,7 +100,7 @@ def histories(draw):
     return made, days
 
 
-@settings(max_examples=int(os.environ.get("EXAMPLES", "40")))
+@settings(max_examples=EXAMPLES)
 @given(histories())
 def test_hydrating_and_refreshing_gives_what_hydrating_from_scratch_gives(drawn):
     history, days = drawn
@@ -232,7 +232,7 @@ def served(draw):
     return History(pl.DataFrame(full, schema=RAW, orient="row"), pl.DataFrame(events, schema=EVENTS, orient="row"))
 
 
-@settings(max_examples=2 * EXAMPLES)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(served(), min_size=2, max_size=4))
 def test_merging_answers_a_second_time_changes_nothing(answers):
     """A fold that is repeated after a kill relies on this, even if only some years had been written."""

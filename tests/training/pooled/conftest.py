@@ -8,22 +8,24 @@ import pytest
 
 from src.featurize import featurize
 from src.hydrate import hydrate
+from tests.shared_case import built_once
 from tests.training.pooled.session_case import Stocks
 
 
 @pytest.fixture(scope="session")
 def featurized(tmp_path_factory: pytest.TempPathFactory) -> Stocks:
-    project = Stocks(tmp_path_factory.mktemp("pooled") / "p")
-    hydrate(project.config(verb="hydrate"))
-    featurize(project.config(verb="featurize"))
-    return project
+    def build(folder: Path) -> None:
+        project = Stocks(folder)
+        hydrate(project.config(verb="hydrate"))
+        featurize(project.config(verb="featurize"))
+
+    return Stocks(built_once(tmp_path_factory, "pooled", build)).copy(tmp_path_factory.mktemp("pooled") / "p")
 
 
 @pytest.fixture(scope="session")
 def trained(featurized: Stocks, tmp_path_factory: pytest.TempPathFactory) -> Stocks:
-    project = featurized.copy(tmp_path_factory.mktemp("pooled-trained") / "p")
-    project.train()
-    return project
+    built = built_once(tmp_path_factory, "pooled-trained", lambda folder: featurized.copy(folder).train())
+    return Stocks(built).copy(tmp_path_factory.mktemp("pooled-trained") / "p")
 
 
 @pytest.fixture

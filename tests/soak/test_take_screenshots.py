@@ -1,4 +1,4 @@
-"""The script that takes the pictures of docs/, on the smallest store there can be: a server and a browser, for seconds."""
+"""The script that takes the pictures of docs/, on the smallest store there can be: with a server and a browser."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def binned_rows(x: Matrix, ends: Sequence[int]) -> list[int]:
 
 def _flat(x: Matrix) -> BoolArray:
     """Whether a column has a single value or none."""
-    return ~(np.fmin.reduce(x, axis=0) < np.fmax.reduce(x, axis=0))
+    return np.asarray(~(np.fmin.reduce(x, axis=0) < np.fmax.reduce(x, axis=0)), dtype=np.bool_)
 
 
 def final_model(

@@ -92,7 +92,7 @@ class FeatureFile:
         for first in range(0, len(out), _AT_ONCE):
             part = out[first : first + _AT_ONCE]
             self._fill(scratch[: len(part)])
-            part[:] = scratch[: len(part), columns]
+            np.take(scratch[: len(part)], columns, axis=1, out=part, mode="clip")
 
     def _fill(self, values: Matrix) -> None:
         rest = memoryview(values.reshape(-1).view(np.uint8))

@@ -8,6 +8,7 @@ dies); it runs again without one; the result must be what an undisturbed run lea
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -100,12 +101,12 @@ def _content(path: Path) -> Any:
         return {column.name: _rows(column.to_frame()) for column in frame.drop(volatile)}
     if path.suffix == ".json":
         return _steady(json.loads(path.read_text(encoding="utf-8")))
+    if path.suffix == ".npy":
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     return path.name
 
 
 def _rows(frame: pl.DataFrame) -> str:
-    import hashlib
-
     return hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
 
 

@@ -16,7 +16,7 @@ from src.core.failure import Failure
 from src.core.instruments import Key
 from src.features.fact_lookup import FactLookup
 from src.features.graph import Arrays, FeatureGraph
-from src.features.panel_lookup import Members, as_of, row_as_of
+from src.features.panel_lookup import Members, row_as_of, taken
 from src.features.registry import MARKET, MEMBERS, Feature, FeatureError
 from src.features.windows import Array, finish
 
@@ -51,7 +51,7 @@ class PanelLookup:
         days, arrays, members = self.classes.get(asset_class, (NOTHING, dict.fromkeys(MARKET, NOTHING), {}))
         row = row_as_of(day, days)
         nothing = np.empty((0, 0), dtype=np.float32)
-        inputs_at: Arrays = {name: as_of(day, days, values) for name, values in arrays.items()}
+        inputs_at: Arrays = {name: taken(values, row) for name, values in arrays.items()}
         return inputs_at | {name: Members(row, members.get(name, nothing)) for name in MEMBERS}
 
 

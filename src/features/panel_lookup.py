@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from src.features.windows import Array
 
+Rows = NDArray[np.int64]
+
 
 def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0) -> Array:
     """Last value known at each day.
@@ -27,11 +29,15 @@ def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0)
     float64, shape (n,)
         NaN where nothing is known yet, or only values older than `oldest_days`.
     """
-    row = row_as_of(day, known_day, oldest_days)
-    return np.where(row >= 0, known[row], np.nan) if len(known) else np.full(len(day), np.nan)
+    return taken(known, row_as_of(day, known_day, oldest_days))
 
 
-def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> NDArray[np.int64]:
+def taken(known: Array, row: Rows) -> Array:
+    """Values of rows, NaN for a row of -1."""
+    return np.append(known, np.nan)[row]
+
+
+def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> Rows:
     """Row of the last known day at each day.
 
     Parameters
@@ -51,7 +57,8 @@ def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> NDArra
     if not len(known_day):
         return np.full(len(day), -1, dtype=np.int64)
     row = np.searchsorted(known_day, day, side="right") - 1
-    return np.where((row >= 0) & (day - known_day[row] <= oldest_days), row, -1).astype(np.int64)
+    row[~(day - known_day[row] <= oldest_days)] = -1  # before the first, the last day of all is later
+    return row
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Members:
     values : members' values of each day, shape (days, 2^k - 1), ascending, NaN after the last.
     """
 
-    row: NDArray[np.int64]
+    row: Rows
     values: NDArray[np.float32]
 
     def __getitem__(self, bars: slice) -> Members:
@@ -86,18 +93,19 @@ def share_below(x: Array, members: Members) -> Array:
     float64, shape (n,), in [0, 1]
         NaN where `x` is, or where no member's value is known.
     """
-    own = x.astype(np.float32)
     if not members.values.size:
         return np.full(len(x), np.nan)
-    width = members.values.shape[1]
-    flat, start = members.values.ravel(), np.maximum(members.row, 0) * width - 1
-    below, within = np.zeros(len(x), dtype=np.int64), np.zeros(len(x), dtype=np.int64)
-    step = (width + 1) // 2
+    days, width = members.values.shape
+    flat, first = members.values.ravel(), np.arange(days) * width
+    count = np.append(_below(flat, first, np.full(days, np.inf, dtype=np.float32), width), 0)[members.row]
+    below = _below(flat, np.maximum(members.row, 0) * width, x.astype(np.float32), width)
+    return np.where((count > 0) & ~np.isnan(x), below / np.maximum(count, 1), np.nan)
+
+
+def _below(flat: NDArray[np.float32], first: Rows, own: NDArray[np.float32], width: int) -> Rows:
+    """Number of the `width` ascending values from `first` on that lie below each of `own`, by bisection."""
+    at, step = first - 1, (width + 1) // 2
     while step:
-        there = flat[start + below + step] < own
-        some = flat[start + within + step] < np.inf
-        below += step * there
-        within += step * some
+        at += step * (flat.take(at + step) < own)
         step //= 2
-    known = (members.row >= 0) & (within > 0) & ~np.isnan(x)
-    return np.where(known, below / np.maximum(within, 1), np.nan)
+    return at - first + 1

@@ -36,7 +36,8 @@ def wilder_mean(x: Array, bars: int) -> Array:
     plus 1/n of the new value. TA-Lib's ATR of bars that reach from 0 to x is the same.
     """
     known = x[int(np.argmin(np.isnan(x))) :] if len(x) else x
-    reach, floor = np.r_[0.0, known], np.zeros(len(known) + 1)
+    reach, floor = np.zeros(len(known) + 1), np.zeros(len(known) + 1)
+    reach[1:] = known
     return padded(talib.ATR(reach, floor, floor, bars)[1:], len(x))
 
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from src.features.moments import correlation
-from src.features.registry import family, feature, whole_series
+from src.features.registry import family, feature
 from src.features.ties import TIE, above, tick_free
-from src.features.windows import Array, age_of_highest, highest, lag, lowest, mean, padded, ramp_sums, sliding, total
+from src.features.windows import (
+    Array,
+    age_of_highest,
+    highest,
+    lag,
+    lowest,
+    mean,
+    padded,
+    ramp_sums,
+    sliding,
+    total,
+    window_sums,
+)
 
 FAMILY = family("bias", group="behavioral", order=120)
+SORTED_AT_ONCE = 500  # windows: more no longer fit beside their weights in a core's cache
+Blocks = tuple[Array, Array, Array]
 
 
 @feature(FAMILY, window=252, source="George and Hwang (2004), The 52-week high and momentum investing, JF 59:2145")
@@ -71,7 +85,6 @@ def recency_63(log_return: Array, sigma_63: Array) -> Array:
 @feature(
     FAMILY, window=377, source="Grinblatt and Han (2005), Prospect theory, mental accounting, and momentum, JFE 78:311"
 )
-@whole_series
 def capital_gains_overhang_126(close: Array, volume: Array) -> Array:
     """(C - R) / C, R the mean of 126 closes weighted by the chance that a holder bought then and has not sold since.
 
@@ -85,10 +98,7 @@ def capital_gains_overhang_126(close: Array, volume: Array) -> Array:
     """
     year = total(volume, 252)
     turnover = np.clip(np.nan_to_num(volume / year), 0.0, 0.5)
-    kept = np.exp(np.cumsum(np.log1p(-turnover)))
-    bought = turnover / kept
-    reference = total(bought * close, 126) / total(bought, 126)
-    return 1 - reference / close + 0.0 * lag(year, 125)
+    return 1 - _mean_cost(close, turnover, 126) / close + 0.0 * lag(year, 125)
 
 
 @feature(FAMILY, window=126, source="Odean (1998), Are investors reluctant to realize their losses?, JF 53:1775")
@@ -148,12 +158,13 @@ def prospect_value_63(log_return: Array, sigma_63: Array) -> Array:
         Negative for most series, as losses weigh 2.25 times. NaN where the price does not move in the window.
     """
     felt = np.where(log_return < 0, -2.25, 1.0) * np.abs(log_return) ** 0.88
-    out = np.full(len(felt), np.nan)
-    if len(felt) >= 63:
-        ordered = np.sort(sliding(felt.astype(np.float32), 63), axis=1)
+    losses = window_sums(np.where(felt < 0, 1.0, 0.0), 63).astype(np.intp)
+    weights, out = _prospect_weights(63), np.full(len(felt), np.nan)
+    for start in range(0, len(losses), SORTED_AT_ONCE):
+        some = slice(start, min(start + SORTED_AT_ONCE, len(losses)))
+        ordered = np.sort(sliding(felt[some.start : some.stop + 62].astype(np.float32), 63), axis=1)
         # Row by row: the rounding of a matrix product depends on the number of rows, so on later bars.
-        gains = np.einsum("ij,j", np.maximum(ordered, 0.0), _decision_weights(63, 0.61)[::-1])
-        out[62:] = gains + np.einsum("ij,j", np.minimum(ordered, 0.0), _decision_weights(63, 0.69))
+        out[some.start + 62 : some.stop + 62] = np.einsum("ij,ij->i", ordered, np.take(weights, losses[some], axis=0))
     return out / sigma_63**0.88
 
 
@@ -216,12 +227,60 @@ def round_number_distance(traded_close: Array, sigma_63: Array) -> Array:
     return value
 
 
+def _mean_cost(price: Array, turnover: Array, bars: int) -> Array:
+    """Mean price of holders by when they bought: a share `turnover` of what was held is bought at each bar.
+
+    Two stretches of bars side by side: of what was bought in the older one, the newer one leaves a part.
+    """
+    block = turnover * price, turnover, 1 - turnover  # spent on what is still held, how much it is, what is left
+    width, have, joined = 1, 0, block
+
+    def followed(older: Blocks, newer: Blocks, apart: int) -> Blocks:
+        size = len(newer[0]) - apart
+        spent, held, left = (part[:size] for part in older)
+        later = [part[apart:] for part in newer]
+        return spent * later[2] + later[0], held * later[2] + later[1], left * later[2]
+
+    while have < bars <= len(price):
+        if bars & width:
+            joined = followed(joined, block, have) if have else block
+            have += width
+        if have < bars:
+            block = followed(block, block, width)
+            width *= 2
+    return padded(joined[0] / joined[1], len(price)) if bars <= len(price) else np.full(len(price), np.nan)
+
+
 def _mean_of_highest(x: Array, count: int, bars: int) -> Array:
-    out = np.full(len(x), np.nan)
-    if len(x) >= bars:
-        ordered = np.sort(sliding(x, bars), axis=1)
-        out[bars - 1 :] = ordered[:, -count:].mean(axis=1) + 0.0 * total(x, bars)[bars - 1 :]
-    return out
+    """Mean of the highest values of a window: of two stretches of bars side by side, the highest of both."""
+    if bars > len(x):
+        return np.full(len(x), np.nan)
+    block, width, have, joined = [x], 1, 0, [x]
+    while have < bars:
+        if bars & width:
+            joined = _highest_of(joined, [part[have:] for part in block], count) if have else block
+            have += width
+        if have < bars:
+            block = _highest_of(block, [part[width:] for part in block], count)
+            width *= 2
+    return padded(sum(joined[1:], joined[0]) / count, len(x)) + 0.0 * total(x, bars)
+
+
+def _highest_of(a: list[Array], b: list[Array], count: int) -> list[Array]:
+    """The highest of two descending lists: the k-th is the largest of what both keep down to i and k - i."""
+    a, found = [part[: len(b[0])] for part in a], []
+    for k in range(1, min(len(a) + len(b), count) + 1):
+        whole = ([b[k - 1]] if k <= len(b) else []) + ([a[k - 1]] if k <= len(a) else [])
+        split = [np.minimum(a[i - 1], b[k - i - 1]) for i in range(max(k - len(b), 1), min(k - 1, len(a)) + 1)]
+        found.append(reduce(np.maximum, whole + split))
+    return found
+
+
+@cache
+def _prospect_weights(count: int) -> NDArray[np.float32]:
+    """Weights of ordered values, a row a number of losses among them: losses come first, the worst first of all."""
+    losses, gains = _decision_weights(count, 0.69), _decision_weights(count, 0.61)[::-1]
+    return np.where(np.arange(count) < np.arange(count + 1)[:, None], losses, gains)
 
 
 @cache

@@ -5,20 +5,37 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from src.features.registry import family, feature
+from src.features.registry import family, feature, ingredient
 from src.features.windows import Array, lag
 
 FAMILY = family("calendar", group="technical", order=70)
 
 
-def month_start(day: Array) -> NDArray[np.datetime64]:
-    """First of the month of each day; `day` counts from 1970-01-01."""
-    return np.floor(day).astype("datetime64[D]").astype("datetime64[M]")
-
-
 def days(moment: NDArray[np.datetime64]) -> Array:
     """Days since 1970-01-01."""
     return moment.astype("datetime64[D]").astype(np.float64)
+
+
+@ingredient
+def date(day: Array) -> Array:
+    """Month in the year, days since its first, to the next one's, and to the next quarter's, shape (4, bars)."""
+    whole = np.floor(day).astype(np.int64)
+    first, last = (int(whole.min()), int(whole.max())) if len(whole) else (0, 0)
+    if last - first < len(whole):  # instruments share days: each is converted once
+        return np.stack([row[whole - first] for row in _of_days(np.arange(first, last + 1))])
+    return np.stack(_of_days(whole))
+
+
+def _of_days(day: NDArray[np.int64]) -> list[Array]:
+    month = day.astype("datetime64[D]").astype("datetime64[M]")
+    number = month.astype(np.int64)
+    to_quarter = (3 - number % 3).astype("timedelta64[M]")
+    return [
+        (number % 12 + 1).astype(np.float64),
+        day - days(month),
+        days(month + 1) - day,
+        days(month + to_quarter) - day,
+    ]
 
 
 @feature(FAMILY, window=1, source="French (1980), Stock returns and the weekend effect, JFE 8:55")
@@ -30,11 +47,13 @@ def day_of_week(day: Array) -> Array:
     float64, shape (bars,), in [0, 6]
         A whole number; of the UTC day where bars are intraday.
     """
-    return (np.floor(day) + 3) % 7
+    whole = np.floor(day) + 3
+    value: Array = whole - 7 * np.floor(whole / 7)
+    return value
 
 
 @feature(FAMILY, window=1, source="Rozeff and Kinney (1976), Capital market seasonality, JFE 3:379")
-def month(day: Array) -> Array:
+def month(date: Array) -> Array:
     """1 in January to 12.
 
     Returns
@@ -42,11 +61,12 @@ def month(day: Array) -> Array:
     float64, shape (bars,), in [1, 12]
         A whole number.
     """
-    return month_start(day).astype(np.float64) % 12 + 1
+    row: Array = date[0]
+    return row
 
 
 @feature(FAMILY, window=1, source="Lakonishok and Smidt (1988), Are seasonal anomalies real?, RFS 1:403")
-def turn_of_month(day: Array) -> Array:
+def turn_of_month(date: Array) -> Array:
     """Calendar days to the nearest first of a month.
 
     Returns
@@ -54,13 +74,12 @@ def turn_of_month(day: Array) -> Array:
     float64, shape (bars,), in [0, 15]
         Days, 0 on a first of the month; of the bar's own date, trading day or not.
     """
-    start = month_start(day)
-    value: Array = np.minimum(np.floor(day) - days(start), days(start + 1) - np.floor(day))
+    value: Array = np.minimum(date[1], date[2])
     return value
 
 
 @feature(FAMILY, window=1, source="Carhart, Kaniel, Musto and Reed (2002), Leaning for the tape, JF 57:661")
-def days_to_quarter_end(day: Array) -> Array:
+def days_to_quarter_end(date: Array) -> Array:
     """Calendar days to the first of the next quarter.
 
     Returns
@@ -68,10 +87,8 @@ def days_to_quarter_end(day: Array) -> Array:
     float64, shape (bars,), in [1, 92]
         Days, weekends and holidays included.
     """
-    start = month_start(day)
-    ahead = 3 - start.astype(np.int64) % 3
-    value: Array = days(start + ahead) - np.floor(day)
-    return value
+    row: Array = date[3]
+    return row
 
 
 @feature(FAMILY, window=2, source="French and Roll (1986), Stock return variances, JFE 17:5")

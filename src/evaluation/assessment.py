@@ -12,17 +12,11 @@ from src.core.arrays import DateArray, FloatArray, IntArray
 from src.evaluation import metrics, significance, suspicion
 from src.evaluation.fold_levels import FoldValues, one_fold
 from src.evaluation.grade import GATE_METRICS, Grade, Outcomes, Thresholds, grade
+from src.evaluation.graded_bars import GradedBars, graded_bars
 from src.evaluation.labels import Decisions
 from src.evaluation.shift_test import Shifts, shifts
 from src.evaluation.shifted_returns import shifted_deflated_sharpe
-from src.evaluation.strategy import (
-    Performance,
-    TradingConditions,
-    directions,
-    exposures,
-    performance,
-    trading_conditions,
-)
+from src.evaluation.strategy import Performance, directions, exposures, performance
 
 if TYPE_CHECKING:
     from src.config.schema import GradeConfig, StrategyConfig
@@ -98,6 +92,53 @@ class Assessment:
         return {**self.values, "shift_passes": self.shift_passes, "shift_z": self.shift_z}
 
 
+class Grader:
+    """Grades the runs of one instrument; what depends on its bars alone is computed once.
+
+    Parameters
+    ----------
+    decisions : Decisions
+        Of the instrument, recomputed from its bars.
+    strategy : StrategyConfig
+    gate : GradeConfig
+    """
+
+    def __init__(self, decisions: Decisions, strategy: StrategyConfig, gate: GradeConfig) -> None:
+        self.decisions = decisions
+        self._strategy = strategy
+        self._gate = gate
+        self._bars: GradedBars | None = None
+
+    def assess(self, probability: FloatArray, positions: IntArray, *, trials: int = 1) -> Assessment:
+        """Grade one run's out-of-sample predictions as `assess` does."""
+        if self._bars is None or not np.array_equal(self._bars.positions, positions):
+            self._bars = graded_bars(positions, self.decisions, self._strategy)
+        bars, gate = self._bars, self._gate
+        run, limits = _traded(probability, bars), Thresholds.of(gate)
+        figures: Figures = {metric.name: metric.compute(run.outcomes) for metric in GATE_METRICS}
+        figures["n_oos"] = int(positions.size)
+        shifted = run.shifts(limits, gate.exclude_lags)
+        luck, later = _luck(figures, shifted, gate.min_oos), run.one_bar_later(gate.exclude_lags)
+        doubt = _doubt(run, gate, figures | luck, later)
+        verdict = grade(figures, limits, doubt)
+        values = {
+            **bars.identity(),
+            **figures,
+            **run.baselines(),
+            "deflated_sharpe": significance.deflated_sharpe_of(run.active, trials),
+            "deflated_luck_rate": run.deflated_luck_rate(shifted, trials),
+            "passed": verdict.passed,
+            "reasons": list(verdict.reasons),
+            "registrable": verdict.registrable,
+            **luck,
+            "late_auc": later.late_area,
+            "late_sharpe": later.late_ratio,
+            "suspicious": doubt,
+            "n_trials": trials,
+        }
+        return Assessment(values, verdict, bars.stamps, run.earned.net, bars.always.net, *_common(shifted, bars, gate))
+
+
 def assess(
     probability: FloatArray,
     positions: IntArray,
@@ -132,79 +173,35 @@ def assess(
     ValueError
         Where a probability is missing or outside [0, 1], or the decisions are not consecutive or lack a return.
     """
-    _check(probability, positions, decisions)
-    run, limits = _traded(probability, positions, decisions, strategy), Thresholds.of(gate)
-    figures: Figures = {metric.name: metric.compute(run.outcomes) for metric in GATE_METRICS}
-    figures["n_oos"] = int(positions.size)
-    shifted = run.shifts(limits, gate.exclude_lags)
-    luck, later = _luck(figures, shifted, gate.min_oos), run.one_bar_later(gate.exclude_lags)
-    doubt = _doubt(run, positions, decisions, gate, figures | luck, later)
-    verdict = grade(figures, limits, doubt)
-    values = {
-        "asset_class": decisions.asset_class,
-        "symbol": decisions.symbol,
-        "first_oos": _day(decisions.dates[positions[0]]),
-        "last_oos": _day(decisions.dates[positions[-1]]),
-        **figures,
-        **run.baselines(),
-        "deflated_sharpe": significance.deflated_sharpe_of(run.active, trials),
-        "deflated_luck_rate": run.deflated_luck_rate(shifted, trials),
-        "passed": verdict.passed,
-        "reasons": list(verdict.reasons),
-        "registrable": verdict.registrable,
-        **luck,
-        "late_auc": later.late_area,
-        "late_sharpe": later.late_ratio,
-        "suspicious": doubt,
-        "n_trials": trials,
-    }
-    common = -(-gate.common_shifts // 8) * 8  # whole bytes of bits
-    return Assessment(
-        values,
-        verdict,
-        decisions.stamps[positions],
-        run.earned.net,
-        run.always.net,
-        shift_passes=np.packbits(shifted.common(common, run.bars_per_year)).tobytes(),
-        shift_z=shifted.common_z(common, run.bars_per_year).astype("<f2").tobytes(),
-    )
+    return Grader(decisions, strategy, gate).assess(probability, positions, trials=trials)
 
 
 @dataclass(frozen=True)
 class _TradedRun:
-    """One run's predictions beside what trading them earned, and what always being long would have."""
+    """One run's predictions beside what trading them earned."""
 
-    label: FloatArray
+    bars: GradedBars
     probability: FloatArray
     scores: FoldValues
     exposure: FloatArray
-    conditions: TradingConditions
     earned: Performance
-    always: Performance
-    strategy: StrategyConfig
-    horizon: int
-    bars_per_year: float
+    active: FloatArray  # net returns less what the mean exposure earns by being long
 
     @property
     def outcomes(self) -> Outcomes:
         """What the gate's metrics are computed from."""
-        return Outcomes(self.label, self.probability, self.earned.net, self.bars_per_year)
-
-    @property
-    def active(self) -> FloatArray:
-        """Net returns less what the mean exposure earns by being long."""
-        earned, always = self.earned, self.always
-        return significance.active_returns(earned.net, earned.position, always.net, always.position)
+        return Outcomes(self.bars.label, self.probability, self.earned.net, self.bars.decisions.bars_per_year)
 
     def shifts(self, thresholds: Thresholds, exclude_lags: int) -> Shifts:
         """Grade every circular shift of the predictions."""
+        bars = self.bars
         return shifts(
-            self.label,
+            bars.label,
             self.scores,
-            self.strategy,
-            self.horizon,
-            self.conditions,
-            bars_per_year=self.bars_per_year,
+            bars.strategy,
+            bars.decisions.horizon,
+            bars.conditions,
+            bars_per_year=bars.decisions.bars_per_year,
             thresholds=thresholds,
             exclude_lags=exclude_lags,
         )
@@ -213,46 +210,51 @@ class _TradedRun:
         """Share of the admissible shifts that clear all thresholds and reach a credible deflated Sharpe ratio."""
         if not shifted.admissible.size:
             return None
-        direction = self.scores.mapped(lambda values: directions(values, self.strategy))
+        bars = self.bars
+        direction = self.scores.mapped(lambda values: directions(values, bars.strategy))
         clearing = np.flatnonzero(shifted.clears)
-        deflated = shifted_deflated_sharpe(direction, self.horizon, self.conditions, clearing, self.always, trials)
+        deflated = shifted_deflated_sharpe(
+            direction, bars.decisions.horizon, bars.conditions, clearing, bars.always, trials
+        )
         reached = np.count_nonzero(deflated >= significance.CREDIBLE_DEFLATED_SHARPE)
         return reached / shifted.admissible.size
 
     def one_bar_later(self, exclude_lags: int) -> suspicion.OneBarLater:
         """What is left with every prediction acted on one bar late."""
+        bars = self.bars
         return suspicion.one_bar_later(
-            self.probability, self.exposure, self.conditions, self.bars_per_year, exclude_lags
+            self.probability, self.exposure, bars.conditions, bars.decisions.bars_per_year, exclude_lags
         )
 
     def baselines(self) -> Figures:
         """Figures of simpler strategies on the same days, and the turnover a year."""
-        unsized = performance(self.exposure, replace(self.conditions, size=np.ones(self.conditions.size.size)))
-        turnover = self.earned.turnover
+        bars, turnover = self.bars, self.earned.turnover
+        yearly = bars.decisions.bars_per_year
+        unsized = performance(self.exposure, replace(bars.conditions, size=np.ones(bars.positions.size)))
         return {
-            "majority_accuracy": metrics.majority_accuracy(self.label),
-            "buy_hold_sharpe": metrics.sharpe(self.always.net, self.bars_per_year),
+            "majority_accuracy": bars.majority_accuracy,
+            "buy_hold_sharpe": bars.buy_hold_sharpe,
             "unsized_drawdown": metrics.max_drawdown(unsized.net),
-            "active_sharpe": metrics.sharpe(self.active, self.bars_per_year),
-            "turnover": float(turnover.sum()) / turnover.size * self.bars_per_year,
+            "active_sharpe": metrics.sharpe(self.active, yearly),
+            "turnover": float(turnover.sum()) / turnover.size * yearly,
         }
 
 
-def _traded(probability: FloatArray, positions: IntArray, decisions: Decisions, strategy: StrategyConfig) -> _TradedRun:
-    exposure = exposures(directions(probability, strategy), decisions.horizon)
-    conditions = trading_conditions(positions, decisions, strategy)
-    return _TradedRun(
-        label=decisions.label[positions],
-        probability=probability,
-        scores=one_fold(probability),  # moved whole, see docs/evidence.md
-        exposure=exposure,
-        conditions=conditions,
-        earned=performance(exposure, conditions),
-        always=performance(np.ones(positions.size), conditions),
-        strategy=strategy,
-        horizon=decisions.horizon,
-        bars_per_year=decisions.bars_per_year,
-    )
+def _traded(probability: FloatArray, bars: GradedBars) -> _TradedRun:
+    bars.check(probability)
+    exposure = exposures(directions(probability, bars.strategy), bars.decisions.horizon)
+    earned, always = performance(exposure, bars.conditions), bars.always
+    active = significance.active_returns(earned.net, earned.position, always.net, always.position)
+    scores = one_fold(probability)  # moved whole, see docs/evidence.md
+    return _TradedRun(bars, probability, scores, exposure, earned, active)
+
+
+def _common(shifted: Shifts, bars: GradedBars, gate: GradeConfig) -> tuple[bytes, bytes]:
+    """Pass bits, and z-scores of the AUC, at the session's common shifts."""
+    common = -(-gate.common_shifts // 8) * 8  # whole bytes of bits
+    yearly = bars.decisions.bars_per_year
+    passes = np.packbits(shifted.common(common, yearly)).tobytes()
+    return passes, shifted.common_z(common, yearly).astype("<f2").tobytes()
 
 
 def _luck(figures: Figures, shifted: Shifts, least: int) -> Figures:
@@ -269,42 +271,12 @@ def _luck(figures: Figures, shifted: Shifts, least: int) -> Figures:
     }
 
 
-def _doubt(
-    run: _TradedRun,
-    positions: IntArray,
-    decisions: Decisions,
-    gate: GradeConfig,
-    figures: Figures,
-    later: suspicion.OneBarLater,
-) -> str | None:
+def _doubt(run: _TradedRun, gate: GradeConfig, figures: Figures, later: suspicion.OneBarLater) -> str | None:
     """Why the run looks too good to be true, if it does."""
-    limits = Thresholds.of(gate)
+    limits, bars = Thresholds.of(gate), run.bars
     passed = grade(figures, limits).passed
-    late_auc = metrics.auc(run.label[1:], run.probability[:-1])  # against the run's own label, as the threshold is
+    late_auc = metrics.auc(bars.label[1:], run.probability[:-1])  # against the run's own label, as the threshold is
     kept = limits.cleared_by({"auc": late_auc, "sharpe": later.late_ratio})
-    return suspicion.suspicion(positions, decisions, gate, figures=figures, later=later, passed=passed, kept=kept)
-
-
-def _check(probability: FloatArray, positions: IntArray, decisions: Decisions) -> None:
-    instrument = f"{decisions.asset_class} {decisions.symbol}"
-    if positions.size == 0 or probability.shape != positions.shape:
-        raise ValueError(
-            f"{instrument}: one probability for each decision is needed, got {probability.size} for {positions.size}"
-        )
-    if not ((probability >= 0.0) & (probability <= 1.0)).all():
-        wrong = int((~((probability >= 0.0) & (probability <= 1.0))).sum())
-        raise ValueError(
-            f"{instrument}: probabilities must lie in [0, 1], got {wrong} of {probability.size} missing or outside"
-        )
-    if (np.diff(positions) != 1).any():
-        raise ValueError(
-            f"{instrument}: out-of-sample decisions must be consecutive, got gaps: drop no row before grading"
-        )
-    if positions[0] < 0 or positions[-1] > decisions.size - 3:
-        raise ValueError(
-            f"{instrument}: decision {positions[-1]} has no return yet among {decisions.size} bars: end at n-3"
-        )
-
-
-def _day(date: Any) -> Any:
-    return np.datetime64(date, "D").item()
+    return suspicion.suspicion(
+        bars.positions, bars.decisions, gate, figures=figures, later=later, passed=passed, kept=kept
+    )

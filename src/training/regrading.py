@@ -16,21 +16,19 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import polars as pl
 
 from src.config.commands import command
-from src.config.schema import GradeConfig, LabelConfig, SplitConfig, StrategyConfig
+from src.config.schema import GradeConfig, LabelConfig, StrategyConfig
 from src.core.errors import StageError
 from src.core.hashing import json_digest, table_digest
 from src.evaluation import labels
-from src.evaluation.assessment import SCHEMA
+from src.evaluation.assessment import SCHEMA, Grader
 from src.evaluation.grade import GATE_METRICS
 from src.market.bars import BarStore, bucket, content_hash
 from src.storage import atomic
 from src.training import run_key, walk_forward
 from src.training.run_store import RunStore
-from src.training.walk_forward import InstrumentTask
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
@@ -178,15 +176,11 @@ class Regrader:
         settings: _Settings,
         n_trials: int,
     ) -> dict[str, Any]:
-        label, split = section(LabelConfig, parts["label"]), section(SplitConfig, parts["split"])
-        market = self._market(label, settings.until)
-        task = InstrumentTask(
-            run["asset_class"], run["symbol"], 0, bars, np.empty((0, 0), dtype=np.float32), [], [], n_trials,
-            int(parts["seed"]), label, split, settings.strategy, settings.grade, market,
-        )  # fmt: skip
+        label = section(LabelConfig, parts["label"])
         yearly = walk_forward.bars_per_year(bars, run["asset_class"])
-        decisions = labels.decisions(bars, label, market, yearly)
-        return walk_forward.grade_stored(predicted, task, decisions).row()
+        decisions = labels.decisions(bars, label, self._market(label, settings.until), yearly)
+        grader = Grader(decisions, settings.strategy, settings.grade)
+        return walk_forward.grade_stored(predicted, grader, n_trials).row()
 
     # settings -----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from src.core.end_state import EndState
 from src.core.failure import Failure
 from src.core.instruments import Key
 from src.evaluation import labels
-from src.evaluation.assessment import Assessment, assess
+from src.evaluation.assessment import Assessment, Grader
 from src.evaluation.labels import Decisions
 from src.evaluation.metrics import equity
 from src.evaluation.splits import Fold, InsufficientData, walk_forward
@@ -153,6 +153,7 @@ class _Prepared:
     decisions: Decisions
     examples: Examples
     folds: list[Fold]
+    grader: Grader
 
 
 def train_instrument(task: InstrumentTask) -> TrainedInstrument | EndState:
@@ -184,7 +185,8 @@ def train_instrument(task: InstrumentTask) -> TrainedInstrument | EndState:
     for plan in task.plans:
         load(plan.model.family)
     started = time.process_time()
-    prepared = _Prepared(decisions, expanding_window.examples(task.features, decisions), folds)
+    grader = Grader(decisions, task.strategy, task.grade)
+    prepared = _Prepared(decisions, expanding_window.examples(task.features, decisions), folds, grader)
     for plan in task.plans:
         failure = _try_twice(plan, task, prepared, result)
         if failure is not None:
@@ -239,7 +241,7 @@ def _do(plan: RunPlan, task: InstrumentTask, prepared: _Prepared, result: Traine
         folds = prepared.folds
         figures = {"n_train": int(folds[-1].train.size), "n_folds": len(folds), "fit_seconds": seconds}
         run = {**plan.identity, **figures, **stored}
-    graded = grade_stored(stored, task, prepared.decisions)
+    graded = grade_stored(stored, prepared.grader, task.n_trials)
     row, sha256 = graded.row(), plan.model_sha256
     curve: dict[str, Any] = dict.fromkeys(CURVE_SCHEMA)
     if row["passed"]:
@@ -303,17 +305,17 @@ def _out_of_sample(
     }
 
 
-def grade_stored(stored: Mapping[str, Any], task: InstrumentTask, decisions: Decisions) -> Assessment:
+def grade_stored(stored: Mapping[str, Any], grader: Grader, n_trials: int) -> Assessment:
     """Grade predictions: one call for a new run, for an old one under other thresholds or costs, and for a check.
 
     Parameters
     ----------
     stored : mapping
         Out-of-sample columns of the run store.
-    task : InstrumentTask
-        Its strategy, grade and number of trials count.
-    decisions : Decisions
-        Of the instrument's bars.
+    grader : Grader
+        Of the instrument's bars, by the strategy and grade that count.
+    n_trials : int
+        Distinct run keys ever graded on the instrument.
 
     Returns
     -------
@@ -324,9 +326,9 @@ def grade_stored(stored: Mapping[str, Any], task: InstrumentTask, decisions: Dec
     ValueError
         If a prediction is dated where no bar is tradable.
     """
-    positions = decisions.positions(np.asarray(stored["oos_date"], dtype="datetime64[us]"))
+    positions = grader.decisions.positions(np.asarray(stored["oos_date"], dtype="datetime64[us]"))
     probability = np.asarray(stored["oos_probability"], dtype=np.float64)
-    return assess(probability, positions, decisions, task.strategy, task.grade, trials=task.n_trials)
+    return grader.assess(probability, positions, trials=n_trials)
 
 
 def _final_model(model: ModelConfig, task: InstrumentTask, prepared: _Prepared) -> tuple[str, bytes]:

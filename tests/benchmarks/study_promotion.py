@@ -30,6 +30,7 @@ from src.config.schema import EligibilityConfig, GradeConfig, LabelConfig, Portf
 from src.core.arrays import FloatArray, IntArray
 from src.evaluation import labels
 from src.evaluation.assessment import _traded, assess
+from src.evaluation.graded_bars import graded_bars
 from src.evaluation.grade import Thresholds
 from src.evaluation.labels import Decisions
 from src.evaluation.multiple_testing import with_q_values
@@ -136,7 +137,8 @@ def last_session(store: RunStore, path: Path) -> pl.DataFrame:
 def displaced_grades(run: StoredRun, sessions: int) -> Iterator[dict[str, Any]]:
     """Grade a run under each common displacement: what promotion asks of it, one row a session."""
     limits = Thresholds.of(run.gate)
-    shifted = _traded(run.probability, run.positions, run.decisions, run.strategy).shifts(limits, run.gate.exclude_lags)
+    bars = graded_bars(run.positions, run.decisions, run.strategy)
+    shifted = _traded(run.probability, bars).shifts(limits, run.gate.exclude_lags)
     if not shifted.admissible.size:
         return
     moves = common_shifts(sessions, shifted.admissible.size, run.decisions.bars_per_year)

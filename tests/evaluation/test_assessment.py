@@ -7,7 +7,7 @@ import pytest
 
 from src.config.schema import GradeConfig, LabelConfig, StrategyConfig
 from src.evaluation import metrics
-from src.evaluation.assessment import SCHEMA, assess
+from src.evaluation.assessment import SCHEMA, Grader, assess
 from src.evaluation.labels import decisions
 from src.evaluation.multiple_testing import session_evidence
 from src.evaluation.strategy import returns
@@ -183,6 +183,16 @@ def test_grading_again_from_stored_predictions_gives_the_same_and_new_costs_anot
     other = assess(probability, positions, decided, dear, GATE).row()
     assert other["sharpe"] < first.row()["sharpe"]
     assert other["auc"] == first.row()["auc"]
+
+
+def test_runs_of_one_instrument_are_graded_together_as_each_is_alone():
+    decided = instrument()
+    grader, whole = Grader(decided, PLAIN, GATE), np.arange(506, decided.size - 2)
+    for positions, seed in ((whole, 1), (whole, 2), (whole[:-1], 3), (whole[1:], 4), (whole, 5)):
+        probability = guesses(decided, positions, seed=seed)
+        together, alone = grader.assess(probability, positions), assess(probability, positions, decided, PLAIN, GATE)
+        assert together.row() == alone.row()
+        assert (together.net.tolist(), together.stamps.tolist()) == (alone.net.tolist(), alone.stamps.tolist())
 
 
 def test_always_long_is_its_own_baseline():

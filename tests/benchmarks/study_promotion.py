@@ -30,8 +30,8 @@ from src.config.schema import EligibilityConfig, GradeConfig, LabelConfig, Portf
 from src.core.arrays import FloatArray, IntArray
 from src.evaluation import labels
 from src.evaluation.assessment import _traded, assess
-from src.evaluation.graded_bars import graded_bars
 from src.evaluation.grade import Thresholds
+from src.evaluation.graded_bars import graded_bars
 from src.evaluation.labels import Decisions
 from src.evaluation.multiple_testing import with_q_values
 from src.evaluation.pooled.assessment import assess_pooled

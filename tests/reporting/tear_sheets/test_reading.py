@@ -232,7 +232,7 @@ def test_without_its_model_or_features_a_run_has_gains_alone(case: Trained, tmp_
     if lost == "features":
         for ledger in own.config.paths.features.glob("b*.json"):
             noted = json.loads(ledger.read_text(encoding="utf-8"))
-            noted["features"] = dict.fromkeys(noted["features"], "other code")
+            noted["columns"] = dict.fromkeys(noted["columns"], "other code")
             ledger.write_text(json.dumps(noted), encoding="utf-8")
     elif lost == "model":
         path.unlink()

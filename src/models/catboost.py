@@ -50,7 +50,7 @@ SPACE = {
     "border_count": Bounds(15, 63, log=True),
     "l2": Bounds(0.5, 100.0, log=True),
 }
-_COST = TreeCost(13.1, 0.291, 0.0, 0.161, 0.0, 0.00136)
+_COST = TreeCost(6.0, 0.291, 0.0, 0.161, 0.0, 0.00136)
 
 
 def cost(params: Mapping[str, Any]) -> float:

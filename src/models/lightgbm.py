@@ -51,7 +51,7 @@ SPACE = {
     "max_bin": Bounds(15, 63, log=True),
     "l2": Bounds(0.1, 100.0, log=True),
 }
-_COST = TreeCost(26.7, 0.0125, 0.0, 0.135, 0.0, 0.001)
+_COST = TreeCost(5.1, 0.0125, 0.0, 0.135, 0.0, 0.001)
 
 
 def cost(params: Mapping[str, Any]) -> float:

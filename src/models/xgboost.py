@@ -50,7 +50,7 @@ SPACE = {
     "max_bin": Bounds(16, 64, log=True),
     "l2": Bounds(0.1, 100.0, log=True),
 }
-_COST = TreeCost(23.8, 0.114, 0.070, 0.025, 0.0, 0.00016)
+_COST = TreeCost(3.7, 0.2, 0.017, 0.067, 0.0, 0.00067)
 
 
 def cost(params: Mapping[str, Any]) -> float:

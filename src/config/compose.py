@@ -55,6 +55,8 @@ def configurations(verb: str, show: Callable[[str], None]) -> list[tuple[Config,
         show(usage(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
         return []
     _refuse_slips(sys.argv[1:])
+    if (config := _at_once(sys.argv[1:])) is not None:
+        return [(config, sys.argv[1:])]
     import hydra.core.hydra_config
 
     _register()
@@ -83,6 +85,24 @@ def configurations(verb: str, show: Callable[[str], None]) -> list[tuple[Config,
         else:
             os.environ["HYDRA_FULL_ERROR"] = full_error
     return composed
+
+
+def _at_once(words: list[str]) -> Config | None:
+    """Compose plain words once, not twice as a program of Hydra; None for its flags, settings, sweeps and messages."""
+    if any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in words):
+        return None
+    from hydra.types import RunMode
+    from omegaconf import open_dict
+
+    try:
+        node = _composed(words, with_hydra=True)
+        with open_dict(node):
+            hydra = node.pop("hydra")
+        return None if hydra.mode is RunMode.MULTIRUN else _typed(node)
+    except Exception as error:
+        if is_config_error(error):
+            return None
+        raise
 
 
 def compose(overrides: list[str] | None = None) -> Config:
@@ -142,14 +162,14 @@ def usage(verb: str, overrides: list[str]) -> str:
     )
 
 
-def _composed(overrides: list[str]) -> DictConfig:
+def _composed(overrides: list[str], *, with_hydra: bool = False) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
     _refuse_slips(overrides)
     _register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra_compose("config", _opened(overrides))
+        return hydra_compose("config", _opened(overrides), return_hydra_config=with_hydra)
 
 
 def _opened(overrides: list[str]) -> list[str]:

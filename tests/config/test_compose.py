@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from hydra._internal.hydra import Hydra
 
 from src.config import compose as composing
-from src.config.compose import compose, families
+from src.config.compose import compose, configurations, families
 from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
 from src.core.project import ROOT
@@ -42,6 +44,29 @@ def test_columns_of_ones_own_files_are_named_on_the_command_line() -> None:
     assert compose(["source=folder", "source.columns.close=Last"]).source.columns == {"close": "Last"}
     named = compose(["source=folder", "source.columns={close: Last, volume: Shares}"])
     assert named.source.columns == {"close": "Last", "volume": "Shares"}
+
+
+def test_plain_words_are_composed_once_and_as_a_program_of_hydra_composes_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "universe=quick", "model=xgboost", "split.embargo=7", "data.logs=l"])
+    real, composed = Hydra.compose_config, []
+    monkeypatch.setattr(Hydra, "compose_config", lambda *words, **more: (composed.append(1), real(*words, **more))[1])
+    once = configurations("train", print)
+    assert (len(composed), once[0][0].split.embargo, list(tmp_path.iterdir())) == (1, 7, [])
+    monkeypatch.setattr(composing, "_at_once", lambda _words: None)
+    assert configurations("train", print) == once
+
+
+def test_an_experiment_that_sweeps_by_itself_is_left_to_hydra(
+    conf: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 1,2\n"
+    (conf / "experiment" / "seeds.yaml").write_text(sweep, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["train.py", "experiment=seeds", "data.logs=l"])
+    assert [config.seed for config, _ in configurations("train", print)] == [1, 2]
 
 
 def test_there_are_options_of_every_group_of_the_schema() -> None:

@@ -250,7 +250,7 @@ def test_an_unknown_flag_is_wrong_usage(run: Run) -> None:
 def test_no_outputs_folder_appears(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(composing, "configurations", REAL)  # Hydra, which makes folders
-    run(lambda _config: "toy: done")
+    run(lambda _config: "toy: done", "hydra.verbose=false")  # a setting of Hydra is for its own frame of a program
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "logs"]
     assert list((tmp_path / "logs" / "hydra").iterdir()) == []
 

@@ -218,6 +218,11 @@ class DatasetPaths:
         return self.root / "cache" / f"report-{self.dataset}"
 
     @property
+    def settled(self) -> Path:
+        """Folder of what training found of buckets that need nothing; it may be removed."""
+        return self.root / "cache" / f"train-{self.dataset}"
+
+    @property
     def fingerprint(self) -> Path:
         """Record of a source's files when they were last read."""
         return self.root / "cache" / f"hydrate-{self.dataset}.json"

@@ -68,6 +68,10 @@ class BucketResults:
         """
         self._grades[bucket].append(row)
 
+    def add_settled(self, grades: pl.DataFrame) -> None:
+        """Add the grades of a bucket that needs nothing: they are stored, and in MLflow."""
+        self._all.append(grades)
+
     def add_skips(self, bucket: int, reasons: dict[str, str]) -> None:
         """Add run keys for which there is nothing to train.
 

@@ -21,12 +21,17 @@ class GradeRows:
         Strategy and grade of the session.
     session_key : str
         Key of the session.
+
+    Attributes
+    ----------
+    grade_key : str
+        Key of what grades every run: strategy, thresholds, evidence and the code of all.
     """
 
     def __init__(self, settings: TrainingSettings, session_key: str) -> None:
         self._session_key = session_key
         self._strategy_key = run_key.strategy_key(settings.strategy)
-        self._grade_key = run_key.grade_key(settings.strategy, settings.grade)
+        self.grade_key = run_key.grade_key(settings.strategy, settings.grade)
 
     def key(self, bars: pl.DataFrame) -> str:
         """Return the key of what grades an instrument's runs.
@@ -41,7 +46,7 @@ class GradeRows:
         str
             Hexadecimal digits.
         """
-        return json_digest([self._grade_key, table_digest(bars.select("split", "repaired"))])
+        return json_digest([self.grade_key, table_digest(bars.select("split", "repaired"))])
 
     def row(
         self, task: InstrumentTask, plan: RunPlan, found: dict[str, Any], seconds: float | None, *, planted: bool

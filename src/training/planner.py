@@ -146,8 +146,24 @@ class Planner:
             One for each family that is for the instrument's class, in the order of the models.
         """
         since = self._fresh_since if again else None
-        models = [model for model in self.models if not model.classes or key[0] in model.classes]
-        return [self._plan(key, model, (bars_hash, facts), planted, since) for model in models]
+        return [self._plan(key, model, (bars_hash, facts), planted, since) for model in self.models_of(key[0])]
+
+    def models_of(self, asset_class: str) -> list[ModelConfig]:
+        """Return the models that are for a class."""
+        return [model for model in self.models if not model.classes or asset_class in model.classes]
+
+    def basis(self) -> dict[str, Any]:
+        """Return all that plans of a session's runs depend on, but for the instruments and the store."""
+        return {
+            "session": self.key,
+            "strategy": self._strategy_key,
+            "shared": asdict(self.shared),
+            "until": self.settings.split.until,
+            "models": [asdict(model) for model in self.models],
+            "libraries": self._libraries,
+            "code": self._code,
+            "arm": self._arm,
+        }
 
     def unmodelled(self, asset_class: str) -> str | None:
         """Return why no model is for a class.

@@ -23,6 +23,7 @@ from src.training.bucket_results import BucketResults
 from src.training.failures import Failures
 from src.training.grade_rows import GradeRows
 from src.training.inputs import Inputs
+from src.training.planned_bars import PlannedInstrument
 from src.training.planner import Planner, require_symbols
 from src.training.run_store import BYTES_A_RUN, RunStore, shard_name
 from src.training.run_tables import run_table
@@ -30,7 +31,7 @@ from src.training.session_description import describe
 from src.training.session_states import SessionStates
 from src.training.session_summary import SessionSummary, Totals, run_line
 from src.training.settings import TrainingSettings
-from src.training.trials import PlannedInstrument
+from src.training.settled_buckets import SettledBuckets
 from src.training.trials_backfill import open_trials
 from src.training.walk_forward import InstrumentTask, RunPlan, TrainedInstrument
 
@@ -65,6 +66,9 @@ class Session:
         self.grade_rows = GradeRows(settings, self.key)
         self.states = SessionStates()
         self.trials = open_trials(settings, self.store, self.inputs, self.key, self.planner.stored_keys)
+        self.settled = SettledBuckets(
+            self.inputs, self.planner, self.store, self.grade_rows.grade_key, self.trials.rows
+        )
         self.results = BucketResults(self.store, self.key, self.trials.record)
         self.totals = Totals()
         self.summary = SessionSummary(settings, self.key, self.states, self.totals)
@@ -107,10 +111,23 @@ class Session:
                 self.states.end(EndState(asset_class, symbol, "skipped", skipped))
         for bucket in self.inputs.buckets:
             self.results.begin_part(bucket)
-            for task in self._bucket_tasks(bucket):
+            for task in () if self._is_settled(bucket) else self._bucket_tasks(bucket):
                 self.results.begin_part(bucket)
                 yield task
             self.results.end_part(bucket)
+
+    def _is_settled(self, bucket: int) -> bool:
+        """Take what a bucket contributes that needs nothing; False where it has to be planned."""
+        settled = self.settled.of(bucket)
+        if settled is None:
+            return False
+        for state in settled.skipped:
+            self.states.end(state)
+        if settled.grades.height:
+            self.states.take(settled.grades)
+            self.results.add_settled(settled.grades)
+        self.trials.also_tried(settled.tried_by)
+        return True
 
     def _bucket_tasks(self, bucket: int) -> Iterator[InstrumentTask]:
         """Yield the tasks of a bucket; features, many times larger than bars, are read only where there are tasks."""
@@ -145,7 +162,9 @@ class Session:
             plans = self.planner.plans(key, bars_hash, planted, again=again, facts=facts)
             planned.append(PlannedInstrument(key, bars[own], bars_hash, plans))
             rows.append(own)
-        for each, own, tried in zip(planned, rows, self.trials.counts(planned), strict=True):
+        counts = self.trials.counts(planned)
+        self.settled.tried(bucket, self.trials.tried_by)
+        for each, own, tried in zip(planned, rows, counts, strict=True):
             n_trials = tried + self.planner.tuning_trials(each.plans, each.bars)
             grade_key = self.grade_rows.key(each.bars)
             plans = [plan for plan in each.plans if not self._reuse(bucket, each.key, plan, n_trials, grade_key)]
@@ -285,6 +304,7 @@ class Session:
             mlflow_ids = pl.DataFrame(schema={"record_id": pl.String, "mlflow_run_id": pl.String})
         table = grades.join(mlflow_ids, on="record_id", how="left", maintain_order="left")
         atomic.write_parquet(table, self.settings.paths.grades)
+        self.settled.write(self.states.ended, grades, self.trials.stored)
 
 
 def _earlier(state: str, reason: str) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 
 from src.core.end_state import EndState
 from src.core.failure import Failure
-from src.core.instruments import Key
+from src.core.instruments import KEY, Key
 from src.runtime.redaction import shown
 from src.storage import atomic, state_counts
 from src.storage.ledger import SCHEMA, WAITING
@@ -30,6 +30,11 @@ class SessionStates:
 
     def __len__(self) -> int:
         return len(self._states)
+
+    @property
+    def ended(self) -> Mapping[Key, EndState]:
+        """The states by instrument."""
+        return self._states
 
     def end(self, state: EndState) -> None:
         """Note how an instrument ended; a state that it had before is replaced.
@@ -55,6 +60,11 @@ class SessionStates:
         reason = self._states[key].reason if key in self._states else ""
         self._states[key] = EndState(*key, "done", reason, row["n_oos"], row["first_oos"], row["last_oos"])
         self._runs[family].update(runs=1, passed=int(row["passed"]))
+
+    def take(self, grades: pl.DataFrame) -> None:
+        """Note the stored grades of whole instruments, as `graded` does for one run."""
+        for row in grades.select(*KEY, "family", "n_oos", "first_oos", "last_oos", "passed").iter_rows(named=True):
+            self.graded((row["asset_class"], row["symbol"]), row["family"], row)
 
     def failed(self, key: Key, failures: Mapping[str, Failure]) -> None:
         """Note that families of an instrument failed: it is done with the others, and failed where there are no others.

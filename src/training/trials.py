@@ -9,7 +9,7 @@ longer bars takes over the trial of the run on the shorter ones.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,38 +18,16 @@ import polars as pl
 
 from src.core.arrays import BoolArray, DateArray, IntArray
 from src.core.instruments import KEY, Key
-from src.evaluation.label_kinds.declaration import forward_return
 from src.evaluation.splits import first_boundary
+from src.training.planned_bars import Beginnings, Days, PlannedInstrument
 from src.training.run_key import trial_key
-from src.training.series_match import Fingerprint, SeriesIndex, fingerprint
+from src.training.series_match import Fingerprint, SeriesIndex
 from src.training.settings import TrainingSettings
 from src.training.trials_ledger import SERIES_SCHEMA, TRIALS_SCHEMA, TrialsLedger
-from src.training.walk_forward import RunPlan
 
 _Window = tuple[int, int]
 _NONE = np.zeros(0, dtype=np.int64)
 _PROLONGED = dt.timedelta(days=365)  # by which bars may outgrow a fingerprint before they get one of their own
-
-
-@dataclass(frozen=True)
-class PlannedInstrument:
-    """An instrument that a session is about to grade.
-
-    Attributes
-    ----------
-    key : (asset_class, symbol)
-    bars : DataFrame
-        Its bars up to ``split.until``.
-    bars_hash : str
-        Hash of what a fit takes from them.
-    plans : list of RunPlan
-        Plans of its runs.
-    """
-
-    key: Key
-    bars: pl.DataFrame
-    bars_hash: str
-    plans: list[RunPlan]
 
 
 @dataclass(frozen=True)
@@ -81,6 +59,13 @@ class TrialCounter:
         Of the universe.
     hash_bars : callable
         Hashes what a fit takes from bars.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        The ledger as the session found it.
+    tried_by : set of str
+        Sessions that tried any series of the last `counts`, the own one perhaps among them.
     """
 
     def __init__(
@@ -95,30 +80,33 @@ class TrialCounter:
         self._ledger, self._settings, self._session_key = ledger, settings, session_key
         self._strategy, self._hash_bars = strategy, hash_bars
         self._opened = dt.datetime.now(dt.UTC)
-        classes = sorted({asset_class for asset_class, _ in instruments})
-        self._rows = ledger.trials(classes, settings.interval)
-        series = ledger.series(classes, settings.interval)
+        self._classes = sorted({asset_class for asset_class, _ in instruments})
+        self.rows = self.stored()
+        series = ledger.series(self._classes, settings.interval)
         self._index = SeriesIndex(series)
         self._series: list[Key] = series.select("asset_class", "series").rows()
         self._number = {name: number for number, name in enumerate(self._series)}
-        self._series_of_bars = dict(self._rows.select("bars", "series").iter_rows())
-        self._by_key = _positions(self._rows, KEY)
-        self._by_series = _positions(self._rows, ["asset_class", "series"])
-        self._first, self._last = (self._rows[name].to_physical().to_numpy() for name in ("first_oos", "last_oos"))
-        self._texts = {name: self._rows[name] for name in ("run_key", "trial", "settings", "series")}
-        self._trial, self._session = (self._rows[name].rank("dense").to_numpy() for name in ("trial", "session_key"))
-        self._same_dataset = (self._rows["dataset"] == ledger.dataset).to_numpy()
-        self._same_strategy = (self._rows["strategy"] == strategy).to_numpy()
+        self._series_of_bars = dict(self.rows.select("bars", "series").iter_rows())
+        self._by_key = _positions(self.rows, KEY)
+        self._by_series = _positions(self.rows, ["asset_class", "series"])
+        self._first, self._last = (self.rows[name].to_physical().to_numpy() for name in ("first_oos", "last_oos"))
+        self._texts = {name: self.rows[name] for name in ("run_key", "trial", "settings", "series")}
+        self._trial, self._session = (self.rows[name].rank("dense").to_numpy() for name in ("trial", "session_key"))
+        self._same_dataset = (self.rows["dataset"] == ledger.dataset).to_numpy()
+        self._same_strategy = (self.rows["strategy"] == strategy).to_numpy()
         self._is_twin = self._own_rows_of(set(instruments))
-        self._recorded = set(self._rows.filter(pl.col("session_key") == session_key)["run_key"])
+        self._recorded = set(self.rows.filter(pl.col("session_key") == session_key)["run_key"])
         self._planned: dict[Key, _Counted] = {}
-        self._sessions: set[int] = set()  # numbers of those that tried any of the series
+        numbers = self.rows.select("session_key", number=pl.Series(self._session)).unique()
+        self._session_names = {number: name for name, number in numbers.iter_rows()}
+        self._sessions: set[str] = set()  # those that tried any of the series
+        self.tried_by: set[str] = set()
         self._windows: dict[tuple[int, int], _Window | None] = {}
 
     def _own_rows_of(self, instruments: set[Key]) -> BoolArray:
         """Whether each row is the session's own, on an instrument of its universe."""
-        own = (self._rows["session_key"] == self._session_key).to_numpy()
-        here = [key in instruments for key in self._rows.select(KEY).iter_rows()]
+        own = (self.rows["session_key"] == self._session_key).to_numpy()
+        here = [key in instruments for key in self.rows.select(KEY).iter_rows()]
         mask: BoolArray = own & np.array(here, dtype=np.bool_)
         return mask
 
@@ -137,15 +125,19 @@ class TrialCounter:
         list of int
             For each, at least the number of its plans.
         """
-        days = [_Days(each.bars) for each in planned]
+        days = [Days(each.bars) for each in planned]
         samples = [self._sample(each, own) for each, own in zip(planned, days, strict=True)]
         matched = self._index.matches(samples, [self._named(each.key) for each in planned])
-        return [
-            self._count(each, own, sample, numbers)
-            for each, own, sample, numbers in zip(planned, days, samples, matched, strict=True)
-        ]
+        self.tried_by = set()
+        found = [self._count(*each) for each in zip(planned, days, samples, matched, strict=True)]
+        self.also_tried(self.tried_by)
+        return found
 
-    def _sample(self, each: PlannedInstrument, days: _Days) -> Fingerprint:
+    def also_tried(self, sessions: Iterable[str]) -> None:
+        """Note sessions that tried series which are not counted here, for `session_number`."""
+        self._sessions.update(sessions)
+
+    def _sample(self, each: PlannedInstrument, days: Days) -> Fingerprint:
         """Fingerprint of an instrument: the stored one where its bars were tried before."""
         number = self._number.get((each.key[0], self._series_of_bars.get(each.bars_hash, "")))
         return days.fingerprint() if number is None else self._index.at(number)
@@ -155,18 +147,17 @@ class TrialCounter:
         names = {(key[0], name) for name in self._texts["series"][self._by_key.get(key, _NONE)]}
         return {self._number[name] for name in names if name in self._number}
 
-    def _count(self, each: PlannedInstrument, days: _Days, sample: Fingerprint, numbers: list[int]) -> int:
+    def _count(self, each: PlannedInstrument, days: Days, sample: Fingerprint, numbers: list[int]) -> int:
         own = self._by_key.get(each.key, _NONE)
-        counted = [
-            own[self._same_dataset[own]]
-        ]  # also the session's own; whatever its source was then, it is the same instrument
+        # Also the session's own: whatever its source was then, it is the same instrument.
+        counted = [own[self._same_dataset[own]]]
         for number in numbers:
             rows = self._by_series.get(self._series[number], _NONE)
             twins = self._is_twin[rows]
             counted.append(rows[~twins] if twins.any() else rows)
         rows = self._overlapping(np.concatenate(counted), days)
-        self._sessions.update(self._session[rows].tolist())
-        begins = _Beginnings(each, self._hash_bars)
+        self.tried_by.update(self._session_names[number] for number in set(self._session[rows].tolist()))
+        begins = Beginnings(each, self._hash_bars)
         trials = self._own_trials(each, own, begins)
         series = self._series_of_bars.get(each.bars_hash) or self._prolonged_series(own, begins) or sample.key
         self._planned[each.key] = _Counted(each.bars_hash, begins.last, series, sample, trials)
@@ -179,7 +170,7 @@ class TrialCounter:
         }
         return len(known) + len(set(self._trial[rows].tolist()) - repeated)
 
-    def _overlapping(self, rows: IntArray, days: _Days) -> IntArray:
+    def _overlapping(self, rows: IntArray, days: Days) -> IntArray:
         """Keep the rows whose out-of-sample dates overlap those that the bars will have."""
         dates = days.dates
         known = (dates.size, hash(dates.tobytes()))  # most instruments of a class trade on the same days
@@ -193,7 +184,7 @@ class TrialCounter:
 
     # trials of the plans ------------------------------------------------------------------------------------------
 
-    def _own_trials(self, each: PlannedInstrument, own: IntArray, begins: _Beginnings) -> dict[str, tuple[str, str]]:
+    def _own_trials(self, each: PlannedInstrument, own: IntArray, begins: Beginnings) -> dict[str, tuple[str, str]]:
         """Trial and settings of each planned run, by its key."""
         own = own[self._same_strategy[own]]
         known = dict(zip(*(self._texts[name][own] for name in ("run_key", "trial")), strict=True))
@@ -204,20 +195,20 @@ class TrialCounter:
             found[run_key] = (trial, settings)
         return found
 
-    def _prolonged(self, own: IntArray, settings: str, begins: _Beginnings) -> str | None:
+    def _prolonged(self, own: IntArray, settings: str, begins: Beginnings) -> str | None:
         """Trial whose first bars are an exact beginning of the present ones: all its later bars begin with these."""
         if settings not in set(self._texts["settings"][own]):
             return None
-        tried = self._rows.select("trial", "settings", "bars", "last_bar")[own].filter(pl.col("settings") == settings)
+        tried = self.rows.select("trial", "settings", "bars", "last_bar")[own].filter(pl.col("settings") == settings)
         origins = tried.sort("last_bar", "bars").unique("trial", keep="first", maintain_order=True).reverse()
         for trial, bars, last in origins.select("trial", "bars", "last_bar").iter_rows():
             if begins.has(bars, last):
                 return str(trial)
         return None
 
-    def _prolonged_series(self, own: IntArray, begins: _Beginnings) -> str | None:
+    def _prolonged_series(self, own: IntArray, begins: Beginnings) -> str | None:
         """Fingerprint of bars that the present ones prolong by less than a year."""
-        rows = self._rows.select("series", "bars", "last_bar")[own].sort("last_bar", "bars")
+        rows = self.rows.select("series", "bars", "last_bar")[own].sort("last_bar", "bars")
         for series, bars, last in rows.unique("series", keep="first", maintain_order=True).reverse().iter_rows():
             if begins.last and last and begins.last - last < _PROLONGED and begins.has(bars, last):
                 return str(series)
@@ -281,6 +272,10 @@ class TrialCounter:
                 rows[name] = (counted.series, asset_class, self._settings.interval, sample.minutes, sample.returns)
         return pl.DataFrame(list(rows.values()), schema=SERIES_SCHEMA, orient="row")
 
+    def stored(self) -> pl.DataFrame:
+        """Return the ledger as it is now: `rows` and what was recorded since."""
+        return self._ledger.trials(self._classes, self._settings.interval)
+
     def close(self) -> None:
         """Merge what the session has written into one file."""
         self._ledger.merge()
@@ -293,43 +288,9 @@ class TrialCounter:
         int
             From 1, by the time at which each was first seen; the same whenever the session is repeated.
         """
-        first = dict(self._rows.group_by("session_key").agg(pl.col("seen").min()).iter_rows())
+        first = dict(self.rows.group_by("session_key").agg(pl.col("seen").min()).iter_rows())
         own = (first.get(self._session_key, self._opened), self._session_key)
-        numbers = self._rows.select("session_key", number=pl.Series(self._session)).unique()
-        others = {session for session, number in numbers.iter_rows() if number in self._sessions}
-        return 1 + sum((first[session], session) < own for session in others - {self._session_key})
-
-
-class _Beginnings:
-    """Which bars that were tried before the present ones begin with; each is hashed once."""
-
-    def __init__(self, each: PlannedInstrument, hash_bars: Callable[[pl.DataFrame], str]) -> None:
-        self._bars, self._hash_bars = each.bars, hash_bars
-        self._dates = each.bars["date"].to_numpy()
-        self.last: dt.datetime | None = self._dates[-1].astype("datetime64[us]").item() if self._dates.size else None
-        self.known = {each.bars_hash: True}
-
-    def has(self, bars: str, last: dt.datetime | None) -> bool:
-        """Whether the bars up to this date have this hash."""
-        if bars not in self.known:
-            size = 0 if last is None else int(np.searchsorted(self._dates, np.datetime64(last, "us"), "right"))
-            whole = size == self._bars.height  # their hash is known, and another
-            self.known[bars] = size > 0 and not whole and self._hash_bars(self._bars.head(size)) == bars
-        return self.known[bars]
-
-
-class _Days:
-    """The tradable days of an instrument, by NumPy alone: thousands of instruments are asked in a second."""
-
-    def __init__(self, bars: pl.DataFrame) -> None:
-        self._bars = bars
-        opens, close, volume = (bars[name].to_numpy() for name in ("open", "close", "volume"))
-        self._traded = (opens > 0) & (close > 0) & (volume > 0)
-        self.dates: DateArray = bars["date"].to_numpy()[self._traded]
-
-    def fingerprint(self) -> Fingerprint:
-        opens = (self._bars["open"].to_numpy() * self._bars["factor"].to_numpy())[self._traded]
-        return fingerprint(self.dates, forward_return(opens, 1))
+        return 1 + sum((first[session], session) < own for session in self._sessions - {self._session_key})
 
 
 def _window(dates: DateArray, settings: TrainingSettings) -> _Window | None:

@@ -16,8 +16,9 @@ from src.core.hashing import json_digest
 from src.core.instruments import Key
 from src.market.bars import content_hash
 from src.training import run_key
+from src.training.planned_bars import PlannedInstrument
 from src.training.settings import TrainingSettings
-from src.training.trials import PlannedInstrument, TrialCounter
+from src.training.trials import TrialCounter
 from src.training.trials_ledger import TrialsLedger
 from src.training.walk_forward import RunPlan
 

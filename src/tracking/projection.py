@@ -16,6 +16,7 @@ from src.tracking.repair import Findings, Repairs
 from src.tracking.run_record import registered_name
 from src.tracking.scopes import regrader_of
 from src.tracking.settings import TrackedDataset
+from src.tracking.settled_runs import SettledRuns
 from src.tracking.store import open_store
 from src.tracking.sweep import sweep
 
@@ -33,6 +34,8 @@ def project(
     grades: pl.DataFrame,
     session: Mapping[str, Any],
     repairs: Repairs | None = None,
+    *,
+    whole: bool = False,
 ) -> pl.DataFrame:
     """Bring MLflow up to date with graded runs; it is safe to repeat, and to interrupt anywhere.
 
@@ -48,6 +51,8 @@ def project(
         session's own run.
     repairs : Repairs, optional
         Vets passes and mends what was lost or changed.
+    whole : bool
+        Whether these are all grades of the session: what was projected before, and is unchanged, is then left out.
 
     Returns
     -------
@@ -65,13 +70,19 @@ def project(
     if settings.tracking.enabled:
         with open_store(settings, writes=True) as target:
             sweep(target.client, target.experiment, is_server=target.location.is_server)
-            reused: dict[str, str] = {}
-            for part in grades.iter_slices(_RUNS_IN_MEMORY) if grades.height else [grades]:
-                for record_id, run in reconcile(target, store, part, session, repairs).items():
-                    ids[record_id] = run.run_id
-                    if run.tags["alpha.session_key"] != session["key"]:
-                        reused[record_id] = run.run_id
+            mark = SettledRuns(target, store, grades, session["key"], is_sync=repairs is not None) if whole else None
+            settled = mark.unchanged() if mark is not None else {}
+            ids = {record_id: run.run_id for record_id, run in settled.items()}
+            trained_by = {record_id: run.session_key for record_id, run in settled.items()}
+            left = grades.filter("passed") if settled else grades
+            for part in left.iter_slices(_RUNS_IN_MEMORY) if left.height else [left]:
+                for record_id, recorded in reconcile(target, store, part, session, repairs).items():
+                    ids[record_id] = recorded.run_id
+                    trained_by[record_id] = recorded.tags["alpha.session_key"]
+            reused = {record_id: ids[record_id] for record_id, key in trained_by.items() if key != session["key"]}
             target.describe_session(session, reused)
+            if mark is not None:
+                mark.write()
     return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=IDS_SCHEMA)
 
 
@@ -122,7 +133,7 @@ def project_sessions(
         own_settings = _with_settings_of(settings, session)
         if is_pooled(store.root):
             own_settings = dataclasses.replace(own_settings, strategy_key=_strategy_key(grades))
-        ids |= dict(project(own_settings, store, graded, session, repairs).iter_rows())
+        ids |= dict(project(own_settings, store, graded, session, repairs, whole=True).iter_rows())
     return len(ids)
 
 

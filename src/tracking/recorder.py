@@ -91,7 +91,7 @@ class Recorder:
             If MLflow can't be written; runs and grades are stored nevertheless.
         """
         self._thread.shutdown()
-        return _project(self.settings, store, grades, session)
+        return _project(self.settings, store, grades, session, whole=True)
 
     def demanded(self) -> Thresholds:
         """Thresholds that the registry will demand when the session is written.
@@ -143,13 +143,15 @@ def _warn_of_failure(done: Future[pl.DataFrame]) -> None:
         log.warning("%s; training continues", error)
 
 
-def _project(settings: TrackedDataset, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
+def _project(
+    settings: TrackedDataset, store: RunStore, grades: pl.DataFrame, session: dict[str, Any], *, whole: bool = False
+) -> pl.DataFrame:
     if not settings.tracking.enabled:
         return _no_ids()
     from src.tracking import projection
 
     try:
-        return projection.project(settings, store, grades, session)
+        return projection.project(settings, store, grades, session, whole=whole)
     except StoreUnreachable as error:
         raise StoreUnreachable(f"{error}; runs and grades are stored: then run `{settings.sync_command}`") from error
     except StageError:

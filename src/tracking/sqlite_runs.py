@@ -8,6 +8,7 @@ half-written run.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import secrets
@@ -36,6 +37,26 @@ MUTABLE_TAGS = (
 
 _BUSY_SECONDS = 60.0
 _BATCH = 500
+_TRAINED = (
+    "(SELECT r.run_uuid FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'alpha.record_id' "
+    "WHERE r.experiment_id = ?)"
+)
+_HELD = (
+    f"SELECT run_uuid, lifecycle_stage, status FROM runs WHERE run_uuid IN {_TRAINED} ORDER BY run_uuid",
+    "SELECT run_uuid, group_concat(key || char(31) || ifnull(value, ''), char(30)) FROM tags "
+    f"WHERE run_uuid IN {_TRAINED} AND (key LIKE 'alpha.%' OR key = '{NOTE}') GROUP BY run_uuid",
+    "SELECT run_uuid, group_concat(key || char(31) || quote(value) || is_nan, char(30)) FROM latest_metrics "
+    f"WHERE run_uuid IN {_TRAINED} GROUP BY run_uuid",
+    f"SELECT run_uuid, value FROM params WHERE run_uuid IN {_TRAINED} AND key = 'model_id' ORDER BY run_uuid",
+)
+_FINISHED = (
+    "SELECT t.value, s.value, r.run_uuid, k.value FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
+    "JOIN tags s ON s.run_uuid = t.run_uuid AND s.key = 'alpha.strategy_key' "
+    "JOIN tags k ON k.run_uuid = t.run_uuid AND k.key = 'alpha.session_key' "
+    "WHERE t.key = 'alpha.record_id' AND r.experiment_id = ? AND r.lifecycle_stage = 'active' "
+    "AND r.status = 'FINISHED' ORDER BY EXISTS (SELECT 1 FROM tags d WHERE d.run_uuid = r.run_uuid "
+    f"AND d.key = '{SUPERSEDED}' AND d.value = '{DOUBLED}') DESC, r.run_uuid DESC"
+)
 T = TypeVar("T")
 _COUNTER = itertools.count(secrets.randbelow(1 << 12))
 
@@ -58,6 +79,22 @@ class RunUpdate:
     tags: dict[str, str]
     metrics: dict[str, float]
     timestamp: int
+
+
+@dataclass(frozen=True)
+class HeldRuns:
+    """What MLflow holds of an experiment's runs of training.
+
+    Attributes
+    ----------
+    digest : str
+        Hash of state, tags, latest metrics and model of every run, deleted ones included.
+    runs : dict
+        Run id and session key of each finished run that is not deleted, by (record id, strategy key).
+    """
+
+    digest: str
+    runs: dict[tuple[str, str], tuple[str, str]]
 
 
 class BulkRuns:
@@ -90,19 +127,24 @@ class BulkRuns:
         """
         wanted = set(record_ids)
         with _reading(self._database) as connection:
-            rows = connection.execute(
-                "SELECT t.value, s.value, r.run_uuid FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
-                "JOIN tags s ON s.run_uuid = t.run_uuid AND s.key = 'alpha.strategy_key' "
-                "WHERE t.key = 'alpha.record_id' AND r.experiment_id = ? AND r.lifecycle_stage = 'active' "
-                "AND r.status = 'FINISHED' ORDER BY EXISTS (SELECT 1 FROM tags d WHERE d.run_uuid = r.run_uuid "
-                f"AND d.key = '{SUPERSEDED}' AND d.value = '{DOUBLED}') DESC, r.run_uuid DESC",
-                (self._experiment,),
-            )
-            runs = {(record, strategy): RecordedRun(run_id) for record, strategy, run_id in rows if record in wanted}
+            rows = connection.execute(_FINISHED, (self._experiment,))
+            runs = {(record, strategy): RecordedRun(run_id) for record, strategy, run_id, _ in rows if record in wanted}
             by_id = {run.run_id: run for run in runs.values()}
             for batch in _batches(list(by_id)):
                 _read_values(connection, by_id, batch)
         return runs
+
+    def held(self) -> HeldRuns:
+        """Read what `recorded` would give of every run, as one digest: sqlite joins the values of a run itself."""
+        state = hashlib.sha256()
+        with _reading(self._database) as connection:
+            for statement in _HELD:
+                for row in connection.execute(statement, (self._experiment,)):
+                    state.update("\x1d".join(map(str, row)).encode())
+            rows = connection.execute(_FINISHED, (self._experiment,)).fetchall()
+        return HeldRuns(
+            state.hexdigest(), {(record, strategy): (run_id, own) for record, strategy, run_id, own in rows}
+        )
 
     def write(self, contents: Sequence[RunContent], parents: Mapping[str, str]) -> dict[tuple[str, str], str]:
         """Insert finished runs.

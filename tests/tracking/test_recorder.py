@@ -21,7 +21,7 @@ from tests.tracking.tracking_case import Case
 def test_buckets_queued_behind_a_failure_wait_for_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queued, asked = threading.Event(), []
 
-    def project(*_arguments: Any) -> None:
+    def project(*_arguments: Any, **_options: Any) -> None:
         asked.append(queued.wait(HANG))
         raise TrackingError("the database is locked")
 

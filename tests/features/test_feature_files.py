@@ -82,7 +82,8 @@ def test_each_instruments_values_are_alone_in_memory_and_rows_of_other_bars_are_
     kept = bars.filter(pl.col("date") <= last, asset_class="etf")
     assert np.array_equal(cut[KEYS[1]], kept.select(NAMES[:2]).to_numpy(), equal_nan=True)
     shifted = bars.with_columns(pl.col("date").dt.offset_by("1d"))
-    for other in (bars[1:], bars.filter(symbol="AAA"), pl.concat([bars, bars[-1:]]), shifted):
+    renamed = bars.with_columns(pl.col("symbol").replace("É", "Z"))
+    for other in (bars[1:], bars.filter(symbol="AAA"), pl.concat([bars, bars[-1:]]), shifted, renamed):
         assert store.read_matrices(7, NAMES, other) is None
 
 

@@ -8,7 +8,9 @@ Product code knows nothing of it. `Faults.first` is the number of the point that
 ``enospc``
     from that point on each write, new file, new folder and commit fails as on a full disk; renames and removals work.
 ``kill``
-    the process ends there at once, as by ``kill -9``.
+    the process ends there at once, as by ``kill -9``; a write leaves half of its bytes.
+``interrupt``
+    Ctrl+C comes just before the operation.
 """
 
 from __future__ import annotations
@@ -18,15 +20,21 @@ import contextlib
 import errno
 import io
 import os
+import signal
 import sqlite3
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 KILLED = 137
 GROWING = {"open", "write", "mkdir", "commit", "fsync"}
-"""Operations that need space on the disk."""
+"""Operations that need space on the disk; cutting a file needs none."""
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass
@@ -40,7 +48,7 @@ class Faults:
     first : int
         Number of the point that fails, from 1; 0: none.
     kind : str
-        ``eio``, ``enospc`` or ``kill``.
+        ``eio``, ``enospc``, ``kill`` or ``interrupt``.
     log : Path or None
         Gets one line a point.
     """
@@ -63,8 +71,8 @@ class Faults:
             return False
         return place.absolute().is_relative_to(self.root) and not {".locks", ".progress"} & set(place.parts)
 
-    def passes(self, operation: str, path: Any) -> None:
-        """Count a point, and fail it if it is due.
+    def passes(self, operation: str, path: Any, tear: Callable[[], object] = _nothing) -> None:
+        """Count a point, and fail it if it is due; `tear` then leaves half of what is written.
 
         Raises
         ------
@@ -81,6 +89,11 @@ class Faults:
             if self.kind == "enospc" and not full:
                 return
             self.hit = self.hit or f"{operation} {path}"
+            if self.kind == "interrupt":
+                signal.raise_signal(signal.SIGINT)
+                return
+            with contextlib.suppress(OSError):
+                tear()
             if self.kind == "kill":
                 os._exit(KILLED)
         if operation == "commit":
@@ -110,13 +123,13 @@ def _install_files(faults: Faults) -> None:
 
     class FailingFile(io.FileIO):
         def write(self, content: Any) -> int:
-            try:
-                faults.passes("write", self.name)
-            except OSError:
-                view = memoryview(content).cast("B")
-                super().write(view[: len(view) // 2])
-                raise
+            view = memoryview(content).cast("B")
+            faults.passes("write", self.name, lambda: io.FileIO.write(self, view[: len(view) // 2]))
             return super().write(content)
+
+        def truncate(self, size: int | None = None) -> int:
+            faults.passes("truncate", self.name)
+            return super().truncate(size)
 
     def opened(
         file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, errors: str | None = None,
@@ -223,15 +236,15 @@ def _install_polars(faults: Faults) -> None:
         def failing(self: Any, target: Any, *arguments: Any, **settings: Any) -> Any:
             if getattr(inside, "writing", False) or not faults.counts(target):
                 return real(self, target, *arguments, **settings)
+
+            def tear() -> None:
+                real(self, target, *arguments, **settings)
+                os.truncate(target, Path(target).stat().st_size // 2)
+
             inside.writing = True
             try:
-                faults.passes("write", target)
+                faults.passes("write", target, tear)
                 return real(self, target, *arguments, **settings)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    real(self, target, *arguments, **settings)
-                    os.truncate(target, Path(target).stat().st_size // 2)
-                raise
             finally:
                 inside.writing = False
 

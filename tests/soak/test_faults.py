@@ -1,6 +1,6 @@
 """A disk that fails at any write, rename, removal or commit between hydration and promotion: ``make soak``.
 
-About 490 points, each failed in three ways, which takes about two hours. ``ALPHA_FAULT_STRIDE=10`` takes every tenth.
+About 490 points, each failed in four ways, which takes about three hours. ``ALPHA_FAULT_STRIDE=10`` takes every tenth.
 """
 
 from __future__ import annotations

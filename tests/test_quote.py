@@ -9,7 +9,7 @@ from src.chains.store import contracts
 from src.core.project import ROOT
 from src.quote import quote
 from src.runtime import command as command_module
-from tests import process_case
+from tests import warm_case
 from tests.options.oracles import CAPTURED, chain
 
 
@@ -35,8 +35,7 @@ def test_files_become_contracts_that_can_be_asked_for(tmp_path):
     frame = chain("AAA").contracts.with_columns(underlying=pl.lit("AAA"), captured=pl.lit(CAPTURED))
     frame.write_parquet(tmp_path / "chain.parquet")
     path = f"options.path='{(tmp_path / 'chain.parquet').as_posix()}'"
-    command = [sys.executable, "-m", "src.quote", *overrides(tmp_path, path)]
-    done = process_case.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = warm_case.run(["-m", "src.quote", *overrides(tmp_path, path)], ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1].startswith("quote: 1 snapshot of 1 underlying of full from files: 28 ")
     assert contracts(tmp_path / "data" / "options" / "full", "AAA").height == 28

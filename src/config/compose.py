@@ -87,15 +87,15 @@ def configurations(verb: str, show: Callable[[str], None]) -> list[tuple[Config,
     return composed
 
 
-def _at_once(words: list[str]) -> Config | None:
+def _at_once(typed: list[str]) -> Config | None:
     """Compose plain words once, not twice as a program of Hydra; None for its flags, settings, sweeps and messages."""
-    if any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in words):
+    if any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in typed):
         return None
     from hydra.types import RunMode
     from omegaconf import open_dict
 
     try:
-        node = _composed(words, with_hydra=True)
+        node = _composed(typed, with_hydra=True)
         with open_dict(node):
             hydra = node.pop("hydra")
         return None if hydra.mode is RunMode.MULTIRUN else _typed(node)

@@ -1,11 +1,10 @@
 """A collection that is killed loses the batch in work and nothing else; the next run goes on."""
 
 import os
-import sys
 from collections import Counter
 
 from src.core.project import ROOT
-from tests import process_case
+from tests import warm_case
 from tests.research.collection_case import collect, expected, job, numbered, served, store, stored, use
 from tests.research.kill_case import KILLED, MOMENTS
 from tests.research.site_case import site
@@ -18,8 +17,8 @@ def test_three_kills_lose_nothing_and_double_nothing(tmp_path, monkeypatch) -> N
     of = job(tmp_path)
     with site(served) as made:
         for moment in MOMENTS:
-            command = [sys.executable, "-m", "tests.research.kill_case", str(tmp_path), made.url, str(UNITS), moment]
-            done = process_case.run(command, cwd=ROOT, env={**os.environ, "DVC_ROOT": str(tmp_path)})
+            words = ["-m", "tests.research.kill_case", str(tmp_path), made.url, str(UNITS), moment]
+            done = warm_case.run(words, ROOT, {**os.environ, "DVC_ROOT": str(tmp_path)})
             assert done.returncode == KILLED, moment
         use(monkeypatch, numbered(lambda: made.url, UNITS))
         said = collect(of)

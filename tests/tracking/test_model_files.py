@@ -20,7 +20,7 @@ from src.models import registry as families
 from src.tracking import model_files, released_code
 from src.tracking.model_files import check_files, folder_digest
 from src.tracking.registry_gate import CandidateModel, GateRefusal
-from tests import process_case
+from tests import process_case, warm_case
 from tests.tracking.test_registry_store import fresh_run, model_of, run_of
 from tests.tracking.tracking_case import GOOD, Case, case, folder_of, local
 
@@ -212,7 +212,7 @@ class Evil(mlflow.pyfunc.PythonModel):
         return [1.0]
 mlflow.pyfunc.save_model(sys.argv[1], python_model=Evil(), pip_requirements=["mlflow"])
 """
-    process_case.run([sys.executable, "-c", code, str(folder)], check=True, cwd=tmp_path, capture_output=True)
+    warm_case.run(["-c", code, str(folder)], ROOT, cwd=tmp_path).check_returncode()
     params = {"model_id": model.model_id, "model_digest": folder_digest(folder), "registered_name": "crypto.BTC-USD"}
     client.log_batch(run, [Metric(key, value, 0, 0) for key, value in GOOD.items()])
     client.log_batch(run, params=[Param(key, value) for key, value in params.items()])

@@ -224,7 +224,7 @@ class Records:
 
     def _refresh(self) -> None:
         """Read the files that are new or changed, and build the index again if there are any."""
-        kinds = ("b*.runs.parquet", "pending/b*/*.runs.parquet", "b*-*.grades.parquet")
+        kinds = ("b*.runs.parquet", "pending/b*/*.runs.parquet", "pending/b*.runs.log", "b*-*.grades.parquet")
         files = [path for kind in kinds for folder in self._folders for path in folder.glob(kind)]
         stamps = {path: stamp for path in files if (stamp := _stamp(path)) is not None}
         if stamps == {path: stamp for path, (stamp, _) in self._files.items()}:
@@ -240,7 +240,7 @@ class Records:
     def _index(self) -> None:
         self._attempts, self._latest, self._grades, self._places = {}, {}, {}, {}
         for path, (_, rows) in self._files.items():
-            if path.name.endswith(".runs.parquet"):
+            if not path.name.endswith(".grades.parquet"):
                 folder = next(each for each in self._folders if path.is_relative_to(each))
                 for record_id, run_key, attempt in rows:
                     self._places[record_id] = folder
@@ -269,12 +269,13 @@ def _rows(path: Path) -> list[Any] | None:
     import polars as pl
 
     from src.storage.atomic import read_errors
+    from src.training.run_files import scan
 
     is_grades = path.name.endswith(".grades.parquet")
     columns = _GRADED if is_grades else _IDENTITY
     try:
         with read_errors(path, f"move it away and run `{command('train')}`, which makes what is missing"):
-            table = pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(columns)})$")).collect()
+            table = scan(path).select(pl.col(f"^({'|'.join(columns)})$")).collect()
     except FileNotFoundError:
         return None
     return [_grade(row) for row in table.iter_rows(named=True)] if is_grades else table.select(columns).rows()

@@ -49,7 +49,14 @@ class GradeRows:
         return json_digest([self.grade_key, table_digest(bars.select("split", "repaired"))])
 
     def row(
-        self, task: InstrumentTask, plan: RunPlan, found: dict[str, Any], seconds: float | None, *, planted: bool
+        self,
+        task: InstrumentTask,
+        plan: RunPlan,
+        found: dict[str, Any],
+        seconds: float | None,
+        grade_key: str,
+        *,
+        planted: bool,
     ) -> dict[str, Any]:
         """Make the row of one run.
 
@@ -63,6 +70,8 @@ class GradeRows:
             Columns that the worker computed.
         seconds : float, optional
             CPU seconds of the fits; None where stored predictions were graded again.
+        grade_key : str
+            Key of what graded it: that of the instrument's bars, see `key`.
         planted : bool
             Whether the instrument is simulated with a known edge.
 
@@ -83,7 +92,7 @@ class GradeRows:
             "session_key": plan.identity["session_key"] if same else self._session_key,
             **found,
             "strategy_key": self._strategy_key,
-            "grade_key": self.key(task.bars),
+            "grade_key": grade_key,
             "graded_by": self._session_key,
             "planted": planted,
         }

@@ -31,7 +31,7 @@ from src.training.inputs import Inputs
 from src.training.planner import Planner, require_symbols
 from src.training.run_key import session_key
 from src.training.run_store import BYTES_A_RUN, RunStore, shard_name
-from src.training.run_tables import CURVE_SCHEMA, GRADE_SCHEMA, run_table
+from src.training.run_tables import CURVE_SCHEMA, GRADE_SCHEMA
 from src.training.session_states import SessionStates
 from src.training.session_summary import SessionSummary, Totals, run_line
 from src.training.settings import TrainingSettings
@@ -239,13 +239,14 @@ class PlaceboArm:
 
     def _store(self, task: InstrumentTask, result: TrainedInstrument) -> None:
         if result.runs:
-            self.store.add(shard_name(task.bucket, self.key), run_table(result.runs))
+            self.store.add(shard_name(task.bucket, self.key), result.runs)
         plans = {plan.record_id: plan for plan in task.plans}
         fitted = {run["record_id"]: run["fit_seconds"] for run in result.runs}
-        planted = task.key in self.inputs.planted
+        planted, grade_key = task.key in self.inputs.planted, self._grade_rows.key(task.bars)
         for row in result.grades:
             plan, seconds = plans[row["record_id"]], fitted.get(row["record_id"])
-            self._results.add_grade(task.bucket, self._grade_rows.row(task, plan, row, seconds, planted=planted))
+            graded = self._grade_rows.row(task, plan, row, seconds, grade_key, planted=planted)
+            self._results.add_grade(task.bucket, graded)
             self._states.graded(task.key, plan.model.family, row)
             log.info("placebo %s.%s %s: %s", *task.key, plan.model.family, run_line(row, seconds))
 

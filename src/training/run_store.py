@@ -2,8 +2,10 @@
 
 A run is one row: identity, settings, and its out-of-sample predictions as lists. Rows lie in one Parquet shard for
 each bucket and session (``b007-1a2b3c4d.runs.parquet``), the grades of the session in a shard beside it, native models
-under ``models/<record_id>/``. While a bucket is in work, each finished instrument is a file of its own under
-``pending/``, so that a crash loses at most the work in flight. A finished bucket is compacted into its shard.
+under ``models/<record_id>/``. While a bucket is in work, each finished instrument is appended to the bucket's log
+(``pending/b007-1a2b3c4d.runs.log``), so that a crash loses at most the work in flight. A finished bucket is compacted
+into its shard. Former code wrote a file an instrument instead (``pending/b007-1a2b3c4d/*.runs.parquet``); what it left
+is read and compacted too.
 
 A key that is trained again (``fresh=true``) gets a further attempt. The latest attempt stands; earlier ones are
 superseded.
@@ -14,8 +16,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ import polars as pl
 from src.models.pooled_file import FILE as POOLED_FILE
 from src.models.registry import FAMILIES, family
 from src.storage import atomic, partitions
+from src.storage.append_log import AppendLog
 from src.storage.ledger import Ledger
-from src.training import run_tables
+from src.training import run_log, run_tables
+from src.training.run_files import IDENTITY, as_dates, model_hashes, read, read_columns, scan
 from src.training.run_tables import CURVE_SCHEMA, IMPORTANCE, OOS_SCHEMA, RUN_SCHEMA
 
-_IDENTITY = ("record_id", "run_key", "attempt")
 BYTES_A_RUN = 60_000  # predictions of ten years, and a model for a few of the runs
 MODEL_FILES = tuple(sorted({POOLED_FILE, *(family(name).FILE for name in FAMILIES)}))
 
@@ -45,10 +47,16 @@ class RunStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._skips = Ledger(root, kind="skips")
+        self._logs: dict[str, AppendLog] = {}
 
     # reading ------------------------------------------------------------------------------------------------------
 
-    def runs(self, columns: Sequence[str] = tuple(RUN_SCHEMA), record_ids: Iterable[str] | None = None) -> pl.DataFrame:
+    def runs(
+        self,
+        columns: Sequence[str] = tuple(RUN_SCHEMA),
+        record_ids: Iterable[str] | None = None,
+        bucket: int | None = None,
+    ) -> pl.DataFrame:
         """Read the rows of runs without their predictions.
 
         Parameters
@@ -57,17 +65,24 @@ class RunStore:
             Columns of `RUN_SCHEMA`, `IMPORTANCE` and `OOS_SCHEMA`; the identity of a run is always among them.
         record_ids : iterable of str, optional
             Runs to read; by default all that were ever trained.
+        bucket : int, optional
+            Bucket in which the asked runs most likely lie; the others are read where it lacks any of them.
 
         Returns
         -------
         DataFrame
             One row a run, sorted by ``record_id``. ``superseded`` is true where the key has a later attempt.
         """
-        columns = list(dict.fromkeys([*_IDENTITY, *(name for name in columns if name != "superseded")]))
+        columns = list(dict.fromkeys([*IDENTITY, *(name for name in columns if name != "superseded")]))
         selected = None if record_ids is None else pl.Series(list(record_ids), dtype=pl.String)
+        rows = self._runs(columns, selected, _prefix(bucket))
+        is_short = selected is not None and rows.height < selected.n_unique()
+        return self._runs(columns, selected) if is_short and bucket is not None else rows
+
+    def _runs(self, columns: list[str], selected: pl.Series | None, prefix: str = "b") -> pl.DataFrame:
         types = {**RUN_SCHEMA, **IMPORTANCE, **OOS_SCHEMA}
         empty = pl.DataFrame(schema={name: types[name] for name in columns})
-        frames = self._read_shards(".runs", lambda path: _read_columns(path, columns, selected))
+        frames = self._read_shards(".runs", lambda path: read_columns(path, columns, selected), prefix)
         runs = pl.concat([empty, *frames], how="diagonal").unique("record_id", keep="first", maintain_order=True)
         latest = pl.col("attempt") < pl.col("attempt").max().over("run_key")
         runs = runs.with_columns(superseded=latest).sort("record_id")
@@ -88,7 +103,7 @@ class RunStore:
         """
         lists = list(OOS_SCHEMA)
         rows = self._rows(".runs", record_ids, {"record_id": pl.String, **OOS_SCHEMA})
-        return _as_dates(rows.explode(lists).rename({name: name.removeprefix("oos_") for name in lists}))
+        return as_dates(rows.explode(lists).rename({name: name.removeprefix("oos_") for name in lists}))
 
     def predictions(self, bucket: int | None, record_ids: Iterable[str]) -> pl.DataFrame:
         """Read the stored predictions of runs as lists.
@@ -108,8 +123,7 @@ class RunStore:
         wanted = list(record_ids)
         if not wanted:
             return pl.DataFrame(schema={"record_id": pl.String, **OOS_SCHEMA})
-        prefix = "b" if bucket is None else f"b{bucket:03d}-"
-        return self._rows(".runs", wanted, {"record_id": pl.String, **OOS_SCHEMA}, prefix)
+        return self._rows(".runs", wanted, {"record_id": pl.String, **OOS_SCHEMA}, _prefix(bucket))
 
     def grades(self, session_key: str, bucket: int | None = None) -> pl.DataFrame:
         """Read the grades that a session gave.
@@ -127,7 +141,7 @@ class RunStore:
             One row a run, columns of `GRADE_SCHEMA`; no column where the session gave none.
         """
         prefix = "b*" if bucket is None else f"b{bucket:03d}"
-        frames = [_read(path) for path in sorted(self.root.glob(f"{prefix}-{session_key[:8]}.grades.parquet"))]
+        frames = [read(path) for path in sorted(self.root.glob(f"{prefix}-{session_key[:8]}.grades.parquet"))]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     def skips(self, session_key: str) -> dict[str, str]:
@@ -150,7 +164,7 @@ class RunStore:
             reasons |= self._skips.fact(shard, "reasons") or {}
         return reasons
 
-    def equity(self, record_ids: Iterable[str], session_key: str) -> pl.DataFrame:
+    def equity(self, record_ids: Iterable[str], session_key: str, bucket: int | None = None) -> pl.DataFrame:
         """Read the equity curves of a session's passing runs.
 
         Runs that did not pass have no rows: their equity follows from the predictions and `src.evaluation.assessment`.
@@ -161,6 +175,8 @@ class RunStore:
             Runs to read.
         session_key : str
             Key of the session.
+        bucket : int, optional
+            Bucket to look in; None for all of them.
 
         Returns
         -------
@@ -169,8 +185,8 @@ class RunStore:
         """
         lists = list(CURVE_SCHEMA)
         schema = {"record_id": pl.String, **CURVE_SCHEMA}
-        rows = self._rows(f"{session_key[:8]}.grades", record_ids, schema)
-        return _as_dates(rows.filter(pl.col("stamp").is_not_null()).explode(lists))
+        rows = self._rows(f"{session_key[:8]}.grades", record_ids, schema, _prefix(bucket))
+        return as_dates(rows.filter(pl.col("stamp").is_not_null()).explode(lists))
 
     def model_path(self, record_id: str) -> Path | None:
         """Return the native model file of a run, or None where none is stored."""
@@ -184,14 +200,7 @@ class RunStore:
 
     def recorded_models(self) -> dict[str, set[str]]:
         """SHA-256 of each native model as training stored it, by record id; several where sessions differ."""
-        recorded: dict[str, set[str]] = defaultdict(set)
-        for path in sorted(self.root.glob("b*-*.grades.parquet")):
-            with atomic.read_errors(path, run_tables.remedy()):
-                rows = pl.scan_parquet(path, glob=False).select(pl.col("^(record_id|model_sha256)$")).collect()
-            if "model_sha256" in rows.columns:
-                for record_id, sha256 in rows.drop_nulls().select("record_id", "model_sha256").iter_rows():
-                    recorded[record_id].add(sha256)
-        return dict(recorded)
+        return model_hashes(sorted(self.root.glob("b*-*.grades.parquet")))
 
     def buckets(self) -> list[int]:
         """Return the numbers of the buckets that have runs."""
@@ -210,44 +219,51 @@ class RunStore:
 
     # writing ------------------------------------------------------------------------------------------------------
 
-    def add(self, shard: str, rows: pl.DataFrame) -> None:
+    def add(self, shard: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store the finished runs of one instrument, durable on return.
 
         Parameters
         ----------
         shard : str
             Name of the shard that they are merged into later, see `shard_name`.
-        rows : DataFrame
-            What `src.training.run_tables.run_table` makes.
+        rows : sequence of mapping
+            What `src.training.run_tables.run_table` takes.
         """
-        atomic.write_parquet(rows, self.root / "pending" / shard / f"{rows['record_id'][0]}.runs.parquet")
+        if shard not in self._logs:
+            self._logs[shard] = AppendLog(self._log(shard))
+        self._logs[shard].append(run_log.encoded(rows))
 
     def compact_all(self) -> None:
         """Merge what an interrupted session left pending."""
-        for folder in sorted((self.root / "pending").glob("b*")):
-            self.compact(folder.name)
+        pending = (self.root / "pending").glob("b*")
+        for shard in sorted({path.name.partition(".")[0] for path in pending}):
+            self.compact(shard)
 
     def compact(self, shard: str) -> None:
-        """Merge the pending files of a bucket into its shard; safe to repeat after a crash at any point.
+        """Merge the pending runs of a bucket into its shard; safe to repeat after a crash at any point.
 
         Parameters
         ----------
         shard : str
             Name of the shard, see `shard_name`.
         """
+        log = self._logs.pop(shard, None) or AppendLog(self._log(shard))
+        log.cut()
         folder = self.root / "pending" / shard
-        pending = sorted(folder.glob("*.runs.parquet"))
-        if not pending:
-            return
-        target = self.root / f"{shard}.runs.parquet"
-        stored = [target] if target.exists() else []
-        rows = pl.concat([_read(path) for path in [*stored, *pending]], how="diagonal")
-        rows = rows.unique("record_id", keep="first").sort("asset_class", "symbol", "family", "attempt")
-        atomic.write_parquet(rows, target)
-        for path in pending:
-            path.unlink()
+        files = [*sorted(folder.glob("*.runs.parquet")), *([log.path] if log.path.exists() else [])]
+        pending = [rows for path in files if (rows := read(path)).height]
+        if pending:
+            target = self.root / f"{shard}.runs.parquet"
+            stored = [read(target)] if target.exists() else []
+            rows = pl.concat([*stored, *pending], how="diagonal").unique("record_id", keep="first")
+            atomic.write_parquet(rows.sort("asset_class", "symbol", "family", "attempt"), target)
+        for path in files:
+            atomic.remove(path)
         with contextlib.suppress(OSError):  # a folder that is not empty holds what the next call merges
             folder.rmdir()
+
+    def _log(self, shard: str) -> Path:
+        return self.root / "pending" / f"{shard}.runs.log"
 
     def write_grades(self, shard: str, rows: pl.DataFrame) -> None:
         """Replace the grades that a session gave to the runs of one bucket.
@@ -305,34 +321,22 @@ class RunStore:
             with atomic.read_errors(path, run_tables.remedy()):
                 return read(path)
 
+        logs = self.root.glob(f"pending/{prefix}*{kind}.log")
         pending = []
-        for path in sorted(self.root.glob(f"pending/{prefix}*/*{kind}.parquet")):
+        for path in sorted([*self.root.glob(f"pending/{prefix}*/*{kind}.parquet"), *logs]):
             with contextlib.suppress(FileNotFoundError):  # merged: its rows are in the shard, which is read below
                 pending.append(checked(path))
         return [*(checked(path) for path in sorted(self.root.glob(f"{prefix}*{kind}.parquet"))), *pending]
 
     def _rows(self, kind: str, record_ids: Iterable[str], schema: dict[str, Any], prefix: str = "b") -> pl.DataFrame:
+        """Some columns of the asked runs, in the files of a kind whose names begin so."""
         wanted = pl.col("record_id").is_in(list(record_ids))
 
-        def read(path: Path) -> pl.DataFrame:
-            return pl.scan_parquet(path, glob=False).select(list(schema)).filter(wanted).collect()
+        def found(path: Path) -> pl.DataFrame:
+            return scan(path).select(list(schema)).filter(wanted).collect()
 
-        rows = pl.concat([pl.DataFrame(schema=schema), *self._read_shards(kind, read, prefix)], how="vertical_relaxed")
+        rows = pl.concat([pl.DataFrame(schema=schema), *self._read_shards(kind, found, prefix)], how="vertical_relaxed")
         return rows.unique("record_id", keep="first", maintain_order=True)
-
-
-def _read(path: Path) -> pl.DataFrame:
-    with atomic.read_errors(path, run_tables.remedy()):
-        return pl.read_parquet(path, glob=False)
-
-
-def _read_columns(path: Path, columns: Sequence[str], selected: pl.Series | None) -> pl.DataFrame:
-    """Read those of the columns that a file has (it may be older than some); the identity alone of unselected runs."""
-    if selected is not None:
-        identity = pl.read_parquet(path, columns=list(_IDENTITY), glob=False)
-        if not identity["record_id"].is_in(selected.implode()).any():
-            return identity
-    return pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(columns)})$")).collect()
 
 
 def shard_name(bucket: int, session_key: str) -> str:
@@ -340,8 +344,5 @@ def shard_name(bucket: int, session_key: str) -> str:
     return f"b{bucket:03d}-{session_key[:8]}"
 
 
-def _as_dates(rows: pl.DataFrame) -> pl.DataFrame:
-    """Show times of day only where there are any."""
-    times = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
-    daily = [name for name in times if (rows[name] == rows[name].dt.truncate("1d")).all()]
-    return rows.with_columns(pl.col(daily).cast(pl.Date))
+def _prefix(bucket: int | None) -> str:
+    return "b" if bucket is None else f"b{bucket:03d}-"

@@ -26,7 +26,6 @@ from src.training.inputs import Inputs
 from src.training.planned_bars import PlannedInstrument
 from src.training.planner import Planner, require_symbols
 from src.training.run_store import BYTES_A_RUN, RunStore, shard_name
-from src.training.run_tables import run_table
 from src.training.session_description import describe
 from src.training.session_states import SessionStates
 from src.training.session_summary import SessionSummary, Totals, run_line
@@ -257,13 +256,14 @@ class Session:
         for record_id, (name, content) in result.models.items():
             self.store.write_model(record_id, name, content)
         if result.runs:
-            self.store.add(shard_name(task.bucket, self.key), run_table(result.runs))
+            self.store.add(shard_name(task.bucket, self.key), result.runs)
         plans = {plan.record_id: plan for plan in task.plans}
         fitted = {run["record_id"]: run["fit_seconds"] for run in result.runs}
-        planted = task.key in self.inputs.planted
+        planted, grade_key = task.key in self.inputs.planted, self.grade_rows.key(task.bars)
         for row in result.grades:
             plan, seconds = plans[row["record_id"]], fitted.get(row["record_id"])
-            self.results.add_grade(task.bucket, self.grade_rows.row(task, plan, row, seconds, planted=planted))
+            graded = self.grade_rows.row(task, plan, row, seconds, grade_key, planted=planted)
+            self.results.add_grade(task.bucket, graded)
             self.states.graded(task.key, plan.model.family, row)
             log.info("%s.%s %s: %s", *task.key, plan.model.family, run_line(row, seconds))
         self.totals.runs += len(result.runs)

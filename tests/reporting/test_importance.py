@@ -12,7 +12,6 @@ from src.reporting import loading
 from src.reporting.importance import by_feature_family, importance_section
 from src.reporting.importance_chart import features_chart
 from src.training.run_store import RunStore
-from src.training.run_tables import run_table
 from tests.reporting.synthetic import grades, report_data
 from tests.training.test_run_store import row
 
@@ -63,7 +62,7 @@ def test_the_mean_over_runs_weighs_each_graded_run_alike(tmp_path: Path) -> None
         family = "lightgbm" if key != "c" else "catboost"
         one |= {"features": ["rsi_14", "no_longer"], "importance": np.array(value), "family": family}
         rows.append({**one, "created_at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)})
-    store.add("b000-1a2b3c4d", run_table(rows))
+    store.add("b000-1a2b3c4d", rows)
     graded = pl.DataFrame({"record_id": ["a.0", "b.0", "c.0"]})
     paths = DatasetPaths(tmp_path, "demo")
     shares_of = loading.read_importance(paths, graded).sort("feature")

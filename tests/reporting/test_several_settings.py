@@ -13,7 +13,6 @@ from src.evaluation.overfitting import backtest_overfitting
 from src.reporting import several_settings
 from src.reporting.several_settings import overfitting
 from src.training.run_store import RunStore, shard_name
-from src.training.run_tables import run_table
 from tests.training.test_run_store import row
 
 DAYS = 400
@@ -34,7 +33,7 @@ def run(key: str, symbol: str, settings: str, *, bars: str = "x", days: int = DA
 
 def test_runs_of_one_instrument_are_compared_by_the_returns_of_their_directions(store: RunStore) -> None:
     runs = [run("a", "AAA", "one", seed=1), run("b", "AAA", "two", seed=2, days=360), run("c", "BBB", "one", seed=3)]
-    store.add(shard_name(0, "s" * 24), run_table(runs))
+    store.add(shard_name(0, "s" * 24), runs)
     found = overfitting(store, StrategyConfig(), 1, store.root.parent / "cache")
     held = [np.where(each["oos_probability"] > 0.5, each["oos_bar_return"], 0.0)[:360] for each in runs[:2]]
     assert found is not None
@@ -44,7 +43,7 @@ def test_runs_of_one_instrument_are_compared_by_the_returns_of_their_directions(
 
 def test_longer_bars_of_one_setting_are_no_second_setting(store: RunStore) -> None:
     runs = [run("a", "AAA", "one", bars="x", days=300), run("b", "AAA", "one", bars="y")]
-    store.add(shard_name(0, "s" * 24), run_table(runs))
+    store.add(shard_name(0, "s" * 24), runs)
     assert overfitting(store, StrategyConfig(), 1, store.root.parent / "cache") is None
 
 
@@ -53,7 +52,7 @@ def test_no_further_bucket_is_read_once_the_sample_is_large_enough(
 ) -> None:
     for bucket in range(4):
         runs = [run(f"{bucket}{name}", f"S{bucket}", name, seed=ord(name) + bucket) for name in "ab"]
-        store.add(shard_name(bucket, "s" * 24), run_table(runs))
+        store.add(shard_name(bucket, "s" * 24), runs)
     monkeypatch.setattr(several_settings, "INSTRUMENTS", 2)
     found = overfitting(store, StrategyConfig(), 1, store.root.parent / "cache")
     assert found is not None

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from src.core.errors import StageError
+from src.storage import atomic
 from src.training.run_store import RunStore, shard_name
 from src.training.run_tables import grade_table, run_table
 
@@ -60,7 +61,7 @@ def test_an_empty_store_answers_with_empty_tables(store: RunStore) -> None:
 
 
 def test_a_finished_instrument_is_there_before_its_bucket_is_closed(store: RunStore) -> None:
-    store.add(shard_name(0, SESSION), run_table([row("AAA", "a")]))
+    store.add(shard_name(0, SESSION), [row("AAA", "a")])
     assert store.runs()["record_id"].to_list() == ["a.0"]
     oos = store.oos(["a.0"])
     assert oos["date"].to_list() == [dt.date(2020, 1, d) for d in (1, 2, 3)]
@@ -71,7 +72,7 @@ def test_a_finished_instrument_is_there_before_its_bucket_is_closed(store: RunSt
 def test_compaction_changes_nothing_that_a_reader_sees(store: RunStore) -> None:
     name = shard_name(0, SESSION)
     for symbol, key in (("AAA", "a"), ("BBB", "b")):
-        store.add(name, run_table([row(symbol, key)]))
+        store.add(name, [row(symbol, key)])
     before = store.runs(), store.oos(["a.0", "b.0"]).sort("record_id", "date")
     store.compact(name)
     assert not list((store.root / "pending").glob("*/*"))
@@ -79,30 +80,86 @@ def test_compaction_changes_nothing_that_a_reader_sees(store: RunStore) -> None:
     assert store.oos(["a.0", "b.0"]).sort("record_id", "date").equals(before[1])
 
 
-def test_a_crash_between_writing_the_shard_and_removing_the_pending_files_doubles_nothing(store: RunStore) -> None:
+def test_a_crash_between_writing_the_shard_and_removing_the_log_doubles_nothing(store: RunStore) -> None:
     name = shard_name(0, SESSION)
-    store.add(name, run_table([row("AAA", "a")]))
-    kept = (store.root / "pending" / name / "a.0.runs.parquet").read_bytes()
+    store.add(name, [row("AAA", "a")])
+    log = store.root / "pending" / f"{name}.runs.log"
+    kept = log.read_bytes()
     store.compact(name)
-    pending = store.root / "pending" / name
-    pending.mkdir(parents=True, exist_ok=True)
-    (pending / "a.0.runs.parquet").write_bytes(kept)  # as if the process had died before removing it
+    log.write_bytes(kept)  # as if the process had died before removing it
     assert store.runs().height == 1
     assert store.oos(["a.0"]).height == 3
     store.compact_all()
     assert store.runs().height == 1
+    assert not list((store.root / "pending").iterdir())
+
+
+def test_the_log_makes_the_shard_that_a_file_an_instrument_made(store: RunStore, tmp_path: Path) -> None:
+    """The former way is the oracle: its files are still read and compacted, also beside a log."""
+    former, mixed, name = RunStore(tmp_path / "former"), RunStore(tmp_path / "mixed"), shard_name(7, SESSION)
+    for number in range(6):
+        runs = [row(f"S{number}", f"{number}{family}", n=2 + number) | {"family": family} for family in "abc"]
+        store.add(name, runs)
+        if number % 2:
+            mixed.add(name, runs)
+        for each in (former,) if number % 2 else (former, mixed):
+            path = each.root / "pending" / name / f"{number}a.0.runs.parquet"
+            atomic.write_parquet(run_table(runs), path)
+    assert store.buckets() == former.buckets() == mixed.buckets() == [7]
+    assert store.runs().equals(former.runs()) and mixed.runs().equals(former.runs())
+    for each in (store, former, mixed):
+        each.compact_all()
+    shards = [pl.read_parquet(each.root / f"{name}.runs.parquet") for each in (store, former, mixed)]
+    assert shards[0].height == 18
+    assert shards[0].equals(shards[1]) and shards[2].equals(shards[1])
+    assert not list((mixed.root / "pending").iterdir())
+
+
+def test_a_kill_at_any_byte_of_a_record_costs_that_record(store: RunStore, caplog: pytest.LogCaptureFixture) -> None:
+    name = shard_name(0, SESSION)
+    store.add(name, [row("AAA", "a")])
+    log = store.root / "pending" / f"{name}.runs.log"
+    first = log.stat().st_size
+    store.add(name, [row("BBB", "b", n=1) | {"parts": None, "params": None, "features": None}])
+    whole = log.read_bytes()
+    for size in range(first, len(whole)):
+        log.write_bytes(whole[:size])
+        assert RunStore(store.root).runs(("symbol",))["symbol"].to_list() == ["AAA"]  # another process, meanwhile
+    later = RunStore(store.root)
+    later.add(name, [row("CCC", "c")])  # the session goes on
+    later.add(shard_name(0, "f" * 12), [row("DDD", "d")])  # and another one works on the same bucket
+    assert "the last" in caplog.text and log.name in caplog.text
+    later.compact(name)
+    assert later.runs(("symbol",))["symbol"].to_list() == ["AAA", "CCC", "DDD"]
+    later.compact_all()
+    assert later.runs(("symbol",))["symbol"].to_list() == ["AAA", "CCC", "DDD"]
+
+
+def test_runs_and_curves_of_one_bucket_are_read_from_its_files_alone(store: RunStore) -> None:
+    for number in (3, 4):
+        name = shard_name(number, SESSION)
+        store.add(name, [row(f"S{number}", str(number))])
+        store.compact(name)
+        curve = {"stamp": [dt.datetime(2024, 1, 2)], "net": [0.1], "equity": [1.1], "always_long": [1.0]}
+        store.write_grades(name, grade_table([{"record_id": f"{number}.0", **curve}]))
+    assert store.runs(("symbol",), ["3.0", "4.0"], 3)["symbol"].to_list() == ["S3", "S4"]  # it lacks one of them
+    assert store.equity(["3.0", "4.0"], SESSION, 3)["record_id"].to_list() == ["3.0"]
+    for kind in ("runs", "grades"):
+        (store.root / f"{shard_name(4, SESSION)}.{kind}.parquet").write_bytes(b"not read")
+    assert store.runs(("symbol",), ["3.0"], 3)["symbol"].to_list() == ["S3"]
+    assert store.equity(["3.0"], SESSION, 3).height == 1
 
 
 def test_a_later_attempt_supersedes_the_former(store: RunStore) -> None:
     for attempt in (0, 1):
-        store.add(shard_name(0, SESSION), run_table([row("AAA", "a", attempt)]))
+        store.add(shard_name(0, SESSION), [row("AAA", "a", attempt)])
     runs = store.runs(("superseded",)).sort("attempt")
     assert runs["superseded"].to_list() == [True, False]
 
 
 def test_runs_that_are_asked_for_are_those_of_the_whole_table(store: RunStore) -> None:
     for bucket, key, attempt in ((0, "a", 0), (1, "a", 1), (1, "b", 0), (2, "c", 0)):
-        store.add(shard_name(bucket, SESSION), run_table([row(key.upper(), key, attempt)]))
+        store.add(shard_name(bucket, SESSION), [row(key.upper(), key, attempt)])
         store.compact(shard_name(bucket, SESSION))
     for asked in (["a.0"], ["a.1", "c.0"], ["b.0", "unknown"], []):
         expected = store.runs().filter(pl.col("record_id").is_in(asked))
@@ -111,8 +168,8 @@ def test_runs_that_are_asked_for_are_those_of_the_whole_table(store: RunStore) -
 
 
 def test_predictions_of_a_bucket_come_as_one_row_a_run(store: RunStore) -> None:
-    store.add(shard_name(3, SESSION), run_table([row("AAA", "a")]))
-    store.add(shard_name(4, SESSION), run_table([row("BBB", "b")]))
+    store.add(shard_name(3, SESSION), [row("AAA", "a")])
+    store.add(shard_name(4, SESSION), [row("BBB", "b")])
     store.compact(shard_name(4, SESSION))
     assert store.predictions(3, ["a.0", "b.0"])["record_id"].to_list() == ["a.0"]
     assert store.predictions(4, ["b.0"])["oos_probability"].to_list() == [[0.4, 0.5, 0.6]]
@@ -143,7 +200,7 @@ def test_a_model_file_is_found_by_its_run(store: RunStore) -> None:
 
 
 def test_temporary_files_of_a_dead_writer_are_no_runs(store: RunStore) -> None:
-    store.add(shard_name(0, SESSION), run_table([row("AAA", "a")]))
+    store.add(shard_name(0, SESSION), [row("AAA", "a")])
     (store.root / ".tmp-1-x").mkdir()
     (store.root / ".tmp-1-x" / "b000-1a2b3c4d.runs.parquet").write_bytes(b"half")
     assert store.runs().height == 1
@@ -152,7 +209,7 @@ def test_temporary_files_of_a_dead_writer_are_no_runs(store: RunStore) -> None:
 @pytest.mark.parametrize("kind", ["runs", "grades"])
 def test_a_damaged_file_is_named_with_the_remedy_and_the_rest_is_read_without_it(store: RunStore, kind: str) -> None:
     for number, session in ((0, SESSION), (1, SESSION)):
-        store.add(shard_name(number, session), run_table([row(f"S{number}", str(number))]))
+        store.add(shard_name(number, session), [row(f"S{number}", str(number))])
         store.compact(shard_name(number, session))
         store.write_grades(shard_name(number, session), grade_table([{"record_id": f"{number}.0"}]))
     broken = store.root / f"{shard_name(0, SESSION)}.{kind}.parquet"

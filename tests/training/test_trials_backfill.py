@@ -15,7 +15,7 @@ import yaml
 from src.config.paths import DatasetPaths
 from src.storage.atomic import write_json
 from src.training.run_store import RunStore, shard_name
-from src.training.run_tables import grade_table, run_table
+from src.training.run_tables import grade_table
 from src.training.trials_backfill import take_in
 from src.training.trials_ledger import TrialsLedger
 from tests.training.trials_case import Command, bars, key_of
@@ -30,7 +30,7 @@ def stored(command: Command, *tables: pl.DataFrame, graded: bool = True, describ
         runs, planned = [], command.planned(table)
         for plan, family in zip(planned.plans, command.families, strict=True):
             runs.append(run(command, table, plan.identity["run_key"], family, planned.bars_hash))
-        store.add(shard, run_table(runs))
+        store.add(shard, runs)
         rows = command.graded(planned).to_dicts()
         grades += [row | {"record_id": f"{row['run_key']}.0", "graded_by": command.key} for row in rows]
     store.compact(shard)

@@ -35,7 +35,6 @@ from src.training.pooled.stored_runs import BUCKET, StoredRuns
 from src.training.pooled.summary import PooledSummary
 from src.training.pooled.trial_count import PooledTrials, tuning_trials
 from src.training.run_store import RunStore, shard_name
-from src.training.run_tables import run_table
 from src.training.session_description import describe
 from src.training.trials_ledger import TrialsLedger
 
@@ -216,7 +215,7 @@ class PooledSession:
             }
             run = part.run_row(plan, identity)
             if is_new:
-                self.store.add(shard, run_table([run]))
+                self.store.add(shard, [run])
             outputs.write_tables(self.store.root / record_id, assessed, part.data, keys.grade_key(self.settings))
             sha256 = self._write_model(part, plan, record_id) if assessed.values["passed"] else None
             rows.append(self._grade_row(run, assessed, sha256))

@@ -16,7 +16,6 @@ from src.reporting.tear_sheets.pooled_curves import GROUPS, YEAR, information, s
 from src.storage import atomic
 from src.training.pooled.score_store import ScoreStore, StoredFold
 from src.training.run_store import RunStore
-from src.training.run_tables import run_table
 from tests.monitoring.monitor_case import bars_of, stored_bars
 from tests.training.test_run_store import row
 
@@ -55,7 +54,7 @@ class Case:
             "created_at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
         }
         run |= {"parts": {"fits": {name: f"key-{name}" for name in families}}}
-        RunStore(self.paths.portfolios).add("b000-1a2b3c4d", run_table([run]))
+        RunStore(self.paths.portfolios).add("b000-1a2b3c4d", [run])
 
     def _ranks(self) -> None:
         folder = self.paths.ranks / "stock"

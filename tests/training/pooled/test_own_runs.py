@@ -10,7 +10,6 @@ from src.config.schema import GradeConfig, StrategyConfig
 from src.storage import atomic
 from src.training.pooled.own_runs import beside_own_models, own_runs
 from src.training.run_store import RunStore, shard_name
-from src.training.run_tables import run_table
 from tests.evaluation.pooled.graded_case import pooled_run
 from tests.training.test_run_store import SESSION, row
 
@@ -28,7 +27,7 @@ def test_each_symbol_comes_once_with_the_runs_that_were_graded(tmp_path):
     }
     for bucket, runs in made.items():
         for each in runs:
-            store.add(shard_name(bucket, SESSION), run_table([each]))
+            store.add(shard_name(bucket, SESSION), [each])
     store.compact_all()
     every = [each for runs in made.values() for each in runs]
     columns = ("asset_class", "symbol", "family", "record_id")
@@ -62,7 +61,7 @@ def test_pooled_scores_stand_beside_what_the_instrument_scope_graded_last(tmp_pa
     gate = replace(GradeConfig(), common_shifts=8)
     without = beside_own_models(pooled, paths, StrategyConfig(), gate, -0.3)
     assert without["own_family"].null_count() == without.height > 30
-    RunStore(paths.runs).add(shard_name(0, SESSION), run_table([mine]))
+    RunStore(paths.runs).add(shard_name(0, SESSION), [mine])
     columns = ("asset_class", "symbol", "family", "record_id")
     atomic.write_parquet(pl.DataFrame([{each: mine[each] for each in columns}]), paths.grades)
     found = beside_own_models(pooled, paths, StrategyConfig(), gate, -0.3)

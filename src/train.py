@@ -96,8 +96,8 @@ def _work(session: Session, recorder: Recorder, engine: EngineConfig) -> None:
                 progress.reuse(session.finished() - progress.done)
                 session.take(outcome)
                 progress.advance(1, session.states.note())
-                for grades in session.closed():
-                    recorder.put(session.store, grades, session.summary.description())
+                for bucket, grades in session.closed():
+                    recorder.put(session.store, grades, session.summary.description(), bucket)
             progress.reuse(session.finished() - progress.done)
             progress.advance(0, session.states.note())
     except BaseException:

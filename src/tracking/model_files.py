@@ -204,9 +204,7 @@ def _checked_code(texts: dict[str, bytes], family: str) -> tuple[str, str | None
 
 
 def _checked_facts(content: bytes, loader: str, candidate: CandidateModel) -> ModelFacts:
-    import yaml
-
-    found = _parsed(yaml.safe_load, content, "MLmodel")
+    found = _parsed(model_layout.read_yaml, content, "MLmodel")
     flavors = found.get("flavors")
     flavor = flavors.get("python_function") if isinstance(flavors, dict) else None
     metadata = found.get("metadata")

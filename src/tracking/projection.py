@@ -36,6 +36,7 @@ def project(
     repairs: Repairs | None = None,
     *,
     whole: bool = False,
+    bucket: int | None = None,
 ) -> pl.DataFrame:
     """Bring MLflow up to date with graded runs; it is safe to repeat, and to interrupt anywhere.
 
@@ -53,6 +54,8 @@ def project(
         Vets passes and mends what was lost or changed.
     whole : bool
         Whether these are all grades of the session: what was projected before, and is unchanged, is then left out.
+    bucket : int, optional
+        Bucket of all the grades, whose files alone are then read.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def project(
             trained_by = {record_id: run.session_key for record_id, run in settled.items()}
             left = grades.filter("passed") if settled else grades
             for part in left.iter_slices(_RUNS_IN_MEMORY) if left.height else [left]:
-                for record_id, recorded in reconcile(target, store, part, session, repairs).items():
+                for record_id, recorded in reconcile(target, store, part, session, repairs, bucket).items():
                     ids[record_id] = recorded.run_id
                     trained_by[record_id] = recorded.tags["alpha.session_key"]
             reused = {record_id: ids[record_id] for record_id, key in trained_by.items() if key != session["key"]}

@@ -89,7 +89,12 @@ class ProjectionTarget(Protocol):
 
 
 def reconcile(
-    target: Any, store: RunStore, grades: pl.DataFrame, session: Mapping[str, Any], repairs: Repairs | None = None
+    target: Any,
+    store: RunStore,
+    grades: pl.DataFrame,
+    session: Mapping[str, Any],
+    repairs: Repairs | None = None,
+    bucket: int | None = None,
 ) -> dict[str, RecordedRun]:
     """Write and update runs, log models and register versions, until MLflow agrees with the run store.
 
@@ -104,6 +109,8 @@ def reconcile(
         ``key`` and, if known, ``name`` and ``strategy_key``.
     repairs : Repairs, optional
         Vets passes and mends what was lost or changed; training, whose grades are its own, goes without.
+    bucket : int, optional
+        Bucket of all the grades.
 
     Returns
     -------
@@ -111,7 +118,7 @@ def reconcile(
         The run that MLflow now has, by record id.
     """
     target.session_run(session["key"], session.get("name"))
-    runs = store.runs(record_ids=grades["record_id"].to_list() if grades.height else [])
+    runs = store.runs(record_ids=grades["record_id"].to_list(), bucket=bucket) if grades.height else grades
     wanted = {content.key: content for content in _contents(target.settings, runs, grades, session)}
     recorded = target.runs.recorded(record_id for record_id, _ in wanted)
     unconfirmed: set[Key] = set()
@@ -122,13 +129,13 @@ def reconcile(
         wanted, unconfirmed = repairs.vetted(
             grades, wanted, lambda key: key in recorded and recorded[key].run_id in versions
         )
-    _write_missing(target, store, wanted, recorded, session["key"])
+    _write_missing(target, store, wanted, recorded, session["key"], bucket)
     _update_changed(target, wanted, recorded)
     _mark_superseded(target, store, wanted.values())
 
     def write_again(content: RunContent) -> None:
         del recorded[content.key]
-        _write_missing(target, store, {content.key: content}, recorded, session["key"])
+        _write_missing(target, store, {content.key: content}, recorded, session["key"], bucket)
 
     models = NativeModels(target, store, runs, repairs, write_again)
     passing = [content for content in wanted.values() if content.passed]
@@ -196,11 +203,12 @@ def _write_missing(
     wanted: Mapping[Key, RunContent],
     recorded: dict[Key, RecordedRun],
     session_key: str,
+    bucket: int | None,
 ) -> None:
     """Write the runs that MLflow lacks, and add them to `recorded`."""
     parents = {key: target.session_run(key) for key in sorted({content.session_key for content in wanted.values()})}
     new = [content for key, content in wanted.items() if key not in recorded]
-    curves = store.equity([content.record_id for content in new if content.passed], session_key)
+    curves = store.equity([content.record_id for content in new if content.passed], session_key, bucket)
     written = target.runs.write([target.validated(content) for content in with_equity(new, curves)], parents)
     for key, run_id in written.items():
         recorded[key] = RecordedRun(run_id, dict(wanted[key].tags), dict(wanted[key].metrics))

@@ -49,7 +49,9 @@ class Recorder:
         if settings.tracking.enabled and store_location(settings.tracking).database is None:
             _check_store(settings)
 
-    def put(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> Future[pl.DataFrame]:
+    def put(
+        self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any], bucket: int | None = None
+    ) -> Future[pl.DataFrame]:
         """Queue a bucket's grades; after a failure the rest waits for `close`.
 
         Parameters
@@ -59,13 +61,15 @@ class Recorder:
             Rows of grades.
         session : dict
             See `src.tracking.projection.project`.
+        bucket : int, optional
+            Bucket of all the grades.
 
         Returns
         -------
         Future of DataFrame
             record_id, mlflow_run_id; empty after a failure.
         """
-        queued = self._thread.submit(self._write, store, grades, session)
+        queued = self._thread.submit(self._write, store, grades, session, bucket)
         queued.add_done_callback(_warn_of_failure)
         return queued
 
@@ -116,12 +120,14 @@ class Recorder:
         """Drop what is queued; a later session or sync writes it."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _write(self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any]) -> pl.DataFrame:
+    def _write(
+        self, store: RunStore, grades: pl.DataFrame, session: dict[str, Any], bucket: int | None
+    ) -> pl.DataFrame:
         """Project one bucket. After a failure nothing more is tried, because each try may wait for half a minute."""
         if self._has_failed:
             return _no_ids()
         try:
-            return _project(self.settings, store, grades, session)
+            return _project(self.settings, store, grades, session, bucket=bucket)
         except BaseException:
             self._has_failed = True
             raise
@@ -144,14 +150,20 @@ def _warn_of_failure(done: Future[pl.DataFrame]) -> None:
 
 
 def _project(
-    settings: TrackedDataset, store: RunStore, grades: pl.DataFrame, session: dict[str, Any], *, whole: bool = False
+    settings: TrackedDataset,
+    store: RunStore,
+    grades: pl.DataFrame,
+    session: dict[str, Any],
+    *,
+    whole: bool = False,
+    bucket: int | None = None,
 ) -> pl.DataFrame:
     if not settings.tracking.enabled:
         return _no_ids()
     from src.tracking import projection
 
     try:
-        return projection.project(settings, store, grades, session, whole=whole)
+        return projection.project(settings, store, grades, session, whole=whole, bucket=bucket)
     except StoreUnreachable as error:
         raise StoreUnreachable(f"{error}; runs and grades are stored: then run `{settings.sync_command}`") from error
     except StageError:

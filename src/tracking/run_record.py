@@ -7,6 +7,7 @@ Pure functions; MLflow is not imported here. A run is written once. The metrics 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -68,6 +69,21 @@ class RunContent:
         return self.tags["alpha.passed"] == "true"
 
 
+class _SettingsDigests:
+    """Hash of the settings by which runs of either scope are graded, computed where it is asked for."""
+
+    def __init__(self, settings: TrackedDataset) -> None:
+        self._settings = settings
+
+    @functools.cached_property
+    def strategy(self) -> str:
+        return strategy_settings(self._settings.strategy)
+
+    @functools.cached_property
+    def pooled(self) -> str:
+        return portfolio_settings(self._settings)
+
+
 def run_contents(settings: TrackedDataset, runs: pl.DataFrame, grades: pl.DataFrame) -> Iterator[RunContent]:
     """Yield the content of each graded run, without its equity curve (see `with_equity`).
 
@@ -82,9 +98,10 @@ def run_contents(settings: TrackedDataset, runs: pl.DataFrame, grades: pl.DataFr
     """
     both = grades.join(runs, on="record_id", how="inner", suffix="_of_run")
     figures = [name for name, dtype in grades.schema.items() if dtype.is_numeric() and name not in _NOT_METRICS]
-    simulated = settings.simulated
+    simulated, digests = settings.simulated, _SettingsDigests(settings)
     for row in both.iter_rows(named=True):
         row["simulated"] = simulated
+        row["settings_digest"] = digests.pooled if row["asset_class"] == POOLED else digests.strategy
         row["suspicious"] = row.get("suspicious") or _too_good(row, settings.grade)
         yield _content(settings, row, figures)
 
@@ -175,8 +192,8 @@ def _params(settings: TrackedDataset, row: Mapping[str, Any], parts: Mapping[str
     is_pooled = row["asset_class"] == POOLED
     params |= pooled_params(settings, row, parts) if is_pooled else {"strategy": settings.strategy.name}
     params["registered_name"] = registered_name(row["asset_class"], row["symbol"], settings.interval)
-    params["n_features"] = str(len(json.loads(row["features"] or "[]")))
-    params |= dict(flattened("model", json.loads(row["params"] or "{}")))
+    params["n_features"] = str(_count(row["features"] or "[]"))
+    params |= _model_params(row["params"] or "{}")
     for part in ("label", "split"):
         options = parts.get(part)
         params |= {f"{part}.{key}": str(value) for key, value in options.items()} if isinstance(options, dict) else {}
@@ -185,6 +202,18 @@ def _params(settings: TrackedDataset, row: Mapping[str, Any], parts: Mapping[str
     if row.get("suspicious"):
         params["suspicious"] = str(row["suspicious"])
     return params | {name: str(parts[name]) for name in ("arm", "offset") if name in parts}
+
+
+@functools.lru_cache(64)
+def _count(names: str) -> int:
+    """Number of names in JSON; the runs of a session have few different texts."""
+    return len(json.loads(names))
+
+
+@functools.lru_cache(64)
+def _model_params(params: str) -> dict[str, str]:
+    """Hyperparameters by their path, from JSON; not to be changed."""
+    return dict(flattened("model", json.loads(params)))
 
 
 def _tags(
@@ -210,9 +239,7 @@ def _tags(
         "alpha.record_id": row["record_id"],
         "alpha.run_key": row["run_key"],
         "alpha.strategy_key": row["strategy_key"],
-        "alpha.strategy_settings": portfolio_settings(settings)
-        if row["asset_class"] == POOLED
-        else strategy_settings(settings.strategy),
+        "alpha.strategy_settings": row["settings_digest"],
         "alpha.session_key": row["session_key"],
         "alpha.git_commit": row["git_commit"],
         f"{_HASH}config": _digest(options),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from src.tracking.model_package import ModelFolder
 
+_SHORT = 2000  # characters; MLflow shortens params beyond 6,000 and tags beyond 8,000
 _CONCURRENT_REQUESTS = 4  # to a server or to PostgreSQL
 
 
@@ -113,6 +114,7 @@ class MlflowStore:
         self.experiment, self._artifacts = self._experiment()
         self.runs: ExperimentRuns = self._runs()
         self._sessions: dict[str, str] = {}
+        self._valid_names: set[str] = set()
 
     def session_run(self, key: str, name: str | None = None) -> str:
         """Find or create the run of a session, the parent of the runs that it trained.
@@ -184,10 +186,20 @@ class MlflowStore:
         from mlflow.entities import Param, RunTag
         from mlflow.utils.validation import _validate_batch_log_data
 
+        if self._is_plain(content):
+            return content
         params = [Param(key, value) for key, value in content.params.items()]
         tags = [RunTag(key, value) for key, value in content.tags.items()]
         _, params, tags = _validate_batch_log_data(run_points(content), params, tags)
+        self._valid_names.update(content.metrics, content.params, content.tags)
         return replace(content, params={p.key: p.value for p in params}, tags={t.key: t.value for t in tags})
+
+    def _is_plain(self, content: RunContent) -> bool:
+        """Whether the validators would let a run pass as it is: they knew all its names, and no text is long."""
+        texts = [*content.params.values(), *content.tags.values()]
+        names = self._valid_names
+        is_known = all(names.issuperset(own) for own in (content.metrics, content.params, content.tags))
+        return is_known and not content.equity and content.end >= 0 and max(map(len, texts)) <= _SHORT
 
     def log_model(self, folder: ModelFolder, name: str, record_id: str, run_id: str) -> str:
         """Log a model and tie it to its run by params, which MLflow never overwrites.

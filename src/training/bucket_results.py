@@ -38,7 +38,7 @@ class BucketResults:
         self._grades: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self._stored_skips = store.skips(session_key)
         self._skips: dict[int, dict[str, str]] = defaultdict(dict)
-        self._closed: list[pl.DataFrame] = []
+        self._closed: list[tuple[int, pl.DataFrame]] = []
         self._all: list[pl.DataFrame] = []
 
     @property
@@ -95,8 +95,8 @@ class BucketResults:
         reasons = {run_key: self._stored_skips[run_key] for run_key in run_keys if run_key in self._stored_skips}
         return reasons if len(reasons) == len(set(run_keys)) else None
 
-    def closed(self) -> Iterator[pl.DataFrame]:
-        """Yield the grades of buckets that were closed since the last call, after they are stored."""
+    def closed(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Yield the buckets that were closed since the last call with their grades, after these are stored."""
         while self._closed:
             yield self._closed.pop(0)
 
@@ -113,7 +113,7 @@ class BucketResults:
             if self._record is not None:
                 self._record(f"b{bucket:03d}", graded)
             self._store.write_grades(shard, graded)
-            self._closed.append(graded)
+            self._closed.append((bucket, graded))
             self._all.append(graded.drop(CURVE_SCHEMA))
         skips = self._skips.pop(bucket, {})
         if skips != {key: self._stored_skips[key] for key in skips if key in self._stored_skips}:

@@ -183,9 +183,10 @@ class RunStore:
         DataFrame
             record_id, stamp, net (return), equity, always_long (equity of always holding): one row a day.
         """
-        lists = list(CURVE_SCHEMA)
+        lists, wanted = list(CURVE_SCHEMA), list(record_ids)
         schema = {"record_id": pl.String, **CURVE_SCHEMA}
-        rows = self._rows(f"{session_key[:8]}.grades", record_ids, schema, _prefix(bucket))
+        prefix = _prefix(bucket) if wanted else "none"
+        rows = self._rows(f"{session_key[:8]}.grades", wanted, schema, prefix)
         return as_dates(rows.filter(pl.col("stamp").is_not_null()).explode(lists))
 
     def model_path(self, record_id: str) -> Path | None:

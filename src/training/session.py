@@ -238,8 +238,8 @@ class Session:
         self.totals.worker_bytes = max(self.totals.worker_bytes, outcome.peak_bytes)
         self.results.end_part(task.bucket)
 
-    def closed(self) -> Iterator[pl.DataFrame]:
-        """Yield the grades of buckets that were closed since the last call, after they are stored."""
+    def closed(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Yield the buckets that were closed since the last call with their grades, after these are stored."""
         return self.results.closed()
 
     def _settle_failures(self, task: InstrumentTask, failed: Mapping[str, Failure]) -> None:

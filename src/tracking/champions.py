@@ -18,7 +18,7 @@ from src.core.instruments import Key
 from src.tracking.clearing import names_who_and_why
 from src.tracking.demands import EvidenceDemands
 from src.tracking.registry_gate import CHAMPION
-from src.tracking.search import all_pages
+from src.tracking.search import aliased_versions, all_versions
 from src.tracking.verdict import PLACEBO, Objection, Standing, Use, is_superseded
 from src.tracking.vetting import Vetting
 
@@ -228,16 +228,14 @@ class Champions:
 
     def _read_champions(self) -> Iterator[tuple[str, int]]:
         """Name and version of each champion of the dataset, by one search of the registry."""
-        search = self._store.client.search_registered_models
-        models = all_pages(lambda token: search(max_results=1000, page_token=token)) if self._versions else ()
-        for model in models:
-            if model.name in self._versions and CHAMPION in model.aliases:
-                yield model.name, int(model.aliases[CHAMPION])
+        aliased = aliased_versions(self._store.client, CHAMPION) if self._versions else {}
+        for name, number in aliased.items():
+            if name in self._versions:
+                yield name, number
 
     def _read(self) -> Iterator[RegisteredVersion]:
         """Versions of the dataset's instruments; their runs are read a few hundred at a time."""
-        client = self._store.client
-        versions = list(all_pages(lambda token: client.search_model_versions(page_token=token)))
+        versions = all_versions(self._store.client)
         ids = (str(version.run_id) for version in versions if version.run_id)
         runs = self._store.runs_by_id(ids, with_deleted=True)
         for version in versions:

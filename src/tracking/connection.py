@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.config.commands import setting, shell_word
 from src.config.schema import TrackingConfig
@@ -13,9 +13,11 @@ from src.runtime.redaction import masked, masked_address
 from src.tracking import database, environment
 from src.tracking.errors import REINSTALL, StoreUnreachable, TrackingError
 from src.tracking.gate_mark import MarkUpdate
+from src.tracking.late_client import LateClient
 from src.tracking.location import StoreLocation, store_location
 from src.tracking.registry_gate import PROBE, GateRefusal, demanded_by, stored_thresholds
 from src.tracking.registry_sql import dialect, registry_query
+from src.tracking.sqlite_searches import SqliteSearches, answers
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,7 +29,7 @@ _require_gate = functools.cache(environment.require_gate)
 """Once in a process: what is installed does not change under it, and a look at all entry points takes 0.1 s."""
 
 
-def connect(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClient, Thresholds]:
+def connect(location: StoreLocation, thresholds: Thresholds, *, late: bool = False) -> tuple[MlflowClient, Thresholds]:
     """Open a store and check that its registry is gated; a database gets tables, mark and triggers if it lacks them.
 
     Parameters
@@ -36,6 +38,9 @@ def connect(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClie
     thresholds : Thresholds
         Of the configuration: a database without thresholds gets these, and one that has them gets those that are
         tighter. A server has those of its own database.
+    late : bool
+        Whether MLflow may be imported later, by the first thing that needs its client, where a file can be searched
+        without it. Its plugin is looked for now and checked then.
 
     Returns
     -------
@@ -52,7 +57,10 @@ def connect(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClie
         client = _client(location)
         return client, server_thresholds(location) or thresholds
     _require_gate()
-    client, update = (_connect_postgresql if location.is_postgresql else _connect_sqlite)(location, thresholds)
+    if location.is_postgresql:
+        client, update = _connect_postgresql(location, thresholds)
+    else:
+        client, update = _connect_sqlite(location, thresholds, late=late)
     if update.changed:
         log.warning("thresholds of the model registry changed: %s", ", ".join(update.changed))
     if update.kept:
@@ -118,14 +126,23 @@ def _connect_postgresql(location: StoreLocation, thresholds: Thresholds) -> tupl
     return client, update
 
 
-def _connect_sqlite(location: StoreLocation, thresholds: Thresholds) -> tuple[MlflowClient, MarkUpdate]:
+def _connect_sqlite(location: StoreLocation, thresholds: Thresholds, *, late: bool) -> tuple[MlflowClient, MarkUpdate]:
     assert location.database is not None and location.artifacts is not None
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
     database.create_database(location.database, location.artifacts, thresholds)
+    client: Any
+    if late and answers(location.database):
+        client = LateClient(SqliteSearches(location.database), lambda: _gated_client(location))
+    else:
+        client = _gated_client(location)
+    return client, database.mark_database(location.database, thresholds)
+
+
+def _gated_client(location: StoreLocation) -> MlflowClient:
     client = _client(location)
     _require_gated_plugin(location)
-    return client, database.mark_database(location.database, thresholds)
+    return client
 
 
 def _client(location: StoreLocation) -> MlflowClient:

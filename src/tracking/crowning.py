@@ -10,7 +10,7 @@ from src.core.errors import StageError
 from src.tracking.model_cards import champion_reason, with_champion
 from src.tracking.promotion_history import Change, PromotionEntry
 from src.tracking.registry_gate import CHAMPION
-from src.tracking.search import all_pages
+from src.tracking.search import aliased_versions
 
 if TYPE_CHECKING:
     from src.tracking.store import MlflowStore
@@ -32,9 +32,7 @@ def champions_now(store: MlflowStore) -> dict[str, int]:
     dict
         Version numbers by the name of the registered model; a version may be gone.
     """
-    search = store.client.search_registered_models
-    models = all_pages(lambda token: search(max_results=1000, page_token=token))
-    return {model.name: int(model.aliases[CHAMPION]) for model in models if CHAMPION in model.aliases}
+    return aliased_versions(store.client, CHAMPION)
 
 
 def carry_out_change(store: MlflowStore, change: Change) -> str | None:

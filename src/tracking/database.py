@@ -29,12 +29,11 @@ def create_database(database: Path, artifacts: str, thresholds: Thresholds) -> N
     thresholds : Thresholds
         Those that the gate will demand.
     """
-    from filelock import FileLock
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     from src.storage import atomic
 
     def build(path: Path) -> None:
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
         store = SqlAlchemyStore(f"sqlite:///{path.as_posix()}", artifacts)
         store.engine.dispose()
         mark_database(path, thresholds)
@@ -42,6 +41,8 @@ def create_database(database: Path, artifacts: str, thresholds: Thresholds) -> N
     if database.exists():
         atomic.remove_temporaries(database.parent, below=False)  # beside it lie the artifacts of thousands of runs
         return
+    from filelock import FileLock
+
     with FileLock(database.with_name(f".{database.name}.lock")):
         if not database.exists():
             atomic.remove_temporaries(database.parent, below=False)

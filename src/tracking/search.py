@@ -6,12 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from src.tracking.late_client import LateClient
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
 _IDS_PER_REQUEST = 200
+_PAGE = 1000
+_PASSES = "attributes.status = 'FINISHED' AND tags.`alpha.passed` = 'true'"
 
 
 def all_pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
@@ -50,12 +54,82 @@ def runs_by_id(
     dict
         Run by id; unknown ids are left out.
     """
+    if isinstance(client, LateClient):
+        return dict(client.searches.runs(experiment, run_ids, with_deleted=with_deleted))
     runs = {}
     view = 3 if with_deleted else 1  # ViewType.ALL, ViewType.ACTIVE_ONLY
     for ids in _quoted(run_ids):
         page = client.search_runs([experiment], f"attributes.run_id IN ({ids})", view, _IDS_PER_REQUEST)
         runs.update({run.info.run_id: run for run in page})
     return runs
+
+
+def experiment_by_name(client: Any, name: str) -> Any:
+    """Find an experiment, deleted or not; None if there is none of that name.
+
+    Parameters
+    ----------
+    client : MlflowClient or LateClient
+    name : str
+    """
+    is_late = isinstance(client, LateClient)
+    return client.searches.experiment(name) if is_late else client.get_experiment_by_name(name)
+
+
+def all_versions(client: Any) -> list[Any]:
+    """List all registered versions, of every dataset.
+
+    Parameters
+    ----------
+    client : MlflowClient or LateClient
+    """
+    if isinstance(client, LateClient):
+        return list(client.searches.versions())
+    return list(all_pages(lambda token: client.search_model_versions(page_token=token)))
+
+
+def aliased_versions(client: Any, alias: str) -> dict[str, int]:
+    """Find which version of each registered model has an alias; the version may be gone.
+
+    Parameters
+    ----------
+    client : MlflowClient or LateClient
+    alias : str
+    """
+    if isinstance(client, LateClient):
+        return dict(client.searches.aliased(alias))
+    search = client.search_registered_models
+    models = all_pages(lambda token: search(max_results=_PAGE, page_token=token))
+    return {model.name: int(model.aliases[alias]) for model in models if alias in model.aliases}
+
+
+def flagged_passes(client: Any, experiment: str) -> list[Any]:
+    """List the finished passes of an experiment that are flagged as suspicious.
+
+    Parameters
+    ----------
+    client : MlflowClient or LateClient
+    experiment : str
+        Its id.
+    """
+    if isinstance(client, LateClient):
+        return list(client.searches.flagged_passes(experiment))
+    return _runs(client, experiment, f"{_PASSES} AND tags.`alpha.suspicious` LIKE '%'")
+
+
+def short_passes(client: Any, experiment: str, bars: float) -> list[Any]:
+    """List the finished passes of an experiment with fewer out-of-sample bars than a number.
+
+    Parameters
+    ----------
+    client : MlflowClient or LateClient
+    experiment : str
+        Its id.
+    bars : float
+    """
+    if isinstance(client, LateClient):
+        return list(client.searches.short_passes(experiment, bars))
+    return _runs(client, experiment, f"{_PASSES} AND metrics.n_oos < {bars}")
 
 
 def versions_by_run(client: MlflowClient, run_ids: Iterable[str]) -> dict[str, list[ModelVersion]]:
@@ -131,6 +205,10 @@ def has_run(client: MlflowClient, run_id: str) -> bool:
             raise
         return False
     return True
+
+
+def _runs(client: Any, experiment: str, query: str) -> list[Any]:
+    return list(all_pages(lambda token: client.search_runs([experiment], query, 1, _PAGE, None, token)))
 
 
 def _quoted(ids: Iterable[str]) -> Iterator[str]:

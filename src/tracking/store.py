@@ -27,7 +27,7 @@ from src.tracking.model_cards import Card
 from src.tracking.reconcile import ExperimentRuns
 from src.tracking.recorded_folders import remember_folder
 from src.tracking.run_record import RunContent
-from src.tracking.search import runs_by_id, version_numbers
+from src.tracking.search import experiment_by_name, runs_by_id, version_numbers
 from src.tracking.settings import TrackedDataset
 from src.tracking.sqlite_runs import BulkRuns
 from src.tracking.view_state import lacking_tags, view_tags
@@ -65,7 +65,7 @@ def open_store(settings: TrackedDataset, *, writes: bool = False) -> Iterator[Ml
         environment.set_environment(location)
         if location.database is not None:
             wait_for_database(location.database)
-        client, demanded = connect(location, settings.thresholds)
+        client, demanded = connect(location, settings.thresholds, late=not writes)
         if writes and location.is_postgresql:
             from src.tracking import postgresql
 
@@ -301,7 +301,7 @@ class MlflowStore:
     def _experiment(self) -> tuple[str, str]:
         """Id and artifact location of the dataset's experiment, created or restored if necessary."""
         name = self.settings.experiment
-        experiment = self.client.get_experiment_by_name(name)
+        experiment = experiment_by_name(self.client, name)
         if experiment is None:
             artifacts = self.location.artifacts
             place = None if artifacts is None else f"{artifacts}/{quote(self.settings.dataset)}"

@@ -12,13 +12,12 @@ from src.config.commands import command, shell_word
 from src.core.instruments import POOLED
 from src.storage import atomic
 from src.tracking.clearing import names_who_and_why
-from src.tracking.search import all_pages
+from src.tracking.search import flagged_passes, short_passes
 
 if TYPE_CHECKING:
     from src.tracking.store import MlflowStore
 
 _LINES = 5
-_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,13 @@ def withheld(store: MlflowStore, name: str | None = None) -> NotRegistered:
     -------
     NotRegistered
     """
-    passes = "attributes.status = 'FINISHED' AND tags.`alpha.passed` = 'true'"
     flagged = [
         _line(run, store.settings.dataset)
-        for run in _runs(store, f"{passes} AND tags.`alpha.suspicious` LIKE '%'")
+        for run in flagged_passes(store.client, store.experiment)
         if _counts(run, name) and not names_who_and_why(run.data.tags.get("alpha.cleared"))
     ]
     min_oos = store.thresholds.min_oos
-    short = [run for run in _runs(store, f"{passes} AND metrics.n_oos < {min_oos}") if _counts(run, name)]
+    short = [run for run in short_passes(store.client, store.experiment, min_oos) if _counts(run, name)]
     return NotRegistered(sorted(flagged), len(short), _near_misses(store) if name is None else 0)
 
 
@@ -118,8 +116,3 @@ def _near_misses(store: MlflowStore) -> int:
                 failed = pl.scan_parquet(path, glob=False).filter(~pl.col("passed"), pl.col("reasons").list.len() == 1)
                 count += int(failed.select(pl.len()).collect().item())
     return count
-
-
-def _runs(store: MlflowStore, query: str) -> list[Any]:
-    search = store.client.search_runs
-    return list(all_pages(lambda token: search([store.experiment], query, 1, _PAGE, None, token)))

@@ -6,15 +6,20 @@ are interpreted, not compiled, so that the page's policy may forbid ``eval``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.config.paths import main_root
+from src.core.hashing import text_digest
 from src.reporting.rendering import render, trusted
+from src.storage import atomic
 
 if TYPE_CHECKING:
     import polars as pl
@@ -269,10 +274,23 @@ def _reacts(layer: Any) -> bool:
 
 @cache
 def library_script() -> str:
-    """Give the script of Vega, Vega-Lite and Vega-Embed, which becomes ``window.vegaEmbed``; about 900 KB."""
+    """Give the script of Vega, Vega-Lite and Vega-Embed, which becomes ``window.vegaEmbed``; about 900 KB.
+
+    Bundling it takes more than a second, so it is kept in ``data/cache`` for the release of vl-convert. The first line
+    of the file is the digest of the rest: a file that was cut or changed is made again.
+    """
+    release = version("vl-convert-python")
+    path = main_root() / "data" / "cache" / f"vega-{release}-{text_digest(_GLOBALS)[:8]}.js"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        digest, _, kept = path.read_bytes().decode().partition("\n")
+        if digest == text_digest(kept):
+            return kept
     import vl_convert
 
-    return str(vl_convert.javascript_bundle(_GLOBALS))
+    script = str(vl_convert.javascript_bundle(_GLOBALS))
+    with contextlib.suppress(OSError):  # a folder that can't be written costs the second again
+        atomic.write_text(f"{text_digest(script)}\n{script}", path)
+    return script
 
 
 @cache

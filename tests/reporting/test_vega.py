@@ -4,13 +4,14 @@ import datetime as dt
 import json
 import math
 import re
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.reporting.vega import Chart, figure, packed, shared_data, variable_length
+from src.reporting.vega import Chart, figure, library_script, packed, shared_data, variable_length
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -61,3 +62,27 @@ def test_text_cannot_leave_its_script_element(text: str) -> None:
         (content,) = re.findall(r"<script type=\"application/json\"[^>]*>(.*?)</script>", written, re.DOTALL)
         assert not {"<", "\u2028"} & set(content)
         assert text in json.dumps(json.loads(content), ensure_ascii=False)
+
+
+def test_the_script_is_bundled_once_and_a_damaged_copy_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled: list[str] = []
+
+    def bundle(source: str) -> str:
+        bundled.append(source)
+        return f"// é\r\n{source}\n"
+
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr("vl_convert.javascript_bundle", bundle)
+    made = library_script.__wrapped__
+    script = made()
+    (kept,) = (tmp_path / "data" / "cache").iterdir()
+    assert [made(), len(bundled)] == [script, 1]
+    for damaged in (kept.read_bytes()[:-5], b"\xff", b"", kept.read_bytes().replace(b"vega", b"wega")):
+        kept.write_bytes(damaged)
+        bundled.clear()
+        assert [made(), len(bundled), made(), len(bundled)] == [script, 1, script, 1]
+    monkeypatch.setattr("src.reporting.vega.version", lambda _name: "0.0.1")
+    assert made() == script
+    assert len(bundled) == 2, "another release has a file of its own"

@@ -72,7 +72,7 @@ def project(
         settings = dataclasses.replace(settings, strategy_key=_strategy_key(grades))
     if settings.tracking.enabled:
         with open_store(settings, writes=True) as target:
-            sweep(target.client, target.experiment, is_server=target.location.is_server)
+            sweep(target)
             mark = SettledRuns(target, store, grades, session["key"], is_sync=repairs is not None) if whole else None
             settled = mark.unchanged() if mark is not None else {}
             ids = {record_id: run.run_id for record_id, run in settled.items()}
@@ -84,7 +84,7 @@ def project(
                     trained_by[record_id] = recorded.tags["alpha.session_key"]
             reused = {record_id: ids[record_id] for record_id, key in trained_by.items() if key != session["key"]}
             target.describe_session(session, reused)
-            if mark is not None:
+            if mark is not None and not settled:
                 mark.write()
     return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=IDS_SCHEMA)
 

@@ -18,6 +18,7 @@ from src.config.paths import is_pooled
 from src.core.file_digest import files_digest, source_digest
 from src.core.hashing import json_digest, text_digest
 from src.storage import atomic
+from src.tracking.sqlite_held import held_runs
 from src.tracking.sqlite_runs import BulkRuns
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class SettledRuns:
         stored: Any = None
         with contextlib.suppress(OSError, ValueError):
             stored = atomic.read_json(self._path)
-        held = self._runs.held()
+        held = held_runs(self._runs)
         if stored != {"format": _FORMAT, "projected": self._wanted, "held": held.digest}:
             return {}
         keys = self._grades.filter(~pl.col("passed")).select("record_id", "strategy_key").iter_rows()
@@ -76,7 +77,7 @@ class SettledRuns:
         """Mark what MLflow holds now."""
         if self._runs is None or not self._grades.height:
             return
-        mark = {"format": _FORMAT, "projected": self._wanted, "held": self._runs.held().digest}
+        mark = {"format": _FORMAT, "projected": self._wanted, "held": held_runs(self._runs).digest}
         atomic.write_json(mark, self._path, durable=False)
 
     def _projected(self, session_key: str) -> str:

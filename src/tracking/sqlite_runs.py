@@ -1,14 +1,13 @@
 """Bulk inserts of runs into MLflow's sqlite database: about 0.6 ms a run, where the client needs 25 ms.
 
-Beside `src.tracking.sqlite_searches`, which reads them, this is the only module that knows MLflow's private tables. It
-is used only if the schema has a tested revision (`REVISIONS`); `src.tracking.store` uses the client elsewhere. Values
-have passed MLflow's own validators before, and a test compares each row with one that the client wrote. Each batch is
-one transaction, so a killed process leaves no half-written run.
+Beside `src.tracking.sqlite_searches` and `src.tracking.sqlite_held`, which read them, this is the only module that
+knows MLflow's private tables. It is used only if the schema has a tested revision (`REVISIONS`); `src.tracking.store`
+uses the client elsewhere. Values have passed MLflow's own validators before, and a test compares each row with one that
+the client wrote. Each batch is one transaction, so a killed process leaves no half-written run.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import secrets
@@ -37,19 +36,7 @@ MUTABLE_TAGS = (
 
 _BUSY_SECONDS = 60.0
 _BATCH = 500
-_TRAINED = (
-    "(SELECT r.run_uuid FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'alpha.record_id' "
-    "WHERE r.experiment_id = ?)"
-)
-_HELD = (
-    f"SELECT run_uuid, lifecycle_stage, status FROM runs WHERE run_uuid IN {_TRAINED} ORDER BY run_uuid",
-    "SELECT run_uuid, group_concat(key || char(31) || ifnull(value, ''), char(30)) FROM tags "
-    f"WHERE run_uuid IN {_TRAINED} AND (key LIKE 'alpha.%' OR key = '{NOTE}') GROUP BY run_uuid",
-    "SELECT run_uuid, group_concat(key || char(31) || quote(value) || is_nan, char(30)) FROM latest_metrics "
-    f"WHERE run_uuid IN {_TRAINED} GROUP BY run_uuid",
-    f"SELECT run_uuid, value FROM params WHERE run_uuid IN {_TRAINED} AND key = 'model_id' ORDER BY run_uuid",
-)
-_FINISHED = (
+FINISHED = (
     "SELECT t.value, s.value, r.run_uuid, k.value FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
     "JOIN tags s ON s.run_uuid = t.run_uuid AND s.key = 'alpha.strategy_key' "
     "JOIN tags k ON k.run_uuid = t.run_uuid AND k.key = 'alpha.session_key' "
@@ -57,6 +44,7 @@ _FINISHED = (
     "AND r.status = 'FINISHED' ORDER BY EXISTS (SELECT 1 FROM tags d WHERE d.run_uuid = r.run_uuid "
     f"AND d.key = '{SUPERSEDED}' AND d.value = '{DOUBLED}') DESC, r.run_uuid DESC"
 )
+"""Selects record id, strategy key, run id and session key of finished runs; of several of one key the last counts."""
 T = TypeVar("T")
 _COUNTER = itertools.count(secrets.randbelow(1 << 12))
 
@@ -81,22 +69,6 @@ class RunUpdate:
     timestamp: int
 
 
-@dataclass(frozen=True)
-class HeldRuns:
-    """What MLflow holds of an experiment's runs of training.
-
-    Attributes
-    ----------
-    digest : str
-        Hash of state, tags, latest metrics and model of every run, deleted ones included.
-    runs : dict
-        Run id and session key of each finished run that is not deleted, by (record id, strategy key).
-    """
-
-    digest: str
-    runs: dict[tuple[str, str], tuple[str, str]]
-
-
 class BulkRuns:
     """Runs of one experiment in a sqlite database, read and written in bulk.
 
@@ -109,8 +81,8 @@ class BulkRuns:
     """
 
     def __init__(self, database: Path, experiment_id: str, artifacts: str) -> None:
-        self._database = database
-        self._experiment = int(experiment_id)
+        self.database = database
+        self.experiment = int(experiment_id)
         self._artifacts = artifacts.rstrip("/")
 
     def recorded(self, record_ids: Iterable[str]) -> dict[tuple[str, str], RecordedRun]:
@@ -126,25 +98,13 @@ class BulkRuns:
             Run by (record id, strategy key).
         """
         wanted = set(record_ids)
-        with _reading(self._database) as connection:
-            rows = connection.execute(_FINISHED, (self._experiment,))
+        with reading(self.database) as connection:
+            rows = connection.execute(FINISHED, (self.experiment,))
             runs = {(record, strategy): RecordedRun(run_id) for record, strategy, run_id, _ in rows if record in wanted}
             by_id = {run.run_id: run for run in runs.values()}
             for batch in _batches(list(by_id)):
                 _read_values(connection, by_id, batch)
         return runs
-
-    def held(self) -> HeldRuns:
-        """Read what `recorded` would give of every run, as one digest: sqlite joins the values of a run itself."""
-        state = hashlib.sha256()
-        with _reading(self._database) as connection:
-            for statement in _HELD:
-                for row in connection.execute(statement, (self._experiment,)):
-                    state.update("\x1d".join(map(str, row)).encode())
-            rows = connection.execute(_FINISHED, (self._experiment,)).fetchall()
-        return HeldRuns(
-            state.hexdigest(), {(record, strategy): (run_id, own) for record, strategy, run_id, own in rows}
-        )
 
     def write(self, contents: Sequence[RunContent], parents: Mapping[str, str]) -> dict[tuple[str, str], str]:
         """Insert finished runs.
@@ -163,7 +123,7 @@ class BulkRuns:
         ids: dict[tuple[str, str], str] = {}
         for batch in _batches(list(contents)):
             new = {content.key: _run_id() for content in batch}
-            with _writing(self._database) as connection:
+            with _writing(self.database) as connection:
                 for content in batch:
                     self._insert(connection, content, new[content.key], parents[content.session_key])
             ids |= new
@@ -178,7 +138,7 @@ class BulkRuns:
         """
         if not updates:
             return
-        with _writing(self._database) as connection:
+        with _writing(self.database) as connection:
             for update in updates:
                 tags = [(key, value, update.run_id) for key, value in update.tags.items()]
                 connection.executemany("REPLACE INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", tags)
@@ -196,7 +156,7 @@ class BulkRuns:
                 content.start,
                 content.end,
                 f"{self._artifacts}/{run_id}/artifacts",
-                self._experiment,
+                self.experiment,
             ),
         )
         tags = {**content.tags, "mlflow.runName": content.name, "mlflow.parentRunId": parent}
@@ -269,7 +229,7 @@ def revision(database: Path) -> str | None:
     str or None
         None if the database has no schema of MLflow.
     """
-    with _reading(database) as connection:
+    with reading(database) as connection:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     return str(rows[0][0]) if len(rows) == 1 else None
 
@@ -330,7 +290,8 @@ def _batches(items: list[T]) -> Iterator[list[T]]:
 
 
 @contextmanager
-def _reading(database: Path) -> Iterator[sqlite3.Connection]:
+def reading(database: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database for reading."""
     with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
         yield connection
 

@@ -29,6 +29,7 @@ from src.training import code_keys
 from src.training import run_key as keys
 from src.training.run_key import SessionParts
 from src.training.run_store import RunStore
+from src.training.run_tables import stored_predictions
 from src.training.settings import TrainingSettings
 from src.training.walk_forward import RunPlan
 
@@ -244,7 +245,7 @@ class Planner:
         rows = self.store.predictions(bucket, wanted)
         if left := wanted.difference(rows["record_id"]):  # stored when the universe had another number of buckets
             rows = pl.concat([rows, self.store.predictions(None, left)])
-        stored = {row["record_id"]: row for row in rows.iter_rows(named=True)}
+        stored = dict(stored_predictions(rows))
         return [plan if plan.is_new else replace(plan, stored=stored[plan.record_id]) for plan in plans]
 
     def finish(self) -> None:

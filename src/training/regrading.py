@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import polars as pl
 
 from src.config.commands import command
@@ -29,6 +30,7 @@ from src.market.bars import BarStore, bucket, content_hash
 from src.storage import atomic
 from src.training import run_key, walk_forward
 from src.training.run_store import RunStore
+from src.training.run_tables import stored_predictions
 
 if TYPE_CHECKING:
     from src.config.paths import DatasetPaths
@@ -132,7 +134,7 @@ class Regrader:
         """
         ids = graded["record_id"].to_list()
         stored = {row["record_id"]: row for row in self._store.runs(record_ids=ids).iter_rows(named=True)}
-        predicted = {row["record_id"]: row for row in self._store.predictions(None, ids).iter_rows(named=True)}
+        predicted = dict(stored_predictions(self._store.predictions(None, ids)))
         self._read_bars({(row["asset_class"], row["symbol"]) for row in stored.values()})
 
         def checked(row: Mapping[str, Any]) -> GradeCheck:
@@ -261,9 +263,9 @@ def _cut(bars: pl.DataFrame, until: str | None) -> pl.DataFrame:
 
 def _ends(bars: pl.DataFrame, predicted: Mapping[str, Any]) -> Iterator[int]:
     """Yield the number of bars up to each of those that follow the last booked return: later ones came since."""
-    stamps = [stamp for stamp in predicted["oos_stamp"] or () if stamp is not None]
-    if stamps:
-        booked = bars.filter(pl.col("date").cast(pl.Datetime("us")) <= max(stamps)).height
+    stamps = predicted["oos_stamp"]
+    if (stamps := stamps[np.isfinite(stamps)]).size:
+        booked = bars.filter(pl.col("date").cast(pl.Datetime("us")) <= stamps.max().item()).height
         yield from range(booked, min(booked + _LATER_ROWS, bars.height))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -81,6 +82,24 @@ def run_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     for name, dtype in (IMPORTANCE | OOS_SCHEMA).items():
         table[name] = pl.Series(name, [pl.Series(row[name]) for row in rows]).cast(dtype)
     return pl.DataFrame(table)
+
+
+def stored_predictions(rows: pl.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Take the predictions of stored runs as arrays: as lists, they cost as much as their grade.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What `RunStore.predictions` returns.
+
+    Yields
+    ------
+    (str, dict)
+        Record id, and the columns of `OOS_SCHEMA` as arrays; empty ones where a run has none.
+    """
+    columns = [[values.to_numpy() for values in rows[name].fill_null([])] for name in OOS_SCHEMA]
+    for record_id, *arrays in zip(rows["record_id"], *columns, strict=True):
+        yield record_id, dict(zip(OOS_SCHEMA, arrays, strict=True))
 
 
 def grade_table(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Computation of declared features on tables of bars, one instrument after the other.
+"""Computation of declared features on tables of bars, some instruments at a time.
 
 An instrument's columns are a function of its own bars, its own facts and the panel alone, so the same bits come out
 whatever else stands in the table and however the work is spread.

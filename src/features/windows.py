@@ -1,6 +1,7 @@
 """Rolling statistics whose value at a bar is a function of the bars in its window and of nothing else.
 
-Sums and extremes are built from blocks of 1, 2, 4, ... bars, so a window of n costs about 2 log2(n) vector operations.
+Sums and extremes are built from those of halves, thirds or blocks of 1, 2, 4, ... bars, so a window of n costs a few
+times log2(n) vector operations.
 No running total is carried along the series: a NaN or a wild bar is gone when it leaves the window, and the last n bars
 alone give the same bits as the whole series.
 
@@ -216,27 +217,24 @@ def finish(values: Array, window: int, out: NDArray[np.float32], rows: Sequence[
     """
     whole = out[rows[0].start : rows[-1].stop]
     whole[:] = values
-    undefined = np.flatnonzero(~np.isfinite(whole))
-    if len(undefined):
-        whole[undefined] = np.nan  # one NaN for all: formulas give some with a sign
+    np.copyto(whole, np.nan, where=~np.isfinite(whole))  # one NaN for all: formulas give some with a sign
     for own in rows:
         out[own.start : min(own.start + window - 1, own.stop)] = np.nan
 
 
 def window_sums(x: Array, bars: int) -> Array:
     """Sums of all full windows, shape (len(x) - bars + 1,); empty where no window is full."""
-    size = len(x)
-    if bars > size:
+    if bars > len(x):
         return x[:0]
-    block, width, result, have = x, 1, x, 0
-    while True:
-        if bars & width:
-            result = result[: size - have - width + 1] + block[have:] if have else block
-            have += width
-        if 2 * width > bars:
-            return result
-        block = block[:-width] + block[width:]
-        width *= 2
+    if bars == 1:
+        return x
+    if bars % 2 == 0:
+        half = window_sums(x, bars // 2)
+        return half[: -bars // 2] + half[bars // 2 :]
+    if bars % 3 == 0:
+        step, third = bars // 3, window_sums(x, bars // 3)
+        return third[: -2 * step] + third[step:-step] + third[2 * step :]
+    return window_sums(x, bars - 1)[:-1] + x[bars - 1 :]
 
 
 def ramp_sums(x: Array, bars: int) -> Array:

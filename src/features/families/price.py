@@ -48,16 +48,16 @@ def overnight_share_21(overnight: Array, intraday: Array) -> Array:
     return total(overnight, 21) / total(np.abs(overnight) + np.abs(intraday), 21)
 
 
-@feature(FAMILY, bars=(21,), window=lambda bars: bars + 1, source="definition")
-def volatility(log_return: Array, bars: int) -> Array:
-    """Sample standard deviation of n log returns, not annualised.
+@feature(FAMILY, window=22, source="definition")
+def volatility_21(sigma_21: Array) -> Array:
+    """Sample standard deviation of 21 log returns, not annualised.
 
     Returns
     -------
     float64, shape (bars,), at least 0
         Per bar, in log returns. 0 where the price does not move in the window.
     """
-    return deviation(log_return, bars)
+    return sigma_21.copy()
 
 
 @feature(FAMILY, window=21, source="Parkinson (1980), The extreme value method, J. Business 53:61")
@@ -139,7 +139,7 @@ def autocorrelation(log_return: Array, bars: int) -> Array:
 
 
 @feature(FAMILY, window=68, source="Lo and MacKinlay (1988), Stock market prices do not follow random walks, RFS 1:41")
-def variance_ratio_5_63(close: Array, log_return: Array) -> Array:
+def variance_ratio_5_63(close: Array, sigma_63: Array) -> Array:
     """Variance of 63 overlapping 5-bar log returns over 5 times that of the 63 one-bar returns; 1 for a random walk.
 
     Returns
@@ -147,7 +147,7 @@ def variance_ratio_5_63(close: Array, log_return: Array) -> Array:
     float64, shape (bars,), at least 0
         Below 1 where moves reverse, above where they go on. NaN where the price does not move in the window.
     """
-    return deviation(np.log(close / lag(close, 5)), 63) ** 2 / (5 * deviation(log_return, 63) ** 2)
+    return deviation(np.log(close / lag(close, 5)), 63) ** 2 / (5 * sigma_63**2)
 
 
 @feature(

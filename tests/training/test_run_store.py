@@ -122,6 +122,9 @@ def test_a_kill_at_any_byte_of_a_record_costs_that_record(store: RunStore, caplo
     first = log.stat().st_size
     store.add(name, [row("BBB", "b", n=1) | {"parts": None, "params": None, "features": None}])
     whole = log.read_bytes()
+    for size in (0, first - 1):
+        log.write_bytes(whole[:size])
+        assert RunStore(store.root).runs().is_empty()
     for size in range(first, len(whole)):
         log.write_bytes(whole[:size])
         assert RunStore(store.root).runs(("symbol",))["symbol"].to_list() == ["AAA"]  # another process, meanwhile

@@ -43,7 +43,7 @@ class SettledBucket:
     skipped : list of EndState
         Instruments of which no run is graded although they have features.
     tried_by : list of str
-        Sessions that tried any of its series on overlapping dates.
+        Other sessions that tried any of its series on overlapping dates.
     """
 
     grades: pl.DataFrame
@@ -100,8 +100,8 @@ class SettledBuckets:
         return SettledBucket(grades, [EndState(a, s, "skipped", r) for a, s, r in entry["skipped"]], entry["tried_by"])
 
     def tried(self, bucket: int, sessions: set[str]) -> None:
-        """Note which sessions tried any series of a bucket that is planned."""
-        self._planned[bucket] = self._planned[bucket][0], sorted(sessions)
+        """Note which other sessions tried any series of a bucket that is planned."""
+        self._planned[bucket] = self._planned[bucket][0], sorted(sessions - {self._planner.key})
 
     def write(self, ended: Mapping[Key, EndState], grades: pl.DataFrame, trials: Callable[[], pl.DataFrame]) -> None:
         """Write the entries of all buckets that need nothing now.

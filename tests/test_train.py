@@ -103,7 +103,7 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
 def test_ctrl_c_keeps_what_is_finished_and_exits_with_130(featurized: Project, tmp_path: Path) -> None:
     project = featurized.copy(tmp_path / "p")
     process = project.start("train", NO_MLFLOW)
-    until(lambda: list(project.runs.glob("pending/*.runs.log")), process)
+    until(lambda: RunStore(project.runs).runs().height, process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=HANG)
     assert process.returncode == 130

@@ -23,13 +23,14 @@ from src.core.hashing import json_digest, text_digest
 from src.core.instruments import KEY, Key
 from src.storage import atomic, partitions
 from src.storage.ledger import WAITING
+from src.training import run_files
 from src.training.inputs import Inputs
 from src.training.planner import Planner
 from src.training.run_store import RunStore, shard_name
 from src.training.run_tables import CURVE_SCHEMA
 
 log = logging.getLogger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class SettledBuckets:
         self._models = {path.name for path in (store.root / "models").glob("*")}
         self._settled: dict[int, dict[str, Any]] = {}
         self._planned: dict[int, tuple[str | None, list[str]]] = {}
+        self._every_run: str | None = None  # digest of the runs of all buckets
 
     def of(self, bucket: int) -> SettledBucket | None:
         """Return what a bucket contributes, or None where it has to be planned.
@@ -92,7 +94,8 @@ class SettledBuckets:
             One of `Inputs.buckets`.
         """
         entry, read = self._stored.get(str(bucket)), self._read_digest(bucket)
-        same = entry is not None and read is not None and entry["digest"] == self._digest(bucket, read, self._trials)
+        digest = self._digest(bucket, read, self._trials, spread=entry["spread"]) if entry and read else None
+        same = entry is not None and digest is not None and entry["digest"] == digest
         if entry is None or not same or not self._has_models(grades := self._grades(bucket)):
             self._planned[bucket] = read, []
             return None
@@ -118,6 +121,7 @@ class SettledBuckets:
         entries = {str(bucket): entry for bucket, entry in self._settled.items()}
         if self._planner.settings.only or (entries == self._stored and not self._planned):
             return
+        self._every_run = None
         left = trials()
         own = self._by_bucket(left.filter(self._is_own(left)))
         graded = grades.group_by(KEY).agg("record_id")
@@ -126,8 +130,9 @@ class SettledBuckets:
             skipped = self._skipped(bucket, ended, record_ids)
             if skipped is None or read is None or read != self._read_digest(bucket):
                 continue
-            digest = self._digest(bucket, read, own)
-            entries[str(bucket)] = {"digest": digest, "skipped": skipped, "tried_by": tried_by}
+            spread = self._is_spread(bucket)
+            digest = self._digest(bucket, read, own, spread=spread)
+            entries[str(bucket)] = {"digest": digest, "skipped": skipped, "tried_by": tried_by, "spread": spread}
         if entries != self._stored:
             atomic.write_json({"format": _FORMAT, "buckets": entries}, self._path, durable=False)
 
@@ -149,13 +154,24 @@ class SettledBuckets:
         stored = self._grades(bucket)
         return skipped if set(stored["record_id"] if stored.height else ()) == wanted else None
 
-    def _digest(self, bucket: int, read: str, trials: Mapping[int, str]) -> str | None:
+    def _digest(self, bucket: int, read: str, trials: Mapping[int, str], *, spread: bool) -> str | None:
         root = self._store.root
         try:
             runs = files_digest(root.glob(f"b{bucket:03d}-*"), root)
+            if spread and self._every_run is None:
+                self._every_run = files_digest(root.glob("b*.runs.parquet"), root)
         except OSError:
             return None
-        return json_digest([self._basis, self._instruments[bucket], read, runs, trials.get(bucket)])
+        every_run = self._every_run if spread else None
+        return json_digest([self._basis, self._instruments[bucket], read, runs, every_run, trials.get(bucket)])
+
+    def _is_spread(self, bucket: int) -> bool:
+        """Whether runs of a bucket lie in files of others: they were stored when there were more or fewer buckets."""
+        grades = self._grades(bucket)
+        held: set[str] = set()
+        for path in self._store.root.glob(f"b{bucket:03d}-*.runs.parquet"):
+            held.update(run_files.read_columns(path, ["record_id"], None)["record_id"])
+        return bool(grades.height) and not held.issuperset(grades["record_id"])
 
     def _read_digest(self, bucket: int) -> str | None:
         """Hash the files that are read up to ``split.until``; None where any is missing or is being replaced."""

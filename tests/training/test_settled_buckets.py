@@ -232,3 +232,14 @@ def test_random_changes_end_alike_with_and_without_the_cache(project: Brief, tmp
             tables.append((each.states("train"), each.grades().drop(volatile)))
         assert tables[0][0].equals(tables[1][0])
         assert tables[0][1].equals(tables[1][1])
+
+
+def test_a_lost_file_of_runs_that_lie_in_another_bucket_is_noticed(project: Brief) -> None:
+    """As after a change of the number of buckets."""
+    config, runs = settings(project), project.root / "data" / "runs" / "demo"
+    moved = file(runs, "b000-*.runs.parquet")
+    moved = moved.rename(moved.with_name(moved.name.replace("b000", "b999")))
+    assert finish(again(config), lambda _task, trained: trained) is not None
+    assert settled(again(config)) == set(again(config).inputs.buckets)
+    moved.unlink()
+    assert 0 not in settled(again(config))

@@ -85,8 +85,7 @@ class SettledRuns:
         reasons = pl.col("reasons").list.join("; ").alias("_reasons")
         shown = self._grades.sort("record_id").with_columns(reasons).drop(nested)
         root = self._store.root
-        files = files_digest(
-            [*root.glob("b*.runs.parquet"), *root.glob("pending/*/*"), *root.glob("pending/*.log")], root
-        )
+        kinds = ("b*.runs.parquet", "pending/b*/*.runs.parquet", "pending/b*.runs.log")
+        files = files_digest([path for kind in kinds for path in root.glob(kind)], root)
         others = [repr(self._target.settings), repr(self._target.thresholds), self._target.experiment, session_key]
         return json_digest([source_digest(), *others, files, text_digest(shown.write_csv())])

@@ -240,35 +240,35 @@ def window_sums(x: Array, bars: int) -> Array:
 def ramp_sums(x: Array, bars: int) -> Array:
     """Sums of each value times its bars from the middle of the window, later ones positive, of all full windows.
 
-    Two blocks side by side have the ramps of both, and the sum of each times its distance from the new middle: equal
-    values have none.
+    Halves and thirds have ramps of their own, and the difference of the outer ones' sums times their distance: of a
+    value that does not change over 63 bars, nothing is left.
 
     Returns
     -------
     float64, shape (len(x) - bars + 1,)
         Empty where no window is full.
     """
-    size = len(x)
-    if bars > size:
-        return x[:0]
-    sums, ramps, width = x, 0.0 * x, 1
-    result, slope, have = x, ramps, 0
-    while True:
-        if bars & width:
-            last = size - have - width + 1
-            if have:
-                older, newer = result[:last], sums[have:]
-                slope = slope[:last] + ramps[have:] + (have / 2 * newer - width / 2 * older)
-                result = older + newer
-            else:
-                result, slope = sums, ramps
-            have += width
-        if 2 * width > bars:
-            return slope
-        older, newer = sums[:-width], sums[width:]
-        ramps = ramps[:-width] + ramps[width:] + width / 2 * (newer - older)
-        sums = older + newer
-        width *= 2
+    return _sums_and_ramps(x, bars)[1] if bars <= len(x) else x[:0]
+
+
+def _sums_and_ramps(x: Array, bars: int) -> tuple[Array, Array]:
+    """`window_sums` and `ramp_sums`, by the same halves and thirds."""
+    if bars == 1:
+        return x, 0.0 * x
+    if bars % 2 == 0:
+        step = bars // 2
+        sums, ramps = _sums_and_ramps(x, step)
+        older, newer = sums[:-step], sums[step:]
+        return older + newer, ramps[:-step] + ramps[step:] + step / 2 * (newer - older)
+    if bars % 3 == 0:
+        step = bars // 3
+        sums, ramps = _sums_and_ramps(x, step)
+        older, newer = sums[: -2 * step], sums[2 * step :]
+        joined = ramps[: -2 * step] + ramps[step:-step] + ramps[2 * step :]
+        return older + sums[step:-step] + newer, joined + step * (newer - older)
+    sums, ramps = _sums_and_ramps(x, bars - 1)
+    older, newest = sums[:-1], x[bars - 1 :]
+    return older + newest, ramps[:-1] + ((bars - 1) / 2 * newest - older / 2)
 
 
 def _extreme(x: Array, bars: int, pick: Callable[[Array, Array], Array]) -> Array:

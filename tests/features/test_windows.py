@@ -82,6 +82,12 @@ def test_shape_and_regression_are_those_of_scipy(bars):
     assert np.allclose(r2[bars - 1 :], [fit.rvalue**2 for fit in fits])
 
 
+@pytest.mark.parametrize("bars", [21, 63, 126, 252])
+def test_values_that_do_not_change_have_no_slope_at_all(bars):
+    for value in np.random.default_rng(7).normal(scale=5, size=50):
+        assert not windows.ramp_sums(np.full(300, value), bars).any()
+
+
 @pytest.mark.parametrize("bars", [2, 7, 8, 21])
 def test_rank_age_and_streak_are_counted_bar_by_bar(bars):
     x = np.round(SERIES["noise"], 1)  # with ties

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,8 @@ SUFFIX = ".npy"
 _FLOAT = np.dtype("<f4")
 _AT_ONCE = 2048
 """Rows that are read before columns are chosen from them: with 130 columns 1 MiB, which fits a processor's cache."""
+_UNREADABLE = (ValueError, EOFError, LookupError, TypeError, MemoryError, OverflowError, SyntaxError, TokenError)
+"""What NumPy raises on a damaged file; the last two come from a header that it takes for one of Python 2."""
 _read_array: Callable[..., Any] = np.lib.format.read_array  # NumPy gives these no types
 _read_magic: Callable[..., Any] = np.lib.format.read_magic
 _read_header: Callable[..., Any] = np.lib.format.read_array_header_1_0
@@ -119,7 +122,7 @@ def opened(path: Path) -> Iterator[FeatureFile]:
             shape, transposed, kind = _read_header(stream)
             keys = list(zip(instruments["asset_class"].tolist(), instruments["symbol"].tolist(), strict=True))
             places = slices(instruments["rows"].tolist())
-        except (ValueError, EOFError, LookupError, TypeError, MemoryError, OverflowError) as error:
+        except _UNREADABLE as error:
             raise DamagedFile(f"{path.name} is cut short, or no file of features") from error
         start, rows = stream.tell(), places[-1].stop if places else 0
         described = kind == _FLOAT and not transposed and dates.shape == (rows,) and shape == (rows, len(names))

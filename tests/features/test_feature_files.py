@@ -111,6 +111,8 @@ def test_no_file_that_is_cut_short_or_longer_or_something_else_is_read(store: Fe
         b"PK\x03\x04" + whole[4:],
         b"no features",
         whole[:6] + b"\x09" + whole[7:],
+        whole.replace(b"'descr'", b"'descr", 1),
+        whole[:40] + bytes(20) + whole[60:],
     ]
     for content in [*(whole[:length] for length in starts), *others]:
         path.write_bytes(content)

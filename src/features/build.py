@@ -138,9 +138,9 @@ def _stale(
     windows = {item.name: (item.window, item.tolerance) for item in chosen}
     trials = trials_each(sum(bars.ledger.states(b).height for b in bars.buckets())) if own_features(chosen) else 0
     kinds, root = kinds_of(chosen), job.paths.facts
-    if earlier := sum(store.is_of_earlier_form(b) for b in bars.buckets()):
-        log.info("%d buckets are stored in the form of an earlier version: their features are computed again", earlier)
     facts = {b: FactLookup.digests(root, b, kinds) for b in _wanted(bars, job.only)}
+    if earlier := sum(map(store.is_of_earlier_form, facts)):
+        log.info("%d buckets are stored in the form of an earlier version: their features are computed again", earlier)
     return [
         BucketTask(bars.root, store.root, b, job.features, job.interval, windows, trials, root, digests)
         for b, digests in facts.items()

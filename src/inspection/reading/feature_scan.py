@@ -103,7 +103,7 @@ def _part(
 
     with feature_files.opened(path) as file:
         there = [name for name in file.names if name in columns]
-    before = None if last is None else last + dt.timedelta(days=1)
+    before = last + dt.timedelta(days=1) if last and last < dt.date.max else None
     table = feature_files.read([path], there, keys, first, before).table()
     lacking = [pl.lit(None, pl.Float32).alias(name) for name in columns if name not in table.columns]
     return table.with_columns(lacking).select(columns)

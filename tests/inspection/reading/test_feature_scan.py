@@ -59,6 +59,7 @@ def test_instruments_and_days_are_narrowed(tmp_path: Path, parts: list[pl.DataFr
         wanted.filter(pl.col("date").is_between(dt.date(2021, 12, 15), dt.date(2022, 1, 5)))
     )
     assert lazily(tmp_path, since="2030-01-01").collect().is_empty()
+    assert lazily(tmp_path, until="9999-12-31").collect().height == sum(part.height for part in parts)
 
 
 def test_where_nothing_is_stored_or_the_first_file_is_damaged_the_remedy_is_named(

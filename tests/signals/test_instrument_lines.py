@@ -240,10 +240,8 @@ def refusal_free(case: Trained, name: str) -> bool:
 
 
 def test_a_missing_row_of_features_is_refused(own: Trained) -> None:
-    gone, store = (
-        (pl.col("symbol") == "SIM01") & (pl.col("date") == dt.date(2023, 12, 28)),
-        FeatureStore(own.config.paths.features),
-    )
+    store = FeatureStore(own.config.paths.features)
+    gone = (pl.col("symbol") == "SIM01") & (pl.col("date") == dt.date(2023, 12, 28))
     for number in store.buckets():
         stored_case.write(store, number, store.read_bucket(number).filter(~gone))
     lines = own.lines("2023-12-20", LAST, "SIM01 ridge").unique("decided_on", keep="first", maintain_order=True)

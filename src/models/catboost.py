@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from src.models.quantiles import blanked, quantiles
 from src.models.search_space import Bounds, TreeCost
 
 if TYPE_CHECKING:
-    import catboost as cb
     import numpy as np
 
     from src.core.arrays import Bytes, Matrix, Scores, Vector
@@ -81,8 +81,9 @@ def fit_windows(
 ) -> Iterator[Any]:
     """Fit one model for each expanding window; see `src.models.library.WindowedFamily`.
 
-    All rows are binned once, and each window takes its rows from them. The borders lie halfway between the quantiles
-    of the first `bins` rows; the lowest one sets missing values apart.
+    Each window is binned by the same borders, which need not be searched for: they lie halfway between the quantiles of
+    the first `bins` rows, and the lowest one sets missing values apart. Slices of rows that are binned once would cost
+    as much, and CatBoost keeps their memory.
 
     Yields
     ------
@@ -90,12 +91,13 @@ def fit_windows(
     """
     import catboost as cb
 
-    settings, rows = _settings(params, seed, "cpu"), max(ends)
     values = quantiles(x[:bins], max(params.border_count, 2))
-    whole = cb.Pool(blanked(x[:rows], values), y[:rows], feature_names=names, thread_count=1)
-    _quantize(whole, _borders_between(values))
-    for end in ends:
-        yield cb.CatBoost(settings).fit(whole.slice(np.arange(end)))
+    x = blanked(x[: max(ends)], values)
+    with _borders_file(_borders_between(values)) as path:
+        settings = _settings(params, seed, "cpu") | {"input_borders": str(path)}
+        for end in ends:
+            by_column = np.asfortranarray(x[:end])  # CatBoost reads columns where they are
+            yield cb.CatBoost(settings).fit(cb.Pool(by_column, y[:end], feature_names=names, thread_count=1))
 
 
 def _borders_between(values: Matrix) -> str:
@@ -106,12 +108,13 @@ def _borders_between(values: Matrix) -> str:
     return "".join(f"{column}\t{border!r}\tMin\n" for column, each in enumerate(borders) for border in each)
 
 
-def _quantize(data: cb.Pool, borders: str) -> None:
+@contextlib.contextmanager
+def _borders_file(borders: str) -> Iterator[Path]:
     """CatBoost reads borders from a file alone."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "borders.tsv"
         path.write_text(borders, encoding="utf-8")
-        data.quantize(input_borders=str(path))
+        yield path
 
 
 def _settings(params: CatBoostParams, seed: int, device: str) -> dict[str, Any]:
@@ -166,7 +169,8 @@ def fit_pooled(
     by_column = np.asfortranarray(x[:, :used])  # CatBoost reads these bytes where they are, and copies rows to floats
     kinds = list(range(columns, used)) or None
     data = cb.Pool(by_column, y, cat_features=kinds, feature_names=names[:used], thread_count=1)
-    _quantize(data, _borders(columns, params.border_count))
+    with _borders_file(_borders(columns, params.border_count)) as path:
+        data.quantize(input_borders=str(path))
     del by_column
     return cb.CatBoost(settings).fit(data)
 

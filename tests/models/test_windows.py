@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import xgboost as xgb
 from sklearn.metrics import roc_auc_score
@@ -98,8 +99,25 @@ def binned_prediction(name: str, model: Any, x: np.ndarray, y: np.ndarray) -> An
     from src.models import catboost as family_module
 
     data = cb.Pool(x, y, feature_names=NAMES)
-    family_module._quantize(data, family_module._borders_between(quantiles(x[:FIRST], 31)))
+    with family_module._borders_file(family_module._borders_between(quantiles(x[:FIRST], 31))) as path:
+        data.quantize(input_borders=str(path))
     return model.predict(data, prediction_type="Probability")[:, 1]
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_windows_leave_no_memory_behind(name: str) -> None:
+    library, (x, y) = family(name), sample(2300, 6)
+    x = np.tile(x, 130 // x.shape[1] + 1)[:, :130].copy()
+    names = [f"column_{number}" for number in range(130)]
+
+    def windows() -> int:
+        for model in library.fit_windows(x, y, [500, 1100, 1700, 2300], PARAMS[name](rounds=2), 7, names, bins=500):
+            library.predict(model, x[:10])
+        return psutil.Process().memory_info().rss
+
+    before = [windows() for _ in range(3)][-1]  # what a library keeps for itself
+    grown = [windows() for _ in range(20)][-1] - before
+    assert grown < 20 * x.nbytes / 10, f"{grown / 2**20:.1f} MiB for 20 instruments of {x.nbytes / 2**20:.1f} MiB"
 
 
 @pytest.mark.parametrize("name", WINDOWED)

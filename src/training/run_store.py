@@ -120,10 +120,7 @@ class RunStore:
         DataFrame
             record_id and the columns of `OOS_SCHEMA`: one row a run.
         """
-        wanted = list(record_ids)
-        if not wanted:
-            return pl.DataFrame(schema={"record_id": pl.String, **OOS_SCHEMA})
-        return self._rows(".runs", wanted, {"record_id": pl.String, **OOS_SCHEMA}, _prefix(bucket))
+        return self._rows(".runs", record_ids, {"record_id": pl.String, **OOS_SCHEMA}, _prefix(bucket))
 
     def grades(self, session_key: str, bucket: int | None = None) -> pl.DataFrame:
         """Read the grades that a session gave.
@@ -183,10 +180,9 @@ class RunStore:
         DataFrame
             record_id, stamp, net (return), equity, always_long (equity of always holding): one row a day.
         """
-        lists, wanted = list(CURVE_SCHEMA), list(record_ids)
+        lists = list(CURVE_SCHEMA)
         schema = {"record_id": pl.String, **CURVE_SCHEMA}
-        prefix = _prefix(bucket) if wanted else "none"
-        rows = self._rows(f"{session_key[:8]}.grades", wanted, schema, prefix)
+        rows = self._rows(f"{session_key[:8]}.grades", record_ids, schema, _prefix(bucket))
         return as_dates(rows.filter(pl.col("stamp").is_not_null()).explode(lists))
 
     def model_path(self, record_id: str) -> Path | None:
@@ -331,12 +327,14 @@ class RunStore:
 
     def _rows(self, kind: str, record_ids: Iterable[str], schema: dict[str, Any], prefix: str = "b") -> pl.DataFrame:
         """Some columns of the asked runs, in the files of a kind whose names begin so."""
-        wanted = pl.col("record_id").is_in(list(record_ids))
+        asked = list(record_ids)
+        wanted = pl.col("record_id").is_in(asked)
 
         def found(path: Path) -> pl.DataFrame:
             return scan(path).select(list(schema)).filter(wanted).collect()
 
-        rows = pl.concat([pl.DataFrame(schema=schema), *self._read_shards(kind, found, prefix)], how="vertical_relaxed")
+        frames = self._read_shards(kind, found, prefix) if asked else []
+        rows = pl.concat([pl.DataFrame(schema=schema), *frames], how="vertical_relaxed")
         return rows.unique("record_id", keep="first", maintain_order=True)
 
 

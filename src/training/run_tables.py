@@ -63,7 +63,7 @@ GRADE_SCHEMA: dict[str, Any] = {
 
 
 def run_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Make a table of new runs, as `RunStore.add` stores it.
+    """Make a table of new runs, as a shard of the run store holds it.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ def as_of(day: Array, known_day: Array, known: Array, oldest_days: float = 10.0)
     Parameters
     ----------
     day : float64, shape (n,)
-        Days since 1970-01-01, ascending.
+        Days since 1970-01-01.
     known_day, known : float64, shape (m,)
         Days, ascending, and the values that were known from then on.
     oldest_days : float
@@ -43,7 +43,7 @@ def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> Rows:
     Parameters
     ----------
     day : float64, shape (n,)
-        Days since 1970-01-01, ascending.
+        Days since 1970-01-01.
     known_day : float64, shape (m,)
         Ascending.
     oldest_days : float
@@ -57,7 +57,7 @@ def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> Rows:
     if not len(known_day):
         return np.full(len(day), -1, dtype=np.int64)
     row = np.searchsorted(known_day, day, side="right") - 1
-    row[~(day - known_day[row] <= oldest_days)] = -1  # before the first, the last day of all is later
+    row[~(day - known_day[row] <= oldest_days)] = -1  # a row of -1 is compared with the last day, and stays -1
     return row
 
 

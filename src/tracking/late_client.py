@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 
@@ -20,12 +20,7 @@ class LateClient:
 
     def __init__(self, searches: Any, connect: Callable[[], Any]) -> None:
         self.searches = searches
-        self._connect = connect
-
-    @cached_property
-    def client(self) -> Any:
-        """MLflow's client."""
-        return self._connect()
+        self._client = functools.cache(connect)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
+        return getattr(self._client(), name)

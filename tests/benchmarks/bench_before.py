@@ -23,15 +23,12 @@ import polars as pl
 import pytest
 
 from src.core.project import ROOT
+from src.core.unknown_verb import verbs
 from tests.market_case import MARKET
 
 pytestmark = pytest.mark.timeout(4 * 3600)
 INSTRUMENTS = int(os.environ.get("ALPHA_BENCH_INSTRUMENTS", "60"))
 PAIRS = 3
-VERBS = (
-    "hydrate", "featurize", "train", "tune", "report", "promote", "predict", "monitor", "status", "data", "doctor",
-    "clean", "sync", "ui", "search", "compare",
-)  # fmt: skip
 KEY = ["asset_class", "symbol"]
 
 
@@ -150,6 +147,6 @@ def test_starts(trees: tuple[Tree, Tree]) -> None:
     for tree in trees:
         tree.spent.clear()
     for pair in range(PAIRS):
-        for verb in VERBS:
+        for verb in verbs():
             in_pairs(trees, pair, f"{verb} --help", verb, "--help", at=[[], []])
     show(trees)

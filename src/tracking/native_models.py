@@ -40,6 +40,8 @@ class NativeModels:
         Mends; None while training, which logs and mends nothing.
     write_again : callable
         Writes a run as a new one.
+    bucket : int or None
+        Bucket of all the runs.
     aliases : dict
         Aliases that pointed to versions of replaced runs, by the key of the run.
     """
@@ -49,6 +51,7 @@ class NativeModels:
     runs: pl.DataFrame
     repairs: Repairs | None
     write_again: Callable[[RunContent], None]
+    bucket: int | None = None
     aliases: dict[Key, dict[str, str]] = field(default_factory=dict)
 
     @cached_property
@@ -57,7 +60,7 @@ class NativeModels:
 
     @cached_property
     def _recorded(self) -> dict[str, set[str]]:
-        return self.store.recorded_models()
+        return self.store.recorded_models(self.bucket)
 
     @cached_property
     def _logged(self) -> dict[str, Any]:

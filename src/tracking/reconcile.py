@@ -137,7 +137,7 @@ def reconcile(
         del recorded[content.key]
         _write_missing(target, store, {content.key: content}, recorded, session["key"], bucket)
 
-    models = NativeModels(target, store, runs, repairs, write_again)
+    models = NativeModels(target, store, runs, repairs, write_again, bucket)
     passing = [content for content in wanted.values() if content.passed]
     for content in passing:
         models.bring(content, recorded)

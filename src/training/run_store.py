@@ -195,9 +195,9 @@ class RunStore:
         path = self.model_path(record_id)
         return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
-    def recorded_models(self) -> dict[str, set[str]]:
-        """SHA-256 of each native model as training stored it, by record id; several where sessions differ."""
-        return model_hashes(sorted(self.root.glob("b*-*.grades.parquet")))
+    def recorded_models(self, bucket: int | None = None) -> dict[str, set[str]]:
+        """SHA-256 of each native model as the grades of a bucket, or of all, name it; several where sessions differ."""
+        return model_hashes(sorted(self.root.glob(f"{_prefix(bucket)}*.grades.parquet")))
 
     def buckets(self) -> list[int]:
         """Return the numbers of the buckets that have runs."""

@@ -147,13 +147,15 @@ def test_runs_and_curves_of_one_bucket_are_read_from_its_files_alone(store: RunS
         store.add(name, [row(f"S{number}", str(number))])
         store.compact(name)
         curve = {"stamp": [dt.datetime(2024, 1, 2)], "net": [0.1], "equity": [1.1], "always_long": [1.0]}
-        store.write_grades(name, grade_table([{"record_id": f"{number}.0", **curve}]))
+        store.write_grades(name, grade_table([{"record_id": f"{number}.0", "model_sha256": "aa", **curve}]))
+    assert store.recorded_models() == {"3.0": {"aa"}, "4.0": {"aa"}}
     assert store.runs(("symbol",), ["3.0", "4.0"], 3)["symbol"].to_list() == ["S3", "S4"]  # it lacks one of them
     assert store.equity(["3.0", "4.0"], SESSION, 3)["record_id"].to_list() == ["3.0"]
     for kind in ("runs", "grades"):
         (store.root / f"{shard_name(4, SESSION)}.{kind}.parquet").write_bytes(b"not read")
     assert store.runs(("symbol",), ["3.0"], 3)["symbol"].to_list() == ["S3"]
     assert store.equity(["3.0"], SESSION, 3).height == 1
+    assert store.recorded_models(3) == {"3.0": {"aa"}}
 
 
 def test_a_later_attempt_supersedes_the_former(store: RunStore) -> None:

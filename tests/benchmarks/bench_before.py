@@ -39,9 +39,9 @@ class Tree:
     name: str
     code: Path
     root: Path
-    spent: dict[str, list[float]] = field(default_factory=dict)
+    spent: dict[str, dict[int, float]] = field(default_factory=dict)  # CPU seconds by step and pair
 
-    def command(self, step: str, verb: str, *words: str) -> None:
+    def command(self, step: str, pair: int, verb: str, *words: str) -> None:
         """Run a command to its end and keep its CPU seconds, those of its workers included."""
         environment = {**os.environ, "DVC_STAGE": "bench", "DVC_ROOT": str(self.root), "PYTHONPATH": str(self.code)}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -53,7 +53,7 @@ class Tree:
         after = os.times()
         if done.returncode == 0:
             cpu = after.children_user + after.children_system - before.children_user - before.children_system
-            self.spent.setdefault(step, []).append(cpu)
+            self.spent.setdefault(step, {})[pair] = cpu
         else:
             sys.stdout.write(f"\n{self.name}: {step} ended with {done.returncode}: {done.stderr[-300:]}\n")
 
@@ -108,7 +108,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
 def in_pairs(trees: tuple[Tree, Tree], pair: int, step: str, verb: str, *words: str, at: list[list[str]]) -> None:
     """Run a step in both trees, the other one first every second time."""
     for tree, settings in [*zip(trees, at, strict=True)][:: -1 if pair % 2 else 1]:
-        tree.command(step, verb, *settings, *words)
+        tree.command(step, pair, verb, *settings, *words)
 
 
 def show(trees: tuple[Tree, Tree]) -> None:
@@ -117,9 +117,9 @@ def show(trees: tuple[Tree, Tree]) -> None:
     lines = [f"| CPU s, {INSTRUMENTS} instruments, against {base()} | before | now | ratio (of each pair) |"]
     lines += ["|---|---|---|---|"]
     for step, spent in now.spent.items():
-        was = before.spent.get(step, [])
-        medians = [f"{statistics.median(each):.2f}" if each else "-" for each in (was, spent)]
-        ratios = sorted(b / a for a, b in zip(was, spent, strict=False) if a)
+        was = before.spent.get(step, {})
+        medians = [f"{statistics.median(each.values()):.2f}" if each else "-" for each in (was, spent)]
+        ratios = sorted(cpu / was[pair] for pair, cpu in spent.items() if was.get(pair))
         of_pairs = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})" if ratios else "-"
         lines.append(f"| {step} | {' | '.join(medians)} | {of_pairs} |")
     sys.stdout.write("\n" + "\n".join(lines) + "\n")

@@ -140,7 +140,10 @@ def test(rest: list) -> int:
     """Run lint and type checks beside the tests, whose summary comes last: the checks take the first minute of it."""
     with ThreadPoolExecutor(1) as beside:
         linted = beside.submit(lint, [], quiet=True)
-        return call("python", "-m", "pytest", *PARALLEL, *QUIET, *rest) or linted.result()
+        status = call("python", "-m", "pytest", *PARALLEL, *QUIET, *rest)
+        if linted.result():
+            say("lint, types or the direction of imports failed: the findings stand above; make lint shows them alone")
+        return status or linted.result()
 
 
 def bench(rest: list) -> int:

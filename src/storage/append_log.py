@@ -17,7 +17,7 @@ from pathlib import Path
 from src.storage.atomic import sync_folder
 
 log = logging.getLogger(__name__)
-_FRAME = struct.Struct("<4sQI")  # mark, length and CRC-32 of what follows
+_FRAME = "<4sQI"  # mark, length and CRC-32 of what follows
 _MARK = b"log1"
 
 
@@ -75,7 +75,7 @@ class AppendLog:
         with self.path.open("ab", buffering=0) as stream:
             size = stream.seek(0, os.SEEK_END)
             try:
-                left = memoryview(_FRAME.pack(_MARK, len(record), zlib.crc32(record)) + record)
+                left = memoryview(struct.pack(_FRAME, _MARK, len(record), zlib.crc32(record)) + record)
                 while left:
                     left = left[stream.write(left) :]
                 os.fsync(stream.fileno())
@@ -102,10 +102,10 @@ class AppendLog:
 
 def _whole(content: bytes) -> tuple[list[bytes], int]:
     """The whole records, and where they end."""
-    records, end = [], 0
-    while end + _FRAME.size <= len(content):
-        mark, length, checksum = _FRAME.unpack_from(content, end)
-        start = end + _FRAME.size
+    records, end, frame = [], 0, struct.calcsize(_FRAME)
+    while end + frame <= len(content):
+        mark, length, checksum = struct.unpack_from(_FRAME, content, end)
+        start = end + frame
         record = content[start : start + length]
         if mark != _MARK or len(record) != length or zlib.crc32(record) != checksum:
             break

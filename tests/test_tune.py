@@ -205,15 +205,15 @@ def test_settings_on_which_the_library_raises_are_a_trial_that_failed(
 ) -> None:
     from src.models import lightgbm
 
-    real, seen = lightgbm.fit, []
+    real, seen = lightgbm.fit_windows, []
 
-    def brittle(x: Any, y: Any, params: LightGBMParams, *rest: Any) -> Any:
+    def brittle(x: Any, y: Any, ends: Any, params: LightGBMParams, *rest: Any, bins: int) -> Any:
         seen.append(params)
         if params.rounds != POOR.rounds and params.rounds % 2:
             raise RuntimeError("an odd number of rounds")
-        return real(x, y, params, *rest)
+        return real(x, y, ends, params, *rest, bins=bins)
 
-    monkeypatch.setattr(lightgbm, "fit", brittle)
+    monkeypatch.setattr(lightgbm, "fit_windows", brittle)
     config = tuned(moved(skilled, tmp_path), POOR, trials=8, instruments=4, batch=4)
     line = tune(config)
     found = trials(config)

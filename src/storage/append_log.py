@@ -66,12 +66,14 @@ class AppendLog:
         Raises
         ------
         OSError
-            If it can't be written; the log is then as it was.
+            If it can't be written; the log is then as it was. After an interruption (Ctrl+C) it holds the record, if that
+            was written whole, or a part that the next writer cuts off.
         """
         is_new = not self.path.exists()
         if is_new:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self.cut()
+        self._is_sound = False
         with self.path.open("ab", buffering=0) as stream:
             size = stream.seek(0, os.SEEK_END)
             try:
@@ -79,8 +81,7 @@ class AppendLog:
                 while left:
                     left = left[stream.write(left) :]
                 os.fsync(stream.fileno())
-            except BaseException:
-                self._is_sound = False
+            except OSError:
                 with contextlib.suppress(OSError):
                     stream.truncate(size)
                 raise

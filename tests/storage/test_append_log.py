@@ -52,3 +52,19 @@ def test_a_record_that_could_not_be_written_leaves_the_log_as_it_was(
     assert read(path) == [b"one"]
     log.append(b"three")
     assert read(path) == [b"one", b"three"]
+
+
+def test_an_interruption_takes_no_whole_record_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.log"
+    log = AppendLog(path)
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            log.append(b"one")
+    assert read(path) == [b"one"], "a reader may have seen it"
+    log.append(b"two")
+    assert read(path) == [b"one", b"two"]

@@ -66,7 +66,7 @@ class AppendLog:
         Raises
         ------
         OSError
-            If it can't be written; the log is then as it was. After an interruption (Ctrl+C) it holds the record, if that
+            If it can't be written; the log is then as it was. After an interruption (Ctrl+C) it holds the record, if it
             was written whole, or a part that the next writer cuts off.
         """
         is_new = not self.path.exists()

@@ -25,8 +25,10 @@ HANG = 900.0
 RUN, COMMAND = "ALPHA_LOOP_TEST_RUN", "ALPHA_LOOP_TEST_COMMAND"
 """Variables that every process of a run of the tests, and every process of one command, inherits."""
 _LAST_MOMENTS = 60.0  # seconds that the processes of a command that ended by itself may take to end too
+_LOADING = 60.0  # seconds that a busy machine may take to load a program
 _LOOK_EVERY = 0.02
 _CLOCK_TICK = 1.0  # seconds by which a process may seem older than it is
+_CREATED = psutil.Process().create_time()
 _WINDOWS = sys.platform == "win32"
 _begun: list[Command] = []
 
@@ -35,7 +37,7 @@ class Command(subprocess.Popen[Any]):
     """A process in a group of its own; `end_group` ends all that descends from it."""
 
     def __init__(self, command: Any, *, env: Mapping[str, str] | None = None, **settings: Any) -> None:
-        self.token, self.began, self._created = uuid.uuid4().hex, time.monotonic(), time.time()
+        self.token, self.began = uuid.uuid4().hex, time.monotonic()
         environment = {**(os.environ if env is None else env), COMMAND: self.token}
         with _interruptible():
             group = {"creationflags": _new_group()} if _WINDOWS else {"start_new_session": True}
@@ -50,15 +52,9 @@ class Command(subprocess.Popen[Any]):
         if not _WINDOWS:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-        end = time.monotonic() + _LAST_MOMENTS
-        while True:
-            loading = _loading_since(self._created)  # before the look: what is over by then bears its marks
-            for each in marked(COMMAND, self.token):
-                with contextlib.suppress(psutil.Error):
-                    each.kill()
-            if not loading or time.monotonic() > end:
-                break
-            time.sleep(_LOOK_EVERY)
+        for each in marked(COMMAND, self.token):
+            with contextlib.suppress(psutil.Error):
+                each.kill()
         self.wait(HANG)
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
@@ -150,19 +146,24 @@ def pause(seconds: float) -> None:
 
 def marked(variable: str, value: str) -> list[psutil.Process]:
     """Processes, this one left out, that inherited a variable: descendants, also those that lost their parent."""
-    found = []
-    for each in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if each.pid != os.getpid() and each.environ().get(variable) == value and _lives(each):
-                found.append(each)
-    return found
+    end = time.monotonic() + _LOADING
+    while True:
+        loading = _is_any_loading()  # before the look: what has been loaded by then bears its variables
+        found = []
+        for each in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if each.pid != os.getpid() and each.environ().get(variable) == value and _lives(each):
+                    found.append(each)
+        if not loading or time.monotonic() > end:
+            return found
+        time.sleep(_LOOK_EVERY)
 
 
-def _loading_since(moment: float) -> bool:
-    """Whether a process that is younger is being replaced by a program (`exec`): it has no environment for a moment."""
+def _is_any_loading() -> bool:
+    """Whether the program of any process younger than this one is being loaded: it has no environment for a moment."""
     for each in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            young = each.create_time() >= moment - _CLOCK_TICK
+            young = each.create_time() >= _CREATED - _CLOCK_TICK
             if young and not each.environ() and not each.cmdline() and each.exe() and _lives(each):
                 return True
     return False

@@ -172,7 +172,7 @@ def read_yaml(content: bytes) -> Any:
     Raises
     ------
     yaml.YAMLError
-        If it is none.
+        If the content is not YAML.
     """
     import yaml
 

@@ -65,7 +65,7 @@ def runs_by_id(
 
 
 def experiment_by_name(client: Any, name: str) -> Any:
-    """Find an experiment, deleted or not; None if there is none of that name.
+    """Find an experiment, deleted or not; None where no experiment has that name.
 
     Parameters
     ----------

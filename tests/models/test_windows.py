@@ -143,7 +143,7 @@ def test_a_column_without_values_in_the_first_rows_is_not_used(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", WINDOWED)
-def test_values_that_go_missing_later_are_told_from_the_others(name: str) -> None:
+def test_values_that_go_missing_later_are_distinguished_from_the_others(name: str) -> None:
     x, y = sample(900, 6)
     x[:, 0] = np.exp(np.random.default_rng(1).normal(size=900))  # no zero, as which LightGBM may read NaN
     x[FIRST:, 0][y[FIRST:] == 1.0] = np.nan

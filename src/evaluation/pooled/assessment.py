@@ -25,8 +25,9 @@ from src.evaluation.pooled.exposures import DAILY_SCHEMA, break_even_bps, by_yea
 from src.evaluation.pooled.graded_days import GradedDays, PooledRun
 from src.evaluation.pooled.information import daily_information, decay
 from src.evaluation.pooled.lateness import doubt, one_day_later
-from src.evaluation.pooled.luck import draws
+from src.evaluation.pooled.luck import Draws, draws
 from src.evaluation.pooled.portfolio import TradedPortfolio
+from src.evaluation.suspicion import OneBarLater
 
 if TYPE_CHECKING:
     from src.config.schema import EligibilityConfig, GradeConfig, PortfolioConfig
@@ -92,11 +93,9 @@ def assess_pooled(
 
     Parameters
     ----------
-    run : PooledRun
-    portfolio : PortfolioConfig
+    run, portfolio, gate : PooledRun, PortfolioConfig, GradeConfig
     eligibility : EligibilityConfig
         For its delisting return.
-    gate : GradeConfig
     trials : int
         Distinct run keys ever graded on this class's out-of-sample days, this one and prior ones included.
     seed : int
@@ -133,21 +132,34 @@ def assess_pooled(
         **_portfolio_figures(days, held, daily),
         **evidence,
         "deflated_sharpe": significance.deflated_sharpe_of(active(days, held), trials),
-        "deflated_luck_rate": drawn.deflated_luck_rate(trials),
-        "late_auc": later.late_area,
-        "late_sharpe": later.late_ratio,
-        "suspicious": suspicious,
-        "passed": verdict.passed,
-        "reasons": list(verdict.reasons),
-        "registrable": verdict.registrable,
-        "n_trials": trials,
+        **_verdict_columns(verdict, later, suspicious),
+        **_draw_columns(drawn, trials, gate.common_shifts),
         "prior_trials": prior_trials,
-        "shift_passes": drawn.passes(gate.common_shifts),
-        "shift_z": drawn.z_bytes(gate.common_shifts),
     }
     ordered = {name: values[name] for name in (*SCHEMA, *POOLED_SCHEMA)}
     yearly = by_year(daily, run.section.bars_per_year)
     return PooledAssessment(ordered, verdict, held, days.market, daily, yearly, decay(days, neutral))
+
+
+def _verdict_columns(verdict: Grade, later: OneBarLater, suspicious: str | None) -> dict[str, Any]:
+    return {
+        "passed": verdict.passed,
+        "reasons": list(verdict.reasons),
+        "registrable": verdict.registrable,
+        "late_auc": later.late_area,
+        "late_sharpe": later.late_ratio,
+        "suspicious": suspicious,
+    }
+
+
+def _draw_columns(drawn: Draws, trials: int, common_shifts: int) -> dict[str, Any]:
+    """What the draws without skill say of the run, and how they fared themselves."""
+    return {
+        "n_trials": trials,
+        "deflated_luck_rate": drawn.deflated_luck_rate(trials),
+        "shift_passes": drawn.passes(common_shifts),
+        "shift_z": drawn.z_bytes(common_shifts),
+    }
 
 
 def _figures(days: GradedDays, held: TradedPortfolio) -> Figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ def _without_libraries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setattr(warm_case, "LIBRARIES", ())
         patch.setattr(warm_case, "_servers", {})
         patch.setenv("LEFT_OUT", "yes")
+        patch.delenv("PYTHONUNBUFFERED", raising=False)
         yield
         warm_case.end()
 
@@ -57,3 +59,25 @@ def test_a_forked_command_that_dies_of_a_signal_or_an_error_says_so(tmp_path: Pa
     assert warm_case.run(["-c", "import os; os._exit(9)"], tmp_path).returncode == 9
     failed = warm_case.run(["-c", "1 / 0"], tmp_path)
     assert failed.returncode == 1 and "ZeroDivisionError" in failed.stderr
+
+
+ENDS = {
+    "sys.exit('in words')": 1,
+    "sys.exit(False)": 0,
+    "print('without a line end', end='')": 0,
+    "threading.Thread(target=lambda: (go.wait(0.1), print('another thread'))).start()": 0,
+    "futures.ThreadPoolExecutor().submit(print, 'a pool')": 0,
+    "raise KeyboardInterrupt": -signal.SIGINT,
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.usefixtures("_without_libraries")
+@pytest.mark.parametrize("end", ENDS)
+def test_a_forked_command_ends_as_a_started_one(end: str, tmp_path: Path) -> None:
+    program = f"import concurrent.futures as futures, sys, threading; go = threading.Event(); {end}"
+    forked = warm_case.run(["-c", program], tmp_path)
+    begun = process_case.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert (forked.returncode, forked.stdout) == (begun.returncode, begun.stdout)
+    assert forked.returncode == ENDS[end]
+    assert forked.stderr.splitlines()[-1:] == begun.stderr.splitlines()[-1:]

@@ -7,20 +7,23 @@ Where the system can't fork, and on macOS, whose libraries don't bear it, comman
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 LIBRARIES = (
     "catboost", "dvc.cli", "dvc.repo.reproduce", "hydra.core.hydra_config", "hydra.utils", "lightgbm",
@@ -29,6 +32,8 @@ LIBRARIES = (
 )  # fmt: skip
 _AT_IMPORT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "OPENBLAS_NUM_THREADS": "1"}
 """What libraries read when they are imported: no threads, which a fork would leave behind."""
+HOME = Path(__file__).resolve().parents[1]
+"""Folder of the project, whose code no test changes."""
 _servers: dict[Path, Any] = {}
 
 
@@ -114,6 +119,49 @@ def _serve() -> dict[str, Any] | None:
     return None
 
 
+def _prepare() -> None:
+    """Do what each command of the project would do again: import its packages, compose, hash the code of a run."""
+    import src
+
+    for module in pkgutil.walk_packages(src.__path__, "src."):
+        if module.ispkg or module.name.count(".") > 1:  # a verb is run as a program
+            importlib.import_module(module.name)
+    from src.config.compose import compose
+    from src.features import catalog, registry
+    from src.models.registry import PARAMS
+    from src.training import code_keys
+
+    config = compose()
+    for name in PARAMS:
+        code_keys.fit_code(name, config.label.kind)
+    code_keys.grade_code()
+    for item in [*registry.FEATURES.values()]:
+        catalog.code_hash(item)
+
+
+def _leave_after(command: Callable[[], None]) -> NoReturn:
+    """Carry out a command and end as Python does, without taking every library apart, which takes longer than most."""
+    status: Any = 0
+    try:
+        command()
+    except SystemExit as end:
+        status = end.code
+    except KeyboardInterrupt:
+        raise  # Python ends by the signal
+    except BaseException:  # noqa: BLE001 (whatever ends a program is shown as Python shows it)
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    if status is not None and not isinstance(status, int):
+        sys.stderr.write(f"{status}\n")
+        status = 1
+    private: Any = (threading, atexit)
+    private[0]._shutdown()
+    private[1]._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit((status or 0) & 0xFF)
+
+
 def _become(
     words: list[str], env: dict[str, str], before: str, cwd: str, streams: list[str], library: list[str]
 ) -> None:
@@ -147,6 +195,8 @@ if __name__ == "__main__":
     for name in sys.argv[2:]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    if Path(sys.argv[1]) == HOME:
+        _prepare()
     gc.freeze()
     if asked := _serve():
-        _become(**asked, library=library)
+        _leave_after(lambda: _become(**asked, library=library))

@@ -40,6 +40,21 @@ ALLOWED = {
     "test_clock.py": dict.fromkeys(("sleep of a program", "clock of a program"), "planted"),
 }
 """What a file may read of the clock, and why nothing depends on how busy the machine is."""
+TIME_OF_DAY = {
+    "fetching/proxy_case.py": "certificates are valid around it",
+    "inspection/test_invariants.py": "the page shows counts",
+    "loopback/__main__.py": "a world at the moment that it is given, or else now",
+    "loopback/world.py": "the clock that its client reads",
+    "market/test_calendar.py": "a program that asks for any session",
+    "research/sources/test_feeds_collected.py": "a world that is hours behind the command, whenever that runs",
+    "research/test_collection.py": "what is due in hours",
+    "sources/yahoo/test_options.py": "between two readings",
+    "sources/yahoo/test_session.py": "between two readings",
+    "sources/yahoo/test_source.py": "a distance of 730 days, give or take one",
+    "test_clock.py": "planted",
+    "training/test_session.py": "the page shows counts",
+}
+"""Files that read what time it is, and why they pass at any: others set the clock (`tests/moment_case.py`)."""
 CLOCKS = {
     f"time.{name}" for name in ("sleep", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time")
 } | {"asyncio.sleep", "os.times"}  # fmt: skip
@@ -103,6 +118,16 @@ def moments_in_parameters(tree: ast.Module) -> Iterator[int]:
                     yield node.lineno
 
 
+def reads_of_the_day(tree: ast.Module) -> Iterator[int]:
+    """Lines that read what time it is, in code or in a program that is kept in a string."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and re.search(r"(datetime|date)\.(now|today|utcnow)$", dotted(node.func)):
+            yield node.lineno
+        kept = isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value
+        if kept and re.search(r"\b(datetime|date)\.(now|today|utcnow)\(", kept):
+            yield node.lineno
+
+
 def call_limits(called: str, node: ast.Call) -> Iterator[str]:
     """Limits of a call that are numbers: the limit of all is `HANG`, by its name."""
     last = called.rpartition(".")[2]
@@ -145,6 +170,17 @@ def test_a_moment_in_a_parameter_is_seen() -> None:
 def test_a_test_waits_for_events_and_not_for_time() -> None:
     assert len(files()) > 400
     assert [each for path in files() for each in refused(path)] == []
+
+
+def test_no_test_depends_on_the_time_of_day() -> None:
+    found = {name(path) for path in files() if any(reads_of_the_day(tree(path)))}
+    assert found == set(TIME_OF_DAY)
+
+
+@pytest.mark.parametrize("code", ["dt.datetime.now(dt.UTC)", "date.today()", "RUN = 'print(dt.datetime.utcnow())'"])
+def test_a_reading_of_the_time_is_seen(code: str) -> None:
+    assert list(reads_of_the_day(ast.parse(code))) == [1]
+    assert not list(reads_of_the_day(ast.parse("case.now()\ndt.datetime.fromisoformat(text)")))
 
 
 def test_what_is_allowed_is_still_there() -> None:

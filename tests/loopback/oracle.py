@@ -46,12 +46,12 @@ def expected(world: World, faults: Faults, instrument: Instrument, start: dt.dat
 
 
 def _coin(world: World, coin: Instrument, venue: str, start: dt.date) -> Expected:
-    """Complete days only: the running one must not be stored."""
-    rows = exchanges.candles(world, coin, venue, 86400)[:-1]
+    """Complete days only: neither the running one nor one that has just ended may be stored."""
+    rows = exchanges.candles(world, coin, venue, 86400)
     days = rows[:, 0].astype("datetime64[s]").astype("datetime64[D]")
-    kept = days >= np.datetime64(start)
+    kept = (days >= np.datetime64(start)) & (days <= np.datetime64(world.day("crypto")))
     if venue == "kraken":
-        kept &= np.arange(len(rows) + 1)[:-1] >= len(rows) + 1 - exchanges.PAGE[venue]
+        kept &= np.arange(len(rows)) >= len(rows) - exchanges.PAGE[venue]
     if not kept.any():
         return Expected("unknown", "no candles since the start")
     none = np.full(kept.sum(), np.nan)

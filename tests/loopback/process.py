@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,11 +39,11 @@ class Loopback:
 
 
 @contextmanager
-def running(*arguments: str, seconds: float = 24 * HANG) -> Iterator[Loopback]:
+def running(*arguments: str, seconds: float = 24 * HANG, env: Mapping[str, str] | None = None) -> Iterator[Loopback]:
     """A world as a process: ``with running("--symbols", "300", "--seed", "7") as world: ...``."""
     command = [sys.executable, "-m", "tests.loopback", "--seconds", str(seconds), *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with started(command, **pipes, cwd=ROOT, encoding="utf-8") as process:
+    with started(command, **pipes, cwd=ROOT, encoding="utf-8", env=env) as process:
         line = process.stdout.readline()
         assert line, "the loopback world did not start: see its words above"
         said: dict[str, Any] = json.loads(line)

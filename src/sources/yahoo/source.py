@@ -229,17 +229,23 @@ def yahoo_name(request: BarRequest) -> str:
 
 def _called(ask: Callable[[], _T], what: str) -> _T:
     """Call yfinance; if it can't read an answer, the answer is malformed."""
+    from yfinance.data import YfData
+
     from src.sources.yahoo.session import Withheld
 
     try:
-        return ask()
+        try:
+            return ask()
+        except LookupError:  # Yahoo's cookie is not called A3, as yfinance expects: it is sent as it is
+            YfData()._cookie = True
+            return ask()
     except Withheld as error:  # a consent page without a way on
         cause = error.__cause__
         if isinstance(cause, Unreachable):
             raise Unreachable(f"{what}: {error}", cause.obstacle, cause.host) from error
         raise Unavailable(f"{what}: {error}") from error
-    except ValueError as error:
-        raise Malformed(f"{what}: yfinance can't read the answer: {error}") from error
+    except (ValueError, LookupError) as error:
+        raise Malformed(f"{what}: yfinance can't read the answer: {error or type(error).__name__}") from error
 
 
 def _body(ask: Callable[[], Any], asked: str) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
+import time_machine
 
 from src.config.schema import Config, LiveSource
 from src.fetching.provider import EVENTS, Answer, BarRequest, RequestGate, Unknown, raw_schema
@@ -16,8 +18,9 @@ from src.market.bars import BarStore
 from src.sources import registry
 from tests.market_case import config as configured
 from tests.market_case import series
+from tests.moment_case import OPEN
 
-LAST = sessions.last_complete("stock", "1d", dt.datetime.now(dt.UTC))
+LAST = sessions.last_complete("stock", "1d", OPEN)
 N = 700
 
 
@@ -32,7 +35,7 @@ class Market:
 
     def list(self, symbol: str, kind: str = "stock", n: int = N, provider: str = "yahoo") -> None:
         rows = series(symbol, n=n, asset_class=kind)
-        end = LAST if kind != "crypto" else sessions.last_complete("crypto", "1d", dt.datetime.now(dt.UTC))
+        end = LAST if kind != "crypto" else sessions.last_complete("crypto", "1d", OPEN)
         days = pl.date_range(end - dt.timedelta(days=2 * n), end, eager=True)
         days = days if kind == "crypto" else days.filter(days.dt.weekday() < 6)
         self.bars[provider, symbol] = rows.with_columns(date=days.tail(n), adj_close=pl.lit(None, pl.Float64))
@@ -69,10 +72,12 @@ class Provider:
 
 
 @pytest.fixture
-def market(monkeypatch: pytest.MonkeyPatch) -> Market:
+def market(monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
+    """The providers, at a moment that no session ends within the hour of."""
     made = Market()
     monkeypatch.setattr(registry, "connect", made.connect)
-    return made
+    with time_machine.travel(OPEN, tick=True):
+        yield made
 
 
 def live(tmp_path: Path, *names: str, **settings) -> Config:

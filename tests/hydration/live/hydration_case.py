@@ -25,6 +25,7 @@ from tests.loopback.faults import Faults
 from tests.loopback.names import Instrument
 from tests.loopback.process import Loopback, running
 from tests.loopback.world import World
+from tests.moment_case import OPEN, clock_set_to
 from tests.process_case import HANG, Command, begin, pause, until
 
 VENUES = ("coinbaseexchange", "kraken", "binanceus")  # the chain of coins, in its order
@@ -67,13 +68,14 @@ class Done:
 
 @dataclass
 class Case:
-    """A world in another process, a copy of it here as an oracle, and folders of stores."""
+    """A world in another process, a copy of it here as an oracle, and folders of stores; all have the clock set."""
 
     size: Size
     folder: Path
     loopback: Loopback
     world: World
     faults: Faults
+    moment: dt.datetime  # from which the clock of each command goes on
 
     def wanted(self) -> list[Instrument]:
         """The instruments of this world in ``universe=full``: with over-the-counter names, without warrants."""
@@ -108,7 +110,8 @@ class Case:
     def begin(self, store: str, *overrides: str) -> Command:
         """Start the command; its output goes to files, because a pipe could fill up."""
         (self.folder / store).mkdir(exist_ok=True, parents=True)
-        environment = {**os.environ, "DVC_STAGE": "test", "DVC_ROOT": str(self.folder / store)}
+        environment = {**os.environ, **clock_set_to(self.moment)}
+        environment |= {"DVC_STAGE": "test", "DVC_ROOT": str(self.folder / store)}
         said = [tempfile(self.folder / store, kind).open("w", encoding="utf-8") for kind in ("out", "err")]
         try:
             return begin(self.command(store, *overrides), cwd=ROOT, env=environment, stdout=said[0], stderr=said[1])
@@ -161,15 +164,15 @@ class Case:
 
 
 @contextmanager
-def hydration(size: Size, folder: Path) -> Iterator[Case]:
-    """A case with its world running."""
+def hydration(size: Size, folder: Path, moment: dt.datetime = OPEN) -> Iterator[Case]:
+    """A case with its world running, at a moment."""
     n = size.symbols
     storms = [f"yahoo:{round(0.2 * n)}:6", f"yahoo:{round(0.6 * n)}:4:1"] if size.faults else []
     arguments = ["--symbols", str(n), "--seed", str(size.seed), "--faults", str(size.faults)]
     arguments += [part for storm in storms for part in ("--storm", storm)]
-    with running(*arguments, seconds=size.seconds * 6) as loopback:
+    with running(*arguments, seconds=size.seconds * 6, env={**os.environ, **clock_set_to(moment)}) as loopback:
         world = World(size.seed, n, dt.datetime.fromisoformat(loopback.now))
-        yield Case(size, folder, loopback, world, Faults(world, size.faults))
+        yield Case(size, folder, loopback, world, Faults(world, size.faults), moment)
 
 
 def watch(pid: int, memory: list[float]) -> None:

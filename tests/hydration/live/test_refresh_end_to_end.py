@@ -9,20 +9,20 @@ import pytest
 
 from tests.hydration.live.hydration_case import SMALL, hydration
 from tests.loopback.world import Operation, World
+from tests.moment_case import OPEN
 
 SIZE = dataclasses.replace(SMALL, symbols=40, faults=0.0, buckets=2, start="2024-01-01")
 SCALED = ("universe.panel=5",)
 
 
 def test_a_refresh_gives_the_store_that_a_hydration_from_scratch_gives(tmp_path):
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    then = (now - dt.timedelta(days=8)).replace(hour=22, minute=0, second=0)
+    now, then = OPEN, OPEN - dt.timedelta(days=8)
     with hydration(SIZE, tmp_path) as case:
         world = World(SIZE.seed, SIZE.symbols, now)
         session = world.day("stock")
         quiet = [e for e in world.instruments.values() if e.kind in ("common", "etf") and not happens(world, e, then)]
         paying, splitting, both, corrected, gone, noted = (each.yahoo for each in quiet[:6])
-        recent = then.date() - dt.timedelta(days=2 + max(0, then.weekday() - 4))
+        recent = then.date() - dt.timedelta(days=2)  # a Monday
         before = (
             Operation("dividend", noted, then.date() - dt.timedelta(days=200), 0.5),  # announced from the beginning
         )

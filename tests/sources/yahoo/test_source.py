@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from src.fetching.provider import BarRequest, Stopped, Unavailable, Unfit
 from src.sources.yahoo import source
 from tests.loopback.wire import TEXT, Reply, json
 from tests.process_case import HANG
-from tests.sources.yahoo_case import AAA, CHART, COOKIE, CRUMB, DAY, START, at, chart, hours
+from tests.sources.yahoo_case import AAA, CHART, COOKIE, CRUMB, DAY, GOOD_COOKIE, START, at, chart, hours
 
 
 def test_a_name_costs_one_request_and_a_run_one_cookie_and_one_crumb(script, provider, gate):
@@ -28,6 +29,15 @@ def test_a_name_costs_one_request_and_a_run_one_cookie_and_one_crumb(script, pro
     assert (asked["interval"], asked["events"], asked["crumb"]) == ("1d", "div,splits,capitalGains", "crumb.1")
     assert "A3=loop" in script.asked[-1].headers["cookie"]
     assert gate.entered == gate.answers == len(script.asked)
+
+
+def test_a_cookie_of_another_name_is_sent_as_it_is(script, provider):
+    script.say(COOKIE, replace(GOOD_COOKIE, headers={"Set-Cookie": "A1=other; Domain=.yahoo.com; Path=/; Secure"}))
+    script.say(CHART, lambda request: json(chart(request.path.rsplit("/", 1)[1])))
+    for symbol in ("AAA", "BBB"):
+        assert provider.fetch(BarRequest("stock", symbol, START)).bars.height == 3
+        assert "A1=other" in script.asked[-1].headers["cookie"]
+    assert script.count(COOKIE) == script.count(CRUMB) == 1
 
 
 def test_threads_share_cookie_and_crumb_and_get_their_own_answers(script, provider, gate):

@@ -26,6 +26,7 @@ from src.market.bars import PRICES
 
 COLUMNS = ("split", "dividend", "capital_gain", "unadjusted_close")
 """Optional columns of bars that hold events or factors."""
+_USED = (*PRICES, "volume", "adj_close", *COLUMNS)
 _AGREEMENT = 1e-3  # of a step of adj_close with that of the dividends
 _NONSENSE, _SHARE, _FEWEST = 0.2, 0.25, 30  # steps of adj_close over close beyond this, on such a share of 30 bars
 _SHOWN = 3  # remarks on single dividends
@@ -74,25 +75,30 @@ def with_events(
     findings : dict of (asset_class, symbol) to list of BarFinding
         Those that condemn, then others; instruments without any are left out.
     """
-    for name in COLUMNS:
-        if name not in frame.columns:
-            frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name))
-    names = [*PRICES, "volume", "adj_close", *COLUMNS]
-    values = {name: frame[name].fill_null(math.nan).to_numpy().copy() for name in names}
-    flags = {name: np.full(frame.height, exact and name == "exact") for name in ("exact", "restated")}
+    missing = [pl.lit(None, pl.Float64).alias(name) for name in COLUMNS if name not in frame.columns]
+    frame = frame.with_columns(*missing, exact=pl.lit(exact), restated=pl.lit(False))
     findings: dict[Key, list[BarFinding]] = {}
+    parts, done = [], 0
     for start, end in _touched(frame):
-        part = frame[start:end]
-        key = part["asset_class"][0], part["symbol"][0]
-        series = _Series(key, part["date"].to_list(), {name: values[name][start:end] for name in names}, exact=exact)
-        _use(series, basis, exact)
-        flags["exact"][start:end] = series.exact
-        flags["restated"][[start + k for k in series.restated]] = True
-        if series.findings:
-            findings[key] = sorted(series.findings, key=lambda each: each.effect != "quarantined")
-    used = [pl.Series(name, values[name]).fill_nan(None) for name in [*PRICES, "volume", "adj_close", "split"]]
-    marks = [pl.Series(name, flag) for name, flag in flags.items()]
-    return frame.drop(set(COLUMNS) - {"split"}).with_columns(*used, *marks), findings
+        part, found = _used(frame[start:end], basis, exact)
+        parts += [frame[done:start], part]
+        done = end
+        if found:
+            findings[part["asset_class"][0], part["symbol"][0]] = found
+    frame = pl.concat([*parts, frame[done:]], rechunk=True) if parts else frame
+    return frame.drop(set(COLUMNS) - {"split"}), findings
+
+
+def _used(rows: pl.DataFrame, basis: str, exact: bool) -> tuple[pl.DataFrame, list[BarFinding]]:
+    """The rows of one instrument after its events were used, and the findings: first those that condemn."""
+    values = {name: rows[name].fill_null(math.nan).to_numpy().copy() for name in _USED}
+    series = _Series((rows["asset_class"][0], rows["symbol"][0]), rows["date"].to_list(), values, exact=exact)
+    _use(series, basis, exact)
+    restated = np.zeros(rows.height, dtype=bool)
+    restated[series.restated] = True
+    used = [pl.Series(name, values[name]).fill_nan(None) for name in _USED]
+    rows = rows.with_columns(*used, pl.Series("restated", restated), exact=pl.lit(series.exact))
+    return rows, sorted(series.findings, key=lambda each: each.effect != "quarantined")
 
 
 def together(
@@ -117,12 +123,12 @@ def _touched(frame: pl.DataFrame) -> list[tuple[int, int]]:
     """Rows of the instruments that have something to look at: first and end."""
     named = pl.any_horizontal(pl.col(name).is_not_null() for name in COLUMNS)
     odd = (pl.col("adj_close") / pl.col("close")).log()
-    odd = ((odd - odd.shift(1).over("g")).abs() > _NONSENSE).fill_null(False)
-    still = pl.col("adj_close").is_not_null().any() & (pl.col("adj_close").n_unique() <= 2)
-    still = still | (pl.col("adj_close") <= 0).all()
-    groups = frame.with_row_index("_row").group_by("g", maintain_order=True).agg(
-        pl.col("_row").first(), pl.len().alias("n"), ((named.any()) | (odd.mean() > _SHARE) | still).alias("look")
-    )  # fmt: skip
+    odd = ((odd - odd.shift(1)).abs() > _NONSENSE) & (pl.col("g") == pl.col("g").shift(1))
+    adjusted = pl.col("adj_close")
+    still = adjusted.is_not_null().any() & ((adjusted.n_unique() <= 2) | (adjusted <= 0).all())
+    rows = frame.select("g", "adj_close", named=named, odd=odd.fill_null(False)).with_row_index("_row")
+    look = pl.col("named").any() | (pl.col("odd").mean() > _SHARE) | still
+    groups = rows.group_by("g", maintain_order=True).agg(pl.first("_row"), pl.len().alias("n"), look.alias("look"))
     return [(row, row + n) for row, n in groups.filter("look").select("_row", "n").iter_rows()]
 
 

@@ -30,7 +30,7 @@ from src.storage.atomic import remove_temporaries, write_parquet
 
 log = logging.getLogger(__name__)
 _ROW_BYTES = 45  # a stored bar, compressed, with room to spare
-_COPIES = 3  # of the source on disk: its files, their parts while they are cut, the shards
+_COPIES = 4  # of the source on disk: its files, their parts while they are cut, the shards
 
 
 def up_to_date(job: HydrationJob) -> bool:

@@ -149,6 +149,8 @@ def with_pictures(
         The same; a verdict without a date shows the first repaired bar, or else the last bars.
     """
     condemned = [key for key, found in judged.items() if any(each.effect == "quarantined" for each in found)]
+    if not condemned:
+        return dict(judged)
     keys = pl.DataFrame(condemned, schema=dict.fromkeys(KEY, pl.String()), orient="row")
     parts = bars.join(keys, on=KEY, how="semi").select(*KEY, "date", "raw", "repaired")
     pictured = dict(judged)

@@ -36,6 +36,7 @@ _DECIMAL_BARS, _WHOLE_SHARE, _SLACK = 125, 0.98, 1.1  # decimals of prices, foun
 _SAME = 1e-6  # relative difference of two prices that is rounding
 _MOVE_DIGITS = 6
 _REMEDY = "correct the file or take another source, then hydrate again"
+_READ = ("g", "asset_class", "date", "open", "high", "low", "close", "before", "volume", "factor")
 _MULTIPLIERS = np.cumprod(np.full(RUN, 0x9E3779B97F4A7C15, dtype=np.uint64))  # of a hash, modulo 2**64
 Row = dict[str, Any]
 
@@ -65,7 +66,7 @@ def look_ahead_figures(bars: pl.DataFrame, interval: str) -> pl.DataFrame:
         .agg(pl.col("moves").sum().alias("steps"), (pl.col("moves") & (pl.col("step") < 1.0)).sum().alias("falls"))
     )
     figures = bars.group_by("g").agg(pl.len().alias("n")).join(steps, on="g", how="left")
-    traded = bars.filter((pl.col("volume") > 0) & (pl.col("open") > 0) & (pl.col("close") > 0))
+    traded = bars.select(_READ).filter((pl.col("volume") > 0) & (pl.col("open") > 0) & (pl.col("close") > 0))
     judged = traded.filter((pl.col("asset_class") != "crypto") & pl.lit(interval == "1d"))
     return (
         figures.with_columns(pl.col("steps", "falls").fill_null(0))
@@ -158,13 +159,14 @@ def _opens(traded: pl.DataFrame) -> pl.DataFrame:
 def _foretold(traded: pl.DataFrame) -> pl.DataFrame:
     """Correlate what each bar shows with the return from the next open to the one after."""
     price = {name: (pl.col(name) * pl.col("factor")).log() for name in ("open", "high", "low", "close")}
+    group = pl.col("g")
     shown = traded.select(
         "g",
         "date",
-        move=(price["close"] - price["close"].shift(1)).over("g"),
+        move=pl.when(group == group.shift(1)).then(price["close"] - price["close"].shift(1)),
         above=price["high"] - price["close"],
         below=price["close"] - price["low"],
-        later=(price["open"].shift(-2) - price["open"].shift(-1)).over("g"),
+        later=pl.when(group == group.shift(-2)).then(price["open"].shift(-2) - price["open"].shift(-1)),
         part=pl.int_range(pl.len()).over("g") // _PART,
     )
     sizes = {name: _CLIP * pl.col(name).abs().mean().over("g") for name in ("move", "above", "below", "later")}
@@ -204,7 +206,7 @@ def repeated_runs(traded: pl.DataFrame) -> pl.DataFrame:
     moved = (pl.col("close").log() - pl.col("close").shift(1).log()).over("g").fill_null(0.0)
     moves = traded.select(moved.round(_MOVE_DIGITS)).to_series().to_numpy()
     found = [_twice(group, values) for values in (traded["volume"].to_numpy(), moves)]
-    dates = traded["date"].cast(pl.Date).to_list()
+    dates = traded["date"].cast(pl.Date)
     rows = []
     for code in np.unique(group[np.concatenate([starts for starts, _ in found])]).tolist():
         starts, firsts = max(
@@ -212,7 +214,7 @@ def repeated_runs(traded: pl.DataFrame) -> pl.DataFrame:
         )
         inside = np.unique(starts[:, None] + np.arange(RUN))
         again = int(np.argmax(firsts < starts))
-        rows.append((code, inside.size, dates[firsts[again]], dates[starts[again]]))
+        rows.append((code, inside.size, dates[int(firsts[again])], dates[int(starts[again])]))
     kinds = {"g": traded.schema["g"], "run": pl.Int64(), "run_first": pl.Date(), "run_again": pl.Date()}
     return pl.DataFrame(rows, schema=kinds, orient="row")
 
@@ -227,9 +229,16 @@ def _twice(group: FloatArray, values: FloatArray) -> tuple[np.ndarray[Any, Any],
     bits = bits ^ (bits >> np.uint64(32))  # the low half of a whole number is empty
     mixed = sum(bits[j : j + count] * _MULTIPLIERS[j] for j in range(RUN)) ^ (group[:count] * _MULTIPLIERS[0])
     starts = np.flatnonzero(group[:count] == group[RUN - 1 :])
-    _, first, inverse, times = np.unique(mixed[starts], return_index=True, return_inverse=True, return_counts=True)
+    hashes = mixed[starts]
+    ordered = np.sort(hashes)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not twice.size:
+        return none, none
+    place = np.searchsorted(twice, hashes)  # few windows have such a hash: the others need no look
+    starts = starts[twice[np.minimum(place, twice.size - 1)] == hashes]
+    _, first, inverse = np.unique(mixed[starts], return_index=True, return_inverse=True)
     firsts = starts[first][inverse]
-    later = (times[inverse] > 1) & (firsts < starts)
+    later = firsts < starts
     starts, firsts = starts[later], firsts[later]
     alike = _alike(values, starts, firsts)
     return starts[alike], firsts[alike]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.core.arrays import BoolArray, FloatArray
-from src.hydration.usual_bars import FLOOR, LEAST, LONG, NEWS, PAST, Series, Usual, centre, log_range
+from src.hydration.usual_bars import FLOOR, LEAST, LONG, NEWS, PAST, Series, Usual, centre, log_range, median
 
 _FORWARD = {float(ratio): 5e-4 for ratio in range(2, 31)} | {
     5 / 4: 0.05, 4 / 3: 0.025, 3 / 2: 0.2, 5 / 3: 0.004, 2.0: 0.42, 5 / 2: 0.01, 3.0: 0.08, 4.0: 0.06, 5.0: 0.04,
@@ -216,10 +216,11 @@ def afterwards(bars: Series, k: int, past: Usual) -> float:
     later = later[bars.volume[later] > 0]
     if later.size < 3:
         return 0.0
-    turnover = float(np.median(np.log(bars.volume[later] * bars.close[later]))) - past.turnover
-    width = float(np.median(log_range(bars.high[later], bars.low[later], past.tick))) - past.range
+    turnover = median(np.log(bars.volume[later] * bars.close[later])) - past.turnover
+    width = median(log_range(bars.high[later], bars.low[later], past.tick)) - past.range
     odds = _log_odds(turnover, 0.5, (0.2, 0.7), 0.5 * past.turnover_scale)
-    return float(np.clip(odds + _log_odds(width, 0.4, (0.15, 0.4), 0.5 * past.range_scale), -4.0, 1.5))
+    odds += _log_odds(width, 0.4, (0.15, 0.4), 0.5 * past.range_scale)
+    return min(max(odds, -4.0), 1.5)
 
 
 def _log_odds(x: float, centre: float, spreads: tuple[float, float], scale: float) -> float:
@@ -246,6 +247,6 @@ def share_volume_stayed(bars: Series, k: int, ratio: float) -> bool:
     before, after = (np.log(side[side > 0]) for side in sides)
     if min(before.size, after.size) < LEAST:
         return False
-    change = float(np.median(after) - np.median(before))
+    change = median(after) - median(before)
     scale = max(0.35, 0.5 * (centre(before)[1] + centre(after)[1]))
     return _UNSCALED * _student(change + math.log(ratio), scale) > 4 * (1 - _UNSCALED) * _student(change, scale)

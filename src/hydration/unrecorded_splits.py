@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -83,15 +84,19 @@ def without_unrecorded_splits(
     )
     basis, stated = np.ones(frame.height), np.full(frame.height, np.nan)
     rebased, splits = np.zeros(frame.height, dtype=bool), {}
-    for start, rows in _suspects(frame):
-        found = _found(rows, interval)
+    suspects = _suspects(frame)
+    columns = _columns(frame) if suspects else {}
+    for start, end in suspects:
+        found = _found({name: values[start:end] for name, values in columns.items()}, interval)
+        if not (found.repairs or found.doubts):
+            continue
+        rows = frame[start:end]
         for k, ratio in found.repairs.items():
             basis[start : start + k] *= ratio
             rebased[start + k] = True
         if found.repairs and not _opposed(found.repairs):
-            stated[start : start + rows.height] = _history(rows["split"], found.repairs)
-        if found.repairs or found.doubts:
-            splits[rows["asset_class"][0], rows["symbol"][0]] = _findings(found, rows)
+            stated[start:end] = _history(rows["split"], found.repairs)
+        splits[rows["asset_class"][0], rows["symbol"][0]] = _findings(found, rows)
     frame = frame.drop("total_leap", "price_leap", "opens", "leap")
     frame = frame.with_columns(rebased=pl.Series(rebased), basis=pl.Series(basis))
     return (_rebased(frame, stated) if rebased.any() else frame), splits
@@ -121,25 +126,33 @@ def _session_begins() -> pl.Expr:
     return begins.fill_null(False) | (pl.col("asset_class") == "crypto")
 
 
-def _suspects(frame: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
-    """Position of the first row, and the rows, of each instrument with an overnight gap beyond `LEAP`."""
+def _suspects(frame: pl.DataFrame) -> list[tuple[int, int]]:
+    """First row and end of each instrument with an overnight gap beyond `LEAP`."""
     leaps = frame["leap"] & frame["opens"]
     if not leaps.any():
         return []
     groups = frame["g"].to_numpy()
     codes = np.unique(groups[leaps.to_numpy()])
     starts, ends = (np.searchsorted(groups, codes, side=side) for side in ("left", "right"))
-    return [(int(a), frame.slice(int(a), int(b - a))) for a, b in zip(starts, ends, strict=True)]
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def _found(rows: pl.DataFrame, interval: str) -> Found:
+def _columns(frame: pl.DataFrame) -> dict[str, Any]:
+    """What `_found` reads of all rows, as arrays; numbers that are unknown are NaN."""
+    numbers = (*PRICES, "volume", "total_leap")
+    columns = {name: frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in numbers}
+    columns |= {name: frame[name].to_numpy() for name in ("leap", "opens")}
+    days = frame["date"].cast(pl.Date).to_numpy().astype("datetime64[D]")
+    return columns | {"day": days, "coin": (frame["asset_class"] == "crypto").to_numpy()}
+
+
+def _found(rows: dict[str, Any], interval: str) -> Found:
     """Judge each overnight gap of one instrument, in order of time, by the bars that begin a session."""
-    valid = ((pl.col("close") > 0) & pl.col("opens")).fill_null(False)
-    places = rows.select(valid.arg_true()).to_series().to_numpy()
-    kept = rows[places]
+    places = np.flatnonzero((rows["close"] > 0) & rows["opens"])
+    kept = {name: values[places] for name, values in rows.items()}
     bars = _series(kept, interval)
     found = Found()
-    for k in np.flatnonzero(kept["leap"].to_numpy()).tolist():
+    for k in np.flatnonzero(kept["leap"]).tolist():
         _judge(bars, k, found)
     _settle(bars, found)
     return Found(
@@ -148,33 +161,34 @@ def _found(rows: pl.DataFrame, interval: str) -> Found:
     )
 
 
-def _series(rows: pl.DataFrame, interval: str) -> Series:
+def _series(rows: dict[str, Any], interval: str) -> Series:
     """Arrays of the rows; what is unknown or impossible is NaN."""
-    values = {name: rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy().copy() for name in [*PRICES, "volume"]}
+    values = {name: rows[name] for name in [*PRICES, "volume"]}
     for name in PRICES:
         values[name][~(values[name] > 0)] = np.nan
     opened = np.isfinite(values["open"])
-    leap = rows["total_leap"].fill_null(np.nan).to_numpy()
+    leap = rows["total_leap"]
     close = np.log(values["close"])
-    move = np.concatenate([[np.nan], np.diff(close)])[: close.size]
-    daily = interval == "1d"
-    days = _weekdays(rows["date"], rows["asset_class"][0] == "crypto") if daily else np.ones(close.size)
+    move = np.concatenate([[np.nan], close[1:] - close[:-1]])[: close.size]
+    days = _weekdays(rows["day"], bool(rows["coin"][:1].any())) if interval == "1d" else np.ones(close.size)
     return Series(**values, gap=np.where(opened, leap, np.nan), move=np.where(opened, move, leap), days=days)
 
 
-def _weekdays(dates: pl.Series, all_days: bool) -> FloatArray:
+def _weekdays(days: Any, all_days: bool) -> FloatArray:
     """Weekdays, or days, from each date to the one before; 1 at the first."""
-    days = dates.cast(pl.Date).to_numpy().astype("datetime64[D]")
-    passed = np.diff(days).astype(float) if all_days else np.busday_count(days[:-1], days[1:]).astype(float)
-    return np.concatenate([[1.0], passed])[: days.size]
+    passed = np.diff(days) if all_days else np.busday_count(days[:-1], days[1:])
+    found: FloatArray = np.concatenate([[1.0], passed.astype(float)])[: days.size]
+    return found
 
 
 def _judge(bars: Series, k: int, found: Found) -> None:
     """Decide on the gap before bar k from the bars up to it; bars before a repaired one are rebased in place."""
+    if _only_the_open(bars, k):
+        return
     past = usual(bars, k)
     early = past is None
     past = usual_later(bars, k) if past is None else past
-    if past is None or _only_the_open(bars, k):
+    if past is None:
         return
     seen = evidence(bars, k, past)
     left = _level_left(bars, k, past)

@@ -20,6 +20,7 @@ from src.hydration.events_of_dropped import with_events_of_dropped
 from src.hydration.file_events import COLUMNS as EVENTS
 from src.hydration.file_events import together, with_events
 from src.hydration.findings import counted_rules, reason, with_pictures
+from src.hydration.neighbours import before_another, last_known, position, previous, so_far
 from src.hydration.quarantine import JUMP, SCALE, bars_apart, held_bars, verdicts
 from src.hydration.unrecorded_splits import without_unrecorded_splits
 from src.market.bar_findings import COLUMN, FACT, values
@@ -93,9 +94,8 @@ def validate(
     bars = bars.with_columns(repaired=pl.any_horizontal("rebased", "restated", *REPAIRED))
     dropped = pl.concat([dropped, leading, stubs])
     states = _states(typed, bars, dropped, together(named, together(splits, moved)), interval)
-    fit = states.filter(pl.col("state") == "done").select(KEY)
     columns = [pl.col(name).cast(kind) for name, kind in schema(interval).items()]
-    return bars.join(fit, on=KEY, how="semi").select(columns).sort(*KEY, "date"), states
+    return _of_the_fit(bars, states).select(columns), states
 
 
 @functools.cache
@@ -135,7 +135,7 @@ def _without_faulty_rows(
     frame = frame.with_columns(again=again, alike=alike, weekend=weekend)
     frame, moved = with_events_of_dropped(frame)
     frame, weekends = _split_off(frame, pl.col("weekend"), "weekend")
-    frame = frame.with_columns(g=pl.col("g").rle_id(), unordered=(pl.col("row") < _previous("row")).fill_null(False))
+    frame = frame.with_columns(g=pl.col("g").rle_id(), unordered=(pl.col("row") < previous("row")).fill_null(False))
     frame, conflicts = _split_off(frame, pl.col("again") & ~pl.col("alike"), "conflict")
     frame, duplicates = _split_off(frame, pl.col("again"), "duplicate")
     return frame.with_columns(apart=bars_apart(interval)), pl.concat([undated, weekends, conflicts, duplicates]), moved
@@ -143,10 +143,11 @@ def _without_faulty_rows(
 
 def _split_off(frame: pl.DataFrame, fault: pl.Expr, rule: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows without the fault, and how many had it: asset_class, symbol, rule, n, first, last."""
-    frame = frame.with_columns(fault=fault.fill_null(False))
+    faulty = frame.with_columns(fault=fault.fill_null(False))["fault"]
     day = pl.col("date").cast(pl.Date)
     count = (
-        frame.filter("fault")
+        frame.select(*KEY, "date")
+        .filter(faulty)
         .group_by(KEY)
         .agg(
             pl.lit(rule).alias("rule"),
@@ -155,23 +156,25 @@ def _split_off(frame: pl.DataFrame, fault: pl.Expr, rule: str) -> tuple[pl.DataF
             day.max().alias("last"),
         )
     )
-    return frame.filter(~pl.col("fault")).drop("fault"), count
+    return (frame.filter(~faulty) if faulty.any() else frame), count  # most rules find nothing: no copy
 
 
-def _previous(name: str) -> pl.Expr:
-    """Value of the instrument's bar before; null at its first bar."""
-    return pl.when(pl.col("g") == pl.col("g").shift(1)).then(pl.col(name).shift(1))
+def _of_the_fit(bars: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
+    """Bars of the instruments that are done, in their order: by key and date."""
+    unfit = states.filter(pl.col("state") != "done").select(KEY)
+    groups = bars.select("g", *KEY).filter(position() == 0).join(unfit, on=KEY, how="semi")["g"]
+    return bars.filter(~pl.col("g").is_in(groups.implode()))
 
 
 def _step() -> pl.Expr:
     """Step of the ratio adj_close / close from the bar before; 1 if it is not known."""
-    return (pl.col("ratio") / _previous("ratio")).fill_null(1.0)
+    return (pl.col("ratio") / previous("ratio")).fill_null(1.0)
 
 
 def _move(price: str) -> pl.Expr:
     """Log total return from the last close; a step of the wrong sign counts as none; 0 at the first bar."""
     step = pl.when(_step() > 0).then(_step()).otherwise(1.0)
-    return (pl.col(price) / _previous("close") * step).log().fill_null(0.0)
+    return (pl.col(price) / previous("close") * step).log().fill_null(0.0)
 
 
 def _closes(frame: pl.DataFrame) -> pl.DataFrame:
@@ -179,18 +182,17 @@ def _closes(frame: pl.DataFrame) -> pl.DataFrame:
     valid = (pl.col("close") > 0).fill_null(False)
     frame = frame.with_columns(price=~valid, raw=pl.when(valid).then("close"))
     ratio = pl.when(pl.col("adj_close") != 0).then(pl.col("adj_close")) / pl.col("raw")
-    frame = frame.with_columns(ratio=ratio.forward_fill().over("g"), close=pl.col("raw").forward_fill().over("g"))
+    frame = frame.with_columns(ratio=last_known(ratio), close=last_known(pl.col("raw")))
     frame = frame.with_columns(raw_move=_move("close"))
     far = pl.lit(math.log(SCALE))
-    alone = (pl.col("close") / _previous("close")).log().abs()
+    alone = (pl.col("close") / previous("close")).log().abs()
     frame = frame.with_columns(stretch=pl.max_horizontal(pl.col("raw_move").abs(), alone))
     lone = alone > far  # the close alone, whatever adj_close says of it
     lone = lone & ((pl.col("close") / pl.col("open")).log().abs() > far) & (pl.col("open") > 0)
     frame = frame.with_columns(jump=held_bars(frame["g"], frame["raw_move"]) | lone.fill_null(False))
     held = pl.col("jump") | pl.col("price")
     frame = frame.with_columns(jump=pl.col("jump") & ~pl.col("price"))
-    close = pl.when(~held).then("raw").forward_fill().over("g")
-    ratio = pl.when(~held).then("ratio").forward_fill().over("g")
+    close, ratio = (last_known(pl.when(~held).then(name)) for name in ("raw", "ratio"))
     return frame.with_columns(close=close, ratio=ratio)
 
 
@@ -201,16 +203,15 @@ def _stub(interval: str) -> pl.Expr:
     """
     if interval != "1d":
         return pl.lit(False)
-    days = (pl.col("date") - _previous("date")).dt.total_days().fill_null(0)
-    position = pl.int_range(pl.len()).over("g")
-    parted = (days > _STUB_DAYS) & (position < _STUB_BARS)
-    return position < pl.when(parted).then(position).max().over("g").fill_null(0)
+    days = (pl.col("date") - previous("date")).dt.total_days().fill_null(0)
+    parted = (days > _STUB_DAYS) & (position() < _STUB_BARS)
+    return before_another(parted)
 
 
 def _bodies(frame: pl.DataFrame) -> pl.DataFrame:
     """Give each bar an open, high, low and volume that are possible beside its close and after the last one."""
-    alike = pl.all_horizontal(pl.col(name) == _previous(name) for name in [*PRICES, "volume"]).fill_null(False)
-    frame = frame.with_columns(alike=alike, before=_previous("close").fill_null(pl.col("close")))
+    alike = pl.all_horizontal(pl.col(name) == previous(name) for name in [*PRICES, "volume"]).fill_null(False)
+    frame = frame.with_columns(alike=alike, before=previous("close").fill_null(pl.col("close")))
     streak = pl.all_horizontal(pl.col("alike").shift(i).fill_null(False) for i in range(_REPEATS))
     held = pl.col("price") | pl.col("jump")
     above, below = pl.max_horizontal("before", "close") * JUMP, pl.min_horizontal("before", "close") / JUMP
@@ -261,7 +262,7 @@ def _factors(frame: pl.DataFrame) -> pl.DataFrame:
     below what the rounding of adj_close explains, don't count. Adds the log total return (`move`), the same to the open
     (`gap`) and the days since the bar before.
     """
-    frame = frame.with_columns(step=_step(), price_move=(pl.col("close") / _previous("close")).log().fill_null(0.0))
+    frame = frame.with_columns(step=_step(), price_move=(pl.col("close") / previous("close")).log().fill_null(0.0))
     size = pl.col("step").abs().log()
     total = (pl.col("price_move") + size).abs()
     unseen = (size.abs() > _ODD_STEP) & (total > _ODD_RETURN) & (total > 2 * pl.col("price_move").abs())
@@ -275,19 +276,19 @@ def _factors(frame: pl.DataFrame) -> pl.DataFrame:
         factor=pl.col("step").cum_prod().over("g"),
         move=pl.col("price_move") + pl.col("step").log(),
         gap=(pl.col("open") / pl.col("before") * pl.col("step")).log(),
-        days=(pl.col("date") - _previous("date")).dt.total_days().fill_null(0),
+        days=(pl.col("date") - previous("date")).dt.total_days().fill_null(0),
     )
 
 
 def _rounding() -> pl.Expr:
     """Relative error of a step where adj_close has come with two, or four, decimals in all bars so far."""
     adjusted = (pl.col("adj_close") * pl.col("basis")).abs()
-    before = (_previous("adj_close") * _previous("basis")).abs()
+    before = (previous("adj_close") * previous("basis")).abs()
     error = pl.lit(0.0)
     for unit in (1e-4, 1e-2):
         parts = adjusted / unit
         whole = ((parts - parts.round()).abs() < 1e-3 + parts * 1e-7).fill_null(True)
-        coarse = whole.cast(pl.Int8).cum_min().over("g") == 1
+        coarse = so_far(whole)
         error = pl.when(coarse).then(unit / adjusted + unit / before).otherwise(error)
     return pl.when(pl.col("adj_close") != pl.col("raw")).then(error).otherwise(0.0).fill_null(0.0)
 
@@ -300,7 +301,8 @@ def _states(
     interval: str,
 ) -> pl.DataFrame:
     """One row per instrument of the source, with its state and the findings of all rules."""
-    figures = bars.group_by(KEY).agg(
+    figures = bars.group_by("g").agg(
+        pl.first(*KEY),
         pl.len().cast(pl.Int64).alias("rows"),
         pl.col("date").first().cast(pl.Date).alias("first"),
         pl.col("date").last().cast(pl.Date).alias("last"),

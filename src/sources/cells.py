@@ -1,7 +1,7 @@
 """Bars of one file: its cells under our names, each read right or named with the line it stands in.
 
 The cells of a file are looked at twice: first all of them together decide how dates and numbers are written, then they
-are read. A plain file is read by vectorised expressions throughout.
+are read. Those of a plain file, and cells whose types say what they are, are read at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pathlib import Path
 
 import polars as pl
 
+from src.core.runs import Runs
 from src.market.bars import PRICES
+from src.sources.cell_types import holds_days_and_numbers, is_category, is_number, is_text
 from src.sources.clock import is_intraday, with_dates, with_repeated_days, with_time, zone_of
 from src.sources.column_error import ColumnError
 from src.sources.dates import CELL, YEARS, DateReading, date_reading
@@ -86,8 +88,8 @@ class BarCells:
         PolarsError
             If a Parquet file is damaged.
         """
-        if (whole := self._plain()) is not None:
-            yield whole
+        if (plain := self._plain()) is not None:
+            yield from plain
             return
         table = self if self.text is None or self.text.plain else self._with_events()
         try:
@@ -152,7 +154,7 @@ class BarCells:
         for offset in range(0, max(rows, 1), CHUNK):  # a slice reads only its row groups; streaming holds far more
             frame = scan.select(needed).slice(offset, CHUNK).collect()
             named = frame.with_row_index(LINE, offset + 1).with_columns(pl.lit(None, pl.String).alias(FAULT))
-            categorical = [pl.col(n).cast(pl.String) for n, kind in frame.schema.items() if _is_category(kind)]
+            categorical = [pl.col(n).cast(pl.String) for n, kind in frame.schema.items() if is_category(kind)]
             named = named.with_columns(pl.col(LINE).cast(pl.Int64), *categorical)
             yield self.shape.shaped(self.path, named).select(*wanted, LINE, FAULT)
 
@@ -174,37 +176,53 @@ class BarCells:
             cell = pl.when(~is_missing(cell)).then(cell)
         if "time" in self.columns:
             cell = with_time(cell, kind, self.columns["time"], frame.schema[self.columns["time"]])
-        ratios = [column_of_ratios(self.columns["split"])] if _is_text(frame, self.columns.get("split")) else []
+        ratios = [column_of_ratios(self.columns["split"])] if is_text(frame, self.columns.get("split")) else []
         return frame.with_columns(cell.alias(_DATE), *ratios)
 
-    def _plain(self) -> pl.DataFrame | None:
-        """The bars of a small file with days as YYYY-MM-DD and plain numbers throughout; None for any other."""
+    def _plain(self) -> Iterator[pl.DataFrame] | None:
+        """The bars of a small file of days as YYYY-MM-DD and plain numbers, or of one of such types; else None."""
         usual = self.interval == "1d" and "time" not in self.columns
         if not usual or (self.text is not None and (not self.text.plain or self.text.separator != ",")):
             return None
+        mine = {name: self.columns[name] for name in NUMBERS if name in self.columns}
+        typed = self.text is None and self.shape == TableShape()
+        if typed and holds_days_and_numbers(self.path, self.columns["date"], mine.values()):
+            return (self._plain_bars(frame, mine) for frame in self._frames())
         try:
             frames = self._whole or []
         except pl.exceptions.PolarsError:
             return None
-        mine = {name: self.columns[name] for name in NUMBERS if name in self.columns}
         for frame in frames[: len(frames) == 1]:
             kinds = frame.schema
-            simple = kinds[_DATE] in (pl.String, pl.Date) and all(_is_number(kinds[name]) for name in mine.values())
+            simple = kinds[_DATE] in (pl.String, pl.Date) and all(is_number(kinds[name]) for name in mine.values())
             if simple and not self._is_garbled(frame):
-                return self._plain_bars(frame, mine)
+                bars = self._plain_bars(frame, mine)
+                return None if self._is_unlike(bars, frame, mine) else iter([bars])
         return None
 
-    def _plain_bars(self, frame: pl.DataFrame, mine: dict[str, str]) -> pl.DataFrame | None:
+    def _plain_bars(self, frame: pl.DataFrame, mine: dict[str, str]) -> pl.DataFrame:
         text = frame.schema[_DATE] == pl.String
         day = pl.col(_DATE).str.to_date("%Y-%m-%d", strict=False) if text else pl.col(_DATE)
         day = pl.when(day.is_between(*YEARS)).then(day)
         numbers = {
             n: self._scaled(n, pl.col(mine[n]).cast(pl.Float64, strict=False)) if n in mine else _NONE for n in NUMBERS
         }
-        bars = frame.select(**self._keys(), _day=day, **numbers).with_columns(frame[LINE], frame[FAULT])
+        bars = frame.select(_day=day, **numbers).with_columns(frame[LINE], frame[FAULT])
+        return self._keyed(bars, frame).select("_class", "_symbol", *bars.columns).rename(_OURS)
+
+    def _is_unlike(self, bars: pl.DataFrame, frame: pl.DataFrame, mine: dict[str, str]) -> bool:
+        """Whether cells were lost because they are written in another way, or volumes may be in thousands."""
         lost = any(bars[ours].null_count() > frame[theirs].null_count() for ours, theirs in mine.items())
         small = self.text is not None and "volume" not in self.scales and (bars["volume"].max() or _SMALL) < _SMALL  # type: ignore[operator]
-        return None if lost or small or bars["_day"].null_count() else bars.rename(_OURS)
+        return bool(lost or small or bars["date"].null_count())
+
+    def _keyed(self, bars: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add asset class and symbol, from the columns of `frame` that have them."""
+        names = [self.columns[name] for name in ("asset_class", "symbol") if name in self.columns]
+        if not names:
+            return bars.with_columns(**self._keys())
+        runs = Runs(frame, names)
+        return bars.with_columns(runs.expanded(runs.heads.select(**self._keys())).get_columns())
 
     @cached_property
     def _reading(self) -> _Reading:
@@ -269,7 +287,7 @@ class BarCells:
         """Our columns of a part of the file."""
         table = reading.dates.table
         frame = frame.join(table, left_on=_DATE, right_on=CELL, how="left", maintain_order="left")
-        frame = frame.with_columns(**self._keys())
+        frame = self._keyed(frame, frame)
         frame = with_dates(frame, self.interval, self.time_zone, self.path.name, self.columns["date"])
         kinds = frame.schema
         numbers = [
@@ -327,15 +345,3 @@ class _Reading:
     dates: DateReading
     numbers: NumberReading
     unread: bool
-
-
-def _is_number(kind: pl.DataType) -> bool:
-    return kind == pl.String or kind.is_numeric()
-
-
-def _is_category(kind: pl.DataType) -> bool:
-    return isinstance(kind, pl.Categorical | pl.Enum)
-
-
-def _is_text(frame: pl.DataFrame, name: str | None) -> bool:
-    return name is not None and frame.schema[name] == pl.String

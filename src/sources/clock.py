@@ -75,7 +75,7 @@ def with_repeated_days(frame: pl.DataFrame, name: str, column: str, interval: st
     """
     if interval != "1d":
         return frame
-    days = frame.lazy().drop_nulls("_day").group_by("_class", "_symbol", "_day").agg(
+    days = frame.lazy().drop_nulls("_day").group_by("_class", "_symbol", "_day", maintain_order=True).agg(
         pl.col("moment").n_unique().alias("n"), pl.col("moment").min().alias("a"), pl.col("moment").max().alias("b"),
         pl.col("line").min(),
     )  # fmt: skip

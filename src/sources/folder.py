@@ -19,6 +19,7 @@ from src.config.schema import SourceConfig
 from src.core.end_state import EndState
 from src.core.finding import BarFinding
 from src.core.instruments import KEY, Key
+from src.core.runs import Runs
 from src.sources import folder_files, several_files
 from src.sources.cells import NUMBERS
 from src.sources.column_names import setting
@@ -198,14 +199,16 @@ class _Wanted:
 
     def of(self, rows: pl.DataFrame, number: int) -> pl.DataFrame:
         """The selected rows of a table, under the selected names, with their bucket and origin."""
-        spelled = rows.select(KEY).unique().drop_nulls()
-        keys = [(*names, *key, self.buckets[key]) for names in spelled.iter_rows() if (key := self.key(*names))]
-        kinds = dict.fromkeys((*KEY, "class", "name"), pl.String()) | {"bucket": pl.Int32()}
+        runs = Runs(rows, KEY)
+        names = runs.heads.unique().drop_nulls()
+        keys = [(*name, key[1], self.buckets[key]) for name in names.iter_rows() if (key := self.key(*name))]
+        kinds = dict.fromkeys((*KEY, "name"), pl.String()) | {"bucket": pl.Int32()}
         named = pl.DataFrame(keys, schema=kinds, orient="row")
-        chosen = rows.join(named, on=KEY, how="inner", maintain_order="left")
-        origin = 2 * number + (pl.col("symbol") != pl.col("name")).cast(pl.UInt32)
-        chosen = chosen.with_columns(origin.cast(pl.UInt32).alias(ORIGIN), pl.col("name").alias("symbol"))
-        return chosen.drop("class", "name")
+        origin = (2 * number + (pl.col("symbol") != pl.col("name")).cast(pl.UInt32)).cast(pl.UInt32).alias(ORIGIN)
+        chosen = runs.heads.join(named, on=KEY, how="left", maintain_order="left")
+        chosen = chosen.select("bucket", origin, pl.col("name").alias("symbol"))
+        rows = rows.drop(LINE).with_columns(runs.expanded(chosen).get_columns())
+        return rows.drop_nulls("bucket") if rows["bucket"].null_count() else rows
 
 
 def _respelled(file: TableFile) -> FileOrigin:
@@ -231,7 +234,7 @@ def _single(
         parts = list(file.cells(source, interval).chunks())
     except READ_ERRORS as error:
         return LostFile(EndState(*key, state_of(error), unreadable(file.path, error)), file.is_part)
-    return [part.with_columns(origin, pl.lit(key[1]).alias("symbol")) for part in parts]
+    return [part.drop(LINE).with_columns(origin, pl.lit(key[1]).alias("symbol")) for part in parts]
 
 
 def _split(
@@ -263,7 +266,7 @@ def _write(frames: Sequence[pl.DataFrame], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = pl.concat(frames, how="vertical_relaxed")
     for (b,), part in rows.partition_by("bucket", as_dict=True, include_key=False, maintain_order=True).items():
-        part.write_parquet(folder / f"bucket={b}.parquet", compression="lz4")
+        part.write_parquet(folder / f"bucket={b}.parquet", compression="uncompressed", statistics=False)  # read once
 
 
 def _batch(b: int, frames: Sequence[pl.DataFrame], lost: Sequence[LostFile], origins: Sequence[FileOrigin]) -> Batch:
@@ -285,7 +288,7 @@ def _batch(b: int, frames: Sequence[pl.DataFrame], lost: Sequence[LostFile], ori
     if bad:
         out = pl.DataFrame([ended.key for ended in bad], schema=dict.fromkeys(KEY, pl.String()), orient="row").unique()
         rows = rows.join(out, on=KEY, how="anti", maintain_order="left")
-    rows, differing, remarks = several_files.joined(rows.drop(LINE, FAULT), origins)
+    rows, differing, remarks = several_files.joined(rows.drop(FAULT), origins)
     out_of_use = {each.key for each in (*bad, *differing)}
     for key, files_read in numbers.items():
         unused = list(dict.fromkeys(name for n in files_read for name in origins[n].unused))

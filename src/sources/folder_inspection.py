@@ -261,7 +261,7 @@ def _keys(file: TableFile, source: SourceConfig) -> tuple[pl.DataFrame, str]:
         reason = (
             f"{file.path.name} has rows without a symbol in column {column}, which are left out: write it in each row"
         )
-    return keys.filter(known & ~nameless), reason
+    return keys.filter(known & ~nameless).sort(KEY), reason
 
 
 def state_of(error: Exception) -> str:

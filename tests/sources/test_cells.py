@@ -11,7 +11,7 @@ import pytest
 
 from src.config.schema import SourceConfig
 from src.core.errors import ConfigError, StageError
-from src.sources import folder
+from src.sources import cells, folder
 from src.sources.declaration import Selection
 
 HEADER = "Date,Open,High,Low,Close,Volume\n"
@@ -235,3 +235,26 @@ def test_a_number_that_may_be_a_thousand_is_decided_by_other_cells_or_refused(re
 def test_prices_in_two_currencies_are_refused(read):
     said = read(table(*TWO, closes=["$10.5", "€10.5"]))
     assert "prices in several currencies: '$10.5' in line 2 and '€10.5' in line 3" in said
+
+
+@pytest.mark.parametrize("day", [None, dt.date(1850, 1, 1)])
+def test_a_table_whose_types_say_what_cells_are_is_read_in_parts_as_one_that_is_looked_through(
+    tmp_path, monkeypatch, day
+):
+    monkeypatch.setattr(cells, "CHUNK", 7)
+    days = pl.date_range(dt.date(2024, 1, 1), dt.date(2024, 1, 20), eager=True).to_list()
+    days[11] = day or days[11]  # a day that can't be read, in the second part
+    prices = {name: [float(k) for k in range(1, 21)] for name in ("open", "high", "low", "close")}
+    table = pl.DataFrame({"date": days, "symbol": [" zza"] * 20, "volume": range(20), **prices})
+    table.write_parquet(tmp_path / "typed.parquet")
+    table.with_columns(pl.col("date").cast(pl.String)).write_parquet(tmp_path / "text.parquet")
+    columns = {name: name for name in table.columns}
+    read = [
+        list(cells.BarCells(tmp_path / name, columns, None, asset_class="stock").chunks())
+        for name in ("typed.parquet", "text.parquet")
+    ]
+    assert [len(parts) for parts in read] == [3, 3]
+    ours = ["asset_class", "symbol", "date", "open", "volume", "line"]
+    typed, text = (pl.concat(parts) for parts in read)
+    assert typed.select(ours).equals(text.select(ours))
+    assert [found["fault"].count() for found in (typed, text)] == [int(day is not None)] * 2

@@ -317,6 +317,7 @@ def _register() -> None:
     from omegaconf import OmegaConf
 
     store = ConfigStore.instance()
+    vars(store)["__deepcopy__"] = lambda _known: store  # Hydra copies it for each composition, and only reads the copy
     store.store(name="schema", node=Config)
     for family in PARAMS:
         store.store(group="schema/model", name=family, node=_schema(family))

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.config.commands import command, hydra_quoted, setting, shell_word, typed_words
-from src.config.compose import _composed, compose
+from src.config.compose import _composed, _opened
 from src.runtime.command import run_verb
+from tests.config.test_text_values import SCALARS, read
 from tests.process_case import run
 
 ODD = [
@@ -62,17 +64,26 @@ def _windows_arguments(line: str) -> list[str]:
     return [*words, word]
 
 
+def test_hydra_reads_a_setting_as_it_was_meant() -> None:
+    for turned in (ODD, ODD[::-1]):
+        meant = dict(zip(SCALARS, turned, strict=False))
+        assert len(meant) == len(ODD)
+        found = _composed([*(setting(key, text) for key, text in meant.items()), setting("only", turned)])
+        assert {key: read(found, key) for key in meant} == meant
+        assert found.only == turned
+
+
 @pytest.mark.parametrize("text", ODD)
-def test_hydra_reads_a_setting_as_it_was_meant(text: str) -> None:
-    found = compose([setting("source.path", text), setting("universe.file", text), setting("only", [text, "AAPL"])])
-    assert (found.source.path, found.universe.file, found.only) == (text, text, [text, "AAPL"])
+def test_a_text_is_written_alike_for_every_setting_of_text(text: str) -> None:
+    assert len({setting(key, text).removeprefix(f"{key}=") for key in SCALARS}) == 1
 
 
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="$\n\r\0", exclude_categories=["C"]), min_size=1))
-@settings(max_examples=12)
+@settings(max_examples=50)
 def test_any_text_goes_through_hydra_and_a_shell(text: str) -> None:
-    word = setting("tracking.experiment", text)
-    assert _composed(shlex.split(shell_word(word, windows=False))).tracking.experiment == text
+    """Through the reader of Hydra's command line, whose values the composition takes over as they are."""
+    (word,) = _opened(shlex.split(shell_word(setting("tracking.experiment", text), windows=False)))
+    assert OverridesParser.create().parse_override(word).value() == text
     assert hydra_quoted(text)[0] == hydra_quoted(text)[-1] == "'"
 
 

@@ -17,6 +17,7 @@ from src.core.errors import ConfigError
 from src.core.instruments import ASSET_CLASSES
 from src.core.project import ROOT
 from src.models.registry import FAMILIES, PARAMS
+from tests.composed_case import composed
 
 CONF = ROOT / "conf"
 OPTIONS = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.glob("*/*.yaml"))
@@ -107,7 +108,7 @@ def test_no_option_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
 def test_an_experiment_holds_only_differences(name: str) -> None:
-    assert compose([f"experiment={name}"]) != compose()
+    assert compose([f"experiment={name}"]) != composed()
     written = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
     assert len(str(written)) < 600
 
@@ -117,7 +118,7 @@ def test_the_pooled_scope_takes_its_own_label_and_model_from_params_yaml(words: 
     chosen = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     config = compose(words)
     assert (config.label.name, config.model.family) == (chosen["pooled"]["label"], chosen["pooled"]["model"])
-    assert compose().label.name == chosen["label"]
+    assert composed().label.name == chosen["label"]
 
 
 def test_what_is_typed_stands_above_the_choices_of_the_pooled_scope() -> None:
@@ -139,7 +140,7 @@ def test_an_ensemble_is_refused_where_there_is_no_cross_section() -> None:
 def test_nothing_chosen_is_what_params_yaml_chooses() -> None:
     chosen = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     groups = [key for key in chosen if key in {option.split("/")[0] for option in OPTIONS}]
-    config = compose()
+    config = composed()
     assert compose([f"{key}={chosen[key]}" for key in groups]) == config
     assert config.split.until == chosen["split_until"]
     assert config.data.until == chosen["data_until"]
@@ -161,14 +162,14 @@ def test_params_yaml_edited_changes_what_a_bare_command_does(tmp_path: Path, mon
 def test_the_files_of_a_family_name_every_setting_of_its_schema(family: str) -> None:
     written = yaml.safe_load((CONF / "model" / f"{family}.yaml").read_text(encoding="utf-8"))
     assert set(written["params"]) == {name for name in PARAMS[family].__dataclass_fields__}
-    model = compose([f"model={family}"]).model
+    model = composed(f"model={family}").model
     assert type(model.params) is PARAMS[family]
     assert vars(model.params) == written["params"]
 
 
 def test_all_trains_three_families_with_the_settings_of_their_own_files() -> None:
     three = ("lightgbm", "xgboost", "catboost")
-    assert families(compose(["model=all"])) == [compose([f"model={family}"]).model for family in three]
+    assert families(composed("model=all")) == [composed(f"model={family}").model for family in three]
 
 
 def test_one_family_is_itself() -> None:
@@ -190,7 +191,7 @@ def test_a_member_file_is_checked_as_the_chosen_one_is(conf: Path) -> None:
 
 def test_a_configuration_travels_to_a_worker_process() -> None:
     for family in (*FAMILIES, "all"):
-        config = compose([f"model={family}"])
+        config = composed(f"model={family}")
         assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301 (our own bytes)
 
 
@@ -209,15 +210,16 @@ def test_an_interval_other_than_daily_is_part_of_the_datasets_name() -> None:
 )
 def test_the_command_that_brings_bars_names_a_source_unless_they_are_invented(typed: str, words: str) -> None:
     named = typed.split()
-    command = compose(named).hydrate_command
+    config = composed(*named)
+    command = config.hydrate_command
     assert command == f"python -m src.hydrate {named[0]}{words}"
-    typed_again = compose(command.split()[3:])
-    assert typed_again.dataset == compose(named).dataset
+    typed_again = composed(*command.split()[3:])
+    assert typed_again.dataset == config.dataset
     assert typed_again.source.kind != "simulated" or typed_again.universe.allow_simulated
 
 
 def test_costs_are_set_for_every_class() -> None:
-    assert set(compose().strategy.cost_bps) == set(ASSET_CLASSES)
+    assert set(composed().strategy.cost_bps) == set(ASSET_CLASSES)
 
 
 @pytest.mark.parametrize(

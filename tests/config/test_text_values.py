@@ -66,10 +66,15 @@ def test_the_schema_has_texts_of_every_kind() -> None:
     assert {"universe.name", "universe.file", "source.path", "split.until", "tracking.uri"} <= set(SCALARS)
 
 
+@pytest.fixture(scope="module")
+def listed() -> Any:
+    """What the command line makes of the words in all lists."""
+    return composing._composed([f"{key}=[{','.join(WORDS)}]" for key in LISTS])
+
+
 @pytest.mark.parametrize("key", LISTS)
-def test_a_word_in_a_list_is_a_text(key: str) -> None:
-    typed = composing._composed([f"{key}=[{','.join(WORDS)}]"])
-    assert list(read(typed, key)) == WORDS
+def test_a_word_in_a_list_is_a_text(listed: Any, key: str) -> None:
+    assert list(read(listed, key)) == WORDS
     words = [*WORDS, *ONLY_IN_YAML]
     assert read(yaml_values(nested(key, f"[{', '.join(words)}]"), Config), key) == words
     lines = "".join(f"\n{'  ' * key.count('.')}- {word}" for word in words)
@@ -84,10 +89,21 @@ def test_a_word_of_its_own_in_a_file_is_a_text_and_null_is_nothing(key: str) -> 
     assert read(yaml_values(nested(key, "~"), Config), key) is None
 
 
+def test_a_word_that_is_typed_is_a_text_for_settings_of_every_kind() -> None:
+    words, met = [word for word in WORDS if word.lower() != "null"], set()
+    for turn in range(0, len(words), 5):
+        chosen = {key: words[(place + turn) % len(words)] for place, key in enumerate(SCALARS)}
+        typed = composing._composed([f"{key}={word}" for key, word in chosen.items()])
+        assert {key: read(typed, key) for key in SCALARS} == chosen
+        met |= {(str(FIELDS[key]), word) for key, word in chosen.items()}
+    assert met == {(str(FIELDS[key]), word) for key in SCALARS for word in words}
+
+
 @pytest.mark.parametrize("word", [word for word in WORDS if word.lower() != "null"])
-def test_a_word_that_is_typed_is_a_text_for_every_setting_of_text(word: str) -> None:
-    typed = composing._composed([f"{key}={word}" for key in SCALARS])
-    assert {key: read(typed, key) for key in SCALARS} == dict.fromkeys(SCALARS, word)
+def test_a_word_that_is_typed_is_written_alike_for_every_setting_of_text(word: str) -> None:
+    """What Hydra then reads, one setting of each kind shows above."""
+    (written,) = {command_line_word(f"{key}={word}").removeprefix(f"{key}=") for key in SCALARS}
+    assert written in (word, f"'{word}'")
 
 
 @pytest.mark.parametrize("word", [*WORDS, *ONLY_IN_YAML])

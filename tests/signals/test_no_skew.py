@@ -26,11 +26,12 @@ from tests.signals.trained_case import (
 )  # fmt: skip
 
 MOST_DAYS = 250
+COLUMNS = ["price", "momentum"]  # what is fitted on each column alike, and a fifth of the seconds of all
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return trained(configured(tmp_path_factory.mktemp("no-skew")))
+    return trained(configured(tmp_path_factory.mktemp("no-skew"), features__families=COLUMNS))
 
 
 def stored(case: Trained, record_id: str) -> dict[Any, float]:
@@ -78,7 +79,8 @@ def assert_traded_alike(lines: pl.DataFrame, test: Any, decisions: Any, task: An
 
 @pytest.mark.parametrize("label", ["relative", "beta"])
 def test_hedged_labels_are_traded_as_they_were_graded(tmp_path: Path, label: str) -> None:
-    config = configured(tmp_path, label=LabelConfig("other", kind=label, horizon=5), strategy__short=label == "beta")
+    hedged = LabelConfig("other", kind=label, horizon=5)
+    config = configured(tmp_path, label=hedged, strategy__short=label == "beta", features__families=COLUMNS)
     config.source.simulated = replace(config.source.simulated, stock=6, crypto=0)
     case = trained(config, "ridge")
     for champion in case.champions()[:2]:

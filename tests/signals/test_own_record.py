@@ -34,7 +34,8 @@ WIDE = BookConfig(
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return trained(configured(tmp_path_factory.mktemp("own-record")), "lightgbm", "ridge")
+    config = configured(tmp_path_factory.mktemp("own-record"), features__families=["price", "momentum"])
+    return trained(config, "lightgbm", "ridge")
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from src.chains.store import OptionStore
 from src.config.schema import SimulatedSource
@@ -276,6 +274,9 @@ def in_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def executed(folder: Path, name: str) -> str:
     """Run a notebook from top to bottom; what its cells print."""
+    import nbformat  # here: it reads grammars for more than a second, in each process that collects the tests
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(folder / name, as_version=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -297,6 +298,8 @@ def test_the_notebooks_run_from_top_to_bottom(in_project: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda each: each.name)
 def test_a_notebook_is_committed_without_what_it_printed(path: Path) -> None:
+    import nbformat
+
     notebook = json.loads(path.read_text(encoding="utf-8"))
     nbformat.validate(notebook)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"

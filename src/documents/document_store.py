@@ -137,7 +137,8 @@ class DocumentStore:
         -------
         bool
         """
-        return bool(self._contents_of(source).of(keys(pl.Series([id], dtype=pl.String)).item()))
+        stored = self._contents_of(source)
+        return bool(len(stored) and stored.of(keys(pl.Series([id], dtype=pl.String)).item()))
 
     def contents(self, source: str) -> int:
         """Count the contents that are stored of a source, revisions included: a number that only grows.

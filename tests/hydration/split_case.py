@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,7 @@ class Market:
     news: list[int]
 
 
+@functools.cache
 def market(symbol: str, n: int = 900, seed: int = 1, news: int = 0, **columns: Any) -> Market:
     """Invent one instrument: GARCH volatility, t(4) moves, turnover that follows itself and the volatility."""
     random = np.random.default_rng([seed, *symbol.encode()])

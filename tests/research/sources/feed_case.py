@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from src.config.compose import compose
 from src.config.research_sections import ResearchConfig
 from src.config.schema import LiveSource
 from src.documents.document import Ask, Document
@@ -18,6 +17,7 @@ from src.documents.document_store import DocumentStore
 from src.fetching.provider import ProviderError
 from src.research.job import ResearchJob
 from src.research.source import CollectContext, Page, Reply, ResearchSource
+from tests.composed_case import composed
 
 NOW = dt.datetime(2024, 3, 20, 15, tzinfo=dt.UTC)
 _KEY = {"asset_class": pl.String, "symbol": pl.String}
@@ -110,7 +110,7 @@ class Crawl:
 
 def collection(root: Path, *overrides: str, **live: Any) -> ResearchJob:
     """The real collection of the sources that the settings choose, below a folder, with a client that waits little."""
-    made = ResearchJob.of(compose(list(overrides)))
+    made = ResearchJob.of(composed(*overrides))
     settings = LiveSource(**({"pause": 0.02, "max_pause": 0.1, "timeout": 5.0, "patience_hours": 1.0} | live))
     return replace(made, source=replace(made.source, live=settings), paths=replace(made.paths, root=root))
 

@@ -11,18 +11,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.config.compose import compose
 from src.core.errors import ConfigError
 from src.research.source import CollectContext, Reply
 from src.research.sources.simulated import RESEARCH, insiders, news
 from src.research.sources.simulated.company import SimulatedCompany
+from tests.composed_case import composed
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 NOTHING = pl.DataFrame(schema={"asset_class": pl.String, "symbol": pl.String})
 
 
 def context(*overrides: str) -> CollectContext:
-    config = compose(["research=simulated", *overrides])
+    config = composed("research=simulated", *overrides)
     return CollectContext(
         config.research, config.source.live, NOW, NOTHING, NOTHING, lambda _id: False, lambda _unit: {},
         lambda _kind: [], bars=config.source, until=config.data.until,

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from src.hydrate import hydrate
+from tests.hydration.test_validation import check_market_file
 from tests.market_case import MARKET, config
 
 
@@ -16,3 +17,10 @@ def test_the_most_traded_of_the_shared_market_file_are_chosen_without_stablecoin
     assert hydrate(quick).startswith("hydrate: 720 instruments of mine from folder: 714 done")
     chosen = pl.read_parquet(tmp_path / "data" / "bars" / "mine" / "universe.parquet")
     assert chosen.filter(~pl.col("included"))["symbol"].to_list() == ["BTCB", "USDT", "WBTC", "WETH"]
+
+
+@pytest.mark.skipif(not (MARKET / "bars.parquet").is_file(), reason="the shared market file is not at hand")
+def test_the_bad_ones_of_all_the_shared_market_file_are_found_and_no_other():
+    frame = pl.read_parquet(MARKET / "bars.parquet")
+    assert frame.select("asset_class", "symbol").n_unique() == 724
+    check_market_file(frame)

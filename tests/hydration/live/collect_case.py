@@ -81,7 +81,8 @@ def market(monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
 
 
 def live(tmp_path: Path, *names: str, **settings) -> Config:
-    made = configured(tmp_path, source__kind="auto", source__path=str(tmp_path / "source"), **settings)
+    few = {"universe__buckets": 2} | settings  # each is published by itself, which takes most of a test's seconds
+    made = configured(tmp_path, source__kind="auto", source__path=str(tmp_path / "source"), **few)
     made.universe.symbols = list(names)
     fast = dict.fromkeys(("yahoo", "kraken", "coinbaseexchange"), 10_000.0)
     given = made.source.live

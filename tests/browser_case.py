@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,22 @@ class Seen:
 
 
 @contextmanager
-def opened(address: str | Path, width: int = 1400, height: int = 900, scheme: str = "light") -> Iterator[Seen]:
+def browsing() -> Iterator[Any]:
+    """A browser for the pages of several tests, which no other loop of asyncio may run beside."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(
+    address: str | Path, width: int = 1400, height: int = 900, scheme: str = "light", browser: Any = None
+) -> Iterator[Seen]:
     """Open a page, offline where it is a file.
 
     Parameters
@@ -48,25 +63,23 @@ def opened(address: str | Path, width: int = 1400, height: int = 900, scheme: st
         Of the window in pixels.
     scheme : str
         ``light`` or ``dark``.
+    browser : optional
+        One of `browsing`; a new one, which ends with the page, by default.
     """
-    from playwright.sync_api import sync_playwright
-
     target = Path(address).resolve().as_uri() if isinstance(address, Path) else address
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
-        try:
-            context = browser.new_context(
-                viewport={"width": width, "height": height}, color_scheme=scheme, offline=isinstance(address, Path)
-            )
-            page = context.new_page()
-            seen = Seen(page)
-            page.on("request", lambda request: _note_request(seen, request.url, target))
-            page.on("console", lambda message: seen.messages.append(f"{message.type}: {message.text}"))
-            page.on("pageerror", lambda error: seen.messages.append(f"error: {error}"))
-            page.goto(target)
-            yield seen
-        finally:
-            browser.close()
+    with ExitStack() as ended:
+        browser = browser or ended.enter_context(browsing())
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, offline=isinstance(address, Path)
+        )
+        ended.callback(context.close)
+        page = context.new_page()
+        seen = Seen(page)
+        page.on("request", lambda request: _note_request(seen, request.url, target))
+        page.on("console", lambda message: seen.messages.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: seen.messages.append(f"error: {error}"))
+        page.goto(target)
+        yield seen
 
 
 def _note_request(seen: Seen, url: str, target: str) -> None:

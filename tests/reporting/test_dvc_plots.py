@@ -17,7 +17,7 @@ import pytest
 from src.core.project import ROOT
 from src.reporting.dvc_plots import SCRIPT, write_plots_script
 from src.reporting.summary import summary
-from tests.browser_case import needs_chromium, opened
+from tests.browser_case import browsing, needs_chromium, opened
 from tests.process_case import run
 from tests.reporting.synthetic import report_data
 
@@ -55,10 +55,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browsing() as found:
+        yield found
+
+
 @needs_chromium
 @pytest.mark.parametrize(("folder", "charts", "revisions"), [("shown", 2, 1), ("dvc_plots", 2, 2)])
-def test_the_charts_are_drawn_without_a_network(folder: str, charts: int, revisions: int, project: Path) -> None:
-    with opened(project / folder / "index.html") as seen:
+def test_the_charts_are_drawn_without_a_network(
+    folder: str, charts: int, revisions: int, project: Path, browser: Any
+) -> None:
+    with opened(project / folder / "index.html", browser=browser) as seen:
         seen.page.wait_for_function("(n) => document.querySelectorAll('svg.marks').length === n", arg=charts)
         assert {Path(request).name for request in seen.requests} == {SCRIPT}
         assert all(request.startswith("file:") for request in seen.requests)
@@ -69,17 +77,17 @@ def test_the_charts_are_drawn_without_a_network(folder: str, charts: int, revisi
 
 
 @needs_chromium
-def test_a_page_without_the_script_says_what_writes_it(project: Path, tmp_path: Path) -> None:
+def test_a_page_without_the_script_says_what_writes_it(project: Path, tmp_path: Path, browser: Any) -> None:
     shutil.copytree(project / "shown", tmp_path / "plots")
-    with opened(tmp_path / "plots" / "index.html") as seen:
+    with opened(tmp_path / "plots" / "index.html", browser=browser) as seen:
         assert "reports/vega.js" in seen.page.locator("#missing").inner_text()
         assert [message for message in seen.messages if "ERR_FILE_NOT_FOUND" not in message] == []
 
 
 @needs_chromium
-def test_a_page_in_the_projects_folder_finds_the_script_too(project: Path) -> None:
+def test_a_page_in_the_projects_folder_finds_the_script_too(project: Path, browser: Any) -> None:
     page = shutil.copy(project / "shown" / "index.html", project / "index.html")
-    with opened(Path(page)) as seen:
+    with opened(Path(page), browser=browser) as seen:
         seen.page.wait_for_selector("svg.marks")
 
 

@@ -21,6 +21,7 @@ from tests.reporting.synthetic import grades, importance, luck, report_data, sta
 from tests.reporting.test_page import EVIL, Reader
 
 TAME = "tame"
+FEW = grades(6)  # where the text stands elsewhere: a page of less than half the seconds
 SECTIONS = sorted(path.name.removesuffix(".html.jinja") for path in TEMPLATES.iterdir() if path.stem != "tables.html")
 
 
@@ -47,7 +48,7 @@ def in_states(column: str) -> Callable[[str], ReportData]:
 
 
 def in_importance(column: str) -> Callable[[str], ReportData]:
-    return lambda text: report_data(importance=importance().with_columns(pl.Series(column, [text, "b", "c", "d"])))
+    return lambda text: report_data(FEW, importance=importance().with_columns(pl.Series(column, [text, "b", "c", "d"])))
 
 
 def in_stage(text: str) -> ReportData:
@@ -67,16 +68,17 @@ FIELDS: dict[str, tuple[Callable[[str], ReportData], bool]] = {
     **{f"states.{name}": (in_states(name), True) for name in ("asset_class", "symbol", "state", "reason")},
     "importance.feature": (in_importance("feature"), True),
     "importance.group": (in_importance("group"), True),
-    "dataset": (lambda text: report_data(dataset=text), True),
+    "dataset": (lambda text: report_data(FEW, dataset=text), True),
     "stage": (in_stage, True),
-    "bar_facts.key": (lambda text: report_data(bar_facts={text: "x"}), True),
-    "bar_facts.value": (lambda text: report_data(bar_facts={"bars": text}), True),
-    "settings.key": (lambda text: report_data(settings={text: 1}), True),
-    "settings.value": (lambda text: report_data(settings={"features.own": text}), True),
-    "settings.list": (lambda text: report_data(settings={"universe.symbols": [text]}), True),
-    "settings.folds": (lambda text: report_data(settings=dict.fromkeys(
+    "bar_facts.key": (lambda text: report_data(FEW, bar_facts={text: "x"}), True),
+    "bar_facts.value": (lambda text: report_data(FEW, bar_facts={"bars": text}), True),
+    "settings.key": (lambda text: report_data(FEW, settings={text: 1}), True),
+    "settings.value": (lambda text: report_data(FEW, settings={"features.own": text}), True),
+    "settings.list": (lambda text: report_data(FEW, settings={"universe.symbols": [text]}), True),
+    "settings.folds": (lambda text: report_data(FEW, settings=dict.fromkeys(
         ("split.first_train_bars", "split.fold_months", "split.embargo", "label.horizon"), text)), True),
-    "settings.costs": (lambda text: report_data(settings={f"strategy.cost_bps.{text.replace('.', '')}": 5.0}), True),
+    "settings.costs": (lambda text: report_data(
+        FEW, settings={f"strategy.cost_bps.{text.replace('.', '')}": 5.0}), True),
     "planted": (lambda text: replace(report_data(), planted=frozenset({("stock", text)})), True),
     "luck.sentence": (in_sentence, True),
 }  # fmt: skip

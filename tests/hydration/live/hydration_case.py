@@ -1,6 +1,6 @@
 """The real command against the loopback world, in child processes that are killed: one case at two sizes.
 
-`make test` runs it on 300 symbols with scaled clocks (`test_hydration_end_to_end.py`), `make soak` on 11,000
+`make test` runs it on 160 symbols with scaled clocks (`test_hydration_end_to_end.py`), `make soak` on 11,000
 (`tests/soak/test_hydration.py`). The assertions are in `hydration_checks.py`.
 """
 
@@ -46,7 +46,7 @@ class Size:
     seed: int = 11
 
 
-SMALL = Size(symbols=300, faults=0.12, kills=3, start="2023-01-01", buckets=6, ceiling=30, seconds=HANG)
+SMALL = Size(symbols=160, faults=0.2, kills=3, start="2023-01-01", buckets=6, ceiling=30, seconds=HANG)
 FULL = Size(symbols=11_000, faults=0.05, kills=8, start="2014-01-01", buckets=64, ceiling=30, seconds=3000)
 
 

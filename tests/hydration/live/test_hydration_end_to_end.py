@@ -1,4 +1,4 @@
-"""The hydration of 300 symbols from misbehaving providers: the same code as `make soak` runs, which also kills it."""
+"""The hydration of 160 symbols from misbehaving providers: the same code as `make soak` runs, which also kills it."""
 
 import pytest
 

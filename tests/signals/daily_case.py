@@ -108,11 +108,11 @@ def events(days: list[dt.date]) -> list[Operation]:
     """A dividend each second session and splits on two of every five, of one instrument or another."""
     found = []
     for place, day in enumerate(days[1:], 1):
-        if place % 2:
-            found.append(Operation("dividend", ("BBB", "EEE", "FFF")[place // 2 % 3], day, 0.3 + place / 100))
-        if place % 5 == 2:
+        if place % 2 == 0:
+            found.append(Operation("dividend", ("BBB", "EEE", "FFF")[(place // 2 - 1) % 3], day, 0.3 + place / 100))
+        if place % 5 == 3:
             found.append(Operation("split", "BBB", day, 2.0 if place // 5 % 2 == 0 else 0.5))
-        if place % 5 == 4:
+        if place % 5 == 0:
             found.append(Operation("split", "CCC", day, 0.1 if place // 5 % 2 == 0 else 10.0))
     return found
 

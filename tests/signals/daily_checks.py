@@ -1,4 +1,4 @@
-"""What holds of a universe that grew day by day: `make test` looks at five days, `make soak` at 250."""
+"""What holds of a universe that grew day by day: `make test` looks at six days, `make soak` at 250."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ NAMES = ("rsi_14", "ema_distance_20", "residual_return", "return_5", "volume_z_2
 
 def test_days_one_after_the_other_are_decided_as_those_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    found = grown(tmp_path, 5, dt.date(2023, 3, 1), "2019-06-03", *NAMES)
-    assert len(found.days) == 5
+    found = grown(tmp_path, 6, dt.date(2023, 3, 1), "2019-06-03", *NAMES)
+    assert len(found.days) == 6
     assert set(found.said["family"]) == set(FAMILIES)
     check(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from src.config.schema import FeaturesConfig
@@ -47,9 +48,19 @@ def fill(task: BucketTask) -> Filled | Foresight:
     facts = FactLookup.of(FactStore(task.facts), task.bucket, graph.kinds, task.interval) if task.facts else None
     try:
         examine = examiner(graph.features, task.trials)
-        block, failed = evaluate_block(bars, graph, PanelLookup(store.panel()), examine, facts=facts)
+        block, failed = evaluate_block(bars, graph, _panel(task.features, store.pinned()), examine, facts=facts)
     except ForesightError as error:
         return error.found
     names = [item.name for item in graph.features]
     store.write_bucket(task.bucket, names, bars.select(*KEY, "date"), block)
     return Filled(bars.height, failed)
+
+
+def _panel(root: Path, pinned: str | None) -> PanelLookup:
+    """The stored panel, which a worker reads once for all buckets that it computes."""
+    return PanelLookup(FeatureStore(root).panel()) if pinned is None else _pinned_panel(root, pinned)
+
+
+@lru_cache(maxsize=1)
+def _pinned_panel(root: Path, pinned: str) -> PanelLookup:  # noqa: ARG001 (by its hash another panel is recognised)
+    return PanelLookup(FeatureStore(root).panel())

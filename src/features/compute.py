@@ -7,6 +7,7 @@ whatever else stands in the table and however the work is spread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -129,13 +130,16 @@ def evaluate_block(
     failed : dict
         Why, by instrument on which a formula raised.
     """
-    order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
-    in_order = bool((order[1:] > order[:-1]).all())
-    evaluation = _Evaluation(bars if in_order else bars[order], graph, panel, examine, facts or FactLookup())
-    for batch in batches(instruments(evaluation.table)):
+    found, order = instruments(bars), None
+    if not _in_pieces(bars["date"].to_numpy(), found):
+        order = bars.select(pl.arg_sort_by(*KEY, "date")).to_series().to_numpy()
+        bars = bars[order]
+        found = instruments(bars)
+    evaluation = _Evaluation(bars, graph, panel, examine, facts or FactLookup())
+    for batch in batches(found):
         evaluation.add(batch)
     block = evaluation.block
-    if not in_order:
+    if order is not None:
         block[:, order] = block.copy()
     return block, evaluation.failed
 
@@ -218,12 +222,19 @@ def batches(found: Sequence[tuple[Key, slice]]) -> list[Batch]:
 
 
 def instruments(table: pl.DataFrame) -> Batch:
-    """Key and rows of each instrument of a table sorted by key."""
-    runs = table.select(pl.struct(KEY).rle().alias("run")).unnest("run")
-    ends = runs["len"].cast(pl.Int64).cum_sum().to_list()
-    starts = [0, *ends][:-1]
-    keys = [(value["asset_class"], value["symbol"]) for value in runs["value"].to_list()]
-    return [(key, slice(start, end)) for key, start, end in zip(keys, starts, ends, strict=True)]
+    """Key and rows of each instrument of a table in which each stands in one piece."""
+    kinds, symbols = (table[name] for name in KEY)
+    changes = ((kinds[1:] != kinds[:-1]) | (symbols[1:] != symbols[:-1])).to_numpy()
+    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), len(table)] if len(table) else []
+    return [((kinds[start], symbols[start]), slice(start, end)) for start, end in pairwise(bounds)]
+
+
+def _in_pieces(dates: NDArray[np.datetime64], found: Batch) -> bool:
+    """Whether each instrument stands in one piece, its dates ascending."""
+    later = np.ones(len(dates), dtype=bool)
+    later[1:] = dates[1:] > dates[:-1]
+    later[[rows.start for _, rows in found]] = True
+    return bool(later.all()) and len({key for key, _ in found}) == len(found)
 
 
 def day_numbers(dates: pl.Series) -> Array:

@@ -221,7 +221,10 @@ def _scatter_of(x: Array, y: Array, sx: Array, sy: Array, bars: int) -> Array:
     Taken as the sum of products less the product of sums over n. What that loses to cancellation is about 1e-16 of the
     sum of products, so a result below 1e-13 of it counts as 0: equal values have no spread.
     """
-    product = window_sums(x * y, bars)
-    apart = product - sx * sy / bars
-    apart[np.abs(apart) < 1e-13 * np.abs(product)] = 0.0
+    product, apart = window_sums(x * y, bars), sx * sy
+    apart /= bars
+    np.subtract(product, apart, out=apart)
+    np.abs(product, out=product)
+    product *= 1e-13
+    apart[np.abs(apart) < product] = 0.0
     return apart

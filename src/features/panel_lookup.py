@@ -56,9 +56,18 @@ def row_as_of(day: Array, known_day: Array, oldest_days: float = 10.0) -> Rows:
     """
     if not len(known_day):
         return np.full(len(day), -1, dtype=np.int64)
-    row = np.searchsorted(known_day, day, side="right") - 1
+    row = _last_known(day, known_day)
     row[~(day - known_day[row] <= oldest_days)] = -1  # a row of -1 is compared with the last day, and stays -1
     return row
+
+
+def _last_known(day: Array, known_day: Array) -> Rows:
+    """Row of the last known day at each day; where instruments share whole days, each of these is looked up once."""
+    whole = day.astype(np.int64)
+    first, last = (int(whole.min()), int(whole.max())) if len(whole) else (0, 0)
+    if last - first < len(whole) and np.array_equal(whole, day):
+        return (np.searchsorted(known_day, np.arange(first, last + 1.0), side="right") - 1)[whole - first]
+    return np.searchsorted(known_day, day, side="right") - 1
 
 
 @dataclass(frozen=True)
@@ -99,13 +108,19 @@ def share_below(x: Array, members: Members) -> Array:
     flat, first = members.values.ravel(), np.arange(days) * width
     count = np.append(_below(flat, first, np.full(days, np.inf, dtype=np.float32), width), 0)[members.row]
     below = _below(flat, np.maximum(members.row, 0) * width, x.astype(np.float32), width)
-    return np.where((count > 0) & ~np.isnan(x), below / np.maximum(count, 1), np.nan)
+    share: Array = below / np.maximum(count, 1)
+    share[(count == 0) | np.isnan(x)] = np.nan
+    return share
 
 
 def _below(flat: NDArray[np.float32], first: Rows, own: NDArray[np.float32], width: int) -> Rows:
     """Number of the `width` ascending values from `first` on that lie below each of `own`, by bisection."""
     at, step = first - 1, (width + 1) // 2
+    probe, value = np.empty_like(at), np.empty_like(own)
     while step:
-        at += step * (flat.take(at + step) < own)
+        np.add(at, step, out=probe)
+        flat.take(probe, out=value, mode="clip")  # none is out of range: other modes copy the output once more
+        np.multiply(value < own, step, out=probe)
+        at += probe
         step //= 2
     return at - first + 1

@@ -21,6 +21,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 from src.core.code_hash import declaration
@@ -248,6 +249,7 @@ def shelf() -> Iterator[dict[str, Feature | Callable[..., Array]]]:
         _OPEN.pop()
 
 
+@cache
 def inputs(function: Callable[..., Array]) -> tuple[str, ...]:
     """Names of a declared function's inputs, in its order."""
     return tuple(name for name in inspect.signature(function).parameters if name != "bars")

@@ -12,13 +12,15 @@ the window isn't full, are NaN, and so is every window that holds a NaN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Number = TypeVar("Number", bound=np.floating[Any])
 BYTE = 256  # numbers that a byte counts
+NAN = np.float32(np.nan)
 
 
 def lag(x: Array, bars: int) -> Array:
@@ -184,7 +186,7 @@ def streak(sign: Array, bars: int) -> Array:
     return np.where(np.isnan(total(sign, bars)), np.nan, out * sign)
 
 
-def sliding(x: Array, bars: int) -> Array:
+def sliding(x: NDArray[Number], bars: int) -> NDArray[Number]:
     """View of all windows, the oldest value of each first.
 
     Parameters
@@ -217,9 +219,12 @@ def finish(values: Array, window: int, out: NDArray[np.float32], rows: Sequence[
     """
     whole = out[rows[0].start : rows[-1].stop]
     whole[:] = values
-    np.copyto(whole, np.nan, where=~np.isfinite(whole))  # one NaN for all: formulas give some with a sign
-    for own in rows:
-        out[own.start : min(own.start + window - 1, own.stop)] = np.nan
+    undefined = np.isfinite(whole)
+    np.logical_not(undefined, out=undefined)
+    np.copyto(whole, NAN, where=undefined)  # one NaN for all: formulas give some with a sign
+    if window > 1:
+        for own in rows:
+            out[own.start : own.stop][: window - 1] = NAN
 
 
 def window_sums(x: Array, bars: int) -> Array:
@@ -233,7 +238,9 @@ def window_sums(x: Array, bars: int) -> Array:
         return half[: -bars // 2] + half[bars // 2 :]
     if bars % 3 == 0:
         step, third = bars // 3, window_sums(x, bars // 3)
-        return third[: -2 * step] + third[step:-step] + third[2 * step :]
+        sums = third[: -2 * step] + third[step:-step]
+        sums += third[2 * step :]
+        return sums
     return window_sums(x, bars - 1)[:-1] + x[bars - 1 :]
 
 

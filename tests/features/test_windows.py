@@ -129,3 +129,13 @@ def test_a_running_sum_would_carry_the_wild_value_along():
 def test_as_of_takes_the_last_known_value_and_none_that_is_old():
     found = panel_lookup.as_of(np.array([0.0, 1, 2, 5, 20]), np.array([1.0, 3]), np.array([10.0, 30]), oldest_days=10)
     assert np.array_equal(found, [np.nan, 10, 10, 30, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize(("fraction", "hour"), [(0.0, 0.0), (0.75, 0.0), (0.75, 0.5)])
+def test_the_last_known_row_is_found_day_by_day(fraction, hour):
+    known = np.sort(RANDOM.choice(np.arange(30.0, 400.0), 200, replace=False)) + hour
+    one = np.arange(430.0)
+    day = np.r_[one, one[20:], one[::7]] + fraction  # of three instruments, one after the other
+    row = [int((known <= each).sum()) - 1 for each in day]
+    expected = [at if at >= 0 and each - known[at] <= 10 else -1 for at, each in zip(row, day, strict=True)]
+    assert panel_lookup.row_as_of(day, known).tolist() == expected

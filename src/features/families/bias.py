@@ -160,11 +160,12 @@ def prospect_value_63(log_return: Array, sigma_63: Array) -> Array:
     felt = np.where(log_return < 0, -2.25, 1.0) * np.abs(log_return) ** 0.88
     losses = window_sums(np.where(felt < 0, 1.0, 0.0), 63).astype(np.intp)
     weights, out = _prospect_weights(63), np.full(len(felt), np.nan)
+    windows = sliding(felt.astype(np.float32), 63) if len(losses) else np.empty((0, 63), dtype=np.float32)
     for start in range(0, len(losses), SORTED_AT_ONCE):
         some = slice(start, min(start + SORTED_AT_ONCE, len(losses)))
-        ordered = np.sort(sliding(felt[some.start : some.stop + 62].astype(np.float32), 63), axis=1)
+        ordered = np.sort(windows[some], axis=1)
         # Row by row: the rounding of a matrix product depends on the number of rows, so on later bars.
-        out[some.start + 62 : some.stop + 62] = np.einsum("ij,ij->i", ordered, np.take(weights, losses[some], axis=0))
+        out[some.start + 62 : some.stop + 62] = np.einsum("ij,ij->i", ordered, weights.take(losses[some], axis=0))
     return out / sigma_63**0.88
 
 

@@ -22,7 +22,11 @@ def date(day: Array) -> Array:
     whole = np.floor(day).astype(np.int64)
     first, last = (int(whole.min()), int(whole.max())) if len(whole) else (0, 0)
     if last - first < len(whole):  # instruments share days: each is converted once
-        return np.stack([row[whole - first] for row in _of_days(np.arange(first, last + 1))])
+        whole -= first
+        out = np.empty((4, len(whole)))
+        for row, of_day in zip(out, _of_days(np.arange(first, last + 1)), strict=True):
+            of_day.take(whole, out=row, mode="clip")  # none is out of range: other modes copy the output once more
+        return out
     return np.stack(_of_days(whole))
 
 

@@ -15,12 +15,14 @@ from typing import Any
 
 import polars as pl
 import psutil
+import pytest
 
 from src.core.project import ROOT
 from src.storage.atomic import stale_temporaries
 from src.training.run_store import RunStore
 from tests import warm_case
 from tests.process_case import begin
+from tests.shared_case import built_once
 
 SMALL = (
     "universe=demo",
@@ -131,6 +133,16 @@ class Project:
 
     def states(self, stage: str) -> pl.DataFrame:
         return pl.read_parquet(self.root / "data" / "states" / "demo" / f"{stage}.parquet")
+
+
+def featurized(factory: pytest.TempPathFactory, to: Path) -> Project:
+    """The small project with its bars and features, which one process of the tests makes for all, in a folder."""
+
+    def build(folder: Path) -> None:
+        for verb in ("hydrate", "featurize"):
+            Project(folder).alone(verb)
+
+    return Project(built_once(factory, "small", build)).copy(to)
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:

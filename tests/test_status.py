@@ -28,7 +28,7 @@ from src.storage.atomic import write_json, write_parquet
 from src.storage.ledger import SCHEMA, STATES, WAITING, Ledger
 from tests import process_case
 from tests.hydration.live import raw_case
-from tests.pipeline_case import Project
+from tests.pipeline_case import Project, featurized
 from tests.terminal_case import CODE, Session, cursor_is_shown
 
 NOW = dt.datetime(2026, 11, 20, 22, 0, tzinfo=dt.UTC)  # a Friday, after New York's close
@@ -49,10 +49,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 @pytest.fixture(scope="module")
 def hydrated(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("status"))
-    project.must("hydrate")
-    project.must("featurize")
-    return project
+    return featurized(tmp_path_factory, tmp_path_factory.mktemp("status") / "p")
 
 
 def states(keys: list[tuple[str, str]], **differing: tuple[str, str]) -> pl.DataFrame:

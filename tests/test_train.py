@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from src.training.run_store import RunStore
+from tests import pipeline_case
 from tests.pipeline_case import Project, differences, kill
 from tests.process_case import HANG, pause, until
 
@@ -20,9 +21,7 @@ NO_MLFLOW = "tracking.enabled=false"
 
 @pytest.fixture(scope="module")
 def featurized(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("featurized") / "a project")
-    for verb in ("hydrate", "featurize"):
-        project.alone(verb)
+    project = pipeline_case.featurized(tmp_path_factory, tmp_path_factory.mktemp("featurized") / "a project")
     project.alone("sync")  # makes MLflow's tables, once for all
     return project
 

@@ -15,7 +15,7 @@ import pytest
 from src.core import code_hash
 from src.core.project import ROOT
 from src.training import code_keys
-from tests import process_case
+from tests import process_case, warm_case
 
 
 def hashes() -> dict[str, str]:
@@ -165,7 +165,7 @@ def rename_labels(project: Path) -> None:
 
 
 def test_a_mechanical_move_retrains_nothing(tmp_path: Path) -> None:
-    here = keys_of(copied(tmp_path / "here"))
+    here = json.loads(warm_case.run(["-c", KEYS], ROOT).stdout)
     moved = copied(tmp_path / "moved")
     rename_labels(moved)
     assert len(here) > 100

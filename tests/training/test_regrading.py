@@ -14,14 +14,12 @@ from src.market.bars import BarStore
 from src.storage import atomic
 from src.training.regrading import CHECKED, GradeCheck, Regrader
 from src.training.run_store import RunStore
-from tests.pipeline_case import Project
+from tests.pipeline_case import Project, featurized
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("regrading") / "p")
-    for verb in ("hydrate", "featurize"):
-        project.alone(verb)
+    project = featurized(tmp_path_factory, tmp_path_factory.mktemp("regrading") / "p")
     project.alone("train", "model=lightgbm", "tracking.enabled=false")
     return project
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src.config.compose import compose, families
+from src.config.compose import families
 from src.config.schema import Config
 from src.core.failure import Failure
 from src.featurize import featurize
@@ -21,6 +21,7 @@ from src.training.pooled.fit_task import FitTask, FoldFit, fit_fold
 from src.training.pooled.session import PooledSession
 from src.training.pooled.settings import PooledSettings
 from src.training.run_store import RunStore
+from tests.composed_case import composed
 from tests.pipeline_case import VOLATILE, Project
 
 STOCKS = (
@@ -64,8 +65,13 @@ class Stocks(Project):
         return BarStore(self.root / "data" / "bars" / "demo")
 
     def config(self, *overrides: str, verb: str = "train") -> Config:
-        """The configuration that a command with these words has."""
-        return settled(verb, compose(self.arguments(verb, *overrides)[3:]))
+        """The configuration that a command with these words has; for all projects of a run composed once."""
+        config = composed(*Stocks(Path("elsewhere"), self.code).arguments(verb, *overrides)[3:])
+        data, tracking = config.data, config.tracking
+        data.root, data.logs, data.reports = (str(self.root / name) for name in ("data", "logs", "reports"))
+        tracking.uri = f"sqlite:///{self.database.as_posix()}"
+        tracking.artifacts = str(self.root / "mlruns" / "artifacts")
+        return settled(verb, config)
 
     def session(self, *overrides: str) -> PooledSession:
         config = self.config(*overrides)

@@ -18,7 +18,7 @@ from tests.features.facts_case import Change, after, store_facts, unchanged
 from tests.training.pooled.session_case import Stocks
 
 WORDS = ("features.names=[]", "features.families=[insiders,price]")
-SPAN = (dt.datetime(2012, 1, 3, tzinfo=dt.UTC), dt.datetime(2019, 12, 30, tzinfo=dt.UTC))
+SPAN = (dt.datetime(2018, 1, 3, tzinfo=dt.UTC), dt.datetime(2019, 12, 30, tzinfo=dt.UTC))
 CLOSE, MINUTE = session_close("stock", dt.date(2019, 6, 28)), dt.timedelta(minutes=1)
 
 

@@ -143,7 +143,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(ROOT / name, root / name)
     shutil.copytree(ROOT / "conf", root / "conf")
     for name in FRAME:
-        shutil.copytree(ROOT / "src" / name, root / "src" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "src" / name, root / "src" / name)  # with what Python compiled, which neither tool sees
     for name in ("src/__init__.py", ".dvc/config", ".dvc/.gitignore"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)

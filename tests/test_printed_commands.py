@@ -128,6 +128,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     line = {"book_date": dt.date(2026, 1, 5), "name": "stock.A", "asset_class": "stock", "symbol": "A", "state": "said"}
     line |= {"decided_on": dt.datetime(2026, 1, 5)}
     Journal(root / "data/journal/quick").append("book", lines_frame([line]), book_frame([]), {})
+    warm_case.FINISHED.add(root)
     for verb in (*ORDER, "promote", "predict"):
         must(root, "-m", f"src.{verb}", before=ALONE)
     return root

@@ -32,8 +32,8 @@ LIBRARIES = (
 )  # fmt: skip
 _AT_IMPORT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "OPENBLAS_NUM_THREADS": "1"}
 """What libraries read when they are imported: no threads, which a fork would leave behind."""
-HOME = Path(__file__).resolve().parents[1]
-"""Folder of the project, whose code no test changes."""
+FINISHED = {Path(__file__).resolve().parents[1]}
+"""Folders whose code no test changes any more, that of the project first: their commands are prepared before a fork."""
 _servers: dict[Path, Any] = {}
 
 
@@ -93,7 +93,8 @@ def _server(code: Path) -> Any:
     if code not in _servers:
         hidden = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
         env = {name: value for name, value in os.environ.items() if name not in hidden} | _AT_IMPORT
-        command = [sys.executable, "-P", __file__, str(code), *LIBRARIES]
+        prepared = "prepared" if code in FINISHED else ""
+        command = [sys.executable, "-P", __file__, str(code), prepared, *LIBRARIES]
         pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
         _servers[code] = process_case.Command(command, cwd=code, env=env, text=True, encoding="utf-8", **pipes)
     return _servers[code]
@@ -192,10 +193,10 @@ if __name__ == "__main__":
     gc.set_threshold(50_000)  # as in the tests themselves
     library = list(sys.path)
     sys.path.insert(0, sys.argv[1])  # MLflow imports the project's stores
-    for name in sys.argv[2:]:
+    for name in sys.argv[3:]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    if Path(sys.argv[1]) == HOME:
+    if sys.argv[2]:
         _prepare()
     gc.freeze()
     if asked := _serve():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from src.core.project import ROOT
 from tests import warm_case
-from tests.process_case import begin, until
+from tests.process_case import begin
 
 MAKE = """
 import sys
@@ -43,13 +44,24 @@ def tables(database: Path) -> set[str]:
         return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
+KILLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from tests.process_case import until
+
+def watch():
+    until(lambda: any(path.stat().st_size > 20_000 for path in Path(sys.argv[1]).glob(".tmp-*/mlflow.db")))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=watch, daemon=True).start()
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_database_whose_creation_was_killed_is_created_again(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
-    process = start(tmp_path)
-    until(lambda: [path for path in tmp_path.glob(".tmp-*/mlflow.db") if path.stat().st_size > 20_000], process)
-    process.kill()
-    process.communicate()
+    assert warm_case.run(["-c", KILLED + MAKE, str(tmp_path)], ROOT).returncode == -signal.SIGKILL
+    assert list(tmp_path.glob(".tmp-*/mlflow.db"))
     assert not database.exists()
     warm_case.run(["-c", MAKE, str(tmp_path)], ROOT)
     assert {"model_versions", "runs", "logged_models"} <= tables(database)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from filelock import FileLock
 
 from src.config.schema import Config, TrackingConfig
 from src.models import registry
@@ -240,16 +241,23 @@ def make_store(database: Path) -> None:
 
 @functools.cache
 def _template() -> Path:
+    """The tables of MLflow in a file, which one process of the tests makes for all."""
     import os
 
     from src.tracking.environment import ENVIRONMENT
+    from tests import process_case
 
     os.environ.update(ENVIRONMENT)
     import mlflow
 
-    path = Path(tempfile.mkdtemp(prefix="alpha-loop-")) / "template.db"
-    uri = f"sqlite:///{path.as_posix()}"
-    mlflow.MlflowClient(uri, uri).search_experiments(max_results=1)
+    path = Path(tempfile.gettempdir()) / f"alpha-loop-{os.environ.get(process_case.RUN, os.getpid())}.db"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            made = Path(tempfile.mkdtemp(prefix="alpha-loop-")) / "template.db"
+            uri = f"sqlite:///{made.as_posix()}"
+            mlflow.MlflowClient(uri, uri).search_experiments(max_results=1)
+            shutil.copy(made, path.with_suffix(".part"))
+            path.with_suffix(".part").replace(path)
     return path
 
 

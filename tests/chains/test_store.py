@@ -1,6 +1,8 @@
 """Snapshots on disk, and the one call that asks for contracts."""
 
 import datetime as dt
+import functools
+import shutil
 
 import polars as pl
 import pytest
@@ -14,19 +16,22 @@ from tests.options.oracles import CAPTURED, chain
 LATER = CAPTURED + dt.timedelta(days=1)
 
 
+@functools.cache
 def rows(underlying="AAA", asset_class="stock", **settings) -> pl.DataFrame:
     found = contract_table(chain(underlying, **settings), asset_class)
     return with_values(with_flags(found, **age_flags(found)), 0.04)
 
 
-@pytest.fixture
-def root(tmp_path):
-    store = OptionStore(tmp_path)
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A store of four snapshots, which no test changes."""
+    path = tmp_path_factory.mktemp("chains")
+    store = OptionStore(path)
     store.write(rows(), CAPTURED)
     store.write(rows(spot=104.0, captured=LATER), LATER)
     store.write(rows("SPY", "etf", spot=101.0), CAPTURED)
     store.write(rows("SPY", "stock", spot=90.0), CAPTURED)
-    return tmp_path
+    return path
 
 
 def test_the_latest_snapshot_of_each_underlying_comes_whole_and_in_order(root):
@@ -106,15 +111,17 @@ def test_any_ticker_is_a_folder_on_every_system_and_comes_back(tmp_path, symbol)
     assert contracts(tmp_path, symbol).height == 28
 
 
-def test_a_killed_write_leaves_no_snapshot(root, monkeypatch):
+def test_a_killed_write_leaves_no_snapshot(root, tmp_path, monkeypatch):
     def killed(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    before = OptionStore(root).snapshots()
+    own = shutil.copytree(root, tmp_path / "own")
+    before = OptionStore(own).snapshots()
     monkeypatch.setattr("polars.DataFrame.write_parquet", killed)
     with pytest.raises(KeyboardInterrupt):
-        OptionStore(root).write(rows(), LATER + dt.timedelta(days=1))
-    assert OptionStore(root).snapshots().equals(before)
+        OptionStore(own).write(rows(), LATER + dt.timedelta(days=1))
+    assert before.height == 4
+    assert OptionStore(own).snapshots().equals(before)
 
 
 def test_a_snapshot_is_of_one_underlying(tmp_path):

@@ -74,8 +74,19 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def reader(data):
-    return read(page(data))
+def written(data):
+    """The page of the data."""
+    return page(data)
+
+
+@pytest.fixture(scope="module")
+def image(data):
+    return summary_image(data)
+
+
+@pytest.fixture(scope="module")
+def reader(written):
+    return read(written)
 
 
 def test_every_section_is_there_and_in_the_menu(reader):
@@ -85,17 +96,18 @@ def test_every_section_is_there_and_in_the_menu(reader):
     assert menu[: len(anchors)] == [f"#{anchor}" for anchor in anchors]
 
 
-def test_the_page_asks_nothing_of_the_network(data, reader):
-    text = re.sub(r"<script>.*?</script>", "", page(data), flags=re.DOTALL)  # comments of libraries name their homes
+def test_the_page_asks_nothing_of_the_network(written, reader):
+    text = re.sub(r"<script>.*?</script>", "", written, flags=re.DOTALL)  # comments of libraries name their homes
     assert not re.findall(r"https?://|//[a-z]+\.|@import|url\(", text)
     assert not values(reader, "src")
     pages = {BOOK_PAGE, METHOD_PAGE, SESSIONS_PAGE, f"{METHOD_PAGE}#limits"}
     assert all(h.startswith("#") or h in pages for h in values(reader, "href"))
 
 
-def test_the_same_data_gives_the_same_bytes(data):
-    assert page(data) == page(report_data(planted=20))
-    assert summary_image(data) == summary_image(report_data(planted=20))
+def test_the_same_data_gives_the_same_bytes(written, image):
+    again = report_data(planted=20)
+    assert written == page(again)
+    assert image == summary_image(again)
 
 
 def test_the_sentence_comes_first(data, reader):
@@ -119,16 +131,15 @@ def test_markup_in_symbols_and_reasons_stays_text():
     assert EVIL in "".join(reader.text)
 
 
-def test_only_the_page_s_own_script_may_run(data):
+def test_only_the_page_s_own_script_may_run(written):
     import base64
     import hashlib
     import html
 
-    text = page(data)
-    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    scripts = re.findall(r"<script>(.*?)</script>", written, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', text).group(1))
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', written).group(1))
     assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}"
 
 
@@ -172,11 +183,12 @@ EMPTY = {
 
 @pytest.mark.parametrize("case", EMPTY)
 def test_a_session_without_much_to_show_has_no_undefined_values(case):
-    text = page(EMPTY[case]())
+    data = EMPTY[case]()
+    text = page(data)
     read(text)
     shown = re.sub(r"<style>.*?</style>|<script.*?</script>|<pre>.*?</pre>|<[^>]*>", " ", text, flags=re.DOTALL)
     assert not re.search(r"\b(nan|NaN|null|inf)\b|\bNone\b(?! of)", shown)
-    assert summary_image(EMPTY[case]()).startswith("<svg")
+    assert summary_image(data).startswith("<svg")
 
 
 def test_the_absence_of_runs_and_passes_is_stated():
@@ -197,11 +209,10 @@ def test_more_passes_than_luck_and_as_many_as_luck_read_differently():
     assert "Fewer runs passed than luck" in written(3)
 
 
-def test_the_summary_image_is_one_well_formed_small_svg(data):
+def test_the_summary_image_is_one_well_formed_small_svg(image):
     import xml.etree.ElementTree as ET
 
-    text = summary_image(data)
-    assert ET.fromstring(text).tag.endswith("svg")
-    assert len(text.encode()) < 200_000
-    assert "@import" not in text and "href" not in text
+    assert ET.fromstring(image).tag.endswith("svg")
+    assert len(image.encode()) < 200_000
+    assert "@import" not in image and "href" not in image
     assert ET.fromstring(summary_image(report_data(evil(grades(30, planted=10)), luck=luck(grades(5))))) is not None

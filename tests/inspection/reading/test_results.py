@@ -39,7 +39,8 @@ COIN = "SIMC01-USD"
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Two stocks and a coin by two families; SIM02's ticker is also an ETF's."""
-    made = trained(configured(tmp_path_factory.mktemp("results")), "lightgbm", "ridge")
+    config = configured(tmp_path_factory.mktemp("results"), features__families=["price", "momentum"])
+    made = trained(config, "lightgbm", "ridge")
     write_days(made.config.paths.signals)
     filled(made.config.paths.journal)
     OptionStore(made.config.paths.options).write(option_rows("SIM01"), CAPTURED)

@@ -38,7 +38,8 @@ GATE = ("auc", "accuracy", "sharpe", "max_drawdown")
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """All runs pass by decree, and those of one stock are champions."""
-    case = trained(configured(tmp_path_factory.mktemp("sheets")), "lightgbm", "ridge")
+    config = configured(tmp_path_factory.mktemp("sheets"), features__families=["price", "momentum"])
+    case = trained(config, "lightgbm", "ridge")
     sha256 = {each.record_id: each.model_sha256 for each in case.champions()}
     grades = pl.read_parquet(case.config.paths.grades)
     hashes = pl.col("record_id").replace_strict(sha256, return_dtype=pl.String)

@@ -222,7 +222,8 @@ def _index_pages(context: CollectContext) -> Iterator[Page]:
     last, first = last_indexed(context.now), Quarter.of(beginning(INDEX, context))
     for quarter in reversed(list(first.until(Quarter.of(last).next))):
         days = list(weekdays(quarter.first, min(quarter.last, last)))
-        if quarter == Quarter.of(last) or any(_seen(context, f"index/{day}") for day in days):
+        begun = not _seen(context, f"index/{quarter}") and any(_seen(context, f"index/{day}") for day in days)
+        if quarter == Quarter.of(last) or begun:
             yield from (day_page(context, day) for day in reversed(days))
         else:
             about = {"what": "quarter", "day": quarter.first.isoformat(), "most_bytes": _LARGE}

@@ -25,7 +25,6 @@ FIGURES = (*(metric.name for metric in GATE_METRICS), "n_oos")
 
 NOT_STORED = "training stored no such run"
 _TOLERANCE = 1e-12  # relative
-_IDENTITY = ("record_id", "run_key", "attempt")
 _GRADED = ("record_id", "run_key", "strategy_key", "graded_by", "passed", "suspicious", "model_sha256", *FIGURES)
 
 _FOLDERS: dict[tuple[Path, ...], Records] = {}
@@ -269,16 +268,17 @@ def _rows(path: Path) -> list[Any] | None:
     import polars as pl
 
     from src.storage.atomic import read_errors
-    from src.training.run_files import scan
+    from src.training.run_files import identities
 
     is_grades = path.name.endswith(".grades.parquet")
-    columns = _GRADED if is_grades else _IDENTITY
     try:
         with read_errors(path, f"move it away and run `{command('train')}`, which makes what is missing"):
-            table = scan(path).select(pl.col(f"^({'|'.join(columns)})$")).collect()
+            if not is_grades:
+                return identities(path).rows()
+            table = pl.scan_parquet(path, glob=False).select(pl.col(f"^({'|'.join(_GRADED)})$")).collect()
     except FileNotFoundError:
         return None
-    return [_grade(row) for row in table.iter_rows(named=True)] if is_grades else table.select(columns).rows()
+    return [_grade(row) for row in table.iter_rows(named=True)]
 
 
 def _grade(row: dict[str, Any]) -> RecordedGrade:

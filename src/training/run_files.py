@@ -32,6 +32,26 @@ def scan(path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path, glob=False)
 
 
+def identities(path: Path) -> pl.DataFrame:
+    """Identity of each run of a shard or of a log, without its predictions.
+
+    Parameters
+    ----------
+    path : Path
+        A file of the run store.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `IDENTITY`.
+    """
+    if path.suffix == ".log":
+        kinds = {name: run_tables.RUN_SCHEMA[name] for name in IDENTITY}
+        rows = run_log.columns(append_log.read(path))
+        return pl.DataFrame([{name: row[name] for name in IDENTITY} for row in rows], schema=kinds)
+    return pl.scan_parquet(path, glob=False).select(IDENTITY).collect()
+
+
 def read(path: Path) -> pl.DataFrame:
     """Read a file whole.
 
@@ -60,12 +80,11 @@ def read_columns(path: Path, columns: Sequence[str], selected: pl.Series | None)
     selected : Series, optional
         Record ids; None for all.
     """
-    rows = scan(path)
     if selected is not None:
-        identity = rows.select(IDENTITY).collect()
+        identity = identities(path)
         if not identity["record_id"].is_in(selected.implode()).any():
             return identity
-    return rows.select(pl.col(f"^({'|'.join(columns)})$")).collect()
+    return scan(path).select(pl.col(f"^({'|'.join(columns)})$")).collect()
 
 
 def model_hashes(paths: Iterable[Path]) -> dict[str, set[str]]:

@@ -68,9 +68,30 @@ def decoded(records: Sequence[bytes]) -> list[dict[str, Any]]:
     return [row for record in records for row in _rows(record)]
 
 
-def _rows(record: bytes) -> list[dict[str, Any]]:
+def columns(records: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Read the runs of records without their arrays, which are nearly all of a log.
+
+    Parameters
+    ----------
+    records : sequence of bytes
+        What `encoded` made.
+
+    Returns
+    -------
+    list of dict
+        Columns of `RUN_SCHEMA`, as JSON has them.
+    """
+    return [run["columns"] for record in records for run in _head(record)[0]["runs"]]
+
+
+def _head(record: bytes) -> tuple[dict[str, Any], int]:
+    """The head of a record, and where its arrays start."""
     start = _LENGTH + int.from_bytes(record[:_LENGTH], "little")
-    head = json.loads(record[_LENGTH:start])
+    return json.loads(record[_LENGTH:start]), start
+
+
+def _rows(record: bytes) -> list[dict[str, Any]]:
+    head, start = _head(record)
     ends = start + np.cumsum([0, *head["sizes"]])
     rows = []
     for run in head["runs"]:

@@ -9,6 +9,8 @@ import pytest
 
 from src.core.errors import StageError
 from src.storage import atomic
+from src.tracking.records import Records
+from src.training import run_files, run_log
 from src.training.run_store import RunStore, shard_name
 from src.training.run_tables import grade_table, run_table
 
@@ -116,6 +118,19 @@ def test_the_log_makes_the_shard_that_a_file_an_instrument_made(store: RunStore,
     assert shards[0]["oos_label"].list.eval(pl.element().is_null().all()).explode().sum() == 1
     assert shards[0].equals(shards[1]) and shards[2].equals(shards[1])
     assert not list((mixed.root / "pending").iterdir())
+
+
+def test_the_identity_of_runs_in_a_log_is_read_without_their_predictions(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = shard_name(0, SESSION)
+    for symbol in ("AAA", "BBB"):
+        store.add(name, [row(symbol, symbol.lower(), attempt) for attempt in (0, 1)])
+    (log,) = (store.root / "pending").glob("*.runs.log")
+    whole = run_files.scan(log).select(run_files.IDENTITY).collect()
+    monkeypatch.setattr(run_log, "decoded", lambda _records: pytest.fail("the arrays are decoded"))
+    assert whole.height == 4 and run_files.identities(log).equals(whole)
+    assert set(Records.at(store.root)) == set(whole["record_id"])
 
 
 def test_a_kill_at_any_byte_of_a_record_costs_that_record(store: RunStore, caplog: pytest.LogCaptureFixture) -> None:

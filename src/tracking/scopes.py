@@ -12,15 +12,16 @@ import polars as pl
 
 from src.config.paths import is_pooled
 from src.tracking.settings import TrackedDataset
-from src.training.regrading import GradeCheck, Regrader
+from src.training.confirmed_grades import ConfirmedGrades
+from src.training.regrading import GradeCheck
 from src.training.run_store import RunStore
 
 
 class GradeRepeater(Protocol):
-    """Repeats stored grades from stored predictions: `Regrader`, or `PooledRegrader` for portfolios."""
+    """Repeats stored grades from stored predictions: `ConfirmedGrades`, or `PooledRegrader` for portfolios."""
 
     def check(self, graded: pl.DataFrame) -> Iterator[GradeCheck]:
-        """Grade runs again and compare; see `src.training.regrading.Regrader.check`."""
+        """Grade runs again and compare; see `src.training.confirmed_grades.ConfirmedGrades.check`."""
 
 
 def regrader_of(settings: TrackedDataset, store: RunStore) -> GradeRepeater:
@@ -37,4 +38,4 @@ def regrader_of(settings: TrackedDataset, store: RunStore) -> GradeRepeater:
 
         own = PooledChoices(settings.portfolio, settings.grade, settings.until)
         return PooledRegrader(settings.paths, own)
-    return Regrader(settings.paths, settings.strategy, settings.grade, settings.until)
+    return ConfirmedGrades(settings.paths, settings.strategy, settings.grade, settings.until)

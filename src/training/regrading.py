@@ -26,9 +26,11 @@ from src.core.hashing import json_digest, table_digest
 from src.evaluation import labels
 from src.evaluation.assessment import SCHEMA, Grader
 from src.evaluation.grade import GATE_METRICS
+from src.evaluation.label_kinds.registry import label_kind
 from src.market.bars import BarStore, bucket, content_hash
 from src.storage import atomic
 from src.training import run_key, walk_forward
+from src.training.grade_basis import GradeBasis
 from src.training.run_store import RunStore
 from src.training.run_tables import stored_predictions
 
@@ -63,6 +65,8 @@ class GradeCheck:
         Figures that are not those of the store, such as ``auc 0.530 is stored, and its predictions give 0.497``.
     is_current : bool
         Whether the stored row was made by this code and these settings, so that training would take it as it is.
+    basis : GradeBasis, optional
+        None where nothing was computed.
     """
 
     record_id: str
@@ -70,6 +74,7 @@ class GradeCheck:
     missing: str | None = None
     differing: tuple[str, ...] = ()
     is_current: bool = False
+    basis: GradeBasis | None = None
 
     @property
     def is_damage(self) -> bool:
@@ -167,7 +172,9 @@ class Regrader:
         is_current = row["grade_key"] in keys
         settings = candidates[keys.index(row["grade_key"]) if is_current else 0]
         found = self._graded(run, parts, predicted, bars, settings, row["n_trials"] or 1)
-        return GradeCheck(*identity, differing=tuple(differences(row, found)), is_current=is_current)
+        is_relative = label_kind(parts["label"]["kind"]).market is not None
+        basis = GradeBasis((row["graded_by"], run["session_key"]), bars["date"][-1].year, is_relative)
+        return GradeCheck(*identity, differing=tuple(differences(row, found)), is_current=is_current, basis=basis)
 
     def _graded(
         self,

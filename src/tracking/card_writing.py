@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from src.tracking.run_record import RunContent
     from src.tracking.sqlite_runs import RecordedRun
 
-_SESSION_FIGURES = ("runs", "passed", "expected_lucky_passes")
+SESSION_FIGURES = ("runs", "passed", "expected_lucky_passes")
+"""Figures of a session that the cards of its versions show."""
 
 
 class CardWriter:
@@ -99,8 +100,8 @@ class CardWriter:
 
     def _session_facts(self) -> dict[str, Any]:
         run = self._target.client.get_run(self._target.session_run(self._given["key"]))
-        stored = {key: run.data.metrics[key] for key in _SESSION_FIGURES if key in run.data.metrics}
-        given = {key: self._given[key] for key in ("name", *_SESSION_FIGURES) if self._given.get(key) is not None}
+        stored = {key: run.data.metrics[key] for key in SESSION_FIGURES if key in run.data.metrics}
+        given = {key: self._given[key] for key in ("name", *SESSION_FIGURES) if self._given.get(key) is not None}
         return {"name": run.info.run_name} | stored | given
 
 

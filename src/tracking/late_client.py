@@ -22,5 +22,15 @@ class LateClient:
         self.searches = searches
         self._client = functools.cache(connect)
 
+    def open(self) -> None:
+        """Open MLflow's client now.
+
+        Raises
+        ------
+        TrackingError
+            If its registry is not gated.
+        """
+        self._client()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client(), name)

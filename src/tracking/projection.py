@@ -71,20 +71,22 @@ def project(
     if settings.strategy_key is None and is_pooled(store.root):
         settings = dataclasses.replace(settings, strategy_key=_strategy_key(grades))
     if settings.tracking.enabled:
-        with open_store(settings, writes=True) as target:
+        with open_store(settings, writes=True, late=True) as target:
             sweep(target)
-            mark = SettledRuns(target, store, grades, session["key"], is_sync=repairs is not None) if whole else None
+            mark = SettledRuns(target, store, grades, session, repairs) if whole else None
             settled = mark.unchanged() if mark is not None else {}
             ids = {record_id: run.run_id for record_id, run in settled.items()}
             trained_by = {record_id: run.session_key for record_id, run in settled.items()}
-            left = grades.filter("passed") if settled else grades
-            for part in left.iter_slices(_RUNS_IN_MEMORY) if left.height else [left]:
+            if len(settled) < grades.height:
+                target.require_client()
+            left = grades.filter(~pl.col("record_id").is_in(list(settled))) if settled else grades
+            for part in [*left.iter_slices(_RUNS_IN_MEMORY)] if left.height else [] if settled else [left]:
                 for record_id, recorded in reconcile(target, store, part, session, repairs, bucket).items():
                     ids[record_id] = recorded.run_id
                     trained_by[record_id] = recorded.tags["alpha.session_key"]
             reused = {record_id: ids[record_id] for record_id, key in trained_by.items() if key != session["key"]}
             target.describe_session(session, reused)
-            if mark is not None and not settled:
+            if mark is not None and (left.height or not settled):
                 mark.write()
     return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=IDS_SCHEMA)
 
@@ -119,14 +121,14 @@ def project_sessions(
     TrackingError
         If the store can't be opened, has no gate, or is locked.
     """
-    with open_store(settings, writes=True):
+    with open_store(settings, writes=True, late=True):
         pass  # even without any run: marks a new database, so that a server on it is gated
     ids: dict[str, str] = {}
     repairs = Repairs(store, regrader_of(settings, store), findings)
     keys = store.runs(("asset_class", "symbol")).select("asset_class", "symbol").unique()
     names = {registered_name(kind, symbol, settings.interval) for kind, symbol in keys.iter_rows()}
     if names:
-        with open_store(settings, writes=True) as target:
+        with open_store(settings, writes=True, late=True) as target:
             repairs.clear_orphans(target, names)
     latest = _latest_session(store, [session["key"] for session in sessions])
     for session in sessions:

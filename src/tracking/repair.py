@@ -25,7 +25,7 @@ from src.tracking.model_package import ModelFolder
 from src.tracking.registry_gate import ASSET_PREFIXES, CandidateModel
 from src.tracking.run_record import RunContent
 from src.tracking.scopes import GradeRepeater
-from src.tracking.search import all_pages, has_run, version_numbers
+from src.tracking.search import all_aliases, all_pages, all_versions, has_run, version_numbers
 from src.tracking.sqlite_runs import RecordedRun
 from src.tracking.verdict import changed_files
 from src.training.regrading import GradeCheck, drop_grades
@@ -151,6 +151,21 @@ class Repairs:
             client_runs.forget()
         return bool(found)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing was refused, and no pass was left out, so that another sync would say no more."""
+        return not self._findings.refused and not self._findings.unconfirmed
+
+    def confirms(self, graded: pl.DataFrame) -> bool:
+        """Whether the stored grades of runs are what their predictions give.
+
+        Parameters
+        ----------
+        graded : DataFrame
+            The stored rows.
+        """
+        return not any(check.objection for check in self._regrader.check(graded)) if graded.height else True
+
     # models -------------------------------------------------------------------------------------------------------
 
     def mend(
@@ -269,7 +284,7 @@ class Repairs:
             Registered models of the dataset.
         """
         client = target.client
-        versions = [each for each in all_pages(lambda token: client.search_model_versions(page_token=token))]
+        versions = all_versions(client)
         own = [each for each in versions if each.name in names and each.name.lower().startswith(ASSET_PREFIXES)]
         known = target.runs_by_id((str(each.run_id) for each in own if each.run_id), with_deleted=True)
         existing = {(each.name, str(each.version)) for each in versions}
@@ -278,12 +293,11 @@ class Repairs:
                 client.delete_model_version(each.name, str(each.version))
                 existing.discard((each.name, str(each.version)))
                 self._findings.mended.append(f"{each.name}: version {each.version} is removed: its run is gone")
-        search = client.search_registered_models
-        for model in all_pages(lambda token: search(max_results=1000, page_token=token)):
-            for alias, number in dict(model.aliases).items() if model.name in names else ():
-                if (model.name, str(number)) not in existing:
-                    client.delete_registered_model_alias(model.name, alias)
-                    self._findings.mended.append(f"{model.name}: alias {alias} is removed: version {number} is gone")
+        for name, aliases in all_aliases(client).items():
+            for alias, number in aliases.items() if name in names else ():
+                if (name, str(number)) not in existing:
+                    client.delete_registered_model_alias(name, alias)
+                    self._findings.mended.append(f"{name}: alias {alias} is removed: version {number} is gone")
 
 
 def _refused_files(target: MlflowStore, run_id: str) -> str | None:

@@ -18,6 +18,7 @@ from typing import Any
 from src.core.errors import StageError
 from src.storage import atomic
 from src.tracking import environment, sqlite_runs
+from src.tracking.batches import batches
 from src.tracking.connection import server_client
 from src.tracking.location import StoreLocation, local_folder
 from src.tracking.registry_sql import has_tables, registry_query
@@ -122,8 +123,7 @@ def _known_runs(location: StoreLocation, dataset: str, run_ids: Iterable[str]) -
         return {run_id: _Run(run.info.artifact_uri, run.data.tags.get(DIGEST)) for run_id, run in found.items()}
     known: dict[str, _Run] = {}
     with _asking(location) as query:
-        for start in range(0, len(wanted), _BATCH):
-            batch = wanted[start : start + _BATCH]
+        for batch in batches(wanted, _BATCH):
             rows = query(
                 "SELECT r.run_uuid, r.artifact_uri, t.value FROM runs r LEFT JOIN tags t ON t.run_uuid = r.run_uuid "
                 f"AND t.key = '{DIGEST}' WHERE r.lifecycle_stage = 'active' AND r.run_uuid "

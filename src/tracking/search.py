@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from src.tracking.batches import batches
 from src.tracking.late_client import LateClient
 
 if TYPE_CHECKING:
@@ -101,6 +102,38 @@ def aliased_versions(client: Any, alias: str) -> dict[str, int]:
     search = client.search_registered_models
     models = all_pages(lambda token: search(max_results=_PAGE, page_token=token))
     return {model.name: int(model.aliases[alias]) for model in models if alias in model.aliases}
+
+
+def all_aliases(client: Any) -> dict[str, dict[str, int]]:
+    """List the aliases of every registered model: version by alias, by name; the version may be gone.
+
+    Parameters
+    ----------
+    client : MlflowClient or LateClient
+    """
+    if isinstance(client, LateClient):
+        return dict(client.searches.aliases())
+    search = client.search_registered_models
+    models = all_pages(lambda token: search(max_results=_PAGE, page_token=token))
+    return {model.name: {alias: int(number) for alias, number in model.aliases.items()} for model in models}
+
+
+def session_run(client: Any, experiment: str, key: str) -> Any:
+    """Find the first run of a session that is not deleted; None where it has none.
+
+    Parameters
+    ----------
+    client : MlflowClient or LateClient
+    experiment : str
+        Its id.
+    key : str
+        Key of the session.
+    """
+    if isinstance(client, LateClient):
+        return client.searches.session_run(experiment, key)
+    query = f"tags.`alpha.session` = '{key}'"
+    runs = client.search_runs([experiment], query, order_by=["start_time ASC"], max_results=1)
+    return next(iter(runs), None)
 
 
 def flagged_passes(client: Any, experiment: str) -> list[Any]:
@@ -213,6 +246,5 @@ def _runs(client: Any, experiment: str, query: str) -> list[Any]:
 
 def _quoted(ids: Iterable[str]) -> Iterator[str]:
     """The ids in quotes, as a search takes them, a few hundred at a time."""
-    unique = sorted(set(ids))
-    for start in range(0, len(unique), _IDS_PER_REQUEST):
-        yield ", ".join(f"'{each}'" for each in unique[start : start + _IDS_PER_REQUEST])
+    for batch in batches(sorted(set(ids)), _IDS_PER_REQUEST):
+        yield ", ".join(f"'{each}'" for each in batch)

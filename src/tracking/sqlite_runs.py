@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
+from src.tracking.batches import batches
 from src.tracking.duplicates import DOUBLED, SUPERSEDED
 from src.tracking.run_record import EQUITY, NOTE, RunContent
 
@@ -45,7 +45,6 @@ FINISHED = (
     f"AND d.key = '{SUPERSEDED}' AND d.value = '{DOUBLED}') DESC, r.run_uuid DESC"
 )
 """Selects record id, strategy key, run id and session key of finished runs; of several of one key the last counts."""
-T = TypeVar("T")
 _COUNTER = itertools.count(secrets.randbelow(1 << 12))
 
 
@@ -102,7 +101,7 @@ class BulkRuns:
             rows = connection.execute(FINISHED, (self.experiment,))
             runs = {(record, strategy): RecordedRun(run_id) for record, strategy, run_id, _ in rows if record in wanted}
             by_id = {run.run_id: run for run in runs.values()}
-            for batch in _batches(list(by_id)):
+            for batch in batches(list(by_id), _BATCH):
                 _read_values(connection, by_id, batch)
         return runs
 
@@ -121,7 +120,7 @@ class BulkRuns:
             Run id by (record id, strategy key).
         """
         ids: dict[tuple[str, str], str] = {}
-        for batch in _batches(list(contents)):
+        for batch in batches(list(contents), _BATCH):
             new = {content.key: _run_id() for content in batch}
             with _writing(self.database) as connection:
                 for content in batch:
@@ -282,11 +281,6 @@ def _run_id() -> str:
     """A new run id that sorts by time; random ids make the inserts four times slower."""
     count = next(_COUNTER) & 0xFFFF
     return f"{time.time_ns() // 1_000_000:012x}{count:04x}{os.getpid() & 0xFFFF:04x}{secrets.token_hex(6)}"
-
-
-def _batches(items: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]
 
 
 @contextmanager

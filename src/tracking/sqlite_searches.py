@@ -16,11 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.tracking.batches import batches
 from src.tracking.database import LOCK_SECONDS
 from src.tracking.registry_gate import DELETED
 from src.tracking.sqlite_runs import REVISIONS, revision
 
 _BATCH = 500
+_HALF_WRITTEN = (
+    "SELECT 1 FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
+    "WHERE r.experiment_id = ? AND t.key = ? AND r.status = 'RUNNING' AND r.lifecycle_stage = 'active'"
+)
+_LOOSE = (
+    "SELECT 1 FROM logged_models m JOIN logged_model_tags t ON t.model_id = m.model_id "
+    "AND t.tag_key = 'alpha.record_id' WHERE m.experiment_id = ? AND m.lifecycle_stage = 'active' "
+    "AND NOT EXISTS (SELECT 1 FROM params p JOIN runs r ON r.run_uuid = p.run_uuid WHERE p.run_uuid = m.source_run_id "
+    "AND p.key = 'model_id' AND p.value = m.model_id AND r.lifecycle_stage = 'active')"
+)
 _WORKSPACES = ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_WORKSPACE")
 
 
@@ -50,6 +61,7 @@ class FoundInfo:
     run_id: str
     status: str
     lifecycle_stage: str
+    artifact_uri: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,10 +166,10 @@ class SqliteSearches:
         """
         found: dict[str, FoundRun] = {}
         with self._opened() as connection:
-            for ids in _batches(run_ids):
+            for ids in batches(sorted(set(run_ids)), _BATCH):
                 marks = ", ".join("?" * len(ids))
                 rows = connection.execute(
-                    f"SELECT run_uuid, status, lifecycle_stage FROM runs WHERE experiment_id = ? "
+                    f"SELECT run_uuid, status, lifecycle_stage, artifact_uri FROM runs WHERE experiment_id = ? "
                     f"AND run_uuid IN ({marks})",
                     (int(experiment), *ids),
                 )
@@ -165,6 +177,50 @@ class SqliteSearches:
                 _fill(connection, batch)
                 found |= batch
         return found
+
+    def session_run(self, experiment: str, key: str) -> FoundRun | None:
+        """Find the first run of a session; None where it has none.
+
+        Parameters
+        ----------
+        experiment : str
+            Its id.
+        key : str
+            Key of the session.
+        """
+        with self._opened() as connection:
+            rows = connection.execute(
+                "SELECT r.run_uuid FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'alpha.session' "
+                "AND t.value = ? WHERE r.experiment_id = ? AND r.lifecycle_stage = 'active' "
+                "ORDER BY r.start_time, r.run_uuid LIMIT 1",
+                (key, int(experiment)),
+            ).fetchall()
+        return next(iter(self.runs(experiment, (row[0] for row in rows)).values()), None)
+
+    def aliases(self) -> dict[str, dict[str, int]]:
+        """List the aliases of every registered model: version by alias, by name; the version may be gone."""
+        found: dict[str, dict[str, int]] = {}
+        with self._opened() as connection:
+            asked = "SELECT name, alias, version FROM registered_model_aliases WHERE workspace = 'default'"
+            for name, alias, version in connection.execute(f"{asked} ORDER BY name, alias"):
+                found.setdefault(name, {})[alias] = version
+        return found
+
+    def has_leftovers(self, experiment: str, writer: str) -> bool:
+        """Whether an experiment has half-written runs, or models of training that no run names as its own.
+
+        Parameters
+        ----------
+        experiment : str
+            Its id.
+        writer : str
+            Tag of what is being written.
+        """
+        with self._opened() as connection:
+            return any(
+                connection.execute(f"SELECT EXISTS ({asked})", (int(experiment), *values)).fetchone()[0]
+                for asked, values in ((_HALF_WRITTEN, (writer,)), (_LOOSE, ()))
+            )
 
     def flagged_passes(self, experiment: str) -> list[Any]:
         """List the finished passes of an experiment that are flagged as suspicious.
@@ -215,9 +271,3 @@ def _fill(connection: sqlite3.Connection, runs: Mapping[str, FoundRun]) -> None:
     latest = f"SELECT run_uuid, key, value, is_nan FROM latest_metrics WHERE {asked}"
     for run, key, value, is_nan in connection.execute(latest, ids):
         runs[run].data.metrics[key] = math.nan if is_nan else value
-
-
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    unique = sorted(set(ids))
-    for start in range(0, len(unique), _BATCH):
-        yield unique[start : start + _BATCH]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,16 +17,18 @@ from urllib.parse import quote
 
 from src.evaluation.grade import Thresholds
 from src.tracking import environment, sqlite_runs
-from src.tracking.client_runs import ClientRuns, metric_points, run_points
+from src.tracking.client_runs import ClientRuns, run_points
 from src.tracking.connection import connect
 from src.tracking.database import wait_for_database
 from src.tracking.errors import TrackingError, locked_error, schema_error
+from src.tracking.late_client import LateClient
 from src.tracking.location import StoreLocation, local_folder, store_location
 from src.tracking.model_cards import Card
 from src.tracking.reconcile import ExperimentRuns
 from src.tracking.recorded_folders import remember_folder
 from src.tracking.run_record import RunContent
 from src.tracking.search import experiment_by_name, runs_by_id, version_numbers
+from src.tracking.session_runs import SessionRuns
 from src.tracking.settings import TrackedDataset
 from src.tracking.sqlite_runs import BulkRuns
 from src.tracking.view_state import lacking_tags, view_tags
@@ -44,7 +45,7 @@ _CONCURRENT_REQUESTS = 4  # to a server or to PostgreSQL
 
 
 @contextmanager
-def open_store(settings: TrackedDataset, *, writes: bool = False) -> Iterator[MlflowStore]:
+def open_store(settings: TrackedDataset, *, writes: bool = False, late: bool = False) -> Iterator[MlflowStore]:
     """Open MLflow's store and check that its registry is gated.
 
     Parameters
@@ -53,6 +54,9 @@ def open_store(settings: TrackedDataset, *, writes: bool = False) -> Iterator[Ml
     writes : bool
         Whether runs are written. In PostgreSQL this process is then, until it ends, the only one that may write the
         dataset.
+    late : bool
+        Whether a writer calls `MlflowStore.require_client` before it writes runs or models: one that finds nothing to
+        do then does not import MLflow.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def open_store(settings: TrackedDataset, *, writes: bool = False) -> Iterator[Ml
         environment.set_environment(location)
         if location.database is not None:
             wait_for_database(location.database)
-        client, demanded = connect(location, settings.thresholds, late=not writes)
+        client, demanded = connect(location, settings.thresholds, late=late or not writes)
         if writes and location.is_postgresql:
             from src.tracking import postgresql
 
@@ -113,7 +117,7 @@ class MlflowStore:
         self.thresholds = thresholds
         self.experiment, self._artifacts = self._experiment()
         self.runs: ExperimentRuns = self._runs()
-        self._sessions: dict[str, str] = {}
+        self._sessions = SessionRuns(client, location, self.experiment, settings.dataset, self.runs)
         self._valid_names: set[str] = set()
 
     def session_run(self, key: str, name: str | None = None) -> str:
@@ -131,18 +135,18 @@ class MlflowStore:
         str
             Id of the run.
         """
-        if key not in self._sessions:
-            query = f"tags.`alpha.session` = '{key}'"
-            runs = list(self.client.search_runs([self.experiment], query, order_by=["start_time ASC"], max_results=1))
-            if not runs:
-                tags = {"alpha.session": key, "alpha.dataset": self.settings.dataset}
-                run = self.client.create_run(self.experiment, tags=tags, run_name=name or f"session {key[:8]}")
-                self.client.set_terminated(run.info.run_id)
-                runs = [run]
-            elif runs[0].info.status != "FINISHED":  # its writer was killed
-                self.client.set_terminated(runs[0].info.run_id)
-            self._sessions[key] = runs[0].info.run_id
-        return self._sessions[key]
+        return self._sessions.run(key, name)
+
+    def require_client(self) -> None:
+        """Open MLflow's client, if that was left for later, before anything is written that it has to gate.
+
+        Raises
+        ------
+        TrackingError
+            If the plugin is not active.
+        """
+        if isinstance(self.client, LateClient):
+            self.client.open()
 
     def describe_session(self, session: Mapping[str, Any], reused: Mapping[str, str]) -> None:
         """Write figures, texts and configuration of a session into its run.
@@ -154,20 +158,7 @@ class MlflowStore:
         reused : mapping
             Record id to run id of the runs that come from earlier sessions; kept in an artifact.
         """
-        from mlflow.entities import RunTag
-
-        run_id = self.session_run(session["key"], session.get("name"))
-        facts = {key: value for key, value in session.items() if key not in ("key", "config_yaml")}
-        facts = {key: value for key, value in facts.items() if value is not None}
-        numbers = {key: float(value) for key, value in facts.items() if isinstance(value, int | float)}
-        tags = [RunTag(f"alpha.{key}", str(value)) for key, value in facts.items() if key not in numbers]
-        before = self.client.get_run(run_id).data.metrics
-        changed = {key: value for key, value in numbers.items() if before.get(key) != value}
-        self.client.log_batch(run_id, metrics=metric_points(changed, int(1000 * time.time())), tags=tags)
-        if session.get("config_yaml"):
-            self.client.log_text(run_id, str(session["config_yaml"]), "config.yaml")
-        if reused:
-            self.client.log_text(run_id, json.dumps(dict(sorted(reused.items())), indent=1), "reused.json")
+        self._sessions.describe(session, reused)
         if self.location.database is not None:
             sqlite_runs.analyze(self.location.database)
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from src.tracking.late_client import LateClient
 from src.tracking.location import local_folder
 from src.tracking.search import all_pages, versions_by_run
 from src.tracking.sqlite_held import models_of_runs
@@ -29,7 +30,11 @@ def sweep(target: MlflowStore) -> None:
         Where a tracking server keeps the files of models, they are not removed here.
     """
     client, experiment = target.client, target.experiment
-    if (client.tracking_uri, experiment) in _SWEPT:
+    place = target.location.uri, experiment
+    if place in _SWEPT:
+        return
+    if isinstance(client, LateClient) and not client.searches.has_leftovers(experiment, WRITER):
+        _SWEPT.add(place)
         return
     half_written = f"attributes.status = 'RUNNING' AND tags.`{WRITER}` LIKE '%'"
     runs = all_pages(lambda token: client.search_runs([experiment], half_written, 1, page_token=token))
@@ -45,7 +50,7 @@ def sweep(target: MlflowStore) -> None:
         client.delete_logged_model(model.model_id)
         if not target.location.is_server and (folder := local_folder(model.artifact_location)):
             shutil.rmtree(folder.parent, ignore_errors=True)
-    _SWEPT.add((client.tracking_uri, experiment))
+    _SWEPT.add(place)
 
 
 def forget_swept() -> None:

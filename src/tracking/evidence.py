@@ -29,9 +29,7 @@ class StoredEvidence:
         parts = [part for part in parts if part.height]
         table = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame(schema=_EMPTY)
         self.table = table.unique(["record_id", "strategy_key"], keep="last", maintain_order=True)
-        self._rows: dict[Key, dict[str, Any]] = {
-            (row["record_id"], row["strategy_key"]): row for row in self.table.iter_rows(named=True)
-        }
+        self._numbers = {key: number for number, key in enumerate(self.table.select(list(_EMPTY)).iter_rows())}
 
     def figures(self, record_id: str | None, strategy_key: str | None) -> dict[str, float]:
         """Return the numbers of a grade by name; undefined ones are left out.
@@ -46,7 +44,7 @@ class StoredEvidence:
         dict
             Empty if training stored no such grade.
         """
-        row = self._rows.get((record_id or "", strategy_key or ""), {})
+        row = self.row(record_id or "", strategy_key or "")
         numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
         return {name: float(value) for name, value in numbers.items() if not isinstance(value, bool)}
 
@@ -58,7 +56,8 @@ class StoredEvidence:
         record_id, strategy_key : str
             Of the run.
         """
-        return self._rows.get((record_id, strategy_key), {})
+        number = self._numbers.get((record_id, strategy_key))
+        return {} if number is None else self.table.row(number, named=True)
 
     def rows(self, keys: list[Key]) -> pl.DataFrame:
         """Return the rows of some grades, as `src.training.regrading.Regrader.check` takes them.

@@ -92,11 +92,14 @@ def check_files(folder: Path, candidate: CandidateModel) -> str:
         ) from error
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        if path.is_file() and "__pycache__" not in inside.parts and inside.as_posix() != _META:
-            yield inside.as_posix(), path
+def _files(folder: str | Path, inside: str = "") -> Iterator[tuple[str, Path]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != "__pycache__":
+                    yield from _files(entry.path, f"{inside}{entry.name}/")
+            elif entry.name != "__pycache__" and inside + entry.name != _META and entry.is_file():
+                yield inside + entry.name, Path(entry.path)
 
 
 def _sha256(path: Path) -> str:

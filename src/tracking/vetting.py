@@ -49,6 +49,7 @@ class Vetting:
         self.unconfirmed: set[Key] = set()
         self._checks: dict[Key, GradeCheck] = {}
         self._loads: dict[tuple[str, int], str | None] = {}
+        self._objections: dict[tuple[str, int, Use], tuple[Objection, ...]] = {}
 
     def objections(self, version: RegisteredVersion, use: Use) -> tuple[Objection, ...]:
         """What stands against a version by the facts at hand.
@@ -58,7 +59,11 @@ class Vetting:
         version : RegisteredVersion
         use : Use
         """
-        return verdict.objections(version.standing, self._store.thresholds, self.records, use)
+        asked = version.name, version.number, use
+        if asked not in self._objections:  # they read the native model, and are asked several times in a promotion
+            standing, thresholds = version.standing, self._store.thresholds
+            self._objections[asked] = verdict.objections(standing, thresholds, self.records, use)
+        return self._objections[asked]
 
     def repeat_grades(
         self, versions: Iterable[RegisteredVersion], unrivalled: Iterable[RegisteredVersion] = ()
@@ -76,10 +81,12 @@ class Vetting:
         by_gate = [version.key[0] for version in unrivalled]
         for folder, store in self._stores.items():
             own = sorted(key for key in keys if self.records.place(key[0]) == folder)
-            if own and folder not in self._regraders:
+            if not own:
+                continue
+            if folder not in self._regraders:
                 self._regraders[folder] = regrader_of(self._store.settings, store)
             graded = self.evidence.rows(own).with_columns(gate_alone=pl.col("record_id").is_in(by_gate))
-            for check in self._regraders[folder].check(graded) if own else ():
+            for check in self._regraders[folder].check(graded):
                 self._checks[check.record_id, check.strategy_key] = check
 
     def deep_objections(self, version: RegisteredVersion) -> tuple[Objection, ...]:

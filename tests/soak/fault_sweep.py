@@ -100,7 +100,9 @@ def _content(path: Path) -> Any:
             volatile += ["series", "label"]
         return {column.name: _rows(column.to_frame()) for column in frame.drop(volatile)}
     if path.suffix == ".json":
-        digests = {"digest", "projected", "held", "passes"} if "cache" in path.parts else set()  # of files with times in them
+        digests = (
+            {"digest", "projected", "held", "passes"} if "cache" in path.parts else set()
+        )  # of files with times in them
         return _steady(json.loads(path.read_text(encoding="utf-8")), CHANGES | set(VOLATILE) | digests)
     if path.suffix == ".npy":
         return hashlib.sha256(path.read_bytes()).hexdigest()

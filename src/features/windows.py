@@ -178,12 +178,12 @@ def streak(sign: Array, bars: int) -> Array:
     float64, shape (n,), in [-bars, bars]
         0 where the last sign is 0. NaN where the window isn't full or holds a NaN.
     """
-    out = np.zeros(len(sign))
-    alive = np.ones(len(sign), dtype=bool)
-    for back in range(bars):
-        alive = alive & (lag(sign, back) == sign)
-        out += alive
-    return np.where(np.isnan(total(sign, bars)), np.nan, out * sign)
+    alive = sign == sign  # noqa: PLR0124 (not where it is NaN)
+    length = alive.astype(np.uint8 if bars < BYTE else np.int32)  # bytes count five times as fast
+    for back in range(1, min(bars, len(sign))):
+        alive[back:] &= sign[:-back] == sign[back:]
+        length += alive
+    return np.where(np.isnan(total(sign, bars)), np.nan, length * sign)
 
 
 def sliding(x: NDArray[Number], bars: int) -> NDArray[Number]:
@@ -304,4 +304,7 @@ def padded(values: Array, size: int) -> Array:
 
 def _later_highest(a: Array, b: Array, bar_a: Array, bar_b: Array, tie: float) -> tuple[Array, Array]:
     """Larger value and its bar, of equal values the later bar; NaN counts as the largest, so that it shows."""
-    return np.maximum(a, b), np.where(a > b + tie * np.abs(b), bar_a, bar_b)
+    reach = np.abs(b)
+    reach *= tie
+    reach += b
+    return np.maximum(a, b), np.where(a > reach, bar_a, bar_b)

@@ -8,7 +8,9 @@ the daily medians of their class's pinned panel, because ranks within a day neve
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import functools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from src.core.instruments import KEY, POOLED, Key
 from src.features.store import FeatureStore
 from src.market.bars import BARS_PER_YEAR, BarStore, bucket
 from src.monitoring.drift_tests import LEAST_WINDOWS, DriftResult, feature_drift, score_drift
+from src.monitoring.kept_results import KeptResults
 from src.monitoring.psi import Cuts, counts, psi
 from src.monitoring.verdicts import DriftFinding
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from src.config.schema import MonitorConfig
     from src.signals.recorded_runs import ChampionRun
 
+FILE = "drift_tests.parquet"
+"""Where the tests are kept until what they compare changes."""
 FEATURES = 20
 """Of a model, the most important first."""
 REFERENCE_ROWS = 1260
@@ -117,10 +122,15 @@ def drift_of(cases: Sequence[DriftCase], paths: DatasetPaths, choice: MonitorCon
     rows = [*_single_rows(single, store, BarStore(paths.bars), choice)]
     rows += _pooled_rows([case for case in cases if case.run.key[0] == POOLED], store, BarStore(paths.bars), choice)
     found = Drift(tested=len(rows))
+    kept = KeptResults(paths.monitor / FILE, _tested)
     for each in rows:
-        finding, shown = _tested(each, choice, seed)
-        found.findings[each.case.champion] = finding
+        case = each.case
+        data = [each.names, each.reference, each.recent, case.scores, case.recent_scores]
+        parts = [data, case.run.key, case.run.asset_class, choice, seed]
+        finding, shown = kept.of(parts, functools.partial(_tested_as_json, each, choice, seed))
+        found.findings[case.champion] = DriftFinding(**finding)
         found.rows.extend(shown)
+    kept.write()
     return found
 
 
@@ -132,6 +142,11 @@ def moved(case: DriftCase, choice: MonitorConfig) -> float:
     before = case.scores[-REFERENCE_ROWS:].astype(np.float32)[:, None]
     cuts = Cuts.of(before)
     return float(psi(counts(cuts.cells(before)), counts(cuts.cells(recent)))[0])
+
+
+def _tested_as_json(rows: _Rows, choice: MonitorConfig, seed: int) -> list[Any]:
+    finding, shown = _tested(rows, choice, seed)
+    return [dataclasses.asdict(finding), shown]
 
 
 def _tested(rows: _Rows, choice: MonitorConfig, seed: int) -> tuple[DriftFinding, list[dict[str, Any]]]:

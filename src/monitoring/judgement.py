@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from src.config.schema import MonitorConfig
 from src.evaluation import metrics
 from src.monitoring.bands import DailyRecord, bands
+from src.monitoring.kept_results import KeptResults
 from src.monitoring.live_record import TrackRecord, record_row
 from src.monitoring.nulls import Expectation
 from src.monitoring.power import crossing_probabilities
@@ -23,6 +26,7 @@ from src.monitoring.tables import METRICS
 
 THREADS = 2
 """Sorting and drawing release the interpreter's lock."""
+_SERIES = ("statistic", "limit")
 LEAST_DRAWS = 200
 TOTAL_DRAWS = 3_000_000
 """Draws for all champions together: with thousands of them, each gets fewer."""
@@ -77,8 +81,8 @@ class Judgement:
     turned: float | None = None
 
 
-def judgements(cases: Sequence[Case], choice: MonitorConfig, seed: int) -> Iterator[Judgement]:
-    """Judge champions, in their order.
+def judgements(cases: Sequence[Case], choice: MonitorConfig, seed: int, path: Path) -> Iterator[Judgement]:
+    """Judge champions, in their order; those whose case is the same as before are not judged again.
 
     Parameters
     ----------
@@ -86,14 +90,38 @@ def judgements(cases: Sequence[Case], choice: MonitorConfig, seed: int) -> Itera
     choice : MonitorConfig
     seed : int
         Of the bootstrap.
+    path : Path
+        File in which judgements are kept.
 
     Yields
     ------
     Judgement
     """
     draws = draws_for(len(cases), choice.draws)
+    kept = KeptResults(path, judged)
+
+    def one(case: Case) -> Judgement:
+        made = kept.of([case, choice, draws, seed], lambda: _as_json(judged(case, choice, draws, seed)))
+        return _from_json(made)
+
     with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(lambda case: judged(case, choice, draws, seed), cases)
+        yield from pool.map(one, cases)
+    kept.write()
+
+
+def _as_json(each: Judgement) -> dict[str, Any]:
+    watch = None if each.watch is None else dataclasses.asdict(each.watch)
+    if watch is not None:
+        watch |= {name: watch[name].tolist() for name in _SERIES}
+    crossed = None if each.crossed is None else each.crossed.isoformat()
+    return {"row": each.row, "watch": watch, "crossed": crossed, "turned": each.turned}
+
+
+def _from_json(kept: dict[str, Any]) -> Judgement:
+    watch, crossed = kept["watch"], kept["crossed"]
+    if watch is not None:
+        watch = Watch(**watch | {name: np.array(watch[name], dtype=np.float64) for name in _SERIES})
+    return Judgement(kept["row"], watch, crossed and dt.date.fromisoformat(crossed), kept["turned"])
 
 
 def draws_for(cases: int, wanted: int) -> int:

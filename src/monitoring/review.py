@@ -133,7 +133,7 @@ def review(request: MonitorRequest) -> Review:
     families = {record_id: run.family for record_id, run in found.runs.items()}
     rows = [row | {"family": families.get(row["record_id"])} for row in found.champions.rows(named=True)]
     cases = [evidence.case((row["name"], row["version"]), row["record_id"], choice) for row in rows]
-    judged = list(judgements(cases, choice, request.seed))
+    judged = list(judgements(cases, choice, request.seed, paths.monitor / "judgements.parquet"))
     drift = drift_of(_drift_cases(evidence, rows), paths, choice, request.seed)
     raised = _raised(rows, judged, drift, evidence, choice)
     state.judged_to = found.today.isoformat()

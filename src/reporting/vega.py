@@ -290,6 +290,8 @@ def library_script() -> str:
     script = str(vl_convert.javascript_bundle(_GLOBALS))
     with contextlib.suppress(OSError):  # a folder that can't be written costs the second again
         atomic.write_text(f"{text_digest(script)}\n{script}", path)
+        for former in set(path.parent.glob("vega-*.js")) - {path}:  # of other releases
+            former.unlink(missing_ok=True)
     return script
 
 

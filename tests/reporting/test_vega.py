@@ -86,3 +86,4 @@ def test_the_script_is_bundled_once_and_a_damaged_copy_is_made_again(
     monkeypatch.setattr("src.reporting.vega.version", lambda _name: "0.0.1")
     assert made() == script
     assert len(bundled) == 2, "another release has a file of its own"
+    assert [each.name.split("-")[1] for each in (tmp_path / "data" / "cache").iterdir()] == ["0.0.1"]

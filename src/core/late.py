@@ -23,7 +23,7 @@ class LateFunction:
     def __init__(self, module: str, name: str) -> None:
         self._place = module, name
         self._function: Any = None
-        self.__module__ = ""  # as of a ufunc, so that `src.core.code_hash` counts both by name
+        self.__module__ = module  # by which `src.core.code_hash` counts the library's release
 
     def __call__(self, *values: Any) -> Any:
         """Call the function."""

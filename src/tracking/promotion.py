@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,7 @@ def carry_out(
     if "history" in request:
         return _history(history, show)
     demands = EvidenceDemands.of(promotion or PromotionConfig(), typed)
-    with open_store(settings) as store:
+    with open_store(replace(settings, is_dry_run=dry_run)) as store:
         if "clear" in request:
             return clear_suspicion(store, request["clear"], why, dry_run=dry_run)
         if "undo" in request:

@@ -38,4 +38,6 @@ def regrader_of(settings: TrackedDataset, store: RunStore) -> GradeRepeater:
 
         own = PooledChoices(settings.portfolio, settings.grade, settings.until)
         return PooledRegrader(settings.paths, own)
-    return ConfirmedGrades(settings.paths, settings.strategy, settings.grade, settings.until)
+    return ConfirmedGrades(
+        settings.paths, settings.strategy, settings.grade, settings.until, keeps=not settings.is_dry_run
+    )

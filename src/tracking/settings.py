@@ -50,6 +50,8 @@ class TrackedDataset:
         What pooled runs show in place of `strategy`.
     strategy_key : str or None
         Key of the portfolio that training grades pooled runs by now; None takes that of the runs at hand.
+    is_dry_run : bool
+        Whether nothing may be written, not even a cache.
     """
 
     tracking: TrackingConfig
@@ -63,6 +65,7 @@ class TrackedDataset:
     portfolio: PortfolioConfig = field(default_factory=PortfolioConfig)
     eligibility: EligibilityConfig = field(default_factory=EligibilityConfig)
     strategy_key: str | None = None
+    is_dry_run: bool = field(default=False, repr=False)  # no digest of the settings knows it
 
     @classmethod
     def of(cls, config: Config) -> TrackedDataset:

@@ -47,15 +47,24 @@ class ConfirmedGrades:
     grade : GradeConfig
     until : str, optional
         As `Regrader` takes them.
+    keeps : bool
+        Whether what is confirmed is kept for the next time.
     """
 
     def __init__(
-        self, paths: DatasetPaths, strategy: StrategyConfig, grade: GradeConfig, until: str | None = None
+        self,
+        paths: DatasetPaths,
+        strategy: StrategyConfig,
+        grade: GradeConfig,
+        until: str | None = None,
+        *,
+        keeps: bool = True,
     ) -> None:
         self._paths = paths
         self._regrader = Regrader(paths, strategy, grade, until)
         self._settings = repr((strategy, grade, until))
         self._path = paths.settled / "confirmed.json"
+        self._keeps = keeps
 
     def check(self, graded: pl.DataFrame) -> Iterator[GradeCheck]:
         """Grade runs again and compare, see `Regrader.check`.
@@ -87,7 +96,8 @@ class ConfirmedGrades:
                 content.remember(row)
             checks = list(self._regrader.check(others))
             yield from checks
-            self._keep(entries, rows, checks, content)
+            if self._keeps:
+                self._keep(entries, rows, checks, content)
 
     def _keep(
         self,

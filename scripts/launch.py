@@ -31,8 +31,8 @@ STAMP = VENV / "installed.txt"
 MODULES = sorted((ROOT / "src").glob("*.py"))
 VERSIONS = ((3, 12), (3, 13), (3, 11))  # in order of preference
 PROBE = "import sys, venv, ensurepip, ssl, sqlite3; print('%d.%d' % sys.version_info[:2], sys.executable)"
-# Each test file runs in one process, in the order of tests/conftest.py; three processes, since some tests mostly wait.
-PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Each test file runs in one process, in the order of tests/conftest.py; four processes, since some tests mostly wait.
+PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 # Paths of another Python; and what keeps compiled modules from being written, which doubles the start of each command.
 LEFT_OUT = ("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 QUIET = ("--failures-only", "-o", "console_output_style=classic")
@@ -140,6 +140,8 @@ def test(rest: list) -> int:
     """Run lint and type checks beside the tests, whose summary comes last: the checks take the first minute of it."""
     with ThreadPoolExecutor(1) as beside:
         linted = beside.submit(lint, [], quiet=True)
+        if not (ROOT / "tests" / "__pycache__").is_dir():  # else every process of the tests compiles all modules
+            call_quietly("python", "-m", "pytest", "--collect-only", "-q", *rest)
         status = call("python", "-m", "pytest", *PARALLEL, *QUIET, *rest)
         if linted.result():
             say("lint, types or the direction of imports failed: the findings stand above; make lint shows them alone")

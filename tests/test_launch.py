@@ -209,19 +209,21 @@ def test_lint_runs_beside_the_tests_and_both_statuses_count(
 
     def call(*command: str) -> int:
         name = "pytest" if "pytest" in command else command[0]
-        called.append(name)
+        called.append("collect" if "--collect-only" in command else name)
         return statuses.get(name, 0)
 
     monkeypatch.setattr(launch, "call", call)
     monkeypatch.setattr(launch, "call_quietly", call)
     assert launch.test([]) == 0
-    assert [name for name in called if name != "pytest"] == ["ruff", "ruff", "mypy", "lint-imports"]
-    assert called.count("pytest") == 1
+    assert [name for name in called if name not in ("collect", "pytest")] == ["ruff", "ruff", "mypy", "lint-imports"]
+    assert [name for name in called if name in ("collect", "pytest")] == ["collect", "pytest"]
+    (launch.ROOT / "tests" / "__pycache__").mkdir(parents=True)  # from here on, modules are compiled
     statuses["mypy"] = 1
     assert launch.test([]) == 1
     assert called.count("pytest") == 2
     statuses.update(mypy=0, pytest=5)
     assert launch.test([]) == 5
+    assert called.count("collect") == 1
 
 
 def test_a_check_is_shown_only_where_it_fails(launch: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -126,8 +127,19 @@ def until(holds: Callable[[], Any], process: subprocess.Popen[Any] | None = None
 
 
 def hang() -> None:
-    """Do nothing until the process is ended from outside."""
-    time.sleep(24 * HANG)
+    """Do nothing until the process is ended from outside, in short sleeps: see `answer`."""
+    while True:
+        time.sleep(_LOOK_EVERY)
+
+
+def answer() -> str:
+    """The next line of standard input, waited for in short looks (POSIX).
+
+    A signal that arrives just before a read or a sleep begins is handled only when that returns.
+    """
+    while not select.select([sys.stdin], [], [], _LOOK_EVERY)[0]:
+        pass
+    return sys.stdin.readline()
 
 
 def free_port() -> int:

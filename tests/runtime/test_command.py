@@ -32,7 +32,7 @@ from tests.process_case import HANG
 TOY = """
 import sys
 from src.runtime.command import main
-from tests.process_case import hang
+from tests.process_case import answer, hang
 
 def toy(config):
     try:
@@ -326,7 +326,7 @@ def test_an_interrupt_ends_with_status_130_and_says_that_the_state_is_saved(tmp_
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 def test_a_second_interrupt_lets_the_cleanup_finish(tmp_path: Path) -> None:
-    process = start_toy(tmp_path, cleanup="sys.stdin.readline()")
+    process = start_toy(tmp_path, cleanup="answer()")
     wait_for_work(process)
     process.send_signal(signal.SIGINT)
     wait_for_work(process, "cleaning up")

@@ -46,7 +46,7 @@ TIME_OF_DAY = {
     "loopback/__main__.py": "a world at the moment that it is given, or else now",
     "loopback/world.py": "the clock that its client reads",
     "market/test_calendar.py": "a program that asks for any session",
-    "research/sources/test_feeds_collected.py": "a world that is hours behind the command, whenever that runs",
+    "research/sources/test_feeds_collected.py": "a world that lies hours behind the command",
     "research/test_collection.py": "what is due in hours",
     "sources/yahoo/test_options.py": "between two readings",
     "sources/yahoo/test_session.py": "between two readings",

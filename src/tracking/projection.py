@@ -46,10 +46,9 @@ def project(
     store : RunStore
         Holds runs, equity curves and native models.
     grades : DataFrame
-        Any rows of grades; further calls may repeat them or bring others.
+        Any rows; further calls may repeat them or bring others.
     session : mapping
-        ``key`` and, if known, ``name`` and ``config_yaml``. Other numbers become metrics and texts become tags of the
-        session's own run.
+        ``key`` and, if known, ``name`` and ``config_yaml``; other numbers and texts become metrics and tags of its run.
     repairs : Repairs, optional
         Vets passes and mends what was lost or changed.
     whole : bool
@@ -80,15 +79,20 @@ def project(
             if len(settled) < grades.height:
                 target.require_client()
             left = grades.filter(~pl.col("record_id").is_in(list(settled))) if settled else grades
-            for part in [*left.iter_slices(_RUNS_IN_MEMORY)] if left.height else [] if settled else [left]:
+            for part in _parts(left) if left.height or not settled else ():
                 for record_id, recorded in reconcile(target, store, part, session, repairs, bucket).items():
                     ids[record_id] = recorded.run_id
                     trained_by[record_id] = recorded.tags["alpha.session_key"]
-            reused = {record_id: ids[record_id] for record_id, key in trained_by.items() if key != session["key"]}
-            target.describe_session(session, reused)
+            earlier = {record_id: ids[record_id] for record_id, key in trained_by.items() if key != session["key"]}
+            target.describe_session(session, earlier)
             if mark is not None and (left.height or not settled):
                 mark.write()
     return pl.DataFrame({"record_id": list(ids), "mlflow_run_id": list(ids.values())}, schema=IDS_SCHEMA)
+
+
+def _parts(grades: pl.DataFrame) -> list[pl.DataFrame]:
+    """Grades of as many runs as memory holds at once; a table without rows is one part, for its session's run."""
+    return list(grades.iter_slices(_RUNS_IN_MEMORY)) or [grades]
 
 
 def project_sessions(

@@ -104,9 +104,9 @@ def figures(project: Project) -> None:
 
 def settings(project: Project) -> None:
     path = first(project, "runs/demo/session-*.json")
-    told = json.loads(path.read_text(encoding="utf-8"))
-    told["config_yaml"] = told["config_yaml"].replace("vol_target:", "other_target:")
-    path.write_text(json.dumps(told), encoding="utf-8")
+    said = json.loads(path.read_text(encoding="utf-8"))
+    said["config_yaml"] = said["config_yaml"].replace("vol_target:", "other_target:")
+    path.write_text(json.dumps(said), encoding="utf-8")
 
 
 def record(project: Project) -> None:
